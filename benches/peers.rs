@@ -1,0 +1,272 @@
+//! cotter beside its peers, in one run, as ratios: these machines are noisy, so no number stands alone. `cargo bench --bench peers`.
+//! Everything is written below TMPDIR; on a tmpfs the disk's moods stay out of it.
+//!
+//! What is measured is printed as a table; nothing fails for being slow.
+
+#![allow(clippy::disallowed_methods, clippy::disallowed_macros, reason = "the rules are the program's")]
+
+use std::collections::HashMap;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use cotter::lockfile::Lockfile;
+use cotter::model::{Digest, Platform};
+
+const REPO: &str = env!("CARGO_MANIFEST_DIR");
+const COTTER: &str = env!("CARGO_BIN_EXE_cotter");
+const ROUNDS: usize = 5;
+
+fn main() {
+    let scratch = std::env::temp_dir().join(format!("cotter-bench-{}", std::process::id()));
+    std::fs::create_dir_all(&scratch).unwrap();
+    cold_setup(&scratch);
+    warm(&scratch);
+    let _ = Command::new("chmod").args(["-R", "u+w"]).arg(&scratch).status();
+    let _ = std::fs::remove_dir_all(&scratch);
+}
+
+/// The shortest of several runs: noise only ever adds.
+fn best(times: &[Duration]) -> Duration {
+    *times.iter().min().unwrap()
+}
+
+fn timed(command: &mut Command) -> Duration {
+    // cargo sets it for what it starts, and every loader would search there first.
+    command.env_remove("LD_LIBRARY_PATH").stdin(Stdio::null());
+    let start = Instant::now();
+    let output = command.output().unwrap();
+    let time = start.elapsed();
+    assert!(output.status.success(), "{command:?}\n{}", String::from_utf8_lossy(&output.stderr));
+    time
+}
+
+fn row(name: &str, time: Duration, reference: Duration) {
+    println!("  {name:<58} {:>9.1} ms   {:>6.2}", time.as_secs_f64() * 1e3, time.as_secs_f64() / reference.as_secs_f64());
+}
+
+/// A cold setup of the compiler's tree from a mirror on loopback, beside dpkg-deb and the pure decoder.
+fn cold_setup(scratch: &Path) {
+    // A project that pins the compiler alone, on a store that has the downloads.
+    let project = scratch.join("gcc");
+    let manifest = std::fs::read_to_string(format!("{REPO}/templates/cpp.toml")).unwrap().replace("\"aarch64-linux\", ", "");
+    std::fs::create_dir_all(&project).unwrap();
+    std::fs::write(project.join("toolchains.toml"), manifest).unwrap();
+    let text = std::fs::read_to_string(format!("{REPO}/toolchains.lock")).unwrap();
+    let block = text.split("\n[[tree]]").find(|b| b.contains("name = \"gcc\"") && b.contains("\"x86_64-linux\"")).unwrap().to_owned();
+    std::fs::write(project.join("toolchains.lock"), format!("version = 1\n\n[[tree]]{block}")).unwrap();
+    let filled = scratch.join("filled");
+    let setup = |store: &Path| {
+        let mut command = Command::new(COTTER);
+        command.args(["setup", "--locked", "--quiet"]).current_dir(&project).env("COTTER_STORE", store);
+        command
+    };
+    timed(&mut setup(&filled));
+    let lock = Lockfile::parse(&std::fs::read_to_string(project.join("toolchains.lock")).unwrap(), "lock").unwrap();
+    let plan = &lock.get(&"gcc".parse().unwrap(), Platform::X86_64Linux).unwrap().plan;
+    let mut served = HashMap::new();
+    let debs = scratch.join("debs");
+    std::fs::create_dir_all(&debs).unwrap();
+    let mut files = vec![];
+    for input in &plan.inputs {
+        let bytes = std::fs::read(filled.join("inputs").join(input.sha256.hex())).unwrap();
+        served.insert(format!("/debian/{}", input.locations[0].path()), bytes.clone());
+        let path = debs.join(input.file_name());
+        std::fs::write(&path, &bytes).unwrap();
+        files.push(path);
+    }
+    let mirror = serve(served);
+    let nar = lock.trees.values().next().unwrap().output.nar_size;
+
+    let mut times: [Vec<Duration>; 4] = Default::default();
+    let mut peak = 0;
+    for round in 0..ROUNDS {
+        // What earlier rounds wrote and deleted must not be paid for by this one.
+        timed(&mut Command::new("sync"));
+        let fresh = |name: &str| {
+            let dir = scratch.join(format!("{name}-{round}"));
+            std::fs::create_dir_all(&dir).unwrap();
+            dir
+        };
+        let store = fresh("store");
+        let start = Instant::now();
+        let mut child = setup(&store).env("COTTER_MIRROR_DEBIAN", &mirror).spawn().unwrap();
+        peak = peak.max(peak_memory(&mut child));
+        times[0].push(start.elapsed());
+        let dir = fresh("dpkg");
+        let start = Instant::now();
+        for file in &files {
+            timed(Command::new("dpkg-deb").arg("-x").arg(file).arg(&dir));
+        }
+        times[1].push(start.elapsed());
+        let dir = fresh("xargs");
+        let list = scratch.join("list");
+        std::fs::write(&list, files.iter().map(|f| format!("{}\n", f.display())).collect::<String>()).unwrap();
+        let mut command = Command::new("xargs");
+        command.args(["-a"]).arg(&list).args(["-P2", "-I{}", "dpkg-deb", "-x", "{}"]).arg(&dir);
+        times[2].push(timed(&mut command));
+        times[3].push(decode_limit(&files, nar));
+        for name in ["store", "dpkg", "xargs"] {
+            let dir = scratch.join(format!("{name}-{round}"));
+            let _ = Command::new("chmod").args(["-R", "u+w"]).arg(&dir).status();
+            std::fs::remove_dir_all(&dir).unwrap();
+        }
+    }
+    let mine = best(&times[0]);
+    println!("cold setup of gcc from loopback: {} inputs, {:.0} MB to fetch; best of {ROUNDS}", files.len(), plan.input_bytes() as f64 / 1e6);
+    row("cotter setup", mine, mine);
+    row("dpkg-deb -x one by one (goal: 1.8 or more)", best(&times[1]), mine);
+    row("xargs -P2 dpkg-deb -x (goal: over 1)", best(&times[2]), mine);
+    row("decode on two threads, hash inputs and output (goal: 0.87)", best(&times[3]), mine);
+    println!("  peak memory of cotter: {:.0} MB (goal: under 150)", peak as f64 / 1e3);
+}
+
+/// The least that any program must do: decode every package, hash what comes in and what goes out. Two threads, largest first.
+fn decode_limit(files: &[PathBuf], nar: u64) -> Duration {
+    let mut queue: Vec<(u64, PathBuf)> = files.iter().map(|f| (f.metadata().unwrap().len(), f.clone())).collect();
+    queue.sort();
+    let queue = Mutex::new(queue);
+    let start = Instant::now();
+    std::thread::scope(|scope| {
+        for _ in 0..2 {
+            scope.spawn(|| {
+                let mut buffer = vec![0; 128 * 1024];
+                loop {
+                    let Some((_, file)) = queue.lock().unwrap().pop() else { break };
+                    let bytes = std::fs::read(&file).unwrap();
+                    std::hint::black_box(Digest::of(&bytes));
+                    let at = bytes.windows(6).rposition(|w| w == [0xfd, b'7', b'z', b'X', b'Z', 0]).unwrap();
+                    let mut decoder = liblzma::read::XzDecoder::new(&bytes[at..]);
+                    while decoder.read(&mut buffer).unwrap() > 0 {}
+                }
+            });
+        }
+    });
+    // The tree's own hash is one stream.
+    let zeros = vec![0; 1 << 20];
+    let mut hasher = cotter::model::Hasher::default();
+    for _ in 0..nar >> 20 {
+        hasher.update(&zeros);
+    }
+    std::hint::black_box(hasher.finish());
+    start.elapsed()
+}
+
+/// Waits for a child; its peak resident memory in kilobytes, sampled from /proc.
+fn peak_memory(child: &mut std::process::Child) -> u64 {
+    let path = format!("/proc/{}/status", child.id());
+    let mut peak = 0;
+    loop {
+        if let Ok(status) = std::fs::read_to_string(&path) {
+            let now = status.lines().find_map(|l| l.strip_prefix("VmHWM:")).and_then(|l| l.trim().trim_end_matches(" kB").parse().ok());
+            peak = peak.max(now.unwrap_or(0));
+        }
+        match child.try_wait().unwrap() {
+            Some(status) => {
+                assert!(status.success());
+                return peak;
+            }
+            None => std::thread::sleep(Duration::from_millis(5)),
+        }
+    }
+}
+
+/// What is paid again and again: a setup with nothing to do, and the start of a program through `exec`.
+fn warm(scratch: &Path) {
+    let project = scratch.join("gcc");
+    let store = scratch.join("filled");
+    let cotter = |args: &[&str]| {
+        let mut command = Command::new(COTTER);
+        command.args(args).current_dir(&project).env("COTTER_STORE", &store);
+        command
+    };
+    timed(&mut cotter(&["setup"]));
+    let many = |make: &mut dyn FnMut() -> Command| -> Duration {
+        let mut times: Vec<Duration> = (0..200).map(|_| timed(&mut make())).collect();
+        times.sort();
+        times[times.len() / 2]
+    };
+    let gcc = String::from_utf8(cotter(&["path", "gcc"]).output().unwrap().stdout).unwrap().trim().to_owned();
+    let direct = many(&mut || Command::new("/bin/true"));
+    let through = many(&mut || cotter(&["exec", "gcc", "--", "/bin/true"]));
+    let nothing = many(&mut || cotter(&["setup", "--quiet"]));
+    println!("nothing to do; median of 200");
+    row("cotter setup (goal: under 5 ms)", nothing, nothing);
+    if let Some(uv) = uv_project(scratch) {
+        let sync = many(&mut || {
+            let mut command = Command::new(&uv.0);
+            command.args(["sync", "--quiet", "--offline"]).current_dir(&uv.1);
+            command
+        });
+        row("uv sync (goal: over 1)", sync, nothing);
+    }
+    println!("starting a program; median of 200");
+    row("directly", direct, direct);
+    row("cotter exec (goal: under 1 ms more)", through, direct);
+    println!("  more: {:.2} ms", (through.as_secs_f64() - direct.as_secs_f64()) * 1e3);
+    // The launcher, beside the same program started by the loader without it.
+    let at = |p: &str| format!("{gcc}/{p}");
+    let real = std::fs::read_dir(at("usr/bin")).unwrap().map(|e| e.unwrap().path()).find(|p| p.to_string_lossy().ends_with("-size.real")).unwrap();
+    let plain = many(&mut || {
+        let mut command = Command::new(at("lib64/ld-linux-x86-64.so.2"));
+        command.args(["--inhibit-cache", "--library-path"]).arg(at("usr/lib/x86_64-linux-gnu")).arg(&real).arg("--version");
+        command
+    });
+    let launched = many(&mut || {
+        let mut command = Command::new(at("bin/size"));
+        command.arg("--version");
+        command
+    });
+    row("size --version by the loader alone", plain, plain);
+    row("size --version by its launcher (goal: under 0.2 ms more)", launched, plain);
+    println!("  more: {:.2} ms", (launched.as_secs_f64() - plain.as_secs_f64()) * 1e3);
+}
+
+/// uv from the machine's index, with a project that is in sync; `None` (and a line that says so) if it is not to be had.
+fn uv_project(scratch: &Path) -> Option<(PathBuf, PathBuf)> {
+    let venv = scratch.join("venv");
+    let dir = scratch.join("uv");
+    std::fs::create_dir_all(&dir).unwrap();
+    std::fs::write(dir.join("pyproject.toml"), "[project]\nname = \"x\"\nversion = \"1\"\nrequires-python = \">=3.8\"\ndependencies = []\n").unwrap();
+    let steps = Command::new("python3").args(["-m", "venv"]).arg(&venv).status().is_ok_and(|s| s.success())
+        && Command::new(venv.join("bin/pip")).args(["install", "-q", "uv==0.9.0"]).env_remove("PIP_FIND_LINKS").status().is_ok_and(|s| s.success());
+    let uv = venv.join("bin/uv");
+    if steps && Command::new(&uv).args(["sync", "-q", "--offline"]).current_dir(&dir).status().is_ok_and(|s| s.success()) {
+        return Some((uv, dir));
+    }
+    println!("  uv is not to be had on this machine: not compared");
+    None
+}
+
+/// A plain HTTP server on loopback for a map of files; ends with the process.
+fn serve(files: HashMap<String, Vec<u8>>) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://127.0.0.1:{}/debian", listener.local_addr().unwrap().port());
+    let files = Arc::new(files);
+    std::thread::spawn(move || {
+        for stream in listener.incoming().filter_map(Result::ok) {
+            let files = files.clone();
+            std::thread::spawn(move || answer(stream, &files));
+        }
+    });
+    url
+}
+
+fn answer(mut stream: TcpStream, files: &HashMap<String, Vec<u8>>) -> Option<()> {
+    let mut reader = BufReader::new(stream.try_clone().ok()?);
+    loop {
+        let mut request = String::new();
+        reader.read_line(&mut request).ok().filter(|n| *n > 0)?;
+        let path = request.split(' ').nth(1)?.to_owned();
+        let mut line = String::new();
+        while reader.read_line(&mut line).ok()? > 0 && line != "\r\n" {
+            line.clear();
+        }
+        let (status, body) = files.get(&path).map_or(("404 Not Found", &[][..]), |b| ("200 OK", b));
+        write!(stream, "HTTP/1.1 {status}\r\nContent-Length: {}\r\n\r\n", body.len()).ok()?;
+        stream.write_all(body).ok()?;
+    }
+}

@@ -1,0 +1,206 @@
+// The launcher: stands where a dynamic executable stood and starts it with the dynamic loader and the libraries of its own tree, wherever
+// that tree lies. It is linked statically, without a libc, at a fixed address; cotter copies it and writes its instructions into `config`.
+//
+// Instructions are strings, one after another, up to an empty one. The first character says what a string is; in the others %R stands for
+// the root of the tree:
+//   uN      the root is N directories above the directory of this program
+//   lPATH   the dynamic loader, below the root; without it the target is started directly
+//   pPATH   a library directory below the root; may stand several times
+//   tPATH   the program to start, below the root
+//   nf      argv[0] is a path that leads to this program: found through PATH if need be, else this program's own
+//   nPATH   argv[0] is this path below the root (else argv[0] is passed on as it came)
+//   aARG    an argument before the user's
+//   LARG    an argument after the user's, for each tree that COTTER_LIBRARIES names; %L stands for that tree
+//   dNAME   an environment variable to drop; NAME* drops all that begin so
+//   eN=V    an environment variable to set
+//   EN=V    an environment variable to set if it is not set
+#include "sys.h"
+
+enum { CONFIG = 4096, ARENA = 4 << 20 };
+
+__attribute__((used, section(".config"), aligned(16))) static const char config[CONFIG] = "cotter-launch-1";
+static char arena[ARENA];
+static word used;
+static const char *root;
+static word root_length;
+
+static char *take(word n) {
+  if (n > ARENA - used) complain("start", "a program: its command line is too long");
+  char *p = arena + used;
+  used += n;
+  return p;
+}
+
+static char *join3(const char *a, word na, const char *b, word nb, const char *c) {
+  word nc = length(c);
+  char *out = take(na + nb + nc + 1), *p = out;
+  for (word i = 0; i < na; i++) *p++ = a[i];
+  for (word i = 0; i < nb; i++) *p++ = b[i];
+  for (word i = 0; i <= nc; i++) *p++ = c[i];
+  return out;
+}
+
+static char *below_root(const char *path) { return join3(root, root_length, "/", 1, path); }
+
+// Replaces %<letter> by `value` throughout.
+static char *expand(const char *text, char letter, const char *value, word value_length) {
+  for (const char *p = text; *p; p++)
+    if (p[0] == '%' && p[1] == letter) {
+      char *tail = expand(p + 2, letter, value, value_length);
+      return join3(text, p - text, value, value_length, tail);
+    }
+  return (char *)text;
+}
+
+// Whether `path` leads to the program that runs (`self`).
+static int leads_to(const char *path, const char *self) {
+  long fd = call(NR_OPENAT, AT_FDCWD, path, O_PATH_CLOEXEC);
+  if (fd < 0) return 0;
+  char name[32] = "/proc/self/fd/", target[4096];
+  word i = 14, digits = 1;
+  for (long n = fd; n >= 10; n /= 10) digits++;
+  for (long n = fd, at = i + digits - 1; at >= (long)i; n /= 10, at--) name[at] = '0' + n % 10;
+  name[i + digits] = 0;
+  long n = call6(NR_READLINKAT, AT_FDCWD, (long)name, (long)target, sizeof target - 1, 0, 0);
+  call(NR_CLOSE, fd, 0, 0);
+  if (n <= 0) return 0;
+  target[n] = 0;
+  return same(target, self);
+}
+
+static const char *variable(char **env, const char *name) {
+  for (; *env; env++)
+    if (is_variable(*env, name)) return *env + length(name) + 1;
+  return 0;
+}
+
+static const char *find_self(const char *argv0, const char *self, char **env) {
+  int slash = 0;
+  for (const char *p = argv0; *p; p++) slash |= *p == '/';
+  if (slash) return leads_to(argv0, self) ? argv0 : self;
+  const char *path = variable(env, "PATH");
+  while (path && *argv0) {
+    const char *end = path;
+    while (*end && *end != ':') end++;
+    word mark = used;
+    char *candidate = end == path ? join3("./", 2, "", 0, argv0) : join3(path, end - path, "/", 1, argv0);
+    if (leads_to(candidate, self)) return candidate;
+    used = mark;
+    if (!*end) break;
+    path = end + 1;
+  }
+  return self;
+}
+
+__attribute__((used)) void launch(word *stack) {
+  word argc = stack[0];
+  char **argv = (char **)(stack + 1), **env = argv + argc + 1;
+  word count = 0;
+  while (env[count]) count++;
+
+  static char self[4096];
+  long n = call6(NR_READLINKAT, AT_FDCWD, (long)"/proc/self/exe", (long)self, sizeof self - 1, 0, 0);
+  if (n <= 0) {
+    // No /proc: the path that the kernel was given (AT_EXECFN) is the next best.
+    n = 0;
+    for (word *aux = (word *)(env + count + 1); aux[0]; aux += 2)
+      if (aux[0] == 31)
+        for (const char *from = (const char *)aux[1]; from[n] && n < 4095; n++) self[n] = from[n];
+  }
+  self[n] = 0;
+
+  const char *first = config + 16;
+  __asm__("" : "+r"(first));  // cotter changes the bytes behind the compiler's back
+  const char *loader = 0, *target = "", *argv0 = argc ? argv[0] : "";
+  word injected = 0, per_library = 0, sets = 0;
+  root = self;
+  for (const char *c = first; *c; c += length(c) + 1) {
+    if (*c == 'u') {
+      root_length = n;
+      for (int up = c[1] - '0'; up >= 0; up--) {
+        while (root_length > 0 && self[root_length - 1] != '/') root_length--;
+        if (root_length > 0) root_length--;
+      }
+    }
+    injected += *c == 'a';
+    per_library += *c == 'L';
+    sets += *c == 'e' || *c == 'E';
+  }
+  const char *libraries = per_library ? variable(env, "COTTER_LIBRARIES") : 0;
+  word trees = libraries && *libraries;
+  for (const char *p = libraries; p && *p; p++) trees += *p == ':';
+
+  // Loader, its options, the target, the user's arguments, ours, and the end.
+  char **out = (char **)(((word)take((argc + injected + per_library * trees + 10) * sizeof *out + 16) + 15) & ~15ul);
+  char **out_env = (char **)(((word)take((count + sets + 1) * sizeof *out + 16) + 15) & ~15ul);
+  char **arg = out, **var = out_env;
+
+  for (word i = 0; i < count; i++) {
+    int keep = 1;
+    for (const char *c = first; *c; c += length(c) + 1) {
+      if (*c == 'd' && is_variable(env[i], c + 1)) keep = 0;
+      if (*c == 'e') {
+        word k = 0;
+        while (c[1 + k] != '=' && c[1 + k] == env[i][k]) k++;
+        if (c[1 + k] == '=' && env[i][k] == '=') keep = 0;
+      }
+    }
+    if (keep) *var++ = env[i];
+  }
+  char *library_path = 0;
+  for (const char *c = first; *c; c += length(c) + 1) switch (*c) {
+      case 'l': loader = below_root(c + 1); break;
+      case 't': target = below_root(c + 1); break;
+      case 'p': {
+        char *dir = below_root(c + 1);
+        library_path = library_path ? join3(library_path, length(library_path), ":", 1, dir) : dir;
+        break;
+      }
+      case 'n': argv0 = same(c + 1, "f") ? find_self(argv0, self, env) : below_root(c + 1); break;
+      case 'E': {
+        word k = 0;
+        int there = 0;
+        while (c[1 + k] != '=') k++;
+        for (word i = 0; i < count && !there; i++) {
+          word j = 0;
+          while (j <= k && env[i][j] == c[1 + j]) j++;
+          there = j > k;
+        }
+        if (there) break;
+      }  // fall through
+      case 'e': *var++ = expand(c + 1, 'R', root, root_length); break;
+    }
+  *var = 0;
+
+  if (loader) {
+    *arg++ = loader ? (char *)loader : 0;
+    *arg++ = "--inhibit-cache";
+    *arg++ = "--library-path";
+    *arg++ = library_path ? library_path : "";
+    *arg++ = "--argv0";
+  }
+  *arg++ = (char *)argv0;
+  if (loader) *arg++ = (char *)target;
+  for (const char *c = first; *c; c += length(c) + 1)
+    if (*c == 'a') *arg++ = expand(c + 1, 'R', root, root_length);
+  for (word i = 1; i < argc; i++) *arg++ = argv[i];
+  for (const char *tree = libraries; trees; trees--) {
+    const char *end = tree;
+    while (*end && *end != ':') end++;
+    if (end > tree)
+      for (const char *c = first; *c; c += length(c) + 1)
+        if (*c == 'L') *arg++ = expand(c + 1, 'L', tree, end - tree);
+    tree = end + 1;
+  }
+  *arg = 0;
+
+  const char *program = loader ? loader : target;
+  call(NR_EXECVE, program, out, out_env);
+  complain("start", program);
+}
+
+#if defined(__x86_64__)
+__asm__(".globl _start\n_start:\n  xor %ebp, %ebp\n  mov %rsp, %rdi\n  and $-16, %rsp\n  call launch\n  hlt\n");
+#else
+__asm__(".globl _start\n_start:\n  mov x29, xzr\n  mov x30, xzr\n  mov x0, sp\n  b launch\n");
+#endif

@@ -1,0 +1,112 @@
+// The in-place stub: becomes a segment of a dynamic executable and its entry point. It maps the tree's own dynamic loader, found relative to
+// the executable, and hands over as the kernel would have. /proc/self/exe stays the program itself.
+//
+// Position-independent, no libc, no writable data. cotter writes into `config` behind the magic:
+//   8 bytes   the address of this blob in the executable (unrelocated)
+//   8 bytes   the executable's own entry point (unrelocated)
+//   4 bytes   the index of the program header that was PT_INTERP
+//   4 bytes   how many directories above the executable's own the root of the tree is
+//   then      the loader's path below the root, and an empty string
+#include "sys.h"
+
+enum { CONFIG = 512, PT_LOAD = 1, PT_INTERP = 3, AT_PHDR = 3, AT_PAGESZ = 6, AT_BASE = 7, AT_ENTRY = 9 };
+enum { PROT_READ = 1, PROT_WRITE = 2, PROT_EXEC = 4, MAP_PRIVATE = 2, MAP_FIXED = 16, MAP_ANONYMOUS = 32 };
+
+struct header { unsigned char ident[16]; unsigned short type, machine; unsigned version; word entry, phoff, shoff; unsigned flags; unsigned short ehsize, phentsize, phnum; };
+struct segment { unsigned type, flags; word offset, vaddr, paddr, filesz, memsz, align; };
+
+struct config { char magic[16]; word blob, entry; unsigned interp, up; char loader[CONFIG - 40]; };
+__attribute__((used, section(".config"), aligned(16))) static const struct config initial = {"cotter-stub-001", 0, 0, 0, 0, ""};
+
+extern const char blob[] __attribute__((visibility("hidden")));  // the first byte, from the linker script
+
+static int protection(unsigned flags) { return (flags & 4 ? PROT_READ : 0) | (flags & 2 ? PROT_WRITE : 0) | (flags & 1 ? PROT_EXEC : 0); }
+
+// Maps the loader; returns its base address. `page` is the kernel's: aarch64 has kernels with 16 and 64 KiB.
+static word map_loader(const char *path, word *entry, word page) {
+  char first[2048] __attribute__((aligned(8)));
+  long fd = call(NR_OPENAT, AT_FDCWD, path, O_RDONLY_CLOEXEC);
+  if (fd < 0) complain("open the loader", path);
+  const struct header *header = (struct header *)first;
+  long got = call6(NR_PREAD, fd, (long)first, sizeof first, 0, 0, 0);
+  if (got < 64 || header->phoff + header->phnum * sizeof(struct segment) > (word)got) complain("read the loader", path);
+  const struct segment *segments = (struct segment *)(first + header->phoff);
+  word end = 0;
+  for (int i = 0; i < header->phnum; i++)
+    if (segments[i].type == PT_LOAD && segments[i].vaddr + segments[i].memsz > end) end = segments[i].vaddr + segments[i].memsz;
+  // 64 KiB: the largest page of the platforms.
+  word align = 65536;
+  word base = call6(NR_MMAP, 0, end + align, 0, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  if (base > -4096ul) complain("map the loader", path);
+  base = (base + align - 1) & -align;
+  for (int i = 0; i < header->phnum; i++) {
+    const struct segment *s = &segments[i];
+    if (s->type != PT_LOAD) continue;
+    word slack = s->vaddr & (page - 1), start = base + s->vaddr - slack;
+    word mapped = call6(NR_MMAP, start, s->filesz + slack, protection(s->flags), MAP_PRIVATE | MAP_FIXED, fd, s->offset - slack);
+    if (mapped > -4096ul) complain("map the loader", path);
+    if (s->memsz > s->filesz) {
+      word from = base + s->vaddr + s->filesz, page_end = (from + page - 1) & -page, to = base + s->vaddr + s->memsz;
+      for (volatile char *p = (char *)from; (word)p < page_end; p++) *p = 0;
+      if (to > page_end) call6(NR_MMAP, page_end, to - page_end, protection(s->flags), MAP_PRIVATE | MAP_FIXED | MAP_ANONYMOUS, -1, 0);
+    }
+  }
+  call(NR_CLOSE, fd, 0, 0);
+  *entry = base + header->entry;
+  return base;
+}
+
+__attribute__((used, visibility("hidden"))) word stub(word *stack) {
+  char **env = (char **)(stack + 1 + stack[0] + 1), **kept = env, **e = env;
+  // The launcher's list, relocate/launcher.rs: what would let the host into any dynamic program.
+  for (; *e; e++)
+    if (!is_variable(*e, "LD_*") && !is_variable(*e, "GCONV_PATH") && !is_variable(*e, "LOCPATH") && !is_variable(*e, "NLSPATH") && !is_variable(*e, "GLIBC_TUNABLES")) *kept++ = *e;
+  *kept = 0;
+  // The auxiliary vector stands right behind the environment and must go on doing so.
+  word *aux = (word *)(kept + 1), *from = (word *)(e + 1), n = 0;
+  do {
+    aux[n] = from[n];
+    aux[n + 1] = from[n + 1];
+    n += 2;
+  } while (aux[n - 2]);
+
+  const struct config *config = &initial;
+  __asm__("" : "+r"(config));  // cotter changes the bytes behind the compiler's back
+  char path[4096 + CONFIG];
+  long length_of_path = call6(NR_READLINKAT, AT_FDCWD, (long)"/proc/self/exe", (long)path, 4095, 0, 0);
+  if (length_of_path <= 0) complain("read", "/proc/self/exe");
+  for (int up = config->up; up >= 0; up--) {
+    while (length_of_path > 0 && path[length_of_path - 1] != '/') length_of_path--;
+    if (length_of_path > 0) length_of_path--;
+  }
+  path[length_of_path++] = '/';
+  for (int i = 0; (path[length_of_path] = config->loader[i]); i++) length_of_path++;
+
+  word page_size = 4096;
+  for (word *a = aux; a[0]; a += 2)
+    if (a[0] == AT_PAGESZ) page_size = a[1];
+  word entry, base = map_loader(path, &entry, page_size), bias = (word)blob - config->blob;
+  for (; aux[0]; aux += 2) {
+    if (aux[0] == AT_BASE) aux[1] = base;
+    if (aux[0] == AT_ENTRY) aux[1] = bias + config->entry;
+    if (aux[0] == AT_PHDR) {
+      // The kernel must not see PT_INTERP, the loader must.
+      struct segment *interp = (struct segment *)aux[1] + config->interp;
+      word page = (word)interp & -page_size, size = ((word)(interp + 1) - page + page_size - 1) & -page_size;
+      if (call(NR_MPROTECT, page, size, PROT_READ | PROT_WRITE)) complain("prepare", path);
+      interp->type = PT_INTERP;
+      call(NR_MPROTECT, page, size, PROT_READ);
+    }
+  }
+  return entry;
+}
+
+#if defined(__x86_64__)
+__asm__(
+    ".section .text.start,\"ax\"\n.globl _start\n_start:\n  xor %ebp, %ebp\n  mov %rsp, %rbx\n  mov %rsp, %rdi\n  and $-16, %rsp\n"
+    "  call stub\n  mov %rbx, %rsp\n  xor %edx, %edx\n  jmp *%rax\n.text\n");
+#else
+__asm__(
+    ".section .text.start,\"ax\"\n.globl _start\n_start:\n  mov x29, xzr\n  mov x30, xzr\n  mov x19, sp\n  mov x0, sp\n"
+    "  bl stub\n  mov sp, x19\n  mov x16, x0\n  mov x0, xzr\n  br x16\n.text\n");
+#endif

@@ -1,0 +1,286 @@
+//! The command line. Help texts are written here and nowhere else.
+
+use std::path::PathBuf;
+
+use clap::builder::styling::{AnsiColor, Styles};
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+use crate::model::{Platform, ToolchainName};
+
+const STYLES: Styles = Styles::styled()
+    .header(AnsiColor::Green.on_default().bold())
+    .usage(AnsiColor::Green.on_default().bold())
+    .literal(AnsiColor::Cyan.on_default().bold())
+    .placeholder(AnsiColor::Cyan.on_default());
+
+/// Hermetic toolchains: pinned by hash, needing nothing of the host.
+#[derive(Parser, Debug)]
+#[command(name = "cotter", version, styles = STYLES, max_term_width = 100, disable_help_subcommand = true)]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+    /// Flags of every command.
+    #[command(flatten)]
+    pub global: Global,
+}
+
+/// Flags that every command takes.
+#[derive(Args, Debug, Clone, Default)]
+pub struct Global {
+    /// The manifest, or its directory [default: toolchains.toml here or above]
+    #[arg(long, global = true, env = "COTTER_MANIFEST", value_name = "FILE", help_heading = "Global options")]
+    pub manifest: Option<PathBuf>,
+    /// The directory of the store [default: ~/.local/share/cotter]
+    #[arg(long, global = true, env = "COTTER_STORE", value_name = "DIR", help_heading = "Global options")]
+    pub store: Option<PathBuf>,
+    /// Never use the network
+    #[arg(long, global = true, env = "COTTER_OFFLINE", value_parser = clap::builder::FalseyValueParser::new(), help_heading = "Global options")]
+    pub offline: bool,
+    /// Fail if the lock would change
+    #[arg(long, global = true, env = "COTTER_LOCKED", value_parser = clap::builder::FalseyValueParser::new(), conflicts_with = "frozen", help_heading = "Global options")]
+    pub locked: bool,
+    /// Use the lock as it is, without checking it against the manifest
+    #[arg(long, global = true, env = "COTTER_FROZEN", value_parser = clap::builder::FalseyValueParser::new(), help_heading = "Global options")]
+    pub frozen: bool,
+    /// How many inputs to work on at once [default: one a core, at least 4]
+    #[arg(long, short = 'j', global = true, env = "COTTER_JOBS", value_name = "N", value_parser = parse_jobs, help_heading = "Global options")]
+    pub jobs: Option<usize>,
+    /// Say nothing but errors
+    #[arg(long, short, global = true, env = "COTTER_QUIET", value_parser = clap::builder::FalseyValueParser::new(), conflicts_with = "verbose", help_heading = "Global options")]
+    pub quiet: bool,
+    /// Say more: mirrors, retries, reasons
+    #[arg(long, short, global = true, env = "COTTER_VERBOSE", value_parser = clap::builder::FalseyValueParser::new(), help_heading = "Global options")]
+    pub verbose: bool,
+    /// Colours: by default on a terminal, unless NO_COLOR is set
+    #[arg(long, global = true, env = "COTTER_COLOR", value_name = "WHEN", value_enum, default_value_t, help_heading = "Global options")]
+    pub color: Color,
+    /// No progress bars
+    #[arg(long, global = true, env = "COTTER_NO_PROGRESS", value_parser = clap::builder::FalseyValueParser::new(), help_heading = "Global options")]
+    pub no_progress: bool,
+}
+
+fn parse_jobs(text: &str) -> Result<usize, String> {
+    match text.parse() {
+        Ok(n) if (1..=256).contains(&n) => Ok(n),
+        _ => Err("expected a number from 1 to 256".to_owned()),
+    }
+}
+
+/// When to use colours.
+#[derive(ValueEnum, Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Color {
+    /// On a terminal.
+    #[default]
+    Auto,
+    /// Always.
+    Always,
+    /// Never.
+    Never,
+}
+
+/// The verbs.
+#[derive(Subcommand, Debug)]
+pub enum Command {
+    /// Start a toolchains.toml
+    Init(Init),
+    /// Pin every byte of the toolchains in toolchains.lock
+    Lock(Lock),
+    /// Make the locked toolchains ready to use
+    Setup(Setup),
+    /// Run a command with toolchains in front of PATH
+    Exec(Exec),
+    /// Start a shell with toolchains in front of PATH
+    Shell(Shell),
+    /// Print the variables that `exec` would set
+    Env(Env),
+    /// Print where a toolchain's tree lies
+    Path(PathArgs),
+    /// List the toolchains of the lock
+    List(List),
+    /// Check the trees in the store
+    Verify(Verify),
+    /// Delete what no project uses
+    Gc(Gc),
+    /// Say what of this machine helps or hinders
+    Doctor(Doctor),
+    /// Print shell completions
+    Completions(Completions),
+    /// Print the JSON Schema of a file
+    Schema(Schema),
+}
+
+/// `cotter init`
+#[derive(Args, Debug)]
+pub struct Init {
+    /// What to start with
+    #[arg(long, value_enum, default_value_t)]
+    pub template: Template,
+    /// Where [default: here]
+    pub dir: Option<PathBuf>,
+}
+
+/// What `init` starts with.
+#[derive(ValueEnum, Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Template {
+    /// GCC 12 and Python 3.11.
+    #[default]
+    Full,
+    /// GCC 12.
+    Cpp,
+    /// Python 3.11.
+    Python,
+}
+
+/// `cotter lock`
+#[derive(Args, Debug)]
+pub struct Lock {
+    /// Only say what is stale, and why; exit with 3 if anything is. Needs no network
+    #[arg(long, conflicts_with = "upgrade")]
+    pub check: bool,
+    /// Move to the newest versions: of the named toolchains, or of all
+    #[arg(long, value_name = "NAME", num_args = 0..)]
+    pub upgrade: Option<Vec<ToolchainName>>,
+    /// Accept an index past its Valid-Until
+    #[arg(long)]
+    pub allow_expired: bool,
+    /// Print the result as JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `cotter setup`
+#[derive(Args, Debug)]
+pub struct Setup {
+    /// Which toolchains [default: all of this platform]
+    pub names: Vec<ToolchainName>,
+    /// For another platform than this machine's
+    #[arg(long)]
+    pub platform: Option<Platform>,
+    /// Accept an index past its Valid-Until, if something must be locked
+    #[arg(long)]
+    pub allow_expired: bool,
+    /// Print the result as JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `cotter exec`
+#[derive(Args, Debug)]
+pub struct Exec {
+    /// Which toolchains, before `--` [default: all of this platform]
+    pub names: Vec<ToolchainName>,
+    /// Nothing of the host on PATH
+    #[arg(long)]
+    pub pure: bool,
+    /// The command
+    #[arg(last = true, required = true, value_name = "COMMAND")]
+    pub command: Vec<std::ffi::OsString>,
+}
+
+/// `cotter shell`
+#[derive(Args, Debug)]
+pub struct Shell {
+    /// Which toolchains [default: all of this platform]
+    pub names: Vec<ToolchainName>,
+    /// Nothing of the host on PATH
+    #[arg(long)]
+    pub pure: bool,
+}
+
+/// `cotter env`
+#[derive(Args, Debug)]
+pub struct Env {
+    /// Which toolchains [default: all of this platform]
+    pub names: Vec<ToolchainName>,
+    /// As a JSON object
+    #[arg(long, group = "format")]
+    pub json: bool,
+    /// For direnv's .envrc: eval "$(cotter env --direnv)"
+    #[arg(long, group = "format")]
+    pub direnv: bool,
+    /// Into GitHub Actions' GITHUB_ENV and GITHUB_PATH files
+    #[arg(long, group = "format")]
+    pub github: bool,
+}
+
+/// `cotter path`
+#[derive(Args, Debug)]
+pub struct PathArgs {
+    /// Which toolchain
+    pub name: ToolchainName,
+    /// For another platform than this machine's
+    #[arg(long)]
+    pub platform: Option<Platform>,
+}
+
+/// `cotter list`
+#[derive(Args, Debug)]
+pub struct List {
+    /// As JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `cotter verify`
+#[derive(Args, Debug)]
+pub struct Verify {
+    /// Which toolchains [default: every tree in the store]
+    pub names: Vec<ToolchainName>,
+    /// Read every byte
+    #[arg(long)]
+    pub deep: bool,
+    /// Fetch and compose anew what is broken
+    #[arg(long)]
+    pub repair: bool,
+    /// As JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `cotter gc`
+#[derive(Args, Debug)]
+pub struct Gc {
+    /// Delete nothing, only tell
+    #[arg(long)]
+    pub dry_run: bool,
+    /// Keep what was made in the last N days
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub keep_days: u32,
+    /// As JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `cotter doctor`
+#[derive(Args, Debug)]
+pub struct Doctor {
+    /// As JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `cotter completions`
+#[derive(Args, Debug)]
+pub struct Completions {
+    /// Which shell
+    pub shell: clap_complete::Shell,
+}
+
+/// `cotter schema`
+#[derive(Args, Debug)]
+pub struct Schema {
+    /// Of which file
+    #[arg(value_enum, default_value_t)]
+    pub file: SchemaFile,
+}
+
+/// The files that have a schema.
+#[derive(ValueEnum, Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum SchemaFile {
+    /// toolchains.toml
+    #[default]
+    Manifest,
+    /// toolchains.lock
+    Lock,
+}

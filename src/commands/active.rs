@@ -1,0 +1,43 @@
+//! The trees that `exec`, `shell`, `env` and `path` work with: ready, or made so.
+
+use crate::cli::Setup;
+use crate::commands::setup;
+use crate::context::Context;
+use crate::environment::Active;
+use crate::error::Result;
+use crate::model::{Platform, ToolchainName};
+use crate::store::RootTree;
+
+/// The named trees of this machine's platform, or all. Sets up what is missing.
+///
+/// # Errors
+/// See [`setup::ensure`].
+pub fn root_trees(names: &[ToolchainName], platform: Platform, cx: &Context) -> Result<Vec<RootTree>> {
+    if let Some(trees) = setup::fresh(names, platform, cx) {
+        return Ok(trees);
+    }
+    let args = Setup { names: names.to_vec(), platform: Some(platform), allow_expired: false, json: false };
+    let ready = setup::ensure(&args, platform, cx)?;
+    let mut trees: Vec<RootTree> = ready.into_iter().map(|r| r.tree).collect();
+    if !names.is_empty() {
+        trees.sort_by_key(|t| names.iter().position(|n| *n == t.name));
+    }
+    Ok(trees)
+}
+
+/// The same, as what an environment is made of. The trees are marked as used.
+///
+/// # Errors
+/// See [`setup::ensure`].
+pub fn trees(names: &[ToolchainName], cx: &Context) -> Result<Vec<Active>> {
+    let platform = setup::native_or(None)?;
+    let mut trees = root_trees(names, platform, cx)?;
+    for tree in &trees {
+        cx.store.mark_used(&tree.store_name);
+    }
+    // Marked now; what a `gc` took just before that is made again.
+    if !trees.iter().all(|t| cx.store.has(&t.store_name)) {
+        trees = root_trees(names, platform, cx)?;
+    }
+    Ok(trees.into_iter().map(|t| Active { kind: t.kind, platform: t.platform, path: cx.store.path(&t.store_name) }).collect())
+}

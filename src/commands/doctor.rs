@@ -1,0 +1,145 @@
+//! `cotter doctor`
+
+use std::os::unix::fs::MetadataExt;
+use std::process::ExitCode;
+
+use fs_err as fs;
+use serde_json::json;
+
+use super::{human, print, print_json};
+use crate::cli::Doctor;
+use crate::context::Context;
+use crate::error::Result;
+use crate::fetch::redact;
+use crate::model::Platform;
+use crate::project::Project;
+use crate::store::Staging;
+
+/// How a check came out.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Verdict {
+    Good,
+    Note,
+    Bad,
+}
+
+struct Check {
+    name: &'static str,
+    verdict: Verdict,
+    text: String,
+}
+
+/// Runs the command.
+///
+/// # Errors
+/// If nobody reads the output.
+pub fn run(args: &Doctor, cx: &Context) -> Result<ExitCode> {
+    let mut checks = vec![platform(), store(cx), disk(cx), namespaces(), proc_mounted()];
+    checks.extend(mirrors(cx));
+    let bad = checks.iter().any(|c| c.verdict == Verdict::Bad);
+    let word = |v: Verdict| match v {
+        Verdict::Good => "ok",
+        Verdict::Note => "note",
+        Verdict::Bad => "bad",
+    };
+    if args.json {
+        let list: Vec<_> = checks.iter().map(|c| json!({ "check": c.name, "verdict": word(c.verdict), "text": c.text })).collect();
+        print_json(&json!({ "checks": list }))?;
+    } else {
+        for c in &checks {
+            let style = match c.verdict {
+                Verdict::Good => anstyle::AnsiColor::Green,
+                Verdict::Note => anstyle::AnsiColor::Yellow,
+                Verdict::Bad => anstyle::AnsiColor::Red,
+            }
+            .on_default();
+            print(&format!("{style}{:<4}{style:#} {:<12} {}\n", word(c.verdict), c.name, c.text))?;
+        }
+    }
+    Ok(if bad { ExitCode::FAILURE } else { ExitCode::SUCCESS })
+}
+
+fn platform() -> Check {
+    match Platform::native() {
+        Some(p) => Check { name: "platform", verdict: Verdict::Good, text: p.to_string() },
+        None => Check { name: "platform", verdict: Verdict::Note, text: "trees can be locked here, but not run".to_owned() },
+    }
+}
+
+fn store(cx: &Context) -> Check {
+    let text = cx.store.dir().display().to_string();
+    match Staging::new(&cx.store) {
+        Ok(_) => Check { name: "store", verdict: Verdict::Good, text },
+        Err(e) => Check { name: "store", verdict: Verdict::Bad, text: e.to_string() },
+    }
+}
+
+fn disk(cx: &Context) -> Check {
+    let there = cx.store.dir().ancestors().find(|d| d.exists());
+    match there.and_then(|d| rustix::fs::statvfs(d).ok()) {
+        Some(s) => {
+            let free = s.f_bavail * s.f_frsize;
+            let verdict = if free < 2 << 30 { Verdict::Bad } else { Verdict::Good };
+            Check { name: "disk", verdict, text: format!("{} free; a compiler takes about 300 MiB", human(free)) }
+        }
+        None => Check { name: "disk", verdict: Verdict::Note, text: "can't tell how much is free".to_owned() },
+    }
+}
+
+fn namespaces() -> Check {
+    let number = |path: &str| fs::read_to_string(path).ok().and_then(|t| t.trim().parse::<u64>().ok());
+    let off = number("/proc/sys/kernel/unprivileged_userns_clone") == Some(0)
+        || number("/proc/sys/user/max_user_namespaces") == Some(0)
+        || number("/proc/sys/kernel/apparmor_restrict_unprivileged_userns") == Some(1);
+    if off {
+        Check {
+            name: "namespaces",
+            verdict: Verdict::Note,
+            text: "unprivileged user namespaces are off: sandboxed builds need root; everything else works".to_owned(),
+        }
+    } else {
+        Check { name: "namespaces", verdict: Verdict::Good, text: "unprivileged user namespaces are on".to_owned() }
+    }
+}
+
+fn proc_mounted() -> Check {
+    let ok = fs::metadata("/proc/self").is_ok_and(|m| m.ino() != 0);
+    Check {
+        name: "proc",
+        verdict: if ok { Verdict::Good } else { Verdict::Bad },
+        text: if ok { "/proc is mounted".to_owned() } else { "/proc is not mounted: launchers need it to find their tree through symlinks".to_owned() },
+    }
+}
+
+fn mirrors(cx: &Context) -> Vec<Check> {
+    let bad = |e: crate::error::Error| vec![Check { name: "mirrors", verdict: Verdict::Bad, text: e.to_string() }];
+    let project = match cx.manifest_path().map(|_| Project::load(cx)) {
+        Ok(Err(e)) => return bad(e),
+        Ok(Ok(project)) => Some(project),
+        Err(_) => None,
+    };
+    let fetcher = match cx.fetcher(project.as_ref().map(|p| &p.manifest)) {
+        Ok(fetcher) => fetcher,
+        Err(e) => return bad(e),
+    };
+    if cx.global.offline {
+        return vec![Check { name: "mirrors", verdict: Verdict::Note, text: "not asked: --offline".to_owned() }];
+    }
+    let suite =
+        project.iter().flat_map(|p| p.entries().map(|(t, platform)| p.request(t, platform)).collect::<Vec<_>>()).find_map(|r| r.get("suite")?.first().cloned());
+    let suite = suite.unwrap_or_else(|| "bookworm".to_owned());
+    let bases = fetcher.mirrors.bases("debian", None);
+    if bases.is_empty() {
+        return vec![Check { name: "mirrors", verdict: Verdict::Note, text: "no Debian mirror is configured: snapshot.debian.org will be asked".to_owned() }];
+    }
+    bases
+        .iter()
+        .map(|base| {
+            let shown = redact(base);
+            match fetcher.http.get(&format!("{base}/dists/{suite}/InRelease"), 0) {
+                Ok(_) => Check { name: "mirror", verdict: Verdict::Good, text: format!("{shown} has {suite}") },
+                Err(e) => Check { name: "mirror", verdict: Verdict::Bad, text: e.to_string() },
+            }
+        })
+        .collect()
+}

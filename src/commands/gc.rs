@@ -1,0 +1,57 @@
+//! `cotter gc`
+
+use std::process::ExitCode;
+use std::time::Duration;
+
+use serde_json::json;
+
+use super::{human, print, print_json};
+use crate::cli::Gc;
+use crate::context::Context;
+use crate::error::Result;
+use crate::store::GcOptions;
+
+/// Runs the command.
+///
+/// # Errors
+/// If something cannot be read or deleted.
+pub fn run(args: &Gc, cx: &Context) -> Result<ExitCode> {
+    let keep = Duration::from_secs(u64::from(args.keep_days) * 24 * 60 * 60);
+    let report = cx.store.gc(GcOptions { dry_run: args.dry_run, keep })?;
+    let bytes: u64 = report.trees.iter().map(|t| t.1).sum();
+    if args.json {
+        print_json(&json!({
+            "dry_run": args.dry_run,
+            "trees": report.trees.iter().map(|(n, s)| json!({ "store_name": n.as_str(), "size": s })).collect::<Vec<_>>(),
+            "in_use": report.in_use.iter().map(|n| n.as_str()).collect::<Vec<_>>(),
+            "roots": report.roots,
+            "inputs": { "count": report.inputs.0, "size": report.inputs.1 },
+            "links": { "size": report.link_bytes },
+        }))?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    if cx.global.quiet {
+        return Ok(ExitCode::SUCCESS);
+    }
+    let verb = if args.dry_run { "would delete" } else { "deleted" };
+    let mut out = String::new();
+    for root in &report.roots {
+        out.push_str(&format!("{verb} the root of {}, which is gone\n", root.display()));
+    }
+    for (name, size) in &report.trees {
+        out.push_str(&format!("{verb} {name} ({})\n", human(*size)));
+    }
+    for name in &report.in_use {
+        out.push_str(&format!("kept {name}: a process uses it\n"));
+    }
+    out.push_str(&format!(
+        "{verb} {} trees ({}), {} downloads ({}), {} of shared files\n",
+        report.trees.len(),
+        human(bytes),
+        report.inputs.0,
+        human(report.inputs.1),
+        human(report.link_bytes)
+    ));
+    print(&out)?;
+    Ok(ExitCode::SUCCESS)
+}

@@ -1,0 +1,68 @@
+//! `cotter lock`
+
+use std::process::ExitCode;
+
+use serde_json::json;
+
+use super::locking::{self, Upgrade};
+use super::{print, print_json};
+use crate::cli::Lock;
+use crate::context::{Context, shown};
+use crate::error::{Error, Result};
+use crate::manifest::did_you_mean;
+use crate::project::{Project, stale_error};
+
+/// Runs the command.
+///
+/// # Errors
+/// See [`locking::update`]; with `--check`, a stale lock.
+pub fn run(args: &Lock, cx: &Context) -> Result<ExitCode> {
+    let project = Project::load(cx)?;
+    if args.check {
+        return check(&project, args, cx);
+    }
+    let upgrade = match &args.upgrade {
+        None => Upgrade::Nothing,
+        Some(names) if names.is_empty() => Upgrade::All,
+        Some(names) => {
+            for name in names {
+                if !project.manifest.toolchains.contains_key(name) {
+                    let known = project.manifest.toolchains.keys().map(|n| n.as_str());
+                    return Err(Error::user(format!("there is no toolchain {:?} in the manifest{}", name.as_str(), did_you_mean(name.as_str(), known))));
+                }
+            }
+            Upgrade::Some(names.clone())
+        }
+    };
+    crate::interrupt::install();
+    let fetcher = cx.fetcher(Some(&project.manifest))?;
+    let outcome = locking::update(&project, cx, &fetcher, &upgrade, args.allow_expired)?;
+    if args.json {
+        print_json(&json!({ "lock": project.lock_path, "changes": outcome.changes }))?;
+    } else if outcome.changes.is_empty() {
+        cx.reporter.line(&format!("{} is up to date: {} trees", shown(&project.lock_path, &cx.here), outcome.lock.trees.len()));
+    } else {
+        for line in &outcome.changes {
+            cx.reporter.line(line);
+        }
+        cx.reporter.line(&format!("wrote {}", shown(&project.lock_path, &cx.here)));
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn check(project: &Project, args: &Lock, cx: &Context) -> Result<ExitCode> {
+    let lock = project.lock(cx)?.unwrap_or_default();
+    let stale = project.stale(&lock);
+    if args.json {
+        let list: Vec<_> = stale.iter().map(|s| json!({ "name": s.name.as_str(), "platform": s.platform.as_str(), "reasons": s.reasons })).collect();
+        print_json(&json!({ "stale": list }))?;
+        return Ok(if stale.is_empty() { ExitCode::SUCCESS } else { ExitCode::from(crate::error::Kind::LockStale.exit_code()) });
+    }
+    if !stale.is_empty() {
+        return Err(stale_error(&stale, &project.lock_path, cx));
+    }
+    if cx.reporter.verbosity() > crate::reporter::Verbosity::Quiet {
+        print(&format!("{} fits the manifest: {} trees\n", shown(&project.lock_path, &cx.here), lock.trees.len()))?;
+    }
+    Ok(ExitCode::SUCCESS)
+}

@@ -1,0 +1,46 @@
+//! One verb, one file.
+
+pub mod completions;
+pub mod doctor;
+pub mod env;
+pub mod exec;
+pub mod gc;
+pub mod init;
+pub mod list;
+pub mod lock;
+pub mod path;
+pub mod schema;
+pub mod setup;
+pub mod shell;
+pub mod verify;
+
+mod active;
+mod locking;
+mod pip;
+mod table;
+
+use std::io::Write;
+
+use crate::error::{Error, Result};
+
+/// Writes data to standard output.
+///
+/// # Errors
+/// If nobody reads it.
+fn print(text: &str) -> Result<()> {
+    let mut out = anstream::stdout().lock();
+    out.write_all(text.as_bytes()).and_then(|()| out.flush()).map_err(|e| Error::io("can't write to standard output", e))
+}
+
+/// Writes a value as JSON to standard output.
+///
+/// # Errors
+/// If nobody reads it.
+fn print_json(value: &serde_json::Value) -> Result<()> {
+    print(&format!("{value:#}\n"))
+}
+
+/// A number of bytes for people.
+fn human(bytes: u64) -> String {
+    indicatif::BinaryBytes(bytes).to_string()
+}

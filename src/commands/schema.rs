@@ -1,0 +1,20 @@
+//! `cotter schema`
+
+use std::process::ExitCode;
+
+use super::print;
+use crate::cli::{Schema, SchemaFile};
+use crate::context::Context;
+use crate::error::Result;
+
+/// Runs the command.
+///
+/// # Errors
+/// If nobody reads the output.
+pub fn run(args: &Schema, _cx: &Context) -> Result<ExitCode> {
+    print(match args.file {
+        SchemaFile::Manifest => include_str!("../../templates/toolchains.schema.json"),
+        SchemaFile::Lock => include_str!("../../templates/toolchains-lock.schema.json"),
+    })?;
+    Ok(ExitCode::SUCCESS)
+}

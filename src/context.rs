@@ -1,0 +1,173 @@
+//! What a command works with, built once: directories, client, clock, reporter, flags. The only place that reads the environment.
+
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use fs_err as fs;
+
+use crate::cli::{Color, Global};
+use crate::error::{Error, Result};
+use crate::fetch::{Fetcher, Http, Mirrors, Patience, machine_mirrors, python_index};
+use crate::manifest::{self, Manifest};
+use crate::reporter::{Reporter, Verbosity};
+use crate::store::Store;
+
+/// What a command works with.
+pub struct Context {
+    /// The store.
+    pub store: Store,
+    /// Says what happens.
+    pub reporter: Reporter,
+    /// The flags that every command takes.
+    pub global: Global,
+    /// The directory in which the user stands.
+    pub here: PathBuf,
+}
+
+/// A variable of the environment, if it is set, not empty and valid Unicode.
+#[expect(clippy::disallowed_methods, reason = "the one place that reads the environment")]
+pub fn var(name: &str) -> Option<String> {
+    std::env::var(name).ok().filter(|v| !v.is_empty())
+}
+
+/// A variable of the environment as it is.
+#[expect(clippy::disallowed_methods, reason = "the one place that reads the environment")]
+pub fn var_os(name: &str) -> Option<OsString> {
+    std::env::var_os(name)
+}
+
+impl Context {
+    /// Builds the context of one run.
+    ///
+    /// # Errors
+    /// If the working directory or the home directory cannot be found.
+    #[expect(clippy::disallowed_methods, reason = "the one place that reads the environment")]
+    pub fn new(global: Global) -> Result<Self> {
+        let here = std::env::current_dir().map_err(|e| Error::user("can't find the working directory").cause(&e))?;
+        let store = match &global.store {
+            Some(dir) => here.join(dir),
+            None => data_home()?.join("cotter"),
+        };
+        if store.as_os_str().as_encoded_bytes().contains(&b':') {
+            return Err(Error::user(format!("the store can't lie at {}", store.display()))
+                .because("no path in PATH, and none that the dynamic loader searches, may hold a colon")
+                .hint("name another directory with --store DIR or COTTER_STORE"));
+        }
+        match global.color {
+            Color::Auto => {}
+            Color::Always => anstream::ColorChoice::Always.write_global(),
+            Color::Never => anstream::ColorChoice::Never.write_global(),
+        }
+        let verbosity = match (global.quiet, global.verbose) {
+            (true, _) => Verbosity::Quiet,
+            (_, true) => Verbosity::Verbose,
+            _ => Verbosity::Normal,
+        };
+        let reporter = Reporter::new(verbosity, !global.no_progress);
+        Ok(Context { store: Store::at(store), reporter, global, here })
+    }
+
+    /// The path of the manifest: the one that was named, or the first found here or above.
+    ///
+    /// # Errors
+    /// If there is none.
+    pub fn manifest_path(&self) -> Result<PathBuf> {
+        if let Some(path) = &self.global.manifest {
+            let path = self.here.join(path);
+            let path = if path.is_dir() { path.join(manifest::FILE_NAME) } else { path };
+            return if path.exists() {
+                Ok(path)
+            } else {
+                Err(Error::user(format!("there is no {}", path.display())).hint("check --manifest and COTTER_MANIFEST"))
+            };
+        }
+        self.here.ancestors().map(|d| d.join(manifest::FILE_NAME)).find(|p| p.exists()).ok_or_else(|| {
+            Error::user(format!("there is no {} in {} or above", manifest::FILE_NAME, self.here.display()))
+                .hint("run `cotter init` to start one, or name it with --manifest")
+        })
+    }
+
+    /// How many inputs are worked on at once: by default one for each core, and at least four, for the network is waited for, too.
+    pub fn jobs(&self) -> usize {
+        self.global.jobs.unwrap_or_else(|| std::thread::available_parallelism().map_or(4, |n| n.get().max(4)))
+    }
+
+    /// A fetcher with the mirrors of the manifest, the environment and this machine.
+    ///
+    /// # Errors
+    /// If a variable of the environment has no valid value.
+    pub fn fetcher(&self, manifest: Option<&Manifest>) -> Result<Fetcher> {
+        let seconds = |n: f64| Duration::from_secs_f64(n.min(86_400.0));
+        let number = |name: &str, default: f64| -> Result<f64> {
+            match var(name) {
+                Some(text) => {
+                    text.parse::<f64>().ok().filter(|n| n.is_finite() && *n >= 0.0).ok_or_else(|| Error::user(format!("{name} is no number: {text:?}")))
+                }
+                None => Ok(default),
+            }
+        };
+        let patience = Patience {
+            stall: seconds(number("COTTER_HTTP_TIMEOUT", 30.0)?),
+            retries: number("COTTER_HTTP_RETRIES", 3.0)? as u32,
+            backoff: seconds(number("COTTER_HTTP_BACKOFF", 0.5)?),
+        };
+        let netrc =
+            var_os("NETRC").map(PathBuf::from).or_else(|| Some(home().ok()?.join(".netrc"))).and_then(|p| fs::read_to_string(p).ok()).unwrap_or_default();
+        let http = Http::new(self.global.offline, patience, &netrc);
+        let mut named: BTreeMap<String, Vec<String>> = BTreeMap::new();
+        let families = manifest.into_iter().flat_map(|m| m.mirrors.keys().cloned()).chain(["debian", "debian-security", "python"].map(str::to_owned));
+        for family in families {
+            // The environment's mirrors come before the manifest's: they are nearer to the machine that runs this.
+            let variable = format!("COTTER_MIRROR_{}", family.to_uppercase().replace('-', "_"));
+            let mut urls: Vec<String> = var(&variable).map(|v| v.split([' ', ',']).filter(|u| !u.is_empty()).map(str::to_owned).collect()).unwrap_or_default();
+            urls.extend(manifest.and_then(|m| m.mirrors.get(&family)).into_iter().flatten().cloned());
+            named.entry(family).or_insert(urls);
+        }
+        let etc = var_os("COTTER_APT_ETC").map_or_else(|| PathBuf::from("/etc/apt"), PathBuf::from);
+        let apt = ["debian", "debian-security"].into_iter().map(|a| (a.to_owned(), machine_mirrors(&etc, a))).collect();
+        let python = python_index::configured(&var, &python_config_files());
+        Ok(Fetcher::new(http, Mirrors::new(named, apt, python), self.store.inputs()))
+    }
+}
+
+/// The user's home directory.
+fn home() -> Result<PathBuf> {
+    var_os("HOME")
+        .map(PathBuf::from)
+        .filter(|h| h.is_absolute())
+        .ok_or_else(|| Error::user("HOME is not set").hint("name a directory for the store with --store DIR or COTTER_STORE"))
+}
+
+/// XDG Base Directory Specification, version 0.8.
+fn data_home() -> Result<PathBuf> {
+    match var_os("XDG_DATA_HOME").map(PathBuf::from).filter(|p| p.is_absolute()) {
+        Some(dir) => Ok(dir),
+        None => Ok(home()?.join(".local/share")),
+    }
+}
+
+/// The texts of uv's and pip's configuration files, most specific first, each with whether it is uv's.
+fn python_config_files() -> Vec<(bool, String)> {
+    let config = var_os("XDG_CONFIG_HOME").map(PathBuf::from).or_else(|| home().ok().map(|h| h.join(".config")));
+    let mut paths: Vec<(bool, PathBuf)> = vec![];
+    if let Some(config) = config {
+        paths.push((true, config.join("uv/uv.toml")));
+        paths.push((false, config.join("pip/pip.conf")));
+    }
+    if let Ok(home) = home() {
+        paths.push((false, home.join(".pip/pip.conf")));
+    }
+    paths.push((true, "/etc/uv/uv.toml".into()));
+    paths.push((false, "/etc/pip.conf".into()));
+    if let Some(file) = var_os("PIP_CONFIG_FILE") {
+        paths.insert(0, (false, file.into()));
+    }
+    paths.into_iter().filter_map(|(uv, path)| Some((uv, fs::read_to_string(path).ok()?))).collect()
+}
+
+/// A path for messages: relative to `here` if it lies below.
+pub fn shown(path: &Path, here: &Path) -> String {
+    path.strip_prefix(here).unwrap_or(path).display().to_string()
+}

@@ -1,0 +1,101 @@
+//! Locations into URLs: the user's mirrors first, then the machine's, then the public default.
+
+use std::collections::BTreeMap;
+
+use crate::model::Location;
+
+use super::http::redact;
+
+/// Somewhere to ask for a file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Candidate {
+    /// A URL.
+    Url(String),
+    /// A file of a Python project, in whatever index is in force.
+    PythonFile {
+        /// The normalised project name.
+        project: String,
+        /// The file name.
+        file: String,
+    },
+}
+
+impl Candidate {
+    /// For messages: no credentials.
+    pub fn describe(&self) -> String {
+        match self {
+            Candidate::Url(url) => redact(url),
+            Candidate::PythonFile { project, file } => format!("{file} of the Python project {project}"),
+        }
+    }
+
+    /// Whether it lies on this machine.
+    pub fn is_file(&self) -> bool {
+        matches!(self, Candidate::Url(url) if url.starts_with("file://"))
+    }
+}
+
+/// Mirrors by family, each list in the order of trial.
+#[derive(Debug, Clone, Default)]
+pub struct Mirrors {
+    named: BTreeMap<String, Vec<String>>,
+    apt: BTreeMap<String, Vec<String>>,
+    python: Vec<String>,
+}
+
+impl Mirrors {
+    /// `named`: the user's mirrors by family. `apt`: the machine's Debian mirrors by archive. `python`: the machine's package indexes.
+    pub fn new(named: BTreeMap<String, Vec<String>>, apt: BTreeMap<String, Vec<String>>, python: Vec<String>) -> Self {
+        Mirrors { named, apt, python }
+    }
+
+    /// The base URLs of a family; `snapshot` is the time (`YYYYMMDDTHHMMSSZ`) at which Debian's public archive of old files is asked.
+    pub fn bases(&self, family: &str, snapshot: Option<&str>) -> Vec<String> {
+        let mut out: Vec<String> = vec![];
+        let user = self.named.get(family).into_iter().flatten();
+        for url in user.chain(self.apt.get(family).into_iter().flatten()) {
+            let url = url.trim_end_matches('/').to_owned();
+            if !out.contains(&url) {
+                out.push(url);
+            }
+        }
+        if let Some(time) = snapshot
+            && family.starts_with("debian")
+        {
+            out.push(format!("https://snapshot.debian.org/archive/{family}/{time}"));
+        }
+        out
+    }
+
+    /// The Python package indexes in force: the user's, or else the machine's.
+    pub fn python_indexes(&self) -> Vec<String> {
+        match self.named.get("python") {
+            Some(urls) if !urls.is_empty() => urls.clone(),
+            _ => self.python.clone(),
+        }
+    }
+
+    /// Every place to ask for `location`, in order.
+    pub fn expand(&self, location: &Location, snapshot: Option<&str>) -> Vec<Candidate> {
+        match location {
+            Location::Url(url) => vec![Candidate::Url(url.clone())],
+            Location::Mirror { mirror, path } if mirror == "python" => match path.split_once('/') {
+                Some((project, file)) => vec![Candidate::PythonFile { project: project.to_owned(), file: file.to_owned() }],
+                None => vec![],
+            },
+            Location::Mirror { mirror, path } => {
+                self.bases(mirror, snapshot).into_iter().map(|base| Candidate::Url(format!("{base}/{}", encode(path)))).collect()
+            }
+        }
+    }
+}
+
+/// Percent-encodes what a URL's path may not hold plainly (RFC 3986, section 3.3). `+` and `~` stand in Debian's names and are allowed.
+fn encode(path: &str) -> String {
+    path.bytes()
+        .map(|b| match b {
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'/' | b'-' | b'.' | b'_' | b'~' | b'+' | b'=' | b',' | b'@' | b':' => (b as char).to_string(),
+            _ => format!("%{b:02X}"),
+        })
+        .collect()
+}

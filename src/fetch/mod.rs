@@ -1,0 +1,263 @@
+//! Bytes from mirrors, checked against their hash as they arrive.
+
+mod apt;
+mod http;
+mod mirrors;
+mod netrc;
+pub mod python_index;
+mod stream;
+
+use std::collections::HashMap;
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use fs_err as fs;
+
+pub use apt::machine_mirrors;
+pub use http::{Http, redact};
+pub use mirrors::{Candidate, Mirrors};
+
+use crate::error::{Error, Result};
+use crate::model::{Digest, HashingReader, Input};
+use crate::reporter::Task;
+
+/// Most bytes of a file whose hash nobody knows yet.
+const MOST_DISCOVERED: u64 = 16 << 30;
+
+/// How patient the client is.
+#[derive(Debug, Clone)]
+pub struct Patience {
+    /// How long a server may keep silent.
+    pub stall: Duration,
+    /// How often a failed transfer is tried again, for each mirror.
+    pub retries: u32,
+    /// The pause before the first retry; it doubles each time, up to a minute.
+    pub backoff: Duration,
+}
+
+impl Patience {
+    /// The pause before the retry that follows so many others.
+    pub fn pause(&self, earlier: u32) -> Duration {
+        self.backoff.saturating_mul(2u32.pow(earlier.min(10))).min(Duration::from_secs(60))
+    }
+}
+
+/// Fetches a file of a Python project when no index is configured: `(project, file name, directory to put it in)`.
+pub type PipDownload = Arc<dyn Fn(&str, &str, &Path) -> Result<PathBuf> + Send + Sync>;
+
+/// Fetches inputs into a cache of files named by their sha256.
+pub struct Fetcher {
+    /// The client.
+    pub http: Http,
+    /// Where mirrors are.
+    pub mirrors: Mirrors,
+    inputs: PathBuf,
+    pip: Mutex<Option<PipDownload>>,
+    pages: Mutex<HashMap<String, Arc<python_index::Project>>>,
+}
+
+impl Fetcher {
+    /// A fetcher that keeps inputs in the directory `inputs`.
+    pub fn new(http: Http, mirrors: Mirrors, inputs: PathBuf) -> Self {
+        Fetcher { http, mirrors, inputs, pip: Mutex::new(None), pages: Mutex::default() }
+    }
+
+    /// Says how to fetch from the Python index that only pip knows.
+    pub fn set_pip(&self, pip: PipDownload) {
+        *self.pip.lock().expect("no panic holds it") = Some(pip);
+    }
+
+    /// The way to fetch from the Python index that only pip knows.
+    ///
+    /// # Errors
+    /// If there is none.
+    pub fn pip(&self) -> Result<PipDownload> {
+        self.pip.lock().expect("no panic holds it").clone().ok_or_else(|| {
+            Error::user("no Python package index is configured on this machine")
+                .hint("set one with [mirrors] python = [\"https://.../simple\"], UV_DEFAULT_INDEX, PIP_INDEX_URL or pip.conf")
+                .hint("or pin a Python with pip in this manifest: its pip knows its own default")
+        })
+    }
+
+    /// Whether an input lies in the cache already.
+    pub fn has(&self, input: &Input) -> bool {
+        fs::metadata(self.cached(&input.sha256)).is_ok_and(|m| m.len() == input.size)
+    }
+
+    /// Hands the bytes of `input` to `consume` as they arrive. If in the end they are not the locked ones, what `consume` made of them is
+    /// dropped and the next mirror is asked. The bytes stay in the cache. `snapshot` is the time at which an archive of old Debian files is asked.
+    ///
+    /// # Errors
+    /// If no mirror has the locked bytes, or `consume` fails on them.
+    pub fn read<T>(&self, input: &Input, snapshot: Option<&str>, task: &Task, consume: &mut dyn FnMut(&mut dyn Read) -> Result<T>) -> Result<T> {
+        fs::create_dir_all(&self.inputs).map_err(|e| Error::at("make", &self.inputs, e))?;
+        let mut refused: Vec<Candidate> = vec![];
+        let mut last_error = None;
+        loop {
+            let cached = self.cached(&input.sha256);
+            if self.has(input) {
+                let file = fs::File::open(&cached).map_err(|e| Error::at("read", &cached, e))?;
+                let mut reader = HashingReader::new(file);
+                let out = consume(&mut reader);
+                let (_, got) = reader.finish().map_err(|e| Error::at("read", &cached, e))?;
+                if got == input.sha256 {
+                    task.advance(input.size);
+                    return out;
+                }
+                // The cache rotted: fetch again.
+                fs::remove_file(&cached).map_err(|e| Error::at("remove", &cached, e))?;
+            }
+            let part = stream::Part::lock(&self.inputs, &input.sha256)?;
+            if self.has(input) {
+                continue; // another process was faster
+            }
+            if self.http.offline() && !input.locations.iter().any(|l| l.path().starts_with("file://")) && !self.has_file_mirror(input, snapshot) {
+                return Err(Error::network(format!("{} is not in the cache, and --offline forbids to fetch it", input.file_name()))
+                    .hint("run the same command once without --offline"));
+            }
+            let candidates: Vec<Candidate> = self.candidates(input, snapshot)?.into_iter().filter(|c| !refused.contains(c)).collect();
+            if candidates.is_empty() {
+                return Err(last_error.unwrap_or_else(|| {
+                    Error::network(format!("no mirror is known for {}", input.file_name())).hint("name one under [mirrors] in toolchains.toml")
+                }));
+            }
+            let mut stream = stream::InputStream::open(self, input, candidates, part, task)?;
+            let out = consume(&mut stream);
+            match stream.finish() {
+                Ok(()) => return out,
+                Err(stream::Failure::Final(e)) => return Err(e),
+                Err(stream::Failure::WrongBytes { by, resumed, error }) => {
+                    task.restart();
+                    if !resumed {
+                        refused.push(by);
+                    }
+                    last_error = Some(error);
+                }
+            }
+        }
+    }
+
+    /// The path of an input's bytes in the cache, fetched if need be.
+    ///
+    /// # Errors
+    /// As [`Fetcher::read`].
+    pub fn file(&self, input: &Input, snapshot: Option<&str>, task: &Task) -> Result<PathBuf> {
+        self.read(input, snapshot, task, &mut |r| io::copy(r, &mut io::sink()).map(drop).map_err(|e| crate::error::from_io("can't read", e)))?;
+        Ok(self.cached(&input.sha256))
+    }
+
+    /// The length of a file that the cache has, in bytes.
+    pub fn cached_size(&self, digest: &Digest) -> Option<u64> {
+        fs::metadata(self.cached(digest)).ok().map(|m| m.len())
+    }
+
+    /// Fetches a file whose hash nobody knows yet into the cache and returns what it turned out to be. Passing faults are overcome.
+    ///
+    /// # Errors
+    /// If it cannot be fetched or written.
+    pub fn discover(&self, url: &str, task: &Task) -> Result<(u64, Digest)> {
+        let patience = self.http.patience();
+        let mut attempt = 0;
+        loop {
+            match self.discover_once(url, task) {
+                Err(e) if http::is_passing(&e) && attempt < patience.retries => {
+                    task.note(&format!("{}; trying again", e.message()));
+                    task.restart();
+                    crate::interrupt::sleep(patience.pause(attempt))?;
+                    attempt += 1;
+                }
+                out => return out,
+            }
+        }
+    }
+
+    fn discover_once(&self, url: &str, task: &Task) -> Result<(u64, Digest)> {
+        fs::create_dir_all(&self.inputs).map_err(|e| Error::at("make", &self.inputs, e))?;
+        let new = self.inputs.join(format!(".new-{}-{:x}", std::process::id(), Digest::of(url.as_bytes()).as_bytes()[0]));
+        let out = (|| {
+            let mut body = self.http.get(url, 0)?;
+            let file = fs::File::create(&new).map_err(|e| Error::at("write", &new, e))?;
+            // So that `gc` sees that somebody writes to it.
+            let _ = rustix::fs::flock(file.file(), rustix::fs::FlockOperation::LockShared);
+            let mut left = MOST_DISCOVERED;
+            let mut writer = io::BufWriter::new(file);
+            let mut reader = HashingReader::new(&mut body.reader);
+            let mut buffer = vec![0; 128 * 1024];
+            loop {
+                crate::interrupt::check()?;
+                let n = reader.read(&mut buffer).map_err(|e| http::transfer_error(url, e))?;
+                if n == 0 {
+                    break;
+                }
+                task.advance(n as u64);
+                left = left.checked_sub(n as u64).ok_or_else(|| {
+                    Error::verification(format!("{} is larger than {} GiB", redact(url), MOST_DISCOVERED >> 30)).hint("name its sha256 in toolchains.toml")
+                })?;
+                io::Write::write_all(&mut writer, &buffer[..n]).map_err(|e| Error::at("write", &new, e))?;
+            }
+            io::Write::flush(&mut writer).map_err(|e| Error::at("write", &new, e))?;
+            let (size, digest) = reader.finish().map_err(|e| http::transfer_error(url, e))?;
+            if body.length.is_some_and(|l| l != size) {
+                return Err(Error::network(format!("{} ended after {size} of {} bytes", redact(url), body.length.unwrap_or(0))));
+            }
+            self.adopt(&new, &digest)?;
+            Ok((size, digest))
+        })();
+        if out.is_err() {
+            let _ = fs::remove_file(&new);
+        }
+        out
+    }
+
+    /// Moves a file whose digest was computed into the cache.
+    ///
+    /// # Errors
+    /// If it cannot be moved.
+    pub fn adopt(&self, file: &Path, digest: &Digest) -> Result<()> {
+        let to = self.cached(digest);
+        fs::create_dir_all(&self.inputs).map_err(|e| Error::at("make", &self.inputs, e))?;
+        fs::rename(file, &to).map_err(|e| Error::at("move a download to", &to, e))
+    }
+
+    /// The files of a Python project in the indexes in force; asked once a run.
+    ///
+    /// # Errors
+    /// If no index has the project.
+    pub fn python_project(&self, project: &str) -> Result<Arc<python_index::Project>> {
+        if let Some(known) = self.pages.lock().expect("no panic holds it").get(project) {
+            return Ok(known.clone());
+        }
+        let found = Arc::new(python_index::query(&self.http, &self.mirrors.python_indexes(), project)?);
+        self.pages.lock().expect("no panic holds it").insert(project.to_owned(), found.clone());
+        Ok(found)
+    }
+
+    fn has_file_mirror(&self, input: &Input, snapshot: Option<&str>) -> bool {
+        input.locations.iter().flat_map(|l| self.mirrors.expand(l, snapshot)).any(|c| c.is_file())
+    }
+
+    fn cached(&self, digest: &Digest) -> PathBuf {
+        self.inputs.join(digest.hex())
+    }
+
+    fn candidates(&self, input: &Input, snapshot: Option<&str>) -> Result<Vec<Candidate>> {
+        let mut out = vec![];
+        for location in &input.locations {
+            for candidate in self.mirrors.expand(location, snapshot) {
+                match candidate {
+                    Candidate::PythonFile { project, file } if !self.mirrors.python_indexes().is_empty() => {
+                        if self.http.offline() {
+                            continue;
+                        }
+                        out.push(Candidate::Url(self.python_project(&project)?.url_of(&file)?));
+                    }
+                    other => out.push(other),
+                }
+            }
+        }
+        out.dedup();
+        Ok(out)
+    }
+}

@@ -1,0 +1,284 @@
+//! One input on its way in: from a partial file, then from mirrors, hashed and kept as it passes.
+
+use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::path::{Path, PathBuf};
+
+use fs_err as fs;
+use rustix::fs::{FlockOperation, flock};
+
+use super::http::{Body, is_passing, redact, transfer_error};
+use super::{Candidate, Fetcher};
+use crate::error::{Error, Kind, Result};
+use crate::model::{Digest, Hasher, Input};
+use crate::reporter::Task;
+
+/// A partial download, locked against other processes and threads.
+pub struct Part {
+    path: PathBuf,
+    file: fs::File,
+}
+
+impl Part {
+    /// Opens `<digest>.part` and waits until nobody else writes to it.
+    ///
+    /// # Errors
+    /// If the cache cannot be written.
+    pub fn lock(dir: &Path, digest: &Digest) -> Result<Part> {
+        let path = dir.join(format!("{digest}.part"));
+        loop {
+            let file = fs::OpenOptions::new().read(true).write(true).create(true).truncate(false).open(&path).map_err(|e| Error::at("write", &path, e))?;
+            loop {
+                match flock(file.file(), FlockOperation::NonBlockingLockExclusive) {
+                    Ok(()) => break,
+                    Err(rustix::io::Errno::WOULDBLOCK) => crate::interrupt::sleep(std::time::Duration::from_millis(20))?,
+                    Err(e) => return Err(Error::at("lock", &path, e.into())),
+                }
+            }
+            // The one before us may have renamed the file while we waited.
+            let same = fs::metadata(&path).is_ok_and(|there| same_file(&there, &file.metadata().expect("an open file has metadata")));
+            if same {
+                return Ok(Part { path, file });
+            }
+            if dir.join(digest.hex()).exists() {
+                return Ok(Part { path, file });
+            }
+        }
+    }
+}
+
+fn same_file(a: &std::fs::Metadata, b: &std::fs::Metadata) -> bool {
+    use std::os::unix::fs::MetadataExt;
+    a.ino() == b.ino() && a.dev() == b.dev()
+}
+
+/// Why a stream did not end well.
+pub enum Failure {
+    /// Nothing more to try.
+    Final(Error),
+    /// The bytes are not the locked ones; another mirror may have them.
+    WrongBytes {
+        /// Who sent them.
+        by: Candidate,
+        /// Whether some of them came from an earlier, partial download: then the same mirror deserves another chance.
+        resumed: bool,
+        /// What to say if nobody else has them.
+        error: Error,
+    },
+}
+
+/// Reads an input; keeps what came from the network in the partial file.
+pub struct InputStream<'a> {
+    fetcher: &'a Fetcher,
+    input: &'a Input,
+    candidates: Vec<Candidate>,
+    current: usize,
+    attempts: u32,
+    part: Part,
+    /// Bytes of the partial file that were there before.
+    kept: u64,
+    position: u64,
+    hasher: Hasher,
+    body: Option<Body>,
+    task: &'a Task,
+    gave_up: Option<Error>,
+    too_long: bool,
+    /// The first mirror that bytes came from in this run.
+    first: Option<usize>,
+}
+
+impl<'a> InputStream<'a> {
+    /// Starts to read `input`.
+    ///
+    /// # Errors
+    /// If the partial file cannot be read.
+    pub fn open(fetcher: &'a Fetcher, input: &'a Input, candidates: Vec<Candidate>, part: Part, task: &'a Task) -> Result<Self> {
+        let mut kept = part.file.metadata().map_err(|e| Error::at("read", &part.path, e))?.len();
+        if kept > input.size {
+            part.file.set_len(0).map_err(|e| Error::at("write", &part.path, e))?;
+            kept = 0;
+        }
+        let mut stream = InputStream {
+            fetcher,
+            input,
+            candidates,
+            current: 0,
+            attempts: 0,
+            part,
+            kept,
+            position: 0,
+            hasher: Hasher::default(),
+            body: None,
+            task,
+            gave_up: None,
+            too_long: false,
+            first: None,
+        };
+        stream.part.file.seek(SeekFrom::Start(0)).map_err(|e| Error::at("read", &stream.part.path, e))?;
+        Ok(stream)
+    }
+
+    /// Reads the rest, checks length and digest, and puts the file into the cache under its name.
+    ///
+    /// # Errors
+    /// See [`Failure`].
+    pub fn finish(mut self) -> Result<(), Failure> {
+        if self.gave_up.is_none() {
+            let mut sink = vec![0; 128 * 1024];
+            loop {
+                match self.read(&mut sink) {
+                    Ok(0) => break,
+                    Ok(_) => {}
+                    Err(e) => {
+                        self.gave_up.get_or_insert_with(|| crate::error::from_io("can't read a download", e));
+                        break;
+                    }
+                }
+            }
+        }
+        if let Some(error) = self.gave_up {
+            return Err(Failure::Final(error));
+        }
+        let got = self.hasher.finish();
+        // If several sent parts of it, the first is refused: the last may be right, and is asked for all of it.
+        let by = self.candidates[self.first.unwrap_or(self.current).min(self.candidates.len() - 1)].clone();
+        if got == self.input.sha256 && !self.too_long {
+            let done = self.part.path.with_extension("");
+            fs::rename(&self.part.path, &done).map_err(|e| Failure::Final(Error::at("move a download to", &done, e)))?;
+            return Ok(());
+        }
+        fs::remove_file(&self.part.path).map_err(|e| Failure::Final(Error::at("remove", &self.part.path, e)))?;
+        let error = Error::verification(format!("{} is not the file that was locked", self.input.file_name()))
+            .because(if self.too_long {
+                format!("expected {} bytes, got more", self.input.size)
+            } else {
+                format!("expected sha256 {}, got {got}", self.input.sha256)
+            })
+            .because(format!("it came from {}", by.describe()))
+            .hint("a mirror or a proxy altered the file, or it was published anew; `cotter lock --upgrade` pins what is published now");
+        Err(Failure::WrongBytes { by, resumed: self.kept > 0, error })
+    }
+
+    fn connect(&mut self) -> Result<()> {
+        let candidate = self.candidates[self.current].clone();
+        match candidate {
+            Candidate::Url(url) => {
+                let mut body = self.fetcher.http.get(&url, self.position)?;
+                if body.skipped < self.position {
+                    // The server does not know ranges: read over what we have.
+                    let skip = self.position - body.skipped;
+                    let got = io::copy(&mut (&mut body.reader).take(skip), &mut io::sink()).map_err(|e| transfer_error(&url, e))?;
+                    if got != skip {
+                        return Err(Error::network(format!("{} ended after {got} bytes", redact(&url))));
+                    }
+                }
+                if let Some(total) = body.length
+                    && total != self.input.size
+                {
+                    return Err(Error::verification(format!("{} is not the file that was locked", self.input.file_name()))
+                        .because(format!("expected {} bytes, {} offers {total}", self.input.size, redact(&url)))
+                        .hint("a mirror or a proxy altered the file, or it was published anew; `cotter lock --upgrade` pins what is published now"));
+                }
+                self.body = Some(body);
+            }
+            Candidate::PythonFile { project, file } => {
+                let dir = self.part.path.with_extension("pip");
+                let fetched = (self.fetcher.pip()?)(&project, &file, &dir).and_then(|path| fs::read(&path).map_err(|e| Error::at("read", &path, e)));
+                let _ = fs::remove_dir_all(&dir);
+                let bytes = fetched?;
+                let mut reader = io::Cursor::new(bytes);
+                reader.set_position(self.position);
+                self.body = Some(Body { reader: Box::new(reader), skipped: self.position, length: None });
+            }
+        }
+        Ok(())
+    }
+
+    /// Decides after a failure: `Ok` to go on (after a pause, or with the next mirror), `Err` to give up.
+    fn recover(&mut self, error: Error) -> Result<()> {
+        self.body = None;
+        let patience = &self.fetcher.http.patience();
+        let retry = is_passing(&error);
+        if !matches!(error.kind(), Kind::Network | Kind::Verification) {
+            return Err(error);
+        }
+        if retry && self.attempts < patience.retries {
+            let pause = patience.pause(self.attempts);
+            self.attempts += 1;
+            self.task.note(&format!("{}; trying again", error.message()));
+            crate::interrupt::sleep(pause)?;
+            return Ok(());
+        }
+        if self.current + 1 < self.candidates.len() {
+            self.task.note(&format!("{}; asking the next mirror", error.message()));
+            self.current += 1;
+            self.attempts = 0;
+            return Ok(());
+        }
+        Err(error)
+    }
+
+    fn read_some(&mut self, buf: &mut [u8]) -> Result<usize> {
+        crate::interrupt::check()?;
+        if self.position < self.kept {
+            let want = buf.len().min(usize::try_from(self.kept - self.position).unwrap_or(usize::MAX));
+            let n = self.part.file.read(&mut buf[..want]).map_err(|e| Error::at("read", &self.part.path, e))?;
+            if n == 0 {
+                return Err(Error::io(format!("{} shrank", self.part.path.display()), io::ErrorKind::UnexpectedEof.into()));
+            }
+            return Ok(self.took(&buf[..n]));
+        }
+        loop {
+            if self.position >= self.input.size {
+                return Ok(0);
+            }
+            if self.body.is_none()
+                && let Err(e) = self.connect()
+            {
+                self.recover(e)?;
+                continue;
+            }
+            let body = self.body.as_mut().expect("connected");
+            match body.reader.read(buf) {
+                Ok(0) => {
+                    let error =
+                        Error::network(format!("{} ended after {} of {} bytes", self.candidates[self.current].describe(), self.position, self.input.size));
+                    self.recover(error)?;
+                }
+                Ok(n) => {
+                    if self.position + n as u64 > self.input.size {
+                        self.too_long = true;
+                        self.position = self.input.size;
+                        return Ok(0);
+                    }
+                    self.first.get_or_insert(self.current);
+                    // What arrived is worth keeping: a later run goes on from here.
+                    self.part.file.write_all(&buf[..n]).map_err(|e| Error::at("write", &self.part.path, e))?;
+                    return Ok(self.took(&buf[..n]));
+                }
+                Err(e) => {
+                    let error = transfer_error(&self.candidates[self.current].describe(), e);
+                    self.recover(error)?;
+                }
+            }
+        }
+    }
+
+    fn took(&mut self, bytes: &[u8]) -> usize {
+        self.hasher.update(bytes);
+        self.position += bytes.len() as u64;
+        self.task.advance(bytes.len() as u64);
+        bytes.len()
+    }
+}
+
+impl Read for InputStream<'_> {
+    fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
+        if self.gave_up.is_some() {
+            return Err(io::Error::other("the download failed"));
+        }
+        self.read_some(buf).map_err(|e| {
+            self.gave_up = Some(e);
+            io::Error::from(Error::network("the download failed"))
+        })
+    }
+}

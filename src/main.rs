@@ -1,0 +1,5 @@
+//! cotter: hermetic toolchains, pinned by hash.
+
+fn main() -> std::process::ExitCode {
+    cotter::app::run()
+}

@@ -1,0 +1,172 @@
+//! A TOML table that is read key by key: wrong types and unknown keys are reported with their place.
+
+use std::collections::BTreeMap;
+use std::ops::Range;
+
+use toml::de::{DeTable, DeValue};
+
+use super::{Problems, did_you_mean};
+
+/// A value and the bytes of the file that it was read from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Spanned<T> {
+    /// The value.
+    pub value: T,
+    /// Its place.
+    pub span: Range<usize>,
+}
+
+/// A TOML value, without the kinds that no key of ours takes.
+#[derive(Debug, Clone)]
+pub enum Value {
+    /// A string.
+    String(String),
+    /// A boolean.
+    Bool(bool),
+    /// An array.
+    Array(Vec<Spanned<Value>>),
+    /// A table.
+    Table(BTreeMap<String, (Range<usize>, Spanned<Value>)>),
+    /// Anything else, by the name of its type.
+    Other(&'static str),
+}
+
+impl Value {
+    fn of(value: &DeValue<'_>) -> Value {
+        match value {
+            DeValue::String(s) => Value::String(s.to_string()),
+            DeValue::Boolean(b) => Value::Bool(*b),
+            DeValue::Array(a) => Value::Array(a.iter().map(|v| Spanned { value: Value::of(v.get_ref()), span: v.span() }).collect()),
+            DeValue::Table(t) => Value::Table(entries(t)),
+            DeValue::Integer(_) => Value::Other("an integer"),
+            DeValue::Float(_) => Value::Other("a float"),
+            DeValue::Datetime(_) => Value::Other("a date"),
+        }
+    }
+
+    fn type_name(&self) -> &'static str {
+        match self {
+            Value::String(_) => "a string",
+            Value::Bool(_) => "a boolean",
+            Value::Array(_) => "an array",
+            Value::Table(_) => "a table",
+            Value::Other(name) => name,
+        }
+    }
+}
+
+fn entries(table: &DeTable<'_>) -> BTreeMap<String, (Range<usize>, Spanned<Value>)> {
+    table.iter().map(|(k, v)| (k.get_ref().to_string(), (k.span(), Spanned { value: Value::of(v.get_ref()), span: v.span() }))).collect()
+}
+
+/// The keys of a table that were not read yet, and the names of those that were asked for.
+#[derive(Debug, Clone)]
+pub struct Fields {
+    what: String,
+    span: Range<usize>,
+    left: BTreeMap<String, (Range<usize>, Spanned<Value>)>,
+    known: Vec<String>,
+}
+
+impl Fields {
+    /// The keys of `table`, called `what` in messages.
+    pub fn new(what: &str, table: &DeTable<'_>, span: Range<usize>) -> Self {
+        Fields { what: what.to_owned(), span, left: entries(table), known: vec![] }
+    }
+
+    /// The place of the table.
+    pub fn span(&self) -> Range<usize> {
+        self.span.clone()
+    }
+
+    /// The keys not read yet.
+    pub fn keys(&self) -> Vec<String> {
+        self.left.keys().cloned().collect()
+    }
+
+    /// Whether a key is there and was not read yet.
+    pub fn has(&self, key: &str) -> bool {
+        self.left.contains_key(key)
+    }
+
+    /// The place of a key's name, or of the table if the key is not there.
+    pub fn key_span(&self, key: &str) -> Range<usize> {
+        self.left.get(key).map_or(self.span.clone(), |(span, _)| span.clone())
+    }
+
+    /// Takes a string.
+    pub fn string(&mut self, key: &str, problems: &mut Problems) -> Option<Spanned<String>> {
+        let item = self.take(key)?;
+        match item.value {
+            Value::String(value) => Some(Spanned { value, span: item.span }),
+            other => wrong(problems, item.span, "a string", key, &other),
+        }
+    }
+
+    /// Takes a string that must be there.
+    pub fn required_string(&mut self, key: &str, problems: &mut Problems) -> Option<Spanned<String>> {
+        if !self.left.contains_key(key) {
+            self.known.push(key.to_owned());
+            problems.add(self.span(), format!("{} needs the key {key:?}", self.what));
+        }
+        self.string(key, problems)
+    }
+
+    /// Takes an array of strings; a lone string stands for an array of one.
+    pub fn string_list(&mut self, key: &str, problems: &mut Problems) -> Option<Vec<Spanned<String>>> {
+        let item = self.take(key)?;
+        match item.value {
+            Value::String(value) => Some(vec![Spanned { value, span: item.span }]),
+            Value::Array(items) => {
+                let mut out = vec![];
+                for item in items {
+                    match item.value {
+                        Value::String(value) => out.push(Spanned { value, span: item.span }),
+                        other => {
+                            wrong::<()>(problems, item.span, "strings", key, &other);
+                        }
+                    }
+                }
+                Some(out)
+            }
+            other => wrong(problems, item.span, "an array of strings", key, &other),
+        }
+    }
+
+    /// Takes a boolean.
+    pub fn bool(&mut self, key: &str, problems: &mut Problems) -> Option<bool> {
+        let item = self.take(key)?;
+        match item.value {
+            Value::Bool(value) => Some(value),
+            other => wrong(problems, item.span, "a boolean", key, &other),
+        }
+    }
+
+    /// Takes a table.
+    pub fn table(&mut self, key: &str, problems: &mut Problems) -> Option<Fields> {
+        let key_span = self.key_span(key);
+        let item = self.take(key)?;
+        match item.value {
+            Value::Table(left) => Some(Fields { what: format!("[{key}]"), span: key_span, left, known: vec![] }),
+            other => wrong(problems, item.span, "a table", key, &other),
+        }
+    }
+
+    /// Reports every key that nobody asked for.
+    pub fn finish(self, problems: &mut Problems) {
+        for (key, (span, _)) in &self.left {
+            let hint = did_you_mean(key, self.known.iter().map(String::as_str));
+            problems.add(span.clone(), format!("unknown key {key:?} in {}{hint}", self.what));
+        }
+    }
+
+    fn take(&mut self, key: &str) -> Option<Spanned<Value>> {
+        self.known.push(key.to_owned());
+        self.left.remove(key).map(|(_, value)| value)
+    }
+}
+
+fn wrong<T>(problems: &mut Problems, span: Range<usize>, expected: &str, key: &str, got: &Value) -> Option<T> {
+    problems.add(span, format!("expected {expected} for {key:?}, got {}", got.type_name()));
+    None
+}

@@ -1,0 +1,238 @@
+//! `toolchains.toml`: what a project wants, in its own words. Pure.
+
+mod fields;
+mod kind;
+mod problems;
+
+use std::collections::BTreeMap;
+
+pub use fields::{Fields, Spanned, Value};
+pub use kind::Kind;
+pub use problems::Problems;
+
+use crate::error::nearest;
+use crate::model::{Platform, ToolchainName};
+
+/// The file's name.
+pub const FILE_NAME: &str = "toolchains.toml";
+
+/// A parsed manifest. The keys of each source are still raw: `source::bind` reads them.
+#[derive(Debug)]
+pub struct Manifest {
+    /// The platforms that trees are locked for, sorted.
+    pub platforms: Vec<Platform>,
+    /// Mirrors by family (`debian`, `python`, ...), tried before the machine's own.
+    pub mirrors: BTreeMap<String, Vec<String>>,
+    /// The `[settings]` table.
+    pub settings: Settings,
+    /// The toolchains by name.
+    pub toolchains: BTreeMap<ToolchainName, Toolchain>,
+}
+
+/// The `[settings]` table.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Settings {
+    /// Whether files of equal content are hard-linked in the store.
+    pub hard_links: bool,
+    /// Whether a Debian index past its `Valid-Until` is refused.
+    pub check_valid_until: bool,
+    /// An OpenPGP keyring to trust in place of the one that cotter ships, relative to the manifest.
+    pub keyring: Option<String>,
+}
+
+/// One `[toolchains.<name>]` table.
+#[derive(Debug)]
+pub struct Toolchain {
+    /// Its name.
+    pub name: ToolchainName,
+    /// What it is for, and so which recipe finishes its tree.
+    pub kind: Kind,
+    /// The name of the source and where it stands.
+    pub source: Spanned<String>,
+    /// The platforms it is locked for, sorted.
+    pub platforms: Vec<Platform>,
+    /// Patterns of paths to leave out, on top of the recipe's own.
+    pub prune: Vec<String>,
+    /// Patterns of paths that the recipe would leave out, but are wanted.
+    pub keep: Vec<String>,
+    /// Programs that must see themselves in `/proc/self/exe`: they get the in-place stub instead of a launcher.
+    pub self_exe: Vec<String>,
+    /// Extra names in `bin/`, each with the path in the tree that it stands for.
+    pub bin: BTreeMap<String, String>,
+    /// Library toolchains whose packages go into this compiler's sysroot, with where they are named.
+    pub libraries: Vec<Spanned<ToolchainName>>,
+    /// The keys that belong to the source.
+    pub fields: Fields,
+}
+
+impl Manifest {
+    /// Reads the text of a manifest. Everything wrong with it goes into `problems`, all at once.
+    pub fn parse(text: &str, problems: &mut Problems) -> Manifest {
+        let (root, errors) = toml::de::DeTable::parse_recoverable(text);
+        for e in errors {
+            problems.add(e.span().unwrap_or(0..0), e.message());
+        }
+        let mut root = Fields::new("the manifest", root.get_ref(), root.span());
+
+        let platforms = read_platforms(&mut root, problems).unwrap_or_else(|| vec![Platform::X86_64Linux]);
+        let mut mirrors = BTreeMap::new();
+        if let Some(mut table) = root.table("mirrors", problems) {
+            for key in table.keys() {
+                let urls = table.string_list(&key, problems).unwrap_or_default();
+                for url in &urls {
+                    if !["https://", "http://", "file:///"].iter().any(|s| url.value.starts_with(s)) {
+                        problems.add(url.span.clone(), format!("expected an https://, http:// or file:/// URL, got {:?}", crate::model::redact(&url.value)));
+                    }
+                }
+                mirrors.insert(key, urls.into_iter().map(|u| u.value).collect());
+            }
+        }
+        let settings = read_settings(root.table("settings", problems), problems);
+        let mut toolchains = BTreeMap::new();
+        if let Some(mut table) = root.table("toolchains", problems) {
+            for key in table.keys() {
+                let span = table.key_span(&key);
+                let fields = table.table(&key, problems);
+                match (key.parse::<ToolchainName>(), fields) {
+                    (Ok(name), Some(fields)) => {
+                        if let Some(toolchain) = read_toolchain(name.clone(), fields, &platforms, problems) {
+                            toolchains.insert(name, toolchain);
+                        }
+                    }
+                    (Err(why), _) => problems.add(span, why),
+                    (_, None) => {}
+                }
+            }
+        }
+        root.finish(problems);
+        let manifest = Manifest { platforms, mirrors, settings, toolchains };
+        manifest.check_libraries(problems);
+        manifest
+    }
+
+    fn check_libraries(&self, problems: &mut Problems) {
+        for toolchain in self.toolchains.values() {
+            for library in toolchain.libraries.iter().filter(|_| toolchain.kind == Kind::Cc) {
+                match self.toolchains.get(&library.value) {
+                    Some(t) if t.kind == Kind::Library && t.source.value == "debian" => {}
+                    Some(_) => {
+                        problems.add(library.span.clone(), format!("expected a library toolchain from Debian packages, {:?} is none", library.value.as_str()))
+                    }
+                    None => {
+                        let known = self.toolchains.keys().map(ToolchainName::as_str);
+                        let hint = did_you_mean(library.value.as_str(), known);
+                        problems.add(library.span.clone(), format!("there is no toolchain {:?}{hint}", library.value.as_str()));
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// `; did you mean "x"?`, or nothing.
+pub fn did_you_mean<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> String {
+    match nearest(name, known, 3).as_slice() {
+        [] => String::new(),
+        names => format!("; did you mean {}?", names.iter().map(|n| format!("{n:?}")).collect::<Vec<_>>().join(" or ")),
+    }
+}
+
+fn read_platforms(fields: &mut Fields, problems: &mut Problems) -> Option<Vec<Platform>> {
+    let list = fields.string_list("platforms", problems)?;
+    let mut out: Vec<Platform> = vec![];
+    for item in list {
+        match item.value.parse() {
+            Ok(platform) if out.contains(&platform) => problems.add(item.span, format!("{platform} stands here twice")),
+            Ok(platform) => out.push(platform),
+            Err(why) => problems.add(item.span, why),
+        }
+    }
+    out.sort_by_key(|p| p.as_str());
+    Some(out)
+}
+
+fn read_settings(fields: Option<Fields>, problems: &mut Problems) -> Settings {
+    let mut settings = Settings { hard_links: true, check_valid_until: true, keyring: None };
+    if let Some(mut fields) = fields {
+        settings.hard_links = fields.bool("hard_links", problems).unwrap_or(true);
+        settings.check_valid_until = fields.bool("check_valid_until", problems).unwrap_or(true);
+        settings.keyring = fields.string("keyring", problems).map(|s| s.value);
+        fields.finish(problems);
+    }
+    settings
+}
+
+fn read_toolchain(name: ToolchainName, mut fields: Fields, platforms: &[Platform], problems: &mut Problems) -> Option<Toolchain> {
+    let kind = fields.required_string("kind", problems).and_then(|s| match s.value.parse::<Kind>() {
+        Ok(kind) => Some(kind),
+        Err(why) => {
+            problems.add(s.span, why);
+            None
+        }
+    });
+    let source = fields.required_string("source", problems);
+    let platforms = read_platforms(&mut fields, problems).unwrap_or_else(|| platforms.to_vec());
+    let mut list = |key: &str, fields: &mut Fields| fields.string_list(key, problems).unwrap_or_default().into_iter().map(|s| s.value).collect();
+    let prune = list("prune", &mut fields);
+    let keep = list("keep", &mut fields);
+    let self_exe = list("self_exe", &mut fields);
+    let mut bin = BTreeMap::new();
+    if let Some(mut table) = fields.table("bin", problems) {
+        for key in table.keys() {
+            let span = table.key_span(&key);
+            if key.is_empty() || key.contains('/') || key.starts_with('.') {
+                problems.add(span, format!("expected a plain file name, got {key:?}"));
+            }
+            if let Some(path) = table.string(&key, problems) {
+                match crate::model::MemberPath::parse(path.value.as_bytes()) {
+                    Ok(Some(clean)) => drop(bin.insert(key, clean.to_string())),
+                    _ => problems.add(path.span, format!("expected a path inside the tree, got {:?}", path.value)),
+                }
+            }
+        }
+    }
+    let mut libraries = vec![];
+    for item in fields.string_list("libraries", problems).unwrap_or_default() {
+        if kind.is_some_and(|k| k != Kind::Cc) {
+            problems.add(item.span.clone(), "only a toolchain of kind \"cc\" takes libraries");
+        }
+        match item.value.parse() {
+            Ok(value) => libraries.push(Spanned { value, span: item.span }),
+            Err(why) => problems.add(item.span, why),
+        }
+    }
+    Some(Toolchain { name, kind: kind?, source: source?, platforms, prune, keep, self_exe, bin, libraries, fields })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn problems_of(text: &str) -> Vec<String> {
+        let mut problems = Problems::new("toolchains.toml", text);
+        Manifest::parse(text, &mut problems);
+        problems.lines()
+    }
+
+    #[test]
+    fn all_problems_are_reported_with_their_places() {
+        let text = "platform = []\nplatforms = [\"x86_64-linux\", \"sparc\"]\n[toolchains.gcc]\nkind = \"c\"\nsource = 3\n[toolchains.Py]\nkind = \"python\"\n";
+        assert_eq!(
+            problems_of(text),
+            [
+                "toolchains.toml:1:1: unknown key \"platform\" in the manifest; did you mean \"platforms\"?",
+                "toolchains.toml:2:30: expected one of \"aarch64-linux\", \"x86_64-linux\", got \"sparc\"",
+                "toolchains.toml:4:8: expected one of \"cc\", \"python\", \"tool\", \"library\", got \"c\"",
+                "toolchains.toml:5:10: expected a string for \"source\", got an integer",
+                "toolchains.toml:6:13: expected a name of lower-case letters, digits, - and _ that starts with a letter, got \"Py\"",
+            ]
+        );
+    }
+
+    #[test]
+    fn a_name_given_twice_is_reported() {
+        let found = problems_of("[toolchains.a]\nkind = \"cc\"\nsource = \"debian\"\n[toolchains.a]\nkind = \"cc\"\nsource = \"debian\"\n");
+        assert!(found[0].starts_with("toolchains.toml:4:"), "{found:?}");
+        assert!(found[0].contains("duplicate key"), "{found:?}");
+    }
+}

@@ -1,0 +1,204 @@
+//! Paths of members inside a tree: relative, clean, and unable to leave it.
+
+use std::cmp::Ordering;
+use std::fmt;
+
+/// A relative path of one or more plain components, joined by `/`. Never empty, never absolute, holds no `.` or `..`,
+/// no empty component and no NUL. Sorted by components, bytewise: the order of a NAR.
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub struct MemberPath(String);
+
+/// Why a name is no [`MemberPath`].
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum MemberPathError {
+    /// The name begins with `/`.
+    #[error("absolute name {0:?}")]
+    Absolute(String),
+    /// The name climbs with `..`.
+    #[error("name {0:?} climbs out with ..")]
+    Climbs(String),
+    /// The name holds bytes that no file name may hold, or that are not UTF-8.
+    #[error("name {0:?} is not valid")]
+    Invalid(String),
+    /// A component or the whole is longer than Linux allows.
+    #[error("name {0:?}... is too long")]
+    TooLong(String),
+}
+
+impl MemberPath {
+    /// Reads an archive's name: a leading `./`, doubled and trailing slashes and inner `.` are dropped. `None` stands for the root itself.
+    ///
+    /// # Errors
+    /// See [`MemberPathError`].
+    pub fn parse(name: &[u8]) -> Result<Option<Self>, MemberPathError> {
+        let show = || String::from_utf8_lossy(&name[..name.len().min(120)]).into_owned();
+        let text = std::str::from_utf8(name).map_err(|_| MemberPathError::Invalid(show()))?;
+        if text.starts_with('/') {
+            return Err(MemberPathError::Absolute(show()));
+        }
+        let mut out = String::with_capacity(text.len());
+        for part in text.split('/') {
+            match part {
+                "" | "." => continue,
+                ".." => return Err(MemberPathError::Climbs(show())),
+                _ if part.chars().any(char::is_control) => return Err(MemberPathError::Invalid(show())),
+                _ if part.len() > 255 => return Err(MemberPathError::TooLong(show())),
+                _ => {}
+            }
+            if !out.is_empty() {
+                out.push('/');
+            }
+            out.push_str(part);
+        }
+        // Well below PATH_MAX (4096) with a store in front. The depth bounds what the ancestors of all paths may take.
+        if out.len() > 3000 || out.split('/').count() > 64 {
+            return Err(MemberPathError::TooLong(show()));
+        }
+        Ok((!out.is_empty()).then_some(MemberPath(out)))
+    }
+
+    /// A path that the program itself wrote down, or made of the parts of others. Its length is not checked: the file system has the last word on that.
+    ///
+    /// # Panics
+    /// If it is not a clean path.
+    pub fn literal(text: &str) -> Self {
+        let clean = text.split('/').all(|part| !matches!(part, "" | "." | "..") && !part.contains('\0'));
+        assert!(clean, "{text:?} is no member path");
+        MemberPath(text.to_owned())
+    }
+
+    /// The path as text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// The components.
+    pub fn parts(&self) -> impl DoubleEndedIterator<Item = &str> {
+        self.0.split('/')
+    }
+
+    /// How many components there are.
+    pub fn depth(&self) -> usize {
+        self.parts().count()
+    }
+
+    /// The last component.
+    pub fn file_name(&self) -> &str {
+        self.0.rsplit('/').next().expect("never empty")
+    }
+
+    /// The path without its last component, if any is left.
+    pub fn parent(&self) -> Option<MemberPath> {
+        self.0.rsplit_once('/').map(|(parent, _)| MemberPath(parent.to_owned()))
+    }
+
+    /// This path with another last component.
+    pub fn with_file_name(&self, name: &str) -> MemberPath {
+        match self.0.rsplit_once('/') {
+            Some((parent, _)) => MemberPath::literal(&format!("{parent}/{name}")),
+            None => MemberPath::literal(name),
+        }
+    }
+
+    /// Whether this is `dir` itself or lies below it.
+    pub fn is_under(&self, dir: &str) -> bool {
+        self.0.strip_prefix(dir).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+    }
+
+    /// The text of a symlink that stands at this path and points at `target`.
+    pub fn link_to(&self, target: &MemberPath) -> String {
+        let from: Vec<&str> = self.parts().collect();
+        let to: Vec<&str> = target.parts().collect();
+        let common = from[..from.len() - 1].iter().zip(&to).take_while(|(a, b)| a == b).count().min(to.len() - 1);
+        let mut out = "../".repeat(from.len() - 1 - common);
+        out.push_str(&to[common..].join("/"));
+        out
+    }
+
+    /// Where a symlink at this path leads, without regard to other symlinks. An absolute target is read as one below the root of the
+    /// tree. `None` if it climbs out of the tree or leads to its root.
+    pub fn resolve_link(&self, target: &str) -> Option<MemberPath> {
+        self.follow(target).filter(|parts| !parts.is_empty()).map(|parts| MemberPath::literal(&parts.join("/")))
+    }
+
+    /// Whether a relative symlink at this path stays inside the tree; its root is inside.
+    pub fn link_stays(&self, target: &str) -> bool {
+        self.follow(target).is_some()
+    }
+
+    fn follow<'a>(&'a self, target: &'a str) -> Option<Vec<&'a str>> {
+        let mut parts: Vec<&str> = if target.starts_with('/') { vec![] } else { self.parts().collect() };
+        parts.pop();
+        for part in target.split('/') {
+            match part {
+                "" | "." => {}
+                ".." => drop(parts.pop()?),
+                _ => parts.push(part),
+            }
+        }
+        Some(parts)
+    }
+}
+
+impl Ord for MemberPath {
+    fn cmp(&self, other: &Self) -> Ordering {
+        // '/' sorts before every other byte, so that a directory's members follow it at once.
+        let key = |b: u8| if b == b'/' { 0 } else { b };
+        self.0.bytes().map(key).cmp(other.0.bytes().map(key))
+    }
+}
+
+impl PartialOrd for MemberPath {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl fmt::Display for MemberPath {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl fmt::Debug for MemberPath {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:?}", self.0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn path(s: &str) -> MemberPath {
+        MemberPath::literal(s)
+    }
+
+    #[test]
+    fn hostile_names_are_refused() {
+        assert!(matches!(MemberPath::parse(b"/etc/passwd"), Err(MemberPathError::Absolute(_))));
+        assert!(matches!(MemberPath::parse(b"a/../../b"), Err(MemberPathError::Climbs(_))));
+        assert!(matches!(MemberPath::parse(b"a/\x01"), Err(MemberPathError::Invalid(_))));
+        assert!(matches!(MemberPath::parse(b"a\xff"), Err(MemberPathError::Invalid(_))));
+        assert!(matches!(MemberPath::parse(&[b'a'; 256]), Err(MemberPathError::TooLong(_))));
+        assert_eq!(MemberPath::parse(b"./"), Ok(None));
+        assert_eq!(MemberPath::parse(b".//a/./b/").unwrap().unwrap(), path("a/b"));
+    }
+
+    #[test]
+    fn order_is_by_component() {
+        let mut all = [path("a-b"), path("a/c"), path("a"), path("a.b")];
+        all.sort();
+        assert_eq!(all.map(|p| p.to_string()), ["a", "a/c", "a-b", "a.b"]);
+    }
+
+    #[test]
+    fn links_are_relative_and_stay_inside() {
+        assert_eq!(path("usr/lib/libz.so").link_to(&path("usr/lib/libz.so.1")), "libz.so.1");
+        assert_eq!(path("bin/gcc").link_to(&path("usr/bin/gcc-12")), "../usr/bin/gcc-12");
+        assert_eq!(path("usr/lib/x").link_to(&path("usr")), "../../usr");
+        assert_eq!(path("usr/lib/x").resolve_link("/lib/y"), Some(path("lib/y")));
+        assert_eq!(path("usr/lib/x").resolve_link("../../a"), Some(path("a")));
+        assert_eq!(path("usr/lib/x").resolve_link("../../../a"), None);
+    }
+}

@@ -1,0 +1,13 @@
+//! Value types that parse themselves: past their constructors nothing is checked again. Pure.
+
+mod digest;
+mod input;
+mod member_path;
+mod name;
+mod platform;
+
+pub use digest::{Digest, Hasher, HashingReader};
+pub use input::{Input, Location, redact};
+pub use member_path::{MemberPath, MemberPathError};
+pub use name::{StoreName, ToolchainName};
+pub use platform::Platform;

@@ -1,0 +1,74 @@
+//! Names of toolchains and of objects in the store.
+
+use std::fmt;
+use std::str::FromStr;
+
+/// The name of a toolchain in the manifest: lower-case letters, digits, `-`, `_`, at most 64, starting with a letter.
+/// It becomes part of file names, Bazel repository names and variables, hence the small alphabet.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct ToolchainName(String);
+
+impl ToolchainName {
+    /// The name as text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl FromStr for ToolchainName {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let ok = text.len() <= 64
+            && text.starts_with(|c: char| c.is_ascii_lowercase())
+            && text.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-' || b == b'_');
+        if ok {
+            Ok(ToolchainName(text.to_owned()))
+        } else {
+            Err(format!("expected a name of lower-case letters, digits, - and _ that starts with a letter, got {text:?}"))
+        }
+    }
+}
+
+impl fmt::Display for ToolchainName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(&self.0)
+    }
+}
+
+/// The name of an object in the store: `<32 characters of nix32>-<name>`, the base name of a Nix store path.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct StoreName(String);
+
+impl StoreName {
+    /// The base name as text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// What stands behind the hash.
+    pub fn name(&self) -> &str {
+        &self.0[33..]
+    }
+}
+
+impl FromStr for StoreName {
+    type Err = String;
+
+    /// Checks length and alphabet as Nix does (`checkName` in its `path.cc`: letters, digits and `+-._?=`, at most 211).
+    fn from_str(text: &str) -> Result<Self, String> {
+        let ok = text.len() > 33
+            && text.len() <= 33 + 211
+            && text.as_bytes()[32] == b'-'
+            && text.as_bytes()[33] != b'.'
+            && text.bytes().take(32).all(crate::nix::base32::is_digit)
+            && text.bytes().skip(33).all(|b| b.is_ascii_alphanumeric() || b"+-._?=".contains(&b));
+        if ok { Ok(StoreName(text.to_owned())) } else { Err(format!("expected a store name such as <32 characters>-gcc-12.2.0, got {text:?}")) }
+    }
+}
+
+impl fmt::Display for StoreName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(&self.0)
+    }
+}

@@ -1,0 +1,91 @@
+//! The Nix archive: one serialisation of a tree, without times, owners or modes but the executable bit.
+//! Source: Eelco Dolstra's thesis, section 5.2.1, figure 5.2, and the Nix manual, "Nix Archive (NAR) format".
+
+use std::io::{self, Read, Write};
+
+/// Writes the parts of a NAR in their order. The caller walks the tree depth first, names sorted bytewise.
+pub struct NarWriter<W> {
+    out: W,
+}
+
+impl<W: Write> NarWriter<W> {
+    /// Begins an archive.
+    ///
+    /// # Errors
+    /// Those of the writer, as for every method here.
+    pub fn new(out: W) -> io::Result<Self> {
+        let mut nar = NarWriter { out };
+        nar.string(b"nix-archive-1")?;
+        Ok(nar)
+    }
+
+    /// Opens a directory; its entries follow.
+    pub fn begin_directory(&mut self) -> io::Result<()> {
+        self.strings(&[b"(", b"type", b"directory"])
+    }
+
+    /// Closes a directory.
+    pub fn end_directory(&mut self) -> io::Result<()> {
+        self.string(b")")
+    }
+
+    /// Opens the entry `name` of a directory; one node follows.
+    pub fn begin_entry(&mut self, name: &str) -> io::Result<()> {
+        self.strings(&[b"entry", b"(", b"name", name.as_bytes(), b"node"])
+    }
+
+    /// Closes an entry.
+    pub fn end_entry(&mut self) -> io::Result<()> {
+        self.string(b")")
+    }
+
+    /// A whole symlink node.
+    pub fn symlink(&mut self, target: &str) -> io::Result<()> {
+        self.strings(&[b"(", b"type", b"symlink", b"target", target.as_bytes(), b")"])
+    }
+
+    /// A whole regular file node of `size` bytes read from `content`.
+    ///
+    /// # Errors
+    /// Also if `content` is shorter than `size`.
+    pub fn file(&mut self, executable: bool, size: u64, content: &mut dyn Read, buffer: &mut [u8]) -> io::Result<()> {
+        self.strings(&[b"(", b"type", b"regular"])?;
+        if executable {
+            self.strings(&[b"executable", b""])?;
+        }
+        self.string(b"contents")?;
+        self.out.write_all(&size.to_le_bytes())?;
+        let mut left = size;
+        while left > 0 {
+            let want = buffer.len().min(usize::try_from(left).unwrap_or(usize::MAX));
+            let got = content.read(&mut buffer[..want])?;
+            if got == 0 {
+                return Err(io::Error::new(io::ErrorKind::UnexpectedEof, "file is shorter than it was"));
+            }
+            self.out.write_all(&buffer[..got])?;
+            left -= got as u64;
+        }
+        self.pad(size)?;
+        self.string(b")")
+    }
+
+    /// Returns the writer.
+    pub fn into_inner(self) -> W {
+        self.out
+    }
+
+    fn strings(&mut self, all: &[&[u8]]) -> io::Result<()> {
+        all.iter().try_for_each(|s| self.string(s))
+    }
+
+    fn string(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.out.write_all(&(bytes.len() as u64).to_le_bytes())?;
+        self.out.write_all(bytes)?;
+        self.pad(bytes.len() as u64)
+    }
+
+    fn pad(&mut self, len: u64) -> io::Result<()> {
+        let rest = (8 - len % 8) % 8;
+        self.out.write_all(&[0; 8][..rest as usize])
+    }
+}

@@ -1,0 +1,24 @@
+//! The name that Nix gives to content. Source: the Nix manual, "Complete Store Path Calculation", and `makeStorePath` in `libstore`.
+
+use super::base32;
+use crate::model::{Digest, StoreName};
+
+/// The store name of a tree without references that is added by the recursive sha256 of its content:
+/// what `nix-store --add-fixed --recursive sha256` prints, less its `/nix/store/`.
+///
+/// # Errors
+/// A sentence, if `name` has characters that a store path may not have.
+pub fn of_tree(nar_hash: &Digest, name: &str) -> Result<StoreName, String> {
+    let fingerprint = format!("source:sha256:{nar_hash}:/nix/store:{name}");
+    let folded = fold(Digest::of(fingerprint.as_bytes()).as_bytes());
+    format!("{}-{name}", base32::encode(&folded)).parse()
+}
+
+/// Folds a digest to 20 bytes by exclusive or (`compressHash`).
+fn fold(digest: &[u8; 32]) -> [u8; 20] {
+    let mut out = [0; 20];
+    for (i, byte) in digest.iter().enumerate() {
+        out[i % 20] ^= byte;
+    }
+    out
+}

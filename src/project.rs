@@ -1,0 +1,171 @@
+//! A project: its manifest, its lock, and whether the one fits the other.
+
+use std::path::{Path, PathBuf};
+
+use fs_err as fs;
+
+use crate::context::{Context, shown};
+use crate::error::{Error, Kind as ErrorKind, Result};
+use crate::lockfile::{self, LockedTree, Lockfile, Request};
+use crate::manifest::{Manifest, Problems, Toolchain};
+use crate::model::{Platform, ToolchainName, redact};
+use crate::recipe;
+use crate::source::{self, Sources};
+
+/// A project on disk.
+pub struct Project {
+    /// The manifest's path.
+    pub manifest_path: PathBuf,
+    /// The lock's path, beside it.
+    pub lock_path: PathBuf,
+    /// The manifest.
+    pub manifest: Manifest,
+    /// What it asks of each source.
+    pub sources: Sources,
+}
+
+/// An entry of the lock that does not fit the manifest.
+#[derive(Debug)]
+pub struct Stale {
+    /// The toolchain.
+    pub name: ToolchainName,
+    /// The platform.
+    pub platform: Platform,
+    /// Why, in a few words each.
+    pub reasons: Vec<String>,
+}
+
+impl Project {
+    /// Reads the manifest.
+    ///
+    /// # Errors
+    /// If there is none, or with everything that is wrong with it.
+    pub fn load(cx: &Context) -> Result<Self> {
+        let manifest_path = cx.manifest_path()?;
+        let text = read_text(&manifest_path)?;
+        let mut problems = Problems::new(&shown(&manifest_path, &cx.here), &text);
+        let manifest = Manifest::parse(&text, &mut problems);
+        let sources = source::bind(&manifest, &mut problems);
+        problems.check()?;
+        let lock_path = manifest_path.with_file_name(lockfile::FILE_NAME);
+        Ok(Project { manifest_path, lock_path, manifest, sources })
+    }
+
+    /// The project's directory.
+    pub fn dir(&self) -> &Path {
+        self.manifest_path.parent().expect("a file has a parent")
+    }
+
+    /// Reads the lock, if there is one.
+    ///
+    /// # Errors
+    /// If it is no lock that this program reads.
+    pub fn lock(&self, cx: &Context) -> Result<Option<Lockfile>> {
+        read_lock(&self.lock_path, cx)
+    }
+
+    /// Every toolchain with each of its platforms, in the order of the lock.
+    pub fn entries(&self) -> impl Iterator<Item = (&Toolchain, Platform)> {
+        self.manifest.toolchains.values().flat_map(|t| t.platforms.iter().map(move |p| (t, *p)))
+    }
+
+    /// What the manifest asks for, in the words of the lock.
+    pub fn request(&self, toolchain: &Toolchain, platform: Platform) -> Request {
+        let mut out = self.sources[&toolchain.name].request(platform);
+        let mut put = |key: &str, values: Vec<String>| {
+            if !values.is_empty() {
+                out.insert(key.to_owned(), values);
+            }
+        };
+        put("prune", toolchain.prune.clone());
+        put("keep", toolchain.keep.clone());
+        put("self_exe", toolchain.self_exe.clone());
+        put("bin", toolchain.bin.iter().map(|(name, path)| format!("{name}={path}")).collect());
+        put("libraries", toolchain.libraries.iter().map(|l| l.value.to_string()).collect());
+        out
+    }
+
+    /// What of the lock does not fit the manifest.
+    pub fn stale(&self, lock: &Lockfile) -> Vec<Stale> {
+        let mut out = vec![];
+        for (toolchain, platform) in self.entries() {
+            let reasons = match lock.get(&toolchain.name, platform) {
+                Some(locked) => self.differences(toolchain, platform, locked),
+                None => vec!["it is not in the lock".to_owned()],
+            };
+            if !reasons.is_empty() {
+                out.push(Stale { name: toolchain.name.clone(), platform, reasons });
+            }
+        }
+        for (name, platform) in lock.trees.keys() {
+            if !self.entries().any(|(t, p)| t.name == *name && p == *platform) {
+                out.push(Stale { name: name.clone(), platform: *platform, reasons: vec!["the manifest does not ask for it any more".to_owned()] });
+            }
+        }
+        out
+    }
+
+    fn differences(&self, toolchain: &Toolchain, platform: Platform, locked: &LockedTree) -> Vec<String> {
+        let plan = &locked.plan;
+        let mut out = vec![];
+        let mut compare = |what: &str, was: &str, is: &str| {
+            if was != is {
+                out.push(format!("{what} was {was:?}, is {is:?}"));
+            }
+        };
+        compare("kind", plan.kind.as_str(), toolchain.kind.as_str());
+        compare("source", &plan.source, &toolchain.source.value);
+        compare("the recipe", &plan.recipe, recipe::current(toolchain.kind));
+        let request = self.request(toolchain, platform);
+        let keys: std::collections::BTreeSet<&String> = plan.request.keys().chain(request.keys()).collect();
+        for key in keys {
+            let empty = vec![];
+            let (was, is) = (plan.request.get(key).unwrap_or(&empty), request.get(key).unwrap_or(&empty));
+            if was == is {
+                continue;
+            }
+            let added: Vec<_> = is.iter().filter(|v| !was.contains(v)).map(|v| redact(v)).collect();
+            let removed: Vec<_> = was.iter().filter(|v| !is.contains(v)).map(|v| redact(v)).collect();
+            let mut parts = vec![];
+            if !added.is_empty() {
+                parts.push(format!("added {}", added.join(", ")));
+            }
+            if !removed.is_empty() {
+                parts.push(format!("removed {}", removed.join(", ")));
+            }
+            if parts.is_empty() {
+                parts.push("another order".to_owned());
+            }
+            out.push(format!("{key}: {}", parts.join("; ")));
+        }
+        out
+    }
+}
+
+/// Reads a lock, if there is one.
+///
+/// # Errors
+/// If it is no lock that this program reads.
+pub fn read_lock(path: &Path, cx: &Context) -> Result<Option<Lockfile>> {
+    if !path.exists() {
+        return Ok(None);
+    }
+    Lockfile::parse(&read_text(path)?, &shown(path, &cx.here)).map(Some)
+}
+
+/// Reads a text file of the user's.
+///
+/// # Errors
+/// If it cannot be read or is no UTF-8.
+pub fn read_text(path: &Path) -> Result<String> {
+    let bytes = fs::read(path).map_err(|e| Error::user(format!("can't read {}", path.display())).cause(&e))?;
+    String::from_utf8(bytes).map_err(|e| Error::user(format!("{} is no UTF-8 text, from byte {} on", path.display(), e.utf8_error().valid_up_to())))
+}
+
+/// The error for a lock that does not fit.
+pub fn stale_error(stale: &[Stale], lock_path: &Path, cx: &Context) -> Error {
+    let lines = stale.iter().map(|s| format!("{} for {}: {}", s.name, s.platform, s.reasons.join("; ")));
+    lines
+        .fold(Error::new(ErrorKind::LockStale, format!("{} does not fit {}", shown(lock_path, &cx.here), crate::manifest::FILE_NAME)), Error::because)
+        .hint("run `cotter lock` and commit the result")
+}

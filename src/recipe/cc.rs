@@ -1,0 +1,137 @@
+//! Compilers: GCC, binutils and glibc out of Debian packages.
+
+use super::{seal_constant, write};
+use crate::error::{Error, Result};
+use crate::lockfile::Plan;
+use crate::model::{MemberPath, Platform};
+use crate::relocate::launcher::{Argv0, Instructions};
+use crate::tree::{BlobDir, Node, Tree};
+
+/// What GCC's driver looks for among its own files: without these links it would take them from PATH.
+const BINUTILS: &[&str] = &["as", "ld", "ld.bfd", "ld.gold", "nm", "strip", "ar", "ranlib", "objcopy"];
+
+/// Variables by which a user, or a host, would steer the compiler's search.
+const STEERING: &[&str] = &[
+    "CPATH",
+    "C_INCLUDE_PATH",
+    "CPLUS_INCLUDE_PATH",
+    "OBJC_INCLUDE_PATH",
+    "LIBRARY_PATH",
+    "COMPILER_PATH",
+    "GCC_EXEC_PREFIX",
+    "GCC_ROOT",
+    "GCC_COMPARE_DEBUG",
+];
+
+/// The directory of GCC's own programs, such as `usr/lib/gcc/x86_64-linux-gnu/12`.
+fn gcc_dir(tree: &Tree, platform: Platform) -> Option<MemberPath> {
+    let parent = format!("usr/lib/gcc/{}", platform.multiarch());
+    let mut dirs: Vec<MemberPath> =
+        tree.paths(|path, _| path.is_under(&parent) && matches!(path.file_name(), "cc1" | "cc1plus")).into_iter().filter_map(|p| p.parent()).collect();
+    dirs.sort_by_key(|d| d.file_name().parse::<u32>().unwrap_or(0));
+    dirs.pop()
+}
+
+/// Does what Debian's maintainer scripts and plain `gcc` packages would: unversioned names, `cc`, `c++`; gives the driver links to its binutils; adds the specs
+/// file by which outputs run with this tree's own libc.
+pub fn prepare(plan: &Plan, tree: &mut Tree, blobs: &BlobDir) -> Result<()> {
+    let platform = plan.platform;
+    let multiarch = platform.multiarch();
+    let Some(gcc) = gcc_dir(tree, platform) else {
+        return Err(Error::user(format!("the packages of {} hold no GCC", plan.name)).hint("a toolchain of kind \"cc\" needs gcc-<version> among its packages"));
+    };
+    let version = gcc.file_name().to_owned();
+    let suffix = format!("-{version}");
+    for path in tree.paths(|path, _| path.is_under("usr/bin") && path.file_name().ends_with(&suffix)) {
+        let plain = path.with_file_name(path.file_name().trim_end_matches(&suffix));
+        if tree.get(&plain).is_none() {
+            tree.link(plain, &path);
+        }
+    }
+    for (name, target) in [("cc", "gcc"), ("c++", "g++")] {
+        let (name, target) = (MemberPath::literal(&format!("usr/bin/{name}")), MemberPath::literal(&format!("usr/bin/{target}")));
+        if tree.get(&name).is_none() && tree.get(&target).is_some() {
+            tree.link(name, &target);
+        }
+    }
+    for name in BINUTILS {
+        let target = MemberPath::literal(&format!("usr/bin/{name}"));
+        if tree.get(&target).is_some() {
+            tree.link(MemberPath::literal(&format!("{gcc}/{name}")), &target);
+        }
+    }
+    // By this link `ar` and `nm` read LTO objects without gcc-ar's help.
+    let plugin = MemberPath::literal(&format!("{gcc}/liblto_plugin.so"));
+    if tree.get(&plugin).is_some() {
+        tree.link(MemberPath::literal("usr/lib/bfd-plugins/liblto_plugin.so"), &plugin);
+    }
+    // The drivers look for a `specs` file where they were configured to live; where they do live they are told by GCC_EXEC_PREFIX.
+    for path in tree.paths(|path, node| matches!(node, Node::File { .. }) && path.is_under("usr/bin") && is_driver(plain_name(path, platform))) {
+        seal_constant(tree, blobs, &path, b"/usr/lib/gcc/", b"/.no/.no/gcc/")?;
+    }
+    let loader = platform.abi_loader();
+    write(
+        tree,
+        blobs,
+        &format!("{gcc}/pinned-libc.specs"),
+        &format!(
+            "# gcc -specs=pinned-libc.specs: the program is started by this tree's own loader and finds this tree's own libraries.\n\
+             %rename link cotter_link\n\n\
+             *link:\n\
+             %(cotter_link) %{{!static:%{{!static-pie:%{{!shared:--dynamic-linker=%R/{loader}}} --disable-new-dtags -rpath %R/usr/lib/{multiarch}}}}}\n\n"
+        ),
+    )
+}
+
+/// A program's name without triplet and version: `gcc` for `x86_64-linux-gnu-gcc-12`.
+fn plain_name(path: &MemberPath, platform: Platform) -> &str {
+    let name = path.file_name();
+    let name = name.strip_prefix(platform.multiarch()).and_then(|n| n.strip_prefix('-')).unwrap_or(name);
+    name.trim_end_matches(|c: char| c.is_ascii_digit() || c == '.').trim_end_matches('-')
+}
+
+fn is_driver(name: &str) -> bool {
+    matches!(name, "gcc" | "g++" | "cpp" | "cc" | "c++" | "gfortran" | "gdc" | "gnat")
+}
+
+/// How the launcher of a program of the tree starts it.
+pub fn instructions(path: &MemberPath, platform: Platform) -> Instructions {
+    let multiarch = platform.multiarch();
+    // iconv's tables, for -finput-charset and -fexec-charset.
+    let gconv = format!("GCONV_PATH=%R/usr/lib/{multiarch}/gconv");
+    let mut out = Instructions { argv0: Argv0::Found, set: vec![gconv], ..Instructions::default() };
+    if !path.is_under("usr/bin") {
+        // GCC's inner programs live on what the driver tells them in those variables.
+        return out;
+    }
+    out.drop = STEERING.iter().map(|s| (*s).to_owned()).collect();
+    match plain_name(path, platform) {
+        name if is_driver(name) => {
+            out.set.push("GCC_EXEC_PREFIX=%R/usr/lib/gcc/".to_owned());
+            out.args = vec!["--sysroot=%R".to_owned()];
+            out.library_args = [format!("-isystem%L/usr/include/{multiarch}"), "-isystem%L/usr/include".to_owned(), format!("-L%L/usr/lib/{multiarch}")].into();
+        }
+        "ld" | "ld.bfd" | "ld.gold" => {
+            out.args = vec!["--sysroot=%R".to_owned()];
+            // Not in the driver's: there `-Wl,` counts as an input, and `gcc -v` would link. At link time -rpath is looked for below the sysroot; -rpath-link is
+            // taken as it is.
+            out.library_args = vec!["--disable-new-dtags".to_owned(), format!("-rpath=%L/usr/lib/{multiarch}"), format!("-rpath-link=%L/usr/lib/{multiarch}")];
+        }
+        _ => {}
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn drivers_get_their_sysroot() {
+        let of = |path: &str| instructions(&MemberPath::literal(path), Platform::X86_64Linux);
+        assert_eq!(of("usr/bin/x86_64-linux-gnu-gcc-12").args, ["--sysroot=%R"]);
+        assert_eq!(of("usr/bin/x86_64-linux-gnu-ld.bfd").args, ["--sysroot=%R"]);
+        assert!(of("usr/bin/x86_64-linux-gnu-gcc-ar-12").args.is_empty());
+        assert!(of("usr/lib/gcc/x86_64-linux-gnu/12/cc1").drop.is_empty());
+    }
+}

@@ -1,0 +1,192 @@
+//! What no tree needs. The list is documented in `docs/trees.md`; `prune` and `keep` of the manifest change it.
+
+use glob::{MatchOptions, Pattern};
+
+use crate::error::{Error, Result};
+use crate::lockfile::Plan;
+use crate::manifest::Kind;
+use crate::model::MemberPath;
+use crate::tree::Tree;
+
+/// Left out of every tree. Licences (`copyright`) stay.
+const ALWAYS: &[&str] = &[
+    "usr/share/doc/*/!copyright",
+    "usr/share/bash-completion/**",
+    "usr/share/bug/**",
+    "usr/share/doc-base/**",
+    "usr/share/gdb/**",
+    "usr/share/info/**",
+    "usr/share/lintian/**",
+    "usr/share/locale/**",
+    "usr/share/man/**",
+    "usr/share/menu/**",
+    "usr/share/pixmaps/**",
+    "usr/share/applications/**",
+    "usr/share/apport/**",
+    "usr/share/binfmts/**",
+    "usr/lib/binfmt.d/**",
+    "usr/lib/valgrind/**",
+    "usr/lib/systemd/**",
+    "etc/cron.*/**",
+    "etc/default/**",
+    "etc/init.d/**",
+    "var/**",
+];
+
+/// Left out of compilers: the LTO dumper (32 MB), the profiler, tools that glibc's maintainers use.
+const CC: &[&str] = &[
+    "usr/bin/*lto-dump*",
+    "usr/bin/*gp-*",
+    "usr/bin/*gprofng*",
+    "usr/bin/sotruss",
+    "usr/bin/sprof",
+    "usr/lib/*/gprofng/**",
+    "usr/lib/*/audit/**",
+    "usr/sbin/**",
+    "usr/share/gcc/**",
+    "usr/share/gcc-*/**",
+    "etc/**",
+];
+
+/// Left out of interpreters: Debian's packaging helpers, the static libpython (an embedder links the shared one), NIS, maintenance tools.
+const PYTHON: &[&str] = &[
+    "usr/bin/py3clean",
+    "usr/bin/py3compile",
+    "usr/bin/py3versions",
+    "usr/bin/c_rehash",
+    "usr/sbin/**",
+    "usr/share/python3/**",
+    "usr/lib/python3*/config-*/*.a",
+    "usr/lib/python3*/config-*/*.o",
+    "usr/lib/python3*/lib-dynload/nis.*",
+    "usr/lib/ssl/misc/**",
+    "etc/ca-certificates/**",
+    "etc/ca-certificates.conf",
+];
+
+/// Left out of libraries: everything but headers, libraries and .pc files.
+const LIBRARY: &[&str] = &["usr/bin/**", "usr/sbin/**", "usr/share/aclocal/**", "etc/**", "usr/lib/ssl/**"];
+
+/// Debian packages that a kind leaves out, whatever depends on them.
+pub fn left_out_packages(kind: Kind) -> &'static [&'static str] {
+    match kind {
+        // NIS and Sun RPC: they drag Kerberos and OpenSSL into a C compiler. gprofng: a profiler.
+        Kind::Cc => &["libnsl-dev", "libtirpc-dev", "rpcsvc-proto", "libgprofng0"],
+        // The C headers are the compiler's; NIS (the module `nis`, gone in Python 3.13) drags in Kerberos.
+        Kind::Python => &["libc6-dev", "libc-dev", "zlib1g-dev", "libexpat1-dev", "libnsl2", "libtirpc3", "mailcap"],
+        // What the compiler's own tree holds.
+        Kind::Library => &[
+            "libc6",
+            "libc6-dev",
+            "libc-dev",
+            "libc-dev-bin",
+            "linux-libc-dev",
+            "libcrypt1",
+            "libcrypt-dev",
+            "libgcc-s1",
+            "gcc-12-base",
+            "libstdc++6",
+            "libnsl-dev",
+            "libtirpc-dev",
+            "rpcsvc-proto",
+        ],
+        Kind::Tool => &[],
+    }
+}
+
+/// A list of path patterns: `*` stands for anything within a name, `**` for any directories; `!name` at the end for every name but that.
+pub struct Patterns(Vec<(Pattern, Option<String>)>);
+
+impl Patterns {
+    /// Reads patterns.
+    ///
+    /// # Errors
+    /// If one is none.
+    pub fn new<S: AsRef<str>>(list: &[S]) -> Result<Self> {
+        let mut out = vec![];
+        for text in list {
+            let text = text.as_ref();
+            let (text, except) = match text.rsplit_once("/!") {
+                Some((dir, name)) => (format!("{dir}/**"), Some(name.to_owned())),
+                None => (text.to_owned(), None),
+            };
+            let pattern = Pattern::new(&text).map_err(|e| Error::user(format!("{text:?} is no path pattern")).cause(&e))?;
+            out.push((pattern, except));
+        }
+        Ok(Patterns(out))
+    }
+
+    /// Whether any pattern matches a path.
+    pub fn matches(&self, path: &MemberPath) -> bool {
+        let options = MatchOptions { case_sensitive: true, require_literal_separator: true, require_literal_leading_dot: false };
+        self.0.iter().any(|(p, except)| p.matches_with(path.as_str(), options) && except.as_deref() != Some(path.file_name()))
+    }
+}
+
+/// What a plan prunes.
+pub struct Pruning {
+    base: Patterns,
+    prune: Patterns,
+    keep: Patterns,
+}
+
+impl Pruning {
+    /// The patterns of the plan's kind and manifest.
+    ///
+    /// # Errors
+    /// If a pattern of the manifest is none.
+    pub fn of(plan: &Plan) -> Result<Self> {
+        let of_kind: &[&str] = match plan.kind {
+            Kind::Cc => CC,
+            Kind::Python => PYTHON,
+            Kind::Library => LIBRARY,
+            Kind::Tool => &[],
+        };
+        Ok(Pruning {
+            base: Patterns::new(&[ALWAYS, of_kind].concat())?,
+            prune: Patterns::new(plan.requested("prune"))?,
+            keep: Patterns::new(plan.requested("keep"))?,
+        })
+    }
+
+    /// Whether a path stays.
+    pub fn keeps(&self, path: &MemberPath) -> bool {
+        self.keep.matches(path) || !(self.base.matches(path) || self.prune.matches(path))
+    }
+}
+
+/// Takes out of the tree what its kind and its manifest do not want.
+///
+/// # Errors
+/// If a pattern of the manifest is none.
+pub fn apply(plan: &Plan, tree: &mut Tree) -> Result<()> {
+    let pruning = Pruning::of(plan)?;
+    tree.retain(|path, _| pruning.keeps(path));
+    // Directories that pruning left empty.
+    let empty = tree.paths(|path, node| matches!(node, crate::tree::Node::Directory) && !tree.has_members(path));
+    for path in empty {
+        tree.remove(&path);
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn patterns_match_as_documented() {
+        let p = Patterns::new(&["usr/bin/*lto-dump*", "usr/share/man/**", "usr/share/doc/*/!copyright"]).unwrap();
+        for (path, expected) in [
+            ("usr/bin/x86_64-linux-gnu-lto-dump-12", true),
+            ("usr/bin/gcc", false),
+            ("usr/share/man/man1/gcc.1.gz", true),
+            ("usr/share/manual", false),
+            ("usr/share/doc/gcc/copyright", false),
+            ("usr/share/doc/gcc/changelog.gz", true),
+            ("usr/share/doc/gcc/C++/README", true),
+        ] {
+            assert_eq!(p.matches(&MemberPath::literal(path)), expected, "{path}");
+        }
+    }
+}

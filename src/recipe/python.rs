@@ -1,0 +1,174 @@
+//! CPython out of Debian packages.
+
+use super::{edit, write};
+use crate::error::{Error, Result};
+use crate::lockfile::Plan;
+use crate::model::MemberPath;
+use crate::relocate::launcher::{Argv0, Instructions};
+use crate::tree::{BlobDir, Node, Tree};
+
+/// The certificates that the interpreter trusts if the user names no others.
+const CERTIFICATES: &str = "etc/ssl/certs/ca-certificates.crt";
+
+/// A Python expression: the root of the tree, in a module of the standard library that imports `os`. A virtual environment made through `bin/` has the root
+/// itself for `sys.base_prefix`, the interpreter alone has `usr`; the module's own place is right in both.
+const ROOT: &str = "os.path.realpath(__file__).rpartition('/usr/lib/python')[0]";
+
+/// Makes the interpreter find its files relative to itself, and none of the host's.
+pub fn prepare(plan: &Plan, tree: &mut Tree, blobs: &BlobDir) -> Result<()> {
+    let Some(version) = version(tree) else {
+        return Err(
+            Error::user(format!("the packages of {} hold no Python", plan.name)).hint("a toolchain of kind \"python\" needs python3.<x> among its packages")
+        );
+    };
+    let lib = format!("usr/lib/python{version}");
+    gather_certificates(tree, blobs)?;
+    relocate_sysconfig(tree, blobs, &lib)?;
+    headers(plan, tree, &version);
+
+    // ~/.local belongs to the host's interpreter.
+    edit(tree, blobs, &format!("{lib}/site.py"), "ENABLE_USER_SITE = None", "ENABLE_USER_SITE = False")?;
+    edit(tree, blobs, &format!("{lib}/mimetypes.py"), "knownfiles = [\n", &format!("knownfiles = [{ROOT} + \"/etc/mime.types\"]\n_files_of_a_host = [\n"))?;
+    let gettext = format!("{lib}/gettext.py");
+    if contains(tree, &gettext, "\"/usr/share/locale-langpack\"")? {
+        edit(tree, blobs, &gettext, "\"/usr/share/locale-langpack\"", "localedir")?;
+    }
+    trust_own_certificates(tree, blobs, &lib)?;
+    let certifi = "usr/lib/python3/dist-packages/pip/_vendor/certifi/core.py";
+    edit(
+        tree,
+        blobs,
+        certifi,
+        &format!("'/{CERTIFICATES}'"),
+        &format!("__import__('os').path.realpath(__file__).rpartition('/usr/lib/python')[0] + '/{CERTIFICATES}'"),
+    )?;
+    if tree.at(&format!("{lib}/EXTERNALLY-MANAGED")).is_some() {
+        write(
+            tree,
+            blobs,
+            &format!("{lib}/EXTERNALLY-MANAGED"),
+            "[externally-managed]\nError=This interpreter is a pinned tree of cotter, which never changes.\n \n Packages go into a virtual environment:\n \n     python3 -m venv DIR\n     DIR/bin/python -m pip install ...\n",
+        )?;
+    }
+    occupy_caches(tree, blobs)?;
+    // sysconfig looks below `sys.base_prefix`: see ROOT.
+    for dir in ["include", "share"] {
+        tree.link(MemberPath::literal(dir), &MemberPath::literal(&format!("usr/{dir}")));
+    }
+    for (name, target) in [("python3", format!("python{version}")), ("python", "python3".to_owned()), ("pip", "pip3".to_owned())] {
+        let (name, target) = (MemberPath::literal(&format!("usr/bin/{name}")), MemberPath::literal(&format!("usr/bin/{target}")));
+        if tree.get(&name).is_none() && tree.get(&target).is_some() {
+            tree.link(name, &target);
+        }
+    }
+    Ok(())
+}
+
+/// An empty file in the place of each `__pycache__` directory: root may write where nobody may, and an interpreter that root starts would write its bytecode into the
+/// tree. It takes the file for a cache that can't be written, and goes on.
+fn occupy_caches(tree: &mut Tree, blobs: &BlobDir) -> Result<()> {
+    let modules = tree.paths(|path, node| matches!(node, Node::File { .. }) && path.is_under("usr/lib") && path.file_name().ends_with(".py"));
+    let mut dirs: Vec<MemberPath> = modules.iter().filter_map(MemberPath::parent).collect();
+    dirs.dedup();
+    let nothing = blobs.put(b"")?;
+    for dir in dirs {
+        tree.put(MemberPath::literal(&format!("{dir}/__pycache__")), Node::File { blob: nothing.clone(), executable: false });
+    }
+    Ok(())
+}
+
+/// Whether a text file of the tree holds a text: for what Debian changed in some versions only.
+fn contains(tree: &Tree, path: &str, text: &str) -> Result<bool> {
+    match tree.file(&MemberPath::literal(path)) {
+        Some((_, blob)) => Ok(String::from_utf8_lossy(&blob.read()?).contains(text)),
+        None => Ok(false),
+    }
+}
+
+/// `3.11`, from the interpreter's file name.
+fn version(tree: &Tree) -> Option<String> {
+    let found = tree
+        .paths(|path, node| matches!(node, Node::File { executable: true, .. }) && path.is_under("usr/bin") && interpreter_version(path.file_name()).is_some());
+    found.last().and_then(|p| interpreter_version(p.file_name()).map(str::to_owned))
+}
+
+fn interpreter_version(name: &str) -> Option<&str> {
+    name.strip_prefix("python").filter(|v| v.starts_with("3.") && v[2..].bytes().all(|b| b.is_ascii_digit()))
+}
+
+/// What `update-ca-certificates` would do: one file of all certificates, in the order of their names.
+fn gather_certificates(tree: &mut Tree, blobs: &BlobDir) -> Result<()> {
+    let mut bundle = vec![];
+    for path in tree.paths(|path, node| matches!(node, Node::File { .. }) && path.is_under("usr/share/ca-certificates") && path.file_name().ends_with(".crt")) {
+        if let Some(Node::File { blob, .. }) = tree.get(&path) {
+            bundle.extend(blob.read()?);
+            if !bundle.ends_with(b"\n") {
+                bundle.push(b'\n');
+            }
+        }
+        // The bundle says it all.
+        tree.remove(&path);
+    }
+    if !bundle.is_empty() {
+        let blob = blobs.put(&bundle)?;
+        tree.put(MemberPath::literal(CERTIFICATES), Node::File { blob, executable: false });
+    }
+    Ok(())
+}
+
+/// The variables that the build left behind name `/usr`; they are turned at import, to where the tree lies then.
+fn relocate_sysconfig(tree: &mut Tree, blobs: &BlobDir, lib: &str) -> Result<()> {
+    let is_data = |path: &MemberPath, node: &Node| {
+        matches!(node, Node::File { .. }) && path.parent().is_some_and(|p| p.as_str() == lib) && path.file_name().starts_with("_sysconfigdata")
+    };
+    for path in tree.paths(is_data) {
+        let Some(Node::File { blob, .. }) = tree.get(&path) else { continue };
+        let mut text = blob.read()?;
+        text.extend_from_slice(
+            b"\n\ndef _relocate():\n    import os\n    usr = os.path.realpath(__file__).rpartition('/lib/python')[0]\n    for key, value in build_time_vars.items():\n        if isinstance(value, str):\n            value = (value + ' ').replace('/usr/', usr + '/').replace('/usr ', usr + ' ').replace(':/etc/zoneinfo', '')\n            build_time_vars[key] = value[:-1]\n\n\n_relocate()\ndel _relocate\n",
+        );
+        let blob = blobs.put(&text)?;
+        tree.put(path, Node::File { blob, executable: false });
+    }
+    Ok(())
+}
+
+/// Debian's pyconfig.h only chooses the one of the architecture, through the host's include path.
+fn headers(plan: &Plan, tree: &mut Tree, version: &str) {
+    let own = MemberPath::literal(&format!("usr/include/{}/python{version}/pyconfig.h", plan.platform.multiarch()));
+    if let Some(node) = tree.get(&own).cloned() {
+        tree.put(MemberPath::literal(&format!("usr/include/python{version}/pyconfig.h")), node);
+    }
+}
+
+/// The module `ssl` trusts the tree's certificates, unless SSL_CERT_FILE or SSL_CERT_DIR name others.
+fn trust_own_certificates(tree: &mut Tree, blobs: &BlobDir, lib: &str) -> Result<()> {
+    let path = format!("{lib}/ssl.py");
+    edit(
+        tree,
+        blobs,
+        &path,
+        "    parts = _ssl.get_default_verify_paths()\n",
+        &format!("    parts = _ssl.get_default_verify_paths()\n    parts = (parts[0], {ROOT} + '/{CERTIFICATES}') + parts[2:]\n"),
+    )?;
+    edit(
+        tree,
+        blobs,
+        &path,
+        "    def load_default_certs(self, purpose=Purpose.SERVER_AUTH):\n",
+        "    def set_default_verify_paths(self):\n        super().set_default_verify_paths()\n        if not (os.environ.get('SSL_CERT_FILE') or os.environ.get('SSL_CERT_DIR')):\n            own = get_default_verify_paths().cafile\n            if own:\n                self.load_verify_locations(own)\n\n    def load_default_certs(self, purpose=Purpose.SERVER_AUTH):\n",
+    )
+}
+
+/// How the launchers of the tree's programs start them.
+pub fn instructions(tree: &Tree) -> Instructions {
+    let mut default = vec![];
+    if tree.exists(&MemberPath::literal("usr/share/zoneinfo")) {
+        default.push("TZDIR=%R/usr/share/zoneinfo".to_owned());
+    }
+    if tree.exists(&MemberPath::literal("usr/lib/terminfo")) {
+        // The empty part at the end stands for a program's built-in directories: for children that are not ours.
+        default.push("TERMINFO_DIRS=%R/usr/lib/terminfo:%R/usr/share/terminfo:".to_owned());
+    }
+    Instructions { argv0: Argv0::Found, drop: vec!["PYTHONHOME".to_owned(), "PYTHONPLATLIBDIR".to_owned()], default, ..Instructions::default() }
+}

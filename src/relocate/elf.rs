@@ -1,0 +1,114 @@
+//! As much of ELF as relocation needs. Source: the System V ABI, generic part, chapters 4 and 5 (64-bit, little-endian).
+
+/// `PT_*` and `DT_*` values.
+pub mod tag {
+    #![expect(missing_docs, reason = "the names are the specification's")]
+    pub const PT_NULL: u32 = 0;
+    pub const PT_LOAD: u32 = 1;
+    pub const PT_DYNAMIC: u32 = 2;
+    pub const PT_INTERP: u32 = 3;
+    pub const PT_NOTE: u32 = 4;
+    pub const DT_NULL: u64 = 0;
+    pub const DT_STRTAB: u64 = 5;
+    pub const DT_RPATH: u64 = 15;
+    pub const DT_RUNPATH: u64 = 29;
+}
+
+/// A view of an ELF file's program headers.
+#[derive(Debug)]
+pub struct Elf {
+    /// `e_machine`.
+    pub machine: u16,
+    /// `e_entry`.
+    pub entry: u64,
+    /// `e_phoff`.
+    pub table: u64,
+    /// The program headers.
+    pub segments: Vec<Segment>,
+}
+
+/// A program header.
+#[derive(Debug, Clone, Copy)]
+#[expect(missing_docs, reason = "the names are the specification's, less their p_")]
+pub struct Segment {
+    pub kind: u32,
+    pub flags: u32,
+    pub offset: u64,
+    pub vaddr: u64,
+    pub filesz: u64,
+    pub memsz: u64,
+    pub align: u64,
+}
+
+/// The length of a program header in bytes.
+pub const SEGMENT_SIZE: usize = 56;
+
+impl Elf {
+    /// Reads the headers at the beginning of a file; the first 4 KiB are enough. `None` if it is no 64-bit little-endian ELF file.
+    pub fn parse(bytes: &[u8]) -> Option<Elf> {
+        if bytes.get(..6)? != b"\x7fELF\x02\x01" {
+            return None;
+        }
+        let table = u64_at(bytes, 32)?;
+        let (size, count) = (u16_at(bytes, 54)?, u16_at(bytes, 56)?);
+        if usize::from(size) != SEGMENT_SIZE && count > 0 {
+            return None;
+        }
+        let mut segments = vec![];
+        for i in 0..usize::from(count) {
+            let at = usize::try_from(table).ok()? + i * SEGMENT_SIZE;
+            segments.push(Segment {
+                kind: u32_at(bytes, at)?,
+                flags: u32_at(bytes, at + 4)?,
+                offset: u64_at(bytes, at + 8)?,
+                vaddr: u64_at(bytes, at + 16)?,
+                filesz: u64_at(bytes, at + 32)?,
+                memsz: u64_at(bytes, at + 40)?,
+                align: u64_at(bytes, at + 48)?,
+            });
+        }
+        Some(Elf { machine: u16_at(bytes, 18)?, entry: u64_at(bytes, 24)?, table, segments })
+    }
+
+    /// The first segment of a kind, with its index.
+    pub fn segment(&self, kind: u32) -> Option<(usize, Segment)> {
+        self.segments.iter().copied().enumerate().find(|(_, s)| s.kind == kind)
+    }
+
+    /// Whether the kernel would look for a dynamic loader.
+    pub fn has_interpreter(&self) -> bool {
+        self.segment(tag::PT_INTERP).is_some()
+    }
+
+    /// The path in PT_INTERP, if `bytes` reach that far.
+    pub fn interpreter<'a>(&self, bytes: &'a [u8]) -> Option<&'a str> {
+        let (_, segment) = self.segment(tag::PT_INTERP)?;
+        let start = usize::try_from(segment.offset).ok()?;
+        let text = bytes.get(start..start.checked_add(usize::try_from(segment.filesz).ok()?)?)?;
+        std::str::from_utf8(text.split(|b| *b == 0).next()?).ok()
+    }
+
+    /// The entries of the dynamic section of the whole file `bytes`: offset in the file, tag, value. All slots, those behind the end mark too.
+    pub fn dynamic(&self, bytes: &[u8]) -> Option<Vec<(usize, u64, u64)>> {
+        let (_, segment) = self.segment(tag::PT_DYNAMIC)?;
+        let start = usize::try_from(segment.offset).ok()?;
+        let count = usize::try_from(segment.filesz).ok()? / 16;
+        (0..count).map(|i| Some((start + i * 16, u64_at(bytes, start + i * 16)?, u64_at(bytes, start + i * 16 + 8)?))).collect()
+    }
+}
+
+fn array<const N: usize>(bytes: &[u8], at: usize) -> Option<[u8; N]> {
+    bytes.get(at..at.checked_add(N)?)?.try_into().ok()
+}
+
+fn u16_at(bytes: &[u8], at: usize) -> Option<u16> {
+    array(bytes, at).map(u16::from_le_bytes)
+}
+
+fn u32_at(bytes: &[u8], at: usize) -> Option<u32> {
+    array(bytes, at).map(u32::from_le_bytes)
+}
+
+fn u64_at(bytes: &[u8], at: usize) -> Option<u64> {
+    array(bytes, at).map(u64::from_le_bytes)
+}

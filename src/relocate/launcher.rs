@@ -1,0 +1,145 @@
+//! Launchers: a copy of the committed static program with instructions for one program of one tree. The format of the instructions
+//! stands at the head of `launcher/launcher.c`.
+
+use super::elf::Elf;
+use crate::error::{Error, Result};
+use crate::model::{MemberPath, Platform};
+use crate::tree::{Blob, BlobDir, Node, Tree};
+
+const X86_64: &[u8] = include_bytes!("../../launcher/launcher-x86_64");
+const AARCH64: &[u8] = include_bytes!("../../launcher/launcher-aarch64");
+const MAGIC: &[u8] = b"cotter-launch-1\0";
+const CONFIG: usize = 4096;
+
+/// Where a program finds its loader and its libraries: the same for every program of a tree.
+#[derive(Debug, Clone)]
+pub struct Runtime {
+    /// The platform of the tree.
+    pub platform: Platform,
+    /// The dynamic loader, as a real path below the root.
+    pub loader: MemberPath,
+    /// The library directories below the root, in the order of search.
+    pub library_dirs: Vec<MemberPath>,
+}
+
+/// What a launcher does besides starting the program.
+#[derive(Debug, Clone, Default)]
+pub struct Instructions {
+    /// What the program sees as `argv[0]`.
+    pub argv0: Argv0,
+    /// Arguments before the user's; `%R` is the root of the tree.
+    pub args: Vec<String>,
+    /// Arguments after the user's, for each tree of `COTTER_LIBRARIES`; `%L` is that tree.
+    pub library_args: Vec<String>,
+    /// Variables to drop; `NAME*` drops all that begin so.
+    pub drop: Vec<String>,
+    /// Variables to set, `NAME=VALUE`.
+    pub set: Vec<String>,
+    /// Variables to set if they are not set.
+    pub default: Vec<String>,
+}
+
+/// What a program sees as `argv[0]`.
+#[derive(Debug, Clone, Default)]
+pub enum Argv0 {
+    /// What the caller gave.
+    #[default]
+    Verbatim,
+    /// A path that leads to the launcher, through the caller's symlink if there is one.
+    Found,
+    /// A path below the root.
+    Path(MemberPath),
+}
+
+/// Variables that would let the host into any dynamic program.
+pub const HOST_VARIABLES: &[&str] = &["LD_*", "GCONV_PATH", "LOCPATH", "NLSPATH", "GLIBC_TUNABLES"];
+
+/// The bytes of a launcher that stands at `at` and starts `target`.
+///
+/// # Errors
+/// If the instructions do not fit.
+pub fn render(runtime: Option<&Runtime>, platform: Platform, at: &MemberPath, target: &MemberPath, instructions: &Instructions) -> Result<Vec<u8>> {
+    let mut strings: Vec<String> = vec![];
+    let up = at.depth() - 1;
+    if up > 9 {
+        return Err(Error::build(format!("{at} lies too deep for a launcher")));
+    }
+    strings.push(format!("u{up}"));
+    if let Some(runtime) = runtime {
+        strings.push(format!("l{}", runtime.loader));
+        strings.extend(runtime.library_dirs.iter().map(|d| format!("p{d}")));
+    }
+    strings.push(format!("t{target}"));
+    match &instructions.argv0 {
+        Argv0::Verbatim => {}
+        Argv0::Found => strings.push("nf".to_owned()),
+        Argv0::Path(path) => strings.push(format!("n{path}")),
+    }
+    let lists: [(char, &[String]); 5] =
+        [('a', &instructions.args), ('L', &instructions.library_args), ('d', &instructions.drop), ('e', &instructions.set), ('E', &instructions.default)];
+    strings.extend(HOST_VARIABLES.iter().map(|v| format!("d{v}")));
+    for (letter, list) in lists {
+        strings.extend(list.iter().map(|s| format!("{letter}{s}")));
+    }
+    let mut config = vec![];
+    for s in &strings {
+        config.extend_from_slice(s.as_bytes());
+        config.push(0);
+    }
+    if config.len() >= CONFIG - MAGIC.len() {
+        return Err(Error::build(format!(
+            "the instructions for the launcher of {at} take {} bytes, there is room for {}",
+            config.len(),
+            CONFIG - MAGIC.len() - 1
+        )));
+    }
+    let mut out = match platform {
+        Platform::X86_64Linux => X86_64,
+        Platform::Aarch64Linux => AARCH64,
+    }
+    .to_vec();
+    let start = out.windows(MAGIC.len()).position(|w| w == MAGIC).expect("the committed launcher has its magic") + MAGIC.len();
+    out[start..start + config.len()].copy_from_slice(&config);
+    Ok(out)
+}
+
+/// Puts a launcher in the place of the program at `path`, which moves to `.<name>.real` beside it.
+///
+/// # Errors
+/// If the launcher cannot be made.
+pub fn wrap(tree: &mut Tree, blobs: &BlobDir, runtime: &Runtime, path: &MemberPath, instructions: &Instructions) -> Result<()> {
+    let real = path.with_file_name(&format!(".{}.real", path.file_name()));
+    let launcher = blobs.put(&render(Some(runtime), runtime.platform, path, &real, instructions)?)?;
+    let node = tree.remove(path).expect("the caller found it there");
+    tree.put(real, node);
+    tree.put(path.clone(), Node::File { blob: launcher, executable: true });
+    Ok(())
+}
+
+/// Whether a blob is a dynamic executable of `platform`; a library that can also be started (`libc.so.6`) is told by its name.
+///
+/// # Errors
+/// If it is one of another platform, or cannot be read.
+pub fn is_dynamic_program(path: &MemberPath, blob: &Blob, platform: Platform) -> Result<bool> {
+    let head = blob.head(4096)?;
+    let Some(elf) = Elf::parse(&head) else { return Ok(false) };
+    if !elf.has_interpreter() || is_library_name(path.file_name()) {
+        return Ok(false);
+    }
+    if elf.machine != platform.elf_machine() {
+        return Err(Error::build(format!("{path} is a program for another machine (ELF machine {}) than {platform}", elf.machine)));
+    }
+    if let Some(interpreter) = elf.interpreter(&head)
+        && interpreter.rsplit('/').next() != Some(platform.loader())
+    {
+        return Err(
+            Error::build(format!("{path} needs the loader {interpreter}, which no tree has")).hint("choose a build that is linked statically, or for glibc")
+        );
+    }
+    Ok(true)
+}
+
+/// `libx.so`, `libx.so.1`, `libx-2.36.so`.
+pub fn is_library_name(name: &str) -> bool {
+    name.ends_with(".so") || name.contains(".so.")
+}

@@ -1,0 +1,87 @@
+//! Host paths that are compiled into libraries. glibc's loader would fall back to the host's library directories, OpenSSL would read the host's
+//! configuration: each such path is turned, without changing its length, into one that no system has.
+
+use crate::error::Result;
+use crate::model::MemberPath;
+use crate::tree::{BlobDir, Node, Tree};
+
+/// Path prefixes and what they become. `/.no` is a name that only root could make, and nobody does.
+const PREFIXES: &[(&[u8], &[u8])] = &[
+    (b"/usr/local/", b"/.no/.none/"),
+    (b"/usr/lib/", b"/.no/.no/"),
+    (b"/usr/share/", b"/.no/share/"),
+    (b"/usr/lib\0", b"/.no/.no\0"),
+    (b"/lib/", b"/.no/"),
+    (b"/etc/ld.so.", b"/.no/ld.so."),
+    (b"/etc/terminfo", b"/.no/terminfo"),
+    (b"/etc/ssl", b"/.no/ssl"),
+    (b"/etc/inputrc", b"/.no/inputrc"),
+];
+
+/// Libraries that are told where the host's files are, by the beginning of their names.
+const LIBRARIES: &[&str] = &["ld-linux-", "libc.so.6", "libcrypto.so.", "libssl.so.", "libtinfo.so.", "libncurses", "libreadline.so."];
+
+/// Seals the libraries of a tree.
+///
+/// # Errors
+/// If a staged file cannot be read or written.
+pub fn seal_libraries(tree: &mut Tree, blobs: &BlobDir) -> Result<()> {
+    let known = |path: &MemberPath, node: &Node| matches!(node, Node::File { .. }) && LIBRARIES.iter().any(|l| path.file_name().starts_with(l));
+    for path in tree.paths(known) {
+        let Some(Node::File { blob, executable }) = tree.get(&path) else { continue };
+        let (mut bytes, executable) = (blob.read()?, *executable);
+        if bytes.starts_with(b"\x7fELF") && seal(&mut bytes) > 0 {
+            let blob = blobs.put(&bytes)?;
+            tree.put(path, Node::File { blob, executable });
+        }
+    }
+    Ok(())
+}
+
+/// Changes every string that begins with one of the prefixes: a beginning is the start of the text, or stands behind a NUL or a colon (as in
+/// `TERMINFO_DIRS`' default). Returns how many were changed.
+pub fn seal(bytes: &mut [u8]) -> usize {
+    let mut count = 0;
+    let mut i = 0;
+    while let Some(step) = bytes[i..].iter().position(|b| *b == b'/') {
+        i += step;
+        if i == 0 || matches!(bytes[i - 1], 0 | b':') {
+            for (from, to) in PREFIXES {
+                debug_assert_eq!(from.len(), to.len());
+                if bytes[i..].starts_with(from) {
+                    bytes[i..i + to.len()].copy_from_slice(to);
+                    count += 1;
+                    break;
+                }
+            }
+        }
+        i += 1;
+    }
+    count
+}
+
+/// Changes every string that is exactly `from`, or begins with it, to the same with `to`. Returns how many were changed.
+///
+/// # Panics
+/// If the two differ in length.
+pub fn replace_constant(bytes: &mut [u8], from: &[u8], to: &[u8]) -> usize {
+    assert_eq!(from.len(), to.len(), "a constant keeps its length");
+    let mut count = 0;
+    for i in 1..bytes.len().saturating_sub(from.len()) {
+        if bytes[i] == from[0] && bytes[i - 1] == 0 && bytes[i..].starts_with(from) {
+            bytes[i..i + to.len()].copy_from_slice(to);
+            count += 1;
+        }
+    }
+    count
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn only_whole_beginnings_change() {
+        let mut bytes = b"x\0/lib/x86_64-linux-gnu/\0/usr/lib/\0=/usr/lib/y\0/library\0a:/lib/terminfo\0/usr/lib\0".to_vec();
+        assert_eq!(super::seal(&mut bytes), 4);
+        assert_eq!(bytes, b"x\0/.no/x86_64-linux-gnu/\0/.no/.no/\0=/usr/lib/y\0/library\0a:/.no/terminfo\0/.no/.no\0");
+    }
+}

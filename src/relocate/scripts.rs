@@ -1,0 +1,116 @@
+//! Scripts: a `#!` line names a path of the host. A script whose interpreter is in the tree gets a launcher that starts it; any other is dropped, for
+//! it could only run with the host's help.
+
+use super::launcher::{Argv0, Instructions, Runtime, is_dynamic_program, render};
+use super::symlinks::usrmerged;
+use crate::error::{Error, Result};
+use crate::model::{MemberPath, Platform};
+use crate::tree::{BlobDir, Node, Tree};
+
+/// The interpreter of a script, as a path below the root, and its argument. `env` stands for what it would find in `/usr/bin`.
+fn interpreter(head: &[u8]) -> Option<(MemberPath, Option<String>)> {
+    let line = head.strip_prefix(b"#!")?.split(|b| *b == b'\n').next()?;
+    let mut words = std::str::from_utf8(line).ok()?.split_whitespace();
+    let program = words.next()?;
+    let rest: Vec<&str> = words.collect();
+    if program.ends_with("/env") {
+        let name = rest.iter().find(|w| !w.starts_with('-') && !w.contains('='))?;
+        return Some((MemberPath::parse(format!("usr/bin/{name}").as_bytes()).ok()??, None));
+    }
+    let path = MemberPath::parse(program.trim_start_matches('/').as_bytes()).ok()??;
+    Some((usrmerged(&path), (!rest.is_empty()).then(|| rest.join(" "))))
+}
+
+/// Where programs are looked for by name; a script elsewhere may be a module that is imported, and must stay what it is.
+fn is_program_place(path: &MemberPath) -> bool {
+    let dir = path.parent().map(|d| d.to_string()).unwrap_or_default();
+    ["bin", "usr/bin", "usr/sbin", "usr/games"].contains(&dir.as_str()) || dir.ends_with(".data/scripts")
+}
+
+/// Mends every executable script of the tree. `instructions` says how an interpreter is started otherwise (its variables are the script's too).
+///
+/// Without a `runtime` the tree is one that brings no libc: a script among its programs whose interpreter it lacks is refused, for it would need the host's.
+///
+/// A script among the programs moves to `.scripts/` beside it, under its own name, and a launcher takes its place. One that lies elsewhere loses its executable bit; a
+/// link to it from among the programs becomes a launcher.
+///
+/// # Errors
+/// If a staged file cannot be read or written.
+pub fn settle(
+    tree: &mut Tree,
+    blobs: &BlobDir,
+    platform: Platform,
+    runtime: Option<&Runtime>,
+    instructions: &dyn Fn(&MemberPath) -> Instructions,
+) -> Result<()> {
+    for path in tree.paths(|_, node| matches!(node, Node::File { executable: true, .. })) {
+        let Some(Node::File { blob, .. }) = tree.get(&path).cloned() else { continue };
+        let head = blob.head(512)?;
+        if !head.starts_with(b"#!") {
+            continue;
+        }
+        let found = interpreter(&head).and_then(|(program, arg)| {
+            let (real, _) = tree.file(&program)?;
+            Some((real, arg))
+        });
+        let script = Node::File { blob, executable: false };
+        if !is_program_place(&path) {
+            tree.put(path.clone(), script);
+            let links = tree.paths(|p, node| matches!(node, Node::Symlink(_)) && is_program_place(p) && tree.real_path(p).as_ref() == Some(&path));
+            for link in links {
+                // A chain of links needs one launcher, at its end.
+                let last = matches!(tree.get(&link), Some(Node::Symlink(t)) if link.resolve_link(t).as_ref() == Some(&path));
+                match &found {
+                    Some((program, arg)) if last => {
+                        let launcher = launcher(tree, platform, runtime, &link, &path, program, arg.as_deref(), instructions)?;
+                        tree.put(link, Node::File { blob: blobs.put(&launcher)?, executable: true });
+                    }
+                    Some(_) => {}
+                    None => drop(tree.remove(&link)),
+                }
+            }
+            continue;
+        }
+        if runtime.is_none() && found.is_none() {
+            let line = String::from_utf8_lossy(&head).lines().next().unwrap_or("").to_owned();
+            return Err(Error::build(format!("{path} is a script for {line:?}, which the tree lacks"))
+                .hint("give the tree its interpreter: suite = \"bookworm\" and packages = [\"bash\", ...] beside the source")
+                .hint("or leave the script out with `prune`"));
+        }
+        tree.remove(&path);
+        if let Some((program, arg)) = found {
+            let dir = path.parent().expect("a program lies in a directory");
+            let to = MemberPath::literal(&format!("{dir}/.scripts/{}", path.file_name()));
+            let launcher = launcher(tree, platform, runtime, &path, &to, &program, arg.as_deref(), instructions)?;
+            tree.put(to, script);
+            tree.put(path, Node::File { blob: blobs.put(&launcher)?, executable: true });
+        }
+    }
+    Ok(())
+}
+
+/// The launcher that stands at `at` and runs `script` by the interpreter `program`.
+#[expect(clippy::too_many_arguments, reason = "each is one thing, and there are two callers")]
+fn launcher(
+    tree: &Tree,
+    platform: Platform,
+    runtime: Option<&Runtime>,
+    at: &MemberPath,
+    script: &MemberPath,
+    program: &MemberPath,
+    arg: Option<&str>,
+    instructions: &dyn Fn(&MemberPath) -> Instructions,
+) -> Result<Vec<u8>> {
+    let mut how = instructions(program);
+    how.argv0 = Argv0::Path(program.clone());
+    how.args.extend(arg.map(str::to_owned));
+    how.args.push(format!("%R/{script}"));
+    how.library_args.clear();
+    let dynamic = match tree.get(program) {
+        Some(Node::File { blob, .. }) => is_dynamic_program(program, blob, platform)?,
+        _ => false,
+    };
+    // The interpreter's own launcher stands at `program` by the time the tree is done: go straight to what that starts.
+    let target = if dynamic { program.with_file_name(&format!(".{}.real", program.file_name())) } else { program.clone() };
+    render(runtime.filter(|_| dynamic), platform, at, &target, &how)
+}

@@ -1,0 +1,174 @@
+//! What a person sees while work goes on. Everything here goes to standard error; data goes to standard output.
+
+use std::io::{IsTerminal, Write};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
+
+/// How much is said.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Verbosity {
+    /// Errors alone.
+    Quiet,
+    /// What happens, in a line each.
+    Normal,
+    /// Also retries, mirrors and reasons.
+    Verbose,
+}
+
+/// Says what happens: bars on a terminal, plain lines elsewhere.
+#[derive(Clone)]
+pub struct Reporter {
+    verbosity: Verbosity,
+    bars: Option<MultiProgress>,
+    total: Option<ProgressBar>,
+}
+
+impl Reporter {
+    /// A reporter; `bars` asks for progress bars, which appear if standard error is a terminal.
+    pub fn new(verbosity: Verbosity, bars: bool) -> Self {
+        let bars = (bars && verbosity > Verbosity::Quiet && std::io::stderr().is_terminal())
+            .then(|| MultiProgress::with_draw_target(ProgressDrawTarget::stderr_with_hz(15)));
+        Reporter { verbosity, bars, total: None }
+    }
+
+    /// How much is said.
+    pub fn verbosity(&self) -> Verbosity {
+        self.verbosity
+    }
+
+    /// A line for people, unless quiet.
+    pub fn line(&self, text: &str) {
+        if self.verbosity > Verbosity::Quiet {
+            self.print(text);
+        }
+    }
+
+    /// A line for the curious.
+    pub fn detail(&self, text: &str) {
+        if self.verbosity == Verbosity::Verbose {
+            self.print(text);
+        }
+    }
+
+    /// A warning.
+    pub fn warn(&self, text: &str) {
+        if self.verbosity > Verbosity::Quiet {
+            let style = anstyle::AnsiColor::Yellow.on_default().bold();
+            self.print(&format!("{style}warning:{style:#} {text}"));
+        }
+    }
+
+    /// Opens the bar for the whole: `bytes` to come.
+    pub fn begin_total(&mut self, bytes: u64) {
+        if let Some(bars) = &self.bars {
+            let bar = bars.add(ProgressBar::new(bytes));
+            bar.set_style(style("{prefix:12.bold} {bar:30.green/dim} {bytes:>10}/{total_bytes:<10} {bytes_per_sec:>12} {eta:>4}"));
+            bar.set_prefix("total");
+            self.total = Some(bar);
+        }
+    }
+
+    /// Closes the bar for the whole.
+    pub fn end_total(&mut self) {
+        if let Some(bar) = self.total.take() {
+            bar.finish_and_clear();
+        }
+    }
+
+    /// A piece of work of `bytes`: a download. Off a terminal it is silent unless verbose.
+    pub fn task(&self, name: &str, bytes: u64) -> Task {
+        self.detail(&format!("fetching {name}"));
+        let bar = self.bars.as_ref().map(|bars| {
+            let bar = match &self.total {
+                Some(total) => bars.insert_before(total, ProgressBar::new(bytes)),
+                None => bars.add(ProgressBar::new(bytes)),
+            };
+            bar.set_style(style("{prefix:12.cyan} {bar:30.cyan/dim} {bytes:>10}/{total_bytes:<10} {wide_msg:.dim}"));
+            bar.set_prefix("fetching");
+            bar.set_message(name.to_owned());
+            bar
+        });
+        Task { bar, total: self.total.clone(), done: Arc::new(AtomicU64::new(0)), reporter: Some(self.clone()) }
+    }
+
+    /// A piece of work without a length: a composition.
+    pub fn spinner(&self, what: &str, name: &str) -> Task {
+        let bar = self.bars.as_ref().map(|bars| {
+            let bar = match &self.total {
+                Some(total) => bars.insert_before(total, ProgressBar::new_spinner()),
+                None => bars.add(ProgressBar::new_spinner()),
+            };
+            bar.set_style(style("{prefix:12.magenta} {spinner} {wide_msg}"));
+            bar.set_prefix(what.to_owned());
+            bar.set_message(name.to_owned());
+            bar.enable_steady_tick(Duration::from_millis(100));
+            bar
+        });
+        Task { bar, total: None, done: Arc::default(), reporter: Some(self.clone()) }
+    }
+
+    fn print(&self, text: &str) {
+        match &self.bars {
+            Some(bars) => bars.suspend(|| line(text)),
+            None => line(text),
+        }
+    }
+}
+
+/// Writes a line to standard error, with colours if that takes them. If nobody reads it, nobody misses it.
+pub fn line(text: &str) {
+    let _ = writeln!(anstream::stderr(), "{text}");
+}
+
+fn style(template: &str) -> ProgressStyle {
+    ProgressStyle::with_template(template).expect("the templates are constant").progress_chars("━╸─")
+}
+
+/// One piece of work that makes progress. Its bar goes when it is dropped.
+pub struct Task {
+    bar: Option<ProgressBar>,
+    total: Option<ProgressBar>,
+    done: Arc<AtomicU64>,
+    reporter: Option<Reporter>,
+}
+
+impl Task {
+    /// A task that nobody watches.
+    pub fn silent() -> Self {
+        Task { bar: None, total: None, done: Arc::default(), reporter: None }
+    }
+
+    /// `bytes` more are done.
+    pub fn advance(&self, bytes: u64) {
+        self.done.fetch_add(bytes, Ordering::Relaxed);
+        for bar in [&self.bar, &self.total].into_iter().flatten() {
+            bar.inc(bytes);
+        }
+    }
+
+    /// What was done counts for nothing: from the beginning again.
+    pub fn restart(&self) {
+        let done = self.done.swap(0, Ordering::Relaxed);
+        for bar in [&self.bar, &self.total].into_iter().flatten() {
+            bar.dec(done);
+        }
+    }
+
+    /// Says something that only the curious want to know.
+    pub fn note(&self, text: &str) {
+        if let Some(reporter) = &self.reporter {
+            reporter.detail(text);
+        }
+    }
+}
+
+impl Drop for Task {
+    fn drop(&mut self) {
+        if let Some(bar) = &self.bar {
+            bar.finish_and_clear();
+        }
+    }
+}

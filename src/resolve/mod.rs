@@ -1,0 +1,6 @@
+//! What a request means today: Debian's indexes, their signatures, and the closure of a list of packages.
+
+pub mod debian_closure;
+pub mod debian_index;
+pub mod debian_release;
+pub mod debian_version;

@@ -1,0 +1,225 @@
+//! Plain archives and single files by URL: tar (gz, xz, zst, bz2 or plain), zip, or one program.
+
+use super::debian::DebianSpec;
+use super::{Resolution, ResolveContext, Source, SourceKind, Unpack};
+use crate::error::{Error, Kind as ErrorKind, Result};
+use crate::fetch::{Candidate, redact};
+use crate::lockfile::Request;
+use crate::manifest::{Fields, Manifest, Problems, Toolchain};
+use crate::model::{Digest, Input, Location, MemberPath, Platform};
+use crate::tree::{Node, Tree, archive_error};
+use crate::unpack::{CaseCollisions, Limits, TarOptions, sniffed, unpack_tar, unpack_zip};
+
+/// The source `archive`.
+pub const KIND: SourceKind = SourceKind { name: "archive", bind, unpack };
+
+#[derive(Debug, Clone, Default)]
+struct Download {
+    urls: Vec<String>,
+    sha256: Option<Digest>,
+    strip_prefix: Option<String>,
+    file_name: Option<String>,
+}
+
+struct Archive {
+    version: String,
+    common: Download,
+    platforms: Vec<(Platform, Download)>,
+    runtime: Option<DebianSpec>,
+}
+
+fn bind(toolchain: &Toolchain, _manifest: &Manifest, problems: &mut Problems) -> Option<Box<dyn Source>> {
+    let mut fields = toolchain.fields.clone();
+    let version = fields.required_string("version", problems);
+    if let Some(version) = &version {
+        check_version(&version.value, version.span.clone(), problems);
+    }
+    let mut given = fields.has("url") || fields.has("urls");
+    let common = read_download(&mut fields, problems);
+    let mut platforms = vec![];
+    if let Some(mut table) = fields.table("platform", problems) {
+        for key in table.keys() {
+            let span = table.key_span(&key);
+            let inner = table.table(&key, problems);
+            match (key.parse::<Platform>(), inner) {
+                (Ok(platform), Some(mut inner)) => {
+                    given |= inner.has("url") || inner.has("urls");
+                    let mut download = read_download(&mut inner, problems);
+                    inner.finish(problems);
+                    download.strip_prefix = download.strip_prefix.or(common.strip_prefix.clone());
+                    download.file_name = download.file_name.or(common.file_name.clone());
+                    if download.urls.is_empty() {
+                        download.urls = common.urls.clone();
+                    }
+                    platforms.push((platform, download));
+                }
+                (Err(why), _) => problems.add(span, why),
+                _ => {}
+            }
+        }
+    }
+    for platform in &toolchain.platforms {
+        let urls = platforms.iter().find(|(p, _)| p == platform).map_or(&common.urls, |(_, d)| &d.urls);
+        if urls.is_empty() && !given {
+            problems.add(fields.span(), format!("an archive needs the key \"url\", here or in [toolchains.{}.platform.{platform}]", toolchain.name));
+        }
+    }
+    let runtime = DebianSpec::read(&mut fields, toolchain.kind, false, problems).filter(|s| !s.packages.is_empty());
+    fields.finish(problems);
+    Some(Box::new(Archive { version: version?.value, common, platforms, runtime }))
+}
+
+/// Reports a version that cannot be one: it becomes part of names.
+pub(super) fn check_version(text: &str, span: std::ops::Range<usize>, problems: &mut Problems) {
+    let ok = !text.is_empty()
+        && text.len() <= 100
+        && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"+-._~:!".contains(&b))
+        && text.bytes().any(|b| b.is_ascii_digit());
+    if !ok {
+        problems.add(span, format!("expected a version such as \"1.2.3\", got {text:?}"));
+    }
+}
+
+fn read_download(fields: &mut Fields, problems: &mut Problems) -> Download {
+    let mut out = Download::default();
+    for key in ["url", "urls"] {
+        for url in fields.string_list(key, problems).unwrap_or_default() {
+            match url.value.parse::<Location>() {
+                Ok(_) => out.urls.push(url.value),
+                Err(why) => problems.add(url.span, why),
+            }
+        }
+    }
+    if let Some(hash) = fields.string("sha256", problems) {
+        match hash.value.parse() {
+            Ok(digest) => out.sha256 = Some(digest),
+            Err(why) => problems.add(hash.span, why),
+        }
+    }
+    if let Some(prefix) = fields.string("strip_prefix", problems) {
+        match MemberPath::parse(prefix.value.as_bytes()) {
+            Ok(clean) => out.strip_prefix = clean.map(|p| p.to_string()),
+            Err(why) => problems.add(prefix.span, why.to_string()),
+        }
+    }
+    out.file_name = fields.string("file_name", problems).map(|s| s.value);
+    out
+}
+
+impl Archive {
+    fn download(&self, platform: Platform) -> &Download {
+        self.platforms.iter().find(|(p, _)| *p == platform).map_or(&self.common, |(_, d)| d)
+    }
+
+    /// The URLs with `{version}`, `{platform}` and `{cpu}` filled in.
+    fn urls(&self, platform: Platform) -> Vec<String> {
+        let fill = |u: &String| u.replace("{version}", &self.version).replace("{platform}", platform.as_str()).replace("{cpu}", platform.cpu());
+        self.download(platform).urls.iter().map(fill).collect()
+    }
+}
+
+impl Source for Archive {
+    fn request(&self, platform: Platform) -> Request {
+        let download = self.download(platform);
+        let mut out = self.runtime.as_ref().map(DebianSpec::request).unwrap_or_default();
+        out.insert("version".to_owned(), vec![self.version.clone()]);
+        out.insert("urls".to_owned(), self.urls(platform));
+        let mut put = |key: &str, value: Option<String>| out.extend(value.map(|v| (key.to_owned(), vec![v])));
+        put("sha256", download.sha256.map(|d| d.hex()));
+        put("strip_prefix", download.strip_prefix.clone());
+        put("file_name", download.file_name.clone());
+        out
+    }
+
+    fn resolve(&self, platform: Platform, cx: &ResolveContext) -> Result<Resolution> {
+        let urls = self.urls(platform);
+        let (size, sha256) = self.find(&urls, platform, cx)?;
+        let locations = urls.iter().map(|u| u.parse()).collect::<Result<_, _>>().map_err(Error::user)?;
+        DebianSpec::beside(&self.runtime, Input { locations, size, sha256 }, &self.version, platform, cx)
+    }
+}
+
+impl Archive {
+    /// Length and hash of the file: known, or what the first URL that has the right one says.
+    fn find(&self, urls: &[String], platform: Platform, cx: &ResolveContext) -> Result<(u64, Digest)> {
+        let expected = self.download(platform).sha256;
+        if let Some(sha256) = expected
+            && let Some(size) = cx.fetcher.cached_size(&sha256)
+        {
+            return Ok((size, sha256));
+        }
+        let mut last = Error::user("no URL to fetch from");
+        for url in urls {
+            let location: Location = url.parse().map_err(Error::user)?;
+            for candidate in cx.fetcher.mirrors.expand(&location, None) {
+                let Candidate::Url(real) = candidate else { continue };
+                let task = cx.reporter.task(&redact(&real), 0);
+                match cx.fetcher.discover(&real, &task) {
+                    Ok((size, got)) if expected.is_none_or(|e| e == got) => return Ok((size, got)),
+                    Ok((_, got)) => {
+                        last = Error::verification(format!("{} is not the file that toolchains.toml asks for", redact(&real)))
+                            .because(format!("expected sha256 {}, got {got}", expected.expect("compared above")))
+                            .hint("if the new file is the right one, put its hash into toolchains.toml");
+                    }
+                    Err(e) if e.kind() == ErrorKind::Network => last = e,
+                    Err(e) => return Err(e),
+                }
+            }
+        }
+        Err(last)
+    }
+}
+
+fn unpack(job: &Unpack) -> Result<Tree> {
+    let input = job.input;
+    let name = job.plan.requested("file_name").first().map_or_else(|| input.file_name().to_owned(), Clone::clone);
+    let tree = if name.ends_with(".zip") || name.ends_with(".whl") {
+        let path = job.fetcher.file(input, None, job.task)?;
+        let file = fs_err::File::open(&path).map_err(|e| Error::at("read", &path, e))?;
+        unpack_zip(file, 0, Limits::for_archive(input.size), job.blobs)
+    } else if is_tar(&name) {
+        let options = TarOptions { strip: 0, cases: CaseCollisions::Refuse, limits: Limits::for_archive(input.size), map: &Some };
+        job.fetcher.read(input, None, job.task, &mut |bytes| unpack_tar(&mut sniffed(bytes).map_err(archive_error)?, job.blobs, &options))
+    } else {
+        single_file(job, &name)
+    };
+    let tree = tree.map_err(|e| if e.message().starts_with("the archive") { e.context(format!("can't unpack {name}")) } else { e })?;
+    match job.plan.requested("strip_prefix").first() {
+        Some(prefix) => strip(tree, prefix, &name),
+        None => Ok(tree),
+    }
+}
+
+fn is_tar(name: &str) -> bool {
+    [".tar", ".tar.gz", ".tgz", ".tar.xz", ".txz", ".tar.zst", ".tzst", ".tar.bz2", ".tbz2", ".tbz"].iter().any(|e| name.ends_with(e))
+}
+
+/// One program, perhaps compressed: becomes an executable of its own name.
+fn single_file(job: &Unpack, name: &str) -> Result<Tree> {
+    let limits = Limits::for_archive(job.input.size);
+    let plain = [".gz", ".xz", ".zst", ".bz2"].iter().find_map(|e| name.strip_suffix(e)).unwrap_or(name);
+    let path = MemberPath::parse(plain.as_bytes()).ok().flatten().ok_or_else(|| Error::user(format!("{name:?} is no file name")).hint("set `file_name`"))?;
+    job.fetcher.read(job.input, None, job.task, &mut |bytes| {
+        let mut reader = crate::unpack::Budget::new(if plain == name { Box::new(bytes) } else { sniffed(bytes).map_err(archive_error)? }, limits.bytes);
+        let blob = job.blobs.write(&mut reader, &mut vec![0; 128 * 1024])?;
+        let mut tree = Tree::default();
+        tree.put(path.clone(), Node::File { blob, executable: true });
+        Ok(tree)
+    })
+}
+
+fn strip(tree: Tree, prefix: &str, name: &str) -> Result<Tree> {
+    let mut out = Tree::default();
+    for (path, node) in tree.iter() {
+        if let Some(rest) = path.as_str().strip_prefix(prefix).and_then(|r| r.strip_prefix('/')) {
+            out.put(MemberPath::literal(rest), node.clone());
+        }
+    }
+    if out.is_empty() {
+        let mut tops: Vec<&str> = tree.iter().filter_map(|(p, _)| p.parts().next()).collect();
+        tops.dedup();
+        tops.truncate(5);
+        return Err(Error::user(format!("nothing in {name} lies below strip_prefix {prefix:?}")).hint(format!("at its top it has {}", tops.join(", "))));
+    }
+    Ok(out)
+}

@@ -1,0 +1,134 @@
+//! Tools that come as Python wheels: the wheel is an archive that carries a program.
+//! Source: the binary distribution format (PEP 427) and platform tags (PEP 600, PEP 656).
+
+use super::debian::DebianSpec;
+use super::{Resolution, ResolveContext, Source, SourceKind, Unpack};
+use crate::error::{Error, Result};
+use crate::fetch::python_index::normalize;
+use crate::lockfile::Request;
+use crate::manifest::{Manifest, Problems, Toolchain};
+use crate::model::{Digest, HashingReader, Input, Location, Platform};
+use crate::tree::Tree;
+use crate::unpack::{Limits, unpack_zip};
+
+/// The source `pypi`.
+pub const KIND: SourceKind = SourceKind { name: "pypi", bind, unpack };
+
+struct Pypi {
+    package: String,
+    version: String,
+    sha256: Option<Digest>,
+    runtime: Option<DebianSpec>,
+}
+
+fn bind(toolchain: &Toolchain, _manifest: &Manifest, problems: &mut Problems) -> Option<Box<dyn Source>> {
+    let mut fields = toolchain.fields.clone();
+    let package = fields.string("package", problems).map_or_else(|| toolchain.name.as_str().to_owned(), |s| s.value);
+    let version = fields.required_string("version", problems);
+    if let Some(version) = &version {
+        super::archive::check_version(&version.value, version.span.clone(), problems);
+    }
+    let sha256 = fields.string("sha256", problems).and_then(|hash| hash.value.parse().map_err(|why: String| problems.add(hash.span, why)).ok());
+    let runtime = DebianSpec::read(&mut fields, toolchain.kind, false, problems).filter(|s| !s.packages.is_empty());
+    fields.finish(problems);
+    Some(Box::new(Pypi { package: normalize(&package), version: version?.value, sha256, runtime }))
+}
+
+impl Source for Pypi {
+    fn request(&self, _platform: Platform) -> Request {
+        let mut out = self.runtime.as_ref().map(DebianSpec::request).unwrap_or_default();
+        out.insert("package".to_owned(), vec![self.package.clone()]);
+        out.insert("version".to_owned(), vec![self.version.clone()]);
+        out.extend(self.sha256.map(|d| ("sha256".to_owned(), vec![d.hex()])));
+        out
+    }
+
+    fn resolve(&self, platform: Platform, cx: &ResolveContext) -> Result<Resolution> {
+        let input = if cx.fetcher.mirrors.python_indexes().is_empty() { self.through_pip(platform, cx)? } else { self.through_index(platform, cx)? };
+        if let Some(expected) = self.sha256
+            && expected != input.sha256
+        {
+            return Err(Error::verification(format!("{} is not the file that toolchains.toml asks for", input.file_name()))
+                .because(format!("expected sha256 {expected}, got {}", input.sha256)));
+        }
+        DebianSpec::beside(&self.runtime, input, &self.version, platform, cx)
+    }
+}
+
+impl Pypi {
+    fn location(&self, file: &str) -> Vec<Location> {
+        vec![Location::Mirror { mirror: "python".to_owned(), path: format!("{}/{file}", self.package) }]
+    }
+
+    fn through_index(&self, platform: Platform, cx: &ResolveContext) -> Result<Input> {
+        let project = cx.fetcher.python_project(&self.package)?;
+        let of_version: Vec<_> = project.files.iter().filter(|f| wheel_parts(&f.name).is_some_and(|(v, _)| v == self.version)).collect();
+        if of_version.is_empty() {
+            let mut versions: Vec<&str> = project.files.iter().filter_map(|f| wheel_parts(&f.name)).map(|(v, _)| v).collect();
+            versions.dedup();
+            let near = crate::error::nearest(&self.version, versions.iter().copied(), 3);
+            let shown = if near.is_empty() { versions.iter().rev().take(3).copied().collect() } else { near };
+            return Err(
+                Error::user(format!("the package index has no wheel of {} {}", self.package, self.version)).hint(format!("it has {}", shown.join(", ")))
+            );
+        }
+        let best = of_version
+            .iter()
+            .filter_map(|f| Some((rank(wheel_parts(&f.name)?.1, platform, self.runtime.is_some())?, *f)))
+            .min_by(|a, b| (a.0, &a.1.name).cmp(&(b.0, &b.1.name)));
+        let Some((_, file)) = best else {
+            let names: Vec<&str> = of_version.iter().map(|f| f.name.as_str()).collect();
+            return Err(Error::user(format!("{} {} has no wheel for {platform}", self.package, self.version)).because(format!("it has {}", names.join(", "))));
+        };
+        if file.yanked {
+            cx.reporter.warn(&format!("{} was withdrawn by its authors", file.name));
+        }
+        if let (Some(sha256), Some(size)) = (file.sha256, file.size) {
+            return Ok(Input { locations: self.location(&file.name), size, sha256 });
+        }
+        let task = cx.reporter.task(&file.name, file.size.unwrap_or(0));
+        let (size, sha256) = cx.fetcher.discover(&file.url, &task)?;
+        if file.sha256.is_some_and(|s| s != sha256) {
+            return Err(Error::verification(format!("{} is not the file that its index lists", file.name)));
+        }
+        Ok(Input { locations: self.location(&file.name), size, sha256 })
+    }
+
+    /// No index is configured here: the pinned Python's pip knows its own default, and chooses the file.
+    fn through_pip(&self, platform: Platform, cx: &ResolveContext) -> Result<Input> {
+        let pip = cx.fetcher.pip()?;
+        let dir = cx.scratch.join(format!("pip-{}-{platform}", self.package));
+        let path = pip(&self.package, &format!("{}=={} {platform}{}", self.package, self.version, if self.runtime.is_some() { " glibc" } else { "" }), &dir)?;
+        let name = path.file_name().and_then(|n| n.to_str()).unwrap_or_default().to_owned();
+        let file = fs_err::File::open(&path).map_err(|e| Error::at("read", &path, e))?;
+        let (size, sha256) = HashingReader::new(file).finish().map_err(|e| Error::at("read", &path, e))?;
+        cx.fetcher.adopt(&path, &sha256)?;
+        let _ = fs_err::remove_dir_all(&dir);
+        Ok(Input { locations: self.location(&name), size, sha256 })
+    }
+}
+
+/// Version and platform tags of a wheel's file name (PEP 427, "File name convention").
+fn wheel_parts(name: &str) -> Option<(&str, &str)> {
+    let parts: Vec<&str> = name.strip_suffix(".whl")?.split('-').collect();
+    (parts.len() >= 5).then(|| (parts[1], parts[parts.len() - 1]))
+}
+
+/// How well a wheel's platform tags fit: less is better. A musl wheel of a program is static as a rule, and so runs anywhere; a tree that brings glibc wants one
+/// that was made for it.
+fn rank(tags: &str, platform: Platform, glibc: bool) -> Option<u32> {
+    tags.split('.')
+        .filter_map(|tag| match tag {
+            "any" => Some(2),
+            t if t.ends_with(platform.cpu()) && t.starts_with("musllinux") => Some(if glibc { 3 } else { 0 }),
+            t if t.ends_with(platform.cpu()) && (t.starts_with("manylinux") || t.starts_with("linux")) => Some(1),
+            _ => None,
+        })
+        .min()
+}
+
+fn unpack(job: &Unpack) -> Result<Tree> {
+    let path = job.fetcher.file(job.input, None, job.task)?;
+    let file = fs_err::File::open(&path).map_err(|e| Error::at("read", &path, e))?;
+    unpack_zip(file, 0, Limits::for_archive(job.input.size), job.blobs).map_err(|e| e.context(format!("can't unpack {}", job.input.file_name())))
+}

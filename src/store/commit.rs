@@ -1,0 +1,309 @@
+//! A tree in memory becomes a tree in the store.
+
+use std::io::Read;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+
+use fs_err as fs;
+use rustix::fs::{AtFlags, CWD, Timespec, Timestamps, utimensat};
+
+use super::{Listing, Staging, Store};
+use crate::error::{Error, Result};
+use crate::model::{Digest, Hasher, MemberPath, StoreName};
+use crate::nix::nar::NarWriter;
+use crate::nix::store_path;
+use crate::tree::{Blob, Node, Tree};
+
+/// The time of every file, as in a Nix store: one second after the epoch, for some tools take 0 for "unknown".
+const MTIME: Timestamps = Timestamps { last_access: Timespec { tv_sec: 1, tv_nsec: 0 }, last_modification: Timespec { tv_sec: 1, tv_nsec: 0 } };
+
+/// A tree laid out in staging, with its identity.
+pub struct Commit<'a> {
+    store: &'a Store,
+    root: PathBuf,
+    listing: Listing,
+    /// The links that this tree added to the store's; they go again if the tree does not stay.
+    new_links: Vec<PathBuf>,
+    published: bool,
+    /// The sha256 of its NAR.
+    pub nar_hash: Digest,
+    /// The length of its NAR in bytes.
+    pub nar_size: u64,
+}
+
+impl<'a> Commit<'a> {
+    /// Lays `tree` out below `staging` and hashes what then stands on the disk. With `hard_links`, contents that the store has already are linked
+    /// from there, new ones are added. `expected` is the hash it must have: if a file of the store's links has rotted so that it does not, the tree is
+    /// laid out again without them.
+    ///
+    /// # Errors
+    /// If the staging directory cannot be written.
+    pub fn stage(store: &'a Store, staging: &Staging, tree: &Tree, hard_links: bool, expected: Option<&Digest>) -> Result<Self> {
+        tree.check_shape()?;
+        let links = match (hard_links, expected) {
+            (false, _) => Links::Off,
+            (true, Some(_)) => Links::Trusted,
+            (true, None) => Links::Checked,
+        };
+        match Self::stage_once(store, &staging.dir().join("tree"), tree, links) {
+            Ok(commit) if links != Links::Trusted || expected == Some(&commit.nar_hash) => Ok(commit),
+            Err(e) if links != Links::Trusted || e.kind() == crate::error::Kind::Interrupted => Err(e),
+            _ => Self::stage_once(store, &staging.dir().join("again"), tree, Links::Off),
+        }
+    }
+
+    fn stage_once(store: &'a Store, root: &Path, tree: &Tree, links: Links) -> Result<Self> {
+        let links = if links == Links::Off { None } else { Some((store.part("links")?, links == Links::Checked)) };
+        fs::create_dir(root).map_err(staged)?;
+        let steps = steps(tree);
+        // One thread lays the files out (and hashes each for its link), the other follows and hashes the whole: a NAR is one stream, so that is all there is to share.
+        let (laid, following) = std::sync::mpsc::channel::<()>();
+        let (placed, hashed) = std::thread::scope(|scope| {
+            let placing = scope.spawn(|| lay_out(root, &steps, links, laid));
+            let hashed = hash(root, &steps, &following);
+            drop(following);
+            (placing.join().expect("laying out does not panic"), hashed)
+        });
+        let new_links = placed?;
+        let mut commit =
+            Commit { store, root: root.to_owned(), listing: Listing::default(), new_links, published: false, nar_hash: Digest::of(b""), nar_size: 0 };
+        (commit.nar_hash, commit.nar_size) = hashed?;
+        for step in &steps {
+            match step {
+                Step::Directory(path) => commit.listing.directory(path),
+                Step::Symlink(path, target) => commit.listing.symlink(path, target),
+                Step::File(path, blob, executable) => commit.listing.file(path, blob.size(), *executable),
+                Step::End => {}
+            }
+        }
+        Ok(commit)
+    }
+
+    /// The name that the tree has in the store if it is called `name`.
+    ///
+    /// # Errors
+    /// If a store name may not hold `name`.
+    pub fn store_name(&self, name: &str) -> Result<StoreName> {
+        store_path::of_tree(&self.nar_hash, name).map_err(|why| Error::user(format!("{name:?} can't be a name in the store")).because(why))
+    }
+
+    /// Renames the tree into the store. If it is there already, nothing changes.
+    ///
+    /// # Errors
+    /// If the store cannot be written.
+    pub fn publish(mut self, name: &StoreName) -> Result<()> {
+        self.published = true;
+        let dir = self.store.part("store")?;
+        let to = dir.join(name.as_str());
+        self.listing.write(self.store, name)?;
+        match fs::rename(&self.root, &to) {
+            Ok(()) => {}
+            // Another process was faster; a directory that is not empty can't be replaced.
+            Err(_) if self.store.has(name) => return Ok(()),
+            Err(e) => return Err(Error::at("move the finished tree to", &to, e)),
+        }
+        // Only now: a directory without write permission cannot be moved to another parent.
+        fs::set_permissions(&to, std::fs::Permissions::from_mode(0o555)).map_err(|e| Error::at("protect", &to, e))?;
+        let _ = utimensat(CWD, &to, &MTIME, AtFlags::empty());
+        Ok(())
+    }
+}
+
+/// How the store's links are used.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Links {
+    /// Not at all.
+    Off,
+    /// As their names say: the tree's hash is known, and shows a link that rotted.
+    Trusted,
+    /// After a look at their content: the tree's hash is to be found out, and must not be that of rot.
+    Checked,
+}
+
+/// The digest of a file, if it can be read.
+fn file_digest(path: &Path) -> Option<Digest> {
+    let mut hasher = Hasher::default();
+    std::io::copy(&mut std::fs::File::open(path).ok()?, &mut hasher).ok()?;
+    Some(hasher.finish())
+}
+
+impl Drop for Commit<'_> {
+    fn drop(&mut self) {
+        if !self.published {
+            for link in &self.new_links {
+                let _ = std::fs::remove_file(link);
+            }
+        }
+    }
+}
+
+/// The parts of a tree in the order of its NAR.
+enum Step<'a> {
+    /// A directory begins; what follows up to its end lies in it.
+    Directory(MemberPath),
+    /// The directory that began last ends.
+    End,
+    Symlink(&'a MemberPath, &'a str),
+    File(&'a MemberPath, &'a Blob, bool),
+}
+
+fn steps(tree: &Tree) -> Vec<Step<'_>> {
+    let mut out = vec![];
+    let mut open: Vec<MemberPath> = vec![];
+    for (path, node) in tree.iter() {
+        while open.last().is_some_and(|dir| !path.is_under(dir.as_str())) {
+            open.pop();
+            out.push(Step::End);
+        }
+        let mut dirs: Vec<MemberPath> = std::iter::successors(path.parent(), MemberPath::parent).take_while(|d| open.last() != Some(d)).collect();
+        if matches!(node, Node::Directory) {
+            dirs.insert(0, path.clone());
+        }
+        for dir in dirs.into_iter().rev() {
+            if !open.last().is_some_and(|o| o.is_under(dir.as_str())) {
+                out.push(Step::Directory(dir.clone()));
+                open.push(dir);
+            }
+        }
+        match node {
+            Node::Directory => {}
+            Node::Symlink(target) => out.push(Step::Symlink(path, target)),
+            Node::File { blob, executable } => out.push(Step::File(path, blob, *executable)),
+        }
+    }
+    out.extend(open.iter().map(|_| Step::End));
+    out
+}
+
+fn staged(e: std::io::Error) -> Error {
+    Error::io("can't write to the staging directory", e)
+}
+
+/// Makes the tree below `root`; says so after each step. Returns the links that were added to the store's.
+fn lay_out(root: &Path, steps: &[Step], links: Option<(PathBuf, bool)>, laid: std::sync::mpsc::Sender<()>) -> Result<Vec<PathBuf>> {
+    let mut placed = Placed { dir: links, added: vec![] };
+    let mut work = || -> Result<()> {
+        for step in steps {
+            crate::interrupt::check()?;
+            match step {
+                Step::Directory(path) => fs::create_dir(root.join(path.as_str())).map_err(staged)?,
+                Step::End => {}
+                Step::Symlink(path, target) => {
+                    let to = root.join(path.as_str());
+                    std::os::unix::fs::symlink(target, &to).map_err(staged)?;
+                    let _ = utimensat(CWD, &to, &MTIME, AtFlags::SYMLINK_NOFOLLOW);
+                }
+                Step::File(path, blob, executable) => placed.place(blob, *executable, path, root).map_err(staged)?,
+            }
+            let _ = laid.send(());
+        }
+        // Deepest first: a directory that is read-only takes no more members.
+        for step in steps.iter().rev() {
+            if let Step::Directory(path) = step {
+                let path = root.join(path.as_str());
+                fs::set_permissions(&path, std::fs::Permissions::from_mode(0o555)).map_err(staged)?;
+                utimensat(CWD, &path, &MTIME, AtFlags::empty()).map_err(|e| staged(e.into()))?;
+            }
+        }
+        utimensat(CWD, root, &MTIME, AtFlags::empty()).map_err(|e| staged(e.into()))
+    };
+    match work() {
+        Ok(()) => Ok(placed.added),
+        Err(e) => {
+            placed.added.iter().for_each(|link| drop(std::fs::remove_file(link)));
+            Err(e)
+        }
+    }
+}
+
+/// Hashes the NAR of what stands below `root`, each step after it was laid out.
+fn hash(root: &Path, steps: &[Step], laid: &std::sync::mpsc::Receiver<()>) -> Result<(Digest, u64)> {
+    let read_back = |e| Error::io("can't read back a staged file", e);
+    let mut nar = NarWriter::new(Hasher::default()).expect("hashing does not fail");
+    let mut buffer = vec![0; 256 * 1024];
+    nar.begin_directory().map_err(read_back)?;
+    for step in steps {
+        if laid.recv().is_err() {
+            // The other thread failed, and says why.
+            return Err(Error::build("the tree was not laid out"));
+        }
+        match step {
+            Step::Directory(path) => nar.begin_entry(path.file_name()).and_then(|()| nar.begin_directory()),
+            Step::End => nar.end_directory().and_then(|()| nar.end_entry()),
+            Step::Symlink(path, target) => nar.begin_entry(path.file_name()).and_then(|()| nar.symlink(target)).and_then(|()| nar.end_entry()),
+            Step::File(path, blob, executable) => (|| {
+                let mut file = fs::File::open(root.join(path.as_str()))?;
+                nar.begin_entry(path.file_name())?;
+                nar.file(*executable, blob.size(), &mut file, &mut buffer)?;
+                if file.read(&mut buffer[..1])? != 0 {
+                    // A file of the links that grew: the hash must not match.
+                    nar.symlink("damaged")?;
+                }
+                nar.end_entry()
+            })(),
+        }
+        .map_err(read_back)?;
+    }
+    nar.end_directory().map_err(read_back)?;
+    let hasher = nar.into_inner();
+    let size = hasher.len();
+    Ok((hasher.finish(), size))
+}
+
+/// How the files of a tree get to their places.
+struct Placed {
+    /// The directory of the links, and whether their content is looked at.
+    dir: Option<(PathBuf, bool)>,
+    added: Vec<PathBuf>,
+}
+
+impl Placed {
+    /// Puts a blob at `path` below `root`, with its final mode and time: as a link to what the store has, or as a new file that the store's links get too.
+    fn place(&mut self, blob: &Blob, executable: bool, path: &MemberPath, root: &Path) -> std::io::Result<()> {
+        let to = root.join(path.as_str());
+        let link = match &self.dir {
+            Some((dir, _)) => Some(dir.join(if executable { format!("{}-x", blob.sha256()?) } else { blob.sha256()?.hex() })),
+            None => None,
+        };
+        if let Some(link) = &link {
+            if matches!(self.dir, Some((_, true))) && file_digest(link).is_some_and(|d| Ok(&d) != blob.sha256().map_err(drop)) {
+                let _ = std::fs::remove_file(link);
+            }
+            match std::fs::hard_link(link, &to) {
+                Ok(()) => return Ok(()),
+                Err(e) if matches!(e.kind(), std::io::ErrorKind::NotFound | std::io::ErrorKind::TooManyLinks) => {}
+                Err(e) => return Err(e),
+            }
+        }
+        // The staged file may be wanted again: by a hard link of the archive, or if the tree is laid out anew.
+        if std::fs::hard_link(blob.path(), &to).is_err() || !is_sole_use(executable, &to)? {
+            let _ = std::fs::remove_file(&to);
+            fs::copy(blob.path(), &to)?;
+            seal(&to, executable)?;
+        }
+        // Saves space, no more: a failure costs nothing. Another process may have been faster.
+        if let Some(link) = link
+            && std::fs::hard_link(&to, &link).is_ok()
+        {
+            self.added.push(link);
+        }
+        Ok(())
+    }
+}
+
+/// Gives a freshly linked staged file its mode. `false` if it already stands elsewhere in a tree: with links off each place has a file of its own, and one
+/// with the executable bit is another file than one without.
+fn is_sole_use(executable: bool, to: &Path) -> std::io::Result<bool> {
+    use std::os::unix::fs::MetadataExt;
+    if fs::symlink_metadata(to)?.nlink() > 2 {
+        return Ok(false);
+    }
+    seal(to, executable)?;
+    Ok(true)
+}
+
+fn seal(path: &Path, executable: bool) -> std::io::Result<()> {
+    fs::set_permissions(path, std::fs::Permissions::from_mode(if executable { 0o555 } else { 0o444 }))?;
+    utimensat(CWD, path, &MTIME, AtFlags::empty())?;
+    Ok(())
+}

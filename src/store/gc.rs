@@ -1,0 +1,159 @@
+//! Deleting what no project uses.
+
+use std::collections::BTreeSet;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
+
+use fs_err as fs;
+use rustix::fs::{FlockOperation, flock};
+
+use super::{Listing, Store};
+use crate::error::{Error, Result};
+use crate::model::StoreName;
+
+/// How to collect.
+#[derive(Debug, Clone, Copy)]
+pub struct GcOptions {
+    /// Delete nothing, only tell.
+    pub dry_run: bool,
+    /// Keep what was used or made less than this ago.
+    pub keep: Duration,
+}
+
+/// What was, or would be, deleted.
+#[derive(Debug, Default)]
+pub struct GcReport {
+    /// Trees, with the sum of their file sizes in bytes.
+    pub trees: Vec<(StoreName, u64)>,
+    /// Trees that no root uses but a process does.
+    pub in_use: Vec<StoreName>,
+    /// Projects that are no more.
+    pub roots: Vec<PathBuf>,
+    /// Downloads, and their bytes.
+    pub inputs: (usize, u64),
+    /// Bytes of linked files that no tree holds any more.
+    pub link_bytes: u64,
+}
+
+impl Store {
+    /// Deletes trees that no root names and no process uses, downloads, and linked files that no tree holds.
+    ///
+    /// # Errors
+    /// If something cannot be read or deleted.
+    pub fn gc(&self, options: GcOptions) -> Result<GcReport> {
+        let mut report = GcReport::default();
+        let live = self.live(options, &mut report)?;
+        let running = self.in_processes();
+        for name in self.trees()? {
+            let path = self.path(&name);
+            if live.contains(name.as_str()) || young(&path, options.keep) || young(&self.dir.join("locks").join(name.as_str()), options.keep) {
+                continue;
+            }
+            let (used, composed) = (self.lock_file(name.as_str())?, self.lock_file(&format!("{name}.compose"))?);
+            let busy = [&used, &composed].iter().any(|f| flock(f.file(), FlockOperation::NonBlockingLockExclusive).is_err());
+            if busy || running.contains(name.as_str()) {
+                report.in_use.push(name);
+                continue;
+            }
+            // Somebody may have registered it since the roots were read, and let go of it since.
+            if self.live(GcOptions { dry_run: true, ..options }, &mut GcReport::default())?.contains(name.as_str()) {
+                continue;
+            }
+            let size = Listing::read(self, &name).map_or(0, |l| l.file_bytes());
+            if !options.dry_run {
+                self.remove(&name)?;
+            }
+            report.trees.push((name, size));
+        }
+        let inputs = self.inputs();
+        for name in super::names(&inputs)? {
+            let path = inputs.join(&name);
+            if path.is_dir() {
+                // What pip was fetching; a day is longer than any download that still runs.
+                if !young(&path, options.keep.max(Duration::from_secs(24 * 60 * 60))) && !options.dry_run {
+                    super::delete_tree(&path).map_err(|e| Error::at("remove", &path, e))?;
+                }
+                continue;
+            }
+            let Ok(file) = fs::File::open(&path) else { continue };
+            if young(&path, options.keep) || flock(file.file(), FlockOperation::NonBlockingLockExclusive).is_err() {
+                continue;
+            }
+            report.inputs.0 += 1;
+            report.inputs.1 += file.metadata().map_or(0, |m| m.len());
+            if !options.dry_run {
+                fs::remove_file(&path).map_err(|e| Error::at("remove", &path, e))?;
+            }
+        }
+        let links = self.dir.join("links");
+        for name in super::names(&links)? {
+            let path = links.join(name);
+            let Ok(meta) = fs::symlink_metadata(&path) else { continue };
+            if meta.nlink() == 1 {
+                report.link_bytes += meta.len();
+                if !options.dry_run {
+                    fs::remove_file(&path).map_err(|e| Error::at("remove", &path, e))?;
+                }
+            }
+        }
+        if !options.dry_run {
+            super::Staging::sweep(self)?;
+        }
+        Ok(report)
+    }
+
+    /// The trees that the roots name. Roots whose manifest is gone are reported, and removed unless this is a dry run.
+    fn live(&self, options: GcOptions, report: &mut GcReport) -> Result<BTreeSet<String>> {
+        let mut live = BTreeSet::new();
+        for (file, root) in self.roots()? {
+            // Only what is certainly gone: a share that is not mounted, or a directory that may not be read, says nothing.
+            let gone = fs::symlink_metadata(&root.project).is_err_and(|e| matches!(e.kind(), std::io::ErrorKind::NotFound | std::io::ErrorKind::NotADirectory));
+            if !gone {
+                live.extend(root.trees.into_iter().map(|t| t.store_name.as_str().to_owned()));
+                continue;
+            }
+            if !options.dry_run {
+                fs::remove_file(&file).map_err(|e| Error::at("remove", &file, e))?;
+            }
+            report.roots.push(root.project);
+        }
+        Ok(live)
+    }
+
+    /// The trees that running processes were started from or have mapped, as far as this user may see.
+    fn in_processes(&self) -> BTreeSet<String> {
+        let prefix = fs::canonicalize(self.dir.join("store")).unwrap_or_else(|_| self.dir.join("store"));
+        let prefix = format!("{}/", prefix.display());
+        let mut out = BTreeSet::new();
+        let mut note = |text: &str| {
+            for at in text.match_indices(&prefix) {
+                let rest = &text[at.0 + prefix.len()..];
+                out.insert(rest.split(['/', '\n']).next().unwrap_or("").to_owned());
+            }
+        };
+        let Ok(processes) = fs::read_dir("/proc") else { return out };
+        for process in processes.filter_map(Result::ok) {
+            let dir = process.path();
+            if !process.file_name().to_string_lossy().bytes().all(|b| b.is_ascii_digit()) {
+                continue;
+            }
+            for link in ["exe", "cwd"] {
+                if let Ok(target) = std::fs::read_link(dir.join(link)) {
+                    note(&target.to_string_lossy());
+                }
+            }
+            if let Ok(maps) = std::fs::read_to_string(dir.join("maps")) {
+                note(&maps);
+            }
+        }
+        out
+    }
+}
+
+/// Whether a path was made or changed less than `keep` ago (by its inode's change time: trees have a fixed modification time).
+fn young(path: &Path, keep: Duration) -> bool {
+    let Ok(meta) = fs::symlink_metadata(path) else { return false };
+    let changed = SystemTime::UNIX_EPOCH + Duration::from_secs(u64::try_from(meta.ctime()).unwrap_or(0));
+    SystemTime::now().duration_since(changed).map_or(keep > Duration::ZERO, |age| age < keep)
+}

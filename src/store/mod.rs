@@ -1,0 +1,179 @@
+//! The store: immutable trees under the names that Nix gives to their content. No database: the directory is the truth.
+//!
+//! Layout below the store's directory:
+//!
+//! | path | what |
+//! |---|---|
+//! | `store/<name>` | finished trees; appears by rename, never changes |
+//! | `links/<sha256>[-x]` | one file for each content in the trees, hard-linked into them |
+//! | `listings/<name>` | names and sizes of a tree, for the quick `verify`; can be made anew from the tree |
+//! | `inputs/<sha256>` | downloads, `.part` while they are under way |
+//! | `staging/<pid>-<n>` | work under way, locked by its process |
+//! | `roots/<hash>` | which project uses which trees |
+//! | `locks/<name>`, `locks/<name>.compose` | held while a tree is used, or composed |
+
+mod commit;
+mod gc;
+mod listing;
+mod roots;
+mod staging;
+mod verify;
+
+use std::path::{Path, PathBuf};
+
+use fs_err as fs;
+use rustix::fs::{FlockOperation, flock};
+
+pub use commit::Commit;
+pub use gc::{GcOptions, GcReport};
+pub use listing::Listing;
+pub use roots::{Root, RootTree, Stamp};
+pub use staging::Staging;
+pub use verify::{Finding, hash_tree};
+
+use crate::error::{Error, Result};
+use crate::model::StoreName;
+
+/// A store at a directory.
+#[derive(Debug, Clone)]
+pub struct Store {
+    dir: PathBuf,
+}
+
+/// Holds a lock until it is dropped.
+#[derive(Debug)]
+pub struct Lock {
+    _file: fs::File,
+}
+
+impl Store {
+    /// The store below `dir`. Nothing is made yet.
+    pub fn at(dir: PathBuf) -> Self {
+        Store { dir }
+    }
+
+    /// The store's directory.
+    pub fn dir(&self) -> &Path {
+        &self.dir
+    }
+
+    /// The path of a tree, whether it is there or not.
+    pub fn path(&self, name: &StoreName) -> PathBuf {
+        self.dir.join("store").join(name.as_str())
+    }
+
+    /// Whether a tree is there.
+    pub fn has(&self, name: &StoreName) -> bool {
+        rustix::fs::access(self.path(name), rustix::fs::Access::EXISTS).is_ok()
+    }
+
+    /// Where downloads are kept.
+    pub fn inputs(&self) -> PathBuf {
+        self.dir.join("inputs")
+    }
+
+    /// The trees that are there, sorted.
+    ///
+    /// # Errors
+    /// If the directory cannot be read.
+    pub fn trees(&self) -> Result<Vec<StoreName>> {
+        let dir = self.dir.join("store");
+        let mut out = vec![];
+        for name in names(&dir)? {
+            if let Ok(name) = name.parse() {
+                out.push(name);
+            }
+        }
+        out.sort_by(|a: &StoreName, b| a.as_str().cmp(b.as_str()));
+        Ok(out)
+    }
+
+    /// Makes a directory of the layout.
+    ///
+    /// # Errors
+    /// If it cannot be made: a read-only store, no permission, a full disk.
+    pub(crate) fn part(&self, name: &str) -> Result<PathBuf> {
+        let dir = self.dir.join(name);
+        fs::create_dir_all(&dir).map_err(|e| Error::at("make the store directory", &dir, e))?;
+        Ok(dir)
+    }
+
+    /// The file whose lock says that a tree is used, or with `.compose` that it is being made.
+    fn lock_file(&self, name: &str) -> Result<fs::File> {
+        let path = self.part("locks")?.join(name);
+        fs::OpenOptions::new().create(true).truncate(false).write(true).read(true).open(&path).map_err(|e| Error::at("write", &path, e))
+    }
+
+    /// Waits until nobody else composes the tree `name`, and keeps others from it.
+    ///
+    /// # Errors
+    /// If the store cannot be written.
+    pub fn lock_to_compose(&self, name: &StoreName) -> Result<Lock> {
+        let file = self.lock_file(&format!("{name}.compose"))?;
+        loop {
+            match flock(file.file(), FlockOperation::NonBlockingLockExclusive) {
+                Ok(()) => return Ok(Lock { _file: file }),
+                Err(rustix::io::Errno::WOULDBLOCK) => crate::interrupt::sleep(std::time::Duration::from_millis(50))?,
+                Err(e) => return Err(Error::io("can't lock the store", e.into())),
+            }
+        }
+    }
+
+    /// Marks a tree as used, for as long as this process and those that inherit the mark live: `gc` leaves it alone. A store that cannot be
+    /// written has no `gc` to fear, so a failure is none.
+    pub fn mark_used(&self, name: &StoreName) {
+        let path = self.dir.join("locks").join(name.as_str());
+        let open = || rustix::fs::open(&path, rustix::fs::OFlags::RDONLY, rustix::fs::Mode::empty());
+        let file = match open() {
+            Ok(fd) => fd,
+            Err(_) => match self.lock_file(name.as_str()).map(drop).ok().and_then(|()| open().ok()) {
+                Some(fd) => fd,
+                None => return,
+            },
+        };
+        // Waits for a `gc` that is just deleting it; that is over in a moment.
+        let _ = flock(&file, FlockOperation::LockShared);
+        // Left open, and not closed on exec: the lock lives as long as the last of the programs started.
+        std::mem::forget(file);
+    }
+}
+
+/// The names in a directory; none if it is not there.
+pub(crate) fn names(dir: &Path) -> Result<Vec<String>> {
+    let entries = match fs::read_dir(dir) {
+        Ok(entries) => entries,
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(vec![]),
+        Err(e) => return Err(Error::at("read", dir, e)),
+    };
+    let mut out = vec![];
+    for entry in entries {
+        let entry = entry.map_err(|e| Error::at("read", dir, e))?;
+        if let Ok(name) = entry.file_name().into_string() {
+            out.push(name);
+        }
+    }
+    Ok(out)
+}
+
+/// Deletes a tree whose directories may be read-only.
+pub(crate) fn delete_tree(path: &Path) -> std::io::Result<()> {
+    use std::os::unix::fs::PermissionsExt;
+    let meta = match fs::symlink_metadata(path) {
+        Ok(meta) => meta,
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(()),
+        Err(e) => return Err(e),
+    };
+    if !meta.is_dir() {
+        return fs::remove_file(path);
+    }
+    fs::set_permissions(path, std::fs::Permissions::from_mode(0o700))?;
+    for entry in fs::read_dir(path)? {
+        let entry = entry?;
+        if entry.file_type()?.is_dir() {
+            delete_tree(&entry.path())?;
+        } else {
+            fs::remove_file(entry.path())?;
+        }
+    }
+    fs::remove_dir(path)
+}

@@ -1,0 +1,198 @@
+//! Roots: which project uses which trees. One small file for each project, made by `setup`; also the shortcut by which `exec` and a `setup` with nothing
+//! to do avoid reading the lock.
+
+use std::fmt::Write as _;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+
+use fs_err as fs;
+
+use super::Store;
+use crate::error::{Error, Result};
+use crate::manifest::Kind;
+use crate::model::{Digest, Platform, StoreName, ToolchainName};
+
+const HEADER: &str = "cotter root 1";
+
+/// The state of a file by which a change is noticed without reading it.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Stamp {
+    modified: (i64, i64),
+    size: u64,
+    inode: u64,
+}
+
+impl Stamp {
+    /// The stamp of a file; `None` if it is not there.
+    pub fn of(path: &Path) -> Option<Stamp> {
+        let m = std::fs::metadata(path).ok()?;
+        Some(Stamp { modified: (m.mtime(), m.mtime_nsec()), size: m.len(), inode: m.ino() })
+    }
+
+    fn parse(text: &str) -> Option<Stamp> {
+        let mut words = text.split(' ');
+        let mut next = || words.next()?.parse::<i64>().ok();
+        Some(Stamp { modified: (next()?, next()?), size: u64::try_from(next()?).ok()?, inode: u64::try_from(next()?).ok()? })
+    }
+}
+
+impl std::fmt::Display for Stamp {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} {} {} {}", self.modified.0, self.modified.1, self.size, self.inode)
+    }
+}
+
+/// A project's root.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Root {
+    /// The path of the project's manifest: the root goes when that is gone.
+    pub project: PathBuf,
+    /// The manifest as it was.
+    pub manifest: Stamp,
+    /// The lock as it was.
+    pub lock: Stamp,
+    /// The platforms of which these are all the trees of a lock that was checked against the manifest: for them nothing is left to do.
+    pub complete: Vec<Platform>,
+    /// The trees that were set up.
+    pub trees: Vec<RootTree>,
+}
+
+/// A tree of a root.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RootTree {
+    /// The toolchain.
+    pub name: ToolchainName,
+    /// What it is for.
+    pub kind: Kind,
+    /// The platform.
+    pub platform: Platform,
+    /// The tree.
+    pub store_name: StoreName,
+    /// The length of its NAR in bytes.
+    pub nar_size: u64,
+    /// Its version, for people.
+    pub version: String,
+}
+
+impl Root {
+    fn render(&self) -> String {
+        let mut out = String::new();
+        let complete: String = self.complete.iter().map(|p| format!(" {p}")).collect();
+        let _ = writeln!(
+            out,
+            "{HEADER}
+project {}
+manifest {}
+lock {}
+complete{complete}",
+            self.project.display(),
+            self.manifest,
+            self.lock
+        );
+        for t in &self.trees {
+            let _ = writeln!(out, "tree {} {} {} {} {} {}", t.name, t.kind, t.platform, t.store_name, t.nar_size, t.version);
+        }
+        out
+    }
+
+    fn parse(text: &str) -> Option<Root> {
+        let mut lines = text.lines();
+        if lines.next()? != HEADER {
+            return None;
+        }
+        let project = PathBuf::from(lines.next()?.strip_prefix("project ")?);
+        let manifest = Stamp::parse(lines.next()?.strip_prefix("manifest ")?)?;
+        let lock = Stamp::parse(lines.next()?.strip_prefix("lock ")?)?;
+        let complete = lines.next()?.strip_prefix("complete")?.split_whitespace().map(|p| p.parse().ok()).collect::<Option<_>>()?;
+        let mut trees = vec![];
+        for line in lines {
+            let mut words = line.strip_prefix("tree ")?.splitn(6, ' ');
+            trees.push(RootTree {
+                name: words.next()?.parse().ok()?,
+                kind: words.next()?.parse().ok()?,
+                platform: words.next()?.parse().ok()?,
+                store_name: words.next()?.parse().ok()?,
+                nar_size: words.next()?.parse().ok()?,
+                version: words.next()?.to_owned(),
+            });
+        }
+        Some(Root { project, manifest, lock, complete, trees })
+    }
+}
+
+impl Store {
+    fn root_path(&self, project: &Path) -> PathBuf {
+        let key = Digest::of(project.as_os_str().as_encoded_bytes()).hex();
+        self.dir.join("roots").join(&key[..32])
+    }
+
+    /// Registers what a project uses, in place of what it used before.
+    ///
+    /// # Errors
+    /// If the store cannot be written.
+    pub fn add_root(&self, root: &Root) -> Result<()> {
+        self.part("roots")?;
+        if root.project.to_str().is_none_or(|p| p.contains('\n')) {
+            return Err(Error::user(format!("the path {} can't be noted in the store", root.project.display())).because("it is no UTF-8 text of one line"));
+        }
+        let path = self.root_path(&root.project);
+        let new = path.with_extension(format!("new-{}", std::process::id()));
+        fs::write(&new, root.render()).and_then(|()| fs::rename(&new, &path)).map_err(|e| Error::at("write", &path, e))
+    }
+
+    /// The root of the project with this manifest.
+    pub fn root(&self, project: &Path) -> Option<Root> {
+        let text = std::fs::read_to_string(self.root_path(project)).ok()?;
+        Root::parse(&text).filter(|r| r.project == project)
+    }
+
+    /// Every root, each with its file.
+    ///
+    /// # Errors
+    /// If the directory cannot be read.
+    pub fn roots(&self) -> Result<Vec<(PathBuf, Root)>> {
+        let dir = self.dir.join("roots");
+        let mut out = vec![];
+        for name in super::names(&dir)? {
+            let path = dir.join(&name);
+            if name.contains(".new-") {
+                continue;
+            }
+            let text = fs::read_to_string(&path).map_err(|e| Error::at("read", &path, e))?;
+            // What can't be understood may name trees that somebody needs.
+            let root = Root::parse(&text).ok_or_else(|| {
+                Error::io(format!("{} is no root that this cotter understands", path.display()), std::io::ErrorKind::InvalidData.into())
+                    .hint("a newer cotter wrote it, or it is damaged: run `cotter setup` in your projects, and remove it if it stays as it is")
+            })?;
+            out.push((path, root));
+        }
+        out.sort_by(|a, b| a.1.project.cmp(&b.1.project));
+        Ok(out)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn roots_round_trip() {
+        let stamp = Stamp { modified: (5, 6), size: 7, inode: 8 };
+        let root = Root {
+            project: "/p/with space".into(),
+            manifest: stamp,
+            lock: stamp,
+            complete: vec![Platform::X86_64Linux],
+            trees: vec![RootTree {
+                name: "gcc".parse().unwrap(),
+                kind: Kind::Cc,
+                platform: Platform::X86_64Linux,
+                store_name: format!("{}-gcc-12", "0".repeat(32)).parse().unwrap(),
+                nar_size: 9,
+                version: "12.2.0 of today".to_owned(),
+            }],
+        };
+        assert_eq!(Root::parse(&root.render()), Some(root));
+        assert_eq!(Root::parse("something else"), None);
+    }
+}

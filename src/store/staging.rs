@@ -1,0 +1,109 @@
+//! Work under way: a directory of this process alone, gone when it is dropped. What a killed process left is swept by the next.
+
+use std::collections::BTreeSet;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use fs_err as fs;
+use rustix::fs::{FlockOperation, flock};
+
+use super::Store;
+use crate::error::{Error, Result};
+
+static NEXT: AtomicU64 = AtomicU64::new(0);
+/// The directories of this process, in case it is ended in the middle of its work.
+static MINE: Mutex<BTreeSet<PathBuf>> = Mutex::new(BTreeSet::new());
+
+fn sweep_mine() {
+    for dir in MINE.lock().map(|dirs| dirs.clone()).unwrap_or_default() {
+        let _ = super::delete_tree(&dir);
+        let _ = fs::remove_file(dir.with_extension("lock"));
+    }
+}
+
+/// A directory for unfinished work.
+#[derive(Debug)]
+pub struct Staging {
+    dir: PathBuf,
+    lock: PathBuf,
+    _held: fs::File,
+}
+
+impl Staging {
+    /// Makes a staging directory in the store.
+    ///
+    /// # Errors
+    /// If the store cannot be written.
+    pub fn new(store: &Store) -> Result<Self> {
+        let parent = store.part("staging")?;
+        loop {
+            let name = format!("{}-{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
+            let lock = parent.join(format!("{name}.lock"));
+            let held = match fs::OpenOptions::new().create_new(true).write(true).open(&lock) {
+                Ok(file) => file,
+                // Left by a dead process of the same number.
+                Err(e) if e.kind() == std::io::ErrorKind::AlreadyExists => continue,
+                Err(e) => return Err(Error::at("write", &lock, e)),
+            };
+            flock(held.file(), FlockOperation::LockExclusive).map_err(|e| Error::at("lock", &lock, e.into()))?;
+            let dir = parent.join(name);
+            // Between making and locking the file a sweeper may have taken it.
+            if !lock.exists() {
+                continue;
+            }
+            let staging = Staging { dir: dir.clone(), lock, _held: held };
+            super::delete_tree(&dir).map_err(|e| Error::at("clear", &dir, e))?;
+            fs::create_dir(&dir).map_err(|e| Error::at("make", &dir, e))?;
+            if let Ok(mut mine) = MINE.lock() {
+                mine.insert(dir);
+            }
+            crate::interrupt::before_end(sweep_mine);
+            return Ok(staging);
+        }
+    }
+
+    /// Its path.
+    pub fn dir(&self) -> &Path {
+        &self.dir
+    }
+
+    /// Deletes what processes that are no more have left.
+    ///
+    /// # Errors
+    /// If the directory cannot be read.
+    pub fn sweep(store: &Store) -> Result<()> {
+        let parent = store.dir().join("staging");
+        for name in super::names(&parent)? {
+            let Some(stem) = name.strip_suffix(".lock") else {
+                // A directory without a lock: its owner died between two deletions.
+                let lock = parent.join(format!("{name}.lock"));
+                if !lock.exists() {
+                    let _ = super::delete_tree(&parent.join(&name));
+                }
+                continue;
+            };
+            let lock = parent.join(&name);
+            let Ok(file) = fs::OpenOptions::new().write(true).open(&lock) else { continue };
+            let locked = flock(file.file(), FlockOperation::NonBlockingLockExclusive).is_ok();
+            // Another sweeper may have taken it, and a new process made its own of the same name.
+            let same = || fs::metadata(&lock).is_ok_and(|there| file.metadata().is_ok_and(|held| there.ino() == held.ino()));
+            if locked && same() {
+                let _ = super::delete_tree(&parent.join(stem));
+                let _ = fs::remove_file(&lock);
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Drop for Staging {
+    fn drop(&mut self) {
+        if let Ok(mut mine) = MINE.lock() {
+            mine.remove(&self.dir);
+        }
+        let _ = super::delete_tree(&self.dir);
+        let _ = fs::remove_file(&self.lock);
+    }
+}

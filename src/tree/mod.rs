@@ -1,0 +1,175 @@
+//! A tree in memory: what stands where. File contents stay on disk as staged blobs.
+
+mod blob;
+
+use std::collections::BTreeMap;
+
+pub(crate) use blob::archive_error;
+pub use blob::{Blob, BlobDir};
+
+use crate::error::{Error, Result};
+use crate::model::MemberPath;
+
+/// One node of a tree. Directories are implied by their members.
+#[derive(Debug, Clone)]
+pub enum Node {
+    /// A regular file.
+    File {
+        /// Its content.
+        blob: Blob,
+        /// Whether it may be executed.
+        executable: bool,
+    },
+    /// A symbolic link and its text.
+    Symlink(String),
+    /// A directory that may be empty.
+    Directory,
+}
+
+/// Paths to nodes, sorted as a NAR sorts them.
+#[derive(Debug, Clone, Default)]
+pub struct Tree {
+    nodes: BTreeMap<MemberPath, Node>,
+}
+
+impl Tree {
+    /// The node at `path`.
+    pub fn get(&self, path: &MemberPath) -> Option<&Node> {
+        self.nodes.get(path)
+    }
+
+    /// The node at a path that the program wrote down.
+    pub fn at(&self, path: &str) -> Option<&Node> {
+        self.nodes.get(&MemberPath::literal(path))
+    }
+
+    /// Puts a node, in place of what stood there.
+    pub fn put(&mut self, path: MemberPath, node: Node) {
+        self.nodes.insert(path, node);
+    }
+
+    /// Puts a symlink at `path` that leads to `target`, both below the root of the tree.
+    pub fn link(&mut self, path: MemberPath, target: &MemberPath) {
+        let text = path.link_to(target);
+        self.put(path, Node::Symlink(text));
+    }
+
+    /// Takes a node out.
+    pub fn remove(&mut self, path: &MemberPath) -> Option<Node> {
+        self.nodes.remove(path)
+    }
+
+    /// Every node with its path, in order.
+    pub fn iter(&self) -> impl Iterator<Item = (&MemberPath, &Node)> {
+        self.nodes.iter()
+    }
+
+    /// Keeps the nodes that `keep` wants.
+    pub fn retain(&mut self, mut keep: impl FnMut(&MemberPath, &Node) -> bool) {
+        self.nodes.retain(|path, node| keep(path, node));
+    }
+
+    /// The paths for which `want` holds: a list to work through while the tree changes.
+    pub fn paths(&self, want: impl Fn(&MemberPath, &Node) -> bool) -> Vec<MemberPath> {
+        self.nodes.iter().filter(|(p, n)| want(p, n)).map(|(p, _)| p.clone()).collect()
+    }
+
+    /// Whether there is no node.
+    pub fn is_empty(&self) -> bool {
+        self.nodes.is_empty()
+    }
+
+    /// Whether anything but directories stands below `path`.
+    pub fn has_members(&self, path: &MemberPath) -> bool {
+        self.nodes
+            .range(path.clone()..)
+            .skip_while(|(p, _)| *p == path)
+            .take_while(|(p, _)| p.is_under(path.as_str()))
+            .any(|(_, n)| !matches!(n, Node::Directory))
+    }
+
+    /// Whether something stands at `path`: a node, or members below it.
+    pub fn exists(&self, path: &MemberPath) -> bool {
+        self.nodes.contains_key(path) || self.nodes.range(path.clone()..).next().is_some_and(|(p, _)| p.is_under(path.as_str()))
+    }
+
+    /// Follows the symlinks of every component of `path`. `None` if it dangles, loops or leaves the tree.
+    pub fn real_path(&self, path: &MemberPath) -> Option<MemberPath> {
+        let mut todo: Vec<String> = path.parts().rev().map(str::to_owned).collect();
+        let mut done: Option<MemberPath> = None;
+        let mut links = 0;
+        while let Some(part) = todo.pop() {
+            let next = match &done {
+                Some(dir) => MemberPath::literal(&format!("{dir}/{part}")),
+                None => MemberPath::literal(&part),
+            };
+            match self.nodes.get(&next) {
+                Some(Node::Symlink(target)) => {
+                    links += 1;
+                    if links > 40 {
+                        return None;
+                    }
+                    let landed = next.resolve_link(target)?;
+                    todo.extend(landed.parts().rev().map(str::to_owned));
+                    done = None;
+                }
+                Some(_) => done = Some(next),
+                None if self.exists(&next) => done = Some(next),
+                None => return None,
+            }
+        }
+        done
+    }
+
+    /// The file that `path` leads to through symlinks.
+    pub fn file(&self, path: &MemberPath) -> Option<(MemberPath, &Blob)> {
+        let real = self.real_path(path)?;
+        match self.nodes.get(&real) {
+            Some(Node::File { blob, .. }) => Some((real, blob)),
+            _ => None,
+        }
+    }
+
+    /// Lays `other` over this tree.
+    ///
+    /// # Errors
+    /// If both hold the same path with different content; `name` is what `other` is called in the message.
+    pub fn merge(&mut self, other: Tree, name: &str) -> Result<()> {
+        for (path, node) in other.nodes {
+            match (self.nodes.get(&path), &node) {
+                (None, _) | (Some(Node::Directory), _) => {}
+                (Some(_), Node::Directory) => continue,
+                (Some(Node::Symlink(a)), Node::Symlink(b)) if path.resolve_link(a) == path.resolve_link(b) => continue,
+                (Some(Node::File { blob: a, .. }), Node::File { blob: b, .. })
+                    if a.same_content(b).map_err(|e| Error::io("can't read a staged file", e))? =>
+                {
+                    continue;
+                }
+                (Some(_), _) => {
+                    return Err(Error::build(format!("two inputs hold {path} with different content"))
+                        .because(format!("the second is {name}"))
+                        .hint("leave one of the two out with `exclude`"));
+                }
+            }
+            self.nodes.insert(path, node);
+        }
+        Ok(())
+    }
+
+    /// Checks that no node lies below something that is not a directory.
+    ///
+    /// # Errors
+    /// Names the first pair that clashes.
+    pub fn check_shape(&self) -> Result<()> {
+        for path in self.nodes.keys() {
+            let mut up = path.parent();
+            while let Some(dir) = up {
+                if let Some(Node::File { .. } | Node::Symlink(_)) = self.nodes.get(&dir) {
+                    return Err(Error::verification(format!("{path} lies below {dir}, which is no directory")));
+                }
+                up = dir.parent();
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,90 @@
+//! Compressed streams.
+
+use std::io::{self, BufReader, Read};
+
+use crate::error::Error;
+
+/// Memory that one xz decoder may take, in bytes: the largest preset (-9) needs 65 MiB.
+const XZ_MEMORY: u64 = 100 << 20;
+
+/// How a stream is compressed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Compression {
+    /// Not at all.
+    None,
+    /// RFC 1952.
+    Gzip,
+    /// The .xz file format, version 1.2.
+    Xz,
+    /// RFC 8878.
+    Zstd,
+    /// bzip2 1.0.
+    Bzip2,
+}
+
+impl Compression {
+    /// Recognises a stream by its first bytes (six are enough).
+    pub fn sniff(head: &[u8]) -> Self {
+        match head {
+            [0x1f, 0x8b, ..] => Compression::Gzip,
+            [0xfd, b'7', b'z', b'X', b'Z', 0, ..] => Compression::Xz,
+            [0x28, 0xb5, 0x2f, 0xfd, ..] => Compression::Zstd,
+            [b'B', b'Z', b'h', ..] => Compression::Bzip2,
+            _ => Compression::None,
+        }
+    }
+}
+
+/// A reader of the unpacked bytes. Concatenated members are read to the end.
+///
+/// # Errors
+/// If the decoder cannot be set up.
+pub fn decoder<'a>(compression: Compression, inner: impl Read + 'a) -> io::Result<Box<dyn Read + 'a>> {
+    Ok(match compression {
+        Compression::None => Box::new(inner),
+        Compression::Gzip => Box::new(flate2::read::MultiGzDecoder::new(inner)),
+        Compression::Xz => {
+            let stream = liblzma::stream::Stream::new_stream_decoder(XZ_MEMORY, liblzma::stream::CONCATENATED).map_err(io::Error::from)?;
+            Box::new(liblzma::bufread::XzDecoder::new_stream(BufReader::with_capacity(super::BUFFER, inner), stream))
+        }
+        Compression::Zstd => {
+            let mut zstd = zstd::stream::read::Decoder::new(inner)?;
+            // 128 MiB: what `zstd --long=27` asks for, the most that plain zstd decodes without a flag.
+            zstd.window_log_max(27)?;
+            Box::new(zstd)
+        }
+        Compression::Bzip2 => Box::new(bzip2::read::MultiBzDecoder::new(inner)),
+    })
+}
+
+/// Reads enough of `inner` to recognise its compression, and returns the decoder.
+///
+/// # Errors
+/// Those of the reader.
+pub fn sniffed<'a>(mut inner: impl Read + 'a) -> io::Result<Box<dyn Read + 'a>> {
+    let mut head = Vec::with_capacity(6);
+    (&mut inner).take(6).read_to_end(&mut head)?;
+    let kind = Compression::sniff(&head);
+    decoder(kind, io::Cursor::new(head).chain(inner))
+}
+
+/// A member name's compression by its ending, as in Debian's `data.tar.xz`.
+pub fn by_ending(name: &str) -> Result<Compression, Error> {
+    Ok(match name.rsplit('.').next().unwrap_or("") {
+        "tar" => Compression::None,
+        "gz" => Compression::Gzip,
+        "xz" => Compression::Xz,
+        "zst" => Compression::Zstd,
+        "bz2" => Compression::Bzip2,
+        other => return Err(Error::verification(format!("expected a member compressed with gz, xz, zst or bz2, got .{other}"))),
+    })
+}
+
+/// A decoder for a file whose name tells its compression; a name without such an ending is plain.
+///
+/// # Errors
+/// If the decoder cannot be set up.
+pub fn decoder_for<'a>(name: &str, inner: impl Read + 'a) -> Result<Box<dyn Read + 'a>, Error> {
+    let compression = by_ending(name).unwrap_or(Compression::None);
+    decoder(compression, inner).map_err(crate::tree::archive_error)
+}

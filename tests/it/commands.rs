@@ -1,0 +1,196 @@
+//! The command line as a person meets it: messages, exit codes, streams.
+
+use crate::support::server::Server;
+use crate::support::{Project, REPO, contains, fails, in_store, ok, shared_store};
+
+#[test]
+fn everything_wrong_with_a_manifest_is_told_at_once() {
+    let text = r#"platforms = ["x86_64-linux", "x86_64-linux", "mips"]
+colour = "red"
+[mirrors]
+debian = ["ftp://x"]
+[settings]
+hard_link = true
+[toolchains.gcc]
+kind = "cc"
+source = "debain"
+[toolchains.py]
+kind = "python"
+source = "debian"
+suite = 3
+packages = ["python3.11", "Bad Name"]
+package = "x"
+[toolchains.node]
+kind = "tool"
+source = "archive"
+version = "twenty"
+url = "gopher://x"
+sha256 = "abc"
+[toolchains.zig]
+kind = "tool"
+source = "pypi"
+libraries = ["py"]
+"#;
+    let project = Project::new(text);
+    let said = project.fails(1, &["lock", "--check"]);
+    contains(
+        &said,
+        &[
+            "toolchains.toml has 14 problems",
+            "toolchains.toml:1:30: x86_64-linux stands here twice",
+            "toolchains.toml:1:46: expected one of \"aarch64-linux\", \"x86_64-linux\", got \"mips\"",
+            "toolchains.toml:2:1: unknown key \"colour\" in the manifest",
+            "toolchains.toml:4:11: expected an https://, http:// or file:/// URL, got \"ftp://x\"",
+            "toolchains.toml:6:1: unknown key \"hard_link\" in [settings]; did you mean \"hard_links\"?",
+            "toolchains.toml:9:10: expected one of \"archive\", \"debian\", \"pypi\", got \"debain\"; did you mean \"debian\"?",
+            "toolchains.toml:13:9: expected a string for \"suite\", got an integer",
+            "toolchains.toml:14:27: expected the name of a Debian package, perhaps with =version, got \"Bad Name\"",
+            "toolchains.toml:15:1: unknown key \"package\" in [py]; did you mean \"packages\"?",
+            "toolchains.toml:19:11: expected a version such as \"1.2.3\", got \"twenty\"",
+            "toolchains.toml:20:7: expected an https://, http:// or file:/// URL, got \"gopher://x\"",
+            "toolchains.toml:21:10: expected a sha256 as 64 hexadecimal digits, got \"abc\"",
+            "toolchains.toml:25:14: only a toolchain of kind \"cc\" takes libraries",
+            "[zig] needs the key \"version\"",
+        ],
+    );
+    project.assert_store_empty();
+}
+
+#[test]
+fn syntax_errors_and_duplicate_names_have_their_place() {
+    let project = Project::new("[toolchains.a]\nkind = \"tool\n");
+    contains(&project.fails(1, &["lock"]), &["toolchains.toml:2:"]);
+    project.manifest("[toolchains.a]\nkind = \"tool\"\nsource = \"pypi\"\nversion = \"1\"\n[toolchains.a]\nkind = \"tool\"\n");
+    contains(&project.fails(1, &["lock"]), &["toolchains.toml:5:", "duplicate key"]);
+    std::fs::write(project.dir().join("toolchains.toml"), b"a = \"\xff\"").unwrap();
+    contains(&project.fails(1, &["lock"]), &["is no UTF-8 text"]);
+}
+
+#[test]
+fn wrong_usage_has_its_own_code() {
+    let project = Project::new("");
+    contains(&project.fails(2, &["lokc"]), &["lock"]);
+    project.fails(2, &["setup", "--locked", "--frozen"]);
+    project.fails(2, &["setup", "--jobs", "0"]);
+    project.fails(2, &["setup", "Bad_Name"]);
+    contains(&fails(1, project.cotter(&["lock"]).current_dir(project.scratch.path())), &["there is no toolchains.toml", "cotter init"]);
+    contains(&project.fails(1, &["setup", "gcc"]), &["there is no toolchain \"gcc\""]);
+}
+
+#[test]
+fn a_manifest_is_found_above_and_by_name() {
+    let project = Project::new("platforms = [\"x86_64-linux\"]\n");
+    project.scratch.write("project/deep/below/x", "");
+    contains(&ok(project.cotter(&["setup"]).current_dir(project.dir().join("deep/below"))), &["name"]);
+    ok(project.cotter(&["setup", "--manifest", "project"]).current_dir(project.scratch.path()));
+    contains(&fails(1, project.cotter(&["setup"]).env("COTTER_MANIFEST", "absent.toml")), &["there is no", "COTTER_MANIFEST"]);
+}
+
+#[test]
+fn init_writes_what_lock_accepts_and_never_overwrites() {
+    for (template, name) in [("full", "gcc"), ("cpp", "gcc"), ("python", "python")] {
+        let project = Project::new("");
+        std::fs::remove_file(project.dir().join("toolchains.toml")).unwrap();
+        project.ok(&["init", "--template", template]);
+        contains(&project.fails(3, &["lock", "--check"]), &[&format!("{name} for x86_64-linux: it is not in the lock")]);
+        contains(&project.fails(1, &["init"]), &["is there already"]);
+    }
+    // The repository's own manifest is the full template.
+    assert_eq!(std::fs::read_to_string(format!("{REPO}/toolchains.toml")).unwrap(), std::fs::read_to_string(format!("{REPO}/templates/full.toml")).unwrap());
+}
+
+#[test]
+fn data_goes_to_standard_output_and_quiet_is_quiet() {
+    let repo = std::path::Path::new(REPO);
+    let output = in_store(shared_store(), repo, &["setup"]).output().unwrap();
+    let (out, err) = (String::from_utf8_lossy(&output.stdout).into_owned(), String::from_utf8_lossy(&output.stderr).into_owned());
+    contains(&out, &["name", "gcc", "12.2.0-14+deb12u1", "x86_64-linux", "MiB", "already there"]);
+    assert_eq!(err, "");
+    assert!(!out.contains('\x1b'), "colours off a terminal");
+    let output = in_store(shared_store(), repo, &["setup", "--quiet"]).output().unwrap();
+    assert!(output.stdout.is_empty() && output.stderr.is_empty());
+    contains(&ok(&mut in_store(shared_store(), repo, &["setup", "--color", "always"])), &["\x1b["]);
+    let json: serde_json::Value = serde_json::from_str(&ok(&mut in_store(shared_store(), repo, &["setup", "--json"]))).unwrap();
+    assert_eq!(json["trees"].as_array().unwrap().len(), 2);
+    assert_eq!(json["trees"][0]["fetched"], false);
+    let json: serde_json::Value = serde_json::from_str(&ok(&mut in_store(shared_store(), repo, &["list", "--json"]))).unwrap();
+    assert_eq!(json["trees"].as_array().unwrap().len(), 4);
+    contains(&ok(&mut in_store(shared_store(), repo, &["list"])), &["python", "ready"]);
+}
+
+#[test]
+fn progress_is_shown_on_a_terminal() {
+    // script(1) gives the program a terminal.
+    let server = Server::start();
+    let bytes = crate::support::archive::Tar::new().program("bin/x", &[7; 100_000]).finish();
+    server.fault("/a.tar", crate::support::server::Fault::Slow(200_000));
+    let project = Project::new(&format!(
+        "platforms = [\"x86_64-linux\"]\n[toolchains.x]\nkind = \"tool\"\nsource = \"archive\"\nversion = \"1\"\nurl = \"{}\"\n",
+        server.put("/a.tar", bytes)
+    ));
+    let inner = project.cotter(&[]);
+    let mut command = std::process::Command::new("script");
+    command.args(["-qec", &format!("{} setup", env!("CARGO_BIN_EXE_cotter")), "/dev/null"]);
+    command.env_clear().envs(inner.get_envs().filter_map(|(k, v)| Some((k, v?)))).env("TERM", "xterm").current_dir(project.dir());
+    let seen = ok(&mut command);
+    contains(&seen, &["fetching", "a.tar", "\x1b["]);
+}
+
+#[test]
+fn completions_schema_doctor_and_github() {
+    let project = Project::new("platforms = [\"x86_64-linux\"]\n");
+    for shell in ["bash", "zsh", "fish"] {
+        contains(&project.ok(&["completions", shell]), &["cotter", "verify"]);
+    }
+    contains(&project.ok(&["doctor", "--offline"]), &["store", "disk", "not asked: --offline"]);
+    let json: serde_json::Value = serde_json::from_str(&project.ok(&["doctor", "--json"])).unwrap();
+    assert!(json["checks"].as_array().unwrap().len() >= 5);
+    let repo = std::path::Path::new(REPO);
+    let files = crate::support::Scratch::new();
+    ok(in_store(shared_store(), repo, &["env", "--github"]).env("GITHUB_ENV", files.join("env")).env("GITHUB_PATH", files.join("path")));
+    contains(&std::fs::read_to_string(files.join("env")).unwrap(), &["CC=/", "/bin/gcc\n"]);
+    assert_eq!(std::fs::read_to_string(files.join("path")).unwrap().lines().count(), 2);
+    contains(&ok(&mut in_store(shared_store(), repo, &["env", "--direnv"])), &["PATH_add '/", "watch_file"]);
+}
+
+#[test]
+fn the_schemas_accept_the_real_files_and_know_every_key() {
+    let scratch = crate::support::Scratch::new();
+    // Judged by another's program: the pinned Python has a TOML reader, and jsonschema comes from the machine's index.
+    let python = crate::support::tree("python").join("bin/python3");
+    let mut venv = std::process::Command::new(&python);
+    crate::support::clean(&mut venv, scratch.path());
+    ok(venv.args(["-m", "venv"]).arg(scratch.join("venv")));
+    let mut pip = std::process::Command::new(scratch.join("venv/bin/pip"));
+    crate::support::clean(&mut pip, scratch.path());
+    ok(pip.args(["install", "--quiet", "--disable-pip-version-check", "jsonschema==4.23.0"]));
+    let script = r#"
+import json, subprocess, sys, tomllib, jsonschema
+cotter, repo = sys.argv[1:]
+def schema(what): return json.loads(subprocess.check_output([cotter, "schema", what]))
+def check(what, path):
+    jsonschema.Draft202012Validator.check_schema(schema(what))
+    return [e.message for e in jsonschema.Draft202012Validator(schema(what)).iter_errors(tomllib.loads(open(path).read()))]
+for d in [repo, repo + "/examples/libraries"]:
+    assert check("manifest", d + "/toolchains.toml") == [], check("manifest", d + "/toolchains.toml")
+    assert check("lock", d + "/toolchains.lock") == [], check("lock", d + "/toolchains.lock")
+bad = repo_bad = sys.stdin.read()
+open("bad.toml", "w").write(bad)
+assert len(check("manifest", "bad.toml")) >= 3, check("manifest", "bad.toml")
+print("valid")
+"#;
+    let mut python = std::process::Command::new(scratch.join("venv/bin/python"));
+    crate::support::clean(&mut python, scratch.path());
+    let mut child = python
+        .args(["-c", script, env!("CARGO_BIN_EXE_cotter"), REPO])
+        .current_dir(scratch.path())
+        .stdin(std::process::Stdio::piped())
+        .stdout(std::process::Stdio::piped())
+        .stderr(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
+    use std::io::Write;
+    child.stdin.take().unwrap().write_all(b"platforms = [\"mips\"]\ncolour = 1\n[toolchains.X]\nkind = \"c\"\nsource = \"debian\"\n").unwrap();
+    let output = child.wait_with_output().unwrap();
+    assert!(output.status.success(), "{}", crate::support::text(&output));
+}

@@ -1,0 +1,167 @@
+//! The store: verify, repair, garbage, links.
+
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::path::Path;
+use std::process::Command;
+
+use crate::support::archive::Tar;
+use crate::support::server::Server;
+use crate::support::{Project, contains, ok};
+
+struct Rig {
+    _server: Server,
+    project: Project,
+}
+
+fn rig() -> Rig {
+    let server = Server::start();
+    let mut text = "platforms = [\"x86_64-linux\"]\n".to_owned();
+    for name in ["one", "two"] {
+        let url = server.put(
+            &format!("/{name}.tar"),
+            Tar::new().program(&format!("bin/{name}"), b"x").file("share/same", &[9; 5000]).file("share/own", name.as_bytes()).finish(),
+        );
+        text += &format!("[toolchains.{name}]\nkind = \"tool\"\nsource = \"archive\"\nversion = \"1\"\nurl = \"{url}\"\n");
+    }
+    let project = Project::new(&text);
+    project.ok(&["setup"]);
+    Rig { _server: server, project }
+}
+
+impl Rig {
+    fn tree(&self, name: &str) -> std::path::PathBuf {
+        self.project.ok(&["path", name]).trim().into()
+    }
+}
+
+fn overwrite(path: &Path, bytes: &[u8]) {
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o644)).unwrap();
+    std::fs::write(path, bytes).unwrap();
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o444)).unwrap();
+}
+
+#[test]
+fn damage_is_found_and_repaired() {
+    let rig = rig();
+    rig.project.ok(&["verify"]);
+    rig.project.ok(&["verify", "--deep"]);
+    let own = rig.tree("one").join("share/own");
+    // Another content of the same size: only a deep look finds it.
+    overwrite(&own, b"eno");
+    rig.project.ok(&["verify"]);
+    contains(&rig.project.fails(4, &["verify", "--deep"]), &["1 of 2 trees are broken", "one-1-x86_64-linux: its content has changed", "--repair"]);
+    rig.project.ok(&["verify", "--deep", "--repair"]);
+    assert_eq!(std::fs::read(&own).unwrap(), b"one");
+    // Another size, a file too few, one too many.
+    overwrite(&own, b"longer");
+    contains(&rig.project.fails(4, &["verify", "one"]), &["share/own was \"f 3\", is \"f 6\""]);
+    let share = rig.tree("one").join("share");
+    std::fs::set_permissions(&share, std::fs::Permissions::from_mode(0o755)).unwrap();
+    std::fs::remove_file(&own).unwrap();
+    std::fs::write(share.join("more"), "").unwrap();
+    contains(&rig.project.fails(4, &["verify"]), &["share/own is missing", "share/more does not belong there"]);
+    rig.project.ok(&["verify", "--repair"]);
+    rig.project.ok(&["verify", "--deep"]);
+}
+
+#[test]
+fn a_linked_file_that_rotted_is_replaced_in_every_tree() {
+    let rig = rig();
+    overwrite(&rig.tree("one").join("share/same"), &[8; 5000]);
+    contains(&rig.project.fails(4, &["verify", "--deep"]), &["2 of 2 trees are broken"]);
+    rig.project.ok(&["verify", "--deep", "--repair"]);
+    rig.project.ok(&["verify", "--deep"]);
+    assert_eq!(std::fs::read(rig.tree("two").join("share/same")).unwrap(), [9; 5000]);
+    // Rot that nobody looked for does not spread: a new tree is hashed as it stands on the disk.
+    overwrite(&rig.tree("one").join("share/same"), &[7; 5000]);
+    let two = rig.tree("two");
+    ok(Command::new("chmod").args(["-R", "u+w"]).arg(&two));
+    std::fs::remove_dir_all(&two).unwrap();
+    rig.project.ok(&["setup"]);
+    rig.project.ok(&["verify", "--deep", "two"]);
+}
+
+#[test]
+fn equal_files_are_one_file_unless_switched_off() {
+    let linked = rig();
+    let inode = |rig: &Rig, name: &str, file: &str| std::fs::metadata(rig.tree(name).join(file)).unwrap().ino();
+    assert_eq!(inode(&linked, "one", "share/same"), inode(&linked, "two", "share/same"));
+    assert_ne!(inode(&linked, "one", "share/own"), inode(&linked, "two", "share/own"));
+    let server = Server::start();
+    let url = server.put("/a.tar", Tar::new().file("x", b"same").file("y", b"same").program("z", b"same").finish());
+    let text = format!(
+        "platforms = [\"x86_64-linux\"]\n[settings]\nhard_links = false\n[toolchains.a]\nkind = \"tool\"\nsource = \"archive\"\nversion = \"1\"\nurl = \"{url}\"\n"
+    );
+    let project = Project::new(&text);
+    project.ok(&["setup"]);
+    let inodes: std::collections::BTreeSet<u64> = ["x", "y", "z"].iter().map(|n| std::fs::metadata(project.tree().join(n)).unwrap().ino()).collect();
+    assert_eq!(inodes.len(), 3);
+    let off = project.tree();
+    let on = Project::new(&text.replace("hard_links = false", ""));
+    on.ok(&["setup"]);
+    assert_eq!(off.file_name(), on.tree().file_name(), "links are no part of a tree's identity");
+}
+
+#[test]
+fn garbage_is_what_no_project_and_no_process_uses() {
+    let rig = rig();
+    let (one, two) = (rig.tree("one"), rig.tree("two"));
+    contains(&rig.project.ok(&["gc", "--dry-run"]), &["would delete 0 trees"]);
+    // The manifest drops one; the next setup makes that known.
+    let text = std::fs::read_to_string(rig.project.dir().join("toolchains.toml")).unwrap();
+    rig.project.manifest(&text[..text.find("[toolchains.two]").unwrap()]);
+    rig.project.ok(&["setup"]);
+    contains(&rig.project.ok(&["gc", "--dry-run"]), &["would delete", "-two-1", "would delete 1 trees"]);
+    assert!(two.exists());
+    contains(&rig.project.ok(&["gc", "--keep-days", "1"]), &["deleted 0 trees"]);
+    contains(&rig.project.ok(&["gc"]), &["deleted 1 trees", "downloads"]);
+    assert!(!two.exists() && one.exists());
+    rig.project.ok(&["verify", "--deep"]);
+    // A manifest of another name has a root of its own, and keeps its trees.
+    std::fs::rename(rig.project.dir().join("toolchains.toml"), rig.project.dir().join("tools.toml")).unwrap();
+    rig.project.ok(&["setup", "--manifest", "tools.toml"]);
+    contains(&rig.project.ok(&["gc"]), &["deleted the root of", "toolchains.toml, which is gone", "deleted 0 trees"]);
+    assert!(one.exists());
+    std::fs::rename(rig.project.dir().join("tools.toml"), rig.project.dir().join("toolchains.toml")).unwrap();
+    // The project itself goes: its root with it.
+    std::fs::remove_file(rig.project.dir().join("toolchains.toml")).unwrap();
+    contains(&rig.project.ok(&["gc"]), &["the root of", "deleted 1 trees"]);
+    assert!(!one.exists());
+    assert_eq!(rig.project.stored("links"), Vec::<String>::new());
+}
+
+#[test]
+fn a_tree_in_use_is_not_deleted() {
+    let rig = rig();
+    let one = rig.tree("one");
+    let mut child = rig.project.cotter(&["exec", "one", "--", "sleep", "20"]).spawn().unwrap();
+    // Until exec has become sleep.
+    let comm = format!("/proc/{}/comm", child.id());
+    for _ in 0..200 {
+        if std::fs::read_to_string(&comm).is_ok_and(|c| c.trim() == "sleep") {
+            break;
+        }
+        std::thread::sleep(std::time::Duration::from_millis(10));
+    }
+    std::fs::remove_file(rig.project.dir().join("toolchains.toml")).unwrap();
+    contains(&rig.project.ok(&["gc"]), &["-one-1-x86_64-linux: a process uses it", "deleted 1 trees"]);
+    assert!(one.exists());
+    child.kill().unwrap();
+    child.wait().unwrap();
+    contains(&rig.project.ok(&["gc"]), &["deleted 1 trees"]);
+    assert!(!one.exists());
+}
+
+#[test]
+fn what_a_dead_process_left_is_swept() {
+    let rig = rig();
+    let staging = rig.project.store.join("staging");
+    std::fs::create_dir_all(staging.join("99999-0/tree/dir")).unwrap();
+    std::fs::write(staging.join("99999-0.lock"), "").unwrap();
+    std::fs::set_permissions(staging.join("99999-0/tree/dir"), std::fs::Permissions::from_mode(0o555)).unwrap();
+    let two = rig.tree("two");
+    ok(Command::new("chmod").args(["-R", "u+w"]).arg(&two));
+    std::fs::remove_dir_all(&two).unwrap();
+    rig.project.ok(&["setup"]);
+    assert_eq!(rig.project.stored("staging"), Vec::<String>::new());
+}

@@ -1,0 +1,190 @@
+//! What the tests share.
+
+pub mod archive;
+pub mod debian;
+pub mod jail;
+pub mod server;
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+/// The repository.
+pub const REPO: &str = env!("CARGO_MANIFEST_DIR");
+
+/// A directory of its own for each test, gone when it is dropped.
+pub struct Scratch(PathBuf);
+
+static NEXT: AtomicU32 = AtomicU32::new(0);
+
+impl Scratch {
+    /// Below the system's temporary directory: other users can reach it, which the target directory does not promise.
+    pub fn new() -> Self {
+        let dir = std::env::temp_dir().join(format!("cotter-test-{}-{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed)));
+        std::fs::create_dir_all(&dir).unwrap();
+        Scratch(dir.canonicalize().unwrap())
+    }
+
+    pub fn path(&self) -> &Path {
+        &self.0
+    }
+
+    pub fn join(&self, name: &str) -> PathBuf {
+        self.0.join(name)
+    }
+
+    /// Writes a file, making its directories.
+    pub fn write(&self, name: &str, text: impl AsRef<[u8]>) -> PathBuf {
+        let path = self.0.join(name);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(&path, text).unwrap();
+        path
+    }
+}
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        let _ = Command::new("chmod").arg("-R").arg("u+w").arg(&self.0).output();
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+/// A project with a store of its own.
+pub struct Project {
+    pub scratch: Scratch,
+    pub store: PathBuf,
+}
+
+impl Project {
+    pub fn new(manifest: &str) -> Self {
+        let scratch = Scratch::new();
+        scratch.write("project/toolchains.toml", manifest);
+        let store = scratch.join("store");
+        Project { scratch, store }
+    }
+
+    pub fn dir(&self) -> PathBuf {
+        self.scratch.join("project")
+    }
+
+    pub fn manifest(&self, text: &str) {
+        self.scratch.write("project/toolchains.toml", text);
+    }
+
+    pub fn lock_text(&self) -> String {
+        std::fs::read_to_string(self.dir().join("toolchains.lock")).unwrap()
+    }
+
+    /// The program, in the project's directory, with a clean environment and no patience.
+    pub fn cotter(&self, args: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_cotter"));
+        clean(&mut command, self.scratch.path());
+        command.args(args).current_dir(self.dir()).env("COTTER_STORE", &self.store);
+        command
+    }
+
+    pub fn ok(&self, args: &[&str]) -> String {
+        ok(&mut self.cotter(args))
+    }
+
+    pub fn fails(&self, code: i32, args: &[&str]) -> String {
+        fails(code, &mut self.cotter(args))
+    }
+
+    /// The names in a directory of the store, sorted.
+    pub fn stored(&self, part: &str) -> Vec<String> {
+        names(&self.store.join(part))
+    }
+
+    /// Nothing is in the store, nor under way.
+    pub fn assert_store_empty(&self) {
+        assert_eq!(self.stored("store"), Vec::<String>::new(), "trees");
+        assert_eq!(self.stored("staging"), Vec::<String>::new(), "staging");
+    }
+
+    /// The only tree in the store.
+    pub fn tree(&self) -> PathBuf {
+        let names = self.stored("store");
+        assert_eq!(names.len(), 1, "{names:?}");
+        self.store.join("store").join(&names[0])
+    }
+}
+
+pub fn names(dir: &Path) -> Vec<String> {
+    let mut out: Vec<String> = match std::fs::read_dir(dir) {
+        Ok(entries) => entries.map(|e| e.unwrap().file_name().into_string().unwrap()).collect(),
+        Err(_) => vec![],
+    };
+    out.sort();
+    out
+}
+
+/// An environment in which only what a test sets is set; the certificates that this machine's network needs stay.
+pub fn clean(command: &mut Command, home: &Path) {
+    let keep: Vec<(String, String)> = ["SSL_CERT_FILE", "SSL_CERT_DIR", "http_proxy", "https_proxy", "no_proxy", "PIP_CONFIG_FILE", "PIP_CERT"]
+        .iter()
+        .filter_map(|k| Some(((*k).to_owned(), std::env::var(k).ok()?)))
+        .collect();
+    command.env_clear().envs(keep).env("HOME", home).env("PATH", "/usr/bin:/bin").env("COTTER_HTTP_BACKOFF", "0.01").env("COTTER_HTTP_TIMEOUT", "60");
+}
+
+pub fn text(output: &Output) -> String {
+    format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))
+}
+
+/// Runs a command that must succeed; returns standard output.
+#[track_caller]
+pub fn ok(command: &mut Command) -> String {
+    let output = command.output().unwrap_or_else(|e| panic!("{command:?}: {e}"));
+    assert!(output.status.success(), "{command:?}\n{}\n{}", output.status, text(&output));
+    String::from_utf8_lossy(&output.stdout).into_owned()
+}
+
+/// Runs a command that must fail with an exit code; returns standard error. A panic of the program is never right.
+#[track_caller]
+pub fn fails(code: i32, command: &mut Command) -> String {
+    let output = command.output().unwrap_or_else(|e| panic!("{command:?}: {e}"));
+    let all = text(&output);
+    assert_eq!(output.status.code(), Some(code), "{command:?}\n{all}");
+    assert!(!all.contains("panicked"), "{all}");
+    String::from_utf8_lossy(&output.stderr).into_owned()
+}
+
+#[track_caller]
+pub fn contains(text: &str, parts: &[&str]) {
+    for part in parts {
+        assert!(text.contains(part), "{part:?} is not in:\n{text}");
+    }
+}
+
+/// The store in which the repository's own toolchains and those of the libraries example are set up, once for all tests. It is kept
+/// between runs; what is in it was verified on its way in.
+pub fn shared_store() -> &'static Path {
+    static STORE: OnceLock<PathBuf> = OnceLock::new();
+    STORE.get_or_init(|| {
+        let store = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("store");
+        for dir in [PathBuf::from(REPO), PathBuf::from(REPO).join("examples/libraries")] {
+            ok(&mut in_store(&store, &dir, &["setup", "--locked"]));
+        }
+        store
+    })
+}
+
+/// The program in a directory, on a store.
+pub fn in_store(store: &Path, dir: &Path, args: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_cotter"));
+    clean(&mut command, store.parent().unwrap());
+    command.args(args).current_dir(dir).env("COTTER_STORE", store);
+    command
+}
+
+/// The tree of one of the repository's own toolchains in the shared store.
+pub fn tree(name: &str) -> PathBuf {
+    ok(&mut in_store(shared_store(), Path::new(REPO), &["path", name])).trim().into()
+}
+
+/// The tree of a toolchain of the libraries example.
+pub fn library(name: &str) -> PathBuf {
+    ok(&mut in_store(shared_store(), &Path::new(REPO).join("examples/libraries"), &["path", name])).trim().into()
+}
