@@ -17,7 +17,7 @@ use crate::manifest::did_you_mean;
 use crate::model::{Platform, ToolchainName};
 use crate::project::{Project, read_lock, stale_error};
 use crate::reporter::Verbosity;
-use crate::store::{Root, RootTree, Stamp, Store};
+use crate::store::{Root, RootTree, Staging, Stamp, Store};
 
 /// What became of one tree.
 pub struct Ready {
@@ -98,6 +98,8 @@ pub fn fresh(names: &[ToolchainName], platform: Platform, cx: &Context) -> Optio
 /// If the lock does not fit and may not change, or a tree cannot be fetched, composed or stored.
 pub fn ensure(args: &Setup, platform: Platform, cx: &Context) -> Result<Vec<Ready>> {
     crate::interrupt::install();
+    // Also when nothing is missing: a process may have been killed between its last tree and the end.
+    Staging::sweep(&cx.store)?;
     let manifest_path = cx.manifest_path()?;
     let lock_path = manifest_path.with_file_name(lockfile::FILE_NAME);
     let (fetcher, hard_links, lock, known);
