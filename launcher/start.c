@@ -1,0 +1,145 @@
+// The start of a program that runs with a pinned libc: linked into it, named as its entry point, while the program asks the kernel for no
+// loader. It finds the run-time files that came with the program, tells the program's own DT_RPATH where they are, maps the loader among
+// them and hands over as the kernel would have. /proc/self/exe stays the program itself.
+//
+// Where the files are looked for, with `X` the program as it was called or as it lies on disk, and RUNTIME the path that the build gives:
+//   X.runfiles/RUNTIME               a program with its runfiles beside it
+//   D.runfiles/RUNTIME               a program within the runfiles of another
+//   <a directory above X>/external/RUNTIME   a tool within an action
+#include "sys.h"
+#include "map.h"
+
+#if defined(__x86_64__)
+enum { NR_GETCWD = 79 };
+#define LOADER "ld-linux-x86-64.so.2"
+#else
+enum { NR_GETCWD = 17 };
+#define LOADER "ld-linux-aarch64.so.1"
+#endif
+
+enum { DT_STRTAB = 5, DT_RPATH = 15, PT_PHDR = 6, AT_PHNUM = 5, PATH = 4096, MARK = 512, SEGMENTS = 32 };
+
+// What the loader goes on reading as long as the program runs.
+static struct segment segments[SEGMENTS];
+static char loader[PATH];
+
+// What the linker puts into DT_RPATH for us to overwrite begins so; it is MARK characters long.
+static const char mark[] = "/cotter-runtime/";
+
+extern const char image[] __asm__("__ehdr_start") __attribute__((visibility("hidden")));
+extern word dynamic[] __asm__("_DYNAMIC") __attribute__((visibility("hidden")));
+extern const char begin[] __asm__("_start") __attribute__((visibility("hidden")));
+
+// Appends `n` characters; returns the new length, or 0 if it would be too long.
+static word append(char *to, word at, const char *from, word n) {
+  if (!at || at + n + 1 > PATH) return 0;
+  for (word i = 0; i < n; i++) to[at + i] = from[i];
+  to[at + n] = 0;
+  return at + n;
+}
+
+// Whether the loader lies in the directory `dir` + `middle` + RUNTIME. The length of the directory's path, or 0.
+static word holds(char *dir, word at, const char *middle) {
+  at = append(dir, at, middle, length(middle));
+  at = append(dir, at, COTTER_RUNTIME, sizeof COTTER_RUNTIME - 1);
+  if (!append(dir, at, "/" LOADER, sizeof LOADER)) return 0;
+  long fd = call(NR_OPENAT, AT_FDCWD, dir, O_PATH_CLOEXEC);
+  if (fd < 0) return 0;
+  call(NR_CLOSE, fd, 0, 0);
+  return at;
+}
+
+static word find(char *dir, const char *program, word n) {
+  static const char tail[] = ".runfiles/";
+  word found;
+  for (word i = 0; i < n; i++) dir[i] = program[i];
+  if ((found = holds(dir, n, tail))) return found;
+  for (word at = n; at > 0; at--) {
+    word k = 0;
+    while (k < sizeof tail - 1 && at + k < n && program[at + k] == tail[k]) k++;
+    if (k == sizeof tail - 1 && (found = holds(dir, at, tail))) return found;
+    for (word i = 0; i < n; i++) dir[i] = program[i];
+  }
+  for (word at = n; at > 0; at--) {
+    if (program[at] != '/') continue;
+    if ((found = holds(dir, at, "/external/"))) return found;
+    for (word i = 0; i < n; i++) dir[i] = program[i];
+  }
+  return 0;
+}
+
+// Writes the directory over the mark in DT_RPATH; what is left of it becomes slashes, which mean nothing.
+static void tell(const char *dir, word n, word page) {
+  const char *strings = 0, *path = 0;
+  for (word *d = dynamic; d[0]; d += 2)
+    if (d[0] == DT_STRTAB) strings = image + d[1];
+  for (word *d = dynamic; d[0]; d += 2)
+    if (d[0] == DT_RPATH) path = strings + d[1];
+  for (; path && *path; path++) {
+    word k = 0;
+    while (mark[k] && path[k] == mark[k]) k++;
+    if (mark[k]) continue;
+    word from = (word)path & -page, size = ((word)path + MARK - from + page - 1) & -page;
+    if (n > MARK) complain("fit into its DT_RPATH", dir);
+    if (call(NR_MPROTECT, from, size, PROT_READ | PROT_WRITE)) complain("prepare", dir);
+    for (word i = 0; i < MARK; i++) ((volatile char *)path)[i] = i < n ? dir[i] : '/';
+    call(NR_MPROTECT, from, size, PROT_READ);
+    return;
+  }
+}
+
+__attribute__((used, visibility("hidden"))) word cotter_find_and_map(word *stack) {
+  char **env = (char **)(stack + 1 + stack[0] + 1);
+  while (*env) env++;
+  word *aux = (word *)(env + 1), page = 4096;
+  const char *called = "";
+  for (word *a = aux; a[0]; a += 2) {
+    if (a[0] == AT_PAGESZ) page = a[1];
+    if (a[0] == AT_EXECFN) called = (const char *)a[1];
+  }
+  char program[PATH], dir[PATH];
+  word n = 0, found = 0;
+  if (*called != '/') {
+    long got = call(NR_GETCWD, program, PATH, 0);
+    if (got > 1) program[got - 1] = '/', n = got;
+  }
+  for (word i = 0; called[i] && n < PATH - 1; i++) program[n++] = called[i];
+  found = find(dir, program, n);
+  if (!found) {
+    long got = call6(NR_READLINKAT, AT_FDCWD, (long)"/proc/self/exe", (long)program, PATH, 0, 0);
+    if (got > 0) found = find(dir, program, got);
+  }
+  program[n < PATH ? n : PATH - 1] = 0;
+  if (!found) complain("find the run-time files " COTTER_RUNTIME " of", program);
+  dir[found] = 0;
+  tell(dir, found, page);
+  append(dir, found, "/" LOADER, sizeof LOADER);
+  for (word i = 0; i < PATH; i++) loader[i] = dir[i];
+  word entry, base = map_loader(loader, &entry, page), count = 0;
+  for (word *a = aux; a[0]; a += 2)
+    if (a[0] == AT_PHNUM) count = a[1];
+  if (count + 2 > SEGMENTS) complain("start", "a program with so many segments");
+  // A linker that is asked for no loader leaves out the two headers by which a loader finds its program and its own name.
+  segments[0] = (struct segment){PT_PHDR, 4, 64, (word)segments - (word)image, 0, (count + 2) * sizeof *segments, 0, 8};
+  segments[1] = (struct segment){PT_INTERP, 4, 0, (word)loader - (word)image, 0, PATH, PATH, 1};
+  for (; aux[0]; aux += 2) {
+    if (aux[0] == AT_BASE) aux[1] = base;
+    if (aux[0] == AT_ENTRY) aux[1] = (word)begin;
+    if (aux[0] == AT_PHNUM) aux[1] = count + 2;
+    if (aux[0] == AT_PHDR) {
+      for (word i = 0; i < count; i++) segments[i + 2] = ((struct segment *)aux[1])[i];
+      aux[1] = (word)segments;
+    }
+  }
+  return entry;
+}
+
+#if defined(__x86_64__)
+__asm__(
+    ".text\n.globl cotter_start\n.hidden cotter_start\ncotter_start:\n  xor %ebp, %ebp\n  mov %rsp, %rbx\n  mov %rsp, %rdi\n  and $-16, %rsp\n"
+    "  call cotter_find_and_map\n  mov %rbx, %rsp\n  xor %edx, %edx\n  jmp *%rax\n");
+#else
+__asm__(
+    ".text\n.globl cotter_start\n.hidden cotter_start\ncotter_start:\n  mov x29, xzr\n  mov x30, xzr\n  mov x19, sp\n  mov x0, sp\n"
+    "  bl cotter_find_and_map\n  mov sp, x19\n  mov x16, x0\n  mov x0, xzr\n  br x16\n");
+#endif
