@@ -78,6 +78,8 @@ fn dispatch(command: Command, cx: &Context) -> Result<ExitCode, Error> {
         Command::Path(args) => commands::path::run(&args, cx),
         Command::List(args) => commands::list::run(&args, cx),
         Command::Verify(args) => commands::verify::run(&args, cx),
+        Command::Emit(args) => commands::emit::run(&args, cx),
+        Command::Audit(_) => todo!(),
         Command::Gc(args) => commands::gc::run(&args, cx),
         Command::Doctor(args) => commands::doctor::run(&args, cx),
         Command::Completions(args) => commands::completions::run(&args, cx),

@@ -100,6 +100,10 @@ pub enum Command {
     List(List),
     /// Check the trees in the store
     Verify(Verify),
+    /// Write the files by which other tools use the toolchains
+    Emit(Emit),
+    /// Find reaches to the host
+    Audit(Audit),
     /// Delete what no project uses
     Gc(Gc),
     /// Say what of this machine helps or hinders
@@ -236,6 +240,88 @@ pub struct Verify {
     /// As JSON
     #[arg(long)]
     pub json: bool,
+}
+
+/// `cotter emit`
+#[derive(Args, Debug)]
+pub struct Emit {
+    /// For which tool
+    #[arg(value_enum)]
+    pub tool: Tool,
+    /// Write nothing; show what would change, and exit with 3 if anything would
+    #[arg(long)]
+    pub check: bool,
+    /// Print the result as JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// The tools that files are written for.
+#[derive(ValueEnum, Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Tool {
+    /// A folder of repository rules and toolchains.
+    Bazel,
+}
+
+/// `cotter audit`
+#[derive(Args, Debug)]
+pub struct Audit {
+    /// What to look at
+    #[command(subcommand)]
+    pub what: AuditWhat,
+}
+
+/// What `audit` looks at.
+#[derive(Subcommand, Debug)]
+pub enum AuditWhat {
+    /// A Bazel workspace: its actions, repositories and outputs
+    Bazel(AuditBazel),
+    /// Trees in the store
+    Tree(AuditTree),
+}
+
+/// `cotter audit bazel`
+#[derive(Args, Debug)]
+pub struct AuditBazel {
+    /// Which targets
+    #[arg(default_value = "//...")]
+    pub targets: Vec<String>,
+    /// Also build them where the host's compilers and interpreters are masked, and trace what is opened
+    #[arg(long)]
+    pub jail: bool,
+    /// The program to run as Bazel
+    #[arg(long, env = "COTTER_BAZEL", default_value = "bazel", value_name = "PROGRAM")]
+    pub bazel: PathBuf,
+    /// A flag for Bazel before its command; may stand several times
+    #[arg(long, value_name = "FLAG", allow_hyphen_values = true)]
+    pub startup: Vec<String>,
+    /// A flag for Bazel's build and aquery; may stand several times
+    #[arg(long, value_name = "FLAG", allow_hyphen_values = true)]
+    pub flag: Vec<String>,
+    /// How to print the findings
+    #[command(flatten)]
+    pub output: AuditOutput,
+}
+
+/// `cotter audit tree`
+#[derive(Args, Debug)]
+pub struct AuditTree {
+    /// Which toolchains [default: all of this platform]
+    pub names: Vec<ToolchainName>,
+    /// How to print the findings
+    #[command(flatten)]
+    pub output: AuditOutput,
+}
+
+/// How findings are printed.
+#[derive(Args, Debug)]
+pub struct AuditOutput {
+    /// As JSON
+    #[arg(long, group = "format")]
+    pub json: bool,
+    /// As SARIF 2.1.0
+    #[arg(long, group = "format")]
+    pub sarif: bool,
 }
 
 /// `cotter gc`

@@ -5,6 +5,7 @@ pub mod cli;
 pub mod commands;
 pub mod compose;
 pub mod context;
+pub mod emit;
 pub mod environment;
 pub mod error;
 pub mod fetch;

@@ -169,3 +169,18 @@ pub fn stale_error(stale: &[Stale], lock_path: &Path, cx: &Context) -> Error {
         .fold(Error::new(ErrorKind::LockStale, format!("{} does not fit {}", shown(lock_path, &cx.here), crate::manifest::FILE_NAME)), Error::because)
         .hint("run `cotter lock` and commit the result")
 }
+
+/// Writes a file whole or not at all: beside it, then over it.
+///
+/// # Errors
+/// If the directory can't be written.
+pub fn replace(path: &Path, text: &str) -> Result<()> {
+    let mut name = path.file_name().unwrap_or_default().to_owned();
+    name.push(format!(".new-{}", std::process::id()));
+    let new = path.with_file_name(name);
+    let written = fs::write(&new, text).and_then(|()| fs::rename(&new, path));
+    if written.is_err() {
+        let _ = fs::remove_file(&new);
+    }
+    written.map_err(|e| Error::user(format!("can't write {}", path.display())).cause(&e))
+}

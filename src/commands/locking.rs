@@ -79,7 +79,7 @@ pub fn update(project: &Project, cx: &Context, fetcher: &Fetcher, upgrade: &Upgr
     let changes = describe(&old, &lock);
     let text = lock.render();
     if text != old_text {
-        write_atomically(&project.lock_path, &text)?;
+        crate::project::replace(&project.lock_path, &text)?;
     }
     Ok(Outcome { lock, changes, made })
 }
@@ -193,13 +193,4 @@ fn describe(old: &Lockfile, new: &Lockfile) -> Vec<String> {
         }
     }
     out
-}
-
-fn write_atomically(path: &std::path::Path, text: &str) -> Result<()> {
-    let new = path.with_extension(format!("lock.new-{}", std::process::id()));
-    let written = fs::write(&new, text).and_then(|()| fs::rename(&new, path));
-    if written.is_err() {
-        let _ = fs::remove_file(&new);
-    }
-    written.map_err(|e| Error::user(format!("can't write {}", path.display())).cause(&e))
 }

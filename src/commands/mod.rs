@@ -2,6 +2,7 @@
 
 pub mod completions;
 pub mod doctor;
+pub mod emit;
 pub mod env;
 pub mod exec;
 pub mod gc;

@@ -7,7 +7,7 @@ use std::time::Duration;
 use serde_json::json;
 
 use super::locking::{self, Upgrade};
-use super::{human, pip, print, print_json, table};
+use super::{emit, human, pip, print, print_json, table};
 use crate::cli::Setup;
 use crate::compose::{Composed, Composer, Order};
 use crate::context::Context;
@@ -103,6 +103,7 @@ pub fn ensure(args: &Setup, platform: Platform, cx: &Context) -> Result<Vec<Read
     let manifest_path = cx.manifest_path()?;
     let lock_path = manifest_path.with_file_name(lockfile::FILE_NAME);
     let (fetcher, hard_links, lock, known);
+    let mut emits = None;
     // As they are now: what changes while this runs, the next run must see.
     let manifest_stamp = Stamp::of(&manifest_path);
     let mut made_before = vec![];
@@ -122,6 +123,7 @@ pub fn ensure(args: &Setup, platform: Platform, cx: &Context) -> Result<Vec<Read
         hard_links = project.manifest.settings.hard_links;
         (lock, made_before) = current_lock(&project, args, cx, &fetcher)?;
         known = project.manifest.toolchains.keys().cloned().collect();
+        emits = Some(project);
     }
     for name in &args.names {
         if !known.contains(name) {
@@ -176,6 +178,9 @@ pub fn ensure(args: &Setup, platform: Platform, cx: &Context) -> Result<Vec<Read
     let stamps = manifest_stamp.zip(lock_stamp).filter(|_| unchanged && !cx.global.frozen);
     register(&cx.store, &manifest_path, stamps.unwrap_or_default(), &lock, &ready)?;
     drop(held);
+    if let Some(project) = emits {
+        emit::after_setup(&project, &lock, cx)?;
+    }
     Ok(ready)
 }
 

@@ -152,6 +152,23 @@ impl Fields {
         }
     }
 
+    /// Takes an array of tables; empty if it is not there.
+    pub fn table_list(&mut self, key: &str, problems: &mut Problems) -> Vec<Fields> {
+        let Some(item) = self.take(key) else { return vec![] };
+        let Value::Array(list) = item.value else {
+            let _: Option<()> = wrong(problems, item.span, "an array of tables", key, &item.value);
+            return vec![];
+        };
+        let mut out = vec![];
+        for entry in list {
+            match entry.value {
+                Value::Table(left) => out.push(Fields { what: format!("[[{key}]]"), span: entry.span, left, known: vec![] }),
+                other => drop(wrong::<()>(problems, entry.span, "a table", key, &other)),
+            }
+        }
+        out
+    }
+
     /// Reports every key that nobody asked for.
     pub fn finish(self, problems: &mut Problems) {
         for (key, (span, _)) in &self.left {

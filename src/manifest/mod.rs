@@ -3,12 +3,14 @@
 mod fields;
 mod kind;
 mod problems;
+mod settings;
 
 use std::collections::BTreeMap;
 
 pub use fields::{Fields, Spanned, Value};
 pub use kind::Kind;
 pub use problems::Problems;
+pub use settings::{Allowed, AuditSettings, BazelSettings, Libc, Settings};
 
 use crate::error::nearest;
 use crate::model::{Platform, ToolchainName};
@@ -25,19 +27,12 @@ pub struct Manifest {
     pub mirrors: BTreeMap<String, Vec<String>>,
     /// The `[settings]` table.
     pub settings: Settings,
+    /// The `[emit.bazel]` table, if there is one.
+    pub bazel: Option<BazelSettings>,
+    /// The `[audit]` table.
+    pub audit: AuditSettings,
     /// The toolchains by name.
     pub toolchains: BTreeMap<ToolchainName, Toolchain>,
-}
-
-/// The `[settings]` table.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Settings {
-    /// Whether files of equal content are hard-linked in the store.
-    pub hard_links: bool,
-    /// Whether a Debian index past its `Valid-Until` is refused.
-    pub check_valid_until: bool,
-    /// An OpenPGP keyring to trust in place of the one that cotter ships, relative to the manifest.
-    pub keyring: Option<String>,
 }
 
 /// One `[toolchains.<name>]` table.
@@ -87,7 +82,13 @@ impl Manifest {
                 mirrors.insert(key, urls.into_iter().map(|u| u.value).collect());
             }
         }
-        let settings = read_settings(root.table("settings", problems), problems);
+        let settings = Settings::read(root.table("settings", problems), problems);
+        let bazel = root.table("emit", problems).and_then(|mut emit| {
+            let bazel = emit.table("bazel", problems).map(|fields| BazelSettings::read(fields, problems));
+            emit.finish(problems);
+            bazel
+        });
+        let audit = AuditSettings::read(root.table("audit", problems), problems);
         let mut toolchains = BTreeMap::new();
         if let Some(mut table) = root.table("toolchains", problems) {
             for key in table.keys() {
@@ -105,7 +106,7 @@ impl Manifest {
             }
         }
         root.finish(problems);
-        let manifest = Manifest { platforms, mirrors, settings, toolchains };
+        let manifest = Manifest { platforms, mirrors, settings, bazel, audit, toolchains };
         manifest.check_libraries(problems);
         manifest
     }
@@ -149,17 +150,6 @@ fn read_platforms(fields: &mut Fields, problems: &mut Problems) -> Option<Vec<Pl
     }
     out.sort_by_key(|p| p.as_str());
     Some(out)
-}
-
-fn read_settings(fields: Option<Fields>, problems: &mut Problems) -> Settings {
-    let mut settings = Settings { hard_links: true, check_valid_until: true, keyring: None };
-    if let Some(mut fields) = fields {
-        settings.hard_links = fields.bool("hard_links", problems).unwrap_or(true);
-        settings.check_valid_until = fields.bool("check_valid_until", problems).unwrap_or(true);
-        settings.keyring = fields.string("keyring", problems).map(|s| s.value);
-        fields.finish(problems);
-    }
-    settings
 }
 
 fn read_toolchain(name: ToolchainName, mut fields: Fields, platforms: &[Platform], problems: &mut Problems) -> Option<Toolchain> {

@@ -1,0 +1,235 @@
+//! A folder for Bazel: repository rules, toolchains, platforms; for WORKSPACE and for bzlmod.
+//!
+//! What depends on the lock is written here; the rest are templates, which differ in the folder's name alone. The texts stand as buildifier
+//! would format them.
+
+use std::fmt::Write;
+
+use super::{Emitter, Files, Request};
+use crate::lockfile::LockedTree;
+use crate::manifest::{BazelSettings, Kind, Libc};
+use crate::model::Platform;
+
+/// What no user's file should begin with.
+const MARK: &str = "Written by `cotter emit bazel`; what is changed here is lost.";
+
+const TEMPLATES: [(&str, &str); 9] = [
+    ("build_files.bzl", include_str!("../../templates/bazel/build_files.bzl")),
+    ("cc.bzl", include_str!("../../templates/bazel/cc.bzl")),
+    ("extension.bzl", include_str!("../../templates/bazel/extension.bzl")),
+    ("libraries.bzl", include_str!("../../templates/bazel/libraries.bzl")),
+    ("packages.bzl", include_str!("../../templates/bazel/packages.bzl")),
+    ("python.bzl", include_str!("../../templates/bazel/python.bzl")),
+    ("repositories.bzl", include_str!("../../templates/bazel/repositories.bzl")),
+    ("tools.bzl", include_str!("../../templates/bazel/tools.bzl")),
+    ("workspace.bzl", include_str!("../../templates/bazel/workspace.bzl")),
+];
+
+/// See the module.
+#[derive(Debug)]
+pub struct Bazel;
+
+impl Emitter for Bazel {
+    fn name(&self) -> &'static str {
+        "bazel"
+    }
+
+    fn dir<'a>(&self, request: &Request<'a>) -> &'a str {
+        &request.bazel.dir
+    }
+
+    fn files(&self, request: &Request) -> Result<Files, String> {
+        let settings = request.bazel;
+        let trees: Vec<&LockedTree> =
+            request.lock.trees.values().filter(|t| settings.toolchains.as_ref().is_none_or(|names| names.contains(&t.plan.name))).collect();
+        if trees.is_empty() {
+            return Err("the lock names no toolchain that is to be emitted".to_owned());
+        }
+        let mut files = Files::new();
+        for (name, text) in TEMPLATES {
+            files.insert(name.to_owned(), format!("# {MARK}\n\n{}", text.replace("@DIR@", &settings.dir)));
+        }
+        files.insert("start.c".to_owned(), start());
+        files.insert("lock.bzl".to_owned(), lock(&trees, settings));
+        files.insert("BUILD.bazel".to_owned(), build(&trees, settings));
+        files.insert("cotter.bazelrc".to_owned(), bazelrc(&trees, settings));
+        files.insert("cotter.MODULE.bazel".to_owned(), module(&trees, settings));
+        Ok(files)
+    }
+}
+
+/// `gcc-x86_64-linux`: a tree within the emission.
+fn key(tree: &LockedTree) -> String {
+    format!("{}-{}", tree.plan.name, tree.plan.platform)
+}
+
+fn repository(tree: &LockedTree, settings: &BazelSettings) -> String {
+    format!("{}_{}", settings.repository, key(tree).replace('-', "_"))
+}
+
+/// The platform that a compiler makes programs for.
+fn target(tree: &LockedTree) -> Platform {
+    tree.plan.requested("target").first().and_then(|t| t.parse().ok()).unwrap_or(tree.plan.platform)
+}
+
+/// The start code as one file: what it includes stands in it.
+fn start() -> String {
+    let parts = [include_str!("../../launcher/sys.h"), include_str!("../../launcher/map.h"), include_str!("../../launcher/start.c")];
+    let mut out = format!("// {MARK}\n\n");
+    for line in parts.join("\n").lines().filter(|l| !l.starts_with("#include \"")) {
+        out.push_str(line);
+        out.push('\n');
+    }
+    out
+}
+
+fn lock(trees: &[&LockedTree], settings: &BazelSettings) -> String {
+    let up = "../".repeat(settings.dir.split('/').count());
+    let mut out = format!(
+        "\"\"\"What toolchains.lock pins.\n\n{MARK}\n\"\"\"\n\n# The repository that has a name for each toolchain.\nHUB = {:?}\n\n# The manifest, from this folder.\nMANIFEST = \"{up}{}\"\n\nTREES = {{\n",
+        settings.repository,
+        crate::manifest::FILE_NAME
+    );
+    for tree in trees {
+        let plan = &tree.plan;
+        writeln!(
+            out,
+            "    {:?}: {{\"kind\": {:?}, \"name\": {:?}, \"platform\": {:?}, \"store\": {:?}, \"target\": {:?}}},",
+            key(tree),
+            plan.kind.as_str(),
+            plan.name.as_str(),
+            plan.platform.as_str(),
+            tree.output.store_name.as_str(),
+            target(tree).as_str()
+        )
+        .expect("writing to a string");
+    }
+    out.push_str("}\n\n# The toolchains of this package, in the order in which they are registered.\nTOOLCHAINS = [\n");
+    for name in toolchains(trees) {
+        writeln!(out, "    {name:?},").expect("writing to a string");
+    }
+    out.push_str("]\n");
+    out
+}
+
+/// The names of the toolchain targets. Of several interpreters or compilers for one platform Bazel takes the first.
+fn toolchains(trees: &[&LockedTree]) -> Vec<String> {
+    let mut out: Vec<String> = trees.iter().filter(|t| matches!(t.plan.kind, Kind::Cc | Kind::Python)).map(|t| key(t)).collect();
+    out.push("sh".to_owned());
+    out
+}
+
+fn constraints(platform: Platform) -> String {
+    format!("\"@platforms//cpu:{}\",\n        \"@platforms//os:linux\",", platform.cpu())
+}
+
+fn build(trees: &[&LockedTree], settings: &BazelSettings) -> String {
+    let pythons: Vec<&str> = {
+        let mut names: Vec<&str> = trees.iter().filter(|t| t.plan.kind == Kind::Python).map(|t| t.plan.name.as_str()).collect();
+        names.dedup();
+        names
+    };
+    let mut out = format!(
+        "# {MARK}\n\nload(\"@bazel_tools//tools/sh:sh_toolchain.bzl\", \"sh_toolchain\")\n\npackage(default_visibility = [\"//visibility:public\"])\n\n\
+         exports_files([\n    \"lock.bzl\",\n    \"start.c\",\n])\n\n\
+         constraint_setting(\n    name = \"libc\",\n    default_constraint_value = \":glibc\",\n)\n\n\
+         constraint_value(\n    name = \"glibc\",\n    constraint_setting = \":libc\",\n)\n"
+    );
+    if pythons.len() > 1 {
+        write!(out, "\n# Which interpreter: a platform says so, or else it is the first.\nconstraint_setting(\n    name = \"python_version\",\n    default_constraint_value = \":is_{}\",\n)\n", pythons[0]).expect("writing to a string");
+        for python in &pythons {
+            write!(out, "\nconstraint_value(\n    name = \"is_{python}\",\n    constraint_setting = \":python_version\",\n)\n").expect("writing to a string");
+        }
+    }
+    let mut platforms: Vec<Platform> = trees.iter().flat_map(|t| [t.plan.platform, target(t)]).collect();
+    platforms.sort();
+    platforms.dedup();
+    for platform in platforms {
+        let values = format!("\":glibc\",\n        {}", constraints(platform));
+        write!(out, "\nplatform(\n    name = \"{platform}\",\n    constraint_values = [\n        {values}\n    ],\n)\n").expect("writing to a string");
+        for python in pythons.iter().skip(1) {
+            write!(
+                out,
+                "\nplatform(\n    name = \"{platform}-{python}\",\n    constraint_values = [\":is_{python}\"],\n    parents = [\":{platform}\"],\n)\n"
+            )
+            .expect("writing to a string");
+        }
+    }
+    for tree in trees {
+        let repository = repository(tree, settings);
+        let runs_on = constraints(tree.plan.platform);
+        match tree.plan.kind {
+            Kind::Cc => write!(
+                out,
+                "\ntoolchain(\n    name = \"{}\",\n    exec_compatible_with = [\n        {runs_on}\n    ],\n    target_compatible_with = [\n        {}\n    ],\n    \
+                 toolchain = \"@{repository}//:cc_toolchain\",\n    toolchain_type = \"@bazel_tools//tools/cpp:toolchain_type\",\n)\n",
+                key(tree),
+                constraints(target(tree))
+            ),
+            Kind::Python => {
+                let which = if pythons.len() > 1 { format!("\":is_{}\",\n        ", tree.plan.name) } else { String::new() };
+                write!(
+                    out,
+                    "\ntoolchain(\n    name = \"{}\",\n    target_compatible_with = [\n        {which}{runs_on}\n    ],\n    \
+                     toolchain = \"@{repository}//:runtime_pair\",\n    toolchain_type = \"@bazel_tools//tools/python:toolchain_type\",\n)\n",
+                    key(tree)
+                )
+            }
+            Kind::Tool | Kind::Library => Ok(()),
+        }
+        .expect("writing to a string");
+    }
+    out.push_str(
+        "\n# Bazel wants the shell of genrules and tests at an absolute path: the one thing that every machine must have, in one place.\n\
+         sh_toolchain(\n    name = \"sh_path\",\n    path = \"/bin/bash\",\n)\n\n\
+         toolchain(\n    name = \"sh\",\n    toolchain = \":sh_path\",\n    toolchain_type = \"@bazel_tools//tools/sh:toolchain_type\",\n)\n",
+    );
+    out
+}
+
+fn bazelrc(trees: &[&LockedTree], settings: &BazelSettings) -> String {
+    let mut out = format!(
+        "# {MARK}\n#\n# In the workspace's .bazelrc:\n#     import %workspace%/{}/cotter.bazelrc\n\n\
+         # Trees are inputs as directories; Bazel is to look into them.\n\
+         startup --host_jvm_args=-DBAZEL_TRACK_SOURCE_DIRECTORIES=1\n\n\
+         # Nothing looks for compilers and shells of this machine.\n\
+         build --incompatible_enable_cc_toolchain_resolution\n\
+         build --repo_env=BAZEL_DO_NOT_DETECT_CPP_TOOLCHAIN=1\n\
+         build --repo_env=BAZEL_SH=/bin/bash\n\n\
+         # Nothing of the environment reaches an action.\n\
+         build --incompatible_strict_action_env\n\n\
+         # A /tmp for each action: for Bazel 6 and newer, where it is not the default: build --config=hermetic_tmp\n\
+         build:hermetic_tmp --incompatible_sandbox_hermetic_tmp\n",
+        settings.dir
+    );
+    if trees.iter().any(|t| t.plan.kind == Kind::Cc) {
+        let flag = format!("--custom_malloc=@{}//:pinned_libc", settings.repository);
+        let default = match settings.libc {
+            Libc::Pinned => format!("build {flag}\n"),
+            Libc::System => String::new(),
+        };
+        write!(out, "\n# Programs start with the loader and the libraries of the compiler's tree.\n{default}build:pinned_libc {flag}\n").expect("writing to a string");
+    }
+    out
+}
+
+fn module(trees: &[&LockedTree], settings: &BazelSettings) -> String {
+    let mut out = format!(
+        "# {MARK}\n#\n# In MODULE.bazel, for Bazel 7.2 and newer:\n#     include(\"//{0}:cotter.MODULE.bazel\")\n# For older ones copy what follows.\n\n\
+         bazel_dep(name = \"platforms\", version = \"0.0.9\")\n\n\
+         cotter = use_extension(\"//{0}:extension.bzl\", \"cotter\")\nuse_repo(\n    cotter,\n    {1:?},\n",
+        settings.dir, settings.repository
+    );
+    for tree in trees {
+        writeln!(out, "    {:?},", repository(tree, settings)).expect("writing to a string");
+    }
+    out.push_str(")\n");
+    if settings.register {
+        out.push_str("\nregister_toolchains(\n");
+        for name in toolchains(trees) {
+            writeln!(out, "    \"//{}:{name}\",", settings.dir).expect("writing to a string");
+        }
+        out.push_str(")\n");
+    }
+    out
+}
