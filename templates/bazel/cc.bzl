@@ -101,7 +101,8 @@ def _features(ctx, root):
             _flags(_PREPROCESSED, _isystem(root, ctx.attr.includes)),
         ], enabled = True),
         _switch("default_link_flags", [
-            _flags(_LINK + _COMPILE, ["--sysroot=" + root, "-B" + root + "/usr/bin/" + ctx.attr.tool_prefix]),
+            # Where the compiler looks for assembler and linker first. Its sysroot it knows itself: where it lies.
+            _flags(_LINK + _COMPILE, ["-B" + root + "/usr/bin/" + ctx.attr.tool_prefix]),
             _flags(_LINK, ["-Wl,-z,relro,-z,now", "-Wl,--as-needed", "-pass-exit-codes", "-Wl,--build-id=none"]),
             _flags(_LINK, ["-Wl,--gc-sections"], with_features = ["opt"]),
         ], enabled = True),

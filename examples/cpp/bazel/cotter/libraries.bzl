@@ -39,7 +39,7 @@ def cotter_libraries(name, packages, triple, compatible):
         static = [":" + need + "_static" for need in facts["needs_static"] if need in known]
         for suffix, deps, options in [
             ("", [":_shared_" + stem for stem in facts["shared"]] + shared + [":_all_shared"], facts["system"]),
-            ("_static", [":_archive_" + stem for stem in facts["static"]] + [":_shared_" + stem for stem in facts["only_shared"]] + static + [":_all_shared"], facts["system_static"]),
+            ("_static", [":_archive_" + stem for stem in facts["static"]] + [":_shared_" + stem for stem in facts["only_shared"]] + static + ([":_all_shared"] if facts["only_shared"] else []), facts["system_static"]),
         ]:
             native.cc_library(
                 name = package + suffix,
