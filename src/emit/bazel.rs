@@ -13,14 +13,16 @@ use crate::model::Platform;
 /// What no user's file should begin with.
 const MARK: &str = "Written by `cotter emit bazel`; what is changed here is lost.";
 
-const TEMPLATES: [(&str, &str); 9] = [
+const TEMPLATES: [(&str, &str); 11] = [
     ("build_files.bzl", include_str!("../../templates/bazel/build_files.bzl")),
     ("cc.bzl", include_str!("../../templates/bazel/cc.bzl")),
+    ("compile_stdlib.py", include_str!("../../templates/bazel/compile_stdlib.py")),
     ("extension.bzl", include_str!("../../templates/bazel/extension.bzl")),
     ("libraries.bzl", include_str!("../../templates/bazel/libraries.bzl")),
     ("packages.bzl", include_str!("../../templates/bazel/packages.bzl")),
     ("python.bzl", include_str!("../../templates/bazel/python.bzl")),
     ("repositories.bzl", include_str!("../../templates/bazel/repositories.bzl")),
+    ("sitecustomize.py", include_str!("../../templates/bazel/sitecustomize.py")),
     ("tools.bzl", include_str!("../../templates/bazel/tools.bzl")),
     ("workspace.bzl", include_str!("../../templates/bazel/workspace.bzl")),
 ];
@@ -131,7 +133,7 @@ fn build(trees: &[&LockedTree], settings: &BazelSettings) -> String {
     };
     let mut out = format!(
         "# {MARK}\n\nload(\"@bazel_tools//tools/sh:sh_toolchain.bzl\", \"sh_toolchain\")\n\npackage(default_visibility = [\"//visibility:public\"])\n\n\
-         exports_files([\n    \"lock.bzl\",\n    \"start.c\",\n])\n\n\
+         exports_files([\n    \"compile_stdlib.py\",\n    \"lock.bzl\",\n    \"sitecustomize.py\",\n    \"start.c\",\n])\n\n\
          constraint_setting(\n    name = \"libc\",\n    default_constraint_value = \":glibc\",\n)\n\n\
          constraint_value(\n    name = \"glibc\",\n    constraint_setting = \":libc\",\n)\n"
     );

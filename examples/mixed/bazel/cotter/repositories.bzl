@@ -56,6 +56,8 @@ def _cotter_tree(ctx):
         ctx.symlink(target, name)
     if ctx.attr.kind == "cc":
         ctx.symlink(ctx.attr._start, "start.c")
+    if ctx.attr.kind == "python":
+        ctx.symlink(ctx.attr._sitecustomize, "stdlib/sitecustomize.py")
     ctx.file("BUILD.bazel", build_file(ctx, found))
 
 cotter_tree = repository_rule(
@@ -63,12 +65,14 @@ cotter_tree = repository_rule(
     implementation = _cotter_tree,
     attrs = {
         "folder": attr.string(doc = "The package of these files, as a label can be made of it anywhere."),
+        "hub": attr.string(doc = "The repository that has a name for each toolchain."),
         "kind": attr.string(doc = "cc, python, tool or library."),
         "platform": attr.string(doc = "The platform that the tree's programs run on."),
         "store_name": attr.string(doc = "The name of the tree in the store: hash, toolchain, version, platform."),
         "target": attr.string(doc = "The platform that a compiler makes programs for."),
         "toolchain": attr.string(doc = "The name of the toolchain in toolchains.toml."),
         "_lock": attr.label(default = "//bazel/cotter:lock.bzl"),
+        "_sitecustomize": attr.label(default = "//bazel/cotter:sitecustomize.py"),
         "_start": attr.label(default = "//bazel/cotter:start.c"),
     },
     environ = _ENVIRON,
@@ -92,6 +96,7 @@ def cotter_repositories():
         cotter_tree(
             name = HUB + "_" + key.replace("-", "_"),
             folder = folder[:-len(":lock.bzl")],
+            hub = HUB,
             kind = tree["kind"],
             platform = tree["platform"],
             store_name = tree["store"],

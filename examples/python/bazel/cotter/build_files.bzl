@@ -102,7 +102,10 @@ def build_file(ctx, found):
             _call("cotter_pinned_libc", {"name": "pinned_libc", "visibility": visible}),
         ])
     if kind == "python":
-        return load_line.format("python.bzl", "cotter_py_toolchain") + _call("cotter_py_toolchain", {"version": found.version})
+        return load_line.format("python.bzl", "cotter_py_toolchain") + _call("cotter_py_toolchain", {
+            "compiler": "@{}//:{}".format(ctx.attr.hub, ctx.attr.toolchain),
+            "version": found.version,
+        })
     if kind == "library":
         return load_line.format("libraries.bzl", "cotter_libraries") + _call("cotter_libraries", {
             "name": ctx.attr.toolchain,
@@ -126,7 +129,7 @@ def build_file(ctx, found):
 _HUB_TARGETS = {
     "cc": {"": "files", "_toolchain": "cc_toolchain", "_pinned_libc": "pinned_libc"},
     "library": {"": "{}", "_static": "{}_static"},
-    "python": {"": "interpreter", "_headers": "headers", "_runtime": "runtime"},
+    "python": {"": "interpreter", "_files": "files", "_headers": "headers", "_runtime": "runtime"},
     "tool": {"": "{}"},
 }
 
