@@ -81,6 +81,7 @@ impl Project {
         put("keep", toolchain.keep.clone());
         put("self_exe", toolchain.self_exe.clone());
         put("bin", toolchain.bin.iter().map(|(name, path)| format!("{name}={path}")).collect());
+        put("target", toolchain.target.filter(|t| *t != platform).map(|t| t.to_string()).into_iter().collect());
         put("libraries", toolchain.libraries.iter().map(|l| l.value.to_string()).collect());
         out
     }

@@ -69,11 +69,6 @@ fn repository(tree: &LockedTree, settings: &BazelSettings) -> String {
     format!("{}_{}", settings.repository, key(tree).replace('-', "_"))
 }
 
-/// The platform that a compiler makes programs for.
-fn target(tree: &LockedTree) -> Platform {
-    tree.plan.requested("target").first().and_then(|t| t.parse().ok()).unwrap_or(tree.plan.platform)
-}
-
 /// The start code as one file: what it includes stands in it.
 fn start() -> String {
     let parts = [include_str!("../../launcher/sys.h"), include_str!("../../launcher/map.h"), include_str!("../../launcher/start.c")];
@@ -102,7 +97,7 @@ fn lock(trees: &[&LockedTree], settings: &BazelSettings) -> String {
             plan.name.as_str(),
             plan.platform.as_str(),
             tree.output.store_name.as_str(),
-            target(tree).as_str()
+            tree.plan.target().as_str()
         )
         .expect("writing to a string");
     }
@@ -143,7 +138,7 @@ fn build(trees: &[&LockedTree], settings: &BazelSettings) -> String {
             write!(out, "\nconstraint_value(\n    name = \"is_{python}\",\n    constraint_setting = \":python_version\",\n)\n").expect("writing to a string");
         }
     }
-    let mut platforms: Vec<Platform> = trees.iter().flat_map(|t| [t.plan.platform, target(t)]).collect();
+    let mut platforms: Vec<Platform> = trees.iter().flat_map(|t| [t.plan.platform, t.plan.target()]).collect();
     platforms.sort();
     platforms.dedup();
     for platform in platforms {
@@ -166,7 +161,7 @@ fn build(trees: &[&LockedTree], settings: &BazelSettings) -> String {
                 "\ntoolchain(\n    name = \"{}\",\n    exec_compatible_with = [\n        {runs_on}\n    ],\n    target_compatible_with = [\n        {}\n    ],\n    \
                  toolchain = \"@{repository}//:cc_toolchain\",\n    toolchain_type = \"@bazel_tools//tools/cpp:toolchain_type\",\n)\n",
                 key(tree),
-                constraints(target(tree))
+                constraints(tree.plan.target())
             ),
             Kind::Python => {
                 let which = if pythons.len() > 1 { format!("\":is_{}\",\n        ", tree.plan.name) } else { String::new() };

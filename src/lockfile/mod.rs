@@ -74,6 +74,11 @@ impl Plan {
         self.request.get(key).map_or(&[], Vec::as_slice)
     }
 
+    /// The platform that a compiler makes programs for: its own, unless the request says otherwise.
+    pub fn target(&self) -> Platform {
+        self.requested("target").first().and_then(|t| t.parse().ok()).unwrap_or(self.platform)
+    }
+
     /// What the tree is called in the store, behind the hash: toolchain, version, platform.
     pub fn tree_name(&self) -> String {
         let version: String = self.version.chars().map(|c| if c.is_ascii_alphanumeric() || "+-._?=".contains(c) { c } else { '-' }).collect();

@@ -56,6 +56,8 @@ pub struct Toolchain {
     pub bin: BTreeMap<String, String>,
     /// Library toolchains whose packages go into this compiler's sysroot, with where they are named.
     pub libraries: Vec<Spanned<ToolchainName>>,
+    /// For a compiler: the platform that it makes programs for, if that is another than its own.
+    pub target: Option<Platform>,
     /// The keys that belong to the source.
     pub fields: Fields,
 }
@@ -191,7 +193,13 @@ fn read_toolchain(name: ToolchainName, mut fields: Fields, platforms: &[Platform
             Err(why) => problems.add(item.span, why),
         }
     }
-    Some(Toolchain { name, kind: kind?, source: source?, platforms, prune, keep, self_exe, bin, libraries, fields })
+    let target = fields.string("target", problems).and_then(|item| {
+        if kind.is_some_and(|k| k != Kind::Cc) {
+            problems.add(item.span.clone(), "only a toolchain of kind \"cc\" has a target");
+        }
+        item.value.parse().map_err(|why: String| problems.add(item.span, why)).ok()
+    });
+    Some(Toolchain { name, kind: kind?, source: source?, platforms, prune, keep, self_exe, bin, libraries, target, fields })
 }
 
 #[cfg(test)]

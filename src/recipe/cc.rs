@@ -23,9 +23,14 @@ const STEERING: &[&str] = &[
     "GCC_COMPARE_DEBUG",
 ];
 
+/// Where Debian keeps the files of a native compiler, and of one for another platform.
+fn gcc_home(plan: &Plan) -> &'static str {
+    if plan.target() == plan.platform { "gcc" } else { "gcc-cross" }
+}
+
 /// The directory of GCC's own programs, such as `usr/lib/gcc/x86_64-linux-gnu/12`.
-fn gcc_dir(tree: &Tree, platform: Platform) -> Option<MemberPath> {
-    let parent = format!("usr/lib/gcc/{}", platform.multiarch());
+fn gcc_dir(tree: &Tree, plan: &Plan) -> Option<MemberPath> {
+    let parent = format!("usr/lib/{}/{}", gcc_home(plan), plan.target().multiarch());
     let mut dirs: Vec<MemberPath> =
         tree.paths(|path, _| path.is_under(&parent) && matches!(path.file_name(), "cc1" | "cc1plus")).into_iter().filter_map(|p| p.parent()).collect();
     dirs.sort_by_key(|d| d.file_name().parse::<u32>().unwrap_or(0));
@@ -35,9 +40,9 @@ fn gcc_dir(tree: &Tree, platform: Platform) -> Option<MemberPath> {
 /// Does what Debian's maintainer scripts and plain `gcc` packages would: unversioned names, `cc`, `c++`; gives the driver links to its binutils; adds the specs
 /// file by which outputs run with this tree's own libc.
 pub fn prepare(plan: &Plan, tree: &mut Tree, blobs: &BlobDir) -> Result<()> {
-    let platform = plan.platform;
+    let platform = plan.target();
     let multiarch = platform.multiarch();
-    let Some(gcc) = gcc_dir(tree, platform) else {
+    let Some(gcc) = gcc_dir(tree, plan) else {
         return Err(Error::user(format!("the packages of {} hold no GCC", plan.name)).hint("a toolchain of kind \"cc\" needs gcc-<version> among its packages"));
     };
     let version = gcc.file_name().to_owned();
@@ -54,8 +59,9 @@ pub fn prepare(plan: &Plan, tree: &mut Tree, blobs: &BlobDir) -> Result<()> {
             tree.link(name, &target);
         }
     }
+    let cross = if platform == plan.platform { String::new() } else { format!("{multiarch}-") };
     for name in BINUTILS {
-        let target = MemberPath::literal(&format!("usr/bin/{name}"));
+        let target = MemberPath::literal(&format!("usr/bin/{cross}{name}"));
         if tree.get(&target).is_some() {
             tree.link(MemberPath::literal(&format!("{gcc}/{name}")), &target);
         }
@@ -67,7 +73,12 @@ pub fn prepare(plan: &Plan, tree: &mut Tree, blobs: &BlobDir) -> Result<()> {
     }
     // The drivers look for a `specs` file where they were configured to live; where they do live they are told by GCC_EXEC_PREFIX.
     for path in tree.paths(|path, node| matches!(node, Node::File { .. }) && path.is_under("usr/bin") && is_driver(plain_name(path, platform))) {
-        seal_constant(tree, blobs, &path, b"/usr/lib/gcc/", b"/.no/.no/gcc/")?;
+        let home = gcc_home(plan);
+        seal_constant(tree, blobs, &path, format!("/usr/lib/{home}/").as_bytes(), format!("/.no/.no/{home}/").as_bytes())?;
+    }
+    if platform != plan.platform {
+        // What it makes does not run here: there is no loader to name.
+        return Ok(());
     }
     let loader = platform.abi_loader();
     write(
@@ -95,10 +106,11 @@ fn is_driver(name: &str) -> bool {
 }
 
 /// How the launcher of a program of the tree starts it.
-pub fn instructions(path: &MemberPath, platform: Platform) -> Instructions {
+pub fn instructions(path: &MemberPath, plan: &Plan) -> Instructions {
+    let platform = plan.target();
     let multiarch = platform.multiarch();
     // iconv's tables, for -finput-charset and -fexec-charset.
-    let gconv = format!("GCONV_PATH=%R/usr/lib/{multiarch}/gconv");
+    let gconv = format!("GCONV_PATH=%R/usr/lib/{}/gconv", plan.platform.multiarch());
     let mut out = Instructions { argv0: Argv0::Found, set: vec![gconv], ..Instructions::default() };
     if !path.is_under("usr/bin") {
         // GCC's inner programs live on what the driver tells them in those variables.
@@ -107,7 +119,7 @@ pub fn instructions(path: &MemberPath, platform: Platform) -> Instructions {
     out.drop = STEERING.iter().map(|s| (*s).to_owned()).collect();
     match plain_name(path, platform) {
         name if is_driver(name) => {
-            out.set.push("GCC_EXEC_PREFIX=%R/usr/lib/gcc/".to_owned());
+            out.set.push(format!("GCC_EXEC_PREFIX=%R/usr/lib/{}/", gcc_home(plan)));
             out.args = vec!["--sysroot=%R".to_owned()];
             out.library_args = [format!("-isystem%L/usr/include/{multiarch}"), "-isystem%L/usr/include".to_owned(), format!("-L%L/usr/lib/{multiarch}")].into();
         }
@@ -126,12 +138,35 @@ pub fn instructions(path: &MemberPath, platform: Platform) -> Instructions {
 mod tests {
     use super::*;
 
+    fn plan(target: &[&str]) -> Plan {
+        let request = [("target".to_owned(), target.iter().map(|t| (*t).to_owned()).collect())].into();
+        Plan {
+            name: "gcc".parse().unwrap(),
+            platform: Platform::X86_64Linux,
+            kind: crate::manifest::Kind::Cc,
+            source: "debian".to_owned(),
+            version: "12".to_owned(),
+            recipe: "cc/1".to_owned(),
+            request,
+            releases: vec![],
+            inputs: vec![],
+        }
+    }
+
     #[test]
     fn drivers_get_their_sysroot() {
-        let of = |path: &str| instructions(&MemberPath::literal(path), Platform::X86_64Linux);
+        let of = |path: &str| instructions(&MemberPath::literal(path), &plan(&[]));
         assert_eq!(of("usr/bin/x86_64-linux-gnu-gcc-12").args, ["--sysroot=%R"]);
         assert_eq!(of("usr/bin/x86_64-linux-gnu-ld.bfd").args, ["--sysroot=%R"]);
         assert!(of("usr/bin/x86_64-linux-gnu-gcc-ar-12").args.is_empty());
         assert!(of("usr/lib/gcc/x86_64-linux-gnu/12/cc1").drop.is_empty());
+    }
+
+    #[test]
+    fn cross_compilers_have_a_home_of_their_own() {
+        let of = |path: &str| instructions(&MemberPath::literal(path), &plan(&["aarch64-linux"]));
+        let driver = of("usr/bin/aarch64-linux-gnu-gcc-12");
+        assert!(driver.set.contains(&"GCC_EXEC_PREFIX=%R/usr/lib/gcc-cross/".to_owned()), "{:?}", driver.set);
+        assert!(driver.set.contains(&"GCONV_PATH=%R/usr/lib/x86_64-linux-gnu/gconv".to_owned()));
     }
 }

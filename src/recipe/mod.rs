@@ -62,7 +62,7 @@ pub fn finish(plan: &Plan, mut tree: Tree, blobs: &BlobDir) -> Result<Tree> {
     let runtime = find_runtime(plan, &tree);
     let python = python::instructions(&tree);
     let instructions = |path: &MemberPath| match plan.kind {
-        Kind::Cc => cc::instructions(path, plan.platform),
+        Kind::Cc => cc::instructions(path, plan),
         Kind::Python => python.clone(),
         Kind::Tool | Kind::Library => Instructions::default(),
     };
@@ -108,7 +108,7 @@ fn programs(plan: &Plan, tree: &Tree) -> Result<Vec<MemberPath>> {
     let mut out = vec![];
     for (path, node) in tree.iter() {
         if let Node::File { blob, executable: true } = node
-            && launcher::is_dynamic_program(path, blob, plan.platform)?
+            && launcher::is_dynamic_program(path, blob, plan.platform, plan.target())?
         {
             out.push(path.clone());
         }

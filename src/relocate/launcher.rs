@@ -116,17 +116,21 @@ pub fn wrap(tree: &mut Tree, blobs: &BlobDir, runtime: &Runtime, path: &MemberPa
     Ok(())
 }
 
-/// Whether a blob is a dynamic executable of `platform`; a library that can also be started (`libc.so.6`) is told by its name.
+/// Whether a blob is a dynamic executable of `platform`; a library that can also be started (`libc.so.6`) is told by its name. Programs of `target`, for
+/// which a compiler in the tree compiles, are none.
 ///
 /// # Errors
 /// If it is one of another platform, or cannot be read.
-pub fn is_dynamic_program(path: &MemberPath, blob: &Blob, platform: Platform) -> Result<bool> {
+pub fn is_dynamic_program(path: &MemberPath, blob: &Blob, platform: Platform, target: Platform) -> Result<bool> {
     let head = blob.head(4096)?;
     let Some(elf) = Elf::parse(&head) else { return Ok(false) };
     if !elf.has_interpreter() || is_library_name(path.file_name()) {
         return Ok(false);
     }
     if elf.machine != platform.elf_machine() {
+        if elf.machine == target.elf_machine() {
+            return Ok(false);
+        }
         return Err(Error::build(format!("{path} is a program for another machine (ELF machine {}) than {platform}", elf.machine)));
     }
     if let Some(interpreter) = elf.interpreter(&head)

@@ -107,7 +107,7 @@ fn launcher(
     how.args.push(format!("%R/{script}"));
     how.library_args.clear();
     let dynamic = match tree.get(program) {
-        Some(Node::File { blob, .. }) => is_dynamic_program(program, blob, platform)?,
+        Some(Node::File { blob, .. }) => is_dynamic_program(program, blob, platform, platform)?,
         _ => false,
     };
     // The interpreter's own launcher stands at `program` by the time the tree is done: go straight to what that starts.

@@ -128,30 +128,34 @@ _HUB_TARGETS = {
     "cc": {"": "files", "_toolchain": "cc_toolchain", "_pinned_libc": "pinned_libc"},
     "library": {"": "{}", "_static": "{}_static"},
     "python": {"": "interpreter", "_files": "files", "_headers": "headers", "_runtime": "runtime"},
-    "tool": {"": "{}"},
+    "tool": {"_for_platform": "{}"},
 }
 
-def hub_build_file(trees, hub):
+def hub_build_file(trees, hub, folder):
     """The BUILD file of the repository that has a name for each toolchain.
 
     Args:
       trees: the trees of the lock.
       hub: the repository's name.
+      folder: the package of these files.
 
     Returns:
       The text.
     """
-    out = ["package(default_visibility = [\"//visibility:public\"])\n"]
+    out = [
+        "load(\"{}:tools.bzl\", \"cotter_exec_tools\")\n".format(folder),
+        "package(default_visibility = [\"//visibility:public\"])\n",
+    ]
     aliases = {}
     for platform in sorted(_TRIPLES):
         out.append(_call("config_setting", {"name": platform, "constraint_values": _compatible(platform)}))
-    for key, tree in trees.items():
-        # A cross compiler is chosen by toolchain resolution, not by name.
-        if tree["kind"] == "cc" and tree["target"] != tree["platform"]:
-            continue
+    native = [item for item in trees.items() if item[1]["target"] == item[1]["platform"]]
+    cross = [item for item in trees.items() if item[1]["target"] != item[1]["platform"]]
+    for key, tree in native + cross:
         for suffix, target in _HUB_TARGETS[tree["kind"]].items():
             names = [tree["name"] + suffix]
             if suffix == "_pinned_libc":
+                # Of the first compiler for a platform; a cross compiler's where there is no other.
                 names.append("pinned_libc")
             for name in names:
                 choices = aliases.setdefault(name, {})
@@ -159,4 +163,6 @@ def hub_build_file(trees, hub):
     for name, choices in aliases.items():
         message = "toolchains.toml asks for no {} for this platform: add it to `platforms`, then type `cotter lock` and `cotter emit bazel`".format(name)
         out.append("alias(\n    name = {},\n    actual = select({}, no_match_error = {}),\n)\n".format(repr(name), repr(choices), repr(message)))
+    for name in sorted({tree["name"]: None for tree in trees.values() if tree["kind"] == "tool"}):
+        out.append(_call("cotter_exec_tools", {"name": name, "tools": ":" + name + "_for_platform"}))
     return "\n".join(out)

@@ -16,3 +16,16 @@ cotter_tools = rule(
         "variable": attr.string(doc = "The name of the variable."),
     },
 )
+
+def _exec_tools(ctx):
+    tools = ctx.attr.tools
+    return [
+        DefaultInfo(files = tools[DefaultInfo].files, runfiles = tools[DefaultInfo].default_runfiles),
+        tools[platform_common.TemplateVariableInfo],
+    ]
+
+cotter_exec_tools = rule(
+    doc = "Tools of the machine that builds, whatever is built.",
+    implementation = _exec_tools,
+    attrs = {"tools": attr.label(cfg = "exec")},
+)

@@ -79,12 +79,15 @@ cotter_tree = repository_rule(
 )
 
 def _cotter_hub(ctx):
-    ctx.file("BUILD.bazel", hub_build_file(TREES, HUB))
+    ctx.file("BUILD.bazel", hub_build_file(TREES, HUB, ctx.attr.folder))
 
 cotter_hub = repository_rule(
     doc = "A name for each toolchain, that stands for the tree of the platform.",
     implementation = _cotter_hub,
-    attrs = {"lock": attr.string(doc = "Changes when the lock does.")},
+    attrs = {
+        "folder": attr.string(doc = "The package of these files, as a label can be made of it anywhere."),
+        "lock": attr.string(doc = "Changes when the lock does."),
+    },
 )
 
 def cotter_repositories():
@@ -92,10 +95,11 @@ def cotter_repositories():
     folder = str(Label("//bazel/cotter:lock.bzl"))
     if folder.startswith("//"):
         folder = "@" + folder
+    folder = folder[:-len(":lock.bzl")]
     for key, tree in TREES.items():
         cotter_tree(
             name = HUB + "_" + key.replace("-", "_"),
-            folder = folder[:-len(":lock.bzl")],
+            folder = folder,
             hub = HUB,
             kind = tree["kind"],
             platform = tree["platform"],
@@ -103,4 +107,4 @@ def cotter_repositories():
             target = tree["target"],
             toolchain = tree["name"],
         )
-    cotter_hub(name = HUB, lock = str([tree["store"] for tree in TREES.values()]))
+    cotter_hub(name = HUB, folder = folder, lock = str([tree["store"] for tree in TREES.values()]))
