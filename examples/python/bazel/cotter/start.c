@@ -176,7 +176,7 @@ static word find(char *dir, const char *program, word n) {
 }
 
 // Writes the directory over the mark in DT_RPATH; what is left of it becomes slashes, which mean nothing.
-static void tell(const char *dir, word n, word page) {
+static void tell(const char *dir, word n, word page, const struct segment *first, word count) {
   const char *strings = 0, *path = 0;
   for (word *d = dynamic; d[0]; d += 2)
     if (d[0] == DT_STRTAB) strings = image + d[1];
@@ -188,9 +188,13 @@ static void tell(const char *dir, word n, word page) {
     if (mark[k]) continue;
     word from = (word)path & -page, size = ((word)path + MARK - from + page - 1) & -page;
     if (n > MARK) complain("fit into its DT_RPATH", dir);
-    if (call(NR_MPROTECT, from, size, PROT_READ | PROT_WRITE)) complain("prepare", dir);
+    // Linkers differ in whether strings and code, such as this function, share a segment.
+    int before = PROT_READ;
+    for (word i = 0; i < count; i++)
+      if (first[i].type == PT_LOAD && (word)(path - image) - first[i].vaddr < first[i].memsz) before = protection(first[i].flags);
+    if (call(NR_MPROTECT, from, size, before | PROT_WRITE)) complain("prepare", dir);
     for (word i = 0; i < MARK; i++) ((volatile char *)path)[i] = i < n ? dir[i] : '/';
-    call(NR_MPROTECT, from, size, PROT_READ);
+    call(NR_MPROTECT, from, size, before);
     return;
   }
 }
@@ -200,8 +204,12 @@ __attribute__((used, visibility("hidden"))) word cotter_find_and_map(word *stack
   while (*env) env++;
   word *aux = (word *)(env + 1), page = 4096;
   const char *called = "";
+  const struct segment *first = 0;
+  word count = 0;
   for (word *a = aux; a[0]; a += 2) {
     if (a[0] == AT_PAGESZ) page = a[1];
+    if (a[0] == AT_PHDR) first = (struct segment *)a[1];
+    if (a[0] == AT_PHNUM) count = a[1];
     if (a[0] == AT_EXECFN) called = (const char *)a[1];
   }
   char program[PATH], dir[PATH];
@@ -219,12 +227,10 @@ __attribute__((used, visibility("hidden"))) word cotter_find_and_map(word *stack
   program[n < PATH ? n : PATH - 1] = 0;
   if (!found) complain("find the run-time files " COTTER_RUNTIME " of", program);
   dir[found] = 0;
-  tell(dir, found, page);
+  tell(dir, found, page, first, count);
   append(dir, found, "/" LOADER, sizeof LOADER);
   for (word i = 0; i < PATH; i++) loader[i] = dir[i];
-  word entry, base = map_loader(loader, &entry, page), count = 0;
-  for (word *a = aux; a[0]; a += 2)
-    if (a[0] == AT_PHNUM) count = a[1];
+  word entry, base = map_loader(loader, &entry, page);
   if (count + 2 > SEGMENTS) complain("start", "a program with so many segments");
   // A linker that is asked for no loader leaves out the two headers by which a loader finds its program and its own name.
   segments[0] = (struct segment){PT_PHDR, 4, 64, (word)segments - (word)image, 0, (count + 2) * sizeof *segments, 0, 8};
@@ -234,7 +240,7 @@ __attribute__((used, visibility("hidden"))) word cotter_find_and_map(word *stack
     if (aux[0] == AT_ENTRY) aux[1] = (word)begin;
     if (aux[0] == AT_PHNUM) aux[1] = count + 2;
     if (aux[0] == AT_PHDR) {
-      for (word i = 0; i < count; i++) segments[i + 2] = ((struct segment *)aux[1])[i];
+      for (word i = 0; i < count; i++) segments[i + 2] = first[i];
       aux[1] = (word)segments;
     }
   }
