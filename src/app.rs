@@ -79,7 +79,7 @@ fn dispatch(command: Command, cx: &Context) -> Result<ExitCode, Error> {
         Command::List(args) => commands::list::run(&args, cx),
         Command::Verify(args) => commands::verify::run(&args, cx),
         Command::Emit(args) => commands::emit::run(&args, cx),
-        Command::Audit(_) => todo!(),
+        Command::Audit(args) => commands::audit::run(&args, cx),
         Command::Gc(args) => commands::gc::run(&args, cx),
         Command::Doctor(args) => commands::doctor::run(&args, cx),
         Command::Completions(args) => commands::completions::run(&args, cx),

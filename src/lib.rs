@@ -1,6 +1,7 @@
 //! cotter: a hermetic toolchain manager. See `docs/architecture.md` for the way of the data.
 
 pub mod app;
+pub mod audit;
 pub mod cli;
 pub mod commands;
 pub mod compose;

@@ -1,5 +1,6 @@
 //! One verb, one file.
 
+pub mod audit;
 pub mod completions;
 pub mod doctor;
 pub mod emit;

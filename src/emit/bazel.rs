@@ -10,8 +10,8 @@ use crate::lockfile::LockedTree;
 use crate::manifest::{BazelSettings, Kind, Libc};
 use crate::model::Platform;
 
-/// What no user's file should begin with.
-const MARK: &str = "Written by `cotter emit bazel`; what is changed here is lost.";
+/// What every emitted file says of itself.
+pub const MARK: &str = "Written by `cotter emit bazel`; what is changed here is lost.";
 
 const TEMPLATES: [(&str, &str); 11] = [
     ("build_files.bzl", include_str!("../../templates/bazel/build_files.bzl")),

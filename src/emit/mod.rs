@@ -2,6 +2,8 @@
 
 mod bazel;
 
+pub use bazel::MARK;
+
 use std::collections::BTreeMap;
 
 use crate::lockfile::Lockfile;

@@ -1,0 +1,156 @@
+//! What a file says about the machine that it needs: ELF headers, first lines, paths.
+
+use goblin::elf::Elf;
+
+use super::{ELF_INTERPRETER, ELF_NEEDED, Finding, GLIBC_FLOOR, OUTPUT_PATH, OUTPUT_RPATH, PYTHON_ZIP, SHEBANG, TOOL_INTERPRETER, TOOL_RPATH};
+
+/// What a file is to the build.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Role {
+    /// The build made it.
+    Output,
+    /// It is checked in.
+    Source,
+    /// It is part of a tree of the store.
+    Tree,
+}
+
+/// What is known about a file before it is read.
+#[derive(Clone, Copy)]
+pub struct Facts<'a> {
+    /// What to call it in findings.
+    pub place: &'a str,
+    /// What it is to the build.
+    pub role: Role,
+    /// Whether it can be started.
+    pub executable: bool,
+    /// The newest glibc that outputs may ask for.
+    pub glibc_floor: Option<&'a str>,
+    /// Paths of this machine that no output may hold.
+    pub machine_paths: &'a [String],
+    /// The names of libraries that lie in directories that the file's own relative search path names, or in its tree.
+    pub libraries: &'a dyn Fn(&str) -> bool,
+}
+
+/// The loaders that glibc's ABI names; every system with glibc has its own there.
+const LOADERS: &[&str] = &["/lib64/ld-linux-x86-64.so.2", "/lib/ld-linux-aarch64.so.1"];
+
+/// The libraries that come with glibc and GCC's run time on any system that a C++ program runs on.
+const SYSTEM: &[&str] = &["libc.so", "libm.so", "libdl.so", "librt.so", "libpthread.so", "libresolv.so", "libutil.so", "libstdc++.so", "libgcc_s.so", "ld-linux"];
+
+/// The shells that every machine has at these places by POSIX or by Bazel's demand.
+const SHELLS: &[&str] = &["/bin/sh", "/bin/bash"];
+
+/// Looks at a file.
+pub fn look(bytes: &[u8], facts: Facts) -> Vec<Finding> {
+    let mut out = vec![];
+    if bytes.starts_with(b"\x7fELF") {
+        elf(bytes, facts, &mut out);
+    } else if bytes.starts_with(b"#!") {
+        script(bytes, facts, &mut out);
+    }
+    if facts.role == Role::Output {
+        for path in facts.machine_paths {
+            if let Some(at) = find(bytes, path.as_bytes()) {
+                let end = bytes[at..].iter().position(|b| !(b.is_ascii_graphic()) || b"\"'<>,;".contains(b)).map_or(bytes.len(), |n| at + n);
+                let shown = String::from_utf8_lossy(&bytes[at..end.min(at + 160)]).into_owned();
+                out.push(Finding::new(&OUTPUT_PATH, facts.place, format!("holds {shown}")));
+                break;
+            }
+        }
+    }
+    out
+}
+
+fn script(bytes: &[u8], facts: Facts, out: &mut Vec<Finding>) {
+    let line = String::from_utf8_lossy(bytes[2..].split(|b| *b == b'\n').next().unwrap_or_default()).trim().to_owned();
+    let program = line.split_whitespace().next().unwrap_or_default().to_owned();
+    if find(&bytes[..bytes.len().min(4096)], b"PK\x03\x04").is_some() && line.contains("python") {
+        out.push(Finding::new(&PYTHON_ZIP, facts.place, format!("a zip file that begins with #!{line}")));
+    } else if facts.executable && !SHELLS.contains(&program.as_str()) && !is_shell_of_env(&line) && super::is_host_path(&program) {
+        out.push(Finding::new(&SHEBANG, facts.place, format!("begins with #!{line}")));
+    }
+}
+
+fn is_shell_of_env(line: &str) -> bool {
+    matches!(line, "/usr/bin/env bash" | "/usr/bin/env sh")
+}
+
+fn elf(bytes: &[u8], facts: Facts, out: &mut Vec<Finding>) {
+    let Ok(elf) = Elf::parse(bytes) else { return };
+    let rpaths: Vec<&str> = elf.rpaths.iter().chain(&elf.runpaths).flat_map(|p| p.split(':')).filter(|p| !p.is_empty()).collect();
+    let fixed: Vec<&str> = rpaths.iter().copied().filter(|p| super::is_host_path(p)).collect();
+    let rule = if facts.role == Role::Output { &OUTPUT_RPATH } else { &TOOL_RPATH };
+    if !fixed.is_empty() {
+        out.push(Finding::new(rule, facts.place, format!("its search path holds {}", fixed.join(", "))));
+    }
+    if let Some(interpreter) = elf.interpreter {
+        // In a tree a launcher starts the program `.NAME.real` with the tree's own loader; libc.so.6 and its like can be started, but are not.
+        let name = facts.place.rsplit('/').next().unwrap_or_default();
+        let is_started_by_launcher = (name.starts_with('.') && name.ends_with(".real")) || name.contains(".so");
+        match facts.role {
+            Role::Source => out.push(Finding::new(&TOOL_INTERPRETER, facts.place, format!("asks for {interpreter}"))),
+            Role::Tree if !is_started_by_launcher => out.push(Finding::new(&TOOL_INTERPRETER, facts.place, format!("asks for {interpreter}"))),
+            Role::Output if !LOADERS.contains(&interpreter) => out.push(Finding::new(&ELF_INTERPRETER, facts.place, format!("asks for {interpreter}"))),
+            Role::Output | Role::Tree => {}
+        }
+    }
+    if facts.role == Role::Source {
+        return;
+    }
+    let is_known = |name: &str| (facts.role == Role::Output && SYSTEM.iter().any(|s| name.starts_with(s))) || (facts.libraries)(name);
+    let unknown: Vec<&str> = elf.libraries.iter().copied().filter(|l| !is_known(l)).collect();
+    if !unknown.is_empty() {
+        out.push(Finding::new(&ELF_NEEDED, facts.place, format!("needs {}", unknown.join(", "))));
+    }
+    // A program that brings its loader brings its libc.
+    let brings_its_own = elf.interpreter.is_none() && !elf.is_lib || rpaths.iter().any(|p| p.starts_with("/cotter-runtime/"));
+    if let (Some(floor), Some(needs)) = (facts.glibc_floor, &elf.verneed)
+        && !brings_its_own
+    {
+        let newest = needs
+            .iter()
+            .flat_map(|n| n.iter().map(|a| a.vna_name).collect::<Vec<_>>())
+            .filter_map(|name| elf.dynstrtab.get_at(name))
+            .filter_map(|v| v.strip_prefix("GLIBC_"))
+            .filter(|v| v.starts_with(|c: char| c.is_ascii_digit()))
+            .max_by_key(|v| version(v));
+        if let Some(newest) = newest.filter(|v| version(v) > version(floor)) {
+            out.push(Finding::new(&GLIBC_FLOOR, facts.place, format!("needs glibc {newest}, the floor is {floor}")));
+        }
+    }
+}
+
+fn version(text: &str) -> Vec<u32> {
+    text.split('.').map(|p| p.parse().unwrap_or(0)).collect()
+}
+
+fn find(bytes: &[u8], what: &[u8]) -> Option<usize> {
+    if what.is_empty() { None } else { bytes.windows(what.len()).position(|w| w == what) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn look_at(bytes: &[u8], executable: bool, role: Role) -> Vec<&'static str> {
+        let paths = ["/home/me/work".to_owned()];
+        let facts = Facts { place: "x", role, executable, glibc_floor: None, machine_paths: &paths, libraries: &|_| false };
+        look(bytes, facts).into_iter().map(|f| f.id).collect()
+    }
+
+    #[test]
+    fn scripts() {
+        assert_eq!(look_at(b"#!/usr/bin/env python3\n", true, Role::Source), ["shebang"]);
+        assert_eq!(look_at(b"#!/usr/bin/perl -w\n", true, Role::Source), ["shebang"]);
+        assert!(look_at(b"#!/bin/sh\n", true, Role::Source).is_empty());
+        assert!(look_at(b"#!/usr/bin/env python3\n", false, Role::Source).is_empty());
+        assert_eq!(look_at(b"#!/usr/bin/env python3\nPK\x03\x04", true, Role::Output), ["python-zip"]);
+    }
+
+    #[test]
+    fn paths() {
+        assert_eq!(look_at(b"...\0/home/me/work/a.cc\0", false, Role::Output), ["output-path"]);
+        assert!(look_at(b"...\0/home/me/work/a.cc\0", false, Role::Source).is_empty());
+    }
+}

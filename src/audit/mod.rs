@@ -1,0 +1,162 @@
+//! Finds reaches to the host: in the actions of a build, in what it made, in the trees of the store.
+
+pub mod actions;
+pub mod artifact;
+pub mod repositories;
+pub mod sarif;
+pub mod shell;
+pub mod trace;
+
+use crate::manifest::Allowed;
+
+/// How bad a finding is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Severity {
+    /// The result may differ from machine to machine.
+    Error,
+    /// The result may fail to run elsewhere, or a reach is likely but not proven.
+    Warning,
+}
+
+impl Severity {
+    /// As SARIF spells it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Severity::Error => "error",
+            Severity::Warning => "warning",
+        }
+    }
+}
+
+/// One kind of reach.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Rule {
+    /// Its name, in reports and in `[audit] allow`.
+    pub id: &'static str,
+    /// How bad it is.
+    pub severity: Severity,
+    /// What it is, in a sentence.
+    pub what: &'static str,
+    /// What to do.
+    pub fix: &'static str,
+}
+
+macro_rules! rules {
+    ($($name:ident $id:literal $severity:ident $what:literal $fix:literal)*) => {
+        $(#[doc = $what] pub static $name: Rule = Rule { id: $id, severity: Severity::$severity, what: $what, fix: $fix };)*
+        /// Every rule, sorted by id.
+        pub static RULES: &[&Rule] = &[$(&$name),*];
+    };
+}
+
+rules! {
+    ACTION_ENV "action-env" Error "An action sees a variable of the host's environment."
+        "take --action_env and use_default_shell_env away, or name the value: --action_env=NAME=value"
+    ACTION_PROGRAM "action-program" Error "An action starts a program of the host."
+        "register the emitted toolchains; let rules take their tools from toolchains or attributes"
+    ELF_INTERPRETER "elf-interpreter" Error "A program asks for a dynamic loader that other machines do not have."
+        "link it with the pinned compiler, without -Wl,--dynamic-linker"
+    ELF_NEEDED "elf-needed" Warning "A program needs a shared library that neither its runfiles nor glibc hold."
+        "depend on a library of the lock (@cotter//:NAME) in place of linkopts = [\"-lNAME\"]"
+    GENRULE_PROGRAM "genrule-program" Error "The shell text of an action calls a program that PATH finds."
+        "put pinned tools on PATH: tools and toolchains = [\"@cotter//:NAME\"], PATH=$$PWD/$(NAME_BIN)"
+    GLIBC_FLOOR "glibc-floor" Error "An output needs a newer glibc than the documented floor."
+        "raise [audit] glibc_floor, link it statically, or with the pinned libc"
+    HOST_ARCHIVER "host-archiver" Error "An action archives with the host's ar."
+        "register the emitted cc toolchain"
+    HOST_FILE "host-file" Error "A program of the build opened a file of the host."
+        "make it an input"
+    HOST_INCLUDE "host-include" Error "A compilation searches a directory of the host for headers."
+        "depend on a library of the lock in place of copts = [\"-I/...\"]"
+    HOST_LINKER "host-linker" Error "A link uses a linker that is not the toolchain's."
+        "take -fuse-ld and -B away; the toolchain has features for gold and bfd"
+    HOST_PATH "host-path" Error "A command line names a path of the host."
+        "make what lies there an input, and name it by its label"
+    HOST_RUN "host-run" Error "A process of the build started a program of the host."
+        "take the program from a toolchain of the lock"
+    OUTPUT_PATH "output-path" Error "An output holds a path of this machine."
+        "find what writes it; the emitted toolchain maps paths, __DATE__ and __TIME__"
+    OUTPUT_RPATH "output-rpath" Error "An output looks for its libraries in a fixed directory."
+        "take -Wl,-rpath,/... away; Bazel sets $ORIGIN-relative ones"
+    PATH_LOOKUP "path-lookup" Error "The shell text of an action searches PATH, or hands it on."
+        "name the tool by $(location ...)"
+    PYTHON_ZIP "python-zip" Warning "A zip application begins with a line that asks the host for a Python."
+        "build without --build_python_zip, or start it as: PYTHON file.zip"
+    REPOSITORY_PROBE "repository-probe" Error "A repository rule looks for programs of the host."
+        "let it take its tools from the lock, or replace it by a toolchain of the lock"
+    SHEBANG "shebang" Error "A script asks for an interpreter of the host."
+        "call it through a pinned interpreter: py_binary, or `$(location @cotter//:python) script`"
+    TOOL_RPATH "tool-rpath" Error "A checked-in tool looks for its libraries in a fixed directory."
+        "build it from source, or pin it as a toolchain of kind \"tool\""
+    TOOL_INTERPRETER "tool-interpreter" Error "A checked-in tool needs the host's dynamic loader and libraries."
+        "build it from source, or pin it as a toolchain of kind \"tool\""
+}
+
+/// One reach to the host.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Finding {
+    /// The rule's id.
+    pub id: &'static str,
+    /// Where: a label, a file.
+    pub place: String,
+    /// What was found there.
+    pub reason: String,
+}
+
+impl Finding {
+    /// A finding of a rule.
+    pub fn new(rule: &'static Rule, place: impl Into<String>, reason: impl Into<String>) -> Self {
+        Finding { id: rule.id, place: place.into(), reason: reason.into() }
+    }
+
+    /// Its rule.
+    pub fn rule(&self) -> &'static Rule {
+        RULES.iter().find(|r| r.id == self.id).expect("findings are made of rules")
+    }
+
+    /// The entry of the allow list that accepts it.
+    pub fn allowed<'a>(&self, allow: &'a [Allowed]) -> Option<&'a Allowed> {
+        allow.iter().find(|a| a.id.value == self.id && matches(&a.place, &self.place))
+    }
+}
+
+/// Whether `text` is `pattern`, where `*` stands for anything.
+fn matches(pattern: &str, text: &str) -> bool {
+    let mut parts = pattern.split('*');
+    let first = parts.next().unwrap_or_default();
+    let Some(mut rest) = text.strip_prefix(first) else { return false };
+    let parts: Vec<&str> = parts.collect();
+    let Some((last, middle)) = parts.split_last() else { return rest.is_empty() };
+    for part in middle {
+        let Some(at) = rest.find(part) else { return false };
+        rest = &rest[at + part.len()..];
+    }
+    rest.ends_with(last)
+}
+
+/// Whether an absolute path is the host's: not Bazel's own, not a device, not a place for temporary files.
+pub fn is_host_path(path: &str) -> bool {
+    path.starts_with('/') && !["/proc/self/cwd", "/dev/null", "/dev/stdin", "/dev/stdout", "/dev/stderr", "/tmp", "/cotter-runtime/"].iter().any(|p| path.starts_with(p))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rules_are_sorted_and_unique() {
+        let mut ids: Vec<&str> = RULES.iter().map(|r| r.id).collect();
+        ids.sort_unstable();
+        ids.dedup();
+        assert_eq!(ids.len(), RULES.len());
+    }
+
+    #[test]
+    fn places_match() {
+        assert!(matches("*", "//a:b"));
+        assert!(matches("//a:*", "//a:b"));
+        assert!(matches("//*:b", "//a/c:b"));
+        assert!(!matches("//a", "//a:b"));
+        assert!(!matches("//a:*c", "//a:b"));
+    }
+}

@@ -1,0 +1,250 @@
+//! Which programs a piece of shell text starts. No shell: what stands where a command can stand, quotes and comments respected.
+
+/// Words that a POSIX shell or bash answers itself, and its keywords.
+const BUILTINS: &[&str] = &[
+    "!", ".", ":", "[", "[[", "]]", "alias", "bg", "break", "builtin", "case", "cd", "continue", "declare", "do", "done", "echo", "elif", "else", "esac", "eval",
+    "exec", "exit", "export", "false", "fi", "for", "function", "getopts", "hash", "if", "in", "let", "local", "mapfile", "popd", "printf", "pushd", "pwd", "read",
+    "readarray", "readonly", "return", "select", "set", "shift", "shopt", "source", "test", "then", "time", "times", "trap", "true", "typeset", "ulimit", "umask",
+    "unalias", "unset", "until", "wait", "while", "{", "}",
+];
+
+/// After these the command goes on with another command.
+const PREFIXES: &[&str] = &["!", "do", "elif", "else", "exec", "if", "then", "time", "until", "while", "{", "eval"];
+
+/// What a text does that concerns the host.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Calls {
+    /// Programs that PATH finds, by name, in order; none where the text has set PATH to what is pinned.
+    pub by_name: Vec<String>,
+    /// Programs by absolute path.
+    pub by_path: Vec<String>,
+    /// How PATH is searched or handed on.
+    pub lookups: Vec<String>,
+    /// Interpreters named by an absolute path, or other host paths, among the arguments.
+    pub paths: Vec<String>,
+}
+
+/// Reads a text.
+pub fn read(text: &str) -> Calls {
+    let mut out = Calls::default();
+    let mut pinned_path = false;
+    let mut functions = vec![];
+    for command in commands(text) {
+        let mut words = command.iter().map(String::as_str);
+        while let Some(word) = words.next() {
+            if let Some(value) = word.strip_prefix("PATH=") {
+                pinned_path = is_pinned(value, &mut out);
+                continue;
+            }
+            if is_assignment(word) || PREFIXES.contains(&word) {
+                continue;
+            }
+            if let Some(name) = word.strip_suffix("()") {
+                functions.push(name.to_owned());
+                continue;
+            }
+            let rest: Vec<&str> = words.collect();
+            match word {
+                "export" | "readonly" | "declare" => {
+                    for value in rest.iter().filter_map(|w| w.strip_prefix("PATH=")) {
+                        pinned_path = is_pinned(value, &mut out);
+                    }
+                }
+                "which" | "type" | "hash" => out.lookups.push(format!("{word} {}", rest.join(" "))),
+                "command" if rest.first().is_some_and(|w| *w == "-v" || *w == "-V") => out.lookups.push(format!("command {}", rest.join(" "))),
+                "command" => called(rest.first().copied().unwrap_or(":"), pinned_path, &functions, &mut out),
+                "env" => {
+                    out.lookups.push(format!("env {}", rest.join(" ")));
+                    called("env", pinned_path, &functions, &mut out);
+                }
+                _ => called(word, pinned_path, &functions, &mut out),
+            }
+            out.paths.extend(rest.iter().flat_map(|w| w.split(['=', ':', ','])).filter(|w| super::is_host_path(w) && w.len() > 1).map(|w| (*w).to_owned()));
+            break;
+        }
+    }
+    out
+}
+
+/// Whether a value of PATH names nothing of the host.
+fn is_pinned(value: &str, out: &mut Calls) -> bool {
+    let host = |dir: &str| dir.is_empty() || dir.contains("PATH") || super::is_host_path(dir);
+    let pinned = !value.split(':').any(host);
+    if !pinned {
+        out.lookups.push(format!("PATH={value}"));
+    }
+    pinned
+}
+
+fn called(word: &str, pinned_path: bool, functions: &[String], out: &mut Calls) {
+    let plain = |s: &str| s.bytes().all(|b| b.is_ascii_alphanumeric() || b"._+-[".contains(&b)) && !s.is_empty();
+    if word.starts_with('/') {
+        out.by_path.push(word.to_owned());
+    } else if plain(word) && !pinned_path && !BUILTINS.contains(&word) && !functions.iter().any(|f| f == word) {
+        out.by_name.push(word.to_owned());
+    }
+}
+
+fn is_assignment(word: &str) -> bool {
+    word.split_once('=').is_some_and(|(name, _)| !name.is_empty() && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_') && !name.starts_with(|c: char| c.is_ascii_digit()))
+}
+
+/// The commands of a text as far as they were read.
+#[derive(Default)]
+struct Reader {
+    done: Vec<Vec<String>>,
+    command: Vec<String>,
+    word: Option<String>,
+    /// The next word is the file of a redirection.
+    redirected: bool,
+}
+
+impl Reader {
+    fn word(&mut self) -> &mut String {
+        self.word.get_or_insert_default()
+    }
+
+    fn end_word(&mut self) {
+        if let Some(word) = self.word.take() {
+            if !std::mem::take(&mut self.redirected) {
+                self.command.push(word);
+            }
+        }
+    }
+
+    fn end_command(&mut self) {
+        self.end_word();
+        self.redirected = false;
+        if !self.command.is_empty() {
+            self.done.push(std::mem::take(&mut self.command));
+        }
+    }
+}
+
+/// The simple commands of a text, as words without their quotes. What stands in `$(...)` and backquotes comes as commands of its own.
+fn commands(text: &str) -> Vec<Vec<String>> {
+    let mut reader = Reader::default();
+    let mut chars = text.chars().peekable();
+    while let Some(c) = chars.next() {
+        match c {
+            '\\' => match chars.next() {
+                Some('\n') | None => {}
+                Some(next) => reader.word().push(next),
+            },
+            '\'' => reader.word().extend(chars.by_ref().take_while(|c| *c != '\'')),
+            '"' => {
+                let inner = until_quote(&mut chars);
+                reader.done.extend(substitutions(&inner));
+                reader.word().push_str(&inner);
+            }
+            '$' if chars.peek() == Some(&'(') => {
+                chars.next();
+                let inner = until_closed(&mut chars);
+                // Arithmetic calls nothing.
+                if !inner.starts_with('(') {
+                    reader.done.extend(commands(&inner));
+                }
+                reader.word().push_str("$()");
+            }
+            '`' => {
+                let inner: String = chars.by_ref().take_while(|c| *c != '`').collect();
+                reader.done.extend(commands(&inner));
+                reader.word().push_str("$()");
+            }
+            '#' if reader.word.is_none() => for _ in chars.by_ref().take_while(|c| *c != '\n') {},
+            ';' | '\n' | '&' | '|' => reader.end_command(),
+            '(' if reader.word.is_some() && chars.peek() == Some(&')') => {
+                chars.next();
+                reader.word().push_str("()");
+                reader.end_word();
+            }
+            '(' | ')' => reader.end_command(),
+            '<' | '>' => {
+                // A number before it is a file descriptor.
+                if reader.word.as_ref().is_some_and(|w| w.bytes().all(|b| b.is_ascii_digit())) {
+                    reader.word = None;
+                }
+                reader.end_word();
+                while chars.next_if(|c| matches!(c, '<' | '>' | '&' | '|')).is_some() {}
+                reader.redirected = true;
+            }
+            c if c.is_whitespace() => reader.end_word(),
+            c => reader.word().push(c),
+        }
+    }
+    reader.end_command();
+    reader.done
+}
+
+fn until_quote(chars: &mut std::iter::Peekable<std::str::Chars>) -> String {
+    let mut out = String::new();
+    while let Some(c) = chars.next() {
+        match c {
+            '"' => break,
+            '\\' => out.extend(chars.next()),
+            c => out.push(c),
+        }
+    }
+    out
+}
+
+fn until_closed(chars: &mut std::iter::Peekable<std::str::Chars>) -> String {
+    let mut depth = 1;
+    let mut out = String::new();
+    for c in chars.by_ref() {
+        match c {
+            '(' => depth += 1,
+            ')' => depth -= 1,
+            _ => {}
+        }
+        if depth == 0 {
+            break;
+        }
+        out.push(c);
+    }
+    out
+}
+
+/// The commands of the substitutions in a quoted text.
+fn substitutions(text: &str) -> Vec<Vec<String>> {
+    let mut out = vec![];
+    let mut rest = text;
+    while let Some(at) = rest.find("$(") {
+        let mut chars = rest[at + 2..].chars().peekable();
+        let inner = until_closed(&mut chars);
+        out.extend(commands(&inner));
+        rest = &rest[(at + 2 + inner.len()).min(rest.len())..];
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn finds_what_is_called() {
+        let calls = read("set -e; FOO=1 python3 x.py | sort > out && if test -f a; then /usr/bin/awk '{print}' b; fi # gcc\n echo \"$(date)\" `hostname`");
+        assert_eq!(calls.by_name, ["python3", "sort", "date", "hostname"]);
+        assert_eq!(calls.by_path, ["/usr/bin/awk"]);
+    }
+
+    #[test]
+    fn a_pinned_path_pins() {
+        assert_eq!(read("PATH=$PWD/external/shell/usr/bin; seq 5 | sed s/a/b/").by_name, Vec::<String>::new());
+        assert_eq!(read("export PATH=$PWD/x:$PATH; seq 5").by_name, ["seq"]);
+        assert_eq!(read("PATH=/usr/bin seq 5").by_name, ["seq"]);
+    }
+
+    #[test]
+    fn functions_and_outputs_are_no_programs() {
+        let calls = read("f() { cat; }; f; bazel-out/bin/tool < in > /dev/null 2>&1; external/gcc/usr/bin/gcc -c x");
+        assert_eq!(calls.by_name, ["cat"]);
+        assert_eq!(calls.by_path, Vec::<String>::new());
+    }
+
+    #[test]
+    fn lookups_are_found() {
+        assert_eq!(read("CC=$(which cc); command -v ld").lookups, ["which cc", "command -v ld"]);
+    }
+}

@@ -1,0 +1,101 @@
+//! What the processes of a build opened and started, out of a trace of `strace -f`.
+
+use std::collections::BTreeMap;
+
+use super::{Finding, HOST_FILE, HOST_RUN};
+
+/// Places that are no host's: the kernel's, and what the caller names.
+#[derive(Debug)]
+pub struct Allowed<'a> {
+    /// Directories of the build and of the store.
+    pub dirs: &'a [String],
+}
+
+/// Files by which any dynamic program and any shell starts. They are told apart by who opens them: those that a host's shell opens are its own.
+const SHELLS: &[&str] = &["/bin/sh", "/bin/bash", "/usr/bin/sh", "/usr/bin/bash", "/usr/bin/dash"];
+
+/// Reads a trace whose lines begin with a process id. Only the descendants of Bazel's action runners (`process-wrapper`, `linux-sandbox`) count: the server itself is the
+/// host's business.
+pub fn look(trace: &str, allowed: Allowed) -> Vec<Finding> {
+    let mut out: BTreeMap<(bool, String), String> = BTreeMap::new();
+    // What each process runs; none for those that belong to no action.
+    let mut running: BTreeMap<u32, Option<String>> = BTreeMap::new();
+    let inside = |path: &str| {
+        ["/proc", "/dev", "/sys", "/tmp"].iter().any(|d| path == *d || path.starts_with(&format!("{d}/"))) || allowed.dirs.iter().any(|d| path.starts_with(d.as_str()))
+    };
+    for line in trace.lines() {
+        let Some((pid, call)) = line.split_once(' ') else { continue };
+        let (Ok(pid), call) = (pid.parse::<u32>(), call.trim_start()) else { continue };
+        if let Some(rest) = call.strip_prefix("execve(\"") {
+            let path = rest.split('"').next().unwrap_or_default().to_owned();
+            if !call.contains("= 0") {
+                continue;
+            }
+            let name = path.rsplit('/').next().unwrap_or_default();
+            let of_action = running.get(&pid).is_some_and(Option::is_some);
+            if matches!(name, "process-wrapper" | "linux-sandbox") {
+                running.insert(pid, Some(String::new()));
+                continue;
+            }
+            if !of_action {
+                running.insert(pid, None);
+                continue;
+            }
+            let is_host = path.starts_with('/') && !inside(&path);
+            if is_host && !SHELLS.contains(&path.as_str()) {
+                let by = running.get(&pid).cloned().flatten().unwrap_or_default();
+                out.entry((true, path.clone())).or_insert(by);
+            }
+            running.insert(pid, Some(if is_host { String::new() } else { path }));
+        } else if ["clone(", "clone3(", "vfork(", "fork("].iter().any(|c| call.starts_with(c)) || (call.contains("resumed>") && call.contains("<... clone") || call.contains("<... vfork")) {
+            if let Some(child) = call.rsplit("= ").next().and_then(|c| c.trim().parse::<u32>().ok()) {
+                let parent = running.get(&pid).cloned().flatten();
+                running.entry(child).or_insert(parent);
+            }
+        } else if call.starts_with("openat(") || call.starts_with("open(") {
+            let Some(path) = call.split('"').nth(1) else { continue };
+            let opened = !call.contains("= -1");
+            // A host's program opens its own libraries; that it ran is told already.
+            if let Some(Some(program)) = running.get(&pid)
+                && !program.is_empty()
+                && opened
+                && path.starts_with('/')
+                && !inside(path)
+                && !call.contains("O_DIRECTORY")
+            {
+                out.entry((false, path.to_owned())).or_insert_with(|| program.clone());
+            }
+        }
+    }
+    out.into_iter()
+        .map(|((is_run, path), by)| {
+            let by = if by.is_empty() { "a shell or a program of the host".to_owned() } else { by };
+            if is_run { Finding::new(&HOST_RUN, path, format!("was started by {by}")) } else { Finding::new(&HOST_FILE, path, format!("was opened by {by}")) }
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_actions_count() {
+        let trace = "10 execve(\"/usr/lib/jvm/bin/java\", [\"x\"], 0x0) = 0\n\
+                     10 openat(AT_FDCWD, \"/usr/lib/jvm/lib/modules\", O_RDONLY) = 3\n\
+                     10 vfork() = 11\n\
+                     11 execve(\"/usr/share/bazel/process-wrapper\", [\"x\"], 0x0) = 0\n\
+                     11 clone(child_stack=NULL, flags=SIGCHLD) = 12\n\
+                     12 execve(\"/bin/bash\", [\"bash\"], 0x0) = 0\n\
+                     12 openat(AT_FDCWD, \"/etc/ld.so.cache\", O_RDONLY) = 3\n\
+                     12 clone(child_stack=NULL, flags=SIGCHLD) = 13\n\
+                     13 execve(\"/usr/bin/python3\", [\"python3\"], 0x0) = 0\n\
+                     12 clone(child_stack=NULL, flags=SIGCHLD) = 14\n\
+                     14 execve(\"/out/bin/tool\", [\"tool\"], 0x0) = 0\n\
+                     14 openat(AT_FDCWD, \"/etc/hostname\", O_RDONLY) = 3\n\
+                     14 openat(AT_FDCWD, \"/out/a\", O_RDONLY) = 3\n";
+        let found = look(trace, Allowed { dirs: &["/out".to_owned()] });
+        let told: Vec<_> = found.iter().map(|f| (f.id, f.place.as_str())).collect();
+        assert_eq!(told, [("host-file", "/etc/hostname"), ("host-run", "/usr/bin/python3")]);
+    }
+}

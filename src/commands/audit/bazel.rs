@@ -1,0 +1,179 @@
+//! `cotter audit bazel`
+
+use std::collections::BTreeSet;
+use std::io::Read;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitCode, Stdio};
+
+use fs_err as fs;
+
+use super::{jail, report};
+use crate::audit::actions::{self, Graph};
+use crate::audit::artifact::{self, Facts, Role};
+use crate::audit::{Finding, repositories};
+use crate::cli::AuditBazel;
+use crate::context::{Context, shown, var};
+use crate::emit::MARK;
+use crate::error::{Error, Kind, Result};
+use crate::lockfile::Lockfile;
+use crate::manifest::{AuditSettings, Kind as ToolchainKind};
+use crate::project::Project;
+
+/// Larger files are not searched: no linker writes such.
+const LARGEST: u64 = 1 << 30;
+/// What makes lists of absolute paths by design, for Bazel's own use.
+const LISTS: &[&str] = &["SourceSymlinkManifest", "SymlinkTree", "RepoMappingManifest", "BazelWorkspaceStatusAction", "Middleman", "TestRunner", "TranslateBuildInfo"];
+
+/// A workspace and how its Bazel is called.
+pub struct Workspace<'a> {
+    /// The directory with WORKSPACE or MODULE.bazel.
+    pub dir: PathBuf,
+    /// The command line.
+    pub args: &'a AuditBazel,
+}
+
+impl Workspace<'_> {
+    fn find(here: &Path) -> Result<PathBuf> {
+        let files = ["MODULE.bazel", "REPO.bazel", "WORKSPACE", "WORKSPACE.bazel"];
+        here.ancestors().find(|d| files.iter().any(|f| d.join(f).exists())).map(Path::to_owned).ok_or_else(|| {
+            Error::user(format!("there is no WORKSPACE or MODULE.bazel in {} or above", here.display())).hint("go to a Bazel workspace")
+        })
+    }
+
+    /// The arguments of a command: startup flags, the command, its flags.
+    pub fn arguments(&self, verb: &str, more: &[&str]) -> Vec<String> {
+        let words = self.args.startup.iter().map(String::as_str).chain([verb]).chain(self.args.flag.iter().map(String::as_str)).chain(more.iter().copied());
+        words.map(str::to_owned).collect()
+    }
+
+    /// Runs a command of Bazel; returns its standard output.
+    fn bazel(&self, verb: &str, more: &[&str], cx: &Context) -> Result<String> {
+        let arguments = self.arguments(verb, more);
+        cx.reporter.detail(&format!("{} {}", self.args.bazel.display(), arguments.join(" ")));
+        let output = Command::new(&self.args.bazel).args(&arguments).current_dir(&self.dir).stdin(Stdio::null()).output().map_err(|e| {
+            Error::new(Kind::CommandNotFound, format!("can't start {}", self.args.bazel.display())).cause(&e).hint("install Bazel, or name it with --bazel PROGRAM or COTTER_BAZEL")
+        })?;
+        if !output.status.success() {
+            let said = String::from_utf8_lossy(&output.stderr);
+            let mut lines: Vec<&str> = said.lines().filter(|l| l.contains("ERROR") || l.contains("error:")).collect();
+            if lines.is_empty() {
+                lines = said.lines().rev().take(10).collect();
+            }
+            return Err(Error::build(format!("`bazel {verb}` failed")).because(lines.join("\n")).hint("an audit looks at what was built: mend the build first"));
+        }
+        String::from_utf8(output.stdout).map_err(|_| Error::build(format!("`bazel {verb}` did not print UTF-8")))
+    }
+}
+
+/// Looks at a workspace.
+pub fn run(args: &AuditBazel, cx: &Context) -> Result<ExitCode> {
+    let workspace = Workspace { dir: Workspace::find(&cx.here)?, args };
+    let project = cx.manifest_path().ok().map(|_| Project::load(cx)).transpose()?;
+    let settings = project.as_ref().map(|p| p.manifest.audit.clone()).unwrap_or_default();
+    let lock = match &project {
+        Some(project) => project.lock(cx)?.unwrap_or_default(),
+        None => Lockfile::default(),
+    };
+    let targets: Vec<&str> = ["--"].into_iter().chain(args.targets.iter().map(String::as_str)).collect();
+    cx.reporter.line(&format!("building {}", args.targets.join(" ")));
+    workspace.bazel("build", &targets, cx)?;
+    let info = workspace.bazel("info", &["execution_root", "output_base"], cx)?;
+    let place = |key: &str| info.lines().find_map(|l| l.strip_prefix(&format!("{key}: "))).map(PathBuf::from).ok_or_else(|| Error::build(format!("`bazel info` did not tell {key}")));
+    let (root, base) = (place("execution_root")?, place("output_base")?);
+    let query = format!("deps(set({}))", args.targets.join(" "));
+    let graph = Graph::parse(&workspace.bazel("aquery", &["--output=jsonproto", "--include_param_files", &query], cx)?).map_err(Error::build)?;
+
+    let mut findings = vec![];
+    let script = |path: &str| fs::read_to_string(root.join(path)).ok();
+    let inherited = |name: &str, value: &str| var(name).is_some_and(|v| v == value);
+    for action in &graph.actions {
+        findings.extend(actions::look(action, &script, &inherited));
+    }
+    findings.extend(files(&graph, &workspace, &root, &base, floor(&settings, &lock), cx));
+    findings.extend(look_at_repositories(&workspace, &base));
+    if args.jail {
+        findings.extend(jail::run(&workspace, &base, cx)?);
+    }
+    report(findings, &settings, &args.output, cx)
+}
+
+/// The newest glibc that outputs may ask for: the manifest's word, or the version in the compiler's tree.
+fn floor(settings: &AuditSettings, lock: &Lockfile) -> Option<String> {
+    settings.glibc_floor.clone().or_else(|| {
+        let compilers = lock.trees.values().filter(|t| t.plan.kind == ToolchainKind::Cc && t.plan.target() == t.plan.platform);
+        compilers.flat_map(|t| &t.plan.inputs).find_map(|i| {
+            let version = i.file_name().strip_prefix("libc6_")?.split(['-', '_']).next()?.to_owned();
+            Some(version)
+        })
+    })
+}
+
+/// Looks at the outputs, and at the sources that can be started.
+fn files(graph: &Graph, workspace: &Workspace, root: &Path, base: &Path, floor: Option<String>, cx: &Context) -> Vec<Finding> {
+    let libraries: BTreeSet<&str> = graph.artifacts.iter().filter_map(|p| p.rsplit('/').next()).filter(|n| n.contains(".so")).collect();
+    let real = |p: &Path| p.canonicalize().unwrap_or_else(|_| p.to_owned()).display().to_string();
+    let machine_paths = [real(base), real(&workspace.dir), real(cx.store.dir())];
+    let lists: BTreeSet<&str> = graph.actions.iter().filter(|a| LISTS.contains(&a.mnemonic.as_str())).flat_map(|a| &a.outputs).map(String::as_str).collect();
+    let mut out = vec![];
+    for artifact in &graph.artifacts {
+        let is_output = artifact.starts_with("bazel-out/");
+        // Other repositories' sources are pinned by whoever declared them; trees have an audit of their own.
+        if lists.contains(artifact.as_str()) || (!is_output && artifact.starts_with("external/")) {
+            continue;
+        }
+        let path = if is_output { root.join(artifact) } else { workspace.dir.join(artifact) };
+        let Ok(meta) = fs::symlink_metadata(&path) else { continue };
+        if !meta.is_file() || meta.len() > LARGEST {
+            continue;
+        }
+        let executable = meta.permissions().mode() & 0o111 != 0;
+        let Ok(bytes) = fs::read(&path) else { continue };
+        // Bazel makes every output executable: it is a program if something says so.
+        let facts = Facts {
+            place: artifact,
+            role: if is_output { Role::Output } else { Role::Source },
+            executable,
+            glibc_floor: floor.as_deref(),
+            machine_paths: &machine_paths,
+            libraries: &|name| libraries.contains(name),
+        };
+        out.extend(artifact::look(&bytes, facts));
+    }
+    out
+}
+
+fn look_at_repositories(workspace: &Workspace, base: &Path) -> Vec<Finding> {
+    let mut out = vec![];
+    let mut dirs = vec![workspace.dir.clone()];
+    while let Some(dir) = dirs.pop() {
+        for entry in fs::read_dir(&dir).into_iter().flatten().flatten() {
+            let (path, name) = (entry.path(), entry.file_name().to_string_lossy().into_owned());
+            let Ok(kind) = entry.file_type() else { continue };
+            if kind.is_dir() && !name.starts_with('.') {
+                dirs.push(path);
+            } else if kind.is_file()
+                && name.ends_with(".bzl")
+                && let Ok(text) = fs::read_to_string(&path)
+                && !text.contains(MARK)
+            {
+                out.extend(repositories::look_at_code(&shown(&path, &workspace.dir), &text));
+            }
+        }
+    }
+    for entry in fs::read_dir(base.join("external")).into_iter().flatten().flatten() {
+        let repository = entry.file_name().to_string_lossy().into_owned();
+        if !repository.contains("local_config_") {
+            continue;
+        }
+        for file in fs::read_dir(entry.path()).into_iter().flatten().flatten() {
+            let name = file.file_name().to_string_lossy().into_owned();
+            let mut text = String::new();
+            let readable = fs::File::open(file.path()).is_ok_and(|f| f.take(1 << 20).read_to_string(&mut text).is_ok());
+            if readable && (name.starts_with("BUILD") || name.ends_with(".bzl")) {
+                out.extend(repositories::look_at_result(&repository, &name, &text));
+            }
+        }
+    }
+    out
+}

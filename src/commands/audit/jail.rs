@@ -1,0 +1,79 @@
+//! `cotter audit bazel --jail`: the build once more, from nothing, where the host's compilers and interpreters are masked, and under a trace.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use fs_err as fs;
+
+use super::bazel::Workspace;
+use crate::audit::Finding;
+use crate::audit::trace::{self, Allowed};
+use crate::context::{Context, var_os};
+use crate::error::{Error, Kind, Result};
+
+/// What is masked, by the beginning of the name.
+const MASKED: &[&str] = &["python", "pydoc", "gcc", "g++", "c++", "cpp", "clang", "ld.", "gold", "perl", "ruby", "node", "rustc", "x86_64-linux-gnu-", "aarch64-linux-gnu-"];
+/// What is masked, by name.
+const MASKED_NAMES: &[&str] = &["cc", "c89", "c99", "ld", "as", "ar", "nm", "ranlib", "strip", "objcopy", "objdump", "make", "cmake", "pkg-config"];
+
+/// Builds in the jail.
+pub fn run(workspace: &Workspace, base: &Path, cx: &Context) -> Result<Vec<Finding>> {
+    let (bwrap, strace) = (tool("bwrap", "bubblewrap")?, tool("strace", "strace")?);
+    let root = base.with_file_name(format!("{}-jail-{}", base.file_name().unwrap_or_default().to_string_lossy(), std::process::id()));
+    fs::create_dir_all(&root).map_err(|e| Error::at("make", &root, e))?;
+    let result = build(workspace, &root, &bwrap, &strace, cx);
+    // Bazel's server lived in the jail's own process namespace and is gone.
+    let _ = crate::store::delete_tree(&root);
+    result
+}
+
+fn build(workspace: &Workspace, root: &Path, bwrap: &Path, strace: &Path, cx: &Context) -> Result<Vec<Finding>> {
+    let mask = root.join("masked");
+    fs::write(&mask, "").map_err(|e| Error::at("write", &mask, e))?;
+    let trace = root.join("trace");
+    let mut command = Command::new(bwrap);
+    command.args(["--dev-bind", "/", "/", "--unshare-pid", "--unshare-net", "--proc", "/proc", "--die-with-parent"]);
+    for dir in ["/usr/bin", "/usr/local/bin", "/bin"] {
+        for path in programs(Path::new(dir)) {
+            command.arg("--ro-bind").arg(&mask).arg(path);
+        }
+    }
+    command.arg(strace).args(["-f", "-qq", "-s", "4096", "-e", "trace=execve,openat,open,clone,clone3,vfork,fork", "-e", "signal=none", "-o"]).arg(&trace);
+    command.arg(&workspace.args.bazel).arg(format!("--output_base={}", root.join("base").display()));
+    let targets: Vec<&str> = ["--"].into_iter().chain(workspace.args.targets.iter().map(String::as_str)).collect();
+    command.args(workspace.arguments("build", &targets)).current_dir(&workspace.dir).stdin(Stdio::null());
+    cx.reporter.line("building once more in a jail, under a trace");
+    let output = command.output().map_err(|e| Error::new(Kind::CommandNotFound, format!("can't start {}", bwrap.display())).cause(&e))?;
+    let text = fs::read(&trace).map(|b| String::from_utf8_lossy(&b).into_owned()).unwrap_or_default();
+    let dirs = [root.to_owned(), workspace.dir.clone(), cx.store.dir().to_owned()].map(|d| d.display().to_string());
+    let findings = trace::look(&text, Allowed { dirs: &dirs });
+    if !output.status.success() && findings.is_empty() {
+        let said = String::from_utf8_lossy(&output.stderr);
+        let last: Vec<&str> = said.lines().rev().take(12).collect();
+        return Err(Error::new(Kind::Leak, "the build fails where the host's compilers and interpreters are masked").because(last.into_iter().rev().collect::<Vec<_>>().join("\n")));
+    }
+    Ok(findings)
+}
+
+/// The files that are masked; links are followed, for a mount lies on a file.
+fn programs(dir: &Path) -> Vec<PathBuf> {
+    let mut out: Vec<PathBuf> = vec![];
+    for entry in fs::read_dir(dir).into_iter().flatten().flatten() {
+        let name = entry.file_name().to_string_lossy().into_owned();
+        let is_masked = MASKED.iter().any(|m| name.starts_with(m)) || MASKED_NAMES.contains(&name.as_str());
+        if is_masked && let Ok(real) = entry.path().canonicalize() && real.is_file() {
+            out.push(real);
+        }
+    }
+    out.sort();
+    out.dedup();
+    out
+}
+
+fn tool(name: &str, package: &str) -> Result<PathBuf> {
+    let path = var_os("PATH").unwrap_or_default();
+    std::env::split_paths(&path)
+        .map(|d| d.join(name))
+        .find(|p| p.exists())
+        .ok_or_else(|| Error::user(format!("--jail needs {name}, which is not on PATH")).hint(format!("install it: apt-get install {package}")))
+}

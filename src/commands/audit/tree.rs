@@ -1,0 +1,66 @@
+//! `cotter audit tree`
+
+use std::collections::BTreeSet;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use fs_err as fs;
+
+use super::super::{active, setup};
+use super::report;
+use crate::audit::artifact::{self, Facts, Role};
+use crate::audit::{Finding, HOST_PATH};
+use crate::cli::AuditTree;
+use crate::context::Context;
+use crate::error::{Error, Result};
+use crate::project::Project;
+
+/// Looks at trees of the store.
+pub fn run(args: &AuditTree, cx: &Context) -> Result<ExitCode> {
+    let project = Project::load(cx)?;
+    let trees = active::root_trees(&args.names, setup::native_or(None)?, cx)?;
+    let mut findings = vec![];
+    for tree in trees {
+        let root = cx.store.path(&tree.store_name);
+        let mut files = vec![];
+        walk(&root, &mut files)?;
+        let libraries: BTreeSet<String> = files.iter().filter_map(|p| p.file_name()).map(|n| n.to_string_lossy().into_owned()).filter(|n| n.contains(".so")).collect();
+        for path in files {
+            let place = format!("{}/{}", tree.name, path.strip_prefix(&root).unwrap_or(&path).display());
+            let meta = fs::symlink_metadata(&path).map_err(|e| Error::at("read", &path, e))?;
+            if meta.is_symlink() {
+                let inside = path.canonicalize().is_ok_and(|real| root.canonicalize().is_ok_and(|root| real.starts_with(root)));
+                if !inside {
+                    findings.push(Finding::new(&HOST_PATH, place, "a link that leads out of the tree, or nowhere"));
+                }
+                continue;
+            }
+            let bytes = fs::read(&path).map_err(|e| Error::at("read", &path, e))?;
+            let facts = Facts {
+                place: &place,
+                role: Role::Tree,
+                executable: meta.permissions().mode() & 0o111 != 0,
+                glibc_floor: None,
+                machine_paths: &[],
+                libraries: &|name| libraries.contains(name),
+            };
+            // A library's tree leaves libc to the compiler's.
+            let is_library = tree.kind == crate::manifest::Kind::Library;
+            findings.extend(artifact::look(&bytes, facts).into_iter().filter(|f| !(is_library && f.id == crate::audit::ELF_NEEDED.id)));
+        }
+    }
+    report(findings, &project.manifest.audit, &args.output, cx)
+}
+
+fn walk(dir: &Path, out: &mut Vec<PathBuf>) -> Result<()> {
+    for entry in fs::read_dir(dir).map_err(|e| Error::at("read", dir, e))? {
+        let entry = entry.map_err(|e| Error::at("read", dir, e))?;
+        if entry.file_type().map_err(|e| Error::at("read", dir, e))?.is_dir() {
+            walk(&entry.path(), out)?;
+        } else {
+            out.push(entry.path());
+        }
+    }
+    Ok(())
+}
