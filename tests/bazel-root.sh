@@ -3,7 +3,7 @@
 # Debian's bookworm has Bazel 4.2.3, forky 7.7.1. The mirror is the one that this machine's apt uses.
 set -eu
 suite=$1 dir=$2
-packages=bazel-bootstrap
+packages=bazel-bootstrap,bubblewrap,strace
 [ "$suite" = bookworm ] || packages=$packages,bazel-rules-python,bazel-rules-shell,bazel-java-tools
 mirror=$(apt-get indextargets --format '$(REPO_URI)' 'Created-By: Packages' | grep -v -e security -e debug | head -n 1)
 rm -rf "$dir.new"

@@ -45,7 +45,8 @@ impl Graph {
         let list = |key: &str| root[key].as_array().map_or(&[][..], Vec::as_slice);
         let id = |v: &Value| v.as_u64().map(|n| n.to_string()).or_else(|| v.as_str().map(str::to_owned)).unwrap_or_default();
         let text = |v: &Value| v.as_str().unwrap_or_default().to_owned();
-        let fragments: BTreeMap<String, (String, String)> = list("pathFragments").iter().map(|f| (id(&f["id"]), (text(&f["label"]), id(&f["parentId"])))).collect();
+        let fragments: BTreeMap<String, (String, String)> =
+            list("pathFragments").iter().map(|f| (id(&f["id"]), (text(&f["label"]), id(&f["parentId"])))).collect();
         let path_of = |leaf: &str| {
             let (mut parts, mut next) = (vec![], leaf.to_owned());
             while let Some((label, parent)) = fragments.get(&next) {
@@ -96,7 +97,11 @@ pub fn look(action: &Action, script: &dyn Fn(&str) -> Option<String>, inherited:
     for (name, value) in &action.environment {
         let is_path = name == "PATH" && value != STRICT_PATH;
         if is_path || (name != "PATH" && !value.is_empty() && inherited(name, value)) {
-            add(&mut out, &ACTION_ENV, format!("{} runs with {name}={}", action.mnemonic, if is_path { value.as_str() } else { "... of the caller's environment" }));
+            add(
+                &mut out,
+                &ACTION_ENV,
+                format!("{} runs with {name}={}", action.mnemonic, if is_path { value.as_str() } else { "... of the caller's environment" }),
+            );
         }
     }
     let Some((program, arguments)) = action.arguments.split_first() else { return out };
@@ -121,7 +126,10 @@ pub fn look(action: &Action, script: &dyn Fn(&str) -> Option<String>, inherited:
     let mut previous = "";
     for argument in arguments {
         let after = |flags: &[&'static str]| {
-            flags.iter().find_map(|f| argument.strip_prefix(f).filter(|rest| is_host_path(rest)).map(|_| ())).or_else(|| (flags.contains(&previous) && is_host_path(argument)).then_some(()))
+            flags
+                .iter()
+                .find_map(|f| argument.strip_prefix(f).filter(|rest| is_host_path(rest)).map(|_| ()))
+                .or_else(|| (flags.contains(&previous) && is_host_path(argument)).then_some(()))
         };
         if let Some(linker) = argument.strip_prefix("-fuse-ld=") {
             if !matches!(linker, "bfd" | "gold") {
@@ -142,6 +150,26 @@ pub fn look(action: &Action, script: &dyn Fn(&str) -> Option<String>, inherited:
         }
         if argument != "-Xlinker" {
             previous = argument;
+        }
+    }
+    out
+}
+
+/// Looks at what Bazel tells of its options with `--announce_rc`: variables that it hands on with whatever value the caller has. The command lines do not show them.
+pub fn look_at_options(said: &str, workspace: &str) -> Vec<Finding> {
+    let mut out = vec![];
+    let mut file = String::new();
+    for line in said.lines() {
+        if let Some((_, path)) = line.split_once(" from ").filter(|_| line.contains("rc options for '")) {
+            let path = path.trim_end_matches(':');
+            file = path.strip_prefix(workspace).map_or(path, |p| p.trim_start_matches('/')).to_owned();
+        }
+        for word in line.split_whitespace() {
+            for flag in ["--action_env=", "--host_action_env="] {
+                if let Some(name) = word.strip_prefix(flag).filter(|v| !v.contains('=')) {
+                    out.push(Finding::new(&ACTION_ENV, file.clone(), format!("{flag}{name} hands on the caller's {name}")));
+                }
+            }
         }
     }
     out

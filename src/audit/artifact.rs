@@ -36,7 +36,8 @@ pub struct Facts<'a> {
 const LOADERS: &[&str] = &["/lib64/ld-linux-x86-64.so.2", "/lib/ld-linux-aarch64.so.1"];
 
 /// The libraries that come with glibc and GCC's run time on any system that a C++ program runs on.
-const SYSTEM: &[&str] = &["libc.so", "libm.so", "libdl.so", "librt.so", "libpthread.so", "libresolv.so", "libutil.so", "libstdc++.so", "libgcc_s.so", "ld-linux"];
+const SYSTEM: &[&str] =
+    &["libc.so", "libm.so", "libdl.so", "librt.so", "libpthread.so", "libresolv.so", "libutil.so", "libstdc++.so", "libgcc_s.so", "ld-linux"];
 
 /// The shells that every machine has at these places by POSIX or by Bazel's demand.
 const SHELLS: &[&str] = &["/bin/sh", "/bin/bash"];

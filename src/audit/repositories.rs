@@ -28,5 +28,9 @@ pub fn look_at_result(repository: &str, file: &str, text: &str) -> Option<Findin
         let code = l.split('#').next().unwrap_or_default();
         ["\"/usr/bin/", "\"/usr/lib", "\"/usr/include", "\"/usr/local", "=/usr/", "\"/opt/"].iter().any(|p| code.contains(p))
     })?;
-    Some(Finding::new(&REPOSITORY_PROBE, format!("@{repository}//:{file}"), format!("it found on this machine: {}", line.trim().chars().take(160).collect::<String>())))
+    Some(Finding::new(
+        &REPOSITORY_PROBE,
+        format!("@{repository}//:{file}"),
+        format!("it found on this machine: {}", line.trim().chars().take(160).collect::<String>()),
+    ))
 }

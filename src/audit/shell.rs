@@ -2,10 +2,70 @@
 
 /// Words that a POSIX shell or bash answers itself, and its keywords.
 const BUILTINS: &[&str] = &[
-    "!", ".", ":", "[", "[[", "]]", "alias", "bg", "break", "builtin", "case", "cd", "continue", "declare", "do", "done", "echo", "elif", "else", "esac", "eval",
-    "exec", "exit", "export", "false", "fi", "for", "function", "getopts", "hash", "if", "in", "let", "local", "mapfile", "popd", "printf", "pushd", "pwd", "read",
-    "readarray", "readonly", "return", "select", "set", "shift", "shopt", "source", "test", "then", "time", "times", "trap", "true", "typeset", "ulimit", "umask",
-    "unalias", "unset", "until", "wait", "while", "{", "}",
+    "!",
+    ".",
+    ":",
+    "[",
+    "[[",
+    "]]",
+    "alias",
+    "bg",
+    "break",
+    "builtin",
+    "case",
+    "cd",
+    "continue",
+    "declare",
+    "do",
+    "done",
+    "echo",
+    "elif",
+    "else",
+    "esac",
+    "eval",
+    "exec",
+    "exit",
+    "export",
+    "false",
+    "fi",
+    "for",
+    "function",
+    "getopts",
+    "hash",
+    "if",
+    "in",
+    "let",
+    "local",
+    "mapfile",
+    "popd",
+    "printf",
+    "pushd",
+    "pwd",
+    "read",
+    "readarray",
+    "readonly",
+    "return",
+    "select",
+    "set",
+    "shift",
+    "shopt",
+    "source",
+    "test",
+    "then",
+    "time",
+    "times",
+    "trap",
+    "true",
+    "typeset",
+    "ulimit",
+    "umask",
+    "unalias",
+    "unset",
+    "until",
+    "wait",
+    "while",
+    "{",
+    "}",
 ];
 
 /// After these the command goes on with another command.
@@ -86,7 +146,9 @@ fn called(word: &str, pinned_path: bool, functions: &[String], out: &mut Calls) 
 }
 
 fn is_assignment(word: &str) -> bool {
-    word.split_once('=').is_some_and(|(name, _)| !name.is_empty() && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_') && !name.starts_with(|c: char| c.is_ascii_digit()))
+    word.split_once('=').is_some_and(|(name, _)| {
+        !name.is_empty() && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_') && !name.starts_with(|c: char| c.is_ascii_digit())
+    })
 }
 
 /// The commands of a text as far as they were read.

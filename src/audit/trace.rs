@@ -20,12 +20,28 @@ pub fn look(trace: &str, allowed: Allowed) -> Vec<Finding> {
     let mut out: BTreeMap<(bool, String), String> = BTreeMap::new();
     // What each process runs; none for those that belong to no action.
     let mut running: BTreeMap<u32, Option<String>> = BTreeMap::new();
+    let mut unfinished: BTreeMap<u32, String> = BTreeMap::new();
     let inside = |path: &str| {
-        ["/proc", "/dev", "/sys", "/tmp"].iter().any(|d| path == *d || path.starts_with(&format!("{d}/"))) || allowed.dirs.iter().any(|d| path.starts_with(d.as_str()))
+        ["/proc", "/dev", "/sys", "/tmp"].iter().any(|d| path == *d || path.starts_with(&format!("{d}/")))
+            || allowed.dirs.iter().any(|d| path.starts_with(d.as_str()))
     };
     for line in trace.lines() {
         let Some((pid, call)) = line.split_once(' ') else { continue };
         let (Ok(pid), call) = (pid.parse::<u32>(), call.trim_start()) else { continue };
+        // Where two processes call at once, a call comes in two parts.
+        if let Some(first) = call.strip_suffix(" <unfinished ...>") {
+            unfinished.insert(pid, first.to_owned());
+            continue;
+        }
+        let whole;
+        let call = match (call.strip_prefix("<... ").and_then(|c| c.split_once(" resumed>")), unfinished.remove(&pid)) {
+            (Some((_, rest)), Some(first)) => {
+                whole = first + rest;
+                &whole
+            }
+            (Some(_), None) => continue,
+            (None, _) => call,
+        };
         if let Some(rest) = call.strip_prefix("execve(\"") {
             let path = rest.split('"').next().unwrap_or_default().to_owned();
             if !call.contains("= 0") {
@@ -34,7 +50,11 @@ pub fn look(trace: &str, allowed: Allowed) -> Vec<Finding> {
             let name = path.rsplit('/').next().unwrap_or_default();
             let of_action = running.get(&pid).is_some_and(Option::is_some);
             if matches!(name, "process-wrapper" | "linux-sandbox") {
-                running.insert(pid, Some(String::new()));
+                // Repository rules go through the same wrapper, with a limit of time that actions of a build do not have; what they look for is the matter of
+                // another rule.
+                let is_limited = call.contains("\"--timeout=") && !call.contains("\"--timeout=0\"");
+                let is_action = name == "linux-sandbox" || call.contains("\"--stats=") || !is_limited;
+                running.insert(pid, is_action.then(String::new));
                 continue;
             }
             if !of_action {
@@ -47,7 +67,7 @@ pub fn look(trace: &str, allowed: Allowed) -> Vec<Finding> {
                 out.entry((true, path.clone())).or_insert(by);
             }
             running.insert(pid, Some(if is_host { String::new() } else { path }));
-        } else if ["clone(", "clone3(", "vfork(", "fork("].iter().any(|c| call.starts_with(c)) || (call.contains("resumed>") && call.contains("<... clone") || call.contains("<... vfork")) {
+        } else if ["clone(", "clone3(", "vfork(", "fork("].iter().any(|c| call.starts_with(c)) {
             if let Some(child) = call.rsplit("= ").next().and_then(|c| c.trim().parse::<u32>().ok()) {
                 let parent = running.get(&pid).cloned().flatten();
                 running.entry(child).or_insert(parent);

@@ -30,9 +30,9 @@ struct Change {
 /// If the lock is missing or stale, or the folder can't be written; with `--check`, if a file is not what would be written.
 pub fn run(args: &Emit, cx: &Context) -> Result<ExitCode> {
     let project = Project::load(cx)?;
-    let lock = project.lock(cx)?.ok_or_else(|| {
-        Error::new(Kind::LockStale, format!("there is no {}", shown(&project.lock_path, &cx.here))).hint("run `cotter lock` first")
-    })?;
+    let lock = project
+        .lock(cx)?
+        .ok_or_else(|| Error::new(Kind::LockStale, format!("there is no {}", shown(&project.lock_path, &cx.here))).hint("run `cotter lock` first"))?;
     if !cx.global.frozen {
         let stale = project.stale(&lock);
         if !stale.is_empty() {
@@ -57,9 +57,12 @@ pub fn run(args: &Emit, cx: &Context) -> Result<ExitCode> {
             }
         }
         let count = paths.len();
-        return Err(Error::new(Kind::LockStale, format!("{count} file{} of {} not what toolchains.lock gives", if count == 1 { " is" } else { "s are" }, shown(&dir, &cx.here)))
-            .because("the lock is newer, or a file was edited by hand")
-            .hint(format!("run `cotter emit {}`", emitter.name())));
+        return Err(Error::new(
+            Kind::LockStale,
+            format!("{count} file{} of {} not what toolchains.lock gives", if count == 1 { " is" } else { "s are" }, shown(&dir, &cx.here)),
+        )
+        .because("the lock is newer, or a file was edited by hand")
+        .hint(format!("run `cotter emit {}`", emitter.name())));
     }
     write(&changes)?;
     if !args.json {

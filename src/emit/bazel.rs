@@ -145,11 +145,8 @@ fn build(trees: &[&LockedTree], settings: &BazelSettings) -> String {
         let values = format!("\":glibc\",\n        {}", constraints(platform));
         write!(out, "\nplatform(\n    name = \"{platform}\",\n    constraint_values = [\n        {values}\n    ],\n)\n").expect("writing to a string");
         for python in pythons.iter().skip(1) {
-            write!(
-                out,
-                "\nplatform(\n    name = \"{platform}-{python}\",\n    constraint_values = [\":is_{python}\"],\n    parents = [\":{platform}\"],\n)\n"
-            )
-            .expect("writing to a string");
+            write!(out, "\nplatform(\n    name = \"{platform}-{python}\",\n    constraint_values = [\":is_{python}\"],\n    parents = [\":{platform}\"],\n)\n")
+                .expect("writing to a string");
         }
     }
     for tree in trees {
@@ -205,7 +202,8 @@ fn bazelrc(trees: &[&LockedTree], settings: &BazelSettings) -> String {
             Libc::Pinned => format!("build {flag}\n"),
             Libc::System => String::new(),
         };
-        write!(out, "\n# Programs start with the loader and the libraries of the compiler's tree.\n{default}build:pinned_libc {flag}\n").expect("writing to a string");
+        write!(out, "\n# Programs start with the loader and the libraries of the compiler's tree.\n{default}build:pinned_libc {flag}\n")
+            .expect("writing to a string");
     }
     out
 }

@@ -68,7 +68,8 @@ impl BazelSettings {
             }
         }
         if let Some(name) = fields.string("repository", problems) {
-            let plain = |s: &str| s.starts_with(|c: char| c.is_ascii_lowercase()) && s.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_');
+            let plain =
+                |s: &str| s.starts_with(|c: char| c.is_ascii_lowercase()) && s.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_');
             if plain(&name.value) {
                 out.repository = name.value;
             } else {

@@ -67,6 +67,15 @@ pub fn finish(plan: &Plan, mut tree: Tree, blobs: &BlobDir) -> Result<Tree> {
         Kind::Tool | Kind::Library => Instructions::default(),
     };
     let programs = programs(plan, &tree)?;
+    if plan.kind == Kind::Tool {
+        for path in &programs {
+            let Some(Node::File { blob, executable }) = tree.get(path) else { continue };
+            let (mut bytes, executable) = (blob.read()?, *executable);
+            if paths::seal_search_path(&mut bytes) {
+                tree.put(path.clone(), Node::File { blob: blobs.put(&bytes)?, executable });
+            }
+        }
+    }
     // A library's scripts were pruned with its programs.
     if plan.kind != Kind::Library {
         scripts::settle(&mut tree, blobs, plan.platform, runtime.as_ref(), &instructions)?;

@@ -38,6 +38,20 @@ pub fn seal_libraries(tree: &mut Tree, blobs: &BlobDir) -> Result<()> {
     Ok(())
 }
 
+/// Seals the search path of a program: a fixed directory in it, where the loader would look behind the tree's own. Returns whether there was one.
+pub fn seal_search_path(bytes: &mut [u8]) -> bool {
+    let fixed: Vec<Vec<u8>> = match goblin::elf::Elf::parse(bytes) {
+        Ok(elf) => elf.runpaths.iter().chain(&elf.rpaths).filter(|p| p.starts_with('/') && p.len() > 4).map(|p| p.as_bytes().to_vec()).collect(),
+        Err(_) => return false,
+    };
+    let mut count = 0;
+    for from in fixed {
+        let to = [b"/.no", &from[4..]].concat();
+        count += replace_constant(bytes, &from, &to);
+    }
+    count > 0
+}
+
 /// Changes every string that begins with one of the prefixes: a beginning is the start of the text, or stands behind a NUL or a colon (as in
 /// `TERMINFO_DIRS`' default). Returns how many were changed.
 pub fn seal(bytes: &mut [u8]) -> usize {

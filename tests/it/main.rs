@@ -7,6 +7,7 @@
 mod support;
 
 mod archives;
+mod audit;
 mod bazel;
 mod commands;
 mod debian;

@@ -23,7 +23,8 @@ use crate::project::Project;
 /// Larger files are not searched: no linker writes such.
 const LARGEST: u64 = 1 << 30;
 /// What makes lists of absolute paths by design, for Bazel's own use.
-const LISTS: &[&str] = &["SourceSymlinkManifest", "SymlinkTree", "RepoMappingManifest", "BazelWorkspaceStatusAction", "Middleman", "TestRunner", "TranslateBuildInfo"];
+const LISTS: &[&str] =
+    &["SourceSymlinkManifest", "SymlinkTree", "RepoMappingManifest", "BazelWorkspaceStatusAction", "Middleman", "TestRunner", "TranslateBuildInfo"];
 
 /// A workspace and how its Bazel is called.
 pub struct Workspace<'a> {
@@ -36,9 +37,10 @@ pub struct Workspace<'a> {
 impl Workspace<'_> {
     fn find(here: &Path) -> Result<PathBuf> {
         let files = ["MODULE.bazel", "REPO.bazel", "WORKSPACE", "WORKSPACE.bazel"];
-        here.ancestors().find(|d| files.iter().any(|f| d.join(f).exists())).map(Path::to_owned).ok_or_else(|| {
-            Error::user(format!("there is no WORKSPACE or MODULE.bazel in {} or above", here.display())).hint("go to a Bazel workspace")
-        })
+        here.ancestors()
+            .find(|d| files.iter().any(|f| d.join(f).exists()))
+            .map(Path::to_owned)
+            .ok_or_else(|| Error::user(format!("there is no WORKSPACE or MODULE.bazel in {} or above", here.display())).hint("go to a Bazel workspace"))
     }
 
     /// The arguments of a command: startup flags, the command, its flags.
@@ -47,22 +49,27 @@ impl Workspace<'_> {
         words.map(str::to_owned).collect()
     }
 
-    /// Runs a command of Bazel; returns its standard output.
-    fn bazel(&self, verb: &str, more: &[&str], cx: &Context) -> Result<String> {
+    /// Runs a command of Bazel; returns its standard output and what it said.
+    fn bazel(&self, verb: &str, more: &[&str], cx: &Context) -> Result<(String, String)> {
         let arguments = self.arguments(verb, more);
         cx.reporter.detail(&format!("{} {}", self.args.bazel.display(), arguments.join(" ")));
         let output = Command::new(&self.args.bazel).args(&arguments).current_dir(&self.dir).stdin(Stdio::null()).output().map_err(|e| {
-            Error::new(Kind::CommandNotFound, format!("can't start {}", self.args.bazel.display())).cause(&e).hint("install Bazel, or name it with --bazel PROGRAM or COTTER_BAZEL")
+            Error::new(Kind::CommandNotFound, format!("can't start {}", self.args.bazel.display()))
+                .cause(&e)
+                .hint("install Bazel, or name it with --bazel PROGRAM or COTTER_BAZEL")
         })?;
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
         if !output.status.success() {
-            let said = String::from_utf8_lossy(&output.stderr);
             let mut lines: Vec<&str> = said.lines().filter(|l| l.contains("ERROR") || l.contains("error:")).collect();
             if lines.is_empty() {
                 lines = said.lines().rev().take(10).collect();
             }
-            return Err(Error::build(format!("`bazel {verb}` failed")).because(lines.join("\n")).hint("an audit looks at what was built: mend the build first"));
+            return Err(Error::build(format!("`bazel {verb}` failed"))
+                .because(lines.join("\n"))
+                .hint("an audit looks at what was built: mend the build first"));
         }
-        String::from_utf8(output.stdout).map_err(|_| Error::build(format!("`bazel {verb}` did not print UTF-8")))
+        let printed = String::from_utf8(output.stdout).map_err(|_| Error::build(format!("`bazel {verb}` did not print UTF-8")))?;
+        Ok((printed, said))
     }
 }
 
@@ -75,16 +82,21 @@ pub fn run(args: &AuditBazel, cx: &Context) -> Result<ExitCode> {
         Some(project) => project.lock(cx)?.unwrap_or_default(),
         None => Lockfile::default(),
     };
-    let targets: Vec<&str> = ["--"].into_iter().chain(args.targets.iter().map(String::as_str)).collect();
+    let targets: Vec<&str> = ["--announce_rc", "--"].into_iter().chain(args.targets.iter().map(String::as_str)).collect();
     cx.reporter.line(&format!("building {}", args.targets.join(" ")));
-    workspace.bazel("build", &targets, cx)?;
-    let info = workspace.bazel("info", &["execution_root", "output_base"], cx)?;
-    let place = |key: &str| info.lines().find_map(|l| l.strip_prefix(&format!("{key}: "))).map(PathBuf::from).ok_or_else(|| Error::build(format!("`bazel info` did not tell {key}")));
+    let (_, said) = workspace.bazel("build", &targets, cx)?;
+    let (info, _) = workspace.bazel("info", &["execution_root", "output_base"], cx)?;
+    let place = |key: &str| {
+        info.lines()
+            .find_map(|l| l.strip_prefix(&format!("{key}: ")))
+            .map(PathBuf::from)
+            .ok_or_else(|| Error::build(format!("`bazel info` did not tell {key}")))
+    };
     let (root, base) = (place("execution_root")?, place("output_base")?);
     let query = format!("deps(set({}))", args.targets.join(" "));
-    let graph = Graph::parse(&workspace.bazel("aquery", &["--output=jsonproto", "--include_param_files", &query], cx)?).map_err(Error::build)?;
+    let graph = Graph::parse(&workspace.bazel("aquery", &["--output=jsonproto", "--include_param_files", &query], cx)?.0).map_err(Error::build)?;
 
-    let mut findings = vec![];
+    let mut findings = actions::look_at_options(&said, &workspace.dir.display().to_string());
     let script = |path: &str| fs::read_to_string(root.join(path)).ok();
     let inherited = |name: &str, value: &str| var(name).is_some_and(|v| v == value);
     for action in &graph.actions {

@@ -12,7 +12,8 @@ use crate::context::{Context, var_os};
 use crate::error::{Error, Kind, Result};
 
 /// What is masked, by the beginning of the name.
-const MASKED: &[&str] = &["python", "pydoc", "gcc", "g++", "c++", "cpp", "clang", "ld.", "gold", "perl", "ruby", "node", "rustc", "x86_64-linux-gnu-", "aarch64-linux-gnu-"];
+const MASKED: &[&str] =
+    &["python", "pydoc", "gcc", "g++", "c++", "cpp", "clang", "ld.", "gold", "perl", "ruby", "node", "rustc", "x86_64-linux-gnu-", "aarch64-linux-gnu-"];
 /// What is masked, by name.
 const MASKED_NAMES: &[&str] = &["cc", "c89", "c99", "ld", "as", "ar", "nm", "ranlib", "strip", "objcopy", "objdump", "make", "cmake", "pkg-config"];
 
@@ -40,6 +41,8 @@ fn build(workspace: &Workspace, root: &Path, bwrap: &Path, strace: &Path, cx: &C
     }
     command.arg(strace).args(["-f", "-qq", "-s", "4096", "-e", "trace=execve,openat,open,clone,clone3,vfork,fork", "-e", "signal=none", "-o"]).arg(&trace);
     command.arg(&workspace.args.bazel).arg(format!("--output_base={}", root.join("base").display()));
+    // No server: the trace would go on as long as it idles.
+    command.arg("--batch");
     let targets: Vec<&str> = ["--"].into_iter().chain(workspace.args.targets.iter().map(String::as_str)).collect();
     command.args(workspace.arguments("build", &targets)).current_dir(&workspace.dir).stdin(Stdio::null());
     cx.reporter.line("building once more in a jail, under a trace");
@@ -50,7 +53,8 @@ fn build(workspace: &Workspace, root: &Path, bwrap: &Path, strace: &Path, cx: &C
     if !output.status.success() && findings.is_empty() {
         let said = String::from_utf8_lossy(&output.stderr);
         let last: Vec<&str> = said.lines().rev().take(12).collect();
-        return Err(Error::new(Kind::Leak, "the build fails where the host's compilers and interpreters are masked").because(last.into_iter().rev().collect::<Vec<_>>().join("\n")));
+        return Err(Error::new(Kind::Leak, "the build fails where the host's compilers and interpreters are masked")
+            .because(last.into_iter().rev().collect::<Vec<_>>().join("\n")));
     }
     Ok(findings)
 }
@@ -61,7 +65,10 @@ fn programs(dir: &Path) -> Vec<PathBuf> {
     for entry in fs::read_dir(dir).into_iter().flatten().flatten() {
         let name = entry.file_name().to_string_lossy().into_owned();
         let is_masked = MASKED.iter().any(|m| name.starts_with(m)) || MASKED_NAMES.contains(&name.as_str());
-        if is_masked && let Ok(real) = entry.path().canonicalize() && real.is_file() {
+        if is_masked
+            && let Ok(real) = entry.path().canonicalize()
+            && real.is_file()
+        {
             out.push(real);
         }
     }

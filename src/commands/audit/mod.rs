@@ -33,12 +33,21 @@ fn report(mut findings: Vec<Finding>, settings: &AuditSettings, format: &AuditOu
     findings.dedup();
     for entry in &settings.allow {
         if !RULES.iter().any(|r| r.id == entry.id.value) {
-            return Err(Error::user(format!("[audit] allow names a rule {:?} that is not there{}", entry.id.value, did_you_mean(&entry.id.value, RULES.iter().map(|r| r.id)))));
+            return Err(Error::user(format!(
+                "[audit] allow names a rule {:?} that is not there{}",
+                entry.id.value,
+                did_you_mean(&entry.id.value, RULES.iter().map(|r| r.id))
+            )));
         }
     }
     let (accepted, findings): (Vec<Finding>, Vec<Finding>) = findings.into_iter().partition(|f| f.allowed(&settings.allow).is_some());
-    let accepted: Vec<(Finding, String)> =
-        accepted.into_iter().map(|f| { let reason = f.allowed(&settings.allow).map(|a| a.reason.clone()).unwrap_or_default(); (f, reason) }).collect();
+    let accepted: Vec<(Finding, String)> = accepted
+        .into_iter()
+        .map(|f| {
+            let reason = f.allowed(&settings.allow).map(|a| a.reason.clone()).unwrap_or_default();
+            (f, reason)
+        })
+        .collect();
     for entry in settings.allow.iter().filter(|e| !accepted.iter().any(|(f, _)| f.allowed(std::slice::from_ref(e)).is_some())) {
         cx.reporter.warn(&format!("[audit] allow accepts {} at {:?}, but nothing such was found", entry.id.value, entry.place));
     }

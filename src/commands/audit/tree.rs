@@ -25,7 +25,8 @@ pub fn run(args: &AuditTree, cx: &Context) -> Result<ExitCode> {
         let root = cx.store.path(&tree.store_name);
         let mut files = vec![];
         walk(&root, &mut files)?;
-        let libraries: BTreeSet<String> = files.iter().filter_map(|p| p.file_name()).map(|n| n.to_string_lossy().into_owned()).filter(|n| n.contains(".so")).collect();
+        let libraries: BTreeSet<String> =
+            files.iter().filter_map(|p| p.file_name()).map(|n| n.to_string_lossy().into_owned()).filter(|n| n.contains(".so")).collect();
         for path in files {
             let place = format!("{}/{}", tree.name, path.strip_prefix(&root).unwrap_or(&path).display());
             let meta = fs::symlink_metadata(&path).map_err(|e| Error::at("read", &path, e))?;

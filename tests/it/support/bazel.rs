@@ -148,7 +148,11 @@ impl Workspace {
             bind(&mut command, "--bind", &self.store);
         }
         bind(&mut command, "--bind", self.scratch.path());
-        command.arg("--chdir").arg(&self.dir).args(["--setenv", "PATH", "/usr/bin:/bin", "--setenv", "HOME", "/root", "--setenv", "USER", "tester", "--setenv", "COTTER_STORE"]).arg(&self.store);
+        command
+            .arg("--chdir")
+            .arg(&self.dir)
+            .args(["--setenv", "PATH", "/usr/bin:/bin", "--setenv", "HOME", "/root", "--setenv", "USER", "tester", "--setenv", "COTTER_STORE"])
+            .arg(&self.store);
         command.args(["--setenv", "BAZEL"]).arg(format!("bazel --output_user_root={} --host_jvm_args=-Xmx1500m", self.scratch.join("out").display()));
         for (name, value) in &self.env {
             command.args(["--setenv", name, value]);

@@ -1,0 +1,149 @@
+//! The audit: silent where nothing leaks, and loud, by name, where something does.
+
+use std::collections::BTreeMap;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+use std::process::Command;
+
+use crate::support::bazel::{ALL, Bazel, Workspace, copy_dir};
+use crate::support::{REPO, contains, in_store, ok, shared_store, text, tree};
+
+/// `cotter audit bazel` on the machine that has no compilers.
+fn audit(workspace: &Workspace, flags: &[&str]) -> (Option<i32>, String, String) {
+    let mut words = vec![env!("CARGO_BIN_EXE_cotter").to_owned(), "audit".to_owned(), "bazel".to_owned()];
+    words.extend(workspace.bazel.flags().iter().map(|f| format!("--flag={f}")));
+    words.extend(flags.iter().map(|f| (*f).to_owned()));
+    let startup = "$(for f in ${BAZEL#bazel }; do printf -- '--startup=%s ' $f; done)";
+    let output = workspace.shell(&format!("{} {startup}", words.join(" "))).output().unwrap();
+    (output.status.code(), String::from_utf8_lossy(&output.stdout).into_owned(), text(&output))
+}
+
+#[test]
+fn the_examples_have_no_findings() {
+    for (bazel, example) in [(Bazel::V4, "cpp"), (Bazel::V7, "cpp"), (Bazel::V4, "mixed"), (Bazel::V7, "mixed"), (Bazel::V7Workspace, "python")] {
+        let workspace = Workspace::example(bazel, example);
+        let (code, out, all) = audit(&workspace, &["--json"]);
+        assert_eq!(code, Some(0), "{bazel:?} {example}: {all}");
+        let found: serde_json::Value = serde_json::from_str(&out).unwrap();
+        assert_eq!(found["findings"].as_array().unwrap().len(), 0, "{all}");
+    }
+}
+
+/// The workspace of leaks, with the toolchains of an example.
+fn leaks(bazel: Bazel) -> Workspace {
+    let mut workspace = Workspace::copy(bazel, &Path::new(REPO).join("tests/bazel/leaks"));
+    let example = Path::new(REPO).join("examples/python");
+    copy_dir(&example.join("bazel"), &workspace.dir.join("bazel"));
+    std::fs::copy(example.join("toolchains.lock"), workspace.dir.join("toolchains.lock")).unwrap();
+    let manifest = std::fs::read_to_string(example.join("toolchains.toml")).unwrap();
+    workspace.write("toolchains.toml", &format!("{manifest}\n[audit]\nglibc_floor = \"2.30\"\n"));
+    let gcc = tree("gcc").join("bin/gcc");
+    ok(Command::new(gcc).args(["-x", "c", "-", "-Wl,-rpath,/usr/local/lib", "-o"]).arg(workspace.dir.join("tool")).stdin(
+        std::fs::File::open(workspace.dir.join("main.c")).unwrap_or_else(|_| {
+            workspace.write("main.c", "int main(void) { return 0; }\n");
+            std::fs::File::open(workspace.dir.join("main.c")).unwrap()
+        }),
+    ));
+    std::fs::set_permissions(workspace.dir.join("script.py"), std::fs::Permissions::from_mode(0o755)).unwrap();
+    workspace.env.push(("LEAKED".to_owned(), "of the caller".to_owned()));
+    workspace
+}
+
+/// Each leak, where it is planted and what it is called.
+const PLANTED: [(&str, &str); 16] = [
+    ("action-env", ".bazelrc"),
+    ("elf-interpreter", "asks_for_a_loader"),
+    ("genrule-program", "//:calls_python"),
+    ("glibc-floor", "has_an_rpath"),
+    ("host-archiver", "//:uses_the_hosts_ar"),
+    ("host-include", "//:includes_the_host"),
+    ("host-linker", "//:wants_another_linker"),
+    ("host-path", "//:reads_the_host"),
+    ("output-path", "tells_where_it_is.txt"),
+    ("output-rpath", "has_an_rpath"),
+    ("path-lookup", "//:searches_path"),
+    ("python-zip", "zipped"),
+    ("repository-probe", "leaks.bzl"),
+    ("shebang", "script.py"),
+    ("tool-interpreter", "tool"),
+    ("tool-rpath", "tool"),
+];
+
+#[test]
+fn planted_leaks_are_all_found() {
+    for bazel in ALL {
+        let workspace = leaks(bazel);
+        let (code, out, all) = audit(&workspace, &["--json"]);
+        assert_eq!(code, Some(7), "{bazel:?}: {all}");
+        let found: serde_json::Value = serde_json::from_str(&out).unwrap();
+        let mut by_id: BTreeMap<String, Vec<String>> = BTreeMap::new();
+        for finding in found["findings"].as_array().unwrap() {
+            by_id.entry(finding["id"].as_str().unwrap().to_owned()).or_default().push(finding["place"].as_str().unwrap().to_owned());
+            assert!(!finding["fix"].as_str().unwrap().is_empty() && !finding["reason"].as_str().unwrap().is_empty());
+        }
+        for (id, place) in PLANTED {
+            let places = by_id.get(id).unwrap_or_else(|| panic!("{bazel:?}: no {id} in {all}"));
+            assert!(places.iter().any(|p| p.contains(place)), "{bazel:?}: {id} is not told of {place}, but of {places:?}");
+        }
+        // Nothing else is told of the targets without a leak of the kind.
+        assert!(!by_id["genrule-program"].contains(&"//:tells_where_it_is".to_owned()), "{by_id:?}");
+        assert!(!by_id.contains_key("action-program"), "{by_id:?}");
+    }
+}
+
+/// An allow list with reasons, text and SARIF.
+#[test]
+fn findings_can_be_accepted() {
+    let workspace = Workspace::example(Bazel::V7, "python");
+    workspace.write("more/BUILD.bazel", "genrule(name = \"date\", outs = [\"date.txt\"], cmd = \"date > $@\")\n");
+    let (code, out, all) = audit(&workspace, &[]);
+    assert_eq!(code, Some(7), "{all}");
+    contains(&out, &["error[genrule-program]", "//more:date", "calls date, which PATH finds", "fix:"]);
+    contains(&all, &["[[audit.allow]]"]);
+    let manifest = std::fs::read_to_string(workspace.dir.join("toolchains.toml")).unwrap();
+    let allow =
+        |id: &str| workspace.write("toolchains.toml", &format!("{manifest}\n[[audit.allow]]\nid = \"{id}\"\nplace = \"//more:*\"\nreason = \"a stamp\"\n"));
+    allow("genrule-program");
+    let (code, out, all) = audit(&workspace, &["--sarif"]);
+    assert_eq!(code, Some(0), "{all}");
+    let log: serde_json::Value = serde_json::from_str(&out).unwrap();
+    assert_eq!(log["version"], "2.1.0");
+    assert_eq!(log["runs"][0]["results"][0]["ruleId"], "genrule-program");
+    assert_eq!(log["runs"][0]["results"][0]["suppressions"][0]["justification"], "a stamp");
+    allow("genrule-programs");
+    let (code, _, all) = audit(&workspace, &[]);
+    assert_eq!(code, Some(1), "{all}");
+    contains(&all, &["did you mean \"genrule-program\"?"]);
+}
+
+/// With `--jail` the build runs again under a trace, and what it started and opened is told.
+#[test]
+fn the_jail_sees_what_the_command_lines_hide() {
+    for bazel in [Bazel::V4, Bazel::V7] {
+        let workspace = Workspace::example(bazel, "cpp");
+        let (code, _, all) = audit(&workspace, &["--jail", "//:all"]);
+        assert_eq!(code, Some(0), "{bazel:?}: {all}");
+        workspace.write(
+            "more/BUILD.bazel",
+            "cc_binary(name = \"reader\", srcs = [\"reader.cc\"], features = [\"fully_static_link\"])\n\
+             genrule(name = \"read\", outs = [\"read.txt\"], cmd = \"$(location :reader) > $@\", tools = [\":reader\"])\n",
+        );
+        workspace.write(
+            "more/reader.cc",
+            "#include <cstdio>\n#include <cstdlib>\n#include <string>\nint main() {\n  std::string part = \"os-rel\";\n  if (FILE *f = std::fopen((\"/etc/\" + part + \"ease\").c_str(), \"r\")) std::fclose(f);\n  return std::system(\"sort /dev/null\");\n}\n",
+        );
+        let (code, out, all) = audit(&workspace, &["--jail", "--json", "//more:all"]);
+        assert_eq!(code, Some(7), "{bazel:?}: {all}");
+        contains(&out, &["\"host-file\"", "/etc/os-release", "\"host-run\"", "bin/sort"]);
+    }
+}
+
+#[test]
+fn trees_have_no_findings() {
+    for (dir, names) in [("", "gcc python"), ("examples/libraries", "libpq openssl pkg-config zlib"), ("examples/cpp", "gcc-aarch64 shell")] {
+        let mut arguments = vec!["audit", "tree", "--json"];
+        arguments.extend(names.split(' '));
+        let output = in_store(shared_store(), &Path::new(REPO).join(dir), &arguments).output().unwrap();
+        assert!(output.status.success(), "{}", text(&output));
+    }
+}
