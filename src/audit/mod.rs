@@ -69,7 +69,7 @@ rules! {
     HOST_INCLUDE "host-include" Error "A compilation searches a directory of the host for headers."
         "depend on a library of the lock in place of copts = [\"-I/...\"]"
     HOST_LINKER "host-linker" Error "A link uses a linker that is not the toolchain's."
-        "take -fuse-ld and -B away; the toolchain has features for gold and bfd"
+        "take -fuse-ld and -B away"
     HOST_PATH "host-path" Error "A command line names a path of the host."
         "make what lies there an input, and name it by its label"
     HOST_RUN "host-run" Error "A process of the build started a program of the host."

@@ -1,7 +1,9 @@
 //! What is emitted for Bazel, with two real Bazels, where the machine has no compiler, no interpreter and no network.
 
+use std::process::Command;
+
 use crate::support::bazel::{ALL, Bazel, Workspace};
-use crate::support::contains;
+use crate::support::{Scratch, contains, names, ok, shared_store, text};
 
 /// Builds and tests an example at two paths with two output roots, and compares all that came out.
 fn builds_alike(example: &str) {
@@ -68,4 +70,184 @@ fn a_workspace_without_toolchains_fails() {
         control.write(".bazelrc", "build --repo_env=BAZEL_DO_NOT_DETECT_CPP_TOOLCHAIN=1\nbuild --extra_toolchains=//:none\n");
         contains(&control.fails("test", &["//:b"]), &["oolchain"]);
     }
+}
+
+/// A store with some trees of the shared one, and all inputs, as hard links.
+fn part_of_the_store(scratch: &Scratch, without: &str) -> std::path::PathBuf {
+    let store = scratch.join("another-store");
+    std::fs::create_dir_all(store.join("store")).unwrap();
+    for part in ["inputs", "listings"] {
+        ok(Command::new("cp").arg("-al").arg(shared_store().join(part)).arg(&store));
+    }
+    for name in names(&shared_store().join("store")) {
+        if without.is_empty() || !name.contains(without) {
+            ok(Command::new("cp").arg("-al").arg(shared_store().join("store").join(&name)).arg(store.join("store")));
+        }
+    }
+    store
+}
+
+#[test]
+fn a_disk_cache_serves_other_output_roots_and_stores() {
+    for bazel in [Bazel::V4, Bazel::V7] {
+        let cache = Scratch::new();
+        let flag = format!("--disk_cache={}", cache.path().display());
+        let mut first = Workspace::example(bazel, "mixed");
+        first.binds.push(cache.path().to_owned());
+        first.ok("test", &[&flag, "//..."]);
+        let elsewhere = Scratch::new();
+        let mut second = first.beside("another-place", bazel);
+        second.store = part_of_the_store(&elsewhere, "");
+        let said = second.ok("test", &[&flag, "//..."]);
+        let line = said.lines().find(|l| l.contains(" processes: ") || l.contains(" process: ")).unwrap_or_else(|| panic!("{said}"));
+        contains(line, &["cache hit"]);
+        assert!(!line.contains("sandbox") && !line.contains("local"), "{bazel:?}: {line}");
+    }
+}
+
+/// Modes, standards, linkers, sanitizers: each builds and runs the example's test.
+#[test]
+fn the_features_of_the_cc_toolchain() {
+    for bazel in [Bazel::V4, Bazel::V7] {
+        let workspace = Workspace::example(bazel, "cpp");
+        workspace.write(
+            "more/BUILD.bazel",
+            "cc_test(name = \"standard\", srcs = [\"standard.cc\"], features = [\"c++20\"])\n\
+             cc_test(name = \"sanitized\", srcs = [\"sanitized.cc\"], linkstatic = True)\n\
+             cc_library(name = \"warns\", srcs = [\"warns.cc\"], tags = [\"manual\"])\n\
+             cc_binary(name = \"plugin.so\", srcs = [\"plugin.cc\"], linkshared = True)\n",
+        );
+        workspace.write("more/standard.cc", "static_assert(__cplusplus == 202002L);\nint main() {}\n");
+        workspace.write("more/warns.cc", "int f() { int unused; return 0; }\n");
+        workspace.write("more/plugin.cc", "extern \"C\" int plug() { return 7; }\n");
+        // It fails where no sanitizer looks at it, so it must be told what it should be.
+        workspace.write(
+            "more/sanitized.cc",
+            "#include <cstdlib>\nint main(int argc, char **) {\n  volatile int *p = new int[4];\n  if (std::getenv(\"OVERFLOW\")) p[argc + 3] = 1;\n  delete[] p;\n}\n",
+        );
+        let test: &[&str] = &["//:squeeze_test", "//more:standard", "//more:sanitized"];
+        let with = |flags: &[&'static str]| flags.iter().copied().chain(test.iter().copied()).collect::<Vec<&str>>();
+        let sets: Vec<Vec<&str>> = vec![
+            with(&["-c", "opt"]),
+            with(&["-c", "dbg", "--fission=yes"]),
+            with(&["-c", "opt", "--features=lto"]),
+            with(&["--force_pic", "--dynamic_mode=off"]),
+            with(&["--features=static_libgcc_libstdcxx", "--dynamic_mode=off"]),
+            with(&["--features=asan"]),
+            with(&["--features=ubsan"]),
+            with(&["--features=tsan"]),
+            with(&["--features=treat_warnings_as_errors"]),
+        ];
+        let mut commands: Vec<(&str, &[&str])> = sets.iter().map(|s| ("test", s.as_slice())).collect();
+        commands.push(("build", &["-c", "dbg", "--fission=yes", "//:squeezed.dwp", "//more:plugin.so"]));
+        commands.push(("build", &["--collect_code_coverage", "--instrumentation_filter=//:.*", "//:squeeze_test"]));
+        commands.push(("build", &["//more:warns"]));
+        workspace.all_ok(&commands);
+        contains(&workspace.fails("build", &["--features=treat_warnings_as_errors", "//more:warns"]), &["unused"]);
+        let said = workspace.fails("test", &["--features=asan", "--test_env=OVERFLOW=1", "--test_output=all", "//more:sanitized"]);
+        contains(&said, &["heap-buffer-overflow"]);
+    }
+}
+
+/// A build for another platform, by Debian's cross compiler; what comes out runs.
+#[test]
+fn builds_for_aarch64() {
+    ok(&mut crate::support::in_store(
+        shared_store(),
+        &std::path::Path::new(crate::support::REPO).join("examples/cpp"),
+        &["setup", "--locked", "--platform", "aarch64-linux"],
+    ));
+    for bazel in [Bazel::V4, Bazel::V7] {
+        let workspace = Workspace::example(bazel, "cpp");
+        workspace.ok("build", &["--platforms=//bazel/cotter:aarch64-linux", "//:all"]);
+        let bin = workspace.bin();
+        for name in ["squeezed_static", "squeezed_pinned"] {
+            let output = Command::new("qemu-aarch64").arg(bin.join(name)).stdin(std::fs::File::open(workspace.dir.join("main.cc")).unwrap()).output().unwrap();
+            assert!(output.status.success() && output.stdout.starts_with(b"x\xda"), "{bazel:?} {name}: {output:?}");
+        }
+    }
+}
+
+/// Programs that bring their libc run where there is none, with nothing but their runfiles.
+#[test]
+fn pinned_programs_run_in_an_empty_jail() {
+    let workspace = Workspace::example(Bazel::V7, "mixed");
+    workspace.ok("build", &["//:sha256sum", "//:sum"]);
+    let out = Scratch::new();
+    let bin = workspace.bin();
+    // As a deployment would: links replaced by files.
+    ok(Command::new("cp").args(["-rL"]).arg(bin.join("sha256sum")).arg(bin.join("sha256sum.runfiles")).arg(out.path()));
+    let mut command = Command::new("bwrap");
+    command.args(["--unshare-all", "--clearenv", "--proc", "/proc", "--dev", "/dev", "--ro-bind"]).arg(out.path()).args(["/app", "/app/sha256sum"]);
+    let output = command.stdin(std::process::Stdio::null()).output().unwrap();
+    assert!(output.status.success(), "{}", text(&output));
+    assert!(String::from_utf8_lossy(&output.stdout).starts_with("e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"), "{output:?}");
+}
+
+#[test]
+fn a_missing_or_damaged_tree_is_told_with_the_command_to_type() {
+    let elsewhere = Scratch::new();
+    for bazel in [Bazel::V4, Bazel::V7] {
+        let _ = std::fs::remove_dir_all(elsewhere.join("another-store"));
+        let mut workspace = Workspace::example(bazel, "cpp");
+        workspace.store = part_of_the_store(&elsewhere, "-zlib-");
+        let said = workspace.fails("build", &["//:squeeze"]);
+        contains(&said, &["is not in the store", "Type: cotter setup zlib --platform x86_64-linux"]);
+        // With a cotter at hand it asks for that tree; the bytes are there, so it needs no network.
+        workspace.env.push(("COTTER".to_owned(), env!("CARGO_BIN_EXE_cotter").to_owned()));
+        workspace.ok("build", &["//:squeeze"]);
+        let zlib: Vec<String> = names(&workspace.store.join("store")).into_iter().filter(|n| n.contains("-zlib-")).collect();
+        assert_eq!(zlib.len(), 1, "{zlib:?}");
+        // A tree that lost a file.
+        let header = workspace.store.join("store").join(&zlib[0]).join("usr/include/zlib.h");
+        ok(Command::new("chmod").arg("u+w").arg(header.parent().unwrap()));
+        std::fs::remove_file(&header).unwrap();
+        let fresh = workspace.beside("fresh", bazel);
+        contains(&fresh.fails("build", &["//:squeeze"]), &["is damaged", "Type: cotter verify --repair zlib"]);
+        // An emission that is older than the lock.
+        let lock = fresh.dir.join("bazel/cotter/lock.bzl");
+        let text = std::fs::read_to_string(&lock).unwrap();
+        std::fs::write(&lock, text.replace(&zlib[0], &format!("{}{}", "0".repeat(32), &zlib[0][32..]))).unwrap();
+        let said = fresh.fails("build", &["//:squeeze"]);
+        assert!(said.contains("Type: cotter emit bazel") || said.contains("failed:"), "{said}");
+    }
+}
+
+#[test]
+fn a_platform_without_a_library_is_told() {
+    for bazel in [Bazel::V4, Bazel::V7] {
+        let workspace = Workspace::example(bazel, "cpp");
+        let path = workspace.dir.join("bazel/cotter/lock.bzl");
+        let kept: Vec<String> = std::fs::read_to_string(&path).unwrap().lines().filter(|l| !l.contains("\"zlib-aarch64-linux\"")).map(str::to_owned).collect();
+        std::fs::write(&path, kept.join("\n") + "\n").unwrap();
+        if bazel == Bazel::V7 {
+            let segment = workspace.dir.join("bazel/cotter/cotter.MODULE.bazel");
+            std::fs::write(&segment, std::fs::read_to_string(&segment).unwrap().replace("    \"cotter_zlib_aarch64_linux\",\n", "")).unwrap();
+        }
+        let said = workspace.fails("build", &["--platforms=//bazel/cotter:aarch64-linux", "//:squeeze"]);
+        contains(&said, &["toolchains.toml asks for no zlib for this platform", "cotter lock", "cotter emit bazel"]);
+    }
+}
+
+#[test]
+fn several_interpreters_stand_side_by_side() {
+    // The same interpreter under two names: what is proven is the choice.
+    let workspace = Workspace::example(Bazel::V7, "python");
+    let manifest = std::fs::read_to_string(workspace.dir.join("toolchains.toml")).unwrap();
+    let start = manifest.find("[toolchains.python]").unwrap();
+    let end = manifest[start..].find("\n[emit").map_or(manifest.len(), |n| start + n);
+    workspace.write("toolchains.toml", &format!("{manifest}\n{}", manifest[start..end].replace("[toolchains.python]", "[toolchains.python-other]")));
+    ok(crate::support::in_store(shared_store(), &workspace.dir, &["setup"]).env("COTTER_HTTP_TIMEOUT", "60"));
+    let said = workspace.ok("build", &["//:words_test"]);
+    drop(said);
+    let bin = workspace.bin();
+    assert!(bin.join("words_test.runfiles").read_dir().unwrap().any(|e| e.unwrap().file_name().to_string_lossy().ends_with("cotter_python_x86_64_linux")));
+    workspace.ok("build", &["--platforms=//bazel/cotter:x86_64-linux-python-other", "//:words_test"]);
+    assert!(
+        workspace.bin().join("words_test.runfiles").read_dir().unwrap().any(|e| e
+            .unwrap()
+            .file_name()
+            .to_string_lossy()
+            .ends_with("cotter_python_other_x86_64_linux"))
+    );
 }

@@ -82,6 +82,8 @@ pub struct Workspace {
     pub store: PathBuf,
     /// Variables of the client's environment.
     pub env: Vec<(String, String)>,
+    /// More directories that it sees.
+    pub binds: Vec<PathBuf>,
     _one: Option<MutexGuard<'static, ()>>,
 }
 
@@ -105,7 +107,7 @@ impl Workspace {
         let dir = scratch.join("work space".replace(' ', "-").as_str());
         std::fs::create_dir_all(&dir).unwrap();
         std::fs::create_dir_all(scratch.join("out")).unwrap();
-        Workspace { bazel, scratch, dir, store: shared_store().to_owned(), env: vec![], _one: Some(one) }
+        Workspace { bazel, scratch, dir, store: shared_store().to_owned(), env: vec![], binds: vec![], _one: Some(one) }
     }
 
     /// Another workspace beside this one: the lock on Bazel is this one's.
@@ -114,7 +116,7 @@ impl Workspace {
         let dir = scratch.join(name);
         copy_dir(&self.dir, &dir);
         std::fs::create_dir_all(scratch.join("out")).unwrap();
-        Workspace { bazel, scratch, dir, store: self.store.clone(), env: self.env.clone(), _one: None }
+        Workspace { bazel, scratch, dir, store: self.store.clone(), env: self.env.clone(), binds: self.binds.clone(), _one: None }
     }
 
     pub fn write(&self, name: &str, text: &str) {
@@ -148,6 +150,9 @@ impl Workspace {
             bind(&mut command, "--bind", &self.store);
         }
         bind(&mut command, "--bind", self.scratch.path());
+        for path in &self.binds {
+            bind(&mut command, "--bind", path);
+        }
         command
             .arg("--chdir")
             .arg(&self.dir)
@@ -161,11 +166,25 @@ impl Workspace {
         command
     }
 
-    /// Runs one command of Bazel.
-    pub fn run(&self, verb: &str, arguments: &[&str]) -> Output {
+    /// One command of Bazel, for a shell.
+    fn line(&self, verb: &str, arguments: &[&str]) -> String {
         let quote = |s: &str| format!("'{}'", s.replace('\'', "'\\''"));
         let words: Vec<String> = self.bazel.flags().iter().map(String::as_str).chain(arguments.iter().copied()).map(quote).collect();
-        self.shell(&format!("$BAZEL {verb} {}", words.join(" "))).output().unwrap()
+        format!("$BAZEL {verb} {}", words.join(" "))
+    }
+
+    /// Runs one command of Bazel.
+    pub fn run(&self, verb: &str, arguments: &[&str]) -> Output {
+        self.shell(&self.line(verb, arguments)).output().unwrap()
+    }
+
+    /// Runs several commands of one server, which must all succeed.
+    #[track_caller]
+    pub fn all_ok(&self, commands: &[(&str, &[&str])]) -> String {
+        let lines: Vec<String> = commands.iter().map(|(verb, arguments)| self.line(verb, arguments)).collect();
+        let output = self.shell(&lines.join("\n")).output().unwrap();
+        assert!(output.status.success(), "{:?} {commands:?}: {}\n{}", self.bazel, output.status, text(&output));
+        text(&output)
     }
 
     /// Runs a command that must succeed; returns what was printed.
