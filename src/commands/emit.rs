@@ -59,7 +59,7 @@ pub fn run(args: &Emit, cx: &Context) -> Result<ExitCode> {
         let count = paths.len();
         return Err(Error::new(
             Kind::LockStale,
-            format!("{count} file{} of {} not what toolchains.lock gives", if count == 1 { " is" } else { "s are" }, shown(&dir, &cx.here)),
+            format!("in {} {count} file{} not what toolchains.lock gives", shown(&dir, &cx.here), if count == 1 { " is" } else { "s are" }),
         )
         .because("the lock is newer, or a file was edited by hand")
         .hint(format!("run `cotter emit {}`", emitter.name())));

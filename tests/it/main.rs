@@ -11,6 +11,7 @@ mod audit;
 mod bazel;
 mod commands;
 mod debian;
+mod emit;
 mod faults;
 mod foreign;
 mod house;

@@ -1,0 +1,105 @@
+//! `cotter emit bazel`: what is written, when, and what is said of it. That it builds is shown in bazel.rs.
+
+use std::path::Path;
+
+use crate::support::{Project, REPO, contains, in_store, names, ok, shared_store, text};
+
+const EXAMPLES: [&str; 3] = ["cpp", "python", "mixed"];
+
+/// A project with the manifest and the lock of an example.
+fn project(example: &str) -> Project {
+    let dir = Path::new(REPO).join("examples").join(example);
+    let project = Project::new(&std::fs::read_to_string(dir.join("toolchains.toml")).unwrap());
+    std::fs::copy(dir.join("toolchains.lock"), project.dir().join("toolchains.lock")).unwrap();
+    project
+}
+
+#[test]
+fn the_examples_folders_are_what_their_locks_give() {
+    for example in EXAMPLES {
+        ok(&mut in_store(shared_store(), &Path::new(REPO).join("examples").join(example), &["emit", "bazel", "--check"]));
+    }
+}
+
+#[test]
+fn the_same_lock_gives_the_same_bytes() {
+    let (one, other) = (project("mixed"), project("mixed"));
+    one.ok(&["emit", "bazel"]);
+    other.ok(&["emit", "bazel"]);
+    let (a, b) = (one.dir().join("bazel/cotter"), other.dir().join("bazel/cotter"));
+    assert!(names(&a).len() > 10);
+    for name in names(&a) {
+        let bytes = std::fs::read_to_string(a.join(&name)).unwrap();
+        assert_eq!(bytes, std::fs::read_to_string(b.join(&name)).unwrap(), "{name}");
+        assert!(!bytes.contains(one.dir().to_str().unwrap()) && !bytes.contains("/home/") && !bytes.contains("/tmp/"), "{name} names a path of this machine");
+        assert!(bytes.contains("Written by `cotter emit bazel`"), "{name} does not say where it comes from");
+        assert!(bytes.ends_with('\n') && !bytes.contains("\t") && bytes.lines().all(|l| l.trim_end() == l), "{name} is untidy");
+    }
+    assert_eq!(one.ok(&["emit", "bazel"]), "");
+}
+
+#[test]
+fn check_shows_what_was_edited_by_hand() {
+    let project = project("python");
+    contains(&project.fails(3, &["emit", "bazel", "--check"]), &["not what toolchains.lock gives", "run `cotter emit bazel`"]);
+    project.ok(&["emit", "bazel"]);
+    project.ok(&["emit", "bazel", "--check"]);
+    let build = project.dir().join("bazel/cotter/BUILD.bazel");
+    let emitted = std::fs::read_to_string(&build).unwrap();
+    std::fs::write(&build, emitted.replace("/bin/bash", "/opt/bash")).unwrap();
+    let output = project.cotter(&["emit", "bazel", "--check"]).output().unwrap();
+    assert_eq!(output.status.code(), Some(3));
+    contains(&text(&output), &["-    path = \"/opt/bash\",", "+    path = \"/bin/bash\",", "1 file is not", "edited by hand"]);
+    let said: serde_json::Value = serde_json::from_slice(&project.cotter(&["emit", "bazel", "--check", "--json"]).output().unwrap().stdout).unwrap();
+    assert_eq!(said["changed"].as_array().unwrap().len(), 1);
+    project.ok(&["emit", "bazel"]);
+    assert_eq!(std::fs::read_to_string(&build).unwrap(), emitted);
+}
+
+#[test]
+fn a_lock_must_be_there_and_fit() {
+    let project = project("python");
+    let lock = project.dir().join("toolchains.lock");
+    let manifest = std::fs::read_to_string(project.dir().join("toolchains.toml")).unwrap();
+    project.manifest(&manifest.replace("\"libstdc++6\",", ""));
+    contains(&project.fails(3, &["emit", "bazel"]), &["does not fit", "cotter lock"]);
+    project.manifest(&manifest);
+    std::fs::remove_file(lock).unwrap();
+    contains(&project.fails(3, &["emit", "bazel"]), &["there is no toolchains.lock", "cotter lock"]);
+    assert!(!project.dir().join("bazel").exists());
+}
+
+#[test]
+fn settings_are_obeyed_and_checked() {
+    let project = project("mixed");
+    let manifest = std::fs::read_to_string(project.dir().join("toolchains.toml")).unwrap();
+    let with = |settings: &str| project.manifest(&format!("{}[emit.bazel]\n{settings}\n", manifest.split("[emit.bazel]").next().unwrap()));
+    with("dir = \"tools/pins\"\nrepository = \"pins\"\ntoolchains = [\"gcc\", \"openssl\"]\nregister = false");
+    project.ok(&["emit", "bazel"]);
+    let read = |name: &str| std::fs::read_to_string(project.dir().join("tools/pins").join(name)).unwrap();
+    contains(&read("lock.bzl"), &["HUB = \"pins\"", "\"gcc-x86_64-linux\"", "\"openssl-x86_64-linux\"", "MANIFEST = \"../../toolchains.toml\""]);
+    assert!(!read("lock.bzl").contains("python"), "{}", read("lock.bzl"));
+    assert!(!read("cotter.MODULE.bazel").contains("register_toolchains"));
+    contains(&read("workspace.bzl"), &["@//tools/pins:"]);
+    assert!(!read("cotter.bazelrc").contains("build --custom_malloc"));
+    with("toolchains = [\"gc\"]");
+    contains(&project.fails(1, &["emit", "bazel"]), &["names a toolchain \"gc\"", "did you mean \"gcc\"?"]);
+    with("dir = \"../up\"\nlibc = \"musl\"\nrepository = \"Pins\"\nwhat = 1");
+    let said = project.fails(1, &["emit", "bazel"]);
+    contains(&said, &["toolchains.toml:", "\"../up\"", "expected \"system\" or \"pinned\"", "\"Pins\"", "unknown key \"what\""]);
+    project.manifest(&format!("{manifest}\n[[audit.allow]]\nid = \"shebang\"\n\n[audit]\n"));
+    project.fails(1, &["emit", "bazel"]);
+    project.manifest(&format!("{manifest}\n[[audit.allow]]\nid = \"shebang\"\nreason = \" \"\n"));
+    contains(&project.fails(1, &["emit", "bazel"]), &["expected a reason"]);
+}
+
+#[test]
+fn setup_emits_too() {
+    let project = project("python");
+    let setup = |arguments: &[&str]| text(&in_store(shared_store(), &project.dir(), arguments).output().unwrap());
+    contains(&setup(&["setup", "--locked"]), &["is not what toolchains.lock gives: run `cotter emit bazel`"]);
+    assert!(!project.dir().join("bazel").exists());
+    std::fs::write(project.dir().join("toolchains.toml"), std::fs::read_to_string(project.dir().join("toolchains.toml")).unwrap() + "\n").unwrap();
+    contains(&setup(&["setup"]), &["wrote bazel/cotter"]);
+    ok(&mut in_store(shared_store(), &project.dir(), &["emit", "bazel", "--check"]));
+}
