@@ -54,13 +54,13 @@ static word find(char *dir, const char *program, word n) {
   word found;
   for (word i = 0; i < n; i++) dir[i] = program[i];
   if ((found = holds(dir, n, tail))) return found;
-  for (word at = n; at > 0; at--) {
+  for (word at = n ? n - 1 : 0; at > 0; at--) {
     word k = 0;
     while (k < sizeof tail - 1 && at + k < n && program[at + k] == tail[k]) k++;
     if (k == sizeof tail - 1 && (found = holds(dir, at, tail))) return found;
     for (word i = 0; i < n; i++) dir[i] = program[i];
   }
-  for (word at = n; at > 0; at--) {
+  for (word at = n ? n - 1 : 0; at > 0; at--) {
     if (program[at] != '/') continue;
     if ((found = holds(dir, at, "/external/"))) return found;
     for (word i = 0; i < n; i++) dir[i] = program[i];
@@ -115,7 +115,8 @@ __attribute__((used, visibility("hidden"))) word cotter_find_and_map(word *stack
   found = find(dir, program, n);
   if (!found) {
     long got = call6(NR_READLINKAT, AT_FDCWD, (long)"/proc/self/exe", (long)program, PATH, 0, 0);
-    if (got > 0) found = find(dir, program, got);
+    // A name that fills the buffer was cut.
+    if (got > 0 && got < PATH) found = find(dir, program, n = got);
   }
   program[n < PATH ? n : PATH - 1] = 0;
   if (!found) complain("find the run-time files " COTTER_RUNTIME " of", program);

@@ -231,6 +231,9 @@ pub struct List {
 pub struct Verify {
     /// Which toolchains [default: every tree in the store]
     pub names: Vec<ToolchainName>,
+    /// Only the trees of one platform
+    #[arg(long)]
+    pub platform: Option<Platform>,
     /// Read every byte
     #[arg(long)]
     pub deep: bool,

@@ -96,7 +96,9 @@ pub fn look(action: &Action, script: &dyn Fn(&str) -> Option<String>, inherited:
     let add = |out: &mut Vec<Finding>, rule, reason: String| out.push(Finding::new(rule, action.label.clone(), reason));
     for (name, value) in &action.environment {
         let is_path = name == "PATH" && value != STRICT_PATH;
-        if is_path || (name != "PATH" && !value.is_empty() && inherited(name, value)) {
+        // A rule may set these to what a caller happens to have, too.
+        let is_usual = name.starts_with("LC_") || matches!(name.as_str(), "PATH" | "LANG" | "TZ" | "PWD" | "TMPDIR");
+        if is_path || (!is_usual && !value.is_empty() && inherited(name, value)) {
             add(
                 &mut out,
                 &ACTION_ENV,
@@ -139,6 +141,8 @@ pub fn look(action: &Action, script: &dyn Fn(&str) -> Option<String>, inherited:
             add(&mut out, &HOST_LINKER, format!("links with {argument}"));
         } else if after(&["-I", "-isystem", "-iquote", "-idirafter", "-include", "-isysroot", "--sysroot="]).is_some() {
             add(&mut out, &HOST_INCLUDE, format!("{} has {argument}", action.mnemonic));
+        } else if after(&["-L", "-Wl,-L", "-Wl,-rpath-link,"]).is_some() {
+            add(&mut out, &HOST_PATH, format!("{} has {argument}", action.mnemonic));
         } else if !argument.contains("rpath")
             && !argument.contains("dynamic-linker")
             && previous != "-rpath"
@@ -164,10 +168,12 @@ pub fn look_at_options(said: &str, workspace: &str) -> Vec<Finding> {
             let path = path.trim_end_matches(':');
             file = path.strip_prefix(workspace).map_or(path, |p| p.trim_start_matches('/')).to_owned();
         }
-        for word in line.split_whitespace() {
-            for flag in ["--action_env=", "--host_action_env="] {
-                if let Some(name) = word.strip_prefix(flag).filter(|v| !v.contains('=')) {
-                    out.push(Finding::new(&ACTION_ENV, file.clone(), format!("{flag}{name} hands on the caller's {name}")));
+        let mut words = line.split_whitespace();
+        while let Some(word) = words.next() {
+            for flag in ["--action_env", "--host_action_env"] {
+                let value = if word == flag { words.clone().next() } else { word.strip_prefix(flag).and_then(|v| v.strip_prefix('=')) };
+                if let Some(name) = value.filter(|v| !v.contains('=')) {
+                    out.push(Finding::new(&ACTION_ENV, file.clone(), format!("{flag}={name} hands on the caller's {name}")));
                 }
             }
         }
@@ -222,6 +228,8 @@ mod tests {
     #[test]
     fn command_lines() {
         assert_eq!(ids(&["external/gcc/usr/bin/gcc", "-I/usr/include", "-c", "a.c", "-o", "bazel-out/a.o"]), ["host-include"]);
+        assert_eq!(ids(&["external/gcc/usr/bin/gcc", "-L/usr/lib/x86_64-linux-gnu", "-lpq"]), ["host-path"]);
+        assert!(ids(&["tool", "--label", "//pkg:target", "https://example.org/x"]).is_empty());
         assert_eq!(ids(&["external/gcc/usr/bin/gcc", "-isystem", "/usr/include"]), ["host-include"]);
         assert_eq!(ids(&["external/gcc/usr/bin/gcc", "-fuse-ld=lld", "-B/usr/bin"]), ["host-linker", "host-linker"]);
         assert_eq!(ids(&["/usr/bin/ar", "rcs", "a.a"]), ["host-archiver"]);

@@ -52,7 +52,7 @@ pub fn look(bytes: &[u8], facts: Facts) -> Vec<Finding> {
     }
     if facts.role == Role::Output {
         for path in facts.machine_paths {
-            if let Some(at) = find(bytes, path.as_bytes()) {
+            if let Some(at) = find_path(bytes, path.as_bytes()) {
                 let end = bytes[at..].iter().position(|b| !(b.is_ascii_graphic()) || b"\"'<>,;".contains(b)).map_or(bytes.len(), |n| at + n);
                 let shown = String::from_utf8_lossy(&bytes[at..end.min(at + 160)]).into_owned();
                 out.push(Finding::new(&OUTPUT_PATH, facts.place, format!("holds {shown}")));
@@ -126,6 +126,20 @@ fn version(text: &str) -> Vec<u32> {
     text.split('.').map(|p| p.parse().unwrap_or(0)).collect()
 }
 
+/// Where a path stands as a path: not as the middle of a longer one, nor as the beginning of another name.
+fn find_path(bytes: &[u8], path: &[u8]) -> Option<usize> {
+    let is_name = |b: u8| b.is_ascii_alphanumeric() || b"_.-".contains(&b);
+    let mut from = 0;
+    while let Some(step) = find(&bytes[from..], path) {
+        let (at, end) = (from + step, from + step + path.len());
+        if (at == 0 || !(is_name(bytes[at - 1]) || bytes[at - 1] == b'/')) && bytes.get(end).is_none_or(|b| !is_name(*b)) {
+            return Some(at);
+        }
+        from = at + 1;
+    }
+    None
+}
+
 fn find(bytes: &[u8], what: &[u8]) -> Option<usize> {
     if what.is_empty() { None } else { bytes.windows(what.len()).position(|w| w == what) }
 }
@@ -153,5 +167,6 @@ mod tests {
     fn paths() {
         assert_eq!(look_at(b"...\0/somewhere/work/a.cc\0", false, Role::Output), ["output-path"]);
         assert!(look_at(b"...\0/somewhere/work/a.cc\0", false, Role::Source).is_empty());
+        assert!(look_at(b"/else/somewhere/work/a.cc /somewhere/workspace", false, Role::Output).is_empty());
     }
 }

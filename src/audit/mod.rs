@@ -137,6 +137,8 @@ fn matches(pattern: &str, text: &str) -> bool {
 /// Whether an absolute path is the host's: not Bazel's own, not a device, not a place for temporary files.
 pub fn is_host_path(path: &str) -> bool {
     path.starts_with('/')
+        // A label, or what a URL leaves.
+        && !path.starts_with("//")
         && !["/.no/", "/proc/self/cwd", "/dev/null", "/dev/stdin", "/dev/stdout", "/dev/stderr", "/tmp", "/cotter-runtime/"].iter().any(|p| path.starts_with(p))
 }
 

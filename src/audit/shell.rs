@@ -119,7 +119,7 @@ pub fn read(text: &str) -> Calls {
                 }
                 _ => called(word, pinned_path, &functions, &mut out),
             }
-            out.paths.extend(rest.iter().flat_map(|w| w.split(['=', ':', ','])).filter(|w| super::is_host_path(w) && w.len() > 1).map(|w| (*w).to_owned()));
+            out.paths.extend(rest.iter().flat_map(|w| w.split(['=', ':', ','])).filter(|w| is_under_the_root(w)).map(|w| (*w).to_owned()));
             break;
         }
     }
@@ -137,12 +137,18 @@ fn is_pinned(value: &str, out: &mut Calls) -> bool {
 }
 
 fn called(word: &str, pinned_path: bool, functions: &[String], out: &mut Calls) {
-    let plain = |s: &str| s.bytes().all(|b| b.is_ascii_alphanumeric() || b"._+-[".contains(&b)) && !s.is_empty();
+    let plain = |s: &str| s.bytes().all(|b| b.is_ascii_alphanumeric() || b"._+-[".contains(&b)) && !s.is_empty() && !s.starts_with('-');
     if word.starts_with('/') {
         out.by_path.push(word.to_owned());
     } else if plain(word) && !pinned_path && !BUILTINS.contains(&word) && !functions.iter().any(|f| f == word) {
         out.by_name.push(word.to_owned());
     }
+}
+
+/// Whether a word names a place that systems have; other words with a slash in front may be patterns for sed or awk.
+fn is_under_the_root(word: &str) -> bool {
+    const TOP: &[&str] = &["bin", "etc", "home", "lib", "lib32", "lib64", "mnt", "nix", "opt", "root", "run", "sbin", "snap", "srv", "usr", "var"];
+    super::is_host_path(word) && word[1..].split('/').next().is_some_and(|top| TOP.contains(&top))
 }
 
 fn is_assignment(word: &str) -> bool {
@@ -167,10 +173,10 @@ impl Reader {
     }
 
     fn end_word(&mut self) {
-        if let Some(word) = self.word.take() {
-            if !std::mem::take(&mut self.redirected) {
-                self.command.push(word);
-            }
+        if let Some(word) = self.word.take()
+            && !std::mem::take(&mut self.redirected)
+        {
+            self.command.push(word);
         }
     }
 
@@ -186,6 +192,7 @@ impl Reader {
 /// The simple commands of a text, as words without their quotes. What stands in `$(...)` and backquotes comes as commands of its own.
 fn commands(text: &str) -> Vec<Vec<String>> {
     let mut reader = Reader::default();
+    let mut heredocs: Vec<String> = vec![];
     let mut chars = text.chars().peekable();
     while let Some(c) = chars.next() {
         match c {
@@ -214,7 +221,25 @@ fn commands(text: &str) -> Vec<Vec<String>> {
                 reader.word().push_str("$()");
             }
             '#' if reader.word.is_none() => for _ in chars.by_ref().take_while(|c| *c != '\n') {},
+            // Within [[ ]] these join conditions.
+            '&' | '|' if reader.command.first().is_some_and(|w| w == "[[") && !reader.command.iter().any(|w| w == "]]") => reader.end_word(),
+            '\n' if !heredocs.is_empty() => {
+                reader.end_command();
+                for end in heredocs.drain(..) {
+                    skip_heredoc(&mut chars, &end);
+                }
+            }
+            ';' if chars.peek() == Some(&';') => {
+                // The next pattern of a case.
+                chars.next();
+                reader.end_command();
+                skip_pattern(&mut chars);
+            }
             ';' | '\n' | '&' | '|' => reader.end_command(),
+            // An array.
+            '(' if reader.word.as_ref().is_some_and(|w| w.ends_with('=')) => drop(until_closed(&mut chars)),
+            // Arithmetic.
+            '(' if reader.word.is_none() && chars.peek() == Some(&'(') => drop(until_closed(&mut chars)),
             '(' if reader.word.is_some() && chars.peek() == Some(&')') => {
                 chars.next();
                 reader.word().push_str("()");
@@ -227,7 +252,21 @@ fn commands(text: &str) -> Vec<Vec<String>> {
                     reader.word = None;
                 }
                 reader.end_word();
-                while chars.next_if(|c| matches!(c, '<' | '>' | '&' | '|')).is_some() {}
+                if c == '<' && chars.peek() == Some(&'<') {
+                    chars.next();
+                    // <<< is a text, << and <<- begin a document.
+                    if chars.next_if_eq(&'<').is_none() {
+                        chars.next_if_eq(&'-');
+                        while chars.next_if(|c| *c == ' ').is_some() {}
+                        let mut end = String::new();
+                        while let Some(c) = chars.next_if(|c| !c.is_whitespace() && !";&|<>()".contains(*c)) {
+                            end.extend(Some(c).filter(|c| !"'\"\\".contains(*c)));
+                        }
+                        heredocs.push(end);
+                        continue;
+                    }
+                }
+                while chars.next_if(|c| matches!(c, '>' | '&' | '|')).is_some() {}
                 reader.redirected = true;
             }
             c if c.is_whitespace() => reader.end_word(),
@@ -236,6 +275,32 @@ fn commands(text: &str) -> Vec<Vec<String>> {
     }
     reader.end_command();
     reader.done
+}
+
+/// Skips the lines of a document up to its end mark.
+fn skip_heredoc(chars: &mut std::iter::Peekable<std::str::Chars>, end: &str) {
+    loop {
+        let line: String = chars.by_ref().take_while(|c| *c != '\n').collect();
+        if line.trim_start_matches('\t') == end || chars.peek().is_none() {
+            return;
+        }
+    }
+}
+
+/// Skips a pattern of a `case`, unless the `esac` stands there.
+fn skip_pattern(chars: &mut std::iter::Peekable<std::str::Chars>) {
+    let mut ahead = chars.clone();
+    let mut pattern = String::new();
+    for c in ahead.by_ref() {
+        if c == ')' {
+            *chars = ahead;
+            return;
+        }
+        pattern.push(c);
+        if pattern.trim_start().starts_with("esac") {
+            return;
+        }
+    }
 }
 
 fn until_quote(chars: &mut std::iter::Peekable<std::str::Chars>) -> String {
@@ -303,6 +368,15 @@ mod tests {
         let calls = read("f() { cat; }; f; bazel-out/bin/tool < in > /dev/null 2>&1; external/gcc/usr/bin/gcc -c x");
         assert_eq!(calls.by_name, ["cat"]);
         assert_eq!(calls.by_path, Vec::<String>::new());
+    }
+
+    #[test]
+    fn what_looks_like_a_command_but_is_none() {
+        assert_eq!(read("cat > out <<EOF\nint main() { return 0; }\nEOF\nsort out").by_name, ["cat", "sort"]);
+        assert_eq!(read("[[ -n $x && -n $y ]] && sort out").by_name, ["sort"]);
+        assert_eq!(read("a=(x y z); (( i++ )); sort out").by_name, ["sort"]);
+        assert_eq!(read("case $x in a) sort;; b) uniq;; esac; cut").by_name, ["sort", "uniq", "cut"]);
+        assert_eq!(read("sed '/foo/d' a; awk '/x/{print}' /etc/passwd").paths, ["/etc/passwd"]);
     }
 
     #[test]

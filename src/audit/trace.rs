@@ -1,6 +1,6 @@
 //! What the processes of a build opened and started, out of a trace of `strace -f`.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Finding, HOST_FILE, HOST_RUN};
 
@@ -21,9 +21,10 @@ pub fn look(trace: &str, allowed: Allowed) -> Vec<Finding> {
     // What each process runs; none for those that belong to no action.
     let mut running: BTreeMap<u32, Option<String>> = BTreeMap::new();
     let mut unfinished: BTreeMap<u32, String> = BTreeMap::new();
+    let mut early = BTreeSet::new();
     let inside = |path: &str| {
         ["/proc", "/dev", "/sys", "/tmp"].iter().any(|d| path == *d || path.starts_with(&format!("{d}/")))
-            || allowed.dirs.iter().any(|d| path.starts_with(d.as_str()))
+            || allowed.dirs.iter().any(|d| path.strip_prefix(d.as_str()).is_some_and(|rest| rest.is_empty() || rest.starts_with('/')))
     };
     for line in trace.lines() {
         let Some((pid, call)) = line.split_once(' ') else { continue };
@@ -48,6 +49,12 @@ pub fn look(trace: &str, allowed: Allowed) -> Vec<Finding> {
                 continue;
             }
             let name = path.rsplit('/').next().unwrap_or_default();
+            // A child may be told of before the call that made it has come back.
+            if !running.contains_key(&pid) {
+                let parent = unfinished.iter().filter(|(_, c)| is_birth(c)).find_map(|(p, _)| running.get(p).cloned().flatten());
+                running.insert(pid, parent);
+                early.insert(pid);
+            }
             let of_action = running.get(&pid).is_some_and(Option::is_some);
             if matches!(name, "process-wrapper" | "linux-sandbox") {
                 // Repository rules go through the same wrapper, with a limit of time that actions of a build do not have; what they look for is the matter of
@@ -67,10 +74,13 @@ pub fn look(trace: &str, allowed: Allowed) -> Vec<Finding> {
                 out.entry((true, path.clone())).or_insert(by);
             }
             running.insert(pid, Some(if is_host { String::new() } else { path }));
-        } else if ["clone(", "clone3(", "vfork(", "fork("].iter().any(|c| call.starts_with(c)) {
+        } else if is_birth(call) {
             if let Some(child) = call.rsplit("= ").next().and_then(|c| c.trim().parse::<u32>().ok()) {
                 let parent = running.get(&pid).cloned().flatten();
-                running.entry(child).or_insert(parent);
+                // Numbers are used again.
+                if !early.remove(&child) {
+                    running.insert(child, parent);
+                }
             }
         } else if call.starts_with("openat(") || call.starts_with("open(") {
             let Some(path) = call.split('"').nth(1) else { continue };
@@ -93,6 +103,11 @@ pub fn look(trace: &str, allowed: Allowed) -> Vec<Finding> {
             if is_run { Finding::new(&HOST_RUN, path, format!("was started by {by}")) } else { Finding::new(&HOST_FILE, path, format!("was opened by {by}")) }
         })
         .collect()
+}
+
+/// Whether a call makes a process.
+fn is_birth(call: &str) -> bool {
+    ["clone(", "clone3(", "vfork(", "fork("].iter().any(|c| call.starts_with(c))
 }
 
 #[cfg(test)]

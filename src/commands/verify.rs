@@ -36,7 +36,11 @@ pub fn run(args: &Verify, cx: &Context) -> Result<ExitCode> {
         let found: Vec<&LockedTree> = lock
             .trees
             .values()
-            .filter(|t| t.plan.name == *name && (cx.store.has(&t.output.store_name) || Some(t.plan.platform) == crate::model::Platform::native()))
+            .filter(|t| args.platform.is_none_or(|p| t.plan.platform == p))
+            .filter(|t| {
+                t.plan.name == *name
+                    && (args.platform.is_some() || cx.store.has(&t.output.store_name) || Some(t.plan.platform) == crate::model::Platform::native())
+            })
             .collect();
         if found.is_empty() {
             return Err(Error::user(format!("{name} is not in the lock")));

@@ -3,6 +3,7 @@
 //! What depends on the lock is written here; the rest are templates, which differ in the folder's name alone. The texts stand as buildifier
 //! would format them.
 
+use std::collections::BTreeMap;
 use std::fmt::Write;
 
 use super::{Emitter, Files, Request};
@@ -47,6 +48,7 @@ impl Emitter for Bazel {
         if trees.is_empty() {
             return Err("the lock names no toolchain that is to be emitted".to_owned());
         }
+        check_names(&trees, settings)?;
         let mut files = Files::new();
         for (name, text) in TEMPLATES {
             files.insert(name.to_owned(), format!("# {MARK}\n\n{}", text.replace("@DIR@", &settings.dir)));
@@ -58,6 +60,37 @@ impl Emitter for Bazel {
         files.insert("cotter.MODULE.bazel".to_owned(), module(&trees, settings));
         Ok(files)
     }
+}
+
+/// No two trees may have one repository, and no two targets of the hub one name.
+fn check_names(trees: &[&LockedTree], settings: &BazelSettings) -> Result<(), String> {
+    let mut repositories = BTreeMap::new();
+    let mut names: BTreeMap<String, &str> = BTreeMap::new();
+    for platform in Platform::ALL {
+        names.insert(platform.as_str().to_owned(), "");
+    }
+    names.insert("pinned_libc".to_owned(), "");
+    for tree in trees {
+        let own = tree.plan.name.as_str();
+        if let Some(other) = repositories.insert(repository(tree, settings), own) {
+            return Err(format!("{own} and {other} would have one repository, {}: rename one of them", repository(tree, settings)));
+        }
+        // As in build_files.bzl.
+        let suffixes: &[&str] = match tree.plan.kind {
+            Kind::Cc => &["", "_toolchain", "_pinned_libc"],
+            Kind::Library => &["", "_static"],
+            Kind::Python => &["", "_files", "_headers", "_runtime"],
+            Kind::Tool => &["", "_for_platform"],
+        };
+        for suffix in suffixes {
+            let name = format!("{own}{suffix}");
+            if let Some(other) = names.insert(name.clone(), own).filter(|other| *other != own) {
+                let other = if other.is_empty() { "the repository itself" } else { other };
+                return Err(format!("{own} and {other} both want the name @{}//:{name}: rename the toolchain", settings.repository));
+            }
+        }
+    }
+    Ok(())
 }
 
 /// `gcc-x86_64-linux`: a tree within the emission.
@@ -210,7 +243,7 @@ fn bazelrc(trees: &[&LockedTree], settings: &BazelSettings) -> String {
 
 fn module(trees: &[&LockedTree], settings: &BazelSettings) -> String {
     let mut out = format!(
-        "# {MARK}\n#\n# In MODULE.bazel, for Bazel 7.2 and newer:\n#     include(\"//{0}:cotter.MODULE.bazel\")\n# For older ones copy what follows.\n\n\
+        "# {MARK}\n#\n# In MODULE.bazel, for Bazel 7.2 and newer:\n#     include(\"//{0}:cotter.MODULE.bazel\")\n# For 7.1 copy what follows.\n\n\
          bazel_dep(name = \"platforms\", version = \"0.0.9\")\n\n\
          cotter = use_extension(\"//{0}:extension.bzl\", \"cotter\")\nuse_repo(\n    cotter,\n    {1:?},\n",
         settings.dir, settings.repository

@@ -38,18 +38,32 @@ pub fn seal_libraries(tree: &mut Tree, blobs: &BlobDir) -> Result<()> {
     Ok(())
 }
 
-/// Seals the search path of a program: a fixed directory in it, where the loader would look behind the tree's own. Returns whether there was one.
+/// Seals the search path of a program: the fixed directories in it, where the loader would look behind the tree's own. Returns whether there was one.
 pub fn seal_search_path(bytes: &mut [u8]) -> bool {
-    let fixed: Vec<Vec<u8>> = match goblin::elf::Elf::parse(bytes) {
-        Ok(elf) => elf.runpaths.iter().chain(&elf.rpaths).filter(|p| p.starts_with('/') && p.len() > 4).map(|p| p.as_bytes().to_vec()).collect(),
-        Err(_) => return false,
+    use goblin::elf::dynamic::{DT_RPATH, DT_RUNPATH};
+    let strings: Vec<usize> = match goblin::elf::Elf::parse(bytes) {
+        Ok(goblin::elf::Elf { dynamic: Some(dynamic), program_headers, .. }) => {
+            let offset = |address: u64| program_headers.iter().find(|h| h.vm_range().contains(&(address as usize))).map(|h| address - h.p_vaddr + h.p_offset);
+            let paths = dynamic.dyns.iter().filter(|d| d.d_tag == DT_RPATH || d.d_tag == DT_RUNPATH);
+            paths.filter_map(|d| usize::try_from(offset(dynamic.info.strtab as u64)? + d.d_val).ok()).collect()
+        }
+        _ => return false,
     };
-    let mut count = 0;
-    for from in fixed {
-        let to = [b"/.no", &from[4..]].concat();
-        count += replace_constant(bytes, &from, &to);
+    let mut changed = false;
+    for mut at in strings {
+        // Directories between colons, up to a NUL.
+        while let Some(length) = bytes.get(at..).and_then(|rest| rest.iter().position(|b| matches!(b, 0 | b':'))) {
+            if length >= 5 && bytes[at] == b'/' {
+                bytes[at..at + 5].copy_from_slice(b"/.no/");
+                changed = true;
+            }
+            if bytes[at + length] == 0 {
+                break;
+            }
+            at += length + 1;
+        }
     }
-    count > 0
+    changed
 }
 
 /// Changes every string that begins with one of the prefixes: a beginning is the start of the text, or stands behind a NUL or a colon (as in

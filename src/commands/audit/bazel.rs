@@ -93,10 +93,13 @@ pub fn run(args: &AuditBazel, cx: &Context) -> Result<ExitCode> {
             .ok_or_else(|| Error::build(format!("`bazel info` did not tell {key}")))
     };
     let (root, base) = (place("execution_root")?, place("output_base")?);
-    let query = format!("deps(set({}))", args.targets.join(" "));
+    let (without, with): (Vec<&String>, Vec<&String>) = args.targets.iter().partition(|t| t.starts_with('-'));
+    let set = |list: &[&String]| format!("set({})", list.iter().map(|t| t.trim_start_matches('-')).collect::<Vec<_>>().join(" "));
+    let query = format!("deps({} except {})", set(&with), set(&without));
     let graph = Graph::parse(&workspace.bazel("aquery", &["--output=jsonproto", "--include_param_files", &query], cx)?.0).map_err(Error::build)?;
 
-    let mut findings = actions::look_at_options(&said, &workspace.dir.display().to_string());
+    let mut findings =
+        actions::look_at_options(&format!("{said}\nrc options for 'build' from --flag:\n{}", args.flag.join(" ")), &workspace.dir.display().to_string());
     let script = |path: &str| fs::read_to_string(root.join(path)).ok();
     let inherited = |name: &str, value: &str| var(name).is_some_and(|v| v == value);
     for action in &graph.actions {
@@ -128,7 +131,13 @@ fn files(graph: &Graph, workspace: &Workspace, root: &Path, base: &Path, floor: 
     let machine_paths = [real(base), real(&workspace.dir), real(cx.store.dir())];
     let lists: BTreeSet<&str> = graph.actions.iter().filter(|a| LISTS.contains(&a.mnemonic.as_str())).flat_map(|a| &a.outputs).map(String::as_str).collect();
     let mut out = vec![];
-    for artifact in &graph.artifacts {
+    // The members of output directories are told by the directories alone.
+    let mut inside = vec![];
+    let mut next = 0;
+    while next < graph.artifacts.len() + inside.len() {
+        let artifact = graph.artifacts.get(next).unwrap_or_else(|| &inside[next - graph.artifacts.len()]).clone();
+        let artifact = &artifact;
+        next += 1;
         let is_output = artifact.starts_with("bazel-out/");
         // Other repositories' sources are pinned by whoever declared them; trees have an audit of their own.
         if lists.contains(artifact.as_str()) || (!is_output && artifact.starts_with("external/")) {
@@ -136,6 +145,9 @@ fn files(graph: &Graph, workspace: &Workspace, root: &Path, base: &Path, floor: 
         }
         let path = if is_output { root.join(artifact) } else { workspace.dir.join(artifact) };
         let Ok(meta) = fs::symlink_metadata(&path) else { continue };
+        if meta.is_dir() && is_output {
+            members(&path, artifact, &mut inside);
+        }
         if !meta.is_file() || meta.len() > LARGEST {
             continue;
         }
@@ -153,6 +165,13 @@ fn files(graph: &Graph, workspace: &Workspace, root: &Path, base: &Path, floor: 
         out.extend(artifact::look(&bytes, facts));
     }
     out
+}
+
+/// The files of an output directory, as artifacts.
+fn members(dir: &Path, artifact: &str, out: &mut Vec<String>) {
+    for entry in fs::read_dir(dir).into_iter().flatten().flatten() {
+        out.push(format!("{artifact}/{}", entry.file_name().to_string_lossy()));
+    }
 }
 
 fn look_at_repositories(workspace: &Workspace, base: &Path) -> Vec<Finding> {

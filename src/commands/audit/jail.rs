@@ -6,8 +6,8 @@ use std::process::{Command, Stdio};
 use fs_err as fs;
 
 use super::bazel::Workspace;
-use crate::audit::Finding;
 use crate::audit::trace::{self, Allowed};
+use crate::audit::{Finding, HOST_RUN};
 use crate::context::{Context, var_os};
 use crate::error::{Error, Kind, Result};
 
@@ -49,12 +49,12 @@ fn build(workspace: &Workspace, root: &Path, bwrap: &Path, strace: &Path, cx: &C
     let output = command.output().map_err(|e| Error::new(Kind::CommandNotFound, format!("can't start {}", bwrap.display())).cause(&e))?;
     let text = fs::read(&trace).map(|b| String::from_utf8_lossy(&b).into_owned()).unwrap_or_default();
     let dirs = [root.to_owned(), workspace.dir.clone(), cx.store.dir().to_owned()].map(|d| d.display().to_string());
-    let findings = trace::look(&text, Allowed { dirs: &dirs });
-    if !output.status.success() && findings.is_empty() {
+    let mut findings = trace::look(&text, Allowed { dirs: &dirs });
+    if !output.status.success() {
         let said = String::from_utf8_lossy(&output.stderr);
-        let last: Vec<&str> = said.lines().rev().take(12).collect();
-        return Err(Error::new(Kind::Leak, "the build fails where the host's compilers and interpreters are masked")
-            .because(last.into_iter().rev().collect::<Vec<_>>().join("\n")));
+        let why = said.lines().find(|l| l.contains("ERROR") || l.contains("error:")).or_else(|| said.lines().last()).unwrap_or("it said nothing");
+        let why: String = why.chars().take(400).collect();
+        findings.push(Finding::new(&HOST_RUN, "the build in the jail", format!("fails where the host's compilers and interpreters are masked: {why}")));
     }
     Ok(findings)
 }

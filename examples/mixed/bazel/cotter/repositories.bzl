@@ -40,9 +40,9 @@ def _tree(ctx):
         if not tree.exists:
             fail("\ntoolchains.lock no longer names {}.\nType: cotter emit bazel".format(ctx.attr.store_name))
     elif cotter:
-        wrong = _run(ctx, cotter, ["verify", ctx.attr.toolchain])
+        wrong = _run(ctx, cotter, ["verify"] + want)
         if wrong:
-            fail("\n{} is damaged:\n{}\nType: cotter verify --repair {}".format(tree, wrong, ctx.attr.toolchain))
+            fail("\n{} is damaged, or the lock is newer than this folder:\n{}\nType: cotter verify --repair {}, or cotter emit bazel".format(tree, wrong, ctx.attr.toolchain))
     if not tree.get_child("usr").exists and not tree.readdir():
         fail("\n{} is empty.\nType: cotter verify --repair {}".format(tree, ctx.attr.toolchain))
     return tree
