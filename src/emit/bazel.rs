@@ -248,8 +248,10 @@ fn module(trees: &[&LockedTree], settings: &BazelSettings) -> String {
          cotter = use_extension(\"//{0}:extension.bzl\", \"cotter\")\nuse_repo(\n    cotter,\n    {1:?},\n",
         settings.dir, settings.repository
     );
-    for tree in trees {
-        writeln!(out, "    {:?},", repository(tree, settings)).expect("writing to a string");
+    let mut repositories: Vec<String> = trees.iter().map(|t| repository(t, settings)).collect();
+    repositories.sort();
+    for repository in repositories {
+        writeln!(out, "    {repository:?},").expect("writing to a string");
     }
     out.push_str(")\n");
     if settings.register {
