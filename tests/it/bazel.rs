@@ -174,6 +174,46 @@ fn builds_for_aarch64() {
     }
 }
 
+/// A remote worker gets the inputs of an action as files, without links, at a path of its own: compiler and interpreter serve there, too.
+#[test]
+fn trees_serve_where_links_became_files() {
+    let worker = Scratch::new();
+    let (gcc, python) = (crate::support::tree("gcc"), crate::support::tree("python"));
+    std::fs::create_dir_all(worker.join("external/gcc")).unwrap();
+    std::fs::create_dir_all(worker.join("external/python/usr/bin")).unwrap();
+    for input in ["lib", "lib64", "usr"] {
+        ok(Command::new("cp").arg("-rL").arg(gcc.join(input)).arg(worker.join("external/gcc")));
+    }
+    for input in ["usr/lib", "usr/share"] {
+        ok(Command::new("cp").arg("-rL").arg(python.join(input)).arg(worker.join("external/python/usr")));
+    }
+    for input in ["usr/bin/python3.11", "usr/bin/.python3.11.real"] {
+        std::fs::copy(python.join(input), worker.join("external/python").join(input)).unwrap();
+    }
+    worker.write("a.cc", "#include <cmath>\n#include <cstdio>\nint main(int argc, char **) { std::printf(\"%.0f\\n\", std::sqrt(argc * 49.0)); }\n");
+    let mut jail = Command::new("bwrap");
+    jail.args(["--unshare-all", "--clearenv", "--proc", "/proc", "--dev", "/dev", "--tmpfs", "/tmp", "--bind"])
+        .arg(worker.path())
+        .args(["/w", "--chdir", "/w"]);
+    let run = |arguments: &[&str]| {
+        let mut command = Command::new(jail.get_program());
+        command.args(jail.get_args()).args(arguments);
+        ok(&mut command)
+    };
+    let tree = "external/gcc/usr";
+    let includes = ["include/c++/12", "include/x86_64-linux-gnu/c++/12", "lib/gcc/x86_64-linux-gnu/12/include", "include/x86_64-linux-gnu", "include"]
+        .map(|d| format!("-isystem{tree}/{d}"));
+    let (gcc, tools) = (format!("{tree}/bin/gcc"), format!("-B{tree}/bin/"));
+    let mut compile = vec![gcc.as_str(), &tools, "-nostdinc", "-nostdinc++"];
+    compile.extend(includes.iter().map(String::as_str));
+    compile.extend(["-c", "a.cc", "-o", "a.o"]);
+    run(&compile);
+    run(&[&gcc, &tools, "-static", "a.o", "-o", "a", "-lstdc++", "-lm"]);
+    assert_eq!(run(&["/w/a"]), "7\n");
+    run(&[&gcc, &tools, "a.o", "-o", "a", "-lstdc++", "-lm"]);
+    assert_eq!(run(&["external/python/usr/bin/python3.11", "-c", "import ssl, sqlite3; print(6 * 7)"]), "42\n");
+}
+
 /// Programs that bring their libc run where there is none, with nothing but their runfiles.
 #[test]
 fn pinned_programs_run_in_an_empty_jail() {

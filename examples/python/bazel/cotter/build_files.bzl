@@ -89,7 +89,8 @@ def build_file(ctx, found):
     if kind == "cc":
         return "".join([
             load_line.format("cc.bzl", "cotter_cc_toolchain\", \"cotter_pinned_libc"),
-            "filegroup(\n    name = \"files\",\n    srcs = glob([\"usr/*\"], exclude_directories = 0),\n    visibility = [\"//visibility:public\"],\n)\n\n",
+            # `lib` and `lib64` are links into `usr`, which glibc's linker scripts name.
+            "filegroup(\n    name = \"files\",\n    srcs = glob([\"lib\", \"lib64\", \"usr/*\"], exclude_directories = 0),\n    visibility = [\"//visibility:public\"],\n)\n\n",
             _call("cotter_cc_toolchain", {
                 "name": "cc_toolchain",
                 "cpp_includes": found.cpp,
