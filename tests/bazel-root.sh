@@ -5,7 +5,12 @@ set -eu
 suite=$1 dir=$2
 packages=bazel-bootstrap,bubblewrap,strace
 [ "$suite" = bookworm ] || packages=$packages,bazel-rules-python,bazel-rules-shell,bazel-java-tools
-mirror=$(apt-get indextargets --format '$(REPO_URI)' 'Created-By: Packages' | grep -v -e security -e debug | head -n 1)
+find_mirror() {
+  apt-get indextargets --format '$(REPO_URI)' 'Created-By: Packages' | grep -v -e security -e debug | head -n 1
+}
+mirror=$(find_mirror)
+# Where apt has no lists yet, it names no mirror.
+[ -n "$mirror" ] || { apt-get -qq update && mirror=$(find_mirror); }
 rm -rf "$dir.new"
 mmdebstrap --quiet --variant=apt --aptopt='Acquire::Check-Valid-Until "false"' --include="$packages,ca-certificates" "$suite" "$dir.new" "$mirror"
 cd "$dir.new"

@@ -5,7 +5,12 @@ dir=$1
 shift
 mkdir -p "$dir/lists/partial" "$dir/none"
 cd "$dir"
-mirror=$(apt-get indextargets --format '$(REPO_URI)' 'Created-By: Packages' | grep -v -e security -e debug | head -n 1)
+find_mirror() {
+  apt-get indextargets --format '$(REPO_URI)' 'Created-By: Packages' | grep -v -e security -e debug | head -n 1
+}
+mirror=$(find_mirror)
+# Where apt has no lists yet, it names no mirror.
+[ -n "$mirror" ] || { apt-get -qq update && mirror=$(find_mirror); }
 echo "deb-src [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] $mirror bookworm main" > sources.list
 options="-qq -o Dir::Etc::SourceList=$dir/sources.list -o Dir::Etc::SourceParts=$dir/none -o Dir::State::Lists=$dir/lists -o Acquire::Languages=none -o APT::Sandbox::User=root"
 # shellcheck disable=SC2086  # a list of words
