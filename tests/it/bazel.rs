@@ -315,3 +315,13 @@ fn foreign_code_builds_and_passes_its_own_tests() {
         assert_eq!(said.matches(" PASSED in ").count(), 6, "{said}");
     }
 }
+
+/// The rules of rules_python take the interpreter from the same toolchain.
+#[test]
+fn rules_python_uses_the_pinned_interpreter() {
+    let workspace = Workspace::example(Bazel::V7, "python");
+    let read = |name: &str| std::fs::read_to_string(workspace.dir.join(name)).unwrap();
+    workspace.write("MODULE.bazel", &format!("{}\nbazel_dep(name = \"rules_python\", version = \"0.22.1\")\n", read("MODULE.bazel")));
+    workspace.write("BUILD.bazel", &format!("load(\"@rules_python//python:defs.bzl\", \"py_binary\", \"py_library\", \"py_test\")\n\n{}", read("BUILD.bazel")));
+    contains(&workspace.ok("test", &["//..."]), &["//:words_test", "PASSED"]);
+}
