@@ -15,6 +15,8 @@ pub struct Active {
     pub platform: Platform,
     /// Where it lies.
     pub path: PathBuf,
+    /// Whether it holds Zig, whose compilers have other names than GCC's.
+    pub zig: bool,
 }
 
 /// What to change in an environment.
@@ -42,6 +44,9 @@ const CC_VARIABLES: &[(&str, &str)] = &[
     ("STRIP", "strip"),
 ];
 
+/// The same for Zig.
+const ZIG_VARIABLES: &[(&str, &str)] = &[("CC", "cc"), ("CXX", "c++"), ("AR", "ar"), ("OBJCOPY", "objcopy"), ("RANLIB", "ranlib")];
+
 /// What an environment needs for `trees`, of which the first comes first on PATH.
 pub fn changes(trees: &[Active]) -> Changes {
     let mut out = Changes::default();
@@ -63,7 +68,7 @@ pub fn changes(trees: &[Active]) -> Changes {
             pkg_config.push(format!("{root}/usr/share/pkgconfig"));
         }
         if tree.kind == Kind::Cc && !out.set.contains_key("CC") {
-            for (name, program) in CC_VARIABLES {
+            for (name, program) in if tree.zig { ZIG_VARIABLES } else { CC_VARIABLES } {
                 out.set.insert((*name).to_owned(), format!("{root}/bin/{program}"));
             }
         }
@@ -94,7 +99,7 @@ mod tests {
 
     #[test]
     fn libraries_reach_the_compiler_and_pkg_config() {
-        let tree = |kind, path: &str| Active { kind, platform: Platform::X86_64Linux, path: path.into() };
+        let tree = |kind, path: &str| Active { kind, platform: Platform::X86_64Linux, path: path.into(), zig: false };
         let out = changes(&[tree(Kind::Cc, "/s/gcc"), tree(Kind::Library, "/s/z")]);
         assert_eq!(out.path, ["/s/gcc/bin"]);
         assert_eq!(out.set["CC"], "/s/gcc/bin/gcc");

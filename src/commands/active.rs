@@ -5,6 +5,7 @@ use crate::commands::setup;
 use crate::context::Context;
 use crate::environment::Active;
 use crate::error::Result;
+use crate::manifest::Kind;
 use crate::model::{Platform, ToolchainName};
 use crate::store::RootTree;
 
@@ -39,5 +40,10 @@ pub fn trees(names: &[ToolchainName], cx: &Context) -> Result<Vec<Active>> {
     if !trees.iter().all(|t| cx.store.has(&t.store_name)) {
         trees = root_trees(names, platform, cx)?;
     }
-    Ok(trees.into_iter().map(|t| Active { kind: t.kind, platform: t.platform, path: cx.store.path(&t.store_name) }).collect())
+    let active = |tree: RootTree| {
+        let path = cx.store.path(&tree.store_name);
+        let zig = tree.kind == Kind::Cc && path.join("bin/zig").exists();
+        Active { kind: tree.kind, platform: tree.platform, path, zig }
+    };
+    Ok(trees.into_iter().map(active).collect())
 }

@@ -14,9 +14,10 @@ use crate::model::Platform;
 /// What every emitted file says of itself.
 pub const MARK: &str = "Written by `cotter emit bazel`; what is changed here is lost.";
 
-const TEMPLATES: [(&str, &str); 11] = [
+const TEMPLATES: [(&str, &str); 13] = [
     ("build_files.bzl", include_str!("../../templates/bazel/build_files.bzl")),
     ("cc.bzl", include_str!("../../templates/bazel/cc.bzl")),
+    ("cc_features.bzl", include_str!("../../templates/bazel/cc_features.bzl")),
     ("compile_stdlib.py", include_str!("../../templates/bazel/compile_stdlib.py")),
     ("extension.bzl", include_str!("../../templates/bazel/extension.bzl")),
     ("libraries.bzl", include_str!("../../templates/bazel/libraries.bzl")),
@@ -26,6 +27,7 @@ const TEMPLATES: [(&str, &str); 11] = [
     ("sitecustomize.py", include_str!("../../templates/bazel/sitecustomize.py")),
     ("tools.bzl", include_str!("../../templates/bazel/tools.bzl")),
     ("workspace.bzl", include_str!("../../templates/bazel/workspace.bzl")),
+    ("zig.bzl", include_str!("../../templates/bazel/zig.bzl")),
 ];
 
 /// See the module.

@@ -116,6 +116,10 @@ impl Manifest {
     fn check_libraries(&self, problems: &mut Problems) {
         for toolchain in self.toolchains.values() {
             for library in toolchain.libraries.iter().filter(|_| toolchain.kind == Kind::Cc) {
+                if toolchain.source.value != "debian" {
+                    problems.add(library.span.clone(), "only a compiler of Debian packages takes libraries into its sysroot");
+                    continue;
+                }
                 match self.toolchains.get(&library.value) {
                     Some(t) if t.kind == Kind::Library && t.source.value == "debian" => {}
                     Some(_) => {

@@ -8,6 +8,7 @@ mod cc;
 mod pkg_config;
 mod prune;
 mod python;
+mod zig;
 
 use crate::error::{Error, Result};
 use crate::lockfile::Plan;
@@ -51,7 +52,10 @@ pub fn finish(plan: &Plan, mut tree: Tree, blobs: &BlobDir) -> Result<Tree> {
         }
     }
     match plan.kind {
-        Kind::Cc => cc::prepare(plan, &mut tree, blobs)?,
+        Kind::Cc => match zig::home(&tree) {
+            Some(home) => zig::prepare(plan, &mut tree, blobs, &home)?,
+            None => cc::prepare(plan, &mut tree, blobs)?,
+        },
         Kind::Python => python::prepare(plan, &mut tree, blobs)?,
         Kind::Tool | Kind::Library => {}
     }

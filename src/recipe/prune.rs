@@ -136,14 +136,14 @@ impl Pruning {
     /// # Errors
     /// If a pattern of the manifest is none.
     pub fn of(plan: &Plan) -> Result<Self> {
-        let of_kind: &[&str] = match plan.kind {
-            Kind::Cc => CC,
-            Kind::Python => PYTHON,
-            Kind::Library => LIBRARY,
+        let of_kind: &[&[&str]] = match plan.kind {
+            Kind::Cc => &[CC, super::zig::PRUNED],
+            Kind::Python => &[PYTHON],
+            Kind::Library => &[LIBRARY],
             Kind::Tool => &[],
         };
         Ok(Pruning {
-            base: Patterns::new(&[ALWAYS, of_kind].concat())?,
+            base: Patterns::new(&[&[ALWAYS], of_kind].concat().concat())?,
             prune: Patterns::new(plan.requested("prune"))?,
             keep: Patterns::new(plan.requested("keep"))?,
         })

@@ -6,64 +6,9 @@ load(
     "env_entry",
     "env_set",
     "feature",
-    "feature_set",
-    "flag_group",
-    "flag_set",
     "tool_path",
-    "with_feature_set",
 )
-
-_PREPROCESSED = [
-    ACTION_NAMES.c_compile,
-    ACTION_NAMES.cpp_compile,
-    ACTION_NAMES.preprocess_assemble,
-    ACTION_NAMES.linkstamp_compile,
-    ACTION_NAMES.cpp_header_parsing,
-    ACTION_NAMES.cpp_module_compile,
-    ACTION_NAMES.clif_match,
-]
-_COMPILE = _PREPROCESSED + [ACTION_NAMES.assemble, ACTION_NAMES.cpp_module_codegen, ACTION_NAMES.lto_backend]
-_CPP = [
-    ACTION_NAMES.cpp_compile,
-    ACTION_NAMES.linkstamp_compile,
-    ACTION_NAMES.cpp_header_parsing,
-    ACTION_NAMES.cpp_module_compile,
-    ACTION_NAMES.cpp_module_codegen,
-    ACTION_NAMES.clif_match,
-]
-_C = [ACTION_NAMES.c_compile, ACTION_NAMES.preprocess_assemble]
-_LINK = [
-    ACTION_NAMES.cpp_link_executable,
-    ACTION_NAMES.cpp_link_dynamic_library,
-    ACTION_NAMES.cpp_link_nodeps_dynamic_library,
-]
-_LINK_SHARED = _LINK[1:]
-
-def _flags(actions, flags, with_features = [], without = []):
-    """Flags for some actions: always, or in the modes that are named."""
-    conditions = [with_feature_set(features = [f]) for f in with_features]
-    if without:
-        conditions.append(with_feature_set(not_features = without))
-    return flag_set(actions = actions, flag_groups = [flag_group(flags = flags)] if flags else [], with_features = conditions)
-
-def _switch(name, flag_sets, **kwargs):
-    return feature(name = name, flag_sets = flag_sets, **kwargs)
-
-def _both(name, flags, link = None, **kwargs):
-    """A feature that compiles and links with the same flags."""
-    return _switch(name, [_flags(_COMPILE, flags), _flags(_LINK, flags if link == None else link)], **kwargs)
-
-def _standards():
-    """One feature for each language standard. The first of each language is the default, and gives way to any other."""
-    cpp = ["c++17", "c++11", "c++14", "c++20", "c++23", "gnu++11", "gnu++14", "gnu++17", "gnu++20", "gnu++23"]
-    c = ["c17", "c99", "c11", "c2x", "gnu99", "gnu11", "gnu17", "gnu2x"]
-    out = [_switch("default_standard", [
-        _flags([a for a in _CPP if a != ACTION_NAMES.cpp_module_codegen], ["-std=" + cpp[0]], without = cpp),
-    ], enabled = True)]
-    for names, actions in [(cpp, _CPP), (c, [ACTION_NAMES.c_compile])]:
-        for name in names:
-            out.append(_switch(name, [_flags(actions, ["-std=" + name])]))
-    return out
+load(":cc_features.bzl", "ALL_COMPILE", "ALL_CPP", "ALL_LINK", "LINK_SHARED", "PREPROCESSED", "both", "flags", "standards", "switch")
 
 def _isystem(root, dirs):
     return [flag for d in dirs for flag in ["-isystem", root + "/" + d]]
@@ -77,45 +22,45 @@ def _features(ctx, root):
         feature(name = "supports_pic", enabled = True),
         feature(name = "supports_dynamic_linker", enabled = True),
         # Debug information and __FILE__ name files relative to the execution root, wherever that lies.
-        _switch("reproducible_paths", [
-            _flags(_COMPILE, ["-fno-canonical-system-headers", "-ffile-prefix-map=/proc/self/cwd=."]),
-            _flags(_COMPILE + _LINK, ["-no-canonical-prefixes"]),
-        ], env_sets = [env_set(actions = _COMPILE + _LINK, env_entries = [env_entry("PWD", "/proc/self/cwd")])], enabled = True),
-        _switch("reproducible_time", [_flags(_COMPILE, [
+        switch("reproducible_paths", [
+            flags(ALL_COMPILE, ["-fno-canonical-system-headers", "-ffile-prefix-map=/proc/self/cwd=."]),
+            flags(ALL_COMPILE + ALL_LINK, ["-no-canonical-prefixes"]),
+        ], env_sets = [env_set(actions = ALL_COMPILE + ALL_LINK, env_entries = [env_entry("PWD", "/proc/self/cwd")])], enabled = True),
+        switch("reproducible_time", [flags(ALL_COMPILE, [
             "-Wno-builtin-macro-redefined",
             "-D__DATE__=\"redacted\"",
             "-D__TIMESTAMP__=\"redacted\"",
             "-D__TIME__=\"redacted\"",
         ])], enabled = True),
-        _switch("default_compile_flags", [
-            _flags(_COMPILE, ["-fdiagnostics-color=always", "-fstack-protector", "-Wall", "-Wunused-but-set-parameter", "-Wno-free-nonheap-object", "-fno-omit-frame-pointer"]),
-            _flags(_COMPILE, ["-g"], with_features = ["dbg"]),
-            _flags(_COMPILE, ["-g0", "-O2", "-DNDEBUG", "-ffunction-sections", "-fdata-sections"], with_features = ["opt"]),
+        switch("default_compile_flags", [
+            flags(ALL_COMPILE, ["-fdiagnostics-color=always", "-fstack-protector", "-Wall", "-Wunused-but-set-parameter", "-Wno-free-nonheap-object", "-fno-omit-frame-pointer"]),
+            flags(ALL_COMPILE, ["-g"], with_features = ["dbg"]),
+            flags(ALL_COMPILE, ["-g0", "-O2", "-DNDEBUG", "-ffunction-sections", "-fdata-sections"], with_features = ["opt"]),
         ], enabled = True),
-        _switch("fortify", [_flags(_COMPILE, ["-U_FORTIFY_SOURCE", "-D_FORTIFY_SOURCE=2"], with_features = ["opt"])], enabled = True),
-    ] + _standards() + [
+        switch("fortify", [flags(ALL_COMPILE, ["-U_FORTIFY_SOURCE", "-D_FORTIFY_SOURCE=2"], with_features = ["opt"])], enabled = True),
+    ] + standards() + [
         # No directory that the compiler was built with: only these, relative, in this order.
-        _switch("tree_includes", [
-            _flags(_PREPROCESSED, ["-nostdinc"]),
-            _flags([a for a in _CPP if a != ACTION_NAMES.cpp_module_codegen], ["-nostdinc++"] + _isystem(root, ctx.attr.cpp_includes)),
-            _flags(_PREPROCESSED, _isystem(root, ctx.attr.includes)),
+        switch("tree_includes", [
+            flags(PREPROCESSED, ["-nostdinc"]),
+            flags([a for a in ALL_CPP if a != ACTION_NAMES.cpp_module_codegen], ["-nostdinc++"] + _isystem(root, ctx.attr.cpp_includes)),
+            flags(PREPROCESSED, _isystem(root, ctx.attr.includes)),
         ], enabled = True),
-        _switch("default_link_flags", [
+        switch("default_link_flags", [
             # Where the compiler looks for assembler and linker first. Its sysroot it knows itself: where it lies.
-            _flags(_LINK + _COMPILE, ["-B" + root + "/usr/bin/" + ctx.attr.tool_prefix]),
-            _flags(_LINK, ["-Wl,-z,relro,-z,now", "-Wl,--as-needed", "-pass-exit-codes", "-Wl,--build-id=none"]),
-            _flags(_LINK, ["-Wl,--gc-sections"], with_features = ["opt"]),
+            flags(ALL_LINK + ALL_COMPILE, ["-B" + root + "/usr/bin/" + ctx.attr.tool_prefix]),
+            flags(ALL_LINK, ["-Wl,-z,relro,-z,now", "-Wl,--as-needed", "-pass-exit-codes", "-Wl,--build-id=none"]),
+            flags(ALL_LINK, ["-Wl,--gc-sections"], with_features = ["opt"]),
         ], enabled = True),
-        _switch("treat_warnings_as_errors", [_flags(_COMPILE, ["-Werror"]), _flags(_LINK, ["-Wl,-fatal-warnings"])]),
-        _both("lto", ["-flto=auto", "-fno-fat-lto-objects"], link = ["-flto=auto", "-fuse-linker-plugin"]),
-        _both("asan", ["-fsanitize=address", "-fno-common", "-fno-omit-frame-pointer", "-DADDRESS_SANITIZER"], link = ["-fsanitize=address", "-static-libasan"]),
-        _both("ubsan", ["-fsanitize=undefined", "-fno-sanitize-recover=all"], link = ["-fsanitize=undefined", "-static-libubsan"]),
-        _both("tsan", ["-fsanitize=thread", "-DTHREAD_SANITIZER"], link = ["-fsanitize=thread", "-static-libtsan"]),
-        _switch("static_libgcc_libstdcxx", [_flags(_LINK, ["-static-libgcc", "-l:libstdc++.a"])]),
-        _switch("fully_static_link", [_flags([ACTION_NAMES.cpp_link_executable], ["-static"])]),
-        _switch("default_libraries", [_flags(_LINK, ["-lstdc++", "-lm"], without = ["static_libgcc_libstdcxx"]), _flags(_LINK, ["-lm"], with_features = ["static_libgcc_libstdcxx"])], enabled = True),
+        switch("treat_warnings_as_errors", [flags(ALL_COMPILE, ["-Werror"]), flags(ALL_LINK, ["-Wl,-fatal-warnings"])]),
+        both("lto", ["-flto=auto", "-fno-fat-lto-objects"], link = ["-flto=auto", "-fuse-linker-plugin"]),
+        both("asan", ["-fsanitize=address", "-fno-common", "-fno-omit-frame-pointer", "-DADDRESS_SANITIZER"], link = ["-fsanitize=address", "-static-libasan"]),
+        both("ubsan", ["-fsanitize=undefined", "-fno-sanitize-recover=all"], link = ["-fsanitize=undefined", "-static-libubsan"]),
+        both("tsan", ["-fsanitize=thread", "-DTHREAD_SANITIZER"], link = ["-fsanitize=thread", "-static-libtsan"]),
+        switch("static_libgcc_libstdcxx", [flags(ALL_LINK, ["-static-libgcc", "-l:libstdc++.a"])]),
+        switch("fully_static_link", [flags([ACTION_NAMES.cpp_link_executable], ["-static"])]),
+        switch("default_libraries", [flags(ALL_LINK, ["-lstdc++", "-lm"], without = ["static_libgcc_libstdcxx"]), flags(ALL_LINK, ["-lm"], with_features = ["static_libgcc_libstdcxx"])], enabled = True),
         # Libraries leave the search to the program that loads them: DT_RUNPATH would end it.
-        _switch("pinned_libc", [_flags(_LINK_SHARED, ["-Wl,--disable-new-dtags"])], enabled = True),
+        switch("pinned_libc", [flags(LINK_SHARED, ["-Wl,--disable-new-dtags"])], enabled = True),
     ]
 
 def _config_impl(ctx):

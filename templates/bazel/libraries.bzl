@@ -21,7 +21,7 @@ def cotter_libraries(name, packages, triple, compatible):
     for stem, file in packages["shared"].items():
         native.cc_import(name = "_shared_" + stem, shared_library = lib + file)
     for stem, file in packages["static"].items():
-        native.cc_import(name = "_archive_" + stem, static_library = lib + file)
+        native.cc_import(name = "_archive_" + stem, static_library = "usr/lib/" + file)
 
     # What the libraries need of each other at run time; the linker leaves out what is not needed. DT_RPATH, for DT_RUNPATH would not serve
     # the libraries' own needs.

@@ -316,6 +316,59 @@ fn foreign_code_builds_and_passes_its_own_tests() {
     }
 }
 
+/// The client of a database, with all that it needs in turn: shared, static, with the libc of the system and with the compiler's.
+#[test]
+fn libpq_links_and_runs() {
+    for bazel in [Bazel::V4, Bazel::V7] {
+        let workspace = Workspace::empty(bazel);
+        let libraries = std::path::Path::new(crate::support::REPO).join("examples/libraries");
+        let manifest = std::fs::read_to_string(libraries.join("toolchains.toml")).unwrap();
+        workspace.write("toolchains.toml", &format!("{manifest}\n[emit.bazel]\nregister = true\n"));
+        std::fs::copy(libraries.join("toolchains.lock"), workspace.dir.join("toolchains.lock")).unwrap();
+        ok(&mut crate::support::in_store(shared_store(), &workspace.dir, &["emit", "bazel"]));
+        for name in ["WORKSPACE", "WORKSPACE.bzlmod", "MODULE.bazel", ".bazelrc"] {
+            std::fs::copy(std::path::Path::new(crate::support::REPO).join("examples/cpp").join(name), workspace.dir.join(name)).unwrap();
+        }
+        workspace.write(
+            "a.c",
+            "#include <libpq-fe.h>\n#include <stdio.h>\nint main(void) { return PQlibVersion() / 10000 != 15 || !PQconninfoParse(\"host=x\", NULL); }\n",
+        );
+        let test = |name: &str, library: &str, more: &str| format!("cc_test(name = {name:?}, srcs = [\"a.c\"], deps = [\"@cotter//:{library}\"], {more})\n");
+        workspace.write(
+            "BUILD.bazel",
+            &[test("shared", "libpq", ""), test("static", "libpq_static", "linkstatic = True"), test("pinned", "libpq", "malloc = \"@cotter//:pinned_libc\"")]
+                .concat(),
+        );
+        let said = workspace.ok("test", &["--test_output=errors", "//..."]);
+        assert_eq!(said.matches(" PASSED in ").count(), 3, "{said}");
+    }
+}
+
+/// Zig as the compiler, for this machine and for ARM, and for the libc floor that it is asked for.
+#[test]
+fn the_example_of_zig() {
+    let mut all = vec![];
+    for bazel in [Bazel::V4, Bazel::V7] {
+        let workspace = Workspace::example(bazel, "zig");
+        workspace.ok("test", &["//..."]);
+        contains(&workspace.ok("run", &["//:count"]), &["25 primes up to 100"]);
+        let second = workspace.beside("elsewhere/with/a/longer/path", bazel);
+        second.ok("build", &["//..."]);
+        let (a, b) = (workspace.outputs(), second.outputs());
+        for (name, bytes) in a.iter().filter(|(name, _)| !name.ends_with("MANIFEST") && !name.ends_with("runfiles_manifest")) {
+            assert!(bytes == &b[name], "{bazel:?}: {name} differs from path to path");
+        }
+        workspace.ok("test", &["-c", "opt", "--features=c++20", "//:primes_test"]);
+        workspace.ok("build", &["--platforms=//bazel/cotter:aarch64-linux", "//:hello"]);
+        // The program is for ARM: e_machine of its header.
+        assert_eq!(std::fs::read(workspace.bin().join("hello")).unwrap()[18], 183, "{bazel:?}");
+        let said = workspace.fails("build", &["--custom_malloc=@cotter//:pinned_libc", "//:hello"]);
+        contains(&said, &["has no libc that a program could bring along"]);
+        all.push(a);
+    }
+    assert!(all[0]["count"] == all[1]["count"] || all[0].keys().any(|name| name.ends_with(".o") && all[0][name] == all[1][name]));
+}
+
 /// The rules of rules_python take the interpreter from the same toolchain.
 #[test]
 fn rules_python_uses_the_pinned_interpreter() {

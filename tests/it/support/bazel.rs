@@ -153,6 +153,10 @@ impl Workspace {
         for path in &self.binds {
             bind(&mut command, "--bind", path);
         }
+        // Where Zig keeps what it builds of its run-time libraries: kept, for it takes minutes.
+        let zig = Path::new(env!("CARGO_TARGET_TMPDIR")).join("zig");
+        std::fs::create_dir_all(&zig).unwrap();
+        command.arg("--bind").arg(zig).arg("/tmp/cotter-zig");
         command
             .arg("--chdir")
             .arg(&self.dir)

@@ -59,6 +59,25 @@ def _shared(names, stem):
     versions = [name for name in names if name.startswith("lib" + stem + ".so.")]
     return sorted(versions, key = len)[0] if versions else ""
 
+def _archives(names, prefix):
+    return {name[3:-2]: prefix + name for name in sorted(names) if name.startswith("lib") and name.endswith(".a")}
+
+def _versioned(lib):
+    """Directories such as `postgresql/15/lib`: Debian keeps archives there of which there is one for each version."""
+    out = []
+    for package in sorted([entry.basename for entry in lib.readdir()]):
+        path = lib.get_child(package)
+        versions = sorted([entry.basename for entry in path.readdir() if entry.basename[0].isdigit()]) if _is_directory(path) else []
+        for version in versions:
+            directory = path.get_child(version).get_child("lib")
+            if directory.exists:
+                out.append(("{}/{}/lib/".format(package, version), directory))
+    return out
+
+def _is_directory(path):
+    # Not every Bazel knows `is_dir`; what has no ending is a directory or a program, and programs are not there.
+    return "." not in path.basename
+
 def read_packages(ctx, tree, triple):
     """The packages of a tree.
 
@@ -69,14 +88,17 @@ def read_packages(ctx, tree, triple):
 
     Returns:
       A dictionary of dictionaries: `packages` by name with `includes`, `shared`, `static`, `needs`, `needs_static`, `options` and so on; and `shared` and `static`,
-      the files of all libraries by stem.
+      the files of all libraries by stem: names of the shared, paths below `usr/lib` of the static.
     """
     usr = tree.get_child("usr")
     lib = usr.get_child("lib").get_child(triple)
     names = [entry.basename for entry in lib.readdir()] if lib.exists else []
     stems = sorted({name[3:].split(".so.")[0]: None for name in names if name.startswith("lib") and ".so." in name}.keys())
     shared = {stem: _shared(names, stem) for stem in stems}
-    static = {name[3:-2]: name for name in sorted(names) if name.startswith("lib") and name.endswith(".a")}
+    static = _archives(names, triple + "/")
+    for prefix, directory in _versioned(usr.get_child("lib")):
+        for stem, path in _archives([entry.basename for entry in directory.readdir()], prefix).items():
+            static.setdefault(stem, path)
     packages = {}
     for directory in ["usr/lib/" + triple + "/pkgconfig", "usr/share/pkgconfig"]:
         path = tree

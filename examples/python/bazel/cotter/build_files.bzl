@@ -34,6 +34,9 @@ def parts(tree, kind, target):
       A struct: `links`, more links that the repository needs, and facts for `build_file`.
     """
     triple = _TRIPLES[target]
+    if kind == "cc" and _walk(tree, "bin/zig").exists:
+        home = "ziglang/" if tree.get_child("ziglang").exists else ""
+        return struct(cpu = _CPUS[target], entries = _names(tree), lib = home + "lib", links = {}, triple = triple)
     if kind == "cc":
         cross = "usr/" + triple
         is_cross = _walk(tree, "usr/lib/gcc-cross/" + triple).exists
@@ -86,6 +89,18 @@ def build_file(ctx, found):
     kind = ctx.attr.kind
     load_line = "load(\"" + ctx.attr.folder + ":{}\", \"{}\")\n"
     visible = ["//visibility:public"]
+    if kind == "cc" and hasattr(found, "lib"):
+        return "".join([
+            load_line.format("zig.bzl", "cotter_zig_toolchain"),
+            _call("filegroup", {"name": "files", "srcs": found.entries, "visibility": visible}),
+            _call("cotter_zig_toolchain", {
+                "name": "cc_toolchain",
+                "cpu": found.cpu,
+                "identifier": ctx.attr.toolchain + "-" + ctx.attr.target,
+                "lib": found.lib,
+                "triple": found.triple,
+            }),
+        ])
     if kind == "cc":
         return "".join([
             load_line.format("cc.bzl", "cotter_cc_toolchain\", \"cotter_pinned_libc"),

@@ -1,0 +1,6 @@
+#pragma once
+
+#include <vector>
+
+// The prime numbers up to `most`.
+std::vector<int> primes(int most);

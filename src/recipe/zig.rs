@@ -1,0 +1,77 @@
+//! Zig as a compiler of C and C++: one static program that carries clang, lld, headers and the sources of the run-time libraries.
+//! Source: Zig's documentation of `zig cc`; <https://ziglang.org/learn/overview/>, "Zig is also a C compiler".
+
+use crate::error::{Error, Result};
+use crate::lockfile::Plan;
+use crate::model::{MemberPath, Platform};
+use crate::relocate::launcher::{self, Instructions};
+use crate::tree::{BlobDir, Node, Tree};
+
+/// The glibc that its programs need at least. Zig makes stubs of any version; this one every distribution in support has.
+pub const GLIBC_FLOOR: &str = "2.28";
+
+/// Left out: the headers and sources of systems that cotter has no platform for.
+pub const PRUNED: &[&str] = &[
+    "**/lib/libc/darwin/**",
+    "**/lib/libc/freebsd/**",
+    "**/lib/libc/mingw/**",
+    "**/lib/libc/netbsd/**",
+    "**/lib/libc/openbsd/**",
+    "**/lib/libc/wasi/**",
+    "**/lib/libc/include/*-darwin-*/**",
+    "**/lib/libc/include/*-freebsd-*/**",
+    "**/lib/libc/include/*-netbsd-*/**",
+    "**/lib/libc/include/*-openbsd-*/**",
+    "**/lib/libc/include/*-windows-*/**",
+    "**/lib/libc/include/generic-*bsd/**",
+    "**/lib/libc/include/wasm-*/**",
+];
+
+/// The directory of Zig in a tree: the one that holds `zig` and `lib/zig.h`.
+pub fn home(tree: &Tree) -> Option<String> {
+    ["", "ziglang/"].into_iter().find(|home| tree.at(&format!("{home}zig")).is_some() && tree.at(&format!("{home}lib/zig.h")).is_some()).map(str::to_owned)
+}
+
+/// Makes `bin/`: a compiler has the names that people type, each a launcher that starts Zig with the command and the target. Without a target Zig would look
+/// at the machine that it runs on.
+///
+/// # Errors
+/// If a launcher cannot be made.
+pub fn prepare(plan: &Plan, tree: &mut Tree, blobs: &BlobDir, home: &str) -> Result<()> {
+    let program = MemberPath::literal(&format!("{home}zig"));
+    let Some(Node::File { blob, .. }) = tree.get(&program) else {
+        return Err(Error::build(format!("{program} of {} is no file", plan.name)));
+    };
+    let blob = blob.clone();
+    tree.put(program.clone(), Node::File { blob, executable: true });
+    let target = triple(plan.target());
+    let commands: [(&str, &[&str]); 6] = [
+        ("zig", &[]),
+        ("cc", &["cc", "-target", &target]),
+        ("c++", &["c++", "-target", &target]),
+        ("ar", &["ar"]),
+        ("ranlib", &["ranlib"]),
+        ("objcopy", &["objcopy"]),
+    ];
+    for (name, args) in commands {
+        let at = MemberPath::literal(&format!("bin/{name}"));
+        // Bazel names the library directory relative to where it works; so it may be set.
+        let instructions = Instructions {
+            args: args.iter().map(|a| (*a).to_owned()).collect(),
+            drop: STEERING.iter().map(|s| (*s).to_owned()).collect(),
+            default: vec![format!("ZIG_LIB_DIR=%R/{home}lib")],
+            ..Instructions::default()
+        };
+        let launcher = launcher::render(None, plan.platform, &at, &program, &instructions)?;
+        tree.put(at, Node::File { blob: blobs.put(&launcher)?, executable: true });
+    }
+    Ok(())
+}
+
+/// Variables by which a user, or a host, would steer clang's search.
+const STEERING: &[&str] = &["CPATH", "C_INCLUDE_PATH", "CPLUS_INCLUDE_PATH", "OBJC_INCLUDE_PATH", "LIBRARY_PATH", "CCC_OVERRIDE_OPTIONS", "ZIG_LIBC"];
+
+/// Zig's name of a platform, such as `x86_64-linux-gnu.2.28`.
+fn triple(platform: Platform) -> String {
+    format!("{}.{GLIBC_FLOOR}", platform.multiarch())
+}
