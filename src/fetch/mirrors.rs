@@ -4,8 +4,6 @@ use std::collections::BTreeMap;
 
 use crate::model::Location;
 
-use super::http::redact;
-
 /// Somewhere to ask for a file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Candidate {
@@ -21,14 +19,6 @@ pub enum Candidate {
 }
 
 impl Candidate {
-    /// For messages: no credentials.
-    pub fn describe(&self) -> String {
-        match self {
-            Candidate::Url(url) => redact(url),
-            Candidate::PythonFile { project, file } => format!("{file} of the Python project {project}"),
-        }
-    }
-
     /// Whether it lies on this machine.
     pub fn is_file(&self) -> bool {
         matches!(self, Candidate::Url(url) if url.starts_with("file://"))

@@ -10,7 +10,7 @@ mod stream;
 use std::collections::HashMap;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 
 use fs_err as fs;
@@ -44,8 +44,15 @@ impl Patience {
     }
 }
 
-/// Fetches a file of a Python project when no index is configured: `(project, file name, directory to put it in)`.
-pub type PipDownload = Arc<dyn Fn(&str, &str, &Path) -> Result<PathBuf> + Send + Sync>;
+/// Tells a Python package index when none is configured.
+pub type DefaultIndex = Arc<dyn Fn() -> Result<String> + Send + Sync>;
+
+/// The error for a machine on which no Python package index is known.
+pub fn no_python_index() -> Error {
+    Error::user("no Python package index is configured on this machine")
+        .hint("set one with [mirrors] python = [\"https://.../simple\"], UV_DEFAULT_INDEX, PIP_INDEX_URL or pip.conf")
+        .hint("or pin a Python with pip in this manifest: its pip knows its own default")
+}
 
 /// Fetches inputs into a cache of files named by their sha256.
 pub struct Fetcher {
@@ -54,31 +61,41 @@ pub struct Fetcher {
     /// Where mirrors are.
     pub mirrors: Mirrors,
     inputs: PathBuf,
-    pip: Mutex<Option<PipDownload>>,
+    default_index: Mutex<Option<DefaultIndex>>,
+    indexes: OnceLock<Vec<String>>,
     pages: Mutex<HashMap<String, Arc<python_index::Project>>>,
 }
 
 impl Fetcher {
     /// A fetcher that keeps inputs in the directory `inputs`.
     pub fn new(http: Http, mirrors: Mirrors, inputs: PathBuf) -> Self {
-        Fetcher { http, mirrors, inputs, pip: Mutex::new(None), pages: Mutex::default() }
+        Fetcher { http, mirrors, inputs, default_index: Mutex::new(None), indexes: OnceLock::new(), pages: Mutex::default() }
     }
 
-    /// Says how to fetch from the Python index that only pip knows.
-    pub fn set_pip(&self, pip: PipDownload) {
-        *self.pip.lock().expect("no panic holds it") = Some(pip);
+    /// Whether a Python package index is configured.
+    pub fn has_python_index(&self) -> bool {
+        !self.mirrors.python_indexes().is_empty()
     }
 
-    /// The way to fetch from the Python index that only pip knows.
+    /// Says whom to ask for a Python package index if none is configured.
+    pub fn set_default_python_index(&self, ask: DefaultIndex) {
+        *self.default_index.lock().expect("no panic holds it") = Some(ask);
+    }
+
+    /// The Python package indexes in force, in the order in which they are asked.
     ///
     /// # Errors
-    /// If there is none.
-    pub fn pip(&self) -> Result<PipDownload> {
-        self.pip.lock().expect("no panic holds it").clone().ok_or_else(|| {
-            Error::user("no Python package index is configured on this machine")
-                .hint("set one with [mirrors] python = [\"https://.../simple\"], UV_DEFAULT_INDEX, PIP_INDEX_URL or pip.conf")
-                .hint("or pin a Python with pip in this manifest: its pip knows its own default")
-        })
+    /// If none is configured, and nobody knows a default.
+    pub fn python_indexes(&self) -> Result<Vec<String>> {
+        if let Some(known) = self.indexes.get() {
+            return Ok(known.clone());
+        }
+        let mut indexes = self.mirrors.python_indexes();
+        if indexes.is_empty() {
+            let ask = self.default_index.lock().expect("no panic holds it").clone().ok_or_else(no_python_index)?;
+            indexes.push(ask()?);
+        }
+        Ok(self.indexes.get_or_init(|| indexes).clone())
     }
 
     /// Whether an input lies in the cache already.
@@ -93,7 +110,7 @@ impl Fetcher {
     /// If no mirror has the locked bytes, or `consume` fails on them.
     pub fn read<T>(&self, input: &Input, snapshot: Option<&str>, task: &Task, consume: &mut dyn FnMut(&mut dyn Read) -> Result<T>) -> Result<T> {
         fs::create_dir_all(&self.inputs).map_err(|e| Error::at("make", &self.inputs, e))?;
-        let mut refused: Vec<Candidate> = vec![];
+        let mut refused: Vec<String> = vec![];
         let mut last_error = None;
         loop {
             let cached = self.cached(&input.sha256);
@@ -117,7 +134,7 @@ impl Fetcher {
                 return Err(Error::network(format!("{} is not in the cache, and --offline forbids to fetch it", input.file_name()))
                     .hint("run the same command once without --offline"));
             }
-            let candidates: Vec<Candidate> = self.candidates(input, snapshot)?.into_iter().filter(|c| !refused.contains(c)).collect();
+            let candidates: Vec<String> = self.candidates(input, snapshot)?.into_iter().filter(|c| !refused.contains(c)).collect();
             if candidates.is_empty() {
                 return Err(last_error.unwrap_or_else(|| {
                     Error::network(format!("no mirror is known for {}", input.file_name())).hint("name one under [mirrors] in toolchains.toml")
@@ -229,7 +246,7 @@ impl Fetcher {
         if let Some(known) = self.pages.lock().expect("no panic holds it").get(project) {
             return Ok(known.clone());
         }
-        let found = Arc::new(python_index::query(&self.http, &self.mirrors.python_indexes(), project)?);
+        let found = Arc::new(python_index::query(&self.http, &self.python_indexes()?, project)?);
         self.pages.lock().expect("no panic holds it").insert(project.to_owned(), found.clone());
         Ok(found)
     }
@@ -242,18 +259,14 @@ impl Fetcher {
         self.inputs.join(digest.hex())
     }
 
-    fn candidates(&self, input: &Input, snapshot: Option<&str>) -> Result<Vec<Candidate>> {
+    fn candidates(&self, input: &Input, snapshot: Option<&str>) -> Result<Vec<String>> {
         let mut out = vec![];
         for location in &input.locations {
             for candidate in self.mirrors.expand(location, snapshot) {
                 match candidate {
-                    Candidate::PythonFile { project, file } if !self.mirrors.python_indexes().is_empty() => {
-                        if self.http.offline() {
-                            continue;
-                        }
-                        out.push(Candidate::Url(self.python_project(&project)?.url_of(&file)?));
-                    }
-                    other => out.push(other),
+                    Candidate::PythonFile { .. } if self.http.offline() => {}
+                    Candidate::PythonFile { project, file } => out.push(self.python_project(&project)?.url_of(&file)?),
+                    Candidate::Url(url) => out.push(url),
                 }
             }
         }

@@ -7,7 +7,7 @@ use fs_err as fs;
 use rustix::fs::{FlockOperation, flock};
 
 use super::http::{Body, is_passing, redact, transfer_error};
-use super::{Candidate, Fetcher};
+use super::Fetcher;
 use crate::error::{Error, Kind, Result};
 use crate::model::{Digest, Hasher, Input};
 use crate::reporter::Task;
@@ -58,7 +58,7 @@ pub enum Failure {
     /// The bytes are not the locked ones; another mirror may have them.
     WrongBytes {
         /// Who sent them.
-        by: Candidate,
+        by: String,
         /// Whether some of them came from an earlier, partial download: then the same mirror deserves another chance.
         resumed: bool,
         /// What to say if nobody else has them.
@@ -70,7 +70,7 @@ pub enum Failure {
 pub struct InputStream<'a> {
     fetcher: &'a Fetcher,
     input: &'a Input,
-    candidates: Vec<Candidate>,
+    candidates: Vec<String>,
     current: usize,
     attempts: u32,
     part: Part,
@@ -91,7 +91,7 @@ impl<'a> InputStream<'a> {
     ///
     /// # Errors
     /// If the partial file cannot be read.
-    pub fn open(fetcher: &'a Fetcher, input: &'a Input, candidates: Vec<Candidate>, part: Part, task: &'a Task) -> Result<Self> {
+    pub fn open(fetcher: &'a Fetcher, input: &'a Input, candidates: Vec<String>, part: Part, task: &'a Task) -> Result<Self> {
         let mut kept = part.file.metadata().map_err(|e| Error::at("read", &part.path, e))?.len();
         if kept > input.size {
             part.file.set_len(0).map_err(|e| Error::at("write", &part.path, e))?;
@@ -153,43 +153,30 @@ impl<'a> InputStream<'a> {
             } else {
                 format!("expected sha256 {}, got {got}", self.input.sha256)
             })
-            .because(format!("it came from {}", by.describe()))
+            .because(format!("it came from {}", redact(&by)))
             .hint("a mirror or a proxy altered the file, or it was published anew; `cotter lock --upgrade` pins what is published now");
         Err(Failure::WrongBytes { by, resumed: self.kept > 0, error })
     }
 
     fn connect(&mut self) -> Result<()> {
-        let candidate = self.candidates[self.current].clone();
-        match candidate {
-            Candidate::Url(url) => {
-                let mut body = self.fetcher.http.get(&url, self.position)?;
-                if body.skipped < self.position {
-                    // The server does not know ranges: read over what we have.
-                    let skip = self.position - body.skipped;
-                    let got = io::copy(&mut (&mut body.reader).take(skip), &mut io::sink()).map_err(|e| transfer_error(&url, e))?;
-                    if got != skip {
-                        return Err(Error::network(format!("{} ended after {got} bytes", redact(&url))));
-                    }
-                }
-                if let Some(total) = body.length
-                    && total != self.input.size
-                {
-                    return Err(Error::verification(format!("{} is not the file that was locked", self.input.file_name()))
-                        .because(format!("expected {} bytes, {} offers {total}", self.input.size, redact(&url)))
-                        .hint("a mirror or a proxy altered the file, or it was published anew; `cotter lock --upgrade` pins what is published now"));
-                }
-                self.body = Some(body);
-            }
-            Candidate::PythonFile { project, file } => {
-                let dir = self.part.path.with_extension("pip");
-                let fetched = (self.fetcher.pip()?)(&project, &file, &dir).and_then(|path| fs::read(&path).map_err(|e| Error::at("read", &path, e)));
-                let _ = fs::remove_dir_all(&dir);
-                let bytes = fetched?;
-                let mut reader = io::Cursor::new(bytes);
-                reader.set_position(self.position);
-                self.body = Some(Body { reader: Box::new(reader), skipped: self.position, length: None });
+        let url = self.candidates[self.current].clone();
+        let mut body = self.fetcher.http.get(&url, self.position)?;
+        if body.skipped < self.position {
+            // The server does not know ranges: read over what we have.
+            let skip = self.position - body.skipped;
+            let got = io::copy(&mut (&mut body.reader).take(skip), &mut io::sink()).map_err(|e| transfer_error(&url, e))?;
+            if got != skip {
+                return Err(Error::network(format!("{} ended after {got} bytes", redact(&url))));
             }
         }
+        if let Some(total) = body.length
+            && total != self.input.size
+        {
+            return Err(Error::verification(format!("{} is not the file that was locked", self.input.file_name()))
+                .because(format!("expected {} bytes, {} offers {total}", self.input.size, redact(&url)))
+                .hint("a mirror or a proxy altered the file, or it was published anew; `cotter lock --upgrade` pins what is published now"));
+        }
+        self.body = Some(body);
         Ok(())
     }
 
@@ -241,7 +228,7 @@ impl<'a> InputStream<'a> {
             match body.reader.read(buf) {
                 Ok(0) => {
                     let error =
-                        Error::network(format!("{} ended after {} of {} bytes", self.candidates[self.current].describe(), self.position, self.input.size));
+                        Error::network(format!("{} ended after {} of {} bytes", redact(&self.candidates[self.current]), self.position, self.input.size));
                     self.recover(error)?;
                 }
                 Ok(n) => {
@@ -256,7 +243,7 @@ impl<'a> InputStream<'a> {
                     return Ok(self.took(&buf[..n]));
                 }
                 Err(e) => {
-                    let error = transfer_error(&self.candidates[self.current].describe(), e);
+                    let error = transfer_error(&redact(&self.candidates[self.current]), e);
                     self.recover(error)?;
                 }
             }

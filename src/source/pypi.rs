@@ -7,7 +7,7 @@ use crate::error::{Error, Result};
 use crate::fetch::python_index::normalize;
 use crate::lockfile::Request;
 use crate::manifest::{Manifest, Problems, Toolchain};
-use crate::model::{Digest, HashingReader, Input, Location, Platform};
+use crate::model::{Digest, Input, Location, Platform};
 use crate::tree::Tree;
 use crate::unpack::{Limits, unpack_zip};
 
@@ -44,7 +44,7 @@ impl Source for Pypi {
     }
 
     fn resolve(&self, platform: Platform, cx: &ResolveContext) -> Result<Resolution> {
-        let input = if cx.fetcher.mirrors.python_indexes().is_empty() { self.through_pip(platform, cx)? } else { self.through_index(platform, cx)? };
+        let input = self.through_index(platform, cx)?;
         if let Some(expected) = self.sha256
             && expected != input.sha256
         {
@@ -92,19 +92,6 @@ impl Pypi {
             return Err(Error::verification(format!("{} is not the file that its index lists", file.name)));
         }
         Ok(Input { locations: self.location(&file.name), size, sha256 })
-    }
-
-    /// No index is configured here: the pinned Python's pip knows its own default, and chooses the file.
-    fn through_pip(&self, platform: Platform, cx: &ResolveContext) -> Result<Input> {
-        let pip = cx.fetcher.pip()?;
-        let dir = cx.scratch.join(format!("pip-{}-{platform}", self.package));
-        let path = pip(&self.package, &format!("{}=={} {platform}{}", self.package, self.version, if self.runtime.is_some() { " glibc" } else { "" }), &dir)?;
-        let name = path.file_name().and_then(|n| n.to_str()).unwrap_or_default().to_owned();
-        let file = fs_err::File::open(&path).map_err(|e| Error::at("read", &path, e))?;
-        let (size, sha256) = HashingReader::new(file).finish().map_err(|e| Error::at("read", &path, e))?;
-        cx.fetcher.adopt(&path, &sha256)?;
-        let _ = fs_err::remove_dir_all(&dir);
-        Ok(Input { locations: self.location(&name), size, sha256 })
     }
 }
 
