@@ -96,6 +96,10 @@ pub enum Command {
     Env(Env),
     /// Print where a toolchain's tree lies
     Path(PathArgs),
+    /// Make a virtual environment of locked Python packages
+    Venv(Venv),
+    /// Write the locked Python packages for other tools
+    Export(Export),
     /// List the toolchains of the lock
     List(List),
     /// Check the trees in the store
@@ -216,6 +220,38 @@ pub struct PathArgs {
     /// For another platform than this machine's
     #[arg(long)]
     pub platform: Option<Platform>,
+}
+
+/// `cotter venv`
+#[derive(Args, Debug)]
+pub struct Venv {
+    /// Which set of requirements [default: the only one]
+    pub name: Option<ToolchainName>,
+    /// Where [default: .venv]
+    pub dir: Option<PathBuf>,
+    /// Replace a directory that cotter did not make
+    #[arg(long, short)]
+    pub force: bool,
+}
+
+/// `cotter export`
+#[derive(Args, Debug)]
+pub struct Export {
+    /// In which format
+    #[arg(value_enum)]
+    pub format: ExportFormat,
+    /// Which set of requirements
+    pub name: ToolchainName,
+    /// Where to write it [default: standard output]
+    #[arg(long, short, value_name = "FILE")]
+    pub output: Option<PathBuf>,
+}
+
+/// The formats of other tools.
+#[derive(ValueEnum, Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ExportFormat {
+    /// pylock.toml (PEP 751), with the addresses that the index in force gives.
+    Pylock,
 }
 
 /// `cotter list`

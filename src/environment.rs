@@ -17,6 +17,8 @@ pub struct Active {
     pub path: PathBuf,
     /// Whether it holds Zig, whose compilers have other names than GCC's.
     pub zig: bool,
+    /// For Python packages: the version of their interpreter, such as `3.11`.
+    pub python: Option<String>,
 }
 
 /// What to change in an environment.
@@ -51,6 +53,7 @@ const ZIG_VARIABLES: &[(&str, &str)] = &[("CC", "cc"), ("CXX", "c++"), ("AR", "a
 pub fn changes(trees: &[Active]) -> Changes {
     let mut out = Changes::default();
     let mut libraries = vec![];
+    let mut packages = vec![];
     let mut pkg_config = vec![];
     let mut prefixes = vec![];
     let ordered = trees.iter().filter(|t| t.kind == Kind::Library).chain(trees.iter().filter(|t| t.kind != Kind::Library));
@@ -62,6 +65,9 @@ pub fn changes(trees: &[Active]) -> Changes {
         if tree.kind == Kind::Library {
             libraries.push(root.clone());
             prefixes.push(format!("{root}/usr"));
+        }
+        if let Some(version) = &tree.python {
+            packages.push(format!("{root}/{}", crate::python::wheel::site_packages(version)));
         }
         if matches!(tree.kind, Kind::Library | Kind::Cc) {
             pkg_config.push(format!("{root}/usr/lib/{}/pkgconfig", tree.platform.multiarch()));
@@ -79,6 +85,7 @@ pub fn changes(trees: &[Active]) -> Changes {
         }
     };
     joined("COTTER_LIBRARIES", &libraries);
+    joined("PYTHONPATH", &packages);
     joined("CMAKE_PREFIX_PATH", &prefixes);
     joined("PKG_CONFIG_LIBDIR", &pkg_config);
     if !pkg_config.is_empty() {
@@ -99,7 +106,7 @@ mod tests {
 
     #[test]
     fn libraries_reach_the_compiler_and_pkg_config() {
-        let tree = |kind, path: &str| Active { kind, platform: Platform::X86_64Linux, path: path.into(), zig: false };
+        let tree = |kind, path: &str| Active { kind, platform: Platform::X86_64Linux, path: path.into(), zig: false, python: None };
         let out = changes(&[tree(Kind::Cc, "/s/gcc"), tree(Kind::Library, "/s/z")]);
         assert_eq!(out.path, ["/s/gcc/bin"]);
         assert_eq!(out.set["CC"], "/s/gcc/bin/gcc");

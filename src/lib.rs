@@ -16,6 +16,7 @@ pub mod manifest;
 pub mod model;
 pub mod nix;
 pub mod project;
+pub mod python;
 pub mod recipe;
 pub mod relocate;
 pub mod reporter;

@@ -7,8 +7,9 @@ use fs_err as fs;
 use crate::context::{Context, shown};
 use crate::error::{Error, Kind as ErrorKind, Result};
 use crate::lockfile::{self, LockedTree, Lockfile, Request};
-use crate::manifest::{Manifest, Problems, Toolchain};
-use crate::model::{Platform, ToolchainName, redact};
+use crate::manifest::{Manifest, Problems, Requirements, Toolchain};
+use crate::model::{Digest, Platform, ToolchainName, redact};
+use crate::python::requirement_files;
 use crate::recipe;
 use crate::source::{self, Sources};
 
@@ -98,8 +99,18 @@ impl Project {
                 out.push(Stale { name: toolchain.name.clone(), platform, reasons });
             }
         }
+        for tree in self.package_trees() {
+            let reasons = match lock.get(&tree.name, tree.platform) {
+                Some(locked) => self.package_differences(&tree, locked, lock),
+                None => vec!["it is not in the lock".to_owned()],
+            };
+            if !reasons.is_empty() {
+                out.push(Stale { name: tree.name, platform: tree.platform, reasons });
+            }
+        }
         for (name, platform) in lock.trees.keys() {
-            if !self.entries().any(|(t, p)| t.name == *name && p == *platform) {
+            let asked = self.entries().any(|(t, p)| t.name == *name && p == *platform) || self.package_trees().iter().any(|t| t.name == *name && t.platform == *platform);
+            if !asked {
                 out.push(Stale { name: name.clone(), platform: *platform, reasons: vec!["the manifest does not ask for it any more".to_owned()] });
             }
         }
@@ -117,7 +128,114 @@ impl Project {
         compare("kind", plan.kind.as_str(), toolchain.kind.as_str());
         compare("source", &plan.source, &toolchain.source.value);
         compare("the recipe", &plan.recipe, recipe::current(toolchain.kind));
-        let request = self.request(toolchain, platform);
+        out.extend(different_requests(plan, &self.request(toolchain, platform)));
+        out
+    }
+
+    /// The trees of the sets of Python packages, in the order in which they are locked: what builds import before what is built.
+    pub fn package_trees(&self) -> Vec<PackageTree<'_>> {
+        let mut out = vec![];
+        for set in self.manifest.requirements.values() {
+            for python in &set.python {
+                let name = set.tree_name(&python.value);
+                for builds in [true, false] {
+                    if builds && set.build.is_empty() {
+                        continue;
+                    }
+                    let name = if builds { crate::commands::requirements::builds_name(&name) } else { name.clone() };
+                    out.extend(set.platforms.iter().map(|p| PackageTree { name: name.clone(), set, python: &python.value, platform: *p, builds }));
+                }
+            }
+        }
+        out
+    }
+
+    /// The interpreter's version as packages know it, such as `3.11`; empty if it is not locked.
+    pub fn python_version(&self, python: &ToolchainName, platform: Platform, lock: &Lockfile) -> String {
+        let locked = lock.get(python, platform).or_else(|| Platform::ALL.into_iter().find_map(|p| lock.get(python, p)));
+        locked.map(|t| minor_version(&t.plan.version)).unwrap_or_default()
+    }
+
+    /// What the manifest and the files that it names ask of a set, in the words of the lock. `output` is the text of the file of requirements that is about to be
+    /// written; without it, the one that is there counts.
+    pub fn package_request(&self, tree: &PackageTree, lock: &Lockfile, output: Option<&str>) -> Request {
+        let set = tree.set;
+        let mut out = Request::new();
+        let mut put = |key: &str, values: Vec<String>| {
+            if !values.is_empty() {
+                out.insert(key.to_owned(), values);
+            }
+        };
+        put("python", vec![tree.python.to_string(), self.python_version(tree.python, tree.platform, lock)]);
+        put("exclude_newer", set.exclude_newer.iter().cloned().collect());
+        put("build_requires", set.build_requires.clone());
+        if tree.builds {
+            put("role", vec!["build".to_owned()]);
+            return out;
+        }
+        let mut files = std::collections::BTreeSet::new();
+        for file in set.inputs.iter().chain(&set.constraints) {
+            files.extend(requirement_files::closure(&self.dir().join(&file.value)));
+        }
+        if !set.groups.is_empty() {
+            files.insert(self.dir().join("pyproject.toml"));
+        }
+        let shown = |path: &Path| path.strip_prefix(self.dir()).unwrap_or(path).display().to_string();
+        let digest = |text: &str| Digest::of(text.as_bytes()).hex()[..16].to_owned();
+        let state = |path: &Path| match fs::read_to_string(path) {
+            Ok(text) => format!("{} {}", shown(path), digest(&text)),
+            Err(_) => format!("{} is not there", shown(path)),
+        };
+        put("inputs", files.iter().map(|f| state(f)).collect());
+        put("extras", set.extras.clone());
+        put("groups", set.groups.clone());
+        put("build", set.build.clone());
+        put("build_tools", set.build_tools.iter().map(|t| t.value.to_string()).collect());
+        put("prune", set.prune.clone());
+        let file = set.output(tree.python);
+        put("output", vec![match output {
+            Some(text) => format!("{file} {}", digest(text)),
+            None => state(&self.dir().join(&file)),
+        }]);
+        out
+    }
+
+    /// Why the entry of a set does not fit.
+    pub fn package_differences(&self, tree: &PackageTree, locked: &LockedTree, lock: &Lockfile) -> Vec<String> {
+        let plan = &locked.plan;
+        let recipe = recipe::current(crate::manifest::Kind::Packages);
+        let mut out = vec![];
+        if plan.recipe != recipe {
+            out.push(format!("the recipe was {:?}, is {recipe:?}", plan.recipe));
+        }
+        out.extend(different_requests(plan, &self.package_request(tree, lock, None)));
+        out
+    }
+}
+
+/// One tree of a set of Python packages.
+#[derive(Debug, Clone)]
+pub struct PackageTree<'a> {
+    /// Its name.
+    pub name: ToolchainName,
+    /// The set.
+    pub set: &'a Requirements,
+    /// The interpreter.
+    pub python: &'a ToolchainName,
+    /// The platform.
+    pub platform: Platform,
+    /// Whether it holds what the builds of the set import, instead of the set.
+    pub builds: bool,
+}
+
+/// `3.11` of `3.11.2-6+deb12u8`.
+pub fn minor_version(version: &str) -> String {
+    version.split('.').take(2).collect::<Vec<_>>().join(".")
+}
+
+/// What the manifest asks for now against what it asked for when the lock was made, key by key.
+fn different_requests(plan: &crate::lockfile::Plan, request: &Request) -> Vec<String> {
+        let mut out = vec![];
         let keys: std::collections::BTreeSet<&String> = plan.request.keys().chain(request.keys()).collect();
         for key in keys {
             let empty = vec![];
@@ -140,7 +258,6 @@ impl Project {
             out.push(format!("{key}: {}", parts.join("; ")));
         }
         out
-    }
 }
 
 /// Reads a lock, if there is one.

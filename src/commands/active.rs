@@ -43,7 +43,8 @@ pub fn trees(names: &[ToolchainName], cx: &Context) -> Result<Vec<Active>> {
     let active = |tree: RootTree| {
         let path = cx.store.path(&tree.store_name);
         let zig = tree.kind == Kind::Cc && path.join("bin/zig").exists();
-        Active { kind: tree.kind, platform: tree.platform, path, zig }
+        let python = (tree.kind == Kind::Packages).then_some(tree.version);
+        Active { kind: tree.kind, platform: tree.platform, path, zig, python }
     };
     Ok(trees.into_iter().map(active).collect())
 }

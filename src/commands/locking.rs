@@ -5,7 +5,7 @@ use std::cell::RefCell;
 use fs_err as fs;
 use jiff::Timestamp;
 
-use super::pip;
+use super::{pip, requirements};
 use crate::compose::{Composed, Composer, Order};
 use crate::context::{Context, shown};
 use crate::error::{Error, Result};
@@ -29,7 +29,7 @@ pub enum Upgrade {
 }
 
 impl Upgrade {
-    fn wants(&self, name: &ToolchainName) -> bool {
+    pub(super) fn wants(&self, name: &ToolchainName) -> bool {
         match self {
             Upgrade::Nothing => false,
             Upgrade::All => true,
@@ -76,6 +76,7 @@ pub fn update(project: &Project, cx: &Context, fetcher: &Fetcher, upgrade: &Upgr
             made.extend(resolve_and_compose(project, cx, fetcher, &mut lock, through_pip, &known, allow_expired)?);
         }
     }
+    made.extend(requirements::update(project, cx, fetcher, &old, &mut lock, upgrade)?);
     let changes = describe(&old, &lock);
     let text = lock.render();
     if text != old_text {

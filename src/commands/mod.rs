@@ -6,14 +6,17 @@ pub mod doctor;
 pub mod emit;
 pub mod env;
 pub mod exec;
+pub mod export;
 pub mod gc;
 pub mod init;
 pub mod list;
 pub mod lock;
 pub mod path;
+pub mod requirements;
 pub mod schema;
 pub mod setup;
 pub mod shell;
+pub mod venv;
 pub mod verify;
 
 mod active;

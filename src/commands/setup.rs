@@ -7,7 +7,7 @@ use std::time::Duration;
 use serde_json::json;
 
 use super::locking::{self, Upgrade};
-use super::{emit, human, pip, print, print_json, table};
+use super::{emit, human, pip, print, print_json, requirements, table};
 use crate::cli::Setup;
 use crate::compose::{Composed, Composer, Order};
 use crate::context::Context;
@@ -122,7 +122,7 @@ pub fn ensure(args: &Setup, platform: Platform, cx: &Context) -> Result<Vec<Read
         fetcher = cx.fetcher(Some(&project.manifest))?;
         hard_links = project.manifest.settings.hard_links;
         (lock, made_before) = current_lock(&project, args, cx, &fetcher)?;
-        known = project.manifest.toolchains.keys().cloned().collect();
+        known = project.manifest.toolchains.keys().cloned().chain(project.package_trees().into_iter().map(|t| t.name)).collect();
         emits = Some(project);
     }
     for name in &args.names {
@@ -136,7 +136,7 @@ pub fn ensure(args: &Setup, platform: Platform, cx: &Context) -> Result<Vec<Read
         }
     }
     let wanted: Vec<&LockedTree> =
-        lock.trees.values().filter(|t| t.plan.platform == platform && (args.names.is_empty() || args.names.contains(&t.plan.name))).collect();
+        lock.trees.values().filter(|t| t.plan.platform == platform && if args.names.is_empty() { !t.plan.serves_builds() } else { args.names.contains(&t.plan.name) }).collect();
     if wanted.is_empty() && !known.is_empty() {
         return Err(
             Error::user(format!("no toolchain is locked for {platform}")).hint(format!("add {:?} to the platforms of toolchains.toml", platform.as_str()))
@@ -149,8 +149,8 @@ pub fn ensure(args: &Setup, platform: Platform, cx: &Context) -> Result<Vec<Read
     }
     let mut held = vec![];
     let mut ready = vec![];
-    // What may need the pinned Python's pip comes after it.
-    let (late, early): (Vec<&LockedTree>, Vec<&LockedTree>) = wanted.iter().copied().partition(|t| t.plan.source == "pypi");
+    // What may need the pinned Python comes after it.
+    let (late, early): (Vec<&LockedTree>, Vec<&LockedTree>) = wanted.iter().copied().partition(|t| t.plan.comes_from_python_index());
     for (round, trees) in [early, late].into_iter().enumerate() {
         if round == 1 && trees.iter().any(|t| !cx.store.has(&t.output.store_name) && !t.plan.inputs.iter().all(|i| fetcher.has(i))) {
             pip::offer(cx, &fetcher, &lock, hard_links)?;
@@ -163,6 +163,7 @@ pub fn ensure(args: &Setup, platform: Platform, cx: &Context) -> Result<Vec<Read
             held.push(cx.store.lock_to_compose(&tree.output.store_name)?);
         }
         missing.retain(|t| !cx.store.has(&t.output.store_name));
+        requirements::rebuild(&missing, &lock, cx, &fetcher, &composer)?;
         let orders: Vec<Order> = missing.iter().map(|t| Order { plan: &t.plan, expected: Some(&t.output), keep: true }).collect();
         let made = if orders.is_empty() { vec![] } else { composer.run(&orders)? };
         for tree in trees {
@@ -226,7 +227,7 @@ fn register(store: &Store, manifest: &Path, stamps: (Stamp, Stamp), lock: &Lockf
     }
     trees.sort_by(|a, b| (&a.name, a.platform).cmp(&(&b.name, b.platform)));
     let all_of = |platform: &Platform| {
-        let mut locked = lock.trees.values().filter(|t| t.plan.platform == *platform).peekable();
+        let mut locked = lock.trees.values().filter(|t| t.plan.platform == *platform && !t.plan.serves_builds()).peekable();
         locked.peek().is_some() && locked.all(|t| trees.iter().any(|r| r.store_name == t.output.store_name))
     };
     let complete = Platform::ALL.into_iter().filter(all_of).collect();

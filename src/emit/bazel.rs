@@ -83,6 +83,7 @@ fn check_names(trees: &[&LockedTree], settings: &BazelSettings) -> Result<(), St
             Kind::Library => &["", "_static"],
             Kind::Python => &["", "_files", "_headers", "_runtime"],
             Kind::Tool => &["", "_for_platform"],
+            Kind::Packages => &[],
         };
         for suffix in suffixes {
             let name = format!("{own}{suffix}");
@@ -204,7 +205,7 @@ fn build(trees: &[&LockedTree], settings: &BazelSettings) -> String {
                     key(tree)
                 )
             }
-            Kind::Tool | Kind::Library => Ok(()),
+            Kind::Tool | Kind::Library | Kind::Packages => Ok(()),
         }
         .expect("writing to a string");
     }

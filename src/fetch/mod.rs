@@ -165,6 +165,11 @@ impl Fetcher {
         Ok(self.cached(&input.sha256))
     }
 
+    /// The path of a file that was built here, if the cache has it.
+    pub fn built(&self, digest: &Digest) -> Option<PathBuf> {
+        Some(self.cached(digest)).filter(|path| path.exists())
+    }
+
     /// The length of a file that the cache has, in bytes.
     pub fn cached_size(&self, digest: &Digest) -> Option<u64> {
         fs::metadata(self.cached(digest)).ok().map(|m| m.len())

@@ -79,6 +79,16 @@ impl Plan {
         self.requested("target").first().and_then(|t| t.parse().ok()).unwrap_or(self.platform)
     }
 
+    /// Whether the tree serves the builds of a set of Python packages only.
+    pub fn serves_builds(&self) -> bool {
+        self.requested("role").iter().any(|r| r == "build")
+    }
+
+    /// Whether its inputs lie on a Python package index.
+    pub fn comes_from_python_index(&self) -> bool {
+        self.inputs.iter().any(|i| i.project().is_some())
+    }
+
     /// What the tree is called in the store, behind the hash: toolchain, version, platform.
     pub fn tree_name(&self) -> String {
         let version: String = self.version.chars().map(|c| if c.is_ascii_alphanumeric() || "+-._?=".contains(c) { c } else { '-' }).collect();

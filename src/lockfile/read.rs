@@ -6,7 +6,7 @@ use toml::Spanned;
 use super::{LockedTree, Lockfile, Output, Plan, Release, Request, VERSION};
 use crate::error::{Error, Kind as ErrorKind, Result};
 use crate::manifest::Problems;
-use crate::model::{Digest, Input, Location};
+use crate::model::{Built, Digest, Input, Location, Package};
 
 #[derive(Deserialize)]
 struct VersionOnly {
@@ -55,6 +55,16 @@ struct RawInput {
     url: Option<String>,
     #[serde(default)]
     urls: Vec<String>,
+    size: u64,
+    sha256: String,
+    requires: Option<Vec<String>>,
+    built: Option<RawBuilt>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawBuilt {
+    file: String,
     size: u64,
     sha256: String,
 }
@@ -129,6 +139,11 @@ impl RawInput {
         if locations.is_empty() {
             return Err("an input has neither url nor urls".to_owned());
         }
-        Ok(Input { locations, size: self.size, sha256: self.sha256.parse()? })
+        let built = match self.built {
+            Some(b) => Some(Built { file: b.file, size: b.size, sha256: b.sha256.parse()? }),
+            None => None,
+        };
+        let package = (self.requires.is_some() || built.is_some()).then(|| Package { requires: self.requires.unwrap_or_default(), built });
+        Ok(Input { locations, size: self.size, sha256: self.sha256.parse()?, package })
     }
 }

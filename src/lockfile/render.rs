@@ -55,7 +55,14 @@ fn render_input(input: &Input) -> String {
         [one] => format!("url = {}", quoted(one)),
         many => format!("urls = {}", list(many.iter().map(String::as_str))),
     };
-    format!("{{ {location}, size = {}, sha256 = {} }}", input.size, quoted(&input.sha256.hex()))
+    let mut out = format!("{{ {location}, size = {}, sha256 = {}", input.size, quoted(&input.sha256.hex()));
+    if let Some(package) = &input.package {
+        write!(out, ", requires = {}", list(package.requires.iter().map(String::as_str))).expect("a string takes it");
+        if let Some(built) = &package.built {
+            write!(out, ", built = {{ file = {}, size = {}, sha256 = {} }}", quoted(&built.file), built.size, quoted(&built.sha256.hex())).expect("a string takes it");
+        }
+    }
+    out + " }"
 }
 
 fn list<'a>(items: impl Iterator<Item = &'a str>) -> String {

@@ -14,11 +14,13 @@ pub enum Kind {
     Tool,
     /// Headers, libraries and .pc files.
     Library,
+    /// Python packages, installed together: what a `[requirements.<name>]` table asks for.
+    Packages,
 }
 
 impl Kind {
     /// Every kind.
-    pub const ALL: [Kind; 4] = [Kind::Cc, Kind::Python, Kind::Tool, Kind::Library];
+    pub const ALL: [Kind; 5] = [Kind::Cc, Kind::Python, Kind::Tool, Kind::Library, Kind::Packages];
 
     /// The kind's name in the manifest.
     pub fn as_str(self) -> &'static str {
@@ -27,6 +29,7 @@ impl Kind {
             Kind::Python => "python",
             Kind::Tool => "tool",
             Kind::Library => "library",
+            Kind::Packages => "packages",
         }
     }
 }

@@ -3,6 +3,7 @@
 mod fields;
 mod kind;
 mod problems;
+mod requirements;
 mod settings;
 
 use std::collections::BTreeMap;
@@ -10,6 +11,7 @@ use std::collections::BTreeMap;
 pub use fields::{Fields, Spanned, Value};
 pub use kind::Kind;
 pub use problems::Problems;
+pub use requirements::Requirements;
 pub use settings::{Allowed, AuditSettings, BazelSettings, Libc, Settings};
 
 use crate::error::nearest;
@@ -33,6 +35,8 @@ pub struct Manifest {
     pub audit: AuditSettings,
     /// The toolchains by name.
     pub toolchains: BTreeMap<ToolchainName, Toolchain>,
+    /// The sets of Python packages by name.
+    pub requirements: BTreeMap<ToolchainName, Requirements>,
 }
 
 /// One `[toolchains.<name>]` table.
@@ -107,10 +111,68 @@ impl Manifest {
                 }
             }
         }
+        let mut requirements = BTreeMap::new();
+        if let Some(mut table) = root.table("requirements", problems) {
+            for key in table.keys() {
+                let span = table.key_span(&key);
+                let fields = table.table(&key, problems);
+                match (key.parse::<ToolchainName>(), fields) {
+                    (Ok(name), Some(fields)) => {
+                        requirements.extend(Requirements::read(name.clone(), fields, &platforms, problems).map(|r| (name, r)));
+                    }
+                    (Err(why), _) => problems.add(span, why),
+                    (_, None) => {}
+                }
+            }
+        }
         root.finish(problems);
-        let manifest = Manifest { platforms, mirrors, settings, bazel, audit, toolchains };
+        let manifest = Manifest { platforms, mirrors, settings, bazel, audit, toolchains, requirements };
         manifest.check_libraries(problems);
+        manifest.check_requirements(problems);
         manifest
+    }
+
+    /// The interpreters of the sets are there, their tools too, and no tree has the name of another.
+    fn check_requirements(&self, problems: &mut Problems) {
+        let known = || self.toolchains.keys().map(ToolchainName::as_str);
+        let mut trees: BTreeMap<ToolchainName, &ToolchainName> = BTreeMap::new();
+        for set in self.requirements.values() {
+            for python in &set.python {
+                match self.toolchains.get(&python.value) {
+                    Some(t) if t.kind == Kind::Python => {
+                        for platform in set.platforms.iter().filter(|p| !t.platforms.contains(p)) {
+                            problems.add(python.span.clone(), format!("[requirements.{}] is for {platform}, and {} is not: add it to the interpreter's platforms", set.name, t.name));
+                        }
+                    }
+                    Some(_) => problems.add(python.span.clone(), format!("expected a toolchain of kind \"python\", {:?} is none", python.value.as_str())),
+                    None => problems.add(
+                        python.span.clone(),
+                        format!("[requirements.{}] is for the interpreter {:?}, and there is no such toolchain{}", set.name, python.value.as_str(), did_you_mean(python.value.as_str(), known())),
+                    ),
+                }
+                let tree = set.tree_name(&python.value);
+                let taken = if self.toolchains.contains_key(&tree) { Some(&tree) } else { trees.get(&tree).copied().filter(|other| **other != set.name) };
+                if let Some(other) = taken {
+                    problems.add(python.span.clone(), format!("[requirements.{}] and {other} would both be called {tree}: rename one of them", set.name));
+                }
+                trees.insert(tree, &set.name);
+            }
+            for tool in &set.build_tools {
+                if !self.toolchains.contains_key(&tool.value) {
+                    problems.add(tool.span.clone(), format!("there is no toolchain {:?}{}", tool.value.as_str(), did_you_mean(tool.value.as_str(), known())));
+                }
+            }
+            if !self.toolchains.contains_key(&set.uv.value) {
+                problems.add(
+                    set.uv.span.clone(),
+                    format!(
+                        "[requirements.{}] is resolved by uv, and there is no toolchain {:?}: add [toolchains.uv] with kind = \"tool\", source = \"pypi\", version = \"...\"",
+                        set.name,
+                        set.uv.value.as_str()
+                    ),
+                );
+            }
+        }
     }
 
     fn check_libraries(&self, problems: &mut Problems) {
@@ -160,6 +222,10 @@ fn read_platforms(fields: &mut Fields, problems: &mut Problems) -> Option<Vec<Pl
 
 fn read_toolchain(name: ToolchainName, mut fields: Fields, platforms: &[Platform], problems: &mut Problems) -> Option<Toolchain> {
     let kind = fields.required_string("kind", problems).and_then(|s| match s.value.parse::<Kind>() {
+        Ok(Kind::Packages) => {
+            problems.add(s.span, "sets of Python packages are tables of their own: [requirements.<name>]");
+            None
+        }
         Ok(kind) => Some(kind),
         Err(why) => {
             problems.add(s.span, why);

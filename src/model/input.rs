@@ -14,9 +14,44 @@ pub struct Input {
     pub size: u64,
     /// The digest of the bytes.
     pub sha256: Digest,
+    /// What it is to a set of Python packages, if it is part of one.
+    pub package: Option<Package>,
+}
+
+/// A file of a Python package.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Default)]
+pub struct Package {
+    /// The packages of the same set that it needs on this platform, by normalised name, sorted.
+    pub requires: Vec<String>,
+    /// For a source distribution: the wheel that it is built into.
+    pub built: Option<Built>,
+}
+
+/// A wheel that is built on the spot.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Built {
+    /// Its file name.
+    pub file: String,
+    /// Its length in bytes.
+    pub size: u64,
+    /// The digest of its bytes.
+    pub sha256: Digest,
 }
 
 impl Input {
+    /// An input that is no Python package's.
+    pub fn new(locations: Vec<Location>, size: u64, sha256: Digest) -> Self {
+        Input { locations, size, sha256, package: None }
+    }
+
+    /// The normalised name of the Python project whose file it is.
+    pub fn project(&self) -> Option<&str> {
+        match self.locations.first() {
+            Some(Location::Mirror { mirror, path }) if mirror == "python" => path.split_once('/').map(|(project, _)| project),
+            _ => None,
+        }
+    }
+
     /// The last part of the first location: a name for people.
     pub fn file_name(&self) -> &str {
         let text = self.locations.first().map_or("", Location::path);

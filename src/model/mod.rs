@@ -7,7 +7,7 @@ mod name;
 mod platform;
 
 pub use digest::{Digest, Hasher, HashingReader};
-pub use input::{Input, Location, redact};
+pub use input::{Built, Input, Location, Package, redact};
 pub use member_path::{MemberPath, MemberPathError};
 pub use name::{StoreName, ToolchainName};
 pub use platform::Platform;

@@ -5,6 +5,7 @@
 
 mod bin;
 mod cc;
+mod packages;
 mod pkg_config;
 mod prune;
 mod python;
@@ -18,6 +19,7 @@ use crate::relocate::launcher::{self, Instructions, Runtime, is_library_name};
 use crate::relocate::{paths, scripts, stub, symlinks};
 use crate::tree::{BlobDir, Node, Tree};
 
+pub use packages::INDEX as PACKAGES_INDEX;
 pub use prune::{Pruning, left_out_packages};
 
 /// The recipe of a kind, with its version.
@@ -27,6 +29,7 @@ pub fn current(kind: Kind) -> &'static str {
         Kind::Python => "python/1",
         Kind::Tool => "tool/1",
         Kind::Library => "library/1",
+        Kind::Packages => "packages/1",
     }
 }
 
@@ -44,6 +47,10 @@ pub fn finish(plan: &Plan, mut tree: Tree, blobs: &BlobDir) -> Result<Tree> {
         ))
         .hint(format!("run `cotter lock --upgrade {}`, or use the cotter that your colleagues use", plan.name)));
     }
+    if plan.kind == Kind::Packages {
+        packages::finish(plan, &mut tree, blobs)?;
+        return Ok(tree);
+    }
     prune::apply(plan, &mut tree)?;
     for dir in ["lib", "lib64"] {
         let (link, target) = (MemberPath::literal(dir), MemberPath::literal(&format!("usr/{dir}")));
@@ -57,7 +64,7 @@ pub fn finish(plan: &Plan, mut tree: Tree, blobs: &BlobDir) -> Result<Tree> {
             None => cc::prepare(plan, &mut tree, blobs)?,
         },
         Kind::Python => python::prepare(plan, &mut tree, blobs)?,
-        Kind::Tool | Kind::Library => {}
+        Kind::Tool | Kind::Library | Kind::Packages => {}
     }
     symlinks::settle(&mut tree);
     pkg_config::relocate(&mut tree, blobs)?;
@@ -68,7 +75,7 @@ pub fn finish(plan: &Plan, mut tree: Tree, blobs: &BlobDir) -> Result<Tree> {
     let instructions = |path: &MemberPath| match plan.kind {
         Kind::Cc => cc::instructions(path, plan),
         Kind::Python => python.clone(),
-        Kind::Tool | Kind::Library => Instructions::default(),
+        Kind::Tool | Kind::Library | Kind::Packages => Instructions::default(),
     };
     let programs = programs(plan, &tree)?;
     if plan.kind == Kind::Tool {

@@ -90,7 +90,7 @@ pub fn left_out_packages(kind: Kind) -> &'static [&'static str] {
             "libtirpc-dev",
             "rpcsvc-proto",
         ],
-        Kind::Tool => &[],
+        Kind::Tool | Kind::Packages => &[],
     }
 }
 
@@ -141,6 +141,8 @@ impl Pruning {
             Kind::Python => &[PYTHON],
             Kind::Library => &[LIBRARY],
             Kind::Tool => &[],
+            // Nothing: a package finds what its RECORD names.
+            Kind::Packages => return Ok(Pruning { base: Patterns::new::<&str>(&[])?, prune: Patterns::new(plan.requested("prune"))?, keep: Patterns::new::<&str>(&[])? }),
         };
         Ok(Pruning {
             base: Patterns::new(&[&[ALWAYS], of_kind].concat().concat())?,

@@ -50,7 +50,7 @@ pub fn prepare(plan: &Plan, tree: &mut Tree, blobs: &BlobDir) -> Result<()> {
             "[externally-managed]\nError=This interpreter is a pinned tree of cotter, which never changes.\n \n Packages go into a virtual environment:\n \n     python3 -m venv DIR\n     DIR/bin/python -m pip install ...\n",
         )?;
     }
-    occupy_caches(tree, blobs)?;
+    occupy_caches(tree, blobs, "usr/lib")?;
     // sysconfig looks below `sys.base_prefix`: see ROOT.
     for dir in ["include", "share"] {
         tree.link(MemberPath::literal(dir), &MemberPath::literal(&format!("usr/{dir}")));
@@ -66,8 +66,8 @@ pub fn prepare(plan: &Plan, tree: &mut Tree, blobs: &BlobDir) -> Result<()> {
 
 /// An empty file in the place of each `__pycache__` directory: root may write where nobody may, and an interpreter that root starts would write its bytecode into the
 /// tree. It takes the file for a cache that can't be written, and goes on.
-fn occupy_caches(tree: &mut Tree, blobs: &BlobDir) -> Result<()> {
-    let modules = tree.paths(|path, node| matches!(node, Node::File { .. }) && path.is_under("usr/lib") && path.file_name().ends_with(".py"));
+pub fn occupy_caches(tree: &mut Tree, blobs: &BlobDir, below: &str) -> Result<()> {
+    let modules = tree.paths(|path, node| matches!(node, Node::File { .. }) && path.is_under(below) && path.file_name().ends_with(".py"));
     let mut dirs: Vec<MemberPath> = modules.iter().filter_map(MemberPath::parent).collect();
     dirs.dedup();
     let nothing = blobs.put(b"")?;

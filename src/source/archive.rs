@@ -135,7 +135,7 @@ impl Source for Archive {
         let urls = self.urls(platform);
         let (size, sha256) = self.find(&urls, platform, cx)?;
         let locations = urls.iter().map(|u| u.parse()).collect::<Result<_, _>>().map_err(Error::user)?;
-        DebianSpec::beside(&self.runtime, Input { locations, size, sha256 }, &self.version, platform, cx)
+        DebianSpec::beside(&self.runtime, Input::new(locations, size, sha256), &self.version, platform, cx)
     }
 }
 

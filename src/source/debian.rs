@@ -115,7 +115,7 @@ impl DebianSpec {
         let version = chosen.iter().find(|p| p.name == principal).map(|p| without_epoch(&p.version).to_owned()).unwrap_or_default();
         let mut inputs: Vec<Input> = chosen
             .iter()
-            .map(|p| Input { locations: vec![Location::Mirror { mirror: self.archive.clone(), path: p.filename.clone() }], size: p.size, sha256: p.sha256 })
+            .map(|p| Input::new(vec![Location::Mirror { mirror: self.archive.clone(), path: p.filename.clone() }], p.size, p.sha256))
             .collect();
         inputs.sort();
         Ok(Resolution { version, releases: releases.clone(), inputs })
@@ -232,7 +232,7 @@ fn read_index(spec: &DebianSpec, platform: Platform, base: &str, cx: &ResolveCon
         };
         let by_hash = name.rsplit_once('/').map(|(dir, _)| format!("{dist}/{dir}/by-hash/SHA256/{sha256}"));
         let urls = by_hash.filter(|_| release.by_hash).into_iter().chain([format!("{dist}/{name}")]);
-        let input = Input { locations: urls.map(Location::Url).collect(), size: *size, sha256: *sha256 };
+        let input = Input::new(urls.map(Location::Url).collect(), *size, *sha256);
         let task = cx.reporter.task(&format!("{} {name}", spec.suite), *size);
         // Nothing of the index is believed before its hash was right: from the cache, where only such files are.
         let path = cx.fetcher.file(&input, None, &task)?;

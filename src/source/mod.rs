@@ -3,6 +3,7 @@
 mod archive;
 mod debian;
 mod pypi;
+pub mod wheels;
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -128,6 +129,9 @@ pub fn bind(manifest: &Manifest, problems: &mut Problems) -> Sources {
 pub fn unpack(job: &Unpack) -> Result<Tree> {
     if job.input.file_name().ends_with(".deb") {
         return (debian::KIND.unpack)(job);
+    }
+    if job.plan.source == wheels::NAME {
+        return wheels::unpack(job);
     }
     match KINDS.iter().find(|k| k.name == job.plan.source) {
         Some(kind) => (kind.unpack)(job),

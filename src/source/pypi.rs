@@ -84,14 +84,14 @@ impl Pypi {
             cx.reporter.warn(&format!("{} was withdrawn by its authors", file.name));
         }
         if let (Some(sha256), Some(size)) = (file.sha256, file.size) {
-            return Ok(Input { locations: self.location(&file.name), size, sha256 });
+            return Ok(Input::new(self.location(&file.name), size, sha256));
         }
         let task = cx.reporter.task(&file.name, file.size.unwrap_or(0));
         let (size, sha256) = cx.fetcher.discover(&file.url, &task)?;
         if file.sha256.is_some_and(|s| s != sha256) {
             return Err(Error::verification(format!("{} is not the file that its index lists", file.name)));
         }
-        Ok(Input { locations: self.location(&file.name), size, sha256 })
+        Ok(Input::new(self.location(&file.name), size, sha256))
     }
 }
 

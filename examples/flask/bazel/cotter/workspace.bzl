@@ -1,0 +1,26 @@
+# Written by `cotter emit bazel`; what is changed here is lost.
+
+"""For WORKSPACE:
+
+    load("//bazel/cotter:workspace.bzl", "cotter_register", "cotter_toolchains")
+
+    cotter_toolchains()
+
+    cotter_register()
+"""
+
+load(":lock.bzl", "TOOLCHAINS")
+load(":repositories.bzl", "cotter_repositories")
+
+def cotter_toolchains():
+    """Declares one repository for each tree of the lock, and one with a name for each toolchain."""
+
+    # Builds that distributions make say nothing.
+    version = getattr(native, "bazel_version", "")
+    if version and version[0].isdigit() and int(version.split(".")[0]) < 4:
+        fail("cotter's toolchains need Bazel 4.2 or newer; this is {}. Type: bazelisk, with USE_BAZEL_VERSION=7.x".format(version))
+    cotter_repositories()
+
+def cotter_register():
+    """Registers the toolchains: C and C++, Python, the shell."""
+    native.register_toolchains(*["@//bazel/cotter:" + name for name in TOOLCHAINS])

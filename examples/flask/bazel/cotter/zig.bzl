@@ -1,0 +1,145 @@
+# Written by `cotter emit bazel`; what is changed here is lost.
+
+"""A C++ toolchain of Zig out of a pinned tree: every path in a command line is relative to the execution root."""
+
+load("@bazel_tools//tools/build_defs/cc:action_names.bzl", "ACTION_NAMES")
+load(
+    "@bazel_tools//tools/cpp:cc_toolchain_config_lib.bzl",
+    "action_config",
+    "env_entry",
+    "env_set",
+    "feature",
+    "tool",
+    "tool_path",
+)
+load(":cc_features.bzl", "ALL_COMPILE", "ALL_LINK", "both", "flags", "standards", "switch")
+
+# Zig builds the C library's stubs and libc++ when it first links for a target, which takes a minute or two, and keeps them here.
+_CACHE = "/tmp/cotter-zig"
+
+def _features(root, lib):
+    everywhere = ALL_COMPILE + ALL_LINK + [ACTION_NAMES.cpp_link_static_library]
+    return [
+        # What the modes are called; Bazel enables one of them.
+        feature(name = "dbg"),
+        feature(name = "opt"),
+        feature(name = "fastbuild"),
+        feature(name = "supports_pic", enabled = True),
+        feature(name = "supports_dynamic_linker", enabled = True),
+        switch("zig_directories", [], env_sets = [env_set(actions = everywhere, env_entries = [
+            env_entry("ZIG_LIB_DIR", root + "/" + lib),
+            env_entry("ZIG_GLOBAL_CACHE_DIR", _CACHE),
+            env_entry("ZIG_LOCAL_CACHE_DIR", _CACHE),
+        ])], enabled = True),
+        # Debug information and __FILE__ name files relative to the execution root, wherever that lies.
+        switch("reproducible_paths", [
+            flags(ALL_COMPILE, ["-ffile-prefix-map=/proc/self/cwd=.", "-no-canonical-prefixes"]),
+        ], env_sets = [env_set(actions = everywhere, env_entries = [env_entry("PWD", "/proc/self/cwd")])], enabled = True),
+        switch("reproducible_time", [flags(ALL_COMPILE, [
+            "-Wno-builtin-macro-redefined",
+            "-D__DATE__=\"redacted\"",
+            "-D__TIMESTAMP__=\"redacted\"",
+            "-D__TIME__=\"redacted\"",
+        ])], enabled = True),
+        switch("default_compile_flags", [
+            flags(ALL_COMPILE, ["-fcolor-diagnostics", "-Wall", "-fno-omit-frame-pointer", "-fno-sanitize=undefined"]),
+            flags(ALL_COMPILE, ["-g"], with_features = ["dbg"]),
+            flags(ALL_COMPILE, ["-g0", "-O2", "-DNDEBUG", "-ffunction-sections", "-fdata-sections"], with_features = ["opt"]),
+        ], enabled = True),
+    ] + standards() + [
+        switch("default_link_flags", [
+            flags(ALL_LINK, ["-Wl,--as-needed", "-Wl,--build-id=none"]),
+            # The debug information of libc++ names the directory that Zig built it in.
+            flags(ALL_LINK, ["-s"], without = ["dbg"]),
+            flags(ALL_LINK, ["-Wl,--gc-sections"], with_features = ["opt"]),
+        ], enabled = True),
+        switch("treat_warnings_as_errors", [flags(ALL_COMPILE, ["-Werror"])]),
+        both("lto", ["-flto"]),
+    ]
+
+def _config_impl(ctx):
+    return cc_common.create_cc_toolchain_config_info(
+        ctx = ctx,
+        toolchain_identifier = ctx.attr.identifier,
+        host_system_name = "local",
+        target_system_name = ctx.attr.triple,
+        target_cpu = ctx.attr.cpu,
+        target_libc = "glibc",
+        compiler = "clang",
+        abi_version = "clang",
+        abi_libc_version = "glibc",
+        # All else goes to the compiler of C++.
+        action_configs = [action_config(
+            action_name = name,
+            enabled = True,
+            implies = [
+                "legacy_compile_flags",
+                "user_compile_flags",
+                "sysroot",
+                "unfiltered_compile_flags",
+                "compiler_input_flags",
+                "compiler_output_flags",
+            ],
+            tools = [tool(path = "bin/cc")],
+        ) for name in [ACTION_NAMES.c_compile, ACTION_NAMES.assemble, ACTION_NAMES.preprocess_assemble]],
+        features = _features(ctx.label.workspace_root, ctx.attr.lib),
+        cxx_builtin_include_directories = [ctx.attr.lib],
+        tool_paths = [tool_path(name = name, path = "bin/" + tool) for name, tool in {
+            "ar": "ar",
+            "cpp": "c++",
+            "dwp": "zig",
+            "gcc": "c++",
+            "gcov": "zig",
+            "ld": "c++",
+            "nm": "zig",
+            "objcopy": "objcopy",
+            "objdump": "zig",
+            "strip": "objcopy",
+        }.items()],
+    )
+
+_zig_toolchain_config = rule(
+    implementation = _config_impl,
+    attrs = {
+        "cpu": attr.string(),
+        "identifier": attr.string(),
+        "lib": attr.string(),
+        "triple": attr.string(),
+    },
+    provides = [CcToolchainConfigInfo],
+)
+
+def _no_pinned_libc(ctx):
+    fail("{} has no libc that a program could bring along: Zig's programs run with that of the system. Take the pinned_libc of a GCC, or none".format(ctx.label.workspace_name))
+
+_zig_no_pinned_libc = rule(implementation = _no_pinned_libc, provides = [CcInfo])
+
+def cotter_zig_toolchain(name, **kwargs):
+    """The cc_toolchain of a tree, in the tree's own package.
+
+    Args:
+      name: the target's name.
+      **kwargs: facts of the tree, see the rule above.
+    """
+    _zig_toolchain_config(name = name + "_config", **kwargs)
+    native.cc_toolchain(
+        name = name,
+        all_files = ":files",
+        ar_files = ":files",
+        as_files = ":files",
+        compiler_files = ":files",
+        coverage_files = ":files",
+        dwp_files = ":files",
+        linker_files = ":files",
+        objcopy_files = ":files",
+        strip_files = ":files",
+        supports_param_files = True,
+        toolchain_config = ":" + name + "_config",
+        toolchain_identifier = kwargs["identifier"],
+        visibility = ["//visibility:public"],
+    )
+    _zig_no_pinned_libc(
+        name = "pinned_libc",
+        tags = ["manual"],
+        visibility = ["//visibility:public"],
+    )

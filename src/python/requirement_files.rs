@@ -1,0 +1,178 @@
+//! Files that say what is required: which other files they name, which hashes they hold, what uv annotates. Source: pip's documentation of the requirements file
+//! format, PEP 751 for `pylock.toml`.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+
+use serde::Deserialize;
+
+use crate::error::{Error, Result};
+use crate::fetch::python_index::normalize;
+use crate::model::Digest;
+
+/// Every file that `file` is made of: itself, and what it names by `-r` and `-c`. Files that cannot be read are named, too.
+pub fn closure(file: &Path) -> BTreeSet<PathBuf> {
+    let mut out = BTreeSet::new();
+    let mut todo = vec![file.to_owned()];
+    while let Some(file) = todo.pop() {
+        let is_list = file.extension().is_some_and(|e| e == "in" || e == "txt");
+        if !out.insert(file.clone()) || !is_list {
+            continue;
+        }
+        let Ok(text) = std::fs::read_to_string(&file) else { continue };
+        for line in text.lines() {
+            let named = ["-r", "--requirement", "-c", "--constraint"].iter().find_map(|o| line.trim().strip_prefix(o)).map(|r| r.trim_start_matches(['=', ' ']));
+            if let Some(named) = named.filter(|n| !n.is_empty() && !n.contains("://")) {
+                todo.push(file.parent().unwrap_or(Path::new("")).join(named.split_whitespace().next().unwrap_or(named)));
+            }
+        }
+    }
+    out
+}
+
+/// A pinned line of a requirements file, as uv writes it.
+#[derive(Debug, Default, Clone, PartialEq, Eq)]
+pub struct Pin {
+    /// The version.
+    pub version: String,
+    /// The hashes.
+    pub hashes: BTreeSet<Digest>,
+    /// What asks for it, as annotated: normalised projects; files are left out.
+    pub via: BTreeSet<String>,
+}
+
+/// The pins of a requirements file, by normalised project; where one has several (under different markers), all hashes, and the version of the last.
+pub fn pins(text: &str) -> BTreeMap<String, Pin> {
+    let mut out: BTreeMap<String, Pin> = BTreeMap::new();
+    let mut current = None;
+    for line in text.lines() {
+        let trimmed = line.trim().trim_end_matches('\\').trim();
+        if let Some(comment) = trimmed.strip_prefix('#') {
+            let comment = comment.trim();
+            let by = comment.strip_prefix("via").map_or(comment, str::trim);
+            if let Some(pin) = current.as_ref().and_then(|name| out.get_mut(name))
+                && line.starts_with(char::is_whitespace)
+                && !by.is_empty()
+                && !by.contains(' ')
+            {
+                pin.via.insert(normalize(by.split('[').next().unwrap_or(by)));
+            }
+            continue;
+        }
+        let is_option = trimmed.starts_with("--");
+        if !is_option && let Some((name, rest)) = trimmed.split_once("==") {
+            let name = normalize(name.split('[').next().unwrap_or(name).trim());
+            let version = rest.trim_start_matches('=').split([' ', ';', '\\']).next().unwrap_or("");
+            out.entry(name.clone()).or_default().version = version.to_owned();
+            current = Some(name);
+        }
+        if let Some(pin) = current.as_ref().and_then(|name| out.get_mut(name)) {
+            pin.hashes.extend(trimmed.split_whitespace().filter_map(|w| w.strip_prefix("--hash=sha256:")).filter_map(|h| h.parse::<Digest>().ok()));
+        }
+    }
+    out
+}
+
+#[derive(Deserialize)]
+struct Pylock {
+    #[serde(default)]
+    packages: Vec<PylockPackage>,
+}
+
+#[derive(Deserialize)]
+struct PylockPackage {
+    name: String,
+    version: Option<String>,
+    marker: Option<String>,
+    #[serde(default)]
+    wheels: Vec<PylockFile>,
+    sdist: Option<PylockFile>,
+}
+
+/// A file of a `pylock.toml`.
+#[derive(Deserialize, Debug, Clone)]
+pub struct PylockFile {
+    name: Option<String>,
+    url: Option<String>,
+    path: Option<String>,
+    size: Option<u64>,
+    #[serde(default)]
+    hashes: BTreeMap<String, String>,
+}
+
+impl PylockFile {
+    /// Its file name: said, or the last part of where it lies.
+    pub fn file_name(&self) -> Option<String> {
+        let from = |text: &str| text.split(['?', '#']).next()?.rsplit('/').next().map(|n| n.replace("%2B", "+").replace("%2b", "+"));
+        self.name.clone().or_else(|| from(self.url.as_deref().or(self.path.as_deref())?))
+    }
+
+    /// Its digest, if it is told.
+    pub fn sha256(&self) -> Option<Digest> {
+        self.hashes.get("sha256").and_then(|h| h.parse().ok())
+    }
+
+    /// Its length in bytes, if it is told.
+    pub fn size(&self) -> Option<u64> {
+        self.size
+    }
+}
+
+/// A package of a `pylock.toml`.
+#[derive(Debug, Clone)]
+pub struct PylockEntry {
+    /// Its normalised name.
+    pub name: String,
+    /// Its version; a package without one comes from a directory or a repository.
+    pub version: Option<String>,
+    /// When it is wanted.
+    pub marker: Option<String>,
+    /// Its wheels.
+    pub wheels: Vec<PylockFile>,
+    /// Its source distribution.
+    pub sdist: Option<PylockFile>,
+}
+
+/// Reads a `pylock.toml`; `file` names it in messages.
+///
+/// # Errors
+/// If it is none.
+pub fn pylock(text: &str, file: &str) -> Result<Vec<PylockEntry>> {
+    let lock: Pylock = toml::from_str(text).map_err(|e| Error::user(format!("{file} is no pylock.toml")).because(e.message().to_owned()))?;
+    let entry = |p: PylockPackage| PylockEntry { name: normalize(&p.name), version: p.version, marker: p.marker, wheels: p.wheels, sdist: p.sdist };
+    Ok(lock.packages.into_iter().map(entry).collect())
+}
+
+/// A `pylock.toml` as a list of pinned requirements with hashes.
+pub fn requirements_of(entries: &[PylockEntry]) -> String {
+    let mut out = String::new();
+    for entry in entries {
+        let Some(version) = &entry.version else { continue };
+        out.push_str(&format!("{}=={version}", entry.name));
+        if let Some(marker) = &entry.marker {
+            out.push_str(&format!(" ; {marker}"));
+        }
+        for hash in entry.wheels.iter().chain(&entry.sdist).filter_map(PylockFile::sha256) {
+            out.push_str(&format!(" \\\n    --hash=sha256:{hash}"));
+        }
+        out.push('\n');
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pins_are_read_with_hashes_and_reasons() {
+        let hash = "a".repeat(64);
+        let text = format!(
+            "# made by\nclick==8.1 \\\n    --hash=sha256:{hash}\n    # via\n    #   celery[redis]\n    #   -r requirements.in\nFlask[async]==3.0 ; python_version < '4'\n    # via app\n"
+        );
+        let found = pins(&text);
+        assert_eq!(found["click"].hashes.len(), 1);
+        assert_eq!(found["click"].via.iter().collect::<Vec<_>>(), ["celery"]);
+        assert_eq!((found["flask"].version.as_str(), found["flask"].via.len()), ("3.0", 1));
+    }
+}

@@ -1,0 +1,135 @@
+//! Source distributions into wheels: built by the pinned interpreter and the pinned tools, in a sandbox without network, at a fixed path. Sources: PEP 517 and PEP 518
+//! (the hooks), PEP 625 (file names), namespaces(7).
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use fs_err as fs;
+use serde_json::json;
+
+use crate::error::{Error, Result};
+use crate::lockfile::Plan;
+use crate::model::{Built, HashingReader, Input};
+
+const PROGRAM: &str = include_str!("build_sdist.py");
+
+/// The time that builds see: the first that a zip file can hold, 1980-01-01.
+const EPOCH: &str = "315532800";
+
+/// What a build needs.
+pub struct Builder<'a> {
+    /// The tree of the interpreter.
+    pub python: &'a Path,
+    /// The tree of the packages that builds may import.
+    pub requires: Option<&'a Path>,
+    /// The interpreter's version, such as `3.11`.
+    pub version: &'a str,
+    /// Trees of tools by name, first on PATH first: compilers among them.
+    pub tools: &'a [(String, PathBuf)],
+    /// Variables that tell where the compilers are: values below a tree of `tools` are turned to where it stands in the sandbox.
+    pub env: &'a BTreeMap<String, String>,
+    /// A directory for the work.
+    pub scratch: &'a Path,
+}
+
+impl Builder<'_> {
+    /// Builds the wheel of the source distribution at `sdist`, which is called `name`. Returns its path and what it turned out to be.
+    ///
+    /// # Errors
+    /// If the build fails; its last lines are in the message.
+    pub fn build(&self, sdist: &Path, name: &str) -> Result<(PathBuf, Built)> {
+        let work = self.scratch.join(format!("build-{name}"));
+        let made = |e, path: &Path| Error::at("make", path, e);
+        let (source, wheel) = (work.join("source"), work.join("wheel"));
+        fs::create_dir_all(&wheel).map_err(|e| made(e, &wheel))?;
+        fs::create_dir_all(&source).map_err(|e| made(e, &source))?;
+        self.unpack(sdist, name, &source)?;
+
+        let mut trees = BTreeMap::from([("python".to_owned(), self.python.to_owned())]);
+        let mut path = vec![];
+        let mut env = BTreeMap::from([
+            ("CFLAGS".to_owned(), "-g0".to_owned()),
+            ("PYTHONDONTWRITEBYTECODE".to_owned(), "1".to_owned()),
+            ("PYTHONHASHSEED".to_owned(), "0".to_owned()),
+            ("SOURCE_DATE_EPOCH".to_owned(), EPOCH.to_owned()),
+        ]);
+        if let Some(requires) = self.requires {
+            trees.insert("requires".to_owned(), requires.to_owned());
+            env.insert("PYTHONPATH".to_owned(), format!("/cotter/requires/{}", super::wheel::site_packages(self.version)));
+        }
+        for (name, tree) in self.tools {
+            trees.insert(format!("tool-{name}"), tree.clone());
+            path.push(format!("tool-{name}"));
+            for (key, value) in self.env {
+                let tree = tree.display().to_string();
+                if value.contains(&tree) {
+                    env.insert(key.clone(), value.replace(&tree, &format!("/cotter/tool-{name}")));
+                }
+            }
+        }
+        path.push("python".to_owned());
+        let job = work.join("job.json");
+        let program = work.join("build_sdist.py");
+        let text = json!({ "trees": trees, "work": work, "env": env, "path": path }).to_string();
+        fs::write(&job, text).and_then(|()| fs::write(&program, PROGRAM)).map_err(|e| made(e, &job))?;
+        let mut command = Command::new(self.python.join("bin/python3"));
+        command.arg("-I").arg(&program).arg(&job).env_clear().stdin(Stdio::null());
+        let output = command.output().map_err(|e| Error::io("can't start the pinned interpreter", e))?;
+        if !output.status.success() {
+            let said = format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+            let lines: Vec<&str> = said.lines().filter(|l| !l.trim().is_empty()).collect();
+            let error = Error::build(format!("can't build a wheel of {name}"));
+            return Err(lines[lines.len().saturating_sub(15)..]
+                .iter()
+                .fold(error, |e, line| e.because((*line).to_owned()))
+                .hint("what its build imports goes into `build_requires` of the set, the compiler and other tools into `build_tools`"));
+        }
+        let found = fs::read_dir(&wheel).map_err(|e| made(e, &wheel))?.filter_map(|e| Some(e.ok()?.path())).find(|p| p.extension().is_some_and(|e| e == "whl"));
+        let path = found.ok_or_else(|| Error::build(format!("the build of {name} made no wheel")))?;
+        let file = fs::File::open(&path).map_err(|e| Error::at("read", &path, e))?;
+        let (size, sha256) = HashingReader::new(file).finish().map_err(|e| Error::at("read", &path, e))?;
+        let file = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        Ok((path, Built { file, size, sha256 }))
+    }
+
+    /// Lays the archive out below `to`, without its first directory.
+    fn unpack(&self, sdist: &Path, name: &str, to: &Path) -> Result<()> {
+        use crate::tree::{BlobDir, Node};
+        use crate::unpack::{CaseCollisions, Limits, TarOptions, decoder_for, unpack_tar, unpack_zip};
+
+        let blobs = BlobDir::create(to.with_extension("blobs"))?;
+        let file = fs::File::open(sdist).map_err(|e| Error::at("read", sdist, e))?;
+        let size = file.metadata().map_err(|e| Error::at("read", sdist, e))?.len();
+        let limits = Limits::for_archive(size);
+        let tree = if name.ends_with(".zip") {
+            unpack_zip(file, 1, limits, &blobs)
+        } else {
+            let mut decoder = decoder_for(name, file)?;
+            unpack_tar(&mut decoder, &blobs, &TarOptions { strip: 1, cases: CaseCollisions::Allow, limits, map: &Some })
+        };
+        let tree = tree.map_err(|e| e.context(format!("can't unpack {name}")))?;
+        let write = |e| Error::at("write", to, e);
+        for (path, node) in tree.iter() {
+            let at = to.join(path.as_str());
+            if let Some(dir) = at.parent() {
+                fs::create_dir_all(dir).map_err(write)?;
+            }
+            match node {
+                Node::Directory => fs::create_dir_all(&at).map_err(write)?,
+                Node::Symlink(target) => std::os::unix::fs::symlink(target, &at).map_err(write)?,
+                Node::File { blob, executable } => {
+                    use std::os::unix::fs::PermissionsExt;
+                    fs::copy(blob.path(), &at).map_err(write)?;
+                    fs::set_permissions(&at, std::fs::Permissions::from_mode(if *executable { 0o755 } else { 0o644 })).map_err(write)?;
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The error for a source distribution whose wheel is not at hand.
+pub fn not_built(plan: &Plan, input: &Input) -> Error {
+    Error::build(format!("{} of {} has not been built", input.file_name(), plan.name)).hint("run `cotter setup`")
+}

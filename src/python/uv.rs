@@ -1,0 +1,268 @@
+//! Resolution by a pinned uv. Source: uv's documentation of `uv pip compile` and `uv export`.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use fs_err as fs;
+
+use super::requirement_files::{self, PylockEntry, PylockFile, pins};
+use super::wheel::WheelName;
+use crate::error::{Error, Result};
+use crate::manifest::Requirements;
+use crate::model::{Digest, Platform, redact};
+
+/// What to resolve, and with what.
+pub struct Job<'a> {
+    /// The set.
+    pub set: &'a Requirements,
+    /// The program uv.
+    pub uv: &'a Path,
+    /// The interpreter.
+    pub python: &'a Path,
+    /// The manifest's directory.
+    pub dir: &'a Path,
+    /// A directory for files that nobody needs afterwards.
+    pub scratch: &'a Path,
+    /// Where uv keeps its cache.
+    pub cache: &'a Path,
+    /// The package indexes in force, in order.
+    pub indexes: &'a [String],
+    /// The file of hashed requirements so far: its versions are kept if they still satisfy.
+    pub preferred: Option<&'a str>,
+    /// Whether uv must not use the network.
+    pub offline: bool,
+    /// Variables for uv: where proxies, certificates and credentials are.
+    pub env: &'a [(String, OsString)],
+}
+
+/// One file that a platform needs.
+#[derive(Debug, Clone)]
+pub struct Chosen {
+    /// The normalised project.
+    pub project: String,
+    /// Its version.
+    pub version: String,
+    /// The file's name.
+    pub file: String,
+    /// Its digest, if the index says.
+    pub sha256: Option<Digest>,
+    /// Its length in bytes, if the index says.
+    pub size: Option<u64>,
+    /// The packages of the set that it needs.
+    pub requires: Vec<String>,
+}
+
+impl Job<'_> {
+    /// The hashed requirements for every platform, in the form that pip reads.
+    ///
+    /// # Errors
+    /// If they cannot be met: uv's explanation is in the message.
+    pub fn universal(&self) -> Result<(String, Vec<String>)> {
+        let out = self.scratch.join("universal.txt");
+        if let Some(text) = self.preferred {
+            fs::write(&out, text).map_err(|e| Error::at("write", &out, e))?;
+        }
+        let mut command = self.compile()?;
+        command.args(["--universal", "--generate-hashes", "--custom-compile-command", "cotter lock", "--output-file"]).arg(&out);
+        let (_, warnings) = self.run(command)?;
+        let text = fs::read_to_string(&out).map_err(|e| Error::at("read", &out, e))?;
+        Ok((text, warnings))
+    }
+
+    /// The files for one platform whose newest glibc is `glibc`, such as `2.36`, out of the universal resolution.
+    ///
+    /// # Errors
+    /// If a package has no file that fits.
+    pub fn for_platform(&self, platform: Platform, glibc: &str, universal: &str) -> Result<Vec<Chosen>> {
+        let constraints = self.scratch.join("constraints.txt");
+        fs::write(&constraints, universal).map_err(|e| Error::at("write", &constraints, e))?;
+        let tag = format!("{}-manylinux_{}", platform.cpu(), glibc.replace('.', "_"));
+        let compile = || -> Result<Command> {
+            let mut command = self.compile()?;
+            command.args(["--python-platform", &tag, "--no-header", "--constraint"]).arg(&constraints);
+            Ok(command)
+        };
+        let (annotated, _) = self.run(compile()?)?;
+        let mut command = compile()?;
+        command.args(["--format", "pylock.toml"]);
+        let (text, _) = self.run(command)?;
+        let annotated = pins(&annotated);
+        let mut requires: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
+        for (name, pin) in &annotated {
+            for by in pin.via.iter().filter(|by| annotated.contains_key(*by) && *by != name) {
+                requires.entry(by).or_default().insert(name);
+            }
+        }
+        let mut out = vec![];
+        for entry in requirement_files::pylock(&text, "what uv printed")? {
+            let (file, from_source) = self.choose(&entry, platform)?;
+            let name = file.file_name().ok_or_else(|| Error::user(format!("{} has a file without a name", entry.name)))?;
+            if from_source && !self.may_build(&entry.name) {
+                return Err(Error::user(format!("{} {} has no wheel for {platform}", entry.name, entry.version.as_deref().unwrap_or("")))
+                    .hint(format!("to build it from source, name it: build = [{:?}] in [requirements.{}]", entry.name, self.set.name)));
+            }
+            out.push(Chosen {
+                version: entry.version.clone().unwrap_or_default(),
+                sha256: file.sha256(),
+                size: file.size(),
+                file: name,
+                requires: requires.get(entry.name.as_str()).into_iter().flatten().map(|s| (*s).to_owned()).collect(),
+                project: entry.name,
+            });
+        }
+        Ok(out)
+    }
+
+    /// Whether a package may be built from source.
+    pub fn may_build(&self, project: &str) -> bool {
+        self.set.build.iter().any(|b| b == "*" || b == project)
+    }
+
+    /// The file of a package that fits best; whether it is a source distribution.
+    fn choose<'e>(&self, entry: &'e PylockEntry, platform: Platform) -> Result<(&'e PylockFile, bool)> {
+        let ranked = entry.wheels.iter().filter_map(|w| Some((rank(&w.file_name()?, platform)?, w)));
+        if let Some((_, wheel)) = ranked.max_by(|a, b| a.0.cmp(&b.0)) {
+            return Ok((wheel, false));
+        }
+        if let Some(sdist) = &entry.sdist {
+            return Ok((sdist, true));
+        }
+        Err(Error::user(format!("{} is no package of an index", entry.name))
+            .because("it has neither wheels nor a source distribution there: a lock names files of an index by hash, not directories and repositories"))
+    }
+
+    fn compile(&self) -> Result<Command> {
+        let mut command = Command::new(self.uv);
+        command.args(["pip", "compile", "--quiet", "--no-config", "--no-python-downloads", "--python"]).arg(self.python);
+        for input in &self.set.inputs {
+            command.arg(self.input(&input.value)?);
+        }
+        for file in &self.set.constraints {
+            command.arg("--constraint").arg(&file.value);
+        }
+        for extra in &self.set.extras {
+            command.args(["--extra", extra]);
+        }
+        for group in &self.set.groups {
+            command.args(["--group", group]);
+        }
+        if let Some(time) = &self.set.exclude_newer {
+            command.args(["--exclude-newer", time]);
+        }
+        if self.set.build.is_empty() {
+            command.args(["--only-binary", ":all:"]);
+        } else if !self.set.build_requires.is_empty() {
+            let file = self.scratch.join("build-constraints.txt");
+            fs::write(&file, self.set.build_requires.join("\n")).map_err(|e| Error::at("write", &file, e))?;
+            command.arg("--build-constraint").arg(file);
+        }
+        if self.offline {
+            command.arg("--offline");
+        }
+        Ok(command)
+    }
+
+    /// An input as `uv pip compile` takes it: locks of other kinds become lists of pins.
+    fn input(&self, file: &str) -> Result<PathBuf> {
+        let path = self.dir.join(file);
+        let name = path.file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default();
+        let made = self.scratch.join(format!("{}.txt", file.replace('/', "-")));
+        if name == "uv.lock" {
+            let mut command = Command::new(self.uv);
+            command.args(["export", "--quiet", "--frozen", "--no-config", "--no-emit-project", "--no-annotate", "--no-header", "--no-python-downloads", "--python"]);
+            command.arg(self.python).arg("--project").arg(path.parent().unwrap_or(self.dir)).args(["--format", "requirements-txt"]);
+            let (text, _) = self.run(command)?;
+            fs::write(&made, text).map_err(|e| Error::at("write", &made, e))?;
+            return Ok(made);
+        }
+        if name.starts_with("pylock.") || name == "pylock.toml" {
+            let text = fs::read_to_string(&path).map_err(|e| Error::user(format!("can't read {file}")).cause(&e))?;
+            let entries = requirement_files::pylock(&text, file)?;
+            fs::write(&made, requirement_files::requirements_of(&entries)).map_err(|e| Error::at("write", &made, e))?;
+            return Ok(made);
+        }
+        Ok(PathBuf::from(file))
+    }
+
+    /// Runs uv in the manifest's directory. Returns what it printed, and its warnings.
+    fn run(&self, mut command: Command) -> Result<(String, Vec<String>)> {
+        command.current_dir(self.dir).env_clear().envs(self.env.iter().cloned()).stdin(Stdio::null());
+        command.env("UV_CACHE_DIR", self.cache).env("LC_ALL", "C.UTF-8").env("NO_COLOR", "1").env("COLUMNS", "200");
+        if let Some((last, others)) = self.indexes.split_last() {
+            // By the environment, for arguments are for all to see.
+            command.env("UV_DEFAULT_INDEX", last);
+            if !others.is_empty() {
+                command.env("UV_INDEX", others.join(" "));
+            }
+        }
+        let output = command.output().map_err(|e| Error::io(format!("can't start {}", self.uv.display()), e))?;
+        let said = self.redacted(&String::from_utf8_lossy(&output.stderr));
+        if !output.status.success() {
+            let mut lines = said.lines().map(|l| l.trim().trim_start_matches("error: ").trim_start_matches(['×', '╰', '─', '▶', '│', '├', ' '])).filter(|l| !l.is_empty());
+            let network = ["error sending request", "Failed to fetch", "dns error", "Network connectivity is disabled"].iter().any(|w| said.contains(w));
+            let error = if network { Error::network("uv can't ask the package index") } else { Error::user(format!("uv can't resolve [requirements.{}]", self.set.name)) };
+            return Err(lines.by_ref().take(40).fold(error, |e, line| e.because(line.trim_start_matches("cause: ").to_owned())));
+        }
+        let warnings = said.lines().filter_map(|l| l.strip_prefix("warning: ")).map(str::to_owned).collect();
+        Ok((String::from_utf8_lossy(&output.stdout).into_owned(), warnings))
+    }
+
+    /// What uv said, without credentials of an index.
+    fn redacted(&self, text: &str) -> String {
+        self.indexes.iter().fold(text.to_owned(), |text, index| text.replace(index.trim_end_matches('/'), redact(index).trim_end_matches('/')))
+    }
+}
+
+/// How well a wheel fits, of those that uv finds compatible: more is better. As installers order tags: those of the very interpreter, then the stable ABI, then pure
+/// Python; of each the newest glibc (<https://packaging.python.org/en/latest/specifications/platform-compatibility-tags/>).
+fn rank(file: &str, platform: Platform) -> Option<(u32, u32, u32)> {
+    let name = WheelName::parse(file)?;
+    let python = name.python.split('.').filter_map(|t| t.strip_prefix("cp3").and_then(|n| n.parse::<u32>().ok())).max();
+    let abi = if name.abi.split('.').any(|a| a.starts_with("cp")) {
+        3
+    } else if name.abi.contains("abi3") {
+        2
+    } else {
+        u32::from(python.is_some())
+    };
+    let glibc = name
+        .platform
+        .split('.')
+        .filter_map(|tag| {
+            let tag = tag.strip_suffix(platform.cpu()).and_then(|t| t.strip_suffix('_'));
+            match tag {
+                Some("manylinux1") => Some(5),
+                Some("manylinux2010") => Some(12),
+                Some("manylinux2014") => Some(17),
+                Some("linux") => Some(1),
+                Some(t) => t.strip_prefix("manylinux_2_").and_then(|n| n.parse().ok()),
+                None => None,
+            }
+        })
+        .max()
+        .or_else(|| name.platform.split('.').any(|t| t == "any").then_some(0))?;
+    Some((abi, python.unwrap_or(0), glibc))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_most_specific_wheel_is_the_best() {
+        let of = |file: &str| rank(file, Platform::X86_64Linux);
+        let order = [
+            "a-1-cp311-cp311-manylinux_2_28_x86_64.whl",
+            "a-1-cp311-cp311-manylinux2014_x86_64.manylinux_2_17_x86_64.whl",
+            "a-1-cp39-abi3-manylinux_2_28_x86_64.whl",
+            "a-1-cp37-abi3-manylinux_2_28_x86_64.whl",
+            "a-1-py3-none-manylinux_2_17_x86_64.whl",
+            "a-1-py3-none-any.whl",
+        ];
+        assert!(order.windows(2).all(|pair| of(pair[0]) > of(pair[1])), "{:?}", order.map(of));
+        assert_eq!(of("a-1-cp311-cp311-musllinux_1_1_x86_64.whl"), None);
+        assert_eq!(of("a-1-cp311-cp311-manylinux_2_28_aarch64.whl"), None);
+    }
+}

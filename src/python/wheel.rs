@@ -1,0 +1,280 @@
+//! Wheels into trees, as an installer would. Sources: the binary distribution format (PEP 427), recording installed projects (PEP 376 and
+//! PEP 627), entry points (<https://packaging.python.org/en/latest/specifications/entry-points/>).
+
+use std::collections::BTreeMap;
+use std::io::{Read, Seek};
+
+use base64::Engine;
+
+use crate::error::{Error, Result};
+use crate::fetch::python_index::normalize;
+use crate::model::{Digest, MemberPath};
+use crate::tree::{Blob, BlobDir, Node, Tree};
+use crate::unpack::{Limits, unpack_zip};
+
+/// What begins a Python script that runs wherever its environment lies: with the interpreter beside it, else with the first on PATH. To Python, which reads it
+/// too, all of it is one string.
+pub const SCRIPT_HEAD: &str =
+    "#!/bin/sh\n''':'\npython=${0%/*}/python3\n[ -x \"$python\" ] || python=python3\nexec \"$python\" \"$0\" \"$@\"\n'''\n";
+
+/// The parts of a wheel's file name (PEP 427, "File name convention").
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct WheelName<'a> {
+    /// The project, escaped.
+    pub project: &'a str,
+    /// The version, escaped.
+    pub version: &'a str,
+    /// Python tags, joined by dots.
+    pub python: &'a str,
+    /// ABI tags, joined by dots.
+    pub abi: &'a str,
+    /// Platform tags, joined by dots.
+    pub platform: &'a str,
+}
+
+impl<'a> WheelName<'a> {
+    /// Takes a file name apart; `None` if it is no wheel's.
+    pub fn parse(name: &'a str) -> Option<Self> {
+        let parts: Vec<&str> = name.strip_suffix(".whl")?.split('-').collect();
+        let n = parts.len();
+        (n == 5 || n == 6).then(|| WheelName { project: parts[0], version: parts[1], python: parts[n - 3], abi: parts[n - 2], platform: parts[n - 1] })
+    }
+}
+
+/// The directory of packages of an interpreter (`3.11`), below the root of an environment.
+pub fn site_packages(python: &str) -> String {
+    format!("lib/python{python}/site-packages")
+}
+
+/// Installs a wheel: `file` is its bytes, `name` its file name, `python` the interpreter's version (`3.11`). `keeps` says of each path whether it is wanted.
+///
+/// # Errors
+/// If the archive is hostile or damaged, or is not what its name and its RECORD say.
+pub fn install(
+    file: impl Read + Seek,
+    name: &str,
+    python: &str,
+    limits: Limits,
+    blobs: &BlobDir,
+    keeps: &dyn Fn(&MemberPath) -> bool,
+) -> Result<Tree> {
+    let refused = |why: String| Error::verification(format!("{name} is refused")).because(why);
+    let parts = WheelName::parse(name).ok_or_else(|| refused("its name is no wheel's".to_owned()))?;
+    let archive = unpack_zip(file, 0, limits, blobs).map_err(|e| e.context(format!("can't unpack {name}")))?;
+    if let Some((path, _)) = archive.iter().find(|(_, node)| matches!(node, Node::Symlink(_))) {
+        return Err(refused(format!("it holds a symlink, {path}, and the format knows none")));
+    }
+    let info = info_directory(&archive, &parts).map_err(refused)?;
+    check_record(&archive, &info).map_err(|e| e.context(format!("{name} is refused")))?;
+    let text = |member: &str| -> Result<Option<String>> {
+        match archive.at(&format!("{info}/{member}")) {
+            Some(Node::File { blob, .. }) => Ok(Some(String::from_utf8_lossy(&blob.read()?).into_owned())),
+            _ => Ok(None),
+        }
+    };
+    let wheel = text("WHEEL")?.ok_or_else(|| refused(format!("it holds no {info}/WHEEL")))?;
+    let version = header(&wheel, "Wheel-Version").unwrap_or_default();
+    if !version.starts_with("1.") {
+        return Err(refused(format!("expected Wheel-Version 1.x, got {version:?}")));
+    }
+    let metadata = text("METADATA")?.ok_or_else(|| refused(format!("it holds no {info}/METADATA")))?;
+    let own = header(&metadata, "Name").unwrap_or_default();
+    if normalize(own) != normalize(parts.project) {
+        return Err(refused(format!("its name says {:?}, its METADATA says {own:?}", parts.project)));
+    }
+
+    let site = site_packages(python);
+    let data = format!("{}.data", info.trim_end_matches(".dist-info"));
+    let mut tree = Tree::default();
+    for (path, node) in archive.iter() {
+        let Node::File { blob, executable } = node else { continue };
+        if is_record(path, &info) {
+            continue;
+        }
+        let (to, is_script) = place(path, &data, &site, python, parts.project).map_err(refused)?;
+        let mut node = Node::File { blob: blob.clone(), executable: *executable };
+        if is_script {
+            node = Node::File { blob: settle_script(blob, blobs)?, executable: true };
+        }
+        if keeps(&to) {
+            tree.put(to, node);
+        }
+    }
+    for (script, target) in scripts(&text("entry_points.txt")?.unwrap_or_default()) {
+        let to = MemberPath::literal(&format!("bin/{script}"));
+        let plain = MemberPath::parse(to.as_str().as_bytes()).is_ok_and(|p| p.as_ref() == Some(&to)) && !script.contains('/');
+        let program = plain.then(|| script_text(&target)).flatten().ok_or_else(|| refused(format!("its script {script:?} = {target:?} is none")))?;
+        if keeps(&to) {
+            tree.put(to, Node::File { blob: blobs.put(program.as_bytes())?, executable: true });
+        }
+    }
+    let write = |tree: &mut Tree, member: &str, text: &str| -> Result<()> {
+        let blob = blobs.put(text.as_bytes())?;
+        tree.put(MemberPath::literal(&format!("{site}/{info}/{member}")), Node::File { blob, executable: false });
+        Ok(())
+    };
+    write(&mut tree, "INSTALLER", "cotter\n")?;
+    let record = record(&tree, &site, &info)?;
+    write(&mut tree, "RECORD", &record)?;
+    Ok(tree)
+}
+
+/// The name of the `.dist-info` directory, which must be that of the file name.
+fn info_directory(archive: &Tree, parts: &WheelName) -> Result<String, String> {
+    let mut found: Vec<&str> = archive.iter().filter_map(|(p, _)| p.parts().next()).filter(|p| p.ends_with(".dist-info")).collect();
+    found.dedup();
+    let fits = |dir: &str| {
+        let (project, version) = dir.trim_end_matches(".dist-info").rsplit_once('-').unwrap_or((dir, ""));
+        normalize(project) == normalize(parts.project) && (version == parts.version || version.replace('_', "-") == parts.version.replace('_', "-"))
+    };
+    match found.as_slice() {
+        [dir] if fits(dir) => Ok((*dir).to_owned()),
+        [dir] => Err(format!("it holds {dir}, which is not of {} {}", parts.project, parts.version)),
+        [] => Err("it holds no .dist-info directory".to_owned()),
+        many => Err(format!("it holds several .dist-info directories: {}", many.join(", "))),
+    }
+}
+
+/// RECORD itself and its signatures are not in it.
+fn is_record(path: &MemberPath, info: &str) -> bool {
+    path.is_under(info) && matches!(path.file_name(), "RECORD" | "RECORD.jws" | "RECORD.p7s")
+}
+
+/// Checks that RECORD and the archive hold the same files with the same hashes (PEP 427, "The .dist-info directory").
+fn check_record(archive: &Tree, info: &str) -> Result<()> {
+    let Some(Node::File { blob, .. }) = archive.at(&format!("{info}/RECORD")) else {
+        return Err(Error::verification(format!("there is no {info}/RECORD")));
+    };
+    let bytes = blob.read()?;
+    let mut reader = csv::ReaderBuilder::new().has_headers(false).flexible(true).from_reader(bytes.as_slice());
+    let mut listed = BTreeMap::new();
+    for row in reader.records() {
+        let row = row.map_err(|e| Error::verification(format!("{info}/RECORD is no CSV file")).cause(&e))?;
+        let path = MemberPath::parse(row.get(0).unwrap_or("").as_bytes()).map_err(|e| Error::verification(format!("{info}/RECORD: {e}")))?;
+        listed.extend(path.map(|p| (p, row.get(1).unwrap_or("").to_owned())));
+    }
+    for (path, node) in archive.iter() {
+        let Node::File { blob, .. } = node else { continue };
+        if is_record(path, info) {
+            listed.remove(path);
+            continue;
+        }
+        let Some(hash) = listed.remove(path) else {
+            return Err(Error::verification(format!("it holds {path}, which its RECORD does not name")));
+        };
+        let Some(expected) = hash.strip_prefix("sha256=") else {
+            // Stronger ones of the same family are allowed and rare; an empty one says nothing, and the archive's own hash was checked.
+            if hash.is_empty() || hash.starts_with("sha384=") || hash.starts_with("sha512=") {
+                continue;
+            }
+            return Err(Error::verification(format!("its RECORD has a hash of {path} that is too weak: {hash:?}")));
+        };
+        let got = base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(blob.sha256().map_err(|e| Error::io("can't read a staged file", e))?.as_bytes());
+        if got != expected.trim_end_matches('=') {
+            return Err(Error::verification(format!("{path} is not what its RECORD says")).because(format!("expected sha256={expected}, got sha256={got}")));
+        }
+    }
+    match listed.keys().find(|path| !is_record(path, info)) {
+        Some(path) => Err(Error::verification(format!("its RECORD names {path}, which it does not hold"))),
+        None => Ok(()),
+    }
+}
+
+/// Where a member goes, and whether it is a script (PEP 427, "The .data directory").
+fn place(path: &MemberPath, data: &str, site: &str, python: &str, project: &str) -> Result<(MemberPath, bool), String> {
+    let text = path.as_str();
+    let Some(rest) = text.strip_prefix(data).and_then(|r| r.strip_prefix('/')) else { return Ok((MemberPath::literal(&format!("{site}/{text}")), false)) };
+    let (scheme, rest) = rest.split_once('/').ok_or_else(|| format!("{path} belongs to no installation scheme"))?;
+    let to = match scheme {
+        "purelib" | "platlib" => format!("{site}/{rest}"),
+        "scripts" => format!("bin/{rest}"),
+        "headers" => format!("include/site/python{python}/{project}/{rest}"),
+        "data" => rest.to_owned(),
+        other => return Err(format!("{path} belongs to an installation scheme that is unknown: {other:?}")),
+    };
+    Ok((MemberPath::literal(&to), scheme == "scripts"))
+}
+
+/// A script that begins with `#!python` gets a head that finds the interpreter.
+fn settle_script(blob: &Blob, blobs: &BlobDir) -> Result<Blob> {
+    if !blob.head(16)?.starts_with(b"#!python") {
+        return Ok(blob.clone());
+    }
+    let bytes = blob.read()?;
+    let body = bytes.iter().position(|b| *b == b'\n').map_or(&[][..], |end| &bytes[end + 1..]);
+    blobs.put(&[SCRIPT_HEAD.as_bytes(), body].concat())
+}
+
+/// The scripts that `entry_points.txt` names, with what each calls (`module:attribute`).
+pub fn scripts(entry_points: &str) -> BTreeMap<String, String> {
+    let mut section = "";
+    let mut out = BTreeMap::new();
+    for line in entry_points.lines().map(str::trim).filter(|l| !l.is_empty() && !l.starts_with(['#', ';'])) {
+        if let Some(name) = line.strip_prefix('[').and_then(|l| l.strip_suffix(']')) {
+            section = name.trim();
+        } else if let ("console_scripts" | "gui_scripts", Some((name, target))) = (section, line.split_once('=')) {
+            // `module:attribute [extra]`: extras are long out of use.
+            let target = target.split('[').next().unwrap_or("").trim();
+            out.insert(name.trim().to_owned(), target.to_owned());
+        }
+    }
+    out
+}
+
+/// The program that calls `module:attribute`; `None` if that is no Python name.
+fn script_text(target: &str) -> Option<String> {
+    let is_name = |s: &str| !s.is_empty() && s.split('.').all(|p| !p.is_empty() && p.chars().all(|c| c.is_alphanumeric() || c == '_'));
+    let (module, attribute) = target.split_once(':').map(|(m, a)| (m.trim(), a.trim()))?;
+    let first = attribute.split('.').next().unwrap_or(attribute);
+    (is_name(module) && is_name(attribute))
+        .then(|| format!("{SCRIPT_HEAD}import sys\n\nfrom {module} import {first}\n\nif __name__ == \"__main__\":\n    sys.exit({attribute}())\n"))
+}
+
+/// RECORD of what was installed, relative to the directory of packages.
+fn record(tree: &Tree, site: &str, info: &str) -> Result<String> {
+    let up = "../".repeat(site.split('/').count());
+    let mut writer = csv::WriterBuilder::new().terminator(csv::Terminator::Any(b'\n')).from_writer(vec![]);
+    let mut row = |path: &str, hash: &str, size: &str| writer.write_record([path, hash, size]).map_err(|e| Error::build("can't write a RECORD").cause(&e));
+    for (path, node) in tree.iter() {
+        let Node::File { blob, .. } = node else { continue };
+        let relative = match path.as_str().strip_prefix(site) {
+            Some(rest) => rest.trim_start_matches('/').to_owned(),
+            None => format!("{up}{path}"),
+        };
+        let digest: &Digest = blob.sha256().map_err(|e| Error::io("can't read a staged file", e))?;
+        let hash = base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(digest.as_bytes());
+        row(&relative, &format!("sha256={hash}"), &blob.size().to_string())?;
+    }
+    row(&format!("{info}/RECORD"), "", "")?;
+    let bytes = writer.into_inner().map_err(|e| Error::build("can't write a RECORD").because(e.to_string()))?;
+    String::from_utf8(bytes).map_err(|e| Error::build("can't write a RECORD").cause(&e))
+}
+
+/// A field of an email-like header.
+pub fn header<'a>(text: &'a str, name: &str) -> Option<&'a str> {
+    text.lines().take_while(|l| !l.is_empty()).find_map(|l| {
+        let (key, value) = l.split_once(':')?;
+        key.eq_ignore_ascii_case(name).then(|| value.trim())
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_of_wheels_are_taken_apart() {
+        let name = WheelName::parse("numpy-2.4.6-cp311-cp311-manylinux_2_27_x86_64.manylinux_2_28_x86_64.whl").unwrap();
+        assert_eq!((name.project, name.version, name.python, name.abi), ("numpy", "2.4.6", "cp311", "cp311"));
+        assert_eq!(WheelName::parse("a-1-2build-py3-none-any.whl").unwrap().platform, "any");
+        assert_eq!(WheelName::parse("a-1.tar.gz"), None);
+    }
+
+    #[test]
+    fn scripts_call_what_entry_points_name() {
+        let found = scripts("[console_scripts]\nflask = flask.cli:main\nold = a.b:C.run [extra]\n\n[other]\nx = y:z\n");
+        assert_eq!(found.into_iter().collect::<Vec<_>>(), [("flask".to_owned(), "flask.cli:main".to_owned()), ("old".to_owned(), "a.b:C.run".to_owned())]);
+        assert!(script_text("a.b:C.run").unwrap().contains("from a.b import C\n"));
+        assert_eq!(script_text("a;import os:x"), None);
+    }
+}

@@ -1,0 +1,75 @@
+//! Python packages, installed together: `bin`, `lib/python3.x/site-packages`, and `packages.json`, which says what belongs to whom.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde_json::json;
+
+use crate::error::{Error, Result};
+use crate::lockfile::Plan;
+use crate::model::MemberPath;
+use crate::python::wheel;
+use crate::tree::{BlobDir, Node, Tree};
+
+/// The file at the root of the tree that says which files and scripts are of which package.
+pub const INDEX: &str = "packages.json";
+
+/// Adds the index, and puts an empty file in the place of each `__pycache__` (see the recipe of interpreters).
+///
+/// # Errors
+/// If a staged file cannot be read or written.
+pub fn finish(plan: &Plan, tree: &mut Tree, blobs: &BlobDir) -> Result<()> {
+    let site = wheel::site_packages(&plan.version);
+    let mut packages = BTreeMap::new();
+    // Which packages own files in a directory.
+    let mut owners: BTreeMap<String, BTreeSet<usize>> = BTreeMap::new();
+    let mut files: Vec<(String, usize)> = vec![];
+    let infos = tree.paths(|path, _| path.file_name() == "RECORD" && path.parent().is_some_and(|d| d.file_name().ends_with(".dist-info")));
+    for (number, record) in infos.iter().enumerate() {
+        let info = record.parent().expect("it has a name behind it");
+        let read = |member: &str| -> Result<String> {
+            match tree.at(&format!("{info}/{member}")) {
+                Some(Node::File { blob, .. }) => Ok(String::from_utf8_lossy(&blob.read()?).into_owned()),
+                _ => Ok(String::new()),
+            }
+        };
+        let metadata = read("METADATA")?;
+        let name = crate::fetch::python_index::normalize(wheel::header(&metadata, "Name").unwrap_or_default());
+        let record = read("RECORD")?;
+        for row in csv::ReaderBuilder::new().has_headers(false).from_reader(record.as_bytes()).records() {
+            let row = row.map_err(|e| Error::build(format!("can't read the RECORD of {name}")).cause(&e))?;
+            let relative = row.get(0).unwrap_or("");
+            let outside = relative.trim_start_matches("../");
+            let path = if outside == relative { format!("{site}/{relative}") } else { outside.to_owned() };
+            let mut dir = path.as_str();
+            while let Some((parent, _)) = dir.rsplit_once('/') {
+                owners.entry(parent.to_owned()).or_default().insert(number);
+                dir = parent;
+            }
+            files.push((path, number));
+        }
+        packages.insert(name, (number, wheel::header(&metadata, "Version").unwrap_or_default().to_owned(), wheel::scripts(&read("entry_points.txt")?)));
+    }
+    // Of each file the highest directory that is its package's alone; never the root's own, which every environment shares.
+    let shared = ["bin", "lib", "include", "share", "etc"];
+    let mut entries: BTreeMap<usize, BTreeSet<String>> = BTreeMap::new();
+    for (path, number) in files {
+        let mut end = 0;
+        let mut entry = path.as_str();
+        while let Some(slash) = path[end..].find('/') {
+            end += slash + 1;
+            let dir = &path[..end - 1];
+            if owners[dir].len() == 1 && !shared.contains(&dir) && !site.starts_with(dir) {
+                entry = dir;
+                break;
+            }
+        }
+        entries.entry(number).or_default().insert(entry.to_owned());
+    }
+    let list: serde_json::Map<String, serde_json::Value> = packages
+        .into_iter()
+        .map(|(name, (number, version, scripts))| (name, json!({ "entries": entries.remove(&number).unwrap_or_default(), "scripts": scripts, "version": version })))
+        .collect();
+    let text = format!("{:#}\n", json!({ "packages": list, "python": plan.version }));
+    tree.put(MemberPath::literal(INDEX), Node::File { blob: blobs.put(text.as_bytes())?, executable: false });
+    super::python::occupy_caches(tree, blobs, "lib")
+}
