@@ -173,13 +173,7 @@ impl Project {
             put("role", vec!["build".to_owned()]);
             return out;
         }
-        let mut files = std::collections::BTreeSet::new();
-        for file in set.inputs.iter().chain(&set.constraints) {
-            files.extend(requirement_files::closure(&self.dir().join(&file.value)));
-        }
-        if !set.groups.is_empty() {
-            files.insert(self.dir().join("pyproject.toml"));
-        }
+        let files = self.requirement_files(set);
         let shown = |path: &Path| path.strip_prefix(self.dir()).unwrap_or(path).display().to_string();
         let digest = |text: &str| Digest::of(text.as_bytes()).hex()[..16].to_owned();
         let state = |path: &Path| match fs::read_to_string(path) {
@@ -198,6 +192,28 @@ impl Project {
             None => state(&self.dir().join(&file)),
         }]);
         out
+    }
+
+    /// The files that say which Python packages are required, and those that are written of it.
+    pub fn package_files(&self) -> Vec<PathBuf> {
+        let mut out = std::collections::BTreeSet::new();
+        for tree in self.package_trees().iter().filter(|t| !t.builds) {
+            out.extend(self.requirement_files(tree.set));
+            out.insert(self.dir().join(tree.set.output(tree.python)));
+        }
+        out.into_iter().collect()
+    }
+
+    /// The files that a set is asked for in.
+    fn requirement_files(&self, set: &Requirements) -> std::collections::BTreeSet<PathBuf> {
+        let mut files = std::collections::BTreeSet::new();
+        for file in set.inputs.iter().chain(&set.constraints) {
+            files.extend(requirement_files::closure(&self.dir().join(&file.value)));
+        }
+        if !set.groups.is_empty() {
+            files.insert(self.dir().join("pyproject.toml"));
+        }
+        files
     }
 
     /// Why the entry of a set does not fit.

@@ -1,6 +1,6 @@
 //! `cotter setup`
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -81,6 +81,7 @@ pub fn fresh(names: &[ToolchainName], platform: Platform, cx: &Context) -> Optio
     let root = cx.store.root(&manifest)?;
     if Stamp::of(&manifest) != Some(root.manifest)
         || Stamp::of(&manifest.with_file_name(lockfile::FILE_NAME)) != Some(root.lock)
+        || root.inputs.iter().any(|(path, stamp)| Stamp::of(path) != Some(*stamp))
         || (names.is_empty() && !root.complete.contains(&platform))
     {
         return None;
@@ -177,7 +178,8 @@ pub fn ensure(args: &Setup, platform: Platform, cx: &Context) -> Result<Vec<Read
     let unchanged = read_lock(&lock_path, cx).is_ok_and(|now| now.as_ref() == Some(&lock));
     // A root without valid stamps keeps its trees from `gc`, but is no shortcut.
     let stamps = manifest_stamp.zip(lock_stamp).filter(|_| unchanged && !cx.global.frozen);
-    register(&cx.store, &manifest_path, stamps.unwrap_or_default(), &lock, &ready)?;
+    let inputs = emits.as_ref().map(Project::package_files).unwrap_or_default();
+    register(&cx.store, &manifest_path, stamps.unwrap_or_default(), inputs, &lock, &ready)?;
     drop(held);
     if let Some(project) = emits {
         emit::after_setup(&project, &lock, cx)?;
@@ -218,7 +220,7 @@ fn root_tree(tree: &LockedTree) -> RootTree {
 
 /// Registers what is ready now, with what the root had before and the lock still names. `stamps` are those of manifest and lock as they were read: if they changed
 /// meanwhile, the next setup must look again.
-fn register(store: &Store, manifest: &Path, stamps: (Stamp, Stamp), lock: &Lockfile, ready: &[Ready]) -> Result<()> {
+fn register(store: &Store, manifest: &Path, stamps: (Stamp, Stamp), inputs: Vec<PathBuf>, lock: &Lockfile, ready: &[Ready]) -> Result<()> {
     let project = manifest.to_owned();
     let mut trees: Vec<RootTree> = ready.iter().map(|r| r.tree.clone()).collect();
     if let Some(old) = store.root(&project) {
@@ -231,7 +233,8 @@ fn register(store: &Store, manifest: &Path, stamps: (Stamp, Stamp), lock: &Lockf
         locked.peek().is_some() && locked.all(|t| trees.iter().any(|r| r.store_name == t.output.store_name))
     };
     let complete = Platform::ALL.into_iter().filter(all_of).collect();
-    let root = Root { project, manifest: stamps.0, lock: stamps.1, complete, trees };
+    let inputs = inputs.into_iter().filter_map(|path| Some((Stamp::of(&path)?, path))).map(|(stamp, path)| (path, stamp)).collect();
+    let root = Root { project, manifest: stamps.0, lock: stamps.1, complete, inputs, trees };
     if store.root(&root.project).as_ref() == Some(&root) {
         return Ok(());
     }

@@ -53,6 +53,8 @@ pub struct Root {
     pub lock: Stamp,
     /// The platforms of which these are all the trees of a lock that was checked against the manifest: for them nothing is left to do.
     pub complete: Vec<Platform>,
+    /// Other files that the lock was checked against, as they were: those that say which Python packages are required.
+    pub inputs: Vec<(PathBuf, Stamp)>,
     /// The trees that were set up.
     pub trees: Vec<RootTree>,
 }
@@ -89,6 +91,9 @@ complete{complete}",
             self.manifest,
             self.lock
         );
+        for (path, stamp) in &self.inputs {
+            let _ = writeln!(out, "input {stamp} {}", path.display());
+        }
         for t in &self.trees {
             let _ = writeln!(out, "tree {} {} {} {} {} {}", t.name, t.kind, t.platform, t.store_name, t.nar_size, t.version);
         }
@@ -104,8 +109,13 @@ complete{complete}",
         let manifest = Stamp::parse(lines.next()?.strip_prefix("manifest ")?)?;
         let lock = Stamp::parse(lines.next()?.strip_prefix("lock ")?)?;
         let complete = lines.next()?.strip_prefix("complete")?.split_whitespace().map(|p| p.parse().ok()).collect::<Option<_>>()?;
-        let mut trees = vec![];
+        let (mut inputs, mut trees) = (vec![], vec![]);
         for line in lines {
+            if let Some(input) = line.strip_prefix("input ") {
+                let end = input.match_indices(' ').nth(3)?.0;
+                inputs.push((PathBuf::from(&input[end + 1..]), Stamp::parse(&input[..end])?));
+                continue;
+            }
             let mut words = line.strip_prefix("tree ")?.splitn(6, ' ');
             trees.push(RootTree {
                 name: words.next()?.parse().ok()?,
@@ -116,7 +126,7 @@ complete{complete}",
                 version: words.next()?.to_owned(),
             });
         }
-        Some(Root { project, manifest, lock, complete, trees })
+        Some(Root { project, manifest, lock, complete, inputs, trees })
     }
 }
 
@@ -132,7 +142,7 @@ impl Store {
     /// If the store cannot be written.
     pub fn add_root(&self, root: &Root) -> Result<()> {
         self.part("roots")?;
-        if root.project.to_str().is_none_or(|p| p.contains('\n')) {
+        if std::iter::once(&root.project).chain(root.inputs.iter().map(|i| &i.0)).any(|p| p.to_str().is_none_or(|p| p.contains('\n'))) {
             return Err(Error::user(format!("the path {} can't be noted in the store", root.project.display())).because("it is no UTF-8 text of one line"));
         }
         let path = self.root_path(&root.project);
@@ -183,6 +193,7 @@ mod tests {
             manifest: stamp,
             lock: stamp,
             complete: vec![Platform::X86_64Linux],
+            inputs: vec![("/p/with space/requirements.in".into(), stamp)],
             trees: vec![RootTree {
                 name: "gcc".parse().unwrap(),
                 kind: Kind::Cc,

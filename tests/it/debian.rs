@@ -143,9 +143,9 @@ fn the_archive_of_old_files_is_the_last_mirror() {
     assert_eq!(plan.snapshot().as_deref(), Some("20260712T101637Z"));
     let family = |url: &str| [("debian".to_owned(), vec![url.to_owned()])].into();
     let mirrors = cotter::fetch::Mirrors::new(family("http://user.example/debian"), family("http://apt.example/debian"), vec![]);
-    let urls: Vec<String> = mirrors.expand(&plan.inputs[0].locations[0], plan.snapshot().as_deref()).iter().map(|c| c.describe()).collect();
+    let urls = mirrors.expand(&plan.inputs[0].locations[0], plan.snapshot().as_deref());
     let bases = ["http://user.example/debian", "http://apt.example/debian", "https://snapshot.debian.org/archive/debian/20260712T101637Z"];
-    assert_eq!(urls, bases.map(|b| format!("{b}/pool/main/libthing_1.2-3_amd64.deb")));
+    assert_eq!(urls, bases.map(|b| cotter::fetch::Candidate::Url(format!("{b}/pool/main/libthing_1.2-3_amd64.deb"))));
 }
 
 #[test]
