@@ -166,6 +166,7 @@ impl Project {
                 out.insert(key.to_owned(), values);
             }
         };
+        put("set", vec![set.name.to_string()]);
         put("python", vec![tree.python.to_string(), self.python_version(tree.python, tree.platform, lock)]);
         put("exclude_newer", set.exclude_newer.iter().cloned().collect());
         put("build_requires", set.build_requires.clone());

@@ -26,9 +26,10 @@ pub fn run(args: &Lock, cx: &Context) -> Result<ExitCode> {
         Some(names) if names.is_empty() => Upgrade::All,
         Some(names) => {
             for name in names {
-                if !project.manifest.toolchains.contains_key(name) {
-                    let known = project.manifest.toolchains.keys().map(|n| n.as_str());
-                    return Err(Error::user(format!("there is no toolchain {:?} in the manifest{}", name.as_str(), did_you_mean(name.as_str(), known))));
+                let (toolchains, sets) = (&project.manifest.toolchains, &project.manifest.requirements);
+                if !toolchains.contains_key(name) && !sets.contains_key(name) {
+                    let known = toolchains.keys().chain(sets.keys()).map(|n| n.as_str());
+                    return Err(Error::user(format!("there is no toolchain or set of requirements {:?} in the manifest{}", name.as_str(), did_you_mean(name.as_str(), known))));
                 }
             }
             Upgrade::Some(names.clone())

@@ -14,16 +14,21 @@ use crate::model::Platform;
 /// What every emitted file says of itself.
 pub const MARK: &str = "Written by `cotter emit bazel`; what is changed here is lost.";
 
-const TEMPLATES: [(&str, &str); 13] = [
+const TEMPLATES: [(&str, &str); 18] = [
     ("build_files.bzl", include_str!("../../templates/bazel/build_files.bzl")),
     ("cc.bzl", include_str!("../../templates/bazel/cc.bzl")),
     ("cc_features.bzl", include_str!("../../templates/bazel/cc_features.bzl")),
+    ("compile_packages.py", include_str!("../../templates/bazel/compile_packages.py")),
     ("compile_stdlib.py", include_str!("../../templates/bazel/compile_stdlib.py")),
     ("extension.bzl", include_str!("../../templates/bazel/extension.bzl")),
     ("libraries.bzl", include_str!("../../templates/bazel/libraries.bzl")),
     ("packages.bzl", include_str!("../../templates/bazel/packages.bzl")),
     ("python.bzl", include_str!("../../templates/bazel/python.bzl")),
+    ("python_packages.bzl", include_str!("../../templates/bazel/python_packages.bzl")),
     ("repositories.bzl", include_str!("../../templates/bazel/repositories.bzl")),
+    ("requirements.bzl", include_str!("../../templates/bazel/requirements.bzl")),
+    ("run_pytest.py", include_str!("../../templates/bazel/run_pytest.py")),
+    ("run_unittest.py", include_str!("../../templates/bazel/run_unittest.py")),
     ("sitecustomize.py", include_str!("../../templates/bazel/sitecustomize.py")),
     ("tools.bzl", include_str!("../../templates/bazel/tools.bzl")),
     ("workspace.bzl", include_str!("../../templates/bazel/workspace.bzl")),
@@ -46,7 +51,7 @@ impl Emitter for Bazel {
     fn files(&self, request: &Request) -> Result<Files, String> {
         let settings = request.bazel;
         let trees: Vec<&LockedTree> =
-            request.lock.trees.values().filter(|t| settings.toolchains.as_ref().is_none_or(|names| names.contains(&t.plan.name))).collect();
+            request.lock.trees.values().filter(|t| !t.plan.serves_builds() && settings.toolchains.as_ref().is_none_or(|names| names.contains(&t.plan.name))).collect();
         if trees.is_empty() {
             return Err("the lock names no toolchain that is to be emitted".to_owned());
         }
@@ -72,6 +77,9 @@ fn check_names(trees: &[&LockedTree], settings: &BazelSettings) -> Result<(), St
         names.insert(platform.as_str().to_owned(), "");
     }
     names.insert("pinned_libc".to_owned(), "");
+    for set in sets(trees) {
+        repositories.insert(format!("{}_{}", settings.repository, set.replace('-', "_")), set);
+    }
     for tree in trees {
         let own = tree.plan.name.as_str();
         if let Some(other) = repositories.insert(repository(tree, settings), own) {
@@ -125,9 +133,13 @@ fn lock(trees: &[&LockedTree], settings: &BazelSettings) -> String {
     );
     for tree in trees {
         let plan = &tree.plan;
+        let of_set = match plan.kind {
+            Kind::Packages => format!("\"python\": {:?}, \"set\": {:?}, ", first(plan, "python"), first(plan, "set")),
+            _ => String::new(),
+        };
         writeln!(
             out,
-            "    {:?}: {{\"kind\": {:?}, \"name\": {:?}, \"platform\": {:?}, \"store\": {:?}, \"target\": {:?}}},",
+            "    {:?}: {{\"kind\": {:?}, \"name\": {:?}, \"platform\": {:?}, {of_set}\"store\": {:?}, \"target\": {:?}}},",
             key(tree),
             plan.kind.as_str(),
             plan.name.as_str(),
@@ -137,12 +149,40 @@ fn lock(trees: &[&LockedTree], settings: &BazelSettings) -> String {
         )
         .expect("writing to a string");
     }
-    out.push_str("}\n\n# The toolchains of this package, in the order in which they are registered.\nTOOLCHAINS = [\n");
+    let packages: Vec<String> = trees.iter().filter(|t| t.plan.kind == Kind::Packages).map(|t| packages(t)).collect();
+    out.push_str("}\n\n# The Python packages of each tree, with what they need of each other.\n");
+    if packages.is_empty() {
+        out.push_str("PACKAGES = {}\n");
+    } else {
+        write!(out, "PACKAGES = {{\n{}}}\n", packages.concat()).expect("writing to a string");
+    }
+    out.push_str("\n# The toolchains of this package, in the order in which they are registered.\nTOOLCHAINS = [\n");
     for name in toolchains(trees) {
         writeln!(out, "    {name:?},").expect("writing to a string");
     }
     out.push_str("]\n");
     out
+}
+
+/// The first value of a key of a plan's request.
+fn first<'a>(plan: &'a crate::lockfile::Plan, key: &str) -> &'a str {
+    plan.requested(key).first().map_or("", String::as_str)
+}
+
+/// The packages of a tree, one a line.
+fn packages(tree: &LockedTree) -> String {
+    let mut out = format!("    {:?}: {{\n", key(tree));
+    for input in &tree.plan.inputs {
+        let requires = input.package.as_ref().map_or(&[][..], |p| p.requires.as_slice());
+        let list = requires.iter().map(|r| format!("{r:?}")).collect::<Vec<_>>().join(", ");
+        writeln!(out, "        {:?}: [{list}],", input.project().unwrap_or_default()).expect("writing to a string");
+    }
+    out + "    },\n"
+}
+
+/// The sets of Python packages.
+fn sets<'a>(trees: &[&'a LockedTree]) -> std::collections::BTreeSet<&'a str> {
+    trees.iter().filter(|t| t.plan.kind == Kind::Packages).map(|t| first(&t.plan, "set")).collect()
 }
 
 /// The names of the toolchain targets. Of several interpreters or compilers for one platform Bazel takes the first.
@@ -164,7 +204,7 @@ fn build(trees: &[&LockedTree], settings: &BazelSettings) -> String {
     };
     let mut out = format!(
         "# {MARK}\n\nload(\"@bazel_tools//tools/sh:sh_toolchain.bzl\", \"sh_toolchain\")\n\npackage(default_visibility = [\"//visibility:public\"])\n\n\
-         exports_files([\n    \"compile_stdlib.py\",\n    \"lock.bzl\",\n    \"sitecustomize.py\",\n    \"start.c\",\n])\n\n\
+         exports_files([\n    \"compile_packages.py\",\n    \"compile_stdlib.py\",\n    \"lock.bzl\",\n    \"run_pytest.py\",\n    \"run_unittest.py\",\n    \"sitecustomize.py\",\n    \"start.c\",\n])\n\n\
          constraint_setting(\n    name = \"libc\",\n    default_constraint_value = \":glibc\",\n)\n\n\
          constraint_value(\n    name = \"glibc\",\n    constraint_setting = \":libc\",\n)\n"
     );
@@ -252,6 +292,7 @@ fn module(trees: &[&LockedTree], settings: &BazelSettings) -> String {
         settings.dir, settings.repository
     );
     let mut repositories: Vec<String> = trees.iter().map(|t| repository(t, settings)).collect();
+    repositories.extend(sets(trees).iter().map(|set| format!("{}_{}", settings.repository, set.replace('-', "_"))));
     repositories.sort();
     for repository in repositories {
         writeln!(out, "    {repository:?},").expect("writing to a string");

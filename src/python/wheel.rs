@@ -88,7 +88,8 @@ pub fn install(
     let mut tree = Tree::default();
     for (path, node) in archive.iter() {
         let Node::File { blob, executable } = node else { continue };
-        if is_record(path, &info) {
+        // Some wheels carry bytecode of the machine that made them.
+        if is_record(path, &info) || path.parts().any(|p| p == "__pycache__") {
             continue;
         }
         let (to, is_script) = place(path, &data, &site, python, parts.project).map_err(refused)?;

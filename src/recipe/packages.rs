@@ -23,7 +23,9 @@ pub fn finish(plan: &Plan, tree: &mut Tree, blobs: &BlobDir) -> Result<()> {
     // Which packages own files in a directory.
     let mut owners: BTreeMap<String, BTreeSet<usize>> = BTreeMap::new();
     let mut files: Vec<(String, usize)> = vec![];
-    let infos = tree.paths(|path, _| path.file_name() == "RECORD" && path.parent().is_some_and(|d| d.file_name().ends_with(".dist-info")));
+    // Right below the directory of packages: some carry others inside themselves.
+    let is_info = |dir: &MemberPath| dir.file_name().ends_with(".dist-info") && dir.parent().is_some_and(|d| d.as_str() == site);
+    let infos = tree.paths(|path, _| path.file_name() == "RECORD" && path.parent().as_ref().is_some_and(is_info));
     for (number, record) in infos.iter().enumerate() {
         let info = record.parent().expect("it has a name behind it");
         let read = |member: &str| -> Result<String> {

@@ -1,6 +1,7 @@
 """The BUILD files of the repositories, out of what stands in the trees."""
 
 load(":packages.bzl", "read_packages")
+load(":python_packages.bzl", "script_text")
 
 _TRIPLES = {"aarch64-linux": "aarch64-linux-gnu", "x86_64-linux": "x86_64-linux-gnu"}
 _CPUS = {"aarch64-linux": "aarch64", "x86_64-linux": "k8"}
@@ -64,6 +65,8 @@ def parts(tree, kind, target):
         if not versions:
             fail("there is no usr/lib/python3.* in {}".format(tree))
         return struct(links = {}, version = versions[0])
+    if kind == "packages":
+        return struct(links = {}, index = tree.get_child("packages.json"))
     return struct(links = {}, entries = [name for name in _names(tree)], bin = _names(_walk(tree, "bin")), triple = triple, tree = tree)
 
 def _compatible(target):
@@ -120,6 +123,19 @@ def build_file(ctx, found):
             "compiler": "@{}//:{}".format(ctx.attr.hub, ctx.attr.toolchain),
             "version": found.version,
         })
+    if kind == "packages":
+        index = json.decode(ctx.read(found.index))
+        packages = {}
+        for name, facts in index["packages"].items():
+            packages[name] = {"entries": facts["entries"], "scripts": sorted(facts["scripts"].keys())}
+            for script, target in facts["scripts"].items():
+                ctx.file("scripts/{}.py".format(script), script_text(target))
+        return load_line.format("python_packages.bzl", "cotter_packages") + _call("cotter_packages", {
+            "compiler": "@{}//:{}".format(ctx.attr.hub, ctx.attr.python),
+            "packages": packages,
+            "python": index["python"],
+            "requires": ctx.attr.requires,
+        })
     if kind == "library":
         return load_line.format("libraries.bzl", "cotter_libraries") + _call("cotter_libraries", {
             "name": ctx.attr.toolchain,
@@ -143,6 +159,7 @@ def build_file(ctx, found):
 _HUB_TARGETS = {
     "cc": {"": "files", "_toolchain": "cc_toolchain", "_pinned_libc": "pinned_libc"},
     "library": {"": "{}", "_static": "{}_static"},
+    "packages": {},
     "python": {"": "interpreter", "_files": "files", "_headers": "headers", "_runtime": "runtime"},
     "tool": {"_for_platform": "{}"},
 }
@@ -181,4 +198,32 @@ def hub_build_file(trees, hub, folder):
         out.append("alias(\n    name = {},\n    actual = select({}, no_match_error = {}),\n)\n".format(repr(name), repr(choices), repr(message)))
     for name in sorted({tree["name"]: None for tree in trees.values() if tree["kind"] == "tool"}):
         out.append(_call("cotter_exec_tools", {"name": name, "tools": ":" + name + "_for_platform"}))
+    return "\n".join(out)
+
+def packages_build_file(trees, packages, hub, set, folder):
+    """The BUILD file of the repository that has a name for each package of a set.
+
+    Args:
+      trees: the trees of the lock.
+      packages: by tree, the packages and what they need.
+      hub: what the names of the trees' repositories begin with.
+      set: the set's name.
+      folder: the package of these files.
+
+    Returns:
+      The text.
+    """
+    mine = {key: tree for key, tree in trees.items() if tree["kind"] == "packages" and tree["set"] == set}
+    several = len({tree["python"]: None for tree in mine.values()}) > 1
+    out = ["package(default_visibility = [\"//visibility:public\"])\n"]
+    aliases = {}
+    for key, tree in mine.items():
+        setting = tree["platform"] + ("-" + tree["python"] if several else "")
+        version = [folder + ":is_" + tree["python"]] if several else []
+        out.append(_call("config_setting", {"name": setting, "constraint_values": _compatible(tree["platform"]) + version}))
+        for name in packages[key]:
+            aliases.setdefault(name, {})[":" + setting] = "@{}_{}//:{}".format(hub, key.replace("-", "_"), name)
+    for name in sorted(aliases):
+        message = "[requirements.{}] holds no {} for this platform and interpreter".format(set, name)
+        out.append("alias(\n    name = {},\n    actual = select({}, no_match_error = {}),\n)\n".format(repr(name), repr(aliases[name]), repr(message)))
     return "\n".join(out)

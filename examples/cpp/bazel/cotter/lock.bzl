@@ -17,6 +17,9 @@ TREES = {
     "zlib-x86_64-linux": {"kind": "library", "name": "zlib", "platform": "x86_64-linux", "store": "fvfm1l65c2cf9a3k2h7i7l6qyyhrfnzc-zlib-1.2.13.dfsg-1-x86_64-linux", "target": "x86_64-linux"},
 }
 
+# The Python packages of each tree, with what they need of each other.
+PACKAGES = {}
+
 # The toolchains of this package, in the order in which they are registered.
 TOOLCHAINS = [
     "gcc-x86_64-linux",

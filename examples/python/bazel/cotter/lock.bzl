@@ -14,6 +14,9 @@ TREES = {
     "python-x86_64-linux": {"kind": "python", "name": "python", "platform": "x86_64-linux", "store": "902v7240fiq6f3p32yilq7y5zis085qa-python-3.11.2-6+deb12u8-x86_64-linux", "target": "x86_64-linux"},
 }
 
+# The Python packages of each tree, with what they need of each other.
+PACKAGES = {}
+
 # The toolchains of this package, in the order in which they are registered.
 TOOLCHAINS = [
     "gcc-x86_64-linux",

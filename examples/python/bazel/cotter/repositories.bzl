@@ -2,8 +2,8 @@
 
 """Repositories over the store: one for each tree of the lock, and one with a name for each toolchain."""
 
-load(":build_files.bzl", "build_file", "hub_build_file", "parts")
-load(":lock.bzl", "HUB", "MANIFEST", "TREES")
+load(":build_files.bzl", "build_file", "hub_build_file", "packages_build_file", "parts")
+load(":lock.bzl", "HUB", "MANIFEST", "PACKAGES", "TREES")
 
 _ENVIRON = ["COTTER", "COTTER_STORE", "HOME", "PATH", "XDG_DATA_HOME"]
 
@@ -68,6 +68,8 @@ cotter_tree = repository_rule(
         "hub": attr.string(doc = "The repository that has a name for each toolchain."),
         "kind": attr.string(doc = "cc, python, tool or library."),
         "platform": attr.string(doc = "The platform that the tree's programs run on."),
+        "python": attr.string(doc = "For Python packages: the toolchain of their interpreter."),
+        "requires": attr.string_list_dict(doc = "For Python packages: what each needs."),
         "store_name": attr.string(doc = "The name of the tree in the store: hash, toolchain, version, platform."),
         "target": attr.string(doc = "The platform that a compiler makes programs for."),
         "toolchain": attr.string(doc = "The name of the toolchain in toolchains.toml."),
@@ -90,6 +92,19 @@ cotter_hub = repository_rule(
     },
 )
 
+def _cotter_packages_hub(ctx):
+    ctx.file("BUILD.bazel", packages_build_file(TREES, PACKAGES, HUB, ctx.attr.set, ctx.attr.folder))
+
+cotter_packages_hub = repository_rule(
+    doc = "A name for each package of a set, that stands for that of the platform and the interpreter.",
+    implementation = _cotter_packages_hub,
+    attrs = {
+        "folder": attr.string(doc = "The package of these files, as a label can be made of it anywhere."),
+        "lock": attr.string(doc = "Changes when the lock does."),
+        "set": attr.string(doc = "The set's name in toolchains.toml."),
+    },
+)
+
 def cotter_repositories():
     """Declares the repositories."""
     folder = str(Label("//bazel/cotter:lock.bzl"))
@@ -103,8 +118,17 @@ def cotter_repositories():
             hub = HUB,
             kind = tree["kind"],
             platform = tree["platform"],
+            python = tree.get("python", ""),
+            requires = PACKAGES.get(key, {}),
             store_name = tree["store"],
             target = tree["target"],
             toolchain = tree["name"],
         )
     cotter_hub(name = HUB, folder = folder, lock = str([tree["store"] for tree in TREES.values()]))
+    for set in sorted({tree["set"]: None for tree in TREES.values() if "set" in tree}):
+        cotter_packages_hub(
+            name = HUB + "_" + set.replace("-", "_"),
+            folder = folder,
+            lock = str([tree["store"] for tree in TREES.values() if tree.get("set") == set]),
+            set = set,
+        )

@@ -15,6 +15,9 @@ TREES = {
     "zig-aarch64-x86_64-linux": {"kind": "cc", "name": "zig-aarch64", "platform": "x86_64-linux", "store": "cmcc639zr821z9061p9k95qf0rb0xk7d-zig-aarch64-0.17.0-x86_64-linux", "target": "aarch64-linux"},
 }
 
+# The Python packages of each tree, with what they need of each other.
+PACKAGES = {}
+
 # The toolchains of this package, in the order in which they are registered.
 TOOLCHAINS = [
     "python-x86_64-linux",

@@ -11,3 +11,44 @@ if os.path.exists(_archive):
         if os.path.exists(os.path.join(_entry, "os.py")):
             sys.path.insert(_at, _archive)
             break
+
+# Bytecode of packages: `bytecode/<package>` beside their `lib` holds that of all their modules. The modules stay where they are, with all that they read.
+_packages = [_entry for _entry in sys.path if _entry.endswith("/site-packages") and os.path.isdir(os.path.join(_entry, "../../../bytecode"))]
+if _packages:
+    import marshal
+    from importlib import _bootstrap_external as _external
+
+    class _Loader(_external.SourceFileLoader):
+        def get_code(self, fullname):
+            found = _modules.get(self.path)
+            if found is None:
+                return super().get_code(fullname)
+            pack, start, end = found
+            with open(pack, "rb") as file:
+                file.seek(start)
+                data = file.read(end - start)
+            return _external._compile_bytecode(memoryview(data), name=fullname, source_path=self.path)
+
+    def _hook(path):
+        if path.startswith(_prefixes):
+            return _external.FileFinder(
+                path,
+                (_external.ExtensionFileLoader, _external._imp.extension_suffixes()),
+                (_Loader, _external.SOURCE_SUFFIXES),
+                (_external.SourcelessFileLoader, _external.BYTECODE_SUFFIXES),
+            )
+        raise ImportError
+
+    _modules = {}
+    for _site in _packages:
+        _packs = os.path.join(_site, "../../../bytecode")
+        for _name in os.listdir(_packs):
+            if _name.endswith("." + sys.implementation.cache_tag):
+                _name = os.path.join(_packs, _name)
+                with open(_name, "rb") as _file:
+                    _start = int.from_bytes(_file.read(8), "little")
+                    for _path, (_at, _end) in marshal.loads(_file.read(_start)).items():
+                        _modules[os.path.join(_site, _path)] = (_name, 8 + _start + _at, 8 + _start + _end)
+        sys.path_importer_cache.pop(_site, None)
+    _prefixes = tuple(_packages)
+    sys.path_hooks.insert(0, _hook)

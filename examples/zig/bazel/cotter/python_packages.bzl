@@ -1,0 +1,103 @@
+# Written by `cotter emit bazel`; what is changed here is lost.
+
+"""Targets for the packages of a set, in their tree's own package, and names for them in the set's."""
+
+def _bytecode(ctx):
+    compiler = ctx.file.compiler
+    out = ctx.actions.declare_file("bytecode/{}.{}".format(ctx.attr.package, ctx.attr.cache_tag))
+    arguments = ctx.actions.args()
+    arguments.add_all(["-B", "-S", ctx.file._script.path, ctx.label.workspace_root + "/" + ctx.attr.site, out.path])
+    arguments.add_all([ctx.label.workspace_root + "/" + entry for entry in ctx.attr.entries])
+    ctx.actions.run(
+        executable = compiler,
+        arguments = [arguments],
+        env = {"PYTHONHASHSEED": "0"},
+        inputs = [ctx.file._script] + ctx.files.srcs + ctx.files.compiler_files,
+        mnemonic = "PyBytecode",
+        outputs = [out],
+        progress_message = "Compiling the Python package " + ctx.attr.package,
+    )
+    return [DefaultInfo(files = depset([out]), runfiles = ctx.runfiles([out]))]
+
+_py_bytecode = rule(
+    doc = "The bytecode of a package as one file, by an interpreter of the same version for the machine that builds.",
+    implementation = _bytecode,
+    attrs = {
+        "cache_tag": attr.string(doc = "What the interpreter calls its bytecode."),
+        "compiler": attr.label(allow_single_file = True, cfg = "exec"),
+        "compiler_files": attr.label(cfg = "exec"),
+        "entries": attr.string_list(doc = "The package's files and directories."),
+        "package": attr.string(),
+        "site": attr.string(doc = "The directory of packages in the tree."),
+        "srcs": attr.label_list(allow_files = True),
+        "_script": attr.label(default = "//bazel/cotter:compile_packages.py", allow_single_file = True),
+    },
+)
+
+def _closure(package, requires):
+    """Everything that a package needs, itself included; packages may need each other."""
+    found = {package: None}
+    todo = [package]
+
+    # Starlark has no loop without an end: each package is looked at once.
+    for _ in range(len(requires) + 1):
+        if not todo:
+            break
+        todo = {need: None for name in todo for need in requires.get(name, []) if need not in found}.keys()
+        for name in todo:
+            found[name] = None
+    return sorted(found)
+
+def cotter_packages(python, packages, requires, compiler):
+    """A py_library for each package, and a py_binary for each script.
+
+    Args:
+      python: the interpreter's version, such as "3.11".
+      packages: by name, a dictionary of `entries` and `scripts`.
+      requires: by name, the names of the packages that it needs.
+      compiler: the label of the interpreter's name in the hub: that of the machine that builds.
+    """
+    site = "lib/python{}/site-packages".format(python)
+    for name, facts in packages.items():
+        native.filegroup(
+            name = "_files_" + name,
+            srcs = facts["entries"],
+        )
+        _py_bytecode(
+            name = "_bytecode_" + name,
+            cache_tag = "cpython-" + python.replace(".", ""),
+            compiler = compiler,
+            compiler_files = compiler + "_files",
+            entries = [entry for entry in facts["entries"] if entry.startswith(site)],
+            package = name,
+            site = site,
+            srcs = [":_files_" + name],
+        )
+    for name, facts in packages.items():
+        needs = _closure(name, requires)
+        native.py_library(
+            name = name,
+            data = [":_files_" + need for need in needs] + [":_bytecode_" + need for need in needs],
+            imports = [site],
+            visibility = ["//visibility:public"],
+        )
+        for script in facts["scripts"]:
+            native.py_binary(
+                name = "bin_" + script,
+                srcs = ["scripts/{}.py".format(script)],
+                main = "scripts/{}.py".format(script),
+                visibility = ["//visibility:public"],
+                deps = [":" + name],
+            )
+
+def script_text(target):
+    """The program of a script.
+
+    Args:
+      target: `module:attribute`.
+
+    Returns:
+      Its text.
+    """
+    module, attribute = target.split(":")
+    return "import sys\n\nfrom {} import {}\n\nsys.exit({}())\n".format(module.strip(), attribute.strip().split(".")[0], attribute.strip())
