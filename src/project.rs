@@ -139,7 +139,7 @@ impl Project {
             for python in &set.python {
                 let name = set.tree_name(&python.value);
                 for builds in [true, false] {
-                    if builds && set.build.is_empty() {
+                    if builds && (set.build.is_empty() || set.build_requires.is_empty()) {
                         continue;
                     }
                     let name = if builds { crate::commands::requirements::builds_name(&name) } else { name.clone() };
@@ -169,7 +169,7 @@ impl Project {
         put("set", vec![set.name.to_string()]);
         put("python", vec![tree.python.to_string(), self.python_version(tree.python, tree.platform, lock)]);
         put("exclude_newer", set.exclude_newer.iter().cloned().collect());
-        put("build_requires", set.build_requires.clone());
+        put("build_requires", if set.build.is_empty() { vec![] } else { set.build_requires.clone() });
         if tree.builds {
             put("role", vec!["build".to_owned()]);
             return out;

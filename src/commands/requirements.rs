@@ -107,8 +107,7 @@ impl Locking<'_> {
         let mut effective = set;
         if group[0].builds {
             let file = scratch.dir().join("build-requires.in");
-            let list = if set.build_requires.is_empty() { "setuptools\nwheel\n".to_owned() } else { set.build_requires.join("\n") };
-            fs::write(&file, list).map_err(|e| Error::at("write", &file, e))?;
+            fs::write(&file, set.build_requires.join("\n")).map_err(|e| Error::at("write", &file, e))?;
             build_set = crate::manifest::Requirements::of_builds(set, &file.display().to_string());
             effective = &build_set;
         }

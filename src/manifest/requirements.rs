@@ -24,7 +24,7 @@ pub struct Requirements {
     pub exclude_newer: Option<String>,
     /// Packages that may be built from source; `*` is all.
     pub build: Vec<String>,
-    /// What their builds need beyond what they say themselves, such as `setuptools<60`.
+    /// What their builds import, such as `setuptools<60`: setuptools and wheel, unless the manifest says otherwise.
     pub build_requires: Vec<String>,
     /// Toolchains that builds see on PATH, such as the compiler.
     pub build_tools: Vec<Spanned<ToolchainName>>,
@@ -73,7 +73,7 @@ impl Requirements {
         let extras = list("extras", &mut fields);
         let groups = list("groups", &mut fields);
         let build = list("build", &mut fields).iter().map(|n| if n == "*" { n.clone() } else { crate::fetch::python_index::normalize(n) }).collect();
-        let build_requires = list("build_requires", &mut fields);
+        let build_requires = if fields.has("build_requires") { list("build_requires", &mut fields) } else { ["setuptools", "wheel"].map(str::to_owned).into() };
         let prune = list("prune", &mut fields);
         let platforms = read_platforms(&mut fields, problems).unwrap_or_else(|| platforms.to_vec());
         let exclude_newer = fields.string("exclude_newer", problems).and_then(|s| {

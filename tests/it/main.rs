@@ -20,4 +20,5 @@ mod launcher;
 mod libraries;
 mod locking;
 mod nix;
+mod requirements;
 mod store;

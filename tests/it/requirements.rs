@@ -1,0 +1,369 @@
+//! Python packages: locked from an index that the test makes, installed, built, and refused.
+
+use std::path::Path;
+use std::process::Command;
+
+use base64::Engine;
+
+use crate::support::archive::{Tar, gzip, zip};
+use crate::support::server::Server;
+use crate::support::{Project, REPO, Scratch, contains, in_store, names, ok, shared_store, text};
+
+/// A project with the pinned Python and uv, and an index of its own.
+struct Packages {
+    project: Project,
+    server: Server,
+}
+
+impl Packages {
+    /// `set` is what stands in `[requirements.app]`.
+    fn new(set: &str) -> Self {
+        let example = Path::new(REPO).join("examples/flask");
+        let server = Server::start();
+        let packages = Packages { project: Project::new(""), server };
+        packages.set(set);
+        std::fs::copy(example.join("toolchains.lock"), packages.project.dir().join("toolchains.lock")).unwrap();
+        let store = &packages.project.store;
+        for part in ["store", "listings"] {
+            std::fs::create_dir_all(store.join(part)).unwrap();
+        }
+        let lock = std::fs::read_to_string(example.join("toolchains.lock")).unwrap();
+        for name in names(&shared_store().join("store")).iter().filter(|n| (n.contains("-python-3.11") || n.contains("-uv-")) && lock.contains(*n)) {
+            // Copies: hard links would share their modes with the shared store.
+            ok(Command::new("cp").arg("-a").arg(shared_store().join("store").join(name)).arg(store.join("store")));
+            ok(Command::new("cp").arg("-a").arg(shared_store().join("listings").join(name)).arg(store.join("listings")));
+        }
+        packages
+    }
+
+    fn set(&self, set: &str) {
+        let manifest = std::fs::read_to_string(Path::new(REPO).join("examples/flask/toolchains.toml")).unwrap();
+        let toolchains = &manifest[manifest.find("[toolchains.python]").unwrap()..manifest.find("[requirements.app]").unwrap()];
+        self.project.manifest(&format!("[mirrors]\npython = [\"{}/simple\"]\n{toolchains}\n[requirements.app]\n{set}\n", self.server.url));
+    }
+
+    fn inputs(&self, text: &str) {
+        self.project.scratch.write("project/requirements.in", text);
+    }
+
+    /// Puts files of a project on the index, each with the attributes of its anchor.
+    fn publish(&self, project: &str, files: &[(&str, Vec<u8>, &str)]) {
+        let mut page = String::new();
+        for (name, bytes, attributes) in files {
+            self.server.put(&format!("/files/{name}"), bytes.clone());
+            page.push_str(&format!("<a href=\"../../files/{name}#sha256={}\" {attributes}>{name}</a>\n", cotter::model::Digest::of(bytes)));
+        }
+        self.server.put(&format!("/simple/{project}/"), page);
+    }
+
+    fn publish_wheel(&self, project: &str, version: &str, wheel: Wheel) {
+        self.publish(project, &[(&format!("{project}-{version}-py3-none-any.whl"), wheel.bytes(project, version), "")]);
+    }
+
+    /// A command that fails with an exit code and leaves the store as it was.
+    #[track_caller]
+    fn refused(&self, code: i32, command: &[&str], said: &[&str]) {
+        let before = self.project.stored("store");
+        let lock = self.project.lock_text();
+        contains(&self.project.fails(code, command), said);
+        assert_eq!(self.project.stored("store"), before);
+        assert_eq!(self.project.stored("staging"), Vec::<String>::new());
+        assert_eq!(self.project.lock_text(), lock);
+    }
+}
+
+/// What a wheel is made of.
+#[derive(Default, Clone)]
+struct Wheel {
+    requires: Vec<&'static str>,
+    members: Vec<(&'static str, &'static str)>,
+    /// Members that RECORD does not name, or names wrongly.
+    record: Option<&'static str>,
+}
+
+impl Wheel {
+    fn of(members: &[(&'static str, &'static str)]) -> Self {
+        Wheel { members: members.to_vec(), ..Wheel::default() }
+    }
+
+    fn needs(mut self, requires: &[&'static str]) -> Self {
+        self.requires = requires.to_vec();
+        self
+    }
+
+    fn bytes(&self, project: &str, version: &str) -> Vec<u8> {
+        let info = format!("{project}-{version}.dist-info");
+        let requires: String = self.requires.iter().map(|r| format!("Requires-Dist: {r}\n")).collect();
+        let mut members: Vec<(String, String)> = self.members.iter().map(|(n, t)| ((*n).to_owned(), (*t).to_owned())).collect();
+        members.push((format!("{info}/METADATA"), format!("Metadata-Version: 2.1\nName: {project}\nVersion: {version}\n{requires}")));
+        members.push((format!("{info}/WHEEL"), "Wheel-Version: 1.0\nGenerator: test\nRoot-Is-Purelib: true\nTag: py3-none-any\n".to_owned()));
+        let hash = |text: &str| base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(cotter::model::Digest::of(text.as_bytes()).as_bytes());
+        let mut record: String = members.iter().map(|(n, t)| format!("{n},sha256={},{}\n", hash(t), t.len())).collect();
+        if let Some(other) = self.record {
+            record = other.replace("@RECORD@", &record);
+        }
+        members.push((format!("{info}/RECORD"), format!("{record}{info}/RECORD,,\n")));
+        let list: Vec<(&str, u32, &[u8], u32)> = members.iter().map(|(n, t)| (n.as_str(), 0o100_644, t.as_bytes(), t.len() as u32)).collect();
+        zip(&list)
+    }
+}
+
+/// A library, an application with a script that needs it, and two packages that share a namespace.
+fn publish_app(packages: &Packages) {
+    packages.publish_wheel("lib", "1.0", Wheel::of(&[("lib/__init__.py", "answer = 42\n"), ("lib/__pycache__/x.cpython-311.pyc", "of another machine")]));
+    packages.publish_wheel(
+        "app",
+        "1.0",
+        Wheel::of(&[
+            ("app.py", "import sys, lib\ndef main():\n    print('answer', lib.answer, *sys.argv[1:])\n"),
+            ("app-1.0.dist-info/entry_points.txt", "[console_scripts]\nanswer = app:main\n"),
+            ("app-1.0.data/scripts/tell", "#!python\nimport lib\nprint('told', lib.answer)\n"),
+            ("app-1.0.data/data/share/app/words.txt", "words\n"),
+            ("space/one.py", "name = 'one'\n"),
+        ])
+        .needs(&["lib>=1", "never; sys_platform == 'win32'"]),
+    );
+    packages.publish_wheel("other", "1.0", Wheel::of(&[("space/two.py", "name = 'two'\n")]));
+    packages.publish_wheel("never", "1.0", Wheel::of(&[("never.py", "")]));
+}
+
+#[test]
+fn a_set_is_locked_installed_and_used() {
+    let packages = Packages::new("inputs = [\"requirements.in\"]");
+    publish_app(&packages);
+    packages.inputs("App\nother\n");
+    let project = &packages.project;
+    project.ok(&["lock"]);
+    let lock = project.lock_text();
+    contains(&lock, &["mirror://python/app/app-1.0-py3-none-any.whl", "requires = [\"lib\"]"]);
+    assert!(!lock.contains(&packages.server.url) && !lock.contains("never-1.0"), "{lock}");
+    let hashed = std::fs::read_to_string(project.dir().join("requirements-app.txt")).unwrap();
+    contains(&hashed, &["app==1.0", "--hash=sha256:", "never==1.0 ; sys_platform == 'win32'"]);
+    // Twice, and at another path: the same bytes.
+    project.ok(&["lock", "--upgrade"]);
+    assert_eq!(project.lock_text(), lock);
+    let elsewhere = Project { scratch: Scratch::new(), store: project.store.clone() };
+    for name in ["toolchains.toml", "requirements.in"] {
+        elsewhere.scratch.write(&format!("project/{name}"), std::fs::read(project.dir().join(name)).unwrap());
+    }
+    let toolchains: String = lock.split_inclusive("\n[[tree]]\n").collect::<Vec<_>>().concat();
+    elsewhere.scratch.write("project/toolchains.lock", toolchains);
+    elsewhere.ok(&["lock", "--upgrade", "app"]);
+    assert_eq!(elsewhere.lock_text(), lock);
+
+    project.ok(&["setup"]);
+    let tree: std::path::PathBuf = project.ok(&["path", "app"]).trim().into();
+    let site = tree.join("lib/python3.11/site-packages");
+    assert!(!site.join("lib/__pycache__").is_dir(), "bytecode of the wheel was left out");
+    assert_eq!(std::fs::read_to_string(tree.join("share/app/words.txt")).unwrap(), "words\n");
+    let index: serde_json::Value = serde_json::from_str(&std::fs::read_to_string(tree.join("packages.json")).unwrap()).unwrap();
+    contains(&index["packages"]["other"]["entries"].to_string(), &["site-packages/space/two.py"]);
+    contains(&index["packages"]["lib"]["entries"].to_string(), &["site-packages/lib\""]);
+    assert_eq!(project.ok(&["exec", "--", "answer", "x"]), "answer 42 x\n");
+    assert_eq!(project.ok(&["exec", "--", "tell"]), "told 42\n");
+    let names = "import space.one, space.two, importlib.metadata as m; print(space.one.name, space.two.name, m.version('app'), len(m.files('app')))";
+    assert_eq!(project.ok(&["exec", "--", "python3", "-c", names]), "one two 1.0 10\n");
+
+    // An environment: its programs, and its packages, wherever it is called from.
+    project.ok(&["venv"]);
+    let bin = project.dir().join(".venv/bin");
+    assert_eq!(ok(Command::new(bin.join("answer")).env_clear()), "answer 42\n");
+    assert_eq!(ok(Command::new("sh").arg("-c").arg(format!(". {}/activate && tell", bin.display()))), "told 42\n");
+    let prefix = ok(Command::new(bin.join("python")).args(["-c", "import sys; print(sys.prefix)"]));
+    assert_eq!(Path::new(prefix.trim()), project.dir().join(".venv"));
+    project.ok(&["venv", "app"]);
+    std::fs::create_dir(project.dir().join("mine")).unwrap();
+    project.scratch.write("project/mine/file", "");
+    contains(&project.fails(1, &["venv", "app", "mine"]), &["cotter did not make it", "--force"]);
+    project.ok(&["verify", "--deep"]);
+}
+
+#[test]
+fn versions_are_kept_until_they_are_upgraded() {
+    let packages = Packages::new("inputs = [\"requirements.in\"]");
+    publish_app(&packages);
+    packages.inputs("lib\n");
+    packages.project.ok(&["lock"]);
+    let old = Wheel::of(&[("lib/__init__.py", "answer = 42\n"), ("lib/__pycache__/x.cpython-311.pyc", "of another machine")]).bytes("lib", "1.0");
+    let new = Wheel::of(&[("lib/__init__.py", "answer = 43\n")]).bytes("lib", "2.0");
+    packages.publish("lib", &[("lib-1.0-py3-none-any.whl", old, ""), ("lib-2.0-py3-none-any.whl", new, "")]);
+    packages.inputs("lib\nother\n");
+    packages.refused(3, &["lock", "--check"], &["app for x86_64-linux", "requirements.in"]);
+    packages.refused(3, &["setup", "--locked"], &["requirements.in", "cotter lock"]);
+    packages.project.ok(&["setup"]);
+    contains(&packages.project.lock_text(), &["lib-1.0", "other-1.0"]);
+    contains(&packages.project.ok(&["lock", "--check"]), &["fits"]);
+    // The shortcut of a setup with nothing to do sees the file of requirements, too.
+    packages.inputs("lib\n");
+    packages.refused(3, &["setup", "--locked"], &["requirements.in"]);
+    packages.inputs("lib\nother\n");
+    let said = crate::support::text(&packages.project.cotter(&["lock", "--upgrade", "app"]).output().unwrap());
+    contains(&said, &["+ lib-2.0-py3-none-any.whl", "- lib-1.0-py3-none-any.whl"]);
+    // Somebody edited what is written.
+    let file = packages.project.dir().join("requirements-app.txt");
+    std::fs::write(&file, std::fs::read_to_string(&file).unwrap().replace("2.0", "1.0")).unwrap();
+    packages.refused(3, &["lock", "--check"], &["requirements-app.txt"]);
+}
+
+#[test]
+fn what_cannot_be_met_is_told() {
+    let packages = Packages::new("inputs = [\"requirements.in\"]");
+    publish_app(&packages);
+    packages.refused(1, &["lock"], &["requirements.in"]);
+    packages.inputs("app\nlib<1\n");
+    packages.refused(1, &["lock"], &["uv can't resolve [requirements.app]", "lib<1"]);
+    packages.inputs("nowhere\n");
+    packages.refused(1, &["lock"], &["uv can't resolve", "nowhere"]);
+    // Nothing for this platform, and nothing to build it from.
+    let wheel = Wheel::of(&[("win.py", "")]).bytes("win", "1.0");
+    packages.publish("win", &[("win-1.0-cp311-cp311-win_amd64.whl", wheel, "")]);
+    packages.inputs("win\n");
+    packages.refused(1, &["lock"], &["win"]);
+    // glibc of the interpreter's tree is 2.36.
+    let wheel = Wheel::of(&[("new.py", "")]).bytes("new", "1.0");
+    packages.publish("new", &[("new-1.0-cp311-cp311-manylinux_2_39_x86_64.whl", wheel, "")]);
+    packages.inputs("new\n");
+    packages.refused(1, &["lock"], &["new", "manylinux_2_39_x86_64"]);
+    // A withdrawn version, asked for by name: told.
+    let wheel = Wheel::of(&[("gone.py", "")]).bytes("gone", "1.0");
+    packages.publish("gone", &[("gone-1.0-py3-none-any.whl", wheel, "data-yanked=\"it broke\"")]);
+    packages.inputs("gone\n");
+    packages.refused(1, &["lock"], &["gone"]);
+    packages.inputs("gone==1.0\n");
+    contains(&text(&packages.project.cotter(&["lock"]).output().unwrap()), &["warning:", "gone==1.0", "yanked", "it broke"]);
+}
+
+#[test]
+fn lies_and_hostile_wheels_are_refused() {
+    let packages = Packages::new("inputs = [\"requirements.txt\"]");
+    let require = |text: String| drop(packages.project.scratch.write("project/requirements.txt", text));
+    let good = Wheel::of(&[("lib.py", "answer = 42\n")]);
+    // Another hash than the requirements demand.
+    packages.publish_wheel("lib", "1.0", good.clone());
+    require(format!("lib==1.0 --hash=sha256:{}\n", "0".repeat(64)));
+    packages.refused(4, &["lock"], &["lib-1.0-py3-none-any.whl has another hash than the requirements demand"]);
+    // An index that says one thing and serves another: once uv has seen it, it serves other bytes.
+    require("lib==1.0\n".to_owned());
+    packages.server.put("/simple/lib/", format!("<a href=\"../../files/lib-1.0-py3-none-any.whl#sha256={}\">lib-1.0-py3-none-any.whl</a>", "0".repeat(64)));
+    packages.refused(4, &["lock"], &["is not the file that its index lists"]);
+    // What is in the wheel is not what its RECORD says.
+    let refusals: [(Wheel, &str); 6] = [
+        (Wheel { record: Some("@RECORD@extra.py,,\n"), ..good.clone() }, "its RECORD names extra.py, which it does not hold"),
+        (Wheel { record: Some(""), ..good.clone() }, "which its RECORD does not name"),
+        (Wheel { record: Some("lib.py,sha256=AAAA,12\n"), ..good.clone() }, "lib.py is not what its RECORD says"),
+        (Wheel::of(&[("../escape.py", "")]), "escape.py"),
+        (Wheel::of(&[("/etc/passwd", "")]), "etc/passwd"),
+        (Wheel::of(&[("lib-1.0.data/root/x", "")]), "installation scheme"),
+    ];
+    for (number, (wheel, said)) in refusals.into_iter().enumerate() {
+        let name = format!("bad{number}");
+        packages.publish_wheel(&name, "1.0", Wheel { members: wheel.members.iter().map(|(n, t)| (if n.starts_with("lib-1.0.data") { "bad5-1.0.data/root/x" } else { *n }, *t)).collect(), ..wheel });
+        require(format!("{name}==1.0\n"));
+        packages.refused(4, &["lock"], &[&format!("{name}-1.0-py3-none-any.whl"), said]);
+    }
+    // Two packages with the same file.
+    packages.publish_wheel("one", "1.0", Wheel::of(&[("same.py", "1\n")]));
+    packages.publish_wheel("two", "1.0", Wheel::of(&[("same.py", "2\n")]));
+    require("one\ntwo\n".to_owned());
+    packages.refused(6, &["lock"], &["two inputs hold lib/python3.11/site-packages/same.py with different content"]);
+    // A file that changed after it was locked.
+    packages.publish_wheel("late", "1.0", good.clone());
+    require("late\n".to_owned());
+    packages.project.ok(&["lock"]);
+    let tree: std::path::PathBuf = packages.project.ok(&["path", "app"]).trim().into();
+    ok(Command::new("chmod").arg("-R").arg("u+w").arg(&tree));
+    std::fs::remove_dir_all(&tree).unwrap();
+    std::fs::remove_dir_all(packages.project.store.join("inputs")).unwrap();
+    packages.server.put("/files/late-1.0-py3-none-any.whl", Wheel::of(&[("lib.py", "answer = 43\n")]).bytes("late", "1.0"));
+    packages.refused(4, &["setup", "--locked"], &["late-1.0-py3-none-any.whl is not the file that was locked"]);
+}
+
+/// A source distribution whose build says what it sees, and makes a wheel out of that.
+fn sdist(backend: &str) -> Vec<u8> {
+    let backend = format!(
+        "import os, zipfile\n{backend}\ndef build_wheel(directory, config_settings=None, metadata_directory=None):\n    name = 'src-1.0-py3-none-any.whl'\n    \
+         files = {{'src.py': 'seen = ' + repr(seen()) + '\\n', 'src-1.0.dist-info/METADATA': 'Metadata-Version: 2.1\\nName: src\\nVersion: 1.0\\n', 'src-1.0.dist-info/WHEEL': 'Wheel-Version: 1.0\\nTag: py3-none-any\\n'}}\n    \
+         import base64, hashlib\n    record = ''.join(f'{{n}},sha256={{base64.urlsafe_b64encode(hashlib.sha256(t.encode()).digest()).decode().rstrip(chr(61))}},{{len(t)}}\\n' for n, t in files.items())\n    \
+         with zipfile.ZipFile(os.path.join(directory, name), 'w') as wheel:\n        for n, t in {{**files, 'src-1.0.dist-info/RECORD': record + 'src-1.0.dist-info/RECORD,,\\n'}}.items():\n            wheel.writestr(zipfile.ZipInfo(n), t)\n    return name\n"
+    );
+    let tar = Tar::new()
+        .file("src-1.0/PKG-INFO", b"Metadata-Version: 2.2\nName: src\nVersion: 1.0\n")
+        .file("src-1.0/pyproject.toml", b"[build-system]\nrequires = []\nbuild-backend = \"backend\"\nbackend-path = [\".\"]\n[project]\nname = \"src\"\nversion = \"1.0\"\n")
+        .file("src-1.0/backend.py", backend.as_bytes());
+    gzip(&tar.finish())
+}
+
+#[test]
+fn source_is_built_in_a_sandbox_and_the_wheel_is_compared() {
+    let packages = Packages::new("inputs = [\"requirements.in\"]\nbuild = [\"src\"]\nbuild_requires = []");
+    packages.inputs("src\n");
+    let looks = "import socket\ndef seen():\n    try:\n        socket.create_connection(('127.0.0.1', @PORT@), 2)\n        network = True\n    except OSError:\n        network = False\n    \
+                 return [sorted(os.listdir('/')), network, os.getcwd(), os.environ.get('SOURCE_DATE_EPOCH'), os.getuid() == 0, os.environ.get('SECRET')]\n";
+    let port = packages.server.url.rsplit(':').next().unwrap().to_owned();
+    packages.publish("src", &[("src-1.0.tar.gz", sdist(&looks.replace("@PORT@", &port)), "")]);
+    ok(packages.project.cotter(&["setup"]).env("SECRET", "of the caller"));
+    let seen = packages.project.ok(&["exec", "--", "python3", "-c", "import src; print(src.seen)"]);
+    assert_eq!(seen, "[['build', 'cotter', 'dev', 'proc', 'tmp'], False, '/build/source', '315532800', False, None]\n");
+    contains(&packages.project.lock_text(), &["mirror://python/src/src-1.0.tar.gz", "built = { file = \"src-1.0-py3-none-any.whl\""]);
+    // Without leave to build it is refused, with the line to add.
+    packages.set("inputs = [\"requirements.in\"]");
+    packages.refused(1, &["lock"], &["src"]);
+
+    // A build that gives other bytes each time: locked once, it is found out where it is built again.
+    let packages = Packages::new("inputs = [\"requirements.in\"]\nbuild = [\"src\"]\nbuild_requires = []");
+    packages.inputs("src\n");
+    packages.publish("src", &[("src-1.0.tar.gz", sdist("def seen():\n    return os.urandom(8).hex()\n"), "")]);
+    packages.project.ok(&["lock"]);
+    let tree: std::path::PathBuf = packages.project.ok(&["path", "app"]).trim().into();
+    ok(Command::new("chmod").arg("-R").arg("u+w").arg(&tree));
+    std::fs::remove_dir_all(&tree).unwrap();
+    std::fs::remove_dir_all(packages.project.store.join("inputs")).unwrap();
+    packages.refused(4, &["setup", "--locked"], &["the wheel built of src-1.0.tar.gz is not the one that was locked", "not reproducible"]);
+    // One that fails says how.
+    packages.publish("src", &[("src-1.0.tar.gz", sdist("raise ImportError('no cmake here')\n"), "")]);
+    let said = packages.project.fails(6, &["lock", "--upgrade", "app"]);
+    contains(&said, &["can't build a wheel of src-1.0.tar.gz", "no cmake here", "build_requires"]);
+}
+
+/// pip takes the hashed requirements as they are, and uv the exported pylock.toml.
+#[test]
+fn pip_and_uv_read_what_is_written() {
+    let example = Path::new(REPO).join("examples/flask");
+    let scratch = Scratch::new();
+    let tree = |name: &str| -> std::path::PathBuf { ok(&mut in_store(shared_store(), &example, &["path", name])).trim().into() };
+    let mut pip = Command::new(tree("python").join("bin/pip3"));
+    crate::support::clean(&mut pip, scratch.path());
+    pip.args(["install", "--quiet", "--require-hashes", "--only-binary", ":all:", "--target"]).arg(scratch.join("pip")).arg("-r").arg(example.join("requirements-app.txt"));
+    ok(&mut pip);
+    assert!(scratch.join("pip/flask/app.py").exists());
+
+    let pylock = scratch.join("pylock.toml");
+    ok(in_store(shared_store(), &example, &["export", "pylock", "app", "--output"]).arg(&pylock));
+    let mut uv = Command::new(tree("uv").join("bin/uv"));
+    crate::support::clean(&mut uv, scratch.path());
+    uv.args(["pip", "install", "--quiet", "--no-config", "--python"]).arg(tree("python").join("bin/python3")).arg("--target").arg(scratch.join("uv")).arg("-r").arg(&pylock);
+    ok(&mut uv);
+    // Both installed what the tree holds.
+    let installed = |dir: &Path| names(dir).into_iter().filter(|n| n.ends_with(".dist-info")).collect::<Vec<_>>();
+    let own = installed(&tree("app").join("lib/python3.11/site-packages"));
+    assert_eq!(installed(&scratch.join("pip")), own);
+    assert_eq!(installed(&scratch.join("uv")), own);
+}
+
+/// More than sixty packages, many with native code: each is imported by itself where nothing of the machine exists.
+#[test]
+fn many_packages_import_in_an_empty_jail() {
+    let many = Path::new(REPO).join("tests/python/many");
+    ok(&mut in_store(shared_store(), &many, &["setup", "--locked"]));
+    let tree = |name: &str| -> std::path::PathBuf { ok(&mut in_store(shared_store(), &many, &["path", name])).trim().into() };
+    let (packages, python) = (tree("many"), tree("python"));
+    let mut jail = Command::new("bwrap");
+    jail.args(["--unshare-all", "--die-with-parent", "--clearenv", "--proc", "/proc", "--dev", "/dev", "--tmpfs", "/tmp", "--setenv", "HOME", "/tmp", "--ro-bind"]);
+    jail.arg(shared_store()).arg("/s").arg("--ro-bind").arg(Path::new(REPO).join("tests/python")).arg("/t");
+    let inside = |path: &Path| format!("/s/store/{}", path.file_name().unwrap().to_string_lossy());
+    jail.args(["--setenv", "PYTHONPATH", &format!("{}/lib/python3.11/site-packages", inside(&packages))]);
+    jail.args([&format!("{}/bin/python3", inside(&python)), "/t/import_all.py", &inside(&packages)]);
+    let said = ok(&mut jail);
+    let count: usize = said.split(" modules of ").nth(1).unwrap().split(' ').next().unwrap().parse().unwrap();
+    assert!(count >= 60, "{said}");
+}
