@@ -123,18 +123,23 @@ impl Environment<'_> {
 
     /// The scripts of the interpreter's own module `venv`, with their blanks filled in.
     fn activate_scripts(&self, bin: &Path) -> std::io::Result<()> {
+        let blanks = [
+            ("__VENV_DIR__", self.dir.display().to_string()),
+            ("__VENV_NAME__", self.prompt.to_owned()),
+            ("__VENV_PROMPT__", format!("({}) ", self.prompt)),
+            ("__VENV_BIN_NAME__", "bin".to_owned()),
+            ("__VENV_PYTHON__", self.dir.join("bin/python").display().to_string()),
+        ];
         let scripts = self.interpreter.join(format!("usr/lib/python{}/venv/scripts", self.version));
         for part in ["common", "posix"] {
             let Ok(entries) = fs::read_dir(scripts.join(part)) else { continue };
             for entry in entries {
                 let path = entry?.path();
-                let Ok(text) = fs::read_to_string(&path) else { continue };
-                let text = text
-                    .replace("__VENV_DIR__", &self.dir.display().to_string())
-                    .replace("__VENV_NAME__", self.prompt)
-                    .replace("__VENV_PROMPT__", &format!("({}) ", self.prompt))
-                    .replace("__VENV_BIN_NAME__", "bin")
-                    .replace("__VENV_PYTHON__", &self.dir.join("bin/python").display().to_string());
+                let Ok(mut text) = fs::read_to_string(&path) else { continue };
+                for (blank, value) in &blanks {
+                    // Newer versions of the module quote what they fill in, older ones have the quotes in the script.
+                    text = text.replace(&format!("\"{blank}"), &format!("\"{value}")).replace(blank, &format!("'{}'", value.replace('\'', "'\\''")));
+                }
                 fs::write(bin.join(path.file_name().unwrap_or_default()), text)?;
             }
         }

@@ -81,7 +81,7 @@ impl Job<'_> {
         let tag = format!("{}-manylinux_{}", platform.cpu(), glibc.replace('.', "_"));
         let compile = || -> Result<Command> {
             let mut command = self.compile()?;
-            command.args(["--python-platform", &tag, "--no-header", "--constraint"]).arg(&constraints);
+            command.args(["--quiet", "--python-platform", &tag, "--no-header", "--constraint"]).arg(&constraints);
             Ok(command)
         };
         let (annotated, _) = self.run(compile()?)?;
@@ -135,7 +135,7 @@ impl Job<'_> {
 
     fn compile(&self) -> Result<Command> {
         let mut command = Command::new(self.uv);
-        command.args(["pip", "compile", "--quiet", "--no-config", "--no-python-downloads", "--python"]).arg(self.python);
+        command.args(["pip", "compile", "--no-config", "--no-python-downloads", "--python"]).arg(self.python);
         for input in &self.set.inputs {
             command.arg(self.input(&input.value)?);
         }

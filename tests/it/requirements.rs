@@ -140,7 +140,7 @@ fn a_set_is_locked_installed_and_used() {
     let hashed = std::fs::read_to_string(project.dir().join("requirements-app.txt")).unwrap();
     contains(&hashed, &["app==1.0", "--hash=sha256:", "never==1.0 ; sys_platform == 'win32'"]);
     // Twice, and at another path: the same bytes.
-    project.ok(&["lock", "--upgrade"]);
+    project.ok(&["lock", "--upgrade", "app"]);
     assert_eq!(project.lock_text(), lock);
     let elsewhere = Project { scratch: Scratch::new(), store: project.store.clone() };
     for name in ["toolchains.toml", "requirements.in"] {
@@ -250,7 +250,7 @@ fn lies_and_hostile_wheels_are_refused() {
     let refusals: [(Wheel, &str); 6] = [
         (Wheel { record: Some("@RECORD@extra.py,,\n"), ..good.clone() }, "its RECORD names extra.py, which it does not hold"),
         (Wheel { record: Some(""), ..good.clone() }, "which its RECORD does not name"),
-        (Wheel { record: Some("lib.py,sha256=AAAA,12\n"), ..good.clone() }, "lib.py is not what its RECORD says"),
+        (Wheel { record: Some("@RECORD@lib.py,sha256=AAAA,12\n"), ..good.clone() }, "lib.py is not what its RECORD says"),
         (Wheel::of(&[("../escape.py", "")]), "escape.py"),
         (Wheel::of(&[("/etc/passwd", "")]), "etc/passwd"),
         (Wheel::of(&[("lib-1.0.data/root/x", "")]), "installation scheme"),

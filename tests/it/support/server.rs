@@ -116,6 +116,15 @@ fn serve(stream: TcpStream, shared: &Mutex<Shared>, stop: &AtomicBool) {
                 authorization = header.split_once(' ').map(|h| h.1.trim().to_owned()).unwrap_or_default();
             }
         }
+        if line.starts_with("HEAD ") {
+            // Without a word of ranges: clients then ask for the whole.
+            let size = shared.lock().unwrap().files.get(&path).map(|f| f.len());
+            let head = size.map_or("HTTP/1.1 404 Told so\r\nContent-Length: 0\r\n\r\n".to_owned(), |n| format!("HTTP/1.1 200 OK\r\nContent-Length: {n}\r\n\r\n"));
+            if (&stream).write_all(head.as_bytes()).is_err() {
+                return;
+            }
+            continue;
+        }
         if !answer(&stream, &path, range, &authorization, shared, stop) {
             return;
         }
@@ -150,6 +159,7 @@ fn answer(mut out: &TcpStream, path: &str, range: Option<usize>, authorization: 
     let ignore_range = matches!(fault, Some(Fault::NoRanges(..)));
     let from = if ignore_range { 0 } else { range.unwrap_or(0).min(total) };
     let head = match from {
+        0 if path.ends_with('/') => "HTTP/1.1 200 OK\r\nContent-Type: text/html\r\n".to_owned(),
         0 => "HTTP/1.1 200 OK\r\n".to_owned(),
         _ => format!("HTTP/1.1 206 Partial Content\r\nContent-Range: bytes {from}-{}/{total}\r\n", total - 1),
     };
