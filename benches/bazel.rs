@@ -1,5 +1,5 @@
 //! Bazel with the emitted toolchains beside Bazel with the host's, in one run, as ratios. `cargo bench --bench bazel`.
-//! It needs Bazel, GCC and Python on PATH (on Debian 12: bazel-bootstrap) and a store that `examples/python` was set up in (COTTER_STORE, or the default).
+//! It needs Bazel, GCC and Python on PATH (on Debian 12: bazel-bootstrap) and a store that `examples/flask` was set up in (COTTER_STORE, or the default).
 
 #![allow(clippy::disallowed_methods, clippy::disallowed_macros, reason = "the rules are the program's")]
 
@@ -24,6 +24,13 @@ fn main() {
         host.bazel("test", &arguments);
         compare(what, || pinned.bazel("test", &arguments), || host.bazel("test", &arguments));
     }
+    let site = host_packages(&scratch);
+    let environment = format!("--test_env=PYTHONPATH={}", site.display());
+    let arguments = ["--nocache_test_results", "--noshow_progress", "//flask/..."];
+    let with = [arguments[0], arguments[1], &environment, arguments[2]];
+    pinned.bazel("test", &arguments);
+    host.bazel("test", &with);
+    compare("100 py_tests that import flask", || pinned.bazel("test", &arguments), || host.bazel("test", &with));
     for (what, targets) in [("200 compilations of <map>, <string>, <vector>", "//cc/..."), ("200 compilations of nothing: the sandbox alone", "//empty/...")] {
         let build = |w: &Workspace| {
             w.bazel("clean", &[]);
@@ -38,7 +45,7 @@ fn main() {
         assert!(
             Command::new(env!("CARGO_BIN_EXE_cotter"))
                 .args(["emit", "bazel", "--check"])
-                .current_dir(format!("{REPO}/examples/python"))
+                .current_dir(format!("{REPO}/examples/flask"))
                 .status()
                 .unwrap()
                 .success()
@@ -51,6 +58,17 @@ fn main() {
     }
     let _ = Command::new("chmod").args(["-R", "u+w"]).arg(&scratch).status();
     let _ = std::fs::remove_dir_all(&scratch);
+}
+
+/// The locked packages for the host's Python, with the bytecode that an installer would leave beside them.
+fn host_packages(scratch: &Path) -> PathBuf {
+    let output = Command::new(env!("CARGO_BIN_EXE_cotter")).args(["path", "app"]).current_dir(format!("{REPO}/examples/flask")).output().unwrap();
+    let tree = PathBuf::from(String::from_utf8_lossy(&output.stdout).trim());
+    let site = scratch.join("site");
+    assert!(Command::new("cp").arg("-r").arg(tree.join("lib/python3.11/site-packages")).arg(&site).status().unwrap().success());
+    let prepare = "chmod -R u+w . && find . -name __pycache__ -type f -delete && python3 -m compileall -q .";
+    assert!(Command::new("sh").args(["-c", prepare]).current_dir(&site).status().unwrap().success());
+    site
 }
 
 /// Rounds of both in turn; the shortest of each, for noise only ever adds.
@@ -80,15 +98,22 @@ impl Workspace {
         write("WORKSPACE", "workspace(name = \"bench\")\n");
         write(".bazelrc", "");
         if is_pinned {
-            assert!(Command::new("cp").arg("-r").arg(format!("{REPO}/examples/python/bazel")).arg(&dir).status().unwrap().success());
+            assert!(Command::new("cp").arg("-r").arg(format!("{REPO}/examples/flask/bazel")).arg(&dir).status().unwrap().success());
             for file in ["WORKSPACE", ".bazelrc", "toolchains.toml", "toolchains.lock"] {
-                write(file, &std::fs::read_to_string(format!("{REPO}/examples/python/{file}")).unwrap());
+                write(file, &std::fs::read_to_string(format!("{REPO}/examples/flask/{file}")).unwrap());
             }
         }
         let (mut nothing, mut unit, mut cc, mut empty) = (String::new(), String::new(), String::new(), String::new());
+        let (head, deps) = match is_pinned {
+            true => ("load(\"//bazel/cotter:requirements.bzl\", \"requirement\")\n", "deps = [requirement(\"flask\", \"app\")]"),
+            false => ("", ""),
+        };
+        let mut flask = head.to_owned();
         for i in 0..100 {
             nothing += &format!("py_test(name = \"t{i}\", size = \"small\", srcs = [\"t{i}.py\"])\n");
             write(&format!("nothing/t{i}.py"), "");
+            flask += &format!("py_test(name = \"t{i}\", size = \"small\", srcs = [\"t{i}.py\"], {deps})\n");
+            write(&format!("flask/t{i}.py"), "import flask\n\nflask.Flask('app')\n");
             unit += &format!("py_test(name = \"t{i}\", size = \"small\", srcs = [\"t{i}.py\"])\n");
             write(&format!("unit/t{i}.py"), "import unittest\n\n\nclass T(unittest.TestCase):\n    def test(self):\n        pass\n\n\nunittest.main()\n");
         }
@@ -103,6 +128,7 @@ impl Workspace {
         }
         write("nothing/BUILD", &nothing);
         write("unit/BUILD", &unit);
+        write("flask/BUILD", &flask);
         write("cc/BUILD", &cc);
         write("empty/BUILD", &empty);
         Workspace { root: scratch.join(format!("{name}-out")), dir }

@@ -67,7 +67,7 @@ pub fn changes(trees: &[Active]) -> Changes {
             prefixes.push(format!("{root}/usr"));
         }
         if let Some(version) = &tree.python {
-            packages.push(format!("{root}/{}", crate::python::wheel::site_packages(version)));
+            packages.push(format!("{root}/{}", crate::model::site_packages(version)));
         }
         if matches!(tree.kind, Kind::Library | Kind::Cc) {
             pkg_config.push(format!("{root}/usr/lib/{}/pkgconfig", tree.platform.multiarch()));

@@ -109,7 +109,8 @@ impl Project {
             }
         }
         for (name, platform) in lock.trees.keys() {
-            let asked = self.entries().any(|(t, p)| t.name == *name && p == *platform) || self.package_trees().iter().any(|t| t.name == *name && t.platform == *platform);
+            let asked = self.entries().any(|(t, p)| t.name == *name && p == *platform)
+                || self.package_trees().iter().any(|t| t.name == *name && t.platform == *platform);
             if !asked {
                 out.push(Stale { name: name.clone(), platform: *platform, reasons: vec!["the manifest does not ask for it any more".to_owned()] });
             }
@@ -142,7 +143,7 @@ impl Project {
                     if builds && (set.build.is_empty() || set.build_requires.is_empty()) {
                         continue;
                     }
-                    let name = if builds { crate::commands::requirements::builds_name(&name) } else { name.clone() };
+                    let name = if builds { Requirements::builds_name(&name) } else { name.clone() };
                     out.extend(set.platforms.iter().map(|p| PackageTree { name: name.clone(), set, python: &python.value, platform: *p, builds }));
                 }
             }
@@ -188,10 +189,13 @@ impl Project {
         put("build_tools", set.build_tools.iter().map(|t| t.value.to_string()).collect());
         put("prune", set.prune.clone());
         let file = set.output(tree.python);
-        put("output", vec![match output {
-            Some(text) => format!("{file} {}", digest(text)),
-            None => state(&self.dir().join(&file)),
-        }]);
+        put(
+            "output",
+            vec![match output {
+                Some(text) => format!("{file} {}", digest(text)),
+                None => state(&self.dir().join(&file)),
+            }],
+        );
         out
     }
 
@@ -252,29 +256,29 @@ pub fn minor_version(version: &str) -> String {
 
 /// What the manifest asks for now against what it asked for when the lock was made, key by key.
 fn different_requests(plan: &crate::lockfile::Plan, request: &Request) -> Vec<String> {
-        let mut out = vec![];
-        let keys: std::collections::BTreeSet<&String> = plan.request.keys().chain(request.keys()).collect();
-        for key in keys {
-            let empty = vec![];
-            let (was, is) = (plan.request.get(key).unwrap_or(&empty), request.get(key).unwrap_or(&empty));
-            if was == is {
-                continue;
-            }
-            let added: Vec<_> = is.iter().filter(|v| !was.contains(v)).map(|v| redact(v)).collect();
-            let removed: Vec<_> = was.iter().filter(|v| !is.contains(v)).map(|v| redact(v)).collect();
-            let mut parts = vec![];
-            if !added.is_empty() {
-                parts.push(format!("added {}", added.join(", ")));
-            }
-            if !removed.is_empty() {
-                parts.push(format!("removed {}", removed.join(", ")));
-            }
-            if parts.is_empty() {
-                parts.push("another order".to_owned());
-            }
-            out.push(format!("{key}: {}", parts.join("; ")));
+    let mut out = vec![];
+    let keys: std::collections::BTreeSet<&String> = plan.request.keys().chain(request.keys()).collect();
+    for key in keys {
+        let empty = vec![];
+        let (was, is) = (plan.request.get(key).unwrap_or(&empty), request.get(key).unwrap_or(&empty));
+        if was == is {
+            continue;
         }
-        out
+        let added: Vec<_> = is.iter().filter(|v| !was.contains(v)).map(|v| redact(v)).collect();
+        let removed: Vec<_> = was.iter().filter(|v| !is.contains(v)).map(|v| redact(v)).collect();
+        let mut parts = vec![];
+        if !added.is_empty() {
+            parts.push(format!("added {}", added.join(", ")));
+        }
+        if !removed.is_empty() {
+            parts.push(format!("removed {}", removed.join(", ")));
+        }
+        if parts.is_empty() {
+            parts.push("another order".to_owned());
+        }
+        out.push(format!("{key}: {}", parts.join("; ")));
+    }
+    out
 }
 
 /// Reads a lock, if there is one.

@@ -29,7 +29,11 @@ pub fn run(args: &Lock, cx: &Context) -> Result<ExitCode> {
                 let (toolchains, sets) = (&project.manifest.toolchains, &project.manifest.requirements);
                 if !toolchains.contains_key(name) && !sets.contains_key(name) {
                     let known = toolchains.keys().chain(sets.keys()).map(|n| n.as_str());
-                    return Err(Error::user(format!("there is no toolchain or set of requirements {:?} in the manifest{}", name.as_str(), did_you_mean(name.as_str(), known))));
+                    return Err(Error::user(format!(
+                        "there is no toolchain or set of requirements {:?} in the manifest{}",
+                        name.as_str(),
+                        did_you_mean(name.as_str(), known)
+                    )));
                 }
             }
             Upgrade::Some(names.clone())

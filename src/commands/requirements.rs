@@ -15,12 +15,13 @@ use crate::environment::{self, Active};
 use crate::error::{Error, Result};
 use crate::fetch::Fetcher;
 use crate::lockfile::{LockedTree, Lockfile, Plan};
+use crate::manifest::Requirements;
+use crate::model::WheelName;
 use crate::model::{Built, Input, Location, Package, Platform, ToolchainName};
 use crate::project::{PackageTree, Project};
 use crate::python::requirement_files::{Pin, pins};
 use crate::python::sdist::Builder;
 use crate::python::uv::{Chosen, Job};
-use crate::python::wheel::WheelName;
 use crate::recipe;
 use crate::reporter::Reporter;
 use crate::source::wheels;
@@ -37,9 +38,7 @@ pub fn update(project: &Project, cx: &Context, fetcher: &Fetcher, old: &Lockfile
     let mut made = vec![];
     let mut written = vec![];
     for group in groups(project) {
-        let is_stale = |tree: &PackageTree| {
-            old.get(&tree.name, tree.platform).is_none_or(|locked| !project.package_differences(tree, locked, lock).is_empty())
-        };
+        let is_stale = |tree: &PackageTree| old.get(&tree.name, tree.platform).is_none_or(|locked| !project.package_differences(tree, locked, lock).is_empty());
         let wanted = upgrade.wants(&group[0].set.name) || upgrade.wants(&group[0].name);
         if !wanted && !group.iter().any(is_stale) {
             for tree in &group {
@@ -108,7 +107,7 @@ impl Locking<'_> {
         if group[0].builds {
             let file = scratch.dir().join("build-requires.in");
             fs::write(&file, set.build_requires.join("\n")).map_err(|e| Error::at("write", &file, e))?;
-            build_set = crate::manifest::Requirements::of_builds(set, &file.display().to_string());
+            build_set = Requirements::of_builds(set, &file.display().to_string());
             effective = &build_set;
         }
         let output = self.project.dir().join(set.output(python));
@@ -152,8 +151,7 @@ impl Locking<'_> {
         self.build(&mut plans, set, python, scratch.dir())?;
         let composer = self.composer();
         // What builds import is used at once; the rest is kept where it runs.
-        let orders: Vec<Order> =
-            plans.iter().map(|plan| Order { plan, expected: None, keep: Platform::native() == Some(plan.platform) }).collect();
+        let orders: Vec<Order> = plans.iter().map(|plan| Order { plan, expected: None, keep: Platform::native() == Some(plan.platform) }).collect();
         let made = composer.run(&orders)?;
         let trees = plans.into_iter().zip(&made).map(|(plan, made)| LockedTree { plan, output: made.output.clone() }).collect();
         Ok(Done { trees, made, file: (!group[0].builds).then_some((output, text)) })
@@ -177,7 +175,7 @@ impl Locking<'_> {
     }
 
     /// The hashes that the inputs themselves demand.
-    fn demanded_hashes(&self, set: &crate::manifest::Requirements) -> BTreeMap<String, Pin> {
+    fn demanded_hashes(&self, set: &Requirements) -> BTreeMap<String, Pin> {
         let files = set.inputs.iter().filter(|f| f.value.ends_with(".txt")).filter_map(|f| fs::read_to_string(self.project.dir().join(&f.value)).ok());
         let mut out: BTreeMap<String, Pin> = files.flat_map(|text| pins(&text)).collect();
         out.retain(|_, pin| !pin.hashes.is_empty());
@@ -216,7 +214,7 @@ impl Locking<'_> {
     }
 
     /// Builds what comes as source, and notes what came out.
-    fn build(&self, plans: &mut [Plan], set: &crate::manifest::Requirements, python: &ToolchainName, scratch: &Path) -> Result<()> {
+    fn build(&self, plans: &mut [Plan], set: &Requirements, python: &ToolchainName, scratch: &Path) -> Result<()> {
         let mut built: BTreeMap<String, Built> = BTreeMap::new();
         for plan in plans {
             let (platform, name) = (plan.platform, plan.name.clone());
@@ -226,7 +224,13 @@ impl Locking<'_> {
                     Some(known) => known.clone(),
                     None => {
                         let workshop = Workshop { cx: self.cx, fetcher: self.fetcher, lock: self.lock, composer: &self.composer() };
-                        let wheel = workshop.build(input, python, &set.build_tools.iter().map(|t| t.value.clone()).collect::<Vec<_>>(), &builds_name(&name), scratch)?;
+                        let wheel = workshop.build(
+                            input,
+                            python,
+                            &set.build_tools.iter().map(|t| t.value.clone()).collect::<Vec<_>>(),
+                            &Requirements::builds_name(&name),
+                            scratch,
+                        )?;
                         built.insert(file.clone(), wheel.clone());
                         wheel
                     }
@@ -276,16 +280,12 @@ fn input_of(fetcher: &Fetcher, reporter: &Reporter, file: Chosen, demanded: &BTr
     Ok(Input { locations: vec![Location::Mirror { mirror: "python".to_owned(), path }], size, sha256, package: Some(package) })
 }
 
-/// What the tree of the packages that a set's builds import is called.
-pub fn builds_name(tree: &ToolchainName) -> ToolchainName {
-    format!("{tree}-build").parse().expect("a name and a word are one")
-}
-
 /// The tree of a toolchain for this machine, made if it is not there.
 fn native_tree(name: &ToolchainName, lock: &Lockfile, cx: &Context, composer: &Composer) -> Result<PathBuf> {
     let platform = super::setup::native_or(None)?;
     let tree = lock.get(name, platform).ok_or_else(|| {
-        Error::user(format!("{name} is not locked for this machine, {platform}")).hint(format!("add {:?} to its platforms in toolchains.toml", platform.as_str()))
+        Error::user(format!("{name} is not locked for this machine, {platform}"))
+            .hint(format!("add {:?} to its platforms in toolchains.toml", platform.as_str()))
     })?;
     cx.store.mark_used(&tree.output.store_name);
     if !cx.store.has(&tree.output.store_name) {
@@ -349,9 +349,10 @@ pub fn rebuild(trees: &[&LockedTree], lock: &Lockfile, cx: &Context, fetcher: &F
             }
             let scratch = Staging::new(&cx.store)?;
             let names = |key: &str| tree.plan.requested(key).iter().filter_map(|n| n.parse().ok()).collect::<Vec<ToolchainName>>();
-            let python = names("python").into_iter().next().ok_or_else(|| Error::user(format!("the lock does not tell the interpreter of {}", tree.plan.name)))?;
+            let python =
+                names("python").into_iter().next().ok_or_else(|| Error::user(format!("the lock does not tell the interpreter of {}", tree.plan.name)))?;
             let workshop = Workshop { cx, fetcher, lock, composer };
-            let got = workshop.build(input, &python, &names("build_tools"), &builds_name(&tree.plan.name), scratch.dir())?;
+            let got = workshop.build(input, &python, &names("build_tools"), &Requirements::builds_name(&tree.plan.name), scratch.dir())?;
             if got != *built {
                 return Err(Error::verification(format!("the wheel built of {} is not the one that was locked", input.file_name()))
                     .because(format!("expected {} with sha256 {}", built.file, built.sha256))
@@ -366,8 +367,23 @@ pub fn rebuild(trees: &[&LockedTree], lock: &Lockfile, cx: &Context, fetcher: &F
 /// What of this process's environment uv may see: proxies, certificates, credentials.
 fn environment_of_uv() -> Vec<(String, OsString)> {
     let names = [
-        "HOME", "XDG_CONFIG_HOME", "NETRC", "SSL_CERT_FILE", "SSL_CERT_DIR", "http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "all_proxy", "NO_PROXY", "no_proxy",
-        "UV_KEYRING_PROVIDER", "UV_SYSTEM_CERTS", "UV_NATIVE_TLS", "UV_HTTP_TIMEOUT",
+        "HOME",
+        "XDG_CONFIG_HOME",
+        "NETRC",
+        "SSL_CERT_FILE",
+        "SSL_CERT_DIR",
+        "http_proxy",
+        "https_proxy",
+        "HTTP_PROXY",
+        "HTTPS_PROXY",
+        "ALL_PROXY",
+        "all_proxy",
+        "NO_PROXY",
+        "no_proxy",
+        "UV_KEYRING_PROVIDER",
+        "UV_SYSTEM_CERTS",
+        "UV_NATIVE_TLS",
+        "UV_HTTP_TIMEOUT",
     ];
     let mut out: Vec<(String, OsString)> = names.iter().filter_map(|name| Some(((*name).to_owned(), var_os(name)?))).collect();
     // The keyring is a program of the user's.

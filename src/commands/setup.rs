@@ -136,8 +136,11 @@ pub fn ensure(args: &Setup, platform: Platform, cx: &Context) -> Result<Vec<Read
             );
         }
     }
-    let wanted: Vec<&LockedTree> =
-        lock.trees.values().filter(|t| t.plan.platform == platform && if args.names.is_empty() { !t.plan.serves_builds() } else { args.names.contains(&t.plan.name) }).collect();
+    let wanted: Vec<&LockedTree> = lock
+        .trees
+        .values()
+        .filter(|t| t.plan.platform == platform && if args.names.is_empty() { !t.plan.serves_builds() } else { args.names.contains(&t.plan.name) })
+        .collect();
     if wanted.is_empty() && !known.is_empty() {
         return Err(
             Error::user(format!("no toolchain is locked for {platform}")).hint(format!("add {:?} to the platforms of toolchains.toml", platform.as_str()))

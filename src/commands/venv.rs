@@ -12,7 +12,7 @@ use crate::error::{Error, Result};
 use crate::lockfile;
 use crate::manifest::{Kind, did_you_mean};
 use crate::model::ToolchainName;
-use crate::python::wheel::site_packages;
+use crate::model::site_packages;
 
 /// What a `pyvenv.cfg` of ours holds besides what Python wants.
 const MARK: &str = "cotter = ";
@@ -47,15 +47,17 @@ pub fn run(args: &Venv, cx: &Context) -> Result<ExitCode> {
     let lock_path = cx.manifest_path()?.with_file_name(lockfile::FILE_NAME);
     let lock = crate::project::read_lock(&lock_path, cx)?.unwrap_or_default();
     let wanted = lock.get(&set.name, platform).and_then(|t| t.plan.requested("python").first()).and_then(|n| n.parse::<ToolchainName>().ok());
-    let python = ready.iter().find(|t| t.kind == Kind::Python && Some(&t.name) == wanted.as_ref()).ok_or_else(|| {
-        Error::user(format!("the interpreter of {} is not set up", set.name)).hint("run `cotter setup`")
-    })?;
+    let python = ready
+        .iter()
+        .find(|t| t.kind == Kind::Python && Some(&t.name) == wanted.as_ref())
+        .ok_or_else(|| Error::user(format!("the interpreter of {} is not set up", set.name)).hint("run `cotter setup`"))?;
     let dir = cx.here.join(args.dir.as_deref().unwrap_or(Path::new(".venv")));
     if fs::symlink_metadata(&dir).is_ok() && !args.force {
         let ours = fs::read_to_string(dir.join("pyvenv.cfg")).is_ok_and(|t| t.lines().any(|l| l.starts_with(MARK)));
         let empty = fs::read_dir(&dir).is_ok_and(|mut entries| entries.next().is_none());
         if !ours && !empty {
-            return Err(Error::user(format!("{} is there, and cotter did not make it", shown(&dir, &cx.here))).hint("name another directory, or say --force to replace it"));
+            return Err(Error::user(format!("{} is there, and cotter did not make it", shown(&dir, &cx.here)))
+                .hint("name another directory, or say --force to replace it"));
         }
     }
     let (packages, interpreter) = (cx.store.path(&set.store_name), cx.store.path(&python.store_name));
@@ -66,7 +68,8 @@ pub fn run(args: &Venv, cx: &Context) -> Result<ExitCode> {
     let name = dir.file_name().unwrap_or_default().to_string_lossy().into_owned();
     let new = parent.join(format!(".{name}.new-{}", std::process::id()));
     let _ = crate::store::delete_tree(&new);
-    let environment = Environment { new: &new, dir: &dir, packages: &packages, interpreter: &interpreter, version, prompt: set.name.as_str(), full: &python.version };
+    let environment =
+        Environment { new: &new, dir: &dir, packages: &packages, interpreter: &interpreter, version, prompt: set.name.as_str(), full: &python.version };
     if let Err(e) = environment.lay_out(set.store_name.as_str()) {
         let _ = crate::store::delete_tree(&new);
         return Err(e);

@@ -50,8 +50,12 @@ impl Emitter for Bazel {
 
     fn files(&self, request: &Request) -> Result<Files, String> {
         let settings = request.bazel;
-        let trees: Vec<&LockedTree> =
-            request.lock.trees.values().filter(|t| !t.plan.serves_builds() && settings.toolchains.as_ref().is_none_or(|names| names.contains(&t.plan.name))).collect();
+        let trees: Vec<&LockedTree> = request
+            .lock
+            .trees
+            .values()
+            .filter(|t| !t.plan.serves_builds() && settings.toolchains.as_ref().is_none_or(|names| names.contains(&t.plan.name)))
+            .collect();
         if trees.is_empty() {
             return Err("the lock names no toolchain that is to be emitted".to_owned());
         }

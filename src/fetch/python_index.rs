@@ -5,7 +5,7 @@ use serde::Deserialize;
 
 use super::http::{Http, redact};
 use crate::error::{Error, Result};
-use crate::model::Digest;
+use crate::model::{Digest, normalize_project as normalize};
 
 /// What an index says of a project.
 #[derive(Debug, Default)]
@@ -41,19 +41,6 @@ impl Project {
             Error::network(format!("the package index in force has no file {file} of {}", self.name)).hint("point [mirrors] python at an index that has it")
         })
     }
-}
-
-/// A project's name in its normal form (PEP 503, "Normalized Names").
-pub fn normalize(name: &str) -> String {
-    let mut out = String::new();
-    for c in name.chars() {
-        match c {
-            '-' | '_' | '.' if out.ends_with('-') => {}
-            '-' | '_' | '.' => out.push('-'),
-            c => out.extend(c.to_lowercase()),
-        }
-    }
-    out
 }
 
 /// The indexes that pip's and uv's configuration name. `var` reads the environment; `files` are the texts of pip.conf and uv.toml files,
@@ -215,6 +202,5 @@ mod tests {
         let pip = "[global]\ncert = /x\nindex-url = https://a.example/simple\nextra-index-url =\n  https://b.example/simple\n".to_owned();
         let uv = "[[index]]\nurl = \"https://c.example/simple\"\n".to_owned();
         assert_eq!(configured(&none, &[(false, pip), (true, uv)]), ["https://a.example/simple", "https://b.example/simple", "https://c.example/simple"]);
-        assert_eq!(normalize("Foo._Bar"), "foo-bar");
     }
 }

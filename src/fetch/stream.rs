@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 use fs_err as fs;
 use rustix::fs::{FlockOperation, flock};
 
-use super::http::{Body, is_passing, redact, transfer_error};
 use super::Fetcher;
+use super::http::{Body, is_passing, redact, transfer_error};
 use crate::error::{Error, Kind, Result};
 use crate::model::{Digest, Hasher, Input};
 use crate::reporter::Task;

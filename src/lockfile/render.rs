@@ -59,7 +59,8 @@ fn render_input(input: &Input) -> String {
     if let Some(package) = &input.package {
         write!(out, ", requires = {}", list(package.requires.iter().map(String::as_str))).expect("a string takes it");
         if let Some(built) = &package.built {
-            write!(out, ", built = {{ file = {}, size = {}, sha256 = {} }}", quoted(&built.file), built.size, quoted(&built.sha256.hex())).expect("a string takes it");
+            write!(out, ", built = {{ file = {}, size = {}, sha256 = {} }}", quoted(&built.file), built.size, quoted(&built.sha256.hex()))
+                .expect("a string takes it");
         }
     }
     out + " }"

@@ -141,13 +141,21 @@ impl Manifest {
                 match self.toolchains.get(&python.value) {
                     Some(t) if t.kind == Kind::Python => {
                         for platform in set.platforms.iter().filter(|p| !t.platforms.contains(p)) {
-                            problems.add(python.span.clone(), format!("[requirements.{}] is for {platform}, and {} is not: add it to the interpreter's platforms", set.name, t.name));
+                            problems.add(
+                                python.span.clone(),
+                                format!("[requirements.{}] is for {platform}, and {} is not: add it to the interpreter's platforms", set.name, t.name),
+                            );
                         }
                     }
                     Some(_) => problems.add(python.span.clone(), format!("expected a toolchain of kind \"python\", {:?} is none", python.value.as_str())),
                     None => problems.add(
                         python.span.clone(),
-                        format!("[requirements.{}] is for the interpreter {:?}, and there is no such toolchain{}", set.name, python.value.as_str(), did_you_mean(python.value.as_str(), known())),
+                        format!(
+                            "[requirements.{}] is for the interpreter {:?}, and there is no such toolchain{}",
+                            set.name,
+                            python.value.as_str(),
+                            did_you_mean(python.value.as_str(), known())
+                        ),
                     ),
                 }
                 let tree = set.tree_name(&python.value);

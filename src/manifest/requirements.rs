@@ -3,6 +3,9 @@
 use super::{Fields, Problems, Spanned, read_platforms};
 use crate::model::{Platform, ToolchainName};
 
+/// How long the names of a set and an interpreter may be together, so that those of their trees are names, too.
+const MOST_OF_NAMES: usize = 57;
+
 /// One `[requirements.<name>]` table.
 #[derive(Debug)]
 pub struct Requirements {
@@ -54,6 +57,13 @@ impl Requirements {
         if python.is_empty() {
             python.push(Spanned { value: "python".parse().expect("a name"), span: span.clone() });
         }
+        for python in &python {
+            if name.as_str().len() + python.value.as_str().len() > MOST_OF_NAMES {
+                problems
+                    .add(span.clone(), format!("the names of [requirements.{name}] and {} make more than {MOST_OF_NAMES} characters together", python.value));
+                return None;
+            }
+        }
         let build_tools = names("build_tools", &mut fields, problems);
         let inputs = fields.string_list("inputs", problems).unwrap_or_default();
         let uv = match fields.string("uv", problems) {
@@ -67,12 +77,11 @@ impl Requirements {
             None => Spanned { value: "uv".parse().expect("a name"), span: span.clone() },
         };
         let constraints = fields.string_list("constraints", problems).unwrap_or_default();
-        let mut list = |key: &str, fields: &mut Fields| -> Vec<String> {
-            fields.string_list(key, problems).unwrap_or_default().into_iter().map(|s| s.value).collect()
-        };
+        let mut list =
+            |key: &str, fields: &mut Fields| -> Vec<String> { fields.string_list(key, problems).unwrap_or_default().into_iter().map(|s| s.value).collect() };
         let extras = list("extras", &mut fields);
         let groups = list("groups", &mut fields);
-        let build = list("build", &mut fields).iter().map(|n| if n == "*" { n.clone() } else { crate::fetch::python_index::normalize(n) }).collect();
+        let build = list("build", &mut fields).iter().map(|n| if n == "*" { n.clone() } else { crate::model::normalize_project(n) }).collect();
         let build_requires = if fields.has("build_requires") { list("build_requires", &mut fields) } else { ["setuptools", "wheel"].map(str::to_owned).into() };
         let prune = list("prune", &mut fields);
         let platforms = read_platforms(&mut fields, problems).unwrap_or_else(|| platforms.to_vec());
@@ -88,7 +97,22 @@ impl Requirements {
             problems.add(span, format!("[requirements.{name}] names neither inputs nor groups: say inputs = [\"requirements.in\"]"));
         }
         fields.finish(problems);
-        Some(Requirements { name, python, inputs, constraints, extras, groups, platforms, exclude_newer, build, build_requires, build_tools, prune, output, uv })
+        Some(Requirements {
+            name,
+            python,
+            inputs,
+            constraints,
+            extras,
+            groups,
+            platforms,
+            exclude_newer,
+            build,
+            build_requires,
+            build_tools,
+            prune,
+            output,
+            uv,
+        })
     }
 
     /// The set of what the builds of `set` import: resolved out of `file`, from wheels alone.
@@ -114,6 +138,11 @@ impl Requirements {
     /// What the trees of an interpreter are called: the set's own name if there is but one.
     pub fn tree_name(&self, python: &ToolchainName) -> ToolchainName {
         if self.python.len() == 1 { self.name.clone() } else { format!("{}-{python}", self.name).parse().expect("two names and a dash are one") }
+    }
+
+    /// What the tree of the packages that the builds of `tree` import is called.
+    pub fn builds_name(tree: &ToolchainName) -> ToolchainName {
+        format!("{tree}-build").parse().expect("a name and a word are one")
     }
 
     /// The file of hashed requirements of an interpreter, relative to the manifest.

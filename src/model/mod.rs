@@ -5,9 +5,11 @@ mod input;
 mod member_path;
 mod name;
 mod platform;
+mod python;
 
 pub use digest::{Digest, Hasher, HashingReader};
 pub use input::{Built, Input, Location, Package, redact};
 pub use member_path::{MemberPath, MemberPathError};
 pub use name::{StoreName, ToolchainName};
 pub use platform::Platform;
+pub use python::{WheelName, normalize_project, site_packages};

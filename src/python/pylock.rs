@@ -6,7 +6,7 @@ use std::fmt::Write;
 use crate::lockfile::LockedTree;
 use crate::model::{Digest, Platform};
 
-use super::wheel::WheelName;
+use crate::model::WheelName;
 
 /// A file and where it lies.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]

@@ -7,8 +7,8 @@ use std::path::{Path, PathBuf};
 use serde::Deserialize;
 
 use crate::error::{Error, Result};
-use crate::fetch::python_index::normalize;
 use crate::model::Digest;
+use crate::model::normalize_project as normalize;
 
 /// Every file that `file` is made of: itself, and what it names by `-r` and `-c`. Files that cannot be read are named, too.
 pub fn closure(file: &Path) -> BTreeSet<PathBuf> {
@@ -21,7 +21,8 @@ pub fn closure(file: &Path) -> BTreeSet<PathBuf> {
         }
         let Ok(text) = std::fs::read_to_string(&file) else { continue };
         for line in text.lines() {
-            let named = ["-r", "--requirement", "-c", "--constraint"].iter().find_map(|o| line.trim().strip_prefix(o)).map(|r| r.trim_start_matches(['=', ' ']));
+            let named =
+                ["-r", "--requirement", "-c", "--constraint"].iter().find_map(|o| line.trim().strip_prefix(o)).map(|r| r.trim_start_matches(['=', ' ']));
             if let Some(named) = named.filter(|n| !n.is_empty() && !n.contains("://")) {
                 todo.push(file.parent().unwrap_or(Path::new("")).join(named.split_whitespace().next().unwrap_or(named)));
             }

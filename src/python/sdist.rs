@@ -56,7 +56,7 @@ impl Builder<'_> {
         ]);
         if let Some(requires) = self.requires {
             trees.insert("requires".to_owned(), requires.to_owned());
-            env.insert("PYTHONPATH".to_owned(), format!("/cotter/requires/{}", super::wheel::site_packages(self.version)));
+            env.insert("PYTHONPATH".to_owned(), format!("/cotter/requires/{}", crate::model::site_packages(self.version)));
         }
         for (name, tree) in self.tools {
             trees.insert(format!("tool-{name}"), tree.clone());

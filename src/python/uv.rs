@@ -8,9 +8,9 @@ use std::process::{Command, Stdio};
 use fs_err as fs;
 
 use super::requirement_files::{self, PylockEntry, PylockFile, pins};
-use super::wheel::WheelName;
 use crate::error::{Error, Result};
 use crate::manifest::Requirements;
+use crate::model::WheelName;
 use crate::model::{Digest, Platform, redact};
 
 /// What to resolve, and with what.
@@ -171,7 +171,17 @@ impl Job<'_> {
         let made = self.scratch.join(format!("{}.txt", file.replace('/', "-")));
         if name == "uv.lock" {
             let mut command = Command::new(self.uv);
-            command.args(["export", "--quiet", "--frozen", "--no-config", "--no-emit-project", "--no-annotate", "--no-header", "--no-python-downloads", "--python"]);
+            command.args([
+                "export",
+                "--quiet",
+                "--frozen",
+                "--no-config",
+                "--no-emit-project",
+                "--no-annotate",
+                "--no-header",
+                "--no-python-downloads",
+                "--python",
+            ]);
             command.arg(self.python).arg("--project").arg(path.parent().unwrap_or(self.dir)).args(["--format", "requirements-txt"]);
             let (text, _) = self.run(command)?;
             fs::write(&made, text).map_err(|e| Error::at("write", &made, e))?;
@@ -200,9 +210,14 @@ impl Job<'_> {
         let output = command.output().map_err(|e| Error::io(format!("can't start {}", self.uv.display()), e))?;
         let said = self.redacted(&String::from_utf8_lossy(&output.stderr));
         if !output.status.success() {
-            let mut lines = said.lines().map(|l| l.trim().trim_start_matches("error: ").trim_start_matches(['×', '╰', '─', '▶', '│', '├', ' '])).filter(|l| !l.is_empty());
+            let mut lines =
+                said.lines().map(|l| l.trim().trim_start_matches("error: ").trim_start_matches(['×', '╰', '─', '▶', '│', '├', ' '])).filter(|l| !l.is_empty());
             let network = ["error sending request", "Failed to fetch", "dns error", "Network connectivity is disabled"].iter().any(|w| said.contains(w));
-            let error = if network { Error::network("uv can't ask the package index") } else { Error::user(format!("uv can't resolve [requirements.{}]", self.set.name)) };
+            let error = if network {
+                Error::network("uv can't ask the package index")
+            } else {
+                Error::user(format!("uv can't resolve [requirements.{}]", self.set.name))
+            };
             return Err(lines.by_ref().take(40).fold(error, |e, line| e.because(line.trim_start_matches("cause: ").to_owned())));
         }
         let warnings = said.lines().filter_map(|l| l.strip_prefix("warning: ")).map(str::to_owned).collect();

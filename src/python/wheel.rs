@@ -7,57 +7,19 @@ use std::io::{Read, Seek};
 use base64::Engine;
 
 use crate::error::{Error, Result};
-use crate::fetch::python_index::normalize;
-use crate::model::{Digest, MemberPath};
+use crate::model::{Digest, MemberPath, WheelName, normalize_project as normalize, site_packages};
 use crate::tree::{Blob, BlobDir, Node, Tree};
 use crate::unpack::{Limits, unpack_zip};
 
 /// What begins a Python script that runs wherever its environment lies: with the interpreter beside it, else with the first on PATH. To Python, which reads it
 /// too, all of it is one string.
-pub const SCRIPT_HEAD: &str =
-    "#!/bin/sh\n''':'\npython=${0%/*}/python3\n[ -x \"$python\" ] || python=python3\nexec \"$python\" \"$0\" \"$@\"\n'''\n";
-
-/// The parts of a wheel's file name (PEP 427, "File name convention").
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct WheelName<'a> {
-    /// The project, escaped.
-    pub project: &'a str,
-    /// The version, escaped.
-    pub version: &'a str,
-    /// Python tags, joined by dots.
-    pub python: &'a str,
-    /// ABI tags, joined by dots.
-    pub abi: &'a str,
-    /// Platform tags, joined by dots.
-    pub platform: &'a str,
-}
-
-impl<'a> WheelName<'a> {
-    /// Takes a file name apart; `None` if it is no wheel's.
-    pub fn parse(name: &'a str) -> Option<Self> {
-        let parts: Vec<&str> = name.strip_suffix(".whl")?.split('-').collect();
-        let n = parts.len();
-        (n == 5 || n == 6).then(|| WheelName { project: parts[0], version: parts[1], python: parts[n - 3], abi: parts[n - 2], platform: parts[n - 1] })
-    }
-}
-
-/// The directory of packages of an interpreter (`3.11`), below the root of an environment.
-pub fn site_packages(python: &str) -> String {
-    format!("lib/python{python}/site-packages")
-}
+pub const SCRIPT_HEAD: &str = "#!/bin/sh\n''':'\npython=${0%/*}/python3\n[ -x \"$python\" ] || python=python3\nexec \"$python\" \"$0\" \"$@\"\n'''\n";
 
 /// Installs a wheel: `file` is its bytes, `name` its file name, `python` the interpreter's version (`3.11`). `keeps` says of each path whether it is wanted.
 ///
 /// # Errors
 /// If the archive is hostile or damaged, or is not what its name and its RECORD say.
-pub fn install(
-    file: impl Read + Seek,
-    name: &str,
-    python: &str,
-    limits: Limits,
-    blobs: &BlobDir,
-    keeps: &dyn Fn(&MemberPath) -> bool,
-) -> Result<Tree> {
+pub fn install(file: impl Read + Seek, name: &str, python: &str, limits: Limits, blobs: &BlobDir, keeps: &dyn Fn(&MemberPath) -> bool) -> Result<Tree> {
     let refused = |why: String| Error::verification(format!("{name} is refused")).because(why);
     let parts = WheelName::parse(name).ok_or_else(|| refused("its name is no wheel's".to_owned()))?;
     let archive = unpack_zip(file, 0, limits, blobs).map_err(|e| e.context(format!("can't unpack {name}")))?;
@@ -262,14 +224,6 @@ pub fn header<'a>(text: &'a str, name: &str) -> Option<&'a str> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn names_of_wheels_are_taken_apart() {
-        let name = WheelName::parse("numpy-2.4.6-cp311-cp311-manylinux_2_27_x86_64.manylinux_2_28_x86_64.whl").unwrap();
-        assert_eq!((name.project, name.version, name.python, name.abi), ("numpy", "2.4.6", "cp311", "cp311"));
-        assert_eq!(WheelName::parse("a-1-2build-py3-none-any.whl").unwrap().platform, "any");
-        assert_eq!(WheelName::parse("a-1.tar.gz"), None);
-    }
 
     #[test]
     fn scripts_call_what_entry_points_name() {

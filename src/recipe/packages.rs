@@ -18,7 +18,7 @@ pub const INDEX: &str = "packages.json";
 /// # Errors
 /// If a staged file cannot be read or written.
 pub fn finish(plan: &Plan, tree: &mut Tree, blobs: &BlobDir) -> Result<()> {
-    let site = wheel::site_packages(&plan.version);
+    let site = crate::model::site_packages(&plan.version);
     let mut packages = BTreeMap::new();
     // Which packages own files in a directory.
     let mut owners: BTreeMap<String, BTreeSet<usize>> = BTreeMap::new();
@@ -35,7 +35,7 @@ pub fn finish(plan: &Plan, tree: &mut Tree, blobs: &BlobDir) -> Result<()> {
             }
         };
         let metadata = read("METADATA")?;
-        let name = crate::fetch::python_index::normalize(wheel::header(&metadata, "Name").unwrap_or_default());
+        let name = crate::model::normalize_project(wheel::header(&metadata, "Name").unwrap_or_default());
         let record = read("RECORD")?;
         for row in csv::ReaderBuilder::new().has_headers(false).from_reader(record.as_bytes()).records() {
             let row = row.map_err(|e| Error::build(format!("can't read the RECORD of {name}")).cause(&e))?;
@@ -69,7 +69,9 @@ pub fn finish(plan: &Plan, tree: &mut Tree, blobs: &BlobDir) -> Result<()> {
     }
     let list: serde_json::Map<String, serde_json::Value> = packages
         .into_iter()
-        .map(|(name, (number, version, scripts))| (name, json!({ "entries": entries.remove(&number).unwrap_or_default(), "scripts": scripts, "version": version })))
+        .map(|(name, (number, version, scripts))| {
+            (name, json!({ "entries": entries.remove(&number).unwrap_or_default(), "scripts": scripts, "version": version }))
+        })
         .collect();
     let text = format!("{:#}\n", json!({ "packages": list, "python": plan.version }));
     tree.put(MemberPath::literal(INDEX), Node::File { blob: blobs.put(text.as_bytes())?, executable: false });

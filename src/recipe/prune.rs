@@ -142,7 +142,9 @@ impl Pruning {
             Kind::Library => &[LIBRARY],
             Kind::Tool => &[],
             // Nothing: a package finds what its RECORD names.
-            Kind::Packages => return Ok(Pruning { base: Patterns::new::<&str>(&[])?, prune: Patterns::new(plan.requested("prune"))?, keep: Patterns::new::<&str>(&[])? }),
+            Kind::Packages => {
+                return Ok(Pruning { base: Patterns::new::<&str>(&[])?, prune: Patterns::new(plan.requested("prune"))?, keep: Patterns::new::<&str>(&[])? });
+            }
         };
         Ok(Pruning {
             base: Patterns::new(&[&[ALWAYS], of_kind].concat().concat())?,

@@ -113,10 +113,8 @@ impl DebianSpec {
         let chosen = debian_closure::resolve(index, platform.debian_arch(), &self.packages, &exclude)?;
         let principal = self.packages[0].split('=').next().expect("a split has a first part");
         let version = chosen.iter().find(|p| p.name == principal).map(|p| without_epoch(&p.version).to_owned()).unwrap_or_default();
-        let mut inputs: Vec<Input> = chosen
-            .iter()
-            .map(|p| Input::new(vec![Location::Mirror { mirror: self.archive.clone(), path: p.filename.clone() }], p.size, p.sha256))
-            .collect();
+        let mut inputs: Vec<Input> =
+            chosen.iter().map(|p| Input::new(vec![Location::Mirror { mirror: self.archive.clone(), path: p.filename.clone() }], p.size, p.sha256)).collect();
         inputs.sort();
         Ok(Resolution { version, releases: releases.clone(), inputs })
     }

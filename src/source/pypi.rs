@@ -4,9 +4,9 @@
 use super::debian::DebianSpec;
 use super::{Resolution, ResolveContext, Source, SourceKind, Unpack};
 use crate::error::{Error, Result};
-use crate::fetch::python_index::normalize;
 use crate::lockfile::Request;
 use crate::manifest::{Manifest, Problems, Toolchain};
+use crate::model::normalize_project as normalize;
 use crate::model::{Digest, Input, Location, Platform};
 use crate::tree::Tree;
 use crate::unpack::{Limits, unpack_zip};

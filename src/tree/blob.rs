@@ -104,6 +104,20 @@ impl BlobDir {
     /// # Errors
     /// Those of the reader, passed through; a failure to write is an error of the store.
     pub fn write(&self, content: &mut dyn Read, buffer: &mut [u8]) -> Result<Blob> {
+        self.write_and(content, buffer, &mut |_| {}).map(|(path, size)| Blob(Arc::new(Inner { path, size, sha256: OnceLock::new() })))
+    }
+
+    /// The same for content whose digest is asked for at once.
+    ///
+    /// # Errors
+    /// As [`BlobDir::write`].
+    pub fn write_hashed(&self, content: &mut dyn Read, buffer: &mut [u8]) -> Result<Blob> {
+        let mut hasher = Hasher::default();
+        let (path, size) = self.write_and(content, buffer, &mut |bytes| hasher.update(bytes))?;
+        Ok(Blob(Arc::new(Inner { path, size, sha256: OnceLock::from(hasher.finish()) })))
+    }
+
+    fn write_and(&self, content: &mut dyn Read, buffer: &mut [u8], also: &mut dyn FnMut(&[u8])) -> Result<(PathBuf, u64)> {
         let path = self.dir.join(self.next.fetch_add(1, Ordering::Relaxed).to_string());
         let staged = |e| Error::io("can't write to the staging directory", e);
         let mut file = fs::File::create_new(&path).map_err(staged)?;
@@ -117,8 +131,9 @@ impl BlobDir {
             };
             size += n as u64;
             file.write_all(&buffer[..n]).map_err(staged)?;
+            also(&buffer[..n]);
         }
-        Ok(Blob(Arc::new(Inner { path, size, sha256: OnceLock::new() })))
+        Ok((path, size))
     }
 
     /// Writes bytes as a new blob.

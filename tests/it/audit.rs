@@ -20,9 +20,16 @@ fn audit(workspace: &Workspace, flags: &[&str]) -> (Option<i32>, String, String)
 
 #[test]
 fn the_examples_have_no_findings() {
-    for (bazel, example) in
-        [(Bazel::V4, "cpp"), (Bazel::V7, "cpp"), (Bazel::V4, "mixed"), (Bazel::V7, "mixed"), (Bazel::V7Workspace, "python"), (Bazel::V7, "zig"), (Bazel::V4, "flask"), (Bazel::V7, "flask")]
-    {
+    for (bazel, example) in [
+        (Bazel::V4, "cpp"),
+        (Bazel::V7, "cpp"),
+        (Bazel::V4, "mixed"),
+        (Bazel::V7, "mixed"),
+        (Bazel::V7Workspace, "python"),
+        (Bazel::V7, "zig"),
+        (Bazel::V4, "flask"),
+        (Bazel::V7, "flask"),
+    ] {
         let workspace = Workspace::example(bazel, example);
         let (code, out, all) = audit(&workspace, &["--json"]);
         assert_eq!(code, Some(0), "{bazel:?} {example}: {all}");

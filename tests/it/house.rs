@@ -37,6 +37,7 @@ fn modules_look_in_one_direction_only() {
         "emit" | "audit" => 4,
         "reporter" | "tree" => 4,
         "unpack" | "fetch" | "relocate" | "resolve" | "store" => 5,
+        "python" => 6,
         "recipe" => 6,
         "source" => 7,
         "compose" => 8,
@@ -124,7 +125,9 @@ fn the_docs_name_everything() {
     for code in ["0", "1", "2", "3", "4", "5", "6", "7", "8", "126", "127", "130"] {
         assert!(codes.contains(&format!("| {code} |")), "exit code {code}");
     }
-    for verb in ["init", "lock", "setup", "exec", "shell", "env", "path", "list", "verify", "emit", "audit", "gc", "doctor", "completions", "schema"] {
+    for verb in
+        ["init", "lock", "setup", "exec", "shell", "env", "path", "venv", "export", "list", "verify", "emit", "audit", "gc", "doctor", "completions", "schema"]
+    {
         assert!(commands.contains(&format!("## `cotter {verb}`")), "{verb}");
     }
     let schema: serde_json::Value = serde_json::from_str(&std::fs::read_to_string(format!("{REPO}/templates/toolchains.schema.json")).unwrap()).unwrap();

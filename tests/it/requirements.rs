@@ -257,7 +257,14 @@ fn lies_and_hostile_wheels_are_refused() {
     ];
     for (number, (wheel, said)) in refusals.into_iter().enumerate() {
         let name = format!("bad{number}");
-        packages.publish_wheel(&name, "1.0", Wheel { members: wheel.members.iter().map(|(n, t)| (if n.starts_with("lib-1.0.data") { "bad5-1.0.data/root/x" } else { *n }, *t)).collect(), ..wheel });
+        packages.publish_wheel(
+            &name,
+            "1.0",
+            Wheel {
+                members: wheel.members.iter().map(|(n, t)| (if n.starts_with("lib-1.0.data") { "bad5-1.0.data/root/x" } else { *n }, *t)).collect(),
+                ..wheel
+            },
+        );
         require(format!("{name}==1.0\n"));
         packages.refused(4, &["lock"], &[&format!("{name}-1.0-py3-none-any.whl"), said]);
     }
@@ -288,7 +295,10 @@ fn sdist(backend: &str) -> Vec<u8> {
     );
     let tar = Tar::new()
         .file("src-1.0/PKG-INFO", b"Metadata-Version: 2.2\nName: src\nVersion: 1.0\n")
-        .file("src-1.0/pyproject.toml", b"[build-system]\nrequires = []\nbuild-backend = \"backend\"\nbackend-path = [\".\"]\n[project]\nname = \"src\"\nversion = \"1.0\"\n")
+        .file(
+            "src-1.0/pyproject.toml",
+            b"[build-system]\nrequires = []\nbuild-backend = \"backend\"\nbackend-path = [\".\"]\n[project]\nname = \"src\"\nversion = \"1.0\"\n",
+        )
         .file("src-1.0/backend.py", backend.as_bytes());
     gzip(&tar.finish())
 }
@@ -333,7 +343,10 @@ fn pip_and_uv_read_what_is_written() {
     let tree = |name: &str| -> std::path::PathBuf { ok(&mut in_store(shared_store(), &example, &["path", name])).trim().into() };
     let mut pip = Command::new(tree("python").join("bin/pip3"));
     crate::support::clean(&mut pip, scratch.path());
-    pip.args(["install", "--quiet", "--require-hashes", "--only-binary", ":all:", "--target"]).arg(scratch.join("pip")).arg("-r").arg(example.join("requirements-app.txt"));
+    pip.args(["install", "--quiet", "--require-hashes", "--only-binary", ":all:", "--target"])
+        .arg(scratch.join("pip"))
+        .arg("-r")
+        .arg(example.join("requirements-app.txt"));
     ok(&mut pip);
     assert!(scratch.join("pip/flask/app.py").exists());
 
@@ -341,7 +354,12 @@ fn pip_and_uv_read_what_is_written() {
     ok(in_store(shared_store(), &example, &["export", "pylock", "app", "--output"]).arg(&pylock));
     let mut uv = Command::new(tree("uv").join("bin/uv"));
     crate::support::clean(&mut uv, scratch.path());
-    uv.args(["pip", "install", "--quiet", "--no-config", "--python"]).arg(tree("python").join("bin/python3")).arg("--target").arg(scratch.join("uv")).arg("-r").arg(&pylock);
+    uv.args(["pip", "install", "--quiet", "--no-config", "--python"])
+        .arg(tree("python").join("bin/python3"))
+        .arg("--target")
+        .arg(scratch.join("uv"))
+        .arg("-r")
+        .arg(&pylock);
     ok(&mut uv);
     // Both installed what the tree holds.
     let installed = |dir: &Path| names(dir).into_iter().filter(|n| n.ends_with(".dist-info")).collect::<Vec<_>>();
@@ -358,7 +376,21 @@ fn many_packages_import_in_an_empty_jail() {
     let tree = |name: &str| -> std::path::PathBuf { ok(&mut in_store(shared_store(), &many, &["path", name])).trim().into() };
     let (packages, python) = (tree("many"), tree("python"));
     let mut jail = Command::new("bwrap");
-    jail.args(["--unshare-all", "--die-with-parent", "--clearenv", "--proc", "/proc", "--dev", "/dev", "--tmpfs", "/tmp", "--setenv", "HOME", "/tmp", "--ro-bind"]);
+    jail.args([
+        "--unshare-all",
+        "--die-with-parent",
+        "--clearenv",
+        "--proc",
+        "/proc",
+        "--dev",
+        "/dev",
+        "--tmpfs",
+        "/tmp",
+        "--setenv",
+        "HOME",
+        "/tmp",
+        "--ro-bind",
+    ]);
     jail.arg(shared_store()).arg("/s").arg("--ro-bind").arg(Path::new(REPO).join("tests/python")).arg("/t");
     let inside = |path: &Path| format!("/s/store/{}", path.file_name().unwrap().to_string_lossy());
     jail.args(["--setenv", "PYTHONPATH", &format!("{}/lib/python3.11/site-packages", inside(&packages))]);

@@ -165,7 +165,9 @@ pub fn shared_store() -> &'static Path {
     static STORE: OnceLock<PathBuf> = OnceLock::new();
     STORE.get_or_init(|| {
         let store = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("store");
-        for dir in ["", "examples/libraries", "examples/cpp", "examples/python", "examples/mixed", "examples/zig", "examples/flask"].map(|d| PathBuf::from(REPO).join(d)) {
+        for dir in ["", "examples/libraries", "examples/cpp", "examples/python", "examples/mixed", "examples/zig", "examples/flask"]
+            .map(|d| PathBuf::from(REPO).join(d))
+        {
             ok(&mut in_store(&store, &dir, &["setup", "--locked"]));
         }
         store

@@ -119,7 +119,8 @@ fn serve(stream: TcpStream, shared: &Mutex<Shared>, stop: &AtomicBool) {
         if line.starts_with("HEAD ") {
             // Without a word of ranges: clients then ask for the whole.
             let size = shared.lock().unwrap().files.get(&path).map(|f| f.len());
-            let head = size.map_or("HTTP/1.1 404 Told so\r\nContent-Length: 0\r\n\r\n".to_owned(), |n| format!("HTTP/1.1 200 OK\r\nContent-Length: {n}\r\n\r\n"));
+            let head =
+                size.map_or("HTTP/1.1 404 Told so\r\nContent-Length: 0\r\n\r\n".to_owned(), |n| format!("HTTP/1.1 200 OK\r\nContent-Length: {n}\r\n\r\n"));
             if (&stream).write_all(head.as_bytes()).is_err() {
                 return;
             }

@@ -1,0 +1,109 @@
+//! Python packages beside uv and pip, in one run, as ratios: the set of `tests/python/many` from the index in force. `cargo bench --bench python`.
+//! It needs a store that the set was set up in (COTTER_STORE, or the default), for the interpreter and uv come from there.
+
+#![allow(clippy::disallowed_methods, clippy::disallowed_macros, reason = "the rules are the program's")]
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+const REPO: &str = env!("CARGO_MANIFEST_DIR");
+const ROUNDS: usize = 5;
+
+fn main() {
+    let scratch = std::env::temp_dir().join(format!("cotter-bench-python-{}", std::process::id()));
+    std::fs::create_dir_all(&scratch).unwrap();
+    let set = Path::new(REPO).join("tests/python/many");
+    let tree = |name: &str| -> PathBuf {
+        let output = Command::new(env!("CARGO_BIN_EXE_cotter")).args(["path", name]).current_dir(&set).output().unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8_lossy(&output.stdout).trim().into()
+    };
+    let (python, uv) = (tree("python"), tree("uv").join("bin/uv"));
+    let requirements = set.join("requirements-many.txt");
+
+    // A store with the interpreter and uv alone: what is measured are the packages.
+    let store = scratch.join("store");
+    let fresh_store = || {
+        remove(&store);
+        for name in ["python", "uv"] {
+            let from = tree(name);
+            std::fs::create_dir_all(store.join("store")).unwrap();
+            run(Command::new("cp").arg("-a").arg(&from).arg(store.join("store")));
+        }
+    };
+    let cotter = |arguments: &[&str]| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_cotter"));
+        command.args(["--quiet", "--locked"]).args(arguments).current_dir(&set).env("COTTER_STORE", &store);
+        run(&mut command)
+    };
+    let venv = scratch.join("cotter-venv");
+    let place = venv.display().to_string();
+    let own = || cotter(&["setup"]) + cotter(&["venv", "many", &place]);
+
+    let cache = scratch.join("uv-cache");
+    let by_uv = || {
+        let dir = scratch.join("uv-venv");
+        remove(&dir);
+        let mut make = Command::new(&uv);
+        make.args(["venv", "--quiet", "--no-config", "--python"]).arg(python.join("bin/python3")).arg(&dir).env("UV_CACHE_DIR", &cache);
+        let mut sync = Command::new(&uv);
+        sync.args(["pip", "sync", "--quiet", "--no-config", "--require-hashes", "--python"])
+            .arg(dir.join("bin/python"))
+            .arg(&requirements)
+            .env("UV_CACHE_DIR", &cache);
+        run(&mut make) + run(&mut sync)
+    };
+    let by_pip = || {
+        let dir = scratch.join("pip-venv");
+        remove(&dir);
+        let mut make = Command::new(python.join("bin/python3"));
+        make.args(["-m", "venv"]).arg(&dir);
+        let mut install = Command::new(dir.join("bin/pip"));
+        install
+            .args(["install", "--quiet", "--disable-pip-version-check", "--no-cache-dir", "--no-deps", "--require-hashes", "-r"])
+            .arg(&requirements)
+            .env_remove("PIP_FIND_LINKS");
+        run(&mut make) + run(&mut install)
+    };
+
+    let (mut cold, mut cold_uv) = (vec![], vec![]);
+    for _ in 0..3 {
+        fresh_store();
+        cold.push(own());
+        remove(&cache);
+        cold_uv.push(by_uv());
+    }
+    let (mut warm, mut warm_uv) = (vec![], vec![]);
+    for _ in 0..ROUNDS {
+        remove(&venv);
+        warm.push(own());
+        warm_uv.push(by_uv());
+    }
+    let pip = by_pip();
+    let best = |times: &[Duration]| times.iter().min().unwrap().as_secs_f64();
+    let row = |what: &str, time: f64, reference: f64| println!("  {what:<64} {:>8.0} ms   {:>6.2}", time * 1e3, time / reference);
+    println!("nothing fetched before:");
+    row("cotter setup, cotter venv", best(&cold), best(&cold));
+    row("uv venv, uv pip sync --require-hashes", best(&cold_uv), best(&cold));
+    row("python -m venv, pip install --require-hashes", pip.as_secs_f64(), best(&cold));
+    println!("from a warm store and a warm cache:");
+    row("cotter setup, cotter venv", best(&warm), best(&warm));
+    row("uv venv, uv pip sync --require-hashes", best(&warm_uv), best(&warm));
+    remove(&scratch);
+}
+
+fn run(command: &mut Command) -> Duration {
+    let start = Instant::now();
+    let output = command.stdin(Stdio::null()).output().unwrap();
+    let time = start.elapsed();
+    assert!(output.status.success(), "{command:?}\n{}", String::from_utf8_lossy(&output.stderr));
+    time
+}
+
+fn remove(dir: &Path) {
+    if dir.exists() {
+        run(Command::new("chmod").args(["-R", "u+w"]).arg(dir));
+        std::fs::remove_dir_all(dir).unwrap();
+    }
+}

@@ -1,0 +1,61 @@
+//! How Python packages are called. Pure.
+
+/// A project's name in its normal form (PEP 503, "Normalized Names").
+pub fn normalize_project(name: &str) -> String {
+    let mut out = String::new();
+    for c in name.chars() {
+        match c {
+            '-' | '_' | '.' if out.ends_with('-') => {}
+            '-' | '_' | '.' => out.push('-'),
+            c => out.extend(c.to_lowercase()),
+        }
+    }
+    out
+}
+
+/// The parts of a wheel's file name (PEP 427, "File name convention").
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct WheelName<'a> {
+    /// The project, escaped.
+    pub project: &'a str,
+    /// The version, escaped.
+    pub version: &'a str,
+    /// Python tags, joined by dots.
+    pub python: &'a str,
+    /// ABI tags, joined by dots.
+    pub abi: &'a str,
+    /// Platform tags, joined by dots.
+    pub platform: &'a str,
+}
+
+impl<'a> WheelName<'a> {
+    /// Takes a file name apart; `None` if it is no wheel's.
+    pub fn parse(name: &'a str) -> Option<Self> {
+        let parts: Vec<&str> = name.strip_suffix(".whl")?.split('-').collect();
+        let n = parts.len();
+        (n == 5 || n == 6).then(|| WheelName { project: parts[0], version: parts[1], python: parts[n - 3], abi: parts[n - 2], platform: parts[n - 1] })
+    }
+}
+
+/// The directory of packages of an interpreter (`3.11`), below the root of an environment.
+pub fn site_packages(python: &str) -> String {
+    format!("lib/python{python}/site-packages")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_of_wheels_are_taken_apart() {
+        let name = WheelName::parse("numpy-2.4.6-cp311-cp311-manylinux_2_27_x86_64.manylinux_2_28_x86_64.whl").unwrap();
+        assert_eq!((name.project, name.version, name.python, name.abi), ("numpy", "2.4.6", "cp311", "cp311"));
+        assert_eq!(WheelName::parse("a-1-2build-py3-none-any.whl").unwrap().platform, "any");
+        assert_eq!(WheelName::parse("a-1.tar.gz"), None);
+    }
+
+    #[test]
+    fn names_have_one_form() {
+        assert_eq!(normalize_project("Foo._Bar"), "foo-bar");
+    }
+}
