@@ -171,7 +171,7 @@ def schema(what): return json.loads(subprocess.check_output([cotter, "schema", w
 def check(what, path):
     jsonschema.Draft202012Validator.check_schema(schema(what))
     return [e.message for e in jsonschema.Draft202012Validator(schema(what)).iter_errors(tomllib.loads(open(path).read()))]
-for d in [repo, repo + "/examples/libraries"]:
+for d in [repo, repo + "/examples/libraries", repo + "/examples/flask", repo + "/examples/zig"]:
     assert check("manifest", d + "/toolchains.toml") == [], check("manifest", d + "/toolchains.toml")
     assert check("lock", d + "/toolchains.lock") == [], check("lock", d + "/toolchains.lock")
 bad = repo_bad = sys.stdin.read()

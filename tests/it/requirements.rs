@@ -178,6 +178,52 @@ fn a_set_is_locked_installed_and_used() {
     project.ok(&["verify", "--deep"]);
 }
 
+/// Requirements come in many files: each kind gives the same set.
+#[test]
+fn every_kind_of_input_is_read() {
+    let packages = Packages::new("inputs = [\"requirements.in\"]");
+    publish_app(&packages);
+    let project = &packages.project;
+    packages.inputs("-r more.in\nother==1.0\n");
+    project.scratch.write("project/more.in", "app\n");
+    project.ok(&["lock"]);
+    let inputs_of = |lock: &str| lock.lines().filter(|l| l.contains("mirror://python/") && !l.contains("/uv/")).map(str::to_owned).collect::<Vec<_>>();
+    let expected = inputs_of(&project.lock_text());
+    assert_eq!(expected.len(), 3, "{expected:?}");
+    // A change in a file that another names is a change.
+    project.scratch.write("project/more.in", "app>=1\n");
+    packages.refused(3, &["lock", "--check"], &["more.in"]);
+
+    let pyproject = "[project]\nname = \"own\"\nversion = \"1\"\ndependencies = [\"app\"]\nrequires-python = \">=3.11\"\n\
+                     [project.optional-dependencies]\nmore = [\"other\"]\n[dependency-groups]\ndev = [\"other\"]\n";
+    project.scratch.write("project/pyproject.toml", pyproject);
+    project.ok(&["export", "pylock", "app", "--output", "pylock.toml", "--frozen"]);
+    let uv: std::path::PathBuf = project.ok(&["path", "uv", "--frozen"]).trim().into();
+    let python: std::path::PathBuf = project.ok(&["path", "python", "--frozen"]).trim().into();
+    project.scratch.write("project/locked/pyproject.toml", pyproject.replace("[\"app\"]", "[\"app\", \"other\"]"));
+    ok(Command::new(uv.join("bin/uv"))
+        .args(["lock", "--quiet", "--no-config", "--python"])
+        .arg(python.join("bin/python3"))
+        .current_dir(project.dir().join("locked"))
+        .env("UV_DEFAULT_INDEX", format!("{}/simple", packages.server.url))
+        .env("UV_CACHE_DIR", project.scratch.join("uv-cache")));
+    let hashed = project.dir().join("requirements-app.txt");
+    std::fs::copy(&hashed, project.dir().join("hashed.txt")).unwrap();
+    for set in [
+        "inputs = [\"hashed.txt\"]",
+        "inputs = [\"pyproject.toml\"]\nextras = [\"more\"]",
+        "inputs = [\"pyproject.toml\"]\ngroups = [\"dev\"]",
+        "inputs = [\"pylock.toml\"]",
+        "inputs = [\"locked/uv.lock\"]",
+    ] {
+        packages.set(set);
+        std::fs::remove_file(&hashed).unwrap();
+        project.ok(&["lock"]);
+        let found = inputs_of(&project.lock_text());
+        assert_eq!(found, expected, "{set}");
+    }
+}
+
 #[test]
 fn versions_are_kept_until_they_are_upgraded() {
     let packages = Packages::new("inputs = [\"requirements.in\"]");
