@@ -337,6 +337,29 @@ fn several_interpreters_stand_side_by_side() {
     );
 }
 
+/// Packages follow the interpreter that the platform chooses.
+#[test]
+fn packages_for_several_interpreters_stand_side_by_side() {
+    let workspace = Workspace::example(Bazel::V7, "flask");
+    let manifest = std::fs::read_to_string(workspace.dir.join("toolchains.toml")).unwrap();
+    let start = manifest.find("[toolchains.python]").unwrap();
+    let end = manifest.find("[toolchains.uv]").unwrap();
+    let other = manifest[start..end].replace("[toolchains.python]", "[toolchains.python-other]");
+    let manifest = manifest.replace("[requirements.app]\n", "[requirements.app]\npython = [\"python\", \"python-other\"]\n");
+    workspace.write("toolchains.toml", &format!("{manifest}\n{other}"));
+    ok(crate::support::in_store(shared_store(), &workspace.dir, &["setup"]).env("COTTER_HTTP_TIMEOUT", "60"));
+    assert!(workspace.dir.join("requirements-app-python-other.txt").exists());
+    let runfiles = || names(&workspace.bin().join("src/flask_app.runfiles"));
+    workspace.ok("build", &["//src:flask_app"]);
+    assert!(runfiles().iter().any(|n| n.ends_with("cotter_app_python_x86_64_linux")), "{:?}", runfiles());
+    workspace.ok("build", &["--platforms=//bazel/cotter:x86_64-linux-python-other", "//src:flask_app"]);
+    assert!(runfiles().iter().any(|n| n.ends_with("cotter_app_python_other_x86_64_linux")), "{:?}", runfiles());
+    let path = workspace.dir.join("src/BUILD.bazel");
+    let build = std::fs::read_to_string(&path).unwrap();
+    std::fs::write(&path, build.replace("requirement(\"flask\", \"app\")", "requirement(\"django\", \"app\")")).unwrap();
+    contains(&workspace.fails("build", &["//src:flask_app"]), &["django is not locked in [requirements.app]", "cotter lock", "cotter emit bazel"]);
+}
+
 /// Code that nobody here wrote, from Debian's source packages, with its own tests.
 #[test]
 fn foreign_code_builds_and_passes_its_own_tests() {
