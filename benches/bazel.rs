@@ -26,7 +26,7 @@ fn main() {
     }
     let site = host_packages(&scratch);
     let environment = format!("--test_env=PYTHONPATH={}", site.display());
-    let arguments = ["--nocache_test_results", "--noshow_progress", "//flask/..."];
+    let arguments = ["--nocache_test_results", "--noshow_progress", "//web/..."];
     let with = [arguments[0], arguments[1], &environment, arguments[2]];
     pinned.bazel("test", &arguments);
     host.bazel("test", &with);
@@ -113,7 +113,7 @@ impl Workspace {
             nothing += &format!("py_test(name = \"t{i}\", size = \"small\", srcs = [\"t{i}.py\"])\n");
             write(&format!("nothing/t{i}.py"), "");
             flask += &format!("py_test(name = \"t{i}\", size = \"small\", srcs = [\"t{i}.py\"], {deps})\n");
-            write(&format!("flask/t{i}.py"), "import flask\n\nflask.Flask('app')\n");
+            write(&format!("web/t{i}.py"), "import flask\n\nflask.Flask('app')\n");
             unit += &format!("py_test(name = \"t{i}\", size = \"small\", srcs = [\"t{i}.py\"])\n");
             write(&format!("unit/t{i}.py"), "import unittest\n\n\nclass T(unittest.TestCase):\n    def test(self):\n        pass\n\n\nunittest.main()\n");
         }
@@ -128,7 +128,7 @@ impl Workspace {
         }
         write("nothing/BUILD", &nothing);
         write("unit/BUILD", &unit);
-        write("flask/BUILD", &flask);
+        write("web/BUILD", &flask);
         write("cc/BUILD", &cc);
         write("empty/BUILD", &empty);
         Workspace { root: scratch.join(format!("{name}-out")), dir }

@@ -46,5 +46,11 @@ pub fn trees(names: &[ToolchainName], cx: &Context) -> Result<Vec<Active>> {
         let python = (tree.kind == Kind::Packages).then_some(tree.version);
         Active { kind: tree.kind, platform: tree.platform, path, zig, python }
     };
+    // Two sets at once would hide each other's packages: where there are several, they are asked for by name.
+    let several = trees.iter().filter(|t| t.kind == Kind::Packages).count() > 1;
+    if names.is_empty() && several {
+        cx.reporter.detail("there are several sets of Python packages: name the one to use");
+        trees.retain(|t| t.kind != Kind::Packages);
+    }
     Ok(trees.into_iter().map(active).collect())
 }

@@ -112,12 +112,13 @@ pub fn run(args: &Verify, cx: &Context) -> Result<ExitCode> {
 fn repair(tree: &LockedTree, lock: &Lockfile, cx: &Context) -> Result<()> {
     let project = Project::load(cx)?;
     let fetcher = cx.fetcher(Some(&project.manifest))?;
-    if tree.plan.source == "pypi" {
+    if tree.plan.comes_from_python_index() {
         pip::offer(cx, &fetcher, lock, project.manifest.settings.hard_links)?;
     }
     let _held = cx.store.lock_to_compose(&tree.output.store_name)?;
     cx.store.remove(&tree.output.store_name)?;
     let composer =
         Composer { store: &cx.store, fetcher: &fetcher, reporter: cx.reporter.clone(), jobs: cx.jobs(), hard_links: project.manifest.settings.hard_links };
+    super::requirements::rebuild(&[tree], lock, cx, &fetcher, &composer)?;
     composer.run(&[Order { plan: &tree.plan, expected: Some(&tree.output), keep: true }]).map(drop)
 }

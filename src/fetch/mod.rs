@@ -165,9 +165,15 @@ impl Fetcher {
         Ok(self.cached(&input.sha256))
     }
 
-    /// The path of a file that was built here, if the cache has it.
+    /// The path of a file that was built here, if the cache has it as it was; one that rotted is deleted.
     pub fn built(&self, digest: &Digest) -> Option<PathBuf> {
-        Some(self.cached(digest)).filter(|path| path.exists())
+        let path = self.cached(digest);
+        let (_, found) = HashingReader::new(fs::File::open(&path).ok()?).finish().ok()?;
+        if found != *digest {
+            let _ = fs::remove_file(&path);
+            return None;
+        }
+        Some(path)
     }
 
     /// The length of a file that the cache has, in bytes.

@@ -55,7 +55,9 @@ pub fn install(file: impl Read + Seek, name: &str, python: &str, limits: Limits,
             continue;
         }
         let (to, is_script) = place(path, &data, &site, python, parts.project).map_err(refused)?;
-        let mut node = Node::File { blob: blob.clone(), executable: *executable };
+        // A script that is no program of the environment is a module, or data: it would ask for an interpreter of the host.
+        let stray = *executable && to.parent().is_none_or(|dir| dir.as_str() != "bin") && blob.head(2)? == b"#!";
+        let mut node = Node::File { blob: blob.clone(), executable: *executable && !stray };
         if is_script {
             node = Node::File { blob: settle_script(blob, blobs)?, executable: true };
         }

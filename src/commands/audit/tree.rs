@@ -15,6 +15,7 @@ use crate::cli::AuditTree;
 use crate::context::Context;
 use crate::error::{Error, Result};
 use crate::project::Project;
+use crate::store::RootTree;
 
 /// Looks at trees of the store.
 pub fn run(args: &AuditTree, cx: &Context) -> Result<ExitCode> {
@@ -25,8 +26,13 @@ pub fn run(args: &AuditTree, cx: &Context) -> Result<ExitCode> {
         let root = cx.store.path(&tree.store_name);
         let mut files = vec![];
         walk(&root, &mut files)?;
-        let libraries: BTreeSet<String> =
-            files.iter().filter_map(|p| p.file_name()).map(|n| n.to_string_lossy().into_owned()).filter(|n| n.contains(".so")).collect();
+        let mut libraries = shared_libraries(&files);
+        // Packages are loaded by their interpreter, which brings libc and the libraries that wheels may count on.
+        if let Some(python) = interpreter_of(&tree, &project, cx)? {
+            let mut files = vec![];
+            walk(&python, &mut files)?;
+            libraries.extend(shared_libraries(&files));
+        }
         for path in files {
             let place = format!("{}/{}", tree.name, path.strip_prefix(&root).unwrap_or(&path).display());
             let meta = fs::symlink_metadata(&path).map_err(|e| Error::at("read", &path, e))?;
@@ -52,6 +58,21 @@ pub fn run(args: &AuditTree, cx: &Context) -> Result<ExitCode> {
         }
     }
     report(findings, &project.manifest.audit, &args.output, cx)
+}
+
+fn shared_libraries(files: &[PathBuf]) -> BTreeSet<String> {
+    files.iter().filter_map(|p| p.file_name()).map(|n| n.to_string_lossy().into_owned()).filter(|n| n.contains(".so")).collect()
+}
+
+/// The tree of the interpreter of a set of packages, if it is in the store.
+fn interpreter_of(tree: &RootTree, project: &Project, cx: &Context) -> Result<Option<PathBuf>> {
+    if tree.kind != crate::manifest::Kind::Packages {
+        return Ok(None);
+    }
+    let lock = project.lock(cx)?.unwrap_or_default();
+    let python =
+        lock.get(&tree.name, tree.platform).and_then(|t| t.plan.requested("python").first()?.parse().ok()).and_then(|name| lock.get(&name, tree.platform));
+    Ok(python.map(|t| cx.store.path(&t.output.store_name)).filter(|path| path.exists()))
 }
 
 fn walk(dir: &Path, out: &mut Vec<PathBuf>) -> Result<()> {
