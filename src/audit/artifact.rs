@@ -149,7 +149,7 @@ mod tests {
     use super::*;
 
     fn look_at(bytes: &[u8], executable: bool, role: Role) -> Vec<&'static str> {
-        let paths = ["/somewhere/work".to_owned()];
+        let paths = ["/somewhere/project".to_owned()];
         let facts = Facts { place: "x", role, executable, glibc_floor: None, machine_paths: &paths, libraries: &|_| false };
         look(bytes, facts).into_iter().map(|f| f.id).collect()
     }
@@ -165,8 +165,8 @@ mod tests {
 
     #[test]
     fn paths() {
-        assert_eq!(look_at(b"...\0/somewhere/work/a.cc\0", false, Role::Output), ["output-path"]);
-        assert!(look_at(b"...\0/somewhere/work/a.cc\0", false, Role::Source).is_empty());
-        assert!(look_at(b"/else/somewhere/work/a.cc /somewhere/workspace", false, Role::Output).is_empty());
+        assert_eq!(look_at(b"...\0/somewhere/project/a.cc\0", false, Role::Output), ["output-path"]);
+        assert!(look_at(b"...\0/somewhere/project/a.cc\0", false, Role::Source).is_empty());
+        assert!(look_at(b"/else/somewhere/project/a.cc /somewhere/projects", false, Role::Output).is_empty());
     }
 }

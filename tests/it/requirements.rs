@@ -178,6 +178,38 @@ fn a_set_is_locked_installed_and_used() {
     project.ok(&["verify", "--deep"]);
 }
 
+/// Credentials of an index serve, and are written nowhere.
+#[test]
+fn credentials_stay_where_they_are() {
+    let packages = Packages::new("inputs = [\"requirements.in\"]");
+    let wheel = Wheel::of(&[("lib.py", "answer = 42\n")]).bytes("lib", "1.0");
+    packages.server.put("/private/simple/lib/", format!("<a href=\"../../files/lib-1.0-py3-none-any.whl#sha256={}\">x</a>", cotter::model::Digest::of(&wheel)));
+    packages.server.put("/private/files/lib-1.0-py3-none-any.whl", wheel);
+    packages.inputs("lib\n");
+    let project = &packages.project;
+    let plain = format!("{}/private/simple", packages.server.url);
+    let manifest = std::fs::read_to_string(project.dir().join("toolchains.toml")).unwrap();
+    project.manifest(&manifest.replace(&format!("{}/simple", packages.server.url), &plain));
+    let without = crate::support::text(&project.cotter(&["lock", "--verbose"]).output().unwrap());
+    contains(&without, &["can't lock app"]);
+    // From netrc: for uv and for the client.
+    let netrc = project.scratch.write("netrc", "machine 127.0.0.1 login user password secret\n");
+    let said = crate::support::text(&project.cotter(&["setup", "--verbose"]).env("NETRC", &netrc).output().unwrap());
+    contains(&project.lock_text(), &["lib-1.0-py3-none-any.whl"]);
+    // In the address, of the environment.
+    std::fs::remove_file(project.dir().join("requirements-app.txt")).unwrap();
+    let address = plain.replace("http://", "http://user:secret@");
+    let again = crate::support::text(&project.cotter(&["setup", "--verbose"]).env("COTTER_MIRROR_PYTHON", &address).output().unwrap());
+    project.ok(&["lock", "--check"]);
+    packages.inputs("lib\nnowhere\n");
+    let failed = crate::support::text(&project.cotter(&["lock", "--verbose"]).env("COTTER_MIRROR_PYTHON", &address).output().unwrap());
+    contains(&failed, &["can't lock app"]);
+    let hashed = std::fs::read_to_string(project.dir().join("requirements-app.txt")).unwrap();
+    for text in [&said, &again, &failed, &project.lock_text(), &hashed] {
+        assert!(!text.contains("secret"), "{text}");
+    }
+}
+
 /// Requirements come in many files: each kind gives the same set.
 #[test]
 fn every_kind_of_input_is_read() {
