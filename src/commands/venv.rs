@@ -52,6 +52,11 @@ pub fn run(args: &Venv, cx: &Context) -> Result<ExitCode> {
         .find(|t| t.kind == Kind::Python && Some(&t.name) == wanted.as_ref())
         .ok_or_else(|| Error::user(format!("the interpreter of {} is not set up", set.name)).hint("run `cotter setup`"))?;
     let dir = cx.here.join(args.dir.as_deref().unwrap_or(Path::new(".venv")));
+    if dir.file_name().is_none() || cx.here.starts_with(&dir) || lock_path.starts_with(&dir) {
+        return Err(Error::user(format!("{} can't become an environment", dir.display()))
+            .because("the project lies in it")
+            .hint("name a directory of its own"));
+    }
     if fs::symlink_metadata(&dir).is_ok() && !args.force {
         let ours = fs::read_to_string(dir.join("pyvenv.cfg")).is_ok_and(|t| t.lines().any(|l| l.starts_with(MARK)));
         let empty = fs::read_dir(&dir).is_ok_and(|mut entries| entries.next().is_none());

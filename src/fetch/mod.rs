@@ -203,7 +203,7 @@ impl Fetcher {
 
     fn discover_once(&self, url: &str, task: &Task) -> Result<(u64, Digest)> {
         fs::create_dir_all(&self.inputs).map_err(|e| Error::at("make", &self.inputs, e))?;
-        let new = self.inputs.join(format!(".new-{}-{:x}", std::process::id(), Digest::of(url.as_bytes()).as_bytes()[0]));
+        let new = self.inputs.join(format!(".new-{}-{}", std::process::id(), &Digest::of(url.as_bytes()).hex()[..32]));
         let out = (|| {
             let mut body = self.http.get(url, 0)?;
             let file = fs::File::create(&new).map_err(|e| Error::at("write", &new, e))?;

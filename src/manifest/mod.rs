@@ -159,6 +159,13 @@ impl Manifest {
                     ),
                 }
                 let tree = set.tree_name(&python.value);
+                if !set.build.is_empty() {
+                    let builds = Requirements::builds_name(&tree);
+                    if self.toolchains.contains_key(&builds) || trees.contains_key(&builds) || self.requirements.contains_key(&builds) {
+                        problems
+                            .add(python.span.clone(), format!("what [requirements.{}] needs to build is called {builds}: rename what has that name", set.name));
+                    }
+                }
                 let taken = if self.toolchains.contains_key(&tree) { Some(&tree) } else { trees.get(&tree).copied().filter(|other| **other != set.name) };
                 if let Some(other) = taken {
                     problems.add(python.span.clone(), format!("[requirements.{}] and {other} would both be called {tree}: rename one of them", set.name));

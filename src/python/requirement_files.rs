@@ -63,7 +63,7 @@ pub fn pins(text: &str) -> BTreeMap<String, Pin> {
         let is_option = trimmed.starts_with("--");
         if !is_option && let Some((name, rest)) = trimmed.split_once("==") {
             let name = normalize(name.split('[').next().unwrap_or(name).trim());
-            let version = rest.trim_start_matches('=').split([' ', ';', '\\']).next().unwrap_or("");
+            let version = rest.trim_start_matches(['=', ' ']).split([' ', ';', '\\']).next().unwrap_or("");
             out.entry(name.clone()).or_default().version = version.to_owned();
             current = Some(name);
         }
@@ -169,10 +169,10 @@ mod tests {
     fn pins_are_read_with_hashes_and_reasons() {
         let hash = "a".repeat(64);
         let text = format!(
-            "# made by\nclick==8.1 \\\n    --hash=sha256:{hash}\n    # via\n    #   celery[redis]\n    #   -r requirements.in\nFlask[async]==3.0 ; python_version < '4'\n    # via app\n"
+            "# made by\nclick == 8.1 \\\n    --hash=sha256:{hash}\n    # via\n    #   celery[redis]\n    #   -r requirements.in\nFlask[async]==3.0 ; python_version < '4'\n    # via app\n"
         );
         let found = pins(&text);
-        assert_eq!(found["click"].hashes.len(), 1);
+        assert_eq!((found["click"].version.as_str(), found["click"].hashes.len()), ("8.1", 1));
         assert_eq!(found["click"].via.iter().collect::<Vec<_>>(), ["celery"]);
         assert_eq!((found["flask"].version.as_str(), found["flask"].via.len()), ("3.0", 1));
     }

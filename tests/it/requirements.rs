@@ -175,6 +175,8 @@ fn a_set_is_locked_installed_and_used() {
     std::fs::create_dir(project.dir().join("mine")).unwrap();
     project.scratch.write("project/mine/file", "");
     contains(&project.fails(1, &["venv", "app", "mine"]), &["cotter did not make it", "--force"]);
+    contains(&project.fails(1, &["venv", "app", ".", "--force"]), &["can't become an environment", "the project lies in it"]);
+    contains(&project.fails(1, &["venv", "app", "..", "--force"]), &["can't become an environment"]);
     project.ok(&["verify", "--deep"]);
 }
 
