@@ -186,6 +186,12 @@ impl Project {
         put("extras", set.extras.clone());
         put("groups", set.groups.clone());
         put("build", set.build.clone());
+        if !set.build.is_empty() {
+            let builds = Requirements::builds_name(&tree.name);
+            let used = [tree.python, &builds].into_iter().chain(set.build_tools.iter().map(|t| &t.value));
+            let made = |name: &ToolchainName| lock.get(name, tree.platform).or_else(|| Platform::ALL.into_iter().find_map(|p| lock.get(name, p)));
+            put("built_with", used.filter_map(|name| Some(made(name)?.output.store_name.to_string())).collect());
+        }
         put("build_tools", set.build_tools.iter().map(|t| t.value.to_string()).collect());
         put("prune", set.prune.clone());
         let file = set.output(tree.python);

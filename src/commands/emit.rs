@@ -99,8 +99,9 @@ fn changes(emitter: &dyn Emitter, project: &Project, lock: &Lockfile, cx: &Conte
     let defaults = crate::manifest::BazelSettings::default();
     let bazel = project.manifest.bazel.as_ref().unwrap_or(&defaults);
     for name in bazel.toolchains.iter().flatten() {
-        if !project.manifest.toolchains.contains_key(name) {
-            let known = project.manifest.toolchains.keys().map(|n| n.as_str());
+        let (toolchains, sets) = (&project.manifest.toolchains, &project.manifest.requirements);
+        if !toolchains.contains_key(name) && !sets.contains_key(name) {
+            let known = toolchains.keys().chain(sets.keys()).map(|n| n.as_str());
             return Err(Error::user(format!(
                 "{}: [emit.bazel] names a toolchain {:?} that is not there{}",
                 shown(&project.manifest_path, &cx.here),

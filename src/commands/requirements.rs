@@ -19,7 +19,7 @@ use crate::manifest::Requirements;
 use crate::model::WheelName;
 use crate::model::{Built, Input, Location, Package, Platform, ToolchainName};
 use crate::project::{PackageTree, Project};
-use crate::python::requirement_files::{Pin, pins};
+use crate::python::requirement_files::{self, Pin, pins};
 use crate::python::sdist::Builder;
 use crate::python::uv::{Chosen, Job};
 use crate::recipe;
@@ -130,12 +130,16 @@ impl Locking<'_> {
         for warning in warnings {
             self.cx.reporter.warn(&warning);
         }
-        let demanded = self.demanded_hashes(effective);
+        let demanded = self.demanded_hashes(effective, scratch.dir());
         let mut plans = vec![];
         for tree in group {
             let glibc = self.glibc(python, tree.platform);
             let chosen = job.for_platform(tree.platform, &glibc, &text)?;
             let inputs = self.inputs(chosen, &demanded)?;
+            if inputs.is_empty() {
+                return Err(Error::user(format!("[requirements.{}] gives no package for {}", set.name, tree.platform))
+                    .hint("leave the platform out: platforms = [...]"));
+            }
             plans.push(Plan {
                 name: tree.name.clone(),
                 platform: tree.platform,
@@ -175,9 +179,20 @@ impl Locking<'_> {
     }
 
     /// The hashes that the inputs themselves demand.
-    fn demanded_hashes(&self, set: &Requirements) -> BTreeMap<String, Pin> {
-        let files = set.inputs.iter().filter(|f| f.value.ends_with(".txt")).filter_map(|f| fs::read_to_string(self.project.dir().join(&f.value)).ok());
-        let mut out: BTreeMap<String, Pin> = files.flat_map(|text| pins(&text)).collect();
+    fn demanded_hashes(&self, set: &Requirements, scratch: &Path) -> BTreeMap<String, Pin> {
+        let named = set.inputs.iter().chain(&set.constraints).flat_map(|f| requirement_files::closure(&self.project.dir().join(&f.value)));
+        // Locks of other kinds were turned into lists there.
+        let turned = fs::read_dir(scratch)
+            .into_iter()
+            .flatten()
+            .filter_map(|e| Some(e.ok()?.path()))
+            .filter(|p| p.to_string_lossy().ends_with("lock.txt") || p.to_string_lossy().ends_with(".toml.txt"));
+        let mut out: BTreeMap<String, Pin> = BTreeMap::new();
+        for path in named.chain(turned) {
+            for (name, pin) in fs::read_to_string(path).map(|text| pins(&text)).unwrap_or_default() {
+                out.entry(name).or_default().hashes.extend(pin.hashes);
+            }
+        }
         out.retain(|_, pin| !pin.hashes.is_empty());
         out
     }
@@ -269,7 +284,7 @@ fn input_of(fetcher: &Fetcher, reporter: &Reporter, file: Chosen, demanded: &BTr
             .because(format!("expected sha256 {expected}, got {sha256}"))
             .hint("the index and what it serves disagree: ask another, or whoever runs it"));
     }
-    if let Some(pin) = demanded.get(&file.project).filter(|pin| pin.version == file.version && !pin.hashes.contains(&sha256)) {
+    if let Some(pin) = demanded.get(&file.project).filter(|pin| !pin.hashes.contains(&sha256)) {
         return Err(Error::verification(format!("{} has another hash than the requirements demand", file.file))
             .because(format!("the index has sha256 {sha256}"))
             .because(format!("the requirements allow {}", pin.hashes.iter().map(|h| h.hex()).collect::<Vec<_>>().join(", ")))
@@ -330,7 +345,7 @@ impl Workshop<'_> {
         let version = self.lock.get(python, platform).map(|t| crate::project::minor_version(&t.plan.version)).unwrap_or_default();
         let env = environment::changes(&active).set;
         let builder = Builder { python: &interpreter, requires: requires.as_deref(), version: &version, tools: &trees, env: &env, scratch };
-        let (path, built) = builder.build(&sdist, name)?;
+        let (path, built) = builder.build(&sdist, name, input.project().unwrap_or_default())?;
         self.fetcher.adopt(&path, &built.sha256)?;
         Ok(built)
     }

@@ -167,9 +167,12 @@ pub fn ensure(args: &Setup, platform: Platform, cx: &Context) -> Result<Vec<Read
             held.push(cx.store.lock_to_compose(&tree.output.store_name)?);
         }
         missing.retain(|t| !cx.store.has(&t.output.store_name));
-        requirements::rebuild(&missing, &lock, cx, &fetcher, &composer)?;
-        let orders: Vec<Order> = missing.iter().map(|t| Order { plan: &t.plan, expected: Some(&t.output), keep: true }).collect();
-        let made = if orders.is_empty() { vec![] } else { composer.run(&orders)? };
+        // What builds use comes before what is built.
+        let (plain, built): (Vec<&LockedTree>, Vec<&LockedTree>) = missing.iter().copied().partition(|t| !t.plan.holds_built_wheels());
+        let mut made = compose(&composer, &plain)?;
+        requirements::rebuild(&built, &lock, cx, &fetcher, &composer)?;
+        made.extend(compose(&composer, &built)?);
+        missing = [plain, built].concat();
         for tree in trees {
             let now = missing.iter().position(|m| m.output == tree.output).map(|i| made[i].time);
             let made_in = now.or_else(|| made_before.iter().find(|m| m.output == tree.output).map(|m| m.time));
@@ -181,6 +184,8 @@ pub fn ensure(args: &Setup, platform: Platform, cx: &Context) -> Result<Vec<Read
     let unchanged = read_lock(&lock_path, cx).is_ok_and(|now| now.as_ref() == Some(&lock));
     // A root without valid stamps keeps its trees from `gc`, but is no shortcut.
     let stamps = manifest_stamp.zip(lock_stamp).filter(|_| unchanged && !cx.global.frozen);
+    // The files of requirements may have changed meanwhile, too.
+    let stamps = stamps.filter(|_| emits.as_ref().is_none_or(|project| project.stale(&lock).is_empty()));
     let inputs = emits.as_ref().map(Project::package_files).unwrap_or_default();
     register(&cx.store, &manifest_path, stamps.unwrap_or_default(), inputs, &lock, &ready)?;
     drop(held);
@@ -188,6 +193,12 @@ pub fn ensure(args: &Setup, platform: Platform, cx: &Context) -> Result<Vec<Read
         emit::after_setup(&project, &lock, cx)?;
     }
     Ok(ready)
+}
+
+/// Makes locked trees; the results are in their order.
+fn compose(composer: &Composer, trees: &[&LockedTree]) -> Result<Vec<Composed>> {
+    let orders: Vec<Order> = trees.iter().map(|t| Order { plan: &t.plan, expected: Some(&t.output), keep: true }).collect();
+    if orders.is_empty() { Ok(vec![]) } else { composer.run(&orders) }
 }
 
 fn current_lock(project: &Project, args: &Setup, cx: &Context, fetcher: &crate::fetch::Fetcher) -> Result<(Lockfile, Vec<Composed>)> {

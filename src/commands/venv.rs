@@ -113,11 +113,16 @@ impl Environment<'_> {
         fs::create_dir_all(self.new.join(site_packages(self.version))).map_err(at)?;
         fs::create_dir_all(self.new.join("include")).map_err(at)?;
         let _ = fs::remove_file(self.new.join(crate::recipe::PACKAGES_INDEX));
-        let link = |target: &Path, name: &str| std::os::unix::fs::symlink(target, bin.join(name));
+        // A package may bring files of these names, as links to the store's: they give way, and are not written through.
+        let link = |target: &Path, name: &str| {
+            let _ = fs::remove_file(bin.join(name));
+            std::os::unix::fs::symlink(target, bin.join(name))
+        };
         link(&self.interpreter.join("bin/python3"), "python").map_err(at)?;
         for name in ["python3".to_owned(), format!("python{}", self.version)] {
             link(Path::new("python"), &name).map_err(at)?;
         }
+        let _ = fs::remove_file(self.new.join("lib64"));
         std::os::unix::fs::symlink("lib", self.new.join("lib64")).map_err(at)?;
         let full: String = self.full.chars().take_while(|c| c.is_ascii_digit() || *c == '.').collect();
         let config = format!(
@@ -125,6 +130,7 @@ impl Environment<'_> {
             self.interpreter.join("bin").display(),
             self.prompt
         );
+        let _ = fs::remove_file(self.new.join("pyvenv.cfg"));
         fs::write(self.new.join("pyvenv.cfg"), config).map_err(at)?;
         self.activate_scripts(&bin).map_err(at)
     }
@@ -148,7 +154,9 @@ impl Environment<'_> {
                     // Newer versions of the module quote what they fill in, older ones have the quotes in the script.
                     text = text.replace(&format!("\"{blank}"), &format!("\"{value}")).replace(blank, &format!("'{}'", value.replace('\'', "'\\''")));
                 }
-                fs::write(bin.join(path.file_name().unwrap_or_default()), text)?;
+                let script = bin.join(path.file_name().unwrap_or_default());
+                let _ = fs::remove_file(&script);
+                fs::write(script, text)?;
             }
         }
         Ok(())

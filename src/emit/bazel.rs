@@ -54,7 +54,10 @@ impl Emitter for Bazel {
             .lock
             .trees
             .values()
-            .filter(|t| !t.plan.serves_builds() && settings.toolchains.as_ref().is_none_or(|names| names.contains(&t.plan.name)))
+            .filter(|t| {
+                !t.plan.serves_builds()
+                    && settings.toolchains.as_ref().is_none_or(|names| names.iter().any(|n| *n == t.plan.name || n.as_str() == first(&t.plan, "set")))
+            })
             .collect();
         if trees.is_empty() {
             return Err("the lock names no toolchain that is to be emitted".to_owned());

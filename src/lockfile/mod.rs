@@ -84,6 +84,11 @@ impl Plan {
         self.requested("role").iter().any(|r| r == "build")
     }
 
+    /// Whether wheels of it are built on the spot.
+    pub fn holds_built_wheels(&self) -> bool {
+        self.inputs.iter().any(|i| i.package.as_ref().is_some_and(|p| p.built.is_some()))
+    }
+
     /// Whether its inputs lie on a Python package index.
     pub fn comes_from_python_index(&self) -> bool {
         self.inputs.iter().any(|i| i.project().is_some())

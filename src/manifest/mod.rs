@@ -136,7 +136,19 @@ impl Manifest {
     fn check_requirements(&self, problems: &mut Problems) {
         let known = || self.toolchains.keys().map(ToolchainName::as_str);
         let mut trees: BTreeMap<ToolchainName, &ToolchainName> = BTreeMap::new();
+        let mut written: BTreeMap<String, &ToolchainName> = BTreeMap::new();
         for set in self.requirements.values() {
+            for file in set.python.iter().map(|python| set.output(&python.value)) {
+                if set.inputs.iter().chain(&set.constraints).any(|input| input.value == file) {
+                    problems.add(set.uv.span.clone(), format!("[requirements.{}] reads and writes {file}: give `output` another name", set.name));
+                }
+                if let Some(other) = written.insert(file.clone(), &set.name) {
+                    problems.add(
+                        set.uv.span.clone(),
+                        format!("[requirements.{}] and [requirements.{other}] both write {file}: give `output` another name", set.name),
+                    );
+                }
+            }
             for python in &set.python {
                 match self.toolchains.get(&python.value) {
                     Some(t) if t.kind == Kind::Python => {

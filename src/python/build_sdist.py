@@ -12,7 +12,7 @@ import sys
 
 CLONE_NEWNS, CLONE_NEWUTS, CLONE_NEWIPC = 0x00020000, 0x04000000, 0x08000000
 CLONE_NEWUSER, CLONE_NEWPID, CLONE_NEWNET = 0x10000000, 0x20000000, 0x40000000
-MS_RDONLY, MS_NOSUID, MS_REMOUNT, MS_BIND, MS_REC, MS_PRIVATE = 1, 2, 32, 4096, 16384, 1 << 18
+MS_RDONLY, MS_NOSUID, MS_NODEV, MS_NOEXEC, MS_REMOUNT, MS_BIND, MS_REC, MS_PRIVATE = 1, 2, 4, 8, 32, 4096, 16384, 1 << 18
 MNT_DETACH = 2
 
 libc = ctypes.CDLL(None, use_errno=True)
@@ -37,7 +37,7 @@ def bind(source, target, read_only=True):
     mount(source, target, flags=MS_BIND | MS_REC)
     if read_only and os.path.isdir(source):
         # The flags that the mount has already may not be lost in a user namespace.
-        inherited = os.statvfs(target).f_flag & (MS_NOSUID | 4 | 8)
+        inherited = os.statvfs(target).f_flag & (MS_NOSUID | MS_NODEV | MS_NOEXEC)
         mount(None, target, flags=MS_BIND | MS_REMOUNT | MS_RDONLY | inherited)
 
 
@@ -64,7 +64,8 @@ def enter(job):
         bind(f"/dev/{device}", f"{root}/dev/{device}")
     for part in ["proc", "tmp", "build/source", "build/wheel"]:
         os.makedirs(f"{root}/{part}")
-    mount("proc", f"{root}/proc", "proc", MS_NOSUID)
+    # Read-only: for the kernel root stays root, and /proc/sys has switches of the whole machine.
+    mount("proc", f"{root}/proc", "proc", MS_RDONLY | MS_NOSUID | MS_NODEV | MS_NOEXEC)
     for part in ["source", "wheel"]:
         bind(f"{job['work']}/{part}", f"{root}/build/{part}", read_only=False)
     os.chdir(root)
@@ -72,6 +73,8 @@ def enter(job):
     check(libc.umount2(b".", MNT_DETACH), "can't leave the old root")
     os.chdir("/build/source")
     os.umask(0o022)
+    # A directory that somebody left open would be a way out.
+    os.closerange(3, min(os.sysconf("SC_OPEN_MAX"), 1 << 20))
     # Once more from the start: nothing of the old place is left in this interpreter.
     bins = [f"/cotter/{name}/bin" for name in job["path"]]
     env = {"PATH": ":".join(bins), "HOME": "/tmp", "TMPDIR": "/tmp", "LC_ALL": "C.UTF-8", "TZ": "UTC", **job["env"]}

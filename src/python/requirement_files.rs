@@ -15,7 +15,8 @@ pub fn closure(file: &Path) -> BTreeSet<PathBuf> {
     let mut out = BTreeSet::new();
     let mut todo = vec![file.to_owned()];
     while let Some(file) = todo.pop() {
-        let is_list = file.extension().is_some_and(|e| e == "in" || e == "txt");
+        // uv takes any other name for a list of requirements.
+        let is_list = file.extension().is_none_or(|e| e != "toml" && e != "lock" && e != "py" && e != "cfg");
         if !out.insert(file.clone()) || !is_list {
             continue;
         }

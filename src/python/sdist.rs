@@ -10,7 +10,7 @@ use serde_json::json;
 
 use crate::error::{Error, Result};
 use crate::lockfile::Plan;
-use crate::model::{Built, HashingReader, Input};
+use crate::model::{Built, HashingReader, Input, WheelName, normalize_project};
 
 const PROGRAM: &str = include_str!("build_sdist.py");
 
@@ -34,11 +34,11 @@ pub struct Builder<'a> {
 }
 
 impl Builder<'_> {
-    /// Builds the wheel of the source distribution at `sdist`, which is called `name`. Returns its path and what it turned out to be.
+    /// Builds the wheel of the source distribution at `sdist`, which is called `name`, of a project. Returns its path and what it turned out to be.
     ///
     /// # Errors
     /// If the build fails; its last lines are in the message.
-    pub fn build(&self, sdist: &Path, name: &str) -> Result<(PathBuf, Built)> {
+    pub fn build(&self, sdist: &Path, name: &str, project: &str) -> Result<(PathBuf, Built)> {
         let work = self.scratch.join(format!("build-{name}"));
         let made = |e, path: &Path| Error::at("make", path, e);
         let (source, wheel) = (work.join("source"), work.join("wheel"));
@@ -61,12 +61,10 @@ impl Builder<'_> {
         for (name, tree) in self.tools {
             trees.insert(format!("tool-{name}"), tree.clone());
             path.push(format!("tool-{name}"));
-            for (key, value) in self.env {
-                let tree = tree.display().to_string();
-                if value.contains(&tree) {
-                    env.insert(key.clone(), value.replace(&tree, &format!("/cotter/tool-{name}")));
-                }
-            }
+        }
+        for (key, value) in self.env {
+            let inside = |value: String, (name, tree): &(String, PathBuf)| value.replace(&tree.display().to_string(), &format!("/cotter/tool-{name}"));
+            env.insert(key.clone(), self.tools.iter().fold(value.clone(), inside));
         }
         path.push("python".to_owned());
         let job = work.join("job.json");
@@ -85,8 +83,16 @@ impl Builder<'_> {
                 .fold(error, |e, line| e.because((*line).to_owned()))
                 .hint("what its build imports goes into `build_requires` of the set, the compiler and other tools into `build_tools`"));
         }
-        let found = fs::read_dir(&wheel).map_err(|e| made(e, &wheel))?.filter_map(|e| Some(e.ok()?.path())).find(|p| p.extension().is_some_and(|e| e == "whl"));
-        let path = found.ok_or_else(|| Error::build(format!("the build of {name} made no wheel")))?;
+        // What was built is as hostile as any download: one plain file of the right name, or nothing.
+        let left: Vec<PathBuf> = fs::read_dir(&wheel).map_err(|e| made(e, &wheel))?.filter_map(|e| Some(e.ok()?.path())).collect();
+        let is_wheel = |path: &PathBuf| {
+            let file = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+            fs::symlink_metadata(path).is_ok_and(|m| m.is_file()) && WheelName::parse(&file).is_some_and(|w| normalize_project(w.project) == project)
+        };
+        let path = match left.as_slice() {
+            [one] if is_wheel(one) => one.clone(),
+            _ => return Err(Error::build(format!("the build of {name} was to make one wheel of {project}, and left {} files", left.len()))),
+        };
         let file = fs::File::open(&path).map_err(|e| Error::at("read", &path, e))?;
         let (size, sha256) = HashingReader::new(file).finish().map_err(|e| Error::at("read", &path, e))?;
         let file = path.file_name().unwrap_or_default().to_string_lossy().into_owned();

@@ -68,7 +68,8 @@ impl Job<'_> {
         command.args(["--universal", "--generate-hashes", "--custom-compile-command", "cotter lock", "--output-file"]).arg(&out);
         let (_, warnings) = self.run(command)?;
         let text = fs::read_to_string(&out).map_err(|e| Error::at("read", &out, e))?;
-        Ok((text, warnings))
+        // uv says where each requirement came from: not from a directory of this run.
+        Ok((text.replace(&format!("{}/", self.scratch.display()), ""), warnings))
     }
 
     /// The files for one platform whose newest glibc is `glibc`, such as `2.36`, out of the universal resolution.
@@ -78,7 +79,7 @@ impl Job<'_> {
     pub fn for_platform(&self, platform: Platform, glibc: &str, universal: &str) -> Result<Vec<Chosen>> {
         let constraints = self.scratch.join("constraints.txt");
         fs::write(&constraints, universal).map_err(|e| Error::at("write", &constraints, e))?;
-        let tag = format!("{}-manylinux_{}", platform.cpu(), glibc.replace('.', "_"));
+        let tag = format!("{}-manylinux_2_{}", platform.cpu(), known_glibc(glibc));
         let compile = || -> Result<Command> {
             let mut command = self.compile()?;
             command.args(["--quiet", "--python-platform", &tag, "--no-header", "--constraint"]).arg(&constraints);
@@ -151,9 +152,14 @@ impl Job<'_> {
         if let Some(time) = &self.set.exclude_newer {
             command.args(["--exclude-newer", time]);
         }
-        if self.set.build.is_empty() {
+        // uv may run a source distribution's own code to learn what it needs: of those that are named, and of no other.
+        if !self.set.build.iter().any(|b| b == "*") {
             command.args(["--only-binary", ":all:"]);
-        } else if !self.set.build_requires.is_empty() {
+            for name in &self.set.build {
+                command.args(["--no-binary", name]);
+            }
+        }
+        if !self.set.build.is_empty() && !self.set.build_requires.is_empty() {
             let file = self.scratch.join("build-constraints.txt");
             fs::write(&file, self.set.build_requires.join("\n")).map_err(|e| Error::at("write", &file, e))?;
             command.arg("--build-constraint").arg(file);
@@ -230,6 +236,12 @@ impl Job<'_> {
     }
 }
 
+/// The newest version of glibc that uv has a platform for and that is not above `glibc` (`2.36`): its second part.
+fn known_glibc(glibc: &str) -> u32 {
+    let minor: u32 = glibc.split('.').nth(1).and_then(|n| n.parse().ok()).unwrap_or(17);
+    [17, 28].into_iter().chain(31..=40).filter(|known| *known <= minor).max().unwrap_or(17)
+}
+
 /// How well a wheel fits, of those that uv finds compatible: more is better. As installers order tags: those of the very interpreter, then the stable ABI, then pure
 /// Python; of each the newest glibc (<https://packaging.python.org/en/latest/specifications/platform-compatibility-tags/>).
 fn rank(file: &str, platform: Platform) -> Option<(u32, u32, u32)> {
@@ -264,6 +276,11 @@ fn rank(file: &str, platform: Platform) -> Option<(u32, u32, u32)> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn any_glibc_has_a_platform_of_uv() {
+        assert_eq!(["2.17", "2.29", "2.36", "2.41", "odd"].map(known_glibc), [17, 28, 36, 40, 17]);
+    }
 
     #[test]
     fn the_most_specific_wheel_is_the_best() {

@@ -22,6 +22,11 @@ pub const SCRIPT_HEAD: &str = "#!/bin/sh\n''':'\npython=${0%/*}/python3\n[ -x \"
 pub fn install(file: impl Read + Seek, name: &str, python: &str, limits: Limits, blobs: &BlobDir, keeps: &dyn Fn(&MemberPath) -> bool) -> Result<Tree> {
     let refused = |why: String| Error::verification(format!("{name} is refused")).because(why);
     let parts = WheelName::parse(name).ok_or_else(|| refused("its name is no wheel's".to_owned()))?;
+    let is_plain =
+        |part: &str| !part.is_empty() && part.chars().any(char::is_alphanumeric) && part.bytes().all(|b| b.is_ascii_alphanumeric() || b"._+!".contains(&b));
+    if !is_plain(parts.project) || !is_plain(parts.version) {
+        return Err(refused("its name holds no project and version".to_owned()));
+    }
     let archive = unpack_zip(file, 0, limits, blobs).map_err(|e| e.context(format!("can't unpack {name}")))?;
     if let Some((path, _)) = archive.iter().find(|(_, node)| matches!(node, Node::Symlink(_))) {
         return Err(refused(format!("it holds a symlink, {path}, and the format knows none")));
@@ -61,14 +66,16 @@ pub fn install(file: impl Read + Seek, name: &str, python: &str, limits: Limits,
         if is_script {
             node = Node::File { blob: settle_script(blob, blobs)?, executable: true };
         }
-        if keeps(&to) {
+        // Bazel would take the directory for a package of its own.
+        let is_build_file = to.is_under(&site) && matches!(to.file_name(), "BUILD" | "BUILD.bazel");
+        if keeps(&to) && !is_build_file {
             tree.put(to, node);
         }
     }
     for (script, target) in scripts(&text("entry_points.txt")?.unwrap_or_default()) {
-        let to = MemberPath::literal(&format!("bin/{script}"));
-        let plain = MemberPath::parse(to.as_str().as_bytes()).is_ok_and(|p| p.as_ref() == Some(&to)) && !script.contains('/');
+        let plain = MemberPath::parse(script.as_bytes()).is_ok_and(|p| p.is_some_and(|p| p.as_str() == script && p.depth() == 1));
         let program = plain.then(|| script_text(&target)).flatten().ok_or_else(|| refused(format!("its script {script:?} = {target:?} is none")))?;
+        let to = MemberPath::literal(&format!("bin/{script}"));
         if keeps(&to) {
             tree.put(to, Node::File { blob: blobs.put(program.as_bytes())?, executable: true });
         }

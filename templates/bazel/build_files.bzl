@@ -129,7 +129,7 @@ def build_file(ctx, found):
         for name, facts in index["packages"].items():
             packages[name] = {"entries": facts["entries"], "scripts": sorted(facts["scripts"].keys())}
             for script, target in facts["scripts"].items():
-                ctx.file("scripts/{}.py".format(script), script_text(target))
+                ctx.file("cotter_scripts/cotter_script_{}.py".format(script), script_text(target))
         return load_line.format("python_packages.bzl", "cotter_packages") + _call("cotter_packages", {
             "compiler": "@{}//:{}".format(ctx.attr.hub, ctx.attr.python),
             "packages": packages,

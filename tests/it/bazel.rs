@@ -67,6 +67,7 @@ fn a_build_after_expunge_gives_the_same_bytes() {
         let workspace = Workspace::example(bazel, "flask");
         workspace.ok("build", &["//..."]);
         let first = workspace.outputs();
+        contains(&workspace.ok("run", &["//test:flask", "--", "--version"]), &["Flask 3."]);
         workspace.ok("clean", &["--expunge"]);
         workspace.ok("build", &["//..."]);
         assert!(first == workspace.outputs(), "{bazel:?}");

@@ -327,13 +327,15 @@ fn lies_and_hostile_wheels_are_refused() {
     packages.server.put("/simple/lib/", format!("<a href=\"../../files/lib-1.0-py3-none-any.whl#sha256={}\">lib-1.0-py3-none-any.whl</a>", "0".repeat(64)));
     packages.refused(4, &["lock"], &["is not the file that its index lists"]);
     // What is in the wheel is not what its RECORD says.
-    let refusals: [(Wheel, &str); 6] = [
+    let refusals: [(Wheel, &str); 8] = [
         (Wheel { record: Some("@RECORD@extra.py,,\n"), ..good.clone() }, "its RECORD names extra.py, which it does not hold"),
         (Wheel { record: Some(""), ..good.clone() }, "which its RECORD does not name"),
         (Wheel { record: Some("@RECORD@lib.py,sha256=AAAA,12\n"), ..good.clone() }, "lib.py is not what its RECORD says"),
         (Wheel::of(&[("../escape.py", "")]), "escape.py"),
         (Wheel::of(&[("/etc/passwd", "")]), "etc/passwd"),
         (Wheel::of(&[("lib-1.0.data/root/x", "")]), "installation scheme"),
+        (Wheel::of(&[("bad6-1.0.dist-info/entry_points.txt", "[console_scripts]\n../x = a:b\n")]), "its script \"../x\""),
+        (Wheel::of(&[("bad7-1.0.dist-info/entry_points.txt", "[console_scripts]\nx = a;b:c\n")]), "its script \"x\""),
     ];
     for (number, (wheel, said)) in refusals.into_iter().enumerate() {
         let name = format!("bad{number}");
@@ -409,6 +411,10 @@ fn source_is_built_in_a_sandbox_and_the_wheel_is_compared() {
     std::fs::remove_dir_all(&tree).unwrap();
     std::fs::remove_dir_all(packages.project.store.join("inputs")).unwrap();
     packages.refused(4, &["setup", "--locked"], &["the wheel built of src-1.0.tar.gz is not the one that was locked", "not reproducible"]);
+    // One that leaves a link in the place of a wheel.
+    let link = "def seen():\n    os.symlink('/etc/passwd', '/build/wheel/src-1.0-py3-none-any.whl')\n    raise SystemExit(0)\n";
+    packages.publish("src", &[("src-1.0.tar.gz", sdist(link), "")]);
+    contains(&packages.project.fails(6, &["lock", "--upgrade", "app"]), &["was to make one wheel of src"]);
     // One that fails says how.
     packages.publish("src", &[("src-1.0.tar.gz", sdist("raise ImportError('no cmake here')\n"), "")]);
     let said = packages.project.fails(6, &["lock", "--upgrade", "app"]);

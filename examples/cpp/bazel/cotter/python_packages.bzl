@@ -84,8 +84,9 @@ def cotter_packages(python, packages, requires, compiler):
         for script in facts["scripts"]:
             native.py_binary(
                 name = "bin_" + script,
-                srcs = ["scripts/{}.py".format(script)],
-                main = "scripts/{}.py".format(script),
+                # The directory comes first on sys.path: no module may have the file's name.
+                srcs = ["cotter_scripts/cotter_script_{}.py".format(script)],
+                main = "cotter_scripts/cotter_script_{}.py".format(script),
                 visibility = ["//visibility:public"],
                 deps = [":" + name],
             )

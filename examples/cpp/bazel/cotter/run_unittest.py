@@ -2,8 +2,8 @@
 
 """Runs unittest as Bazel wants a test to be: run_unittest.py FILE... [ARGUMENT...]"""
 
+import importlib.util
 import os
-import runpy
 import sys
 import unittest
 
@@ -12,11 +12,25 @@ options = [argument for argument in sys.argv[1:] if not argument.endswith(".py")
 if os.environ.get("TESTBRIDGE_TEST_ONLY"):
     options += ["-k", os.environ["TESTBRIDGE_TEST_ONLY"]]
 
-# By path, for a file of tests need not lie in a package.
-module = sys.modules["__main__"]
-for file in files:
-    sys.path.insert(0, os.path.dirname(os.path.abspath(file)))
-    for name, value in runpy.run_path(file, run_name=os.path.basename(file)[:-3]).items():
-        if isinstance(value, type) and issubclass(value, unittest.TestCase):
-            setattr(module, name, value)
-unittest.main(module=module, argv=[sys.argv[0], *options])
+
+class Loader(unittest.TestLoader):
+    """Loads the files by path, each as a module of its own: a file of tests need not lie in a package."""
+
+    def loadTestsFromModule(self, module, *args, **kwargs):
+        if module is not sys.modules["__main__"]:
+            return super().loadTestsFromModule(module, *args, **kwargs)
+        suite = self.suiteClass()
+        for number, file in enumerate(files):
+            sys.path.insert(0, os.path.dirname(os.path.abspath(file)))
+            name = os.path.basename(file)[:-3]
+            if name in sys.modules:
+                name = f"{name}_{number}"
+            spec = importlib.util.spec_from_file_location(name, file)
+            loaded = importlib.util.module_from_spec(spec)
+            sys.modules[name] = loaded
+            spec.loader.exec_module(loaded)
+            suite.addTests(super().loadTestsFromModule(loaded, *args, **kwargs))
+        return suite
+
+
+unittest.main(argv=[sys.argv[0], *options], testLoader=Loader())
