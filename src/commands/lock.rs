@@ -30,7 +30,7 @@ pub fn run(args: &Lock, cx: &Context) -> Result<ExitCode> {
                 if !toolchains.contains_key(name) && !sets.contains_key(name) {
                     let known = toolchains.keys().chain(sets.keys()).map(|n| n.as_str());
                     return Err(Error::user(format!(
-                        "there is no toolchain or set of requirements {:?} in the manifest{}",
+                        "there is no toolchain {:?} in the manifest, nor a set of requirements{}",
                         name.as_str(),
                         did_you_mean(name.as_str(), known)
                     )));
