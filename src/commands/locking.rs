@@ -16,7 +16,6 @@ use crate::project::{Project, read_text};
 use crate::recipe;
 use crate::resolve::debian_release::Keyring;
 use crate::source::ResolveContext;
-use crate::store::Staging;
 
 /// Which entries to lock anew, besides those that are stale.
 pub enum Upgrade {
@@ -127,7 +126,6 @@ fn resolve_and_compose(
         }
         None => Keyring::shipped()?,
     };
-    let scratch = Staging::new(&cx.store)?;
     let resolving = ResolveContext {
         fetcher,
         reporter: &cx.reporter,
@@ -135,7 +133,6 @@ fn resolve_and_compose(
         keyring: &keyring,
         check_valid_until: settings.check_valid_until && !allow_expired,
         known: known.to_vec(),
-        scratch: scratch.dir().to_owned(),
         index: RefCell::default(),
     };
     // Platform by platform: the index of one is as much as there should be in memory.

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::compose::{Composer, Order};
+use crate::compose::Composer;
 use crate::context::Context;
 use crate::error::Result;
 use crate::fetch::Fetcher;
@@ -19,15 +19,8 @@ pub fn offer(cx: &Context, fetcher: &Fetcher, lock: &Lockfile, hard_links: bool)
         return Ok(());
     }
     let Some(python) = lock.trees.values().find(|t| t.plan.kind == Kind::Python && Some(t.plan.platform) == Platform::native()) else { return Ok(()) };
-    let name = &python.output.store_name;
-    if !cx.store.has(name) {
-        let _held = cx.store.lock_to_compose(name)?;
-        if !cx.store.has(name) {
-            let composer = Composer { store: &cx.store, fetcher, reporter: cx.reporter.clone(), jobs: cx.jobs(), hard_links };
-            composer.run(&[Order { plan: &python.plan, expected: Some(&python.output), keep: true }])?;
-        }
-    }
-    let tree = cx.store.path(name);
+    let composer = Composer { store: &cx.store, fetcher, reporter: cx.reporter.clone(), jobs: cx.jobs(), hard_links };
+    let tree = super::requirements::native_tree(&python.plan.name, lock, cx, &composer)?;
     fetcher.set_default_python_index(Arc::new(move || {
         let file = tree.join("usr/lib/python3/dist-packages/pip/_internal/models/index.py");
         let found = std::fs::read_to_string(&file).ok().and_then(|text| default_index(&text));

@@ -16,8 +16,7 @@ use crate::error::{Error, Result};
 use crate::fetch::Fetcher;
 use crate::lockfile::{LockedTree, Lockfile, Plan};
 use crate::manifest::Requirements;
-use crate::model::WheelName;
-use crate::model::{Built, Input, Location, Package, Platform, ToolchainName};
+use crate::model::{Built, Input, Location, Package, Platform, ToolchainName, WheelName};
 use crate::project::{PackageTree, Project};
 use crate::python::requirement_files::{self, Pin, pins};
 use crate::python::sdist::Builder;
@@ -58,7 +57,6 @@ pub fn update(project: &Project, cx: &Context, fetcher: &Fetcher, old: &Lockfile
         for tree in done.trees {
             lock.put(tree);
         }
-        drop(_spinner);
     }
     for (path, text) in written {
         if fs::read_to_string(&path).ok().as_ref() != Some(&text) {
@@ -296,7 +294,10 @@ fn input_of(fetcher: &Fetcher, reporter: &Reporter, file: Chosen, demanded: &BTr
 }
 
 /// The tree of a toolchain for this machine, made if it is not there.
-fn native_tree(name: &ToolchainName, lock: &Lockfile, cx: &Context, composer: &Composer) -> Result<PathBuf> {
+///
+/// # Errors
+/// If it is not locked for this machine, or can't be made.
+pub fn native_tree(name: &ToolchainName, lock: &Lockfile, cx: &Context, composer: &Composer) -> Result<PathBuf> {
     let platform = super::setup::native_or(None)?;
     let tree = lock.get(name, platform).ok_or_else(|| {
         Error::user(format!("{name} is not locked for this machine, {platform}"))

@@ -156,7 +156,9 @@ pub fn ensure(args: &Setup, platform: Platform, cx: &Context) -> Result<Vec<Read
     // What may need the pinned Python comes after it.
     let (late, early): (Vec<&LockedTree>, Vec<&LockedTree>) = wanted.iter().copied().partition(|t| t.plan.comes_from_python_index());
     for (round, trees) in [early, late].into_iter().enumerate() {
-        if round == 1 && trees.iter().any(|t| !cx.store.has(&t.output.store_name) && !t.plan.inputs.iter().all(|i| fetcher.has(i))) {
+        if round == 1
+            && trees.iter().any(|t| !cx.store.has(&t.output.store_name) && (t.plan.holds_built_wheels() || !t.plan.inputs.iter().all(|i| fetcher.has(i))))
+        {
             pip::offer(cx, &fetcher, &lock, hard_links)?;
         }
         // In the order of names, so that two processes never wait for each other.

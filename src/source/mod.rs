@@ -7,7 +7,6 @@ pub mod wheels;
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
-use std::path::PathBuf;
 use std::rc::Rc;
 
 use jiff::Timestamp;
@@ -72,8 +71,6 @@ pub struct ResolveContext<'a> {
     pub check_valid_until: bool,
     /// The releases that the lock has trusted so far: none may be older.
     pub known: Vec<Release>,
-    /// A directory for what must be on disk for a while.
-    pub scratch: PathBuf,
     /// The index read last: it is large, so there is one at a time, and platforms are resolved one after the other.
     pub index: RefCell<Option<CachedIndex>>,
 }
