@@ -1,7 +1,11 @@
 //! Bazel with the emitted toolchains beside Bazel with the host's, in one run, as ratios. `cargo bench --bench bazel`.
 //! It needs Bazel, GCC and Python on PATH (on Debian 12: bazel-bootstrap) and a store that `examples/flask` was set up in (COTTER_STORE, or the default).
 
-#![allow(clippy::disallowed_methods, clippy::disallowed_macros, reason = "the rules are the program's")]
+#![allow(
+    clippy::disallowed_methods,
+    clippy::disallowed_macros,
+    reason = "the rules are the program's"
+)]
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -18,7 +22,10 @@ fn main() {
     let scratch = std::env::temp_dir().join(format!("cotter-bench-bazel-{}", std::process::id()));
     let pinned = Workspace::new(&scratch, "pinned", true);
     let host = Workspace::new(&scratch, "host", false);
-    for (what, targets) in [("100 py_tests that do nothing", "//nothing/..."), ("100 py_tests that import unittest", "//unit/...")] {
+    for (what, targets) in [
+        ("100 py_tests that do nothing", "//nothing/..."),
+        ("100 py_tests that import unittest", "//unit/..."),
+    ] {
         let arguments = ["--nocache_test_results", "--noshow_progress", targets];
         pinned.bazel("test", &arguments);
         host.bazel("test", &arguments);
@@ -30,8 +37,15 @@ fn main() {
     let with = [arguments[0], arguments[1], &environment, arguments[2]];
     pinned.bazel("test", &arguments);
     host.bazel("test", &with);
-    compare("100 py_tests that import flask", || pinned.bazel("test", &arguments), || host.bazel("test", &with));
-    for (what, targets) in [("200 compilations of <map>, <string>, <vector>", "//cc/..."), ("200 compilations of nothing: the sandbox alone", "//empty/...")] {
+    compare(
+        "100 py_tests that import flask",
+        || pinned.bazel("test", &arguments),
+        || host.bazel("test", &with),
+    );
+    for (what, targets) in [
+        ("200 compilations of <map>, <string>, <vector>", "//cc/..."),
+        ("200 compilations of nothing: the sandbox alone", "//empty/..."),
+    ] {
         let build = |w: &Workspace| {
             w.bazel("clean", &[]);
             w.bazel("build", &["--noshow_progress", targets])
@@ -52,7 +66,11 @@ fn main() {
         );
         start.elapsed()
     });
-    println!("  {:<58} {:>9.1} ms", "cotter emit bazel --check", emit.min().unwrap().as_secs_f64() * 1e3);
+    println!(
+        "  {:<58} {:>9.1} ms",
+        "cotter emit bazel --check",
+        emit.min().unwrap().as_secs_f64() * 1e3
+    );
     for workspace in [&pinned, &host] {
         workspace.bazel("shutdown", &[]);
     }
@@ -62,12 +80,27 @@ fn main() {
 
 /// The locked packages for the host's Python, with the bytecode that an installer would leave beside them.
 fn host_packages(scratch: &Path) -> PathBuf {
-    let output = Command::new(env!("CARGO_BIN_EXE_cotter")).args(["path", "app"]).current_dir(format!("{REPO}/examples/flask")).output().unwrap();
+    let output = Command::new(env!("CARGO_BIN_EXE_cotter"))
+        .args(["path", "app"])
+        .current_dir(format!("{REPO}/examples/flask"))
+        .output()
+        .unwrap();
     let tree = PathBuf::from(String::from_utf8_lossy(&output.stdout).trim());
     let site = scratch.join("site");
-    assert!(Command::new("cp").arg("-r").arg(tree.join("lib/python3.11/site-packages")).arg(&site).status().unwrap().success());
-    let prepare = "chmod -R u+w . && find . -name __pycache__ -type f -delete && python3 -m compileall -q .";
-    assert!(Command::new("sh").args(["-c", prepare]).current_dir(&site).status().unwrap().success());
+    assert!(
+        Command::new("cp")
+            .arg("-r")
+            .arg(tree.join("lib/python3.11/site-packages"))
+            .arg(&site)
+            .status()
+            .unwrap()
+            .success()
+    );
+    let prepare =
+        "chmod -R u+w . && find . -name __pycache__ -type f -delete && python3 -m compileall -q .";
+    assert!(
+        Command::new("sh").args(["-c", prepare]).current_dir(&site).status().unwrap().success()
+    );
     site
 }
 
@@ -79,7 +112,12 @@ fn compare(what: &str, pinned: impl Fn() -> Duration, host: impl Fn() -> Duratio
         b.push(host());
     }
     let (a, b) = (a.iter().min().unwrap().as_secs_f64(), b.iter().min().unwrap().as_secs_f64());
-    println!("  {what:<58} {:>9.0} ms against {:>7.0} ms on the host   {:>5.2}", a * 1e3, b * 1e3, a / b);
+    println!(
+        "  {what:<58} {:>9.0} ms against {:>7.0} ms on the host   {:>5.2}",
+        a * 1e3,
+        b * 1e3,
+        a / b
+    );
 }
 
 struct Workspace {
@@ -98,32 +136,57 @@ impl Workspace {
         write("WORKSPACE", "workspace(name = \"bench\")\n");
         write(".bazelrc", "");
         if is_pinned {
-            assert!(Command::new("cp").arg("-r").arg(format!("{REPO}/examples/flask/bazel")).arg(&dir).status().unwrap().success());
+            assert!(
+                Command::new("cp")
+                    .arg("-r")
+                    .arg(format!("{REPO}/examples/flask/bazel"))
+                    .arg(&dir)
+                    .status()
+                    .unwrap()
+                    .success()
+            );
             for file in ["WORKSPACE", ".bazelrc", "toolchains.toml", "toolchains.lock"] {
-                write(file, &std::fs::read_to_string(format!("{REPO}/examples/flask/{file}")).unwrap());
+                write(
+                    file,
+                    &std::fs::read_to_string(format!("{REPO}/examples/flask/{file}")).unwrap(),
+                );
             }
         }
-        let (mut nothing, mut unit, mut cc, mut empty) = (String::new(), String::new(), String::new(), String::new());
+        let (mut nothing, mut unit, mut cc, mut empty) =
+            (String::new(), String::new(), String::new(), String::new());
         let (head, deps) = match is_pinned {
-            true => ("load(\"//bazel/cotter:requirements.bzl\", \"requirement\")\n", "deps = [requirement(\"flask\", \"app\")]"),
+            true => (
+                "load(\"//bazel/cotter:requirements.bzl\", \"requirement\")\n",
+                "deps = [requirement(\"flask\", \"app\")]",
+            ),
             false => ("", ""),
         };
         let mut flask = head.to_owned();
         for i in 0..100 {
-            nothing += &format!("py_test(name = \"t{i}\", size = \"small\", srcs = [\"t{i}.py\"])\n");
+            nothing +=
+                &format!("py_test(name = \"t{i}\", size = \"small\", srcs = [\"t{i}.py\"])\n");
             write(&format!("nothing/t{i}.py"), "");
-            flask += &format!("py_test(name = \"t{i}\", size = \"small\", srcs = [\"t{i}.py\"], {deps})\n");
+            flask += &format!(
+                "py_test(name = \"t{i}\", size = \"small\", srcs = [\"t{i}.py\"], {deps})\n"
+            );
             write(&format!("web/t{i}.py"), "import flask\n\nflask.Flask('app')\n");
             unit += &format!("py_test(name = \"t{i}\", size = \"small\", srcs = [\"t{i}.py\"])\n");
-            write(&format!("unit/t{i}.py"), "import unittest\n\n\nclass T(unittest.TestCase):\n    def test(self):\n        pass\n\n\nunittest.main()\n");
+            write(
+                &format!("unit/t{i}.py"),
+                "import unittest\n\n\nclass T(unittest.TestCase):\n    def test(self):\n        pass\n\n\nunittest.main()\n",
+            );
         }
         for i in 0..200 {
-            cc += &format!("cc_library(name = \"l{i}\", srcs = [\"l{i}.cc\"], linkstatic = True)\n");
+            cc +=
+                &format!("cc_library(name = \"l{i}\", srcs = [\"l{i}.cc\"], linkstatic = True)\n");
             write(
                 &format!("cc/l{i}.cc"),
-                &format!("#include <map>\n#include <string>\n#include <vector>\nstd::map<std::string, std::vector<int>> f{i}() {{ return {{}}; }}\n"),
+                &format!(
+                    "#include <map>\n#include <string>\n#include <vector>\nstd::map<std::string, std::vector<int>> f{i}() {{ return {{}}; }}\n"
+                ),
             );
-            empty += &format!("cc_library(name = \"l{i}\", srcs = [\"l{i}.cc\"], linkstatic = True)\n");
+            empty +=
+                &format!("cc_library(name = \"l{i}\", srcs = [\"l{i}.cc\"], linkstatic = True)\n");
             write(&format!("empty/l{i}.cc"), &format!("int f{i};\n"));
         }
         write("nothing/BUILD", &nothing);
@@ -145,11 +208,19 @@ impl Workspace {
         if matches!(verb, "test" | "build") {
             command.arg("--nosandbox_debug");
         }
-        command.args(arguments).current_dir(&self.dir).stdin(Stdio::null()).env_remove("LD_LIBRARY_PATH");
+        command
+            .args(arguments)
+            .current_dir(&self.dir)
+            .stdin(Stdio::null())
+            .env_remove("LD_LIBRARY_PATH");
         let start = Instant::now();
         let output = command.output().unwrap();
         let time = start.elapsed();
-        assert!(output.status.success(), "{command:?}\n{}", String::from_utf8_lossy(&output.stderr));
+        assert!(
+            output.status.success(),
+            "{command:?}\n{}",
+            String::from_utf8_lossy(&output.stderr)
+        );
         time
     }
 }

@@ -3,7 +3,11 @@
 //!
 //! What is measured is printed as a table; nothing fails for being slow.
 
-#![allow(clippy::disallowed_methods, clippy::disallowed_macros, reason = "the rules are the program's")]
+#![allow(
+    clippy::disallowed_methods,
+    clippy::disallowed_macros,
+    reason = "the rules are the program's"
+)]
 
 use std::collections::HashMap;
 use std::io::{BufRead, BufReader, Read, Write};
@@ -45,27 +49,43 @@ fn timed(command: &mut Command) -> Duration {
 }
 
 fn row(name: &str, time: Duration, reference: Duration) {
-    println!("  {name:<58} {:>9.1} ms   {:>6.2}", time.as_secs_f64() * 1e3, time.as_secs_f64() / reference.as_secs_f64());
+    println!(
+        "  {name:<58} {:>9.1} ms   {:>6.2}",
+        time.as_secs_f64() * 1e3,
+        time.as_secs_f64() / reference.as_secs_f64()
+    );
 }
 
 /// A cold setup of the compiler's tree from a mirror on loopback, beside dpkg-deb and the pure decoder.
 fn cold_setup(scratch: &Path) {
     // A project that pins the compiler alone, on a store that has the downloads.
     let project = scratch.join("gcc");
-    let manifest = std::fs::read_to_string(format!("{REPO}/templates/cpp.toml")).unwrap().replace("\"aarch64-linux\", ", "");
+    let manifest = std::fs::read_to_string(format!("{REPO}/templates/cpp.toml"))
+        .unwrap()
+        .replace("\"aarch64-linux\", ", "");
     std::fs::create_dir_all(&project).unwrap();
     std::fs::write(project.join("toolchains.toml"), manifest).unwrap();
     let text = std::fs::read_to_string(format!("{REPO}/toolchains.lock")).unwrap();
-    let block = text.split("\n[[tree]]").find(|b| b.contains("name = \"gcc\"") && b.contains("\"x86_64-linux\"")).unwrap().to_owned();
-    std::fs::write(project.join("toolchains.lock"), format!("version = 1\n\n[[tree]]{block}")).unwrap();
+    let block = text
+        .split("\n[[tree]]")
+        .find(|b| b.contains("name = \"gcc\"") && b.contains("\"x86_64-linux\""))
+        .unwrap()
+        .to_owned();
+    std::fs::write(project.join("toolchains.lock"), format!("version = 1\n\n[[tree]]{block}"))
+        .unwrap();
     let filled = scratch.join("filled");
     let setup = |store: &Path| {
         let mut command = Command::new(COTTER);
-        command.args(["setup", "--locked", "--quiet"]).current_dir(&project).env("COTTER_STORE", store);
+        command
+            .args(["setup", "--locked", "--quiet"])
+            .current_dir(&project)
+            .env("COTTER_STORE", store);
         command
     };
     timed(&mut setup(&filled));
-    let lock = Lockfile::parse(&std::fs::read_to_string(project.join("toolchains.lock")).unwrap(), "lock").unwrap();
+    let lock =
+        Lockfile::parse(&std::fs::read_to_string(project.join("toolchains.lock")).unwrap(), "lock")
+            .unwrap();
     let plan = &lock.get(&"gcc".parse().unwrap(), Platform::X86_64Linux).unwrap().plan;
     let mut served = HashMap::new();
     let debs = scratch.join("debs");
@@ -104,7 +124,11 @@ fn cold_setup(scratch: &Path) {
         times[1].push(start.elapsed());
         let dir = fresh("xargs");
         let list = scratch.join("list");
-        std::fs::write(&list, files.iter().map(|f| format!("{}\n", f.display())).collect::<String>()).unwrap();
+        std::fs::write(
+            &list,
+            files.iter().map(|f| format!("{}\n", f.display())).collect::<String>(),
+        )
+        .unwrap();
         let mut command = Command::new("xargs");
         command.args(["-a"]).arg(&list).args(["-P2", "-I{}", "dpkg-deb", "-x", "{}"]).arg(&dir);
         times[2].push(timed(&mut command));
@@ -116,7 +140,11 @@ fn cold_setup(scratch: &Path) {
         }
     }
     let mine = best(&times[0]);
-    println!("cold setup of gcc from loopback: {} inputs, {:.0} MB to fetch; best of {ROUNDS}", files.len(), plan.input_bytes() as f64 / 1e6);
+    println!(
+        "cold setup of gcc from loopback: {} inputs, {:.0} MB to fetch; best of {ROUNDS}",
+        files.len(),
+        plan.input_bytes() as f64 / 1e6
+    );
     row("cotter setup", mine, mine);
     row("dpkg-deb -x one by one (goal: 1.8 or more)", best(&times[1]), mine);
     row("xargs -P2 dpkg-deb -x (goal: over 1)", best(&times[2]), mine);
@@ -126,7 +154,8 @@ fn cold_setup(scratch: &Path) {
 
 /// The least that any program must do: decode every package, hash what comes in and what goes out. Two threads, largest first.
 fn decode_limit(files: &[PathBuf], nar: u64) -> Duration {
-    let mut queue: Vec<(u64, PathBuf)> = files.iter().map(|f| (f.metadata().unwrap().len(), f.clone())).collect();
+    let mut queue: Vec<(u64, PathBuf)> =
+        files.iter().map(|f| (f.metadata().unwrap().len(), f.clone())).collect();
     queue.sort();
     let queue = Mutex::new(queue);
     let start = Instant::now();
@@ -138,7 +167,10 @@ fn decode_limit(files: &[PathBuf], nar: u64) -> Duration {
                     let Some((_, file)) = queue.lock().unwrap().pop() else { break };
                     let bytes = std::fs::read(&file).unwrap();
                     std::hint::black_box(Digest::of(&bytes));
-                    let at = bytes.windows(6).rposition(|w| w == [0xfd, b'7', b'z', b'X', b'Z', 0]).unwrap();
+                    let at = bytes
+                        .windows(6)
+                        .rposition(|w| w == [0xfd, b'7', b'z', b'X', b'Z', 0])
+                        .unwrap();
                     let mut decoder = liblzma::read::XzDecoder::new(&bytes[at..]);
                     while decoder.read(&mut buffer).unwrap() > 0 {}
                 }
@@ -161,7 +193,10 @@ fn peak_memory(child: &mut std::process::Child) -> u64 {
     let mut peak = 0;
     loop {
         if let Ok(status) = std::fs::read_to_string(&path) {
-            let now = status.lines().find_map(|l| l.strip_prefix("VmHWM:")).and_then(|l| l.trim().trim_end_matches(" kB").parse().ok());
+            let now = status
+                .lines()
+                .find_map(|l| l.strip_prefix("VmHWM:"))
+                .and_then(|l| l.trim().trim_end_matches(" kB").parse().ok());
             peak = peak.max(now.unwrap_or(0));
         }
         match child.try_wait().unwrap() {
@@ -189,7 +224,10 @@ fn warm(scratch: &Path) {
         times.sort();
         times[times.len() / 2]
     };
-    let gcc = String::from_utf8(cotter(&["path", "gcc"]).output().unwrap().stdout).unwrap().trim().to_owned();
+    let gcc = String::from_utf8(cotter(&["path", "gcc"]).output().unwrap().stdout)
+        .unwrap()
+        .trim()
+        .to_owned();
     let direct = many(&mut || Command::new("/bin/true"));
     let through = many(&mut || cotter(&["exec", "gcc", "--", "/bin/true"]));
     let nothing = many(&mut || cotter(&["setup", "--quiet"]));
@@ -209,10 +247,18 @@ fn warm(scratch: &Path) {
     println!("  more: {:.2} ms", (through.as_secs_f64() - direct.as_secs_f64()) * 1e3);
     // The launcher, beside the same program started by the loader without it.
     let at = |p: &str| format!("{gcc}/{p}");
-    let real = std::fs::read_dir(at("usr/bin")).unwrap().map(|e| e.unwrap().path()).find(|p| p.to_string_lossy().ends_with("-size.real")).unwrap();
+    let real = std::fs::read_dir(at("usr/bin"))
+        .unwrap()
+        .map(|e| e.unwrap().path())
+        .find(|p| p.to_string_lossy().ends_with("-size.real"))
+        .unwrap();
     let plain = many(&mut || {
         let mut command = Command::new(at("lib64/ld-linux-x86-64.so.2"));
-        command.args(["--inhibit-cache", "--library-path"]).arg(at("usr/lib/x86_64-linux-gnu")).arg(&real).arg("--version");
+        command
+            .args(["--inhibit-cache", "--library-path"])
+            .arg(at("usr/lib/x86_64-linux-gnu"))
+            .arg(&real)
+            .arg("--version");
         command
     });
     let launched = many(&mut || {
@@ -231,10 +277,21 @@ fn uv_project(scratch: &Path) -> Option<(PathBuf, PathBuf)> {
     let dir = scratch.join("uv");
     std::fs::create_dir_all(&dir).unwrap();
     std::fs::write(dir.join("pyproject.toml"), "[project]\nname = \"x\"\nversion = \"1\"\nrequires-python = \">=3.8\"\ndependencies = []\n").unwrap();
-    let steps = Command::new("python3").args(["-m", "venv"]).arg(&venv).status().is_ok_and(|s| s.success())
-        && Command::new(venv.join("bin/pip")).args(["install", "-q", "uv==0.9.0"]).env_remove("PIP_FIND_LINKS").status().is_ok_and(|s| s.success());
+    let steps =
+        Command::new("python3").args(["-m", "venv"]).arg(&venv).status().is_ok_and(|s| s.success())
+            && Command::new(venv.join("bin/pip"))
+                .args(["install", "-q", "uv==0.9.0"])
+                .env_remove("PIP_FIND_LINKS")
+                .status()
+                .is_ok_and(|s| s.success());
     let uv = venv.join("bin/uv");
-    if steps && Command::new(&uv).args(["sync", "-q", "--offline"]).current_dir(&dir).status().is_ok_and(|s| s.success()) {
+    if steps
+        && Command::new(&uv)
+            .args(["sync", "-q", "--offline"])
+            .current_dir(&dir)
+            .status()
+            .is_ok_and(|s| s.success())
+    {
         return Some((uv, dir));
     }
     println!("  uv is not to be had on this machine: not compared");

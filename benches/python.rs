@@ -1,7 +1,11 @@
 //! Python packages beside uv and pip, in one run, as ratios: the set of `tests/python/many` from the index in force. `cargo bench --bench python`.
 //! It needs a store that the set was set up in (COTTER_STORE, or the default), for the interpreter and uv come from there.
 
-#![allow(clippy::disallowed_methods, clippy::disallowed_macros, reason = "the rules are the program's")]
+#![allow(
+    clippy::disallowed_methods,
+    clippy::disallowed_macros,
+    reason = "the rules are the program's"
+)]
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -15,7 +19,11 @@ fn main() {
     std::fs::create_dir_all(&scratch).unwrap();
     let set = Path::new(REPO).join("tests/python/many");
     let tree = |name: &str| -> PathBuf {
-        let output = Command::new(env!("CARGO_BIN_EXE_cotter")).args(["path", name]).current_dir(&set).output().unwrap();
+        let output = Command::new(env!("CARGO_BIN_EXE_cotter"))
+            .args(["path", name])
+            .current_dir(&set)
+            .output()
+            .unwrap();
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
         String::from_utf8_lossy(&output.stdout).trim().into()
     };
@@ -34,7 +42,11 @@ fn main() {
     };
     let cotter = |arguments: &[&str]| {
         let mut command = Command::new(env!("CARGO_BIN_EXE_cotter"));
-        command.args(["--quiet", "--locked"]).args(arguments).current_dir(&set).env("COTTER_STORE", &store);
+        command
+            .args(["--quiet", "--locked"])
+            .args(arguments)
+            .current_dir(&set)
+            .env("COTTER_STORE", &store);
         run(&mut command)
     };
     let venv = scratch.join("cotter-venv");
@@ -46,7 +58,10 @@ fn main() {
         let dir = scratch.join("uv-venv");
         remove(&dir);
         let mut make = Command::new(&uv);
-        make.args(["venv", "--quiet", "--no-config", "--python"]).arg(python.join("bin/python3")).arg(&dir).env("UV_CACHE_DIR", &cache);
+        make.args(["venv", "--quiet", "--no-config", "--python"])
+            .arg(python.join("bin/python3"))
+            .arg(&dir)
+            .env("UV_CACHE_DIR", &cache);
         let mut sync = Command::new(&uv);
         sync.args(["pip", "sync", "--quiet", "--no-config", "--require-hashes", "--python"])
             .arg(dir.join("bin/python"))
@@ -61,7 +76,15 @@ fn main() {
         make.args(["-m", "venv"]).arg(&dir);
         let mut install = Command::new(dir.join("bin/pip"));
         install
-            .args(["install", "--quiet", "--disable-pip-version-check", "--no-cache-dir", "--no-deps", "--require-hashes", "-r"])
+            .args([
+                "install",
+                "--quiet",
+                "--disable-pip-version-check",
+                "--no-cache-dir",
+                "--no-deps",
+                "--require-hashes",
+                "-r",
+            ])
             .arg(&requirements)
             .env_remove("PIP_FIND_LINKS");
         run(&mut make) + run(&mut install)
@@ -82,7 +105,9 @@ fn main() {
     }
     let pip = by_pip();
     let best = |times: &[Duration]| times.iter().min().unwrap().as_secs_f64();
-    let row = |what: &str, time: f64, reference: f64| println!("  {what:<64} {:>8.0} ms   {:>6.2}", time * 1e3, time / reference);
+    let row = |what: &str, time: f64, reference: f64| {
+        println!("  {what:<64} {:>8.0} ms   {:>6.2}", time * 1e3, time / reference)
+    };
     println!("nothing fetched before:");
     row("cotter setup, cotter venv", best(&cold), best(&cold));
     row("uv venv, uv pip sync --require-hashes", best(&cold_uv), best(&cold));

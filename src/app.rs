@@ -23,7 +23,8 @@ pub fn run() -> ExitCode {
             };
         }
     };
-    let quiet_pipe = |e: &Error| e.kind() == Kind::Store && e.causes().iter().any(|c| c.contains("Broken pipe"));
+    let quiet_pipe =
+        |e: &Error| e.kind() == Kind::Store && e.causes().iter().any(|c| c.contains("Broken pipe"));
     match Context::new(cli.global).and_then(|cx| dispatch(cli.command, &cx)) {
         Ok(code) => code,
         Err(e) if quiet_pipe(&e) => ExitCode::SUCCESS,
@@ -53,18 +54,36 @@ fn quick_exec() -> Option<Cli> {
     if command.is_empty() {
         return None;
     }
-    Some(Cli { command: Command::Exec(Exec { names, pure: false, command }), global: quick_global()? })
+    Some(Cli {
+        command: Command::Exec(Exec { names, pure: false, command }),
+        global: quick_global()?,
+    })
 }
 
 /// The global flags as the environment sets them; `None` if it sets one that takes more than a look.
 fn quick_global() -> Option<Global> {
-    let rare = ["COTTER_OFFLINE", "COTTER_JOBS", "COTTER_QUIET", "COTTER_VERBOSE", "COTTER_COLOR", "COTTER_NO_PROGRESS", "COTTER_LOCKED", "COTTER_FROZEN"];
+    let rare = [
+        "COTTER_OFFLINE",
+        "COTTER_JOBS",
+        "COTTER_QUIET",
+        "COTTER_VERBOSE",
+        "COTTER_COLOR",
+        "COTTER_NO_PROGRESS",
+        "COTTER_LOCKED",
+        "COTTER_FROZEN",
+    ];
     let empty = |name: &&str| context::var_os(name).is_some_and(|v| v.is_empty());
-    if rare.iter().any(|name| context::var_os(name).is_some()) || ["COTTER_MANIFEST", "COTTER_STORE"].iter().any(empty) {
+    if rare.iter().any(|name| context::var_os(name).is_some())
+        || ["COTTER_MANIFEST", "COTTER_STORE"].iter().any(empty)
+    {
         return None;
     }
     let path = |name| context::var_os(name).map(std::path::PathBuf::from);
-    Some(Global { manifest: path("COTTER_MANIFEST"), store: path("COTTER_STORE"), ..Global::default() })
+    Some(Global {
+        manifest: path("COTTER_MANIFEST"),
+        store: path("COTTER_STORE"),
+        ..Global::default()
+    })
 }
 
 fn dispatch(command: Command, cx: &Context) -> Result<ExitCode, Error> {

@@ -29,10 +29,22 @@ pub struct Cli {
 #[derive(Args, Debug, Clone, Default)]
 pub struct Global {
     /// The manifest, or its directory [default: toolchains.toml here or above]
-    #[arg(long, global = true, env = "COTTER_MANIFEST", value_name = "FILE", help_heading = "Global options")]
+    #[arg(
+        long,
+        global = true,
+        env = "COTTER_MANIFEST",
+        value_name = "FILE",
+        help_heading = "Global options"
+    )]
     pub manifest: Option<PathBuf>,
     /// The directory of the store [default: ~/.local/share/cotter]
-    #[arg(long, global = true, env = "COTTER_STORE", value_name = "DIR", help_heading = "Global options")]
+    #[arg(
+        long,
+        global = true,
+        env = "COTTER_STORE",
+        value_name = "DIR",
+        help_heading = "Global options"
+    )]
     pub store: Option<PathBuf>,
     /// Never use the network
     #[arg(long, global = true, env = "COTTER_OFFLINE", value_parser = clap::builder::FalseyValueParser::new(), help_heading = "Global options")]
@@ -53,7 +65,15 @@ pub struct Global {
     #[arg(long, short, global = true, env = "COTTER_VERBOSE", value_parser = clap::builder::FalseyValueParser::new(), help_heading = "Global options")]
     pub verbose: bool,
     /// Colours: by default on a terminal, unless NO_COLOR is set
-    #[arg(long, global = true, env = "COTTER_COLOR", value_name = "WHEN", value_enum, default_value_t, help_heading = "Global options")]
+    #[arg(
+        long,
+        global = true,
+        env = "COTTER_COLOR",
+        value_name = "WHEN",
+        value_enum,
+        default_value_t,
+        help_heading = "Global options"
+    )]
     pub color: Color,
     /// No progress bars
     #[arg(long, global = true, env = "COTTER_NO_PROGRESS", value_parser = clap::builder::FalseyValueParser::new(), help_heading = "Global options")]

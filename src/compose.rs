@@ -74,9 +74,20 @@ impl Composer<'_> {
         for order in orders {
             let staging = Staging::new(self.store)?;
             let blobs = BlobDir::create(staging.dir().join("blobs"))?;
-            works.push(Work { order, staging, blobs, layers: Mutex::default(), left: AtomicUsize::new(order.plan.inputs.len()), started: Mutex::default() });
+            works.push(Work {
+                order,
+                staging,
+                blobs,
+                layers: Mutex::default(),
+                left: AtomicUsize::new(order.plan.inputs.len()),
+                started: Mutex::default(),
+            });
         }
-        let mut queue: Vec<(usize, usize)> = works.iter().enumerate().flat_map(|(w, work)| (0..work.order.plan.inputs.len()).map(move |i| (w, i))).collect();
+        let mut queue: Vec<(usize, usize)> = works
+            .iter()
+            .enumerate()
+            .flat_map(|(w, work)| (0..work.order.plan.inputs.len()).map(move |i| (w, i)))
+            .collect();
         queue.sort_by_key(|(w, i)| std::cmp::Reverse(works[*w].order.plan.inputs[*i].size));
         let mut reporter = self.reporter.clone();
         reporter.begin_total(orders.iter().map(|o| o.plan.input_bytes()).sum());
@@ -105,13 +116,27 @@ impl Composer<'_> {
     }
 
     /// Unpacks one input; the last of a tree's also finishes the tree.
-    fn step(&self, reporter: &Reporter, work: &Work, w: usize, i: usize, state: &Mutex<State>) -> Result<()> {
+    fn step(
+        &self,
+        reporter: &Reporter,
+        work: &Work,
+        w: usize,
+        i: usize,
+        state: &Mutex<State>,
+    ) -> Result<()> {
         crate::interrupt::check()?;
-        let start = *work.started.lock().expect("no panic holds it").get_or_insert_with(Instant::now);
+        let start =
+            *work.started.lock().expect("no panic holds it").get_or_insert_with(Instant::now);
         let plan = work.order.plan;
         let input = &plan.inputs[i];
         let task = reporter.task(input.file_name(), input.size);
-        let layer = source::unpack(&Unpack { plan, input, fetcher: self.fetcher, blobs: &work.blobs, task: &task })?;
+        let layer = source::unpack(&Unpack {
+            plan,
+            input,
+            fetcher: self.fetcher,
+            blobs: &work.blobs,
+            task: &task,
+        })?;
         drop(task);
         work.layers.lock().expect("no panic holds it").insert(i, layer);
         if work.left.fetch_sub(1, Ordering::AcqRel) > 1 {
@@ -120,13 +145,23 @@ impl Composer<'_> {
         let _spinner = reporter.spinner("composing", &plan.tree_name());
         let layers = std::mem::take(&mut *work.layers.lock().expect("no panic holds it"));
         let output = self.finish(work, layers)?;
-        state.lock().expect("no panic holds it").done.insert(w, Composed { output, time: start.elapsed() });
+        state
+            .lock()
+            .expect("no panic holds it")
+            .done
+            .insert(w, Composed { output, time: start.elapsed() });
         Ok(())
     }
 
     fn finish(&self, work: &Work, layers: BTreeMap<usize, Tree>) -> Result<Output> {
         let plan = work.order.plan;
-        let named = |e: Error| if e.message().contains(plan.name.as_str()) { e } else { e.context(format!("can't compose {}", plan.tree_name())) };
+        let named = |e: Error| {
+            if e.message().contains(plan.name.as_str()) {
+                e
+            } else {
+                e.context(format!("can't compose {}", plan.tree_name()))
+            }
+        };
         let mut tree = Tree::default();
         for (i, layer) in layers {
             tree.merge(layer, plan.inputs[i].file_name()).map_err(named)?;
@@ -134,7 +169,11 @@ impl Composer<'_> {
         let tree = recipe::finish(plan, tree, &work.blobs).map_err(named)?;
         let expected = work.order.expected.map(|o| &o.nar_hash);
         let commit = Commit::stage(self.store, &work.staging, &tree, self.hard_links, expected)?;
-        let output = Output { store_name: commit.store_name(&plan.tree_name())?, nar_hash: commit.nar_hash, nar_size: commit.nar_size };
+        let output = Output {
+            store_name: commit.store_name(&plan.tree_name())?,
+            nar_hash: commit.nar_hash,
+            nar_size: commit.nar_size,
+        };
         if let Some(expected) = work.order.expected
             && *expected != output
         {

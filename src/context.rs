@@ -45,14 +45,17 @@ impl Context {
     /// If the working directory or the home directory cannot be found.
     #[expect(clippy::disallowed_methods, reason = "the one place that reads the environment")]
     pub fn new(global: Global) -> Result<Self> {
-        let here = std::env::current_dir().map_err(|e| Error::user("can't find the working directory").cause(&e))?;
+        let here = std::env::current_dir()
+            .map_err(|e| Error::user("can't find the working directory").cause(&e))?;
         let store = match &global.store {
             Some(dir) => here.join(dir),
             None => data_home()?.join("cotter"),
         };
         if store.as_os_str().as_encoded_bytes().contains(&b':') {
             return Err(Error::user(format!("the store can't lie at {}", store.display()))
-                .because("no path in PATH, and none that the dynamic loader searches, may hold a colon")
+                .because(
+                    "no path in PATH, and none that the dynamic loader searches, may hold a colon",
+                )
                 .hint("name another directory with --store DIR or COTTER_STORE"));
         }
         match global.color {
@@ -80,18 +83,27 @@ impl Context {
             return if path.exists() {
                 Ok(path)
             } else {
-                Err(Error::user(format!("there is no {}", path.display())).hint("check --manifest and COTTER_MANIFEST"))
+                Err(Error::user(format!("there is no {}", path.display()))
+                    .hint("check --manifest and COTTER_MANIFEST"))
             };
         }
-        self.here.ancestors().map(|d| d.join(manifest::FILE_NAME)).find(|p| p.exists()).ok_or_else(|| {
-            Error::user(format!("there is no {} in {} or above", manifest::FILE_NAME, self.here.display()))
+        self.here.ancestors().map(|d| d.join(manifest::FILE_NAME)).find(|p| p.exists()).ok_or_else(
+            || {
+                Error::user(format!(
+                    "there is no {} in {} or above",
+                    manifest::FILE_NAME,
+                    self.here.display()
+                ))
                 .hint("run `cotter init` to start one, or name it with --manifest")
-        })
+            },
+        )
     }
 
     /// How many inputs are worked on at once: by default one for each core, and at least four, for the network is waited for, too.
     pub fn jobs(&self) -> usize {
-        self.global.jobs.unwrap_or_else(|| std::thread::available_parallelism().map_or(4, |n| n.get().max(4)))
+        self.global
+            .jobs
+            .unwrap_or_else(|| std::thread::available_parallelism().map_or(4, |n| n.get().max(4)))
     }
 
     /// A fetcher with the mirrors of the manifest, the environment and this machine.
@@ -102,9 +114,11 @@ impl Context {
         let seconds = |n: f64| Duration::from_secs_f64(n.min(86_400.0));
         let number = |name: &str, default: f64| -> Result<f64> {
             match var(name) {
-                Some(text) => {
-                    text.parse::<f64>().ok().filter(|n| n.is_finite() && *n >= 0.0).ok_or_else(|| Error::user(format!("{name} is no number: {text:?}")))
-                }
+                Some(text) => text
+                    .parse::<f64>()
+                    .ok()
+                    .filter(|n| n.is_finite() && *n >= 0.0)
+                    .ok_or_else(|| Error::user(format!("{name} is no number: {text:?}"))),
                 None => Ok(default),
             }
         };
@@ -113,20 +127,33 @@ impl Context {
             retries: number("COTTER_HTTP_RETRIES", 3.0)? as u32,
             backoff: seconds(number("COTTER_HTTP_BACKOFF", 0.5)?),
         };
-        let netrc =
-            var_os("NETRC").map(PathBuf::from).or_else(|| Some(home().ok()?.join(".netrc"))).and_then(|p| fs::read_to_string(p).ok()).unwrap_or_default();
+        let netrc = var_os("NETRC")
+            .map(PathBuf::from)
+            .or_else(|| Some(home().ok()?.join(".netrc")))
+            .and_then(|p| fs::read_to_string(p).ok())
+            .unwrap_or_default();
         let http = Http::new(self.global.offline, patience, &netrc);
         let mut named: BTreeMap<String, Vec<String>> = BTreeMap::new();
-        let families = manifest.into_iter().flat_map(|m| m.mirrors.keys().cloned()).chain(["debian", "debian-security", "python"].map(str::to_owned));
+        let families = manifest
+            .into_iter()
+            .flat_map(|m| m.mirrors.keys().cloned())
+            .chain(["debian", "debian-security", "python"].map(str::to_owned));
         for family in families {
             // The environment's mirrors come before the manifest's: they are nearer to the machine that runs this.
             let variable = format!("COTTER_MIRROR_{}", family.to_uppercase().replace('-', "_"));
-            let mut urls: Vec<String> = var(&variable).map(|v| v.split([' ', ',']).filter(|u| !u.is_empty()).map(str::to_owned).collect()).unwrap_or_default();
-            urls.extend(manifest.and_then(|m| m.mirrors.get(&family)).into_iter().flatten().cloned());
+            let mut urls: Vec<String> = var(&variable)
+                .map(|v| v.split([' ', ',']).filter(|u| !u.is_empty()).map(str::to_owned).collect())
+                .unwrap_or_default();
+            urls.extend(
+                manifest.and_then(|m| m.mirrors.get(&family)).into_iter().flatten().cloned(),
+            );
             named.entry(family).or_insert(urls);
         }
         let etc = var_os("COTTER_APT_ETC").map_or_else(|| PathBuf::from("/etc/apt"), PathBuf::from);
-        let apt = ["debian", "debian-security"].into_iter().map(|a| (a.to_owned(), machine_mirrors(&etc, a))).collect();
+        let apt = ["debian", "debian-security"]
+            .into_iter()
+            .map(|a| (a.to_owned(), machine_mirrors(&etc, a)))
+            .collect();
         let python = python_index::configured(&var, &python_config_files());
         Ok(Fetcher::new(http, Mirrors::new(named, apt, python), self.store.inputs()))
     }
@@ -134,10 +161,10 @@ impl Context {
 
 /// The user's home directory.
 fn home() -> Result<PathBuf> {
-    var_os("HOME")
-        .map(PathBuf::from)
-        .filter(|h| h.is_absolute())
-        .ok_or_else(|| Error::user("HOME is not set").hint("name a directory for the store with --store DIR or COTTER_STORE"))
+    var_os("HOME").map(PathBuf::from).filter(|h| h.is_absolute()).ok_or_else(|| {
+        Error::user("HOME is not set")
+            .hint("name a directory for the store with --store DIR or COTTER_STORE")
+    })
 }
 
 /// XDG Base Directory Specification, version 0.8.
@@ -150,7 +177,9 @@ fn data_home() -> Result<PathBuf> {
 
 /// The texts of uv's and pip's configuration files, most specific first, each with whether it is uv's.
 fn python_config_files() -> Vec<(bool, String)> {
-    let config = var_os("XDG_CONFIG_HOME").map(PathBuf::from).or_else(|| home().ok().map(|h| h.join(".config")));
+    let config = var_os("XDG_CONFIG_HOME")
+        .map(PathBuf::from)
+        .or_else(|| home().ok().map(|h| h.join(".config")));
     let mut paths: Vec<(bool, PathBuf)> = vec![];
     if let Some(config) = config {
         paths.push((true, config.join("uv/uv.toml")));

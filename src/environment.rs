@@ -47,7 +47,8 @@ const CC_VARIABLES: &[(&str, &str)] = &[
 ];
 
 /// The same for Zig.
-const ZIG_VARIABLES: &[(&str, &str)] = &[("CC", "cc"), ("CXX", "c++"), ("AR", "ar"), ("OBJCOPY", "objcopy"), ("RANLIB", "ranlib")];
+const ZIG_VARIABLES: &[(&str, &str)] =
+    &[("CC", "cc"), ("CXX", "c++"), ("AR", "ar"), ("OBJCOPY", "objcopy"), ("RANLIB", "ranlib")];
 
 /// What an environment needs for `trees`, of which the first comes first on PATH.
 pub fn changes(trees: &[Active]) -> Changes {
@@ -56,7 +57,10 @@ pub fn changes(trees: &[Active]) -> Changes {
     let mut packages = vec![];
     let mut pkg_config = vec![];
     let mut prefixes = vec![];
-    let ordered = trees.iter().filter(|t| t.kind == Kind::Library).chain(trees.iter().filter(|t| t.kind != Kind::Library));
+    let ordered = trees
+        .iter()
+        .filter(|t| t.kind == Kind::Library)
+        .chain(trees.iter().filter(|t| t.kind != Kind::Library));
     for tree in ordered {
         let root = tree.path.display().to_string();
         if tree.kind != Kind::Library {
@@ -92,7 +96,9 @@ pub fn changes(trees: &[Active]) -> Changes {
         out.unset = ["PKG_CONFIG_PATH", "PKG_CONFIG_SYSROOT_DIR"].map(str::to_owned).into();
     }
     if trees.iter().any(|t| t.kind == Kind::Cc) {
-        out.unset.extend(["CPATH", "C_INCLUDE_PATH", "CPLUS_INCLUDE_PATH", "LIBRARY_PATH"].map(str::to_owned));
+        out.unset.extend(
+            ["CPATH", "C_INCLUDE_PATH", "CPLUS_INCLUDE_PATH", "LIBRARY_PATH"].map(str::to_owned),
+        );
     }
     if trees.iter().any(|t| t.kind == Kind::Python) {
         out.unset.push("PYTHONHOME".to_owned());
@@ -106,12 +112,20 @@ mod tests {
 
     #[test]
     fn libraries_reach_the_compiler_and_pkg_config() {
-        let tree = |kind, path: &str| Active { kind, platform: Platform::X86_64Linux, path: path.into(), zig: false, python: None };
+        let tree = |kind, path: &str| Active {
+            kind,
+            platform: Platform::X86_64Linux,
+            path: path.into(),
+            zig: false,
+            python: None,
+        };
         let out = changes(&[tree(Kind::Cc, "/s/gcc"), tree(Kind::Library, "/s/z")]);
         assert_eq!(out.path, ["/s/gcc/bin"]);
         assert_eq!(out.set["CC"], "/s/gcc/bin/gcc");
         assert_eq!(out.set["COTTER_LIBRARIES"], "/s/z");
-        assert!(out.set["PKG_CONFIG_LIBDIR"].starts_with("/s/z/usr/lib/x86_64-linux-gnu/pkgconfig:"));
+        assert!(
+            out.set["PKG_CONFIG_LIBDIR"].starts_with("/s/z/usr/lib/x86_64-linux-gnu/pkgconfig:")
+        );
         assert!(out.unset.contains(&"PKG_CONFIG_PATH".to_owned()));
     }
 }

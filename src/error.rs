@@ -99,7 +99,8 @@ impl Error {
                 out = out.hint("free some space (`cotter gc` drops what nothing uses), or put the store elsewhere with --store");
             }
             io::ErrorKind::ReadOnlyFilesystem | io::ErrorKind::PermissionDenied => {
-                out = out.hint("name a directory you may write to with --store DIR or COTTER_STORE");
+                out =
+                    out.hint("name a directory you may write to with --store DIR or COTTER_STORE");
             }
             _ => {}
         }
@@ -200,7 +201,10 @@ pub fn from_io(what: impl Into<String>, error: io::Error) -> Error {
 
 /// The most alike of `names`, for "did you mean" hints: at most `most`, best first.
 pub fn nearest<'a>(name: &str, names: impl Iterator<Item = &'a str>, most: usize) -> Vec<&'a str> {
-    let mut scored: Vec<(f64, &str)> = names.map(|n| (strsim::jaro_winkler(name, n), n)).filter(|(score, _)| *score > 0.8).collect();
+    let mut scored: Vec<(f64, &str)> = names
+        .map(|n| (strsim::jaro_winkler(name, n), n))
+        .filter(|(score, _)| *score > 0.8)
+        .collect();
     scored.sort_by(|a, b| b.0.total_cmp(&a.0).then(a.1.cmp(b.1)));
     scored.dedup_by(|a, b| a.1 == b.1);
     scored.into_iter().take(most).map(|(_, n)| n).collect()

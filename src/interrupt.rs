@@ -42,12 +42,18 @@ fn end() -> ! {
         sweep();
     }
     let e = interrupted();
-    let _ = writeln!(std::io::stderr(), "\nerror: {}\n  hint: {}", e.message(), e.hints().join("\n  hint: "));
+    let _ = writeln!(
+        std::io::stderr(),
+        "\nerror: {}\n  hint: {}",
+        e.message(),
+        e.hints().join("\n  hint: ")
+    );
     std::process::exit(i32::from(Kind::Interrupted.exit_code()));
 }
 
 fn interrupted() -> Error {
-    Error::new(Kind::Interrupted, "interrupted").hint("run the same command again: it goes on where this one stopped")
+    Error::new(Kind::Interrupted, "interrupted")
+        .hint("run the same command again: it goes on where this one stopped")
 }
 
 /// Fails once the user has asked to stop.

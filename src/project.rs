@@ -82,7 +82,15 @@ impl Project {
         put("keep", toolchain.keep.clone());
         put("self_exe", toolchain.self_exe.clone());
         put("bin", toolchain.bin.iter().map(|(name, path)| format!("{name}={path}")).collect());
-        put("target", toolchain.target.filter(|t| *t != platform).map(|t| t.to_string()).into_iter().collect());
+        put(
+            "target",
+            toolchain
+                .target
+                .filter(|t| *t != platform)
+                .map(|t| t.to_string())
+                .into_iter()
+                .collect(),
+        );
         put("libraries", toolchain.libraries.iter().map(|l| l.value.to_string()).collect());
         out
     }
@@ -112,13 +120,22 @@ impl Project {
             let asked = self.entries().any(|(t, p)| t.name == *name && p == *platform)
                 || self.package_trees().iter().any(|t| t.name == *name && t.platform == *platform);
             if !asked {
-                out.push(Stale { name: name.clone(), platform: *platform, reasons: vec!["the manifest does not ask for it any more".to_owned()] });
+                out.push(Stale {
+                    name: name.clone(),
+                    platform: *platform,
+                    reasons: vec!["the manifest does not ask for it any more".to_owned()],
+                });
             }
         }
         out
     }
 
-    fn differences(&self, toolchain: &Toolchain, platform: Platform, locked: &LockedTree) -> Vec<String> {
+    fn differences(
+        &self,
+        toolchain: &Toolchain,
+        platform: Platform,
+        locked: &LockedTree,
+    ) -> Vec<String> {
         let plan = &locked.plan;
         let mut out = vec![];
         let mut compare = |what: &str, was: &str, is: &str| {
@@ -144,7 +161,13 @@ impl Project {
                         continue;
                     }
                     let name = if builds { Requirements::builds_name(&name) } else { name.clone() };
-                    out.extend(set.platforms.iter().map(|p| PackageTree { name: name.clone(), set, python: &python.value, platform: *p, builds }));
+                    out.extend(set.platforms.iter().map(|p| PackageTree {
+                        name: name.clone(),
+                        set,
+                        python: &python.value,
+                        platform: *p,
+                        builds,
+                    }));
                 }
             }
         }
@@ -152,14 +175,26 @@ impl Project {
     }
 
     /// The interpreter's version as packages know it, such as `3.11`; empty if it is not locked.
-    pub fn python_version(&self, python: &ToolchainName, platform: Platform, lock: &Lockfile) -> String {
-        let locked = lock.get(python, platform).or_else(|| Platform::ALL.into_iter().find_map(|p| lock.get(python, p)));
+    pub fn python_version(
+        &self,
+        python: &ToolchainName,
+        platform: Platform,
+        lock: &Lockfile,
+    ) -> String {
+        let locked = lock
+            .get(python, platform)
+            .or_else(|| Platform::ALL.into_iter().find_map(|p| lock.get(python, p)));
         locked.map(|t| minor_version(&t.plan.version)).unwrap_or_default()
     }
 
     /// What the manifest and the files that it names ask of a set, in the words of the lock. `output` is the text of the file of requirements that is about to be
     /// written; without it, the one that is there counts.
-    pub fn package_request(&self, tree: &PackageTree, lock: &Lockfile, output: Option<&str>) -> Request {
+    pub fn package_request(
+        &self,
+        tree: &PackageTree,
+        lock: &Lockfile,
+        output: Option<&str>,
+    ) -> Request {
         let set = tree.set;
         let mut out = Request::new();
         let mut put = |key: &str, values: Vec<String>| {
@@ -168,15 +203,22 @@ impl Project {
             }
         };
         put("set", vec![set.name.to_string()]);
-        put("python", vec![tree.python.to_string(), self.python_version(tree.python, tree.platform, lock)]);
+        put(
+            "python",
+            vec![tree.python.to_string(), self.python_version(tree.python, tree.platform, lock)],
+        );
         put("exclude_newer", set.exclude_newer.iter().cloned().collect());
-        put("build_requires", if set.build.is_empty() { vec![] } else { set.build_requires.clone() });
+        put(
+            "build_requires",
+            if set.build.is_empty() { vec![] } else { set.build_requires.clone() },
+        );
         if tree.builds {
             put("role", vec!["build".to_owned()]);
             return out;
         }
         let files = self.requirement_files(set);
-        let shown = |path: &Path| path.strip_prefix(self.dir()).unwrap_or(path).display().to_string();
+        let shown =
+            |path: &Path| path.strip_prefix(self.dir()).unwrap_or(path).display().to_string();
         let digest = |text: &str| Digest::of(text.as_bytes()).hex()[..16].to_owned();
         let state = |path: &Path| match fs::read_to_string(path) {
             Ok(text) => format!("{} {}", shown(path), digest(&text)),
@@ -188,9 +230,16 @@ impl Project {
         put("build", set.build.clone());
         if !set.build.is_empty() {
             let builds = Requirements::builds_name(&tree.name);
-            let used = [tree.python, &builds].into_iter().chain(set.build_tools.iter().map(|t| &t.value));
-            let made = |name: &ToolchainName| lock.get(name, tree.platform).or_else(|| Platform::ALL.into_iter().find_map(|p| lock.get(name, p)));
-            put("built_with", used.filter_map(|name| Some(made(name)?.output.store_name.to_string())).collect());
+            let used =
+                [tree.python, &builds].into_iter().chain(set.build_tools.iter().map(|t| &t.value));
+            let made = |name: &ToolchainName| {
+                lock.get(name, tree.platform)
+                    .or_else(|| Platform::ALL.into_iter().find_map(|p| lock.get(name, p)))
+            };
+            put(
+                "built_with",
+                used.filter_map(|name| Some(made(name)?.output.store_name.to_string())).collect(),
+            );
         }
         put("build_tools", set.build_tools.iter().map(|t| t.value.to_string()).collect());
         put("prune", set.prune.clone());
@@ -228,7 +277,12 @@ impl Project {
     }
 
     /// Why the entry of a set does not fit.
-    pub fn package_differences(&self, tree: &PackageTree, locked: &LockedTree, lock: &Lockfile) -> Vec<String> {
+    pub fn package_differences(
+        &self,
+        tree: &PackageTree,
+        locked: &LockedTree,
+        lock: &Lockfile,
+    ) -> Vec<String> {
         let plan = &locked.plan;
         let recipe = recipe::current(crate::manifest::Kind::Packages);
         let mut out = vec![];
@@ -263,10 +317,12 @@ pub fn minor_version(version: &str) -> String {
 /// What the manifest asks for now against what it asked for when the lock was made, key by key.
 fn different_requests(plan: &crate::lockfile::Plan, request: &Request) -> Vec<String> {
     let mut out = vec![];
-    let keys: std::collections::BTreeSet<&String> = plan.request.keys().chain(request.keys()).collect();
+    let keys: std::collections::BTreeSet<&String> =
+        plan.request.keys().chain(request.keys()).collect();
     for key in keys {
         let empty = vec![];
-        let (was, is) = (plan.request.get(key).unwrap_or(&empty), request.get(key).unwrap_or(&empty));
+        let (was, is) =
+            (plan.request.get(key).unwrap_or(&empty), request.get(key).unwrap_or(&empty));
         if was == is {
             continue;
         }
@@ -303,15 +359,33 @@ pub fn read_lock(path: &Path, cx: &Context) -> Result<Option<Lockfile>> {
 /// # Errors
 /// If it cannot be read or is no UTF-8.
 pub fn read_text(path: &Path) -> Result<String> {
-    let bytes = fs::read(path).map_err(|e| Error::user(format!("can't read {}", path.display())).cause(&e))?;
-    String::from_utf8(bytes).map_err(|e| Error::user(format!("{} is no UTF-8 text, from byte {} on", path.display(), e.utf8_error().valid_up_to())))
+    let bytes = fs::read(path)
+        .map_err(|e| Error::user(format!("can't read {}", path.display())).cause(&e))?;
+    String::from_utf8(bytes).map_err(|e| {
+        Error::user(format!(
+            "{} is no UTF-8 text, from byte {} on",
+            path.display(),
+            e.utf8_error().valid_up_to()
+        ))
+    })
 }
 
 /// The error for a lock that does not fit.
 pub fn stale_error(stale: &[Stale], lock_path: &Path, cx: &Context) -> Error {
-    let lines = stale.iter().map(|s| format!("{} for {}: {}", s.name, s.platform, s.reasons.join("; ")));
+    let lines =
+        stale.iter().map(|s| format!("{} for {}: {}", s.name, s.platform, s.reasons.join("; ")));
     lines
-        .fold(Error::new(ErrorKind::LockStale, format!("{} does not fit {}", shown(lock_path, &cx.here), crate::manifest::FILE_NAME)), Error::because)
+        .fold(
+            Error::new(
+                ErrorKind::LockStale,
+                format!(
+                    "{} does not fit {}",
+                    shown(lock_path, &cx.here),
+                    crate::manifest::FILE_NAME
+                ),
+            ),
+            Error::because,
+        )
         .hint("run `cotter lock` and commit the result")
 }
 

@@ -86,12 +86,19 @@ impl Reporter {
                 Some(total) => bars.insert_before(total, ProgressBar::new(bytes)),
                 None => bars.add(ProgressBar::new(bytes)),
             };
-            bar.set_style(style("{prefix:12.cyan} {bar:30.cyan/dim} {bytes:>10}/{total_bytes:<10} {wide_msg:.dim}"));
+            bar.set_style(style(
+                "{prefix:12.cyan} {bar:30.cyan/dim} {bytes:>10}/{total_bytes:<10} {wide_msg:.dim}",
+            ));
             bar.set_prefix("fetching");
             bar.set_message(name.to_owned());
             bar
         });
-        Task { bar, total: self.total.clone(), done: Arc::new(AtomicU64::new(0)), reporter: Some(self.clone()) }
+        Task {
+            bar,
+            total: self.total.clone(),
+            done: Arc::new(AtomicU64::new(0)),
+            reporter: Some(self.clone()),
+        }
     }
 
     /// A piece of work without a length: a composition.
@@ -124,7 +131,9 @@ pub fn line(text: &str) {
 }
 
 fn style(template: &str) -> ProgressStyle {
-    ProgressStyle::with_template(template).expect("the templates are constant").progress_chars("━╸─")
+    ProgressStyle::with_template(template)
+        .expect("the templates are constant")
+        .progress_chars("━╸─")
 }
 
 /// One piece of work that makes progress. Its bar goes when it is dropped.

@@ -6,7 +6,10 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
-use super::{ACTION_ENV, ACTION_PROGRAM, Finding, GENRULE_PROGRAM, HOST_ARCHIVER, HOST_INCLUDE, HOST_LINKER, HOST_PATH, PATH_LOOKUP, is_host_path, shell};
+use super::{
+    ACTION_ENV, ACTION_PROGRAM, Finding, GENRULE_PROGRAM, HOST_ARCHIVER, HOST_INCLUDE, HOST_LINKER,
+    HOST_PATH, PATH_LOOKUP, is_host_path, shell,
+};
 
 /// The PATH that Bazel gives to actions under `--incompatible_strict_action_env`.
 const STRICT_PATH: &str = "/bin:/usr/bin:/usr/local/bin";
@@ -41,12 +44,20 @@ impl Graph {
     /// # Errors
     /// A sentence if it is not what it should be.
     pub fn parse(text: &str) -> Result<Self, String> {
-        let root: Value = serde_json::from_str(text).map_err(|e| format!("bazel aquery did not print JSON: {e}"))?;
+        let root: Value = serde_json::from_str(text)
+            .map_err(|e| format!("bazel aquery did not print JSON: {e}"))?;
         let list = |key: &str| root[key].as_array().map_or(&[][..], Vec::as_slice);
-        let id = |v: &Value| v.as_u64().map(|n| n.to_string()).or_else(|| v.as_str().map(str::to_owned)).unwrap_or_default();
+        let id = |v: &Value| {
+            v.as_u64()
+                .map(|n| n.to_string())
+                .or_else(|| v.as_str().map(str::to_owned))
+                .unwrap_or_default()
+        };
         let text = |v: &Value| v.as_str().unwrap_or_default().to_owned();
-        let fragments: BTreeMap<String, (String, String)> =
-            list("pathFragments").iter().map(|f| (id(&f["id"]), (text(&f["label"]), id(&f["parentId"])))).collect();
+        let fragments: BTreeMap<String, (String, String)> = list("pathFragments")
+            .iter()
+            .map(|f| (id(&f["id"]), (text(&f["label"]), id(&f["parentId"]))))
+            .collect();
         let path_of = |leaf: &str| {
             let (mut parts, mut next) = (vec![], leaf.to_owned());
             while let Some((label, parent)) = fragments.get(&next) {
@@ -61,10 +72,21 @@ impl Graph {
         };
         let artifacts: BTreeMap<String, String> = list("artifacts")
             .iter()
-            .map(|a| (id(&a["id"]), a["execPath"].as_str().map_or_else(|| path_of(&id(&a["pathFragmentId"])), str::to_owned)))
+            .map(|a| {
+                (
+                    id(&a["id"]),
+                    a["execPath"]
+                        .as_str()
+                        .map_or_else(|| path_of(&id(&a["pathFragmentId"])), str::to_owned),
+                )
+            })
             .collect();
-        let targets: BTreeMap<String, String> = list("targets").iter().map(|t| (id(&t["id"]), plain_label(t["label"].as_str().unwrap_or_default()))).collect();
-        let strings = |v: &Value| v.as_array().into_iter().flatten().map(text).collect::<Vec<String>>();
+        let targets: BTreeMap<String, String> = list("targets")
+            .iter()
+            .map(|t| (id(&t["id"]), plain_label(t["label"].as_str().unwrap_or_default())))
+            .collect();
+        let strings =
+            |v: &Value| v.as_array().into_iter().flatten().map(text).collect::<Vec<String>>();
         let mut graph = Graph { actions: vec![], artifacts: artifacts.values().cloned().collect() };
         for action in list("actions") {
             let mut arguments = strings(&action["arguments"]);
@@ -75,8 +97,18 @@ impl Graph {
                 mnemonic: text(&action["mnemonic"]),
                 label: targets.get(&id(&action["targetId"])).cloned().unwrap_or_default(),
                 arguments,
-                environment: action["environmentVariables"].as_array().into_iter().flatten().map(|e| (text(&e["key"]), text(&e["value"]))).collect(),
-                outputs: action["outputIds"].as_array().into_iter().flatten().filter_map(|o| artifacts.get(&id(o)).cloned()).collect(),
+                environment: action["environmentVariables"]
+                    .as_array()
+                    .into_iter()
+                    .flatten()
+                    .map(|e| (text(&e["key"]), text(&e["value"])))
+                    .collect(),
+                outputs: action["outputIds"]
+                    .as_array()
+                    .into_iter()
+                    .flatten()
+                    .filter_map(|o| artifacts.get(&id(o)).cloned())
+                    .collect(),
             });
         }
         Ok(graph)
@@ -91,18 +123,29 @@ fn plain_label(label: &str) -> String {
 
 /// Looks at an action. `script` reads a file of the execution root: the text of a long genrule. `inherited` tells whether a variable has this value in the environment
 /// of whoever called.
-pub fn look(action: &Action, script: &dyn Fn(&str) -> Option<String>, inherited: &dyn Fn(&str, &str) -> bool) -> Vec<Finding> {
+pub fn look(
+    action: &Action,
+    script: &dyn Fn(&str) -> Option<String>,
+    inherited: &dyn Fn(&str, &str) -> bool,
+) -> Vec<Finding> {
     let mut out = vec![];
-    let add = |out: &mut Vec<Finding>, rule, reason: String| out.push(Finding::new(rule, action.label.clone(), reason));
+    let add = |out: &mut Vec<Finding>, rule, reason: String| {
+        out.push(Finding::new(rule, action.label.clone(), reason))
+    };
     for (name, value) in &action.environment {
         let is_path = name == "PATH" && value != STRICT_PATH;
         // A rule may set these to what a caller happens to have, too.
-        let is_usual = name.starts_with("LC_") || matches!(name.as_str(), "PATH" | "LANG" | "TZ" | "PWD" | "TMPDIR");
+        let is_usual = name.starts_with("LC_")
+            || matches!(name.as_str(), "PATH" | "LANG" | "TZ" | "PWD" | "TMPDIR");
         if is_path || (!is_usual && !value.is_empty() && inherited(name, value)) {
             add(
                 &mut out,
                 &ACTION_ENV,
-                format!("{} runs with {name}={}", action.mnemonic, if is_path { value.as_str() } else { "... of the caller's environment" }),
+                format!(
+                    "{} runs with {name}={}",
+                    action.mnemonic,
+                    if is_path { value.as_str() } else { "... of the caller's environment" }
+                ),
             );
         }
     }
@@ -123,14 +166,20 @@ pub fn look(action: &Action, script: &dyn Fn(&str) -> Option<String>, inherited:
         return out;
     }
     if is_host_path(program) {
-        add(&mut out, if is_archiver(program) { &HOST_ARCHIVER } else { &ACTION_PROGRAM }, format!("{} starts {program}", action.mnemonic));
+        add(
+            &mut out,
+            if is_archiver(program) { &HOST_ARCHIVER } else { &ACTION_PROGRAM },
+            format!("{} starts {program}", action.mnemonic),
+        );
     }
     let mut previous = "";
     for argument in arguments {
         let after = |flags: &[&'static str]| {
             flags
                 .iter()
-                .find_map(|f| argument.strip_prefix(f).filter(|rest| is_host_path(rest)).map(|_| ()))
+                .find_map(|f| {
+                    argument.strip_prefix(f).filter(|rest| is_host_path(rest)).map(|_| ())
+                })
                 .or_else(|| (flags.contains(&previous) && is_host_path(argument)).then_some(()))
         };
         if let Some(linker) = argument.strip_prefix("-fuse-ld=") {
@@ -139,7 +188,17 @@ pub fn look(action: &Action, script: &dyn Fn(&str) -> Option<String>, inherited:
             }
         } else if after(&["-B", "--ld-path="]).is_some() {
             add(&mut out, &HOST_LINKER, format!("links with {argument}"));
-        } else if after(&["-I", "-isystem", "-iquote", "-idirafter", "-include", "-isysroot", "--sysroot="]).is_some() {
+        } else if after(&[
+            "-I",
+            "-isystem",
+            "-iquote",
+            "-idirafter",
+            "-include",
+            "-isysroot",
+            "--sysroot=",
+        ])
+        .is_some()
+        {
             add(&mut out, &HOST_INCLUDE, format!("{} has {argument}", action.mnemonic));
         } else if after(&["-L", "-Wl,-L", "-Wl,-rpath-link,"]).is_some() {
             add(&mut out, &HOST_PATH, format!("{} has {argument}", action.mnemonic));
@@ -164,16 +223,27 @@ pub fn look_at_options(said: &str, workspace: &str) -> Vec<Finding> {
     let mut out = vec![];
     let mut file = String::new();
     for line in said.lines() {
-        if let Some((_, path)) = line.split_once(" from ").filter(|_| line.contains("rc options for '")) {
+        if let Some((_, path)) =
+            line.split_once(" from ").filter(|_| line.contains("rc options for '"))
+        {
             let path = path.trim_end_matches(':');
-            file = path.strip_prefix(workspace).map_or(path, |p| p.trim_start_matches('/')).to_owned();
+            file =
+                path.strip_prefix(workspace).map_or(path, |p| p.trim_start_matches('/')).to_owned();
         }
         let mut words = line.split_whitespace();
         while let Some(word) = words.next() {
             for flag in ["--action_env", "--host_action_env"] {
-                let value = if word == flag { words.clone().next() } else { word.strip_prefix(flag).and_then(|v| v.strip_prefix('=')) };
+                let value = if word == flag {
+                    words.clone().next()
+                } else {
+                    word.strip_prefix(flag).and_then(|v| v.strip_prefix('='))
+                };
                 if let Some(name) = value.filter(|v| !v.contains('=')) {
-                    out.push(Finding::new(&ACTION_ENV, file.clone(), format!("{flag}={name} hands on the caller's {name}")));
+                    out.push(Finding::new(
+                        &ACTION_ENV,
+                        file.clone(),
+                        format!("{flag}={name} hands on the caller's {name}"),
+                    ));
                 }
             }
         }
@@ -187,7 +257,8 @@ fn is_archiver(program: &str) -> bool {
 
 fn shell_text(text: &str, action: &Action, out: &mut Vec<Finding>) {
     let calls = shell::read(text);
-    let (archivers, programs): (Vec<&String>, Vec<&String>) = calls.by_name.iter().partition(|p| is_archiver(p));
+    let (archivers, programs): (Vec<&String>, Vec<&String>) =
+        calls.by_name.iter().partition(|p| is_archiver(p));
     let unique = |list: &[&String]| {
         let mut names: Vec<&str> = list.iter().map(|s| s.as_str()).collect();
         names.sort_unstable();
@@ -221,20 +292,50 @@ mod tests {
     use super::*;
 
     fn ids(arguments: &[&str]) -> Vec<&'static str> {
-        let action = Action { arguments: arguments.iter().map(|s| (*s).to_owned()).collect(), ..Action::default() };
+        let action = Action {
+            arguments: arguments.iter().map(|s| (*s).to_owned()).collect(),
+            ..Action::default()
+        };
         look(&action, &|_| None, &|_, _| false).into_iter().map(|f| f.id).collect()
     }
 
     #[test]
     fn command_lines() {
-        assert_eq!(ids(&["external/gcc/usr/bin/gcc", "-I/usr/include", "-c", "a.c", "-o", "bazel-out/a.o"]), ["host-include"]);
-        assert_eq!(ids(&["external/gcc/usr/bin/gcc", "-L/usr/lib/x86_64-linux-gnu", "-lpq"]), ["host-path"]);
+        assert_eq!(
+            ids(&[
+                "external/gcc/usr/bin/gcc",
+                "-I/usr/include",
+                "-c",
+                "a.c",
+                "-o",
+                "bazel-out/a.o"
+            ]),
+            ["host-include"]
+        );
+        assert_eq!(
+            ids(&["external/gcc/usr/bin/gcc", "-L/usr/lib/x86_64-linux-gnu", "-lpq"]),
+            ["host-path"]
+        );
         assert!(ids(&["tool", "--label", "//pkg:target", "https://example.org/x"]).is_empty());
-        assert_eq!(ids(&["external/gcc/usr/bin/gcc", "-isystem", "/usr/include"]), ["host-include"]);
-        assert_eq!(ids(&["external/gcc/usr/bin/gcc", "-fuse-ld=lld", "-B/usr/bin"]), ["host-linker", "host-linker"]);
+        assert_eq!(
+            ids(&["external/gcc/usr/bin/gcc", "-isystem", "/usr/include"]),
+            ["host-include"]
+        );
+        assert_eq!(
+            ids(&["external/gcc/usr/bin/gcc", "-fuse-ld=lld", "-B/usr/bin"]),
+            ["host-linker", "host-linker"]
+        );
         assert_eq!(ids(&["/usr/bin/ar", "rcs", "a.a"]), ["host-archiver"]);
         assert_eq!(ids(&["/usr/bin/gcc", "-c"]), ["action-program"]);
         assert_eq!(ids(&["/bin/bash", "-c", "python3 x"]), ["genrule-program"]);
-        assert!(ids(&["external/gcc/usr/bin/gcc", "-ffile-prefix-map=/proc/self/cwd=.", "-Wl,-rpath,$ORIGIN/../x", "-fuse-ld=gold"]).is_empty());
+        assert!(
+            ids(&[
+                "external/gcc/usr/bin/gcc",
+                "-ffile-prefix-map=/proc/self/cwd=.",
+                "-Wl,-rpath,$ORIGIN/../x",
+                "-fuse-ld=gold"
+            ])
+            .is_empty()
+        );
     }
 }

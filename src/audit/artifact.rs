@@ -2,7 +2,10 @@
 
 use goblin::elf::Elf;
 
-use super::{ELF_INTERPRETER, ELF_NEEDED, Finding, GLIBC_FLOOR, OUTPUT_PATH, OUTPUT_RPATH, PYTHON_ZIP, SHEBANG, TOOL_INTERPRETER, TOOL_RPATH};
+use super::{
+    ELF_INTERPRETER, ELF_NEEDED, Finding, GLIBC_FLOOR, OUTPUT_PATH, OUTPUT_RPATH, PYTHON_ZIP,
+    SHEBANG, TOOL_INTERPRETER, TOOL_RPATH,
+};
 
 /// What a file is to the build.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -36,8 +39,18 @@ pub struct Facts<'a> {
 const LOADERS: &[&str] = &["/lib64/ld-linux-x86-64.so.2", "/lib/ld-linux-aarch64.so.1"];
 
 /// The libraries that come with glibc and GCC's run time on any system that a C++ program runs on.
-const SYSTEM: &[&str] =
-    &["libc.so", "libm.so", "libdl.so", "librt.so", "libpthread.so", "libresolv.so", "libutil.so", "libstdc++.so", "libgcc_s.so", "ld-linux"];
+const SYSTEM: &[&str] = &[
+    "libc.so",
+    "libm.so",
+    "libdl.so",
+    "librt.so",
+    "libpthread.so",
+    "libresolv.so",
+    "libutil.so",
+    "libstdc++.so",
+    "libgcc_s.so",
+    "ld-linux",
+];
 
 /// The shells that every machine has at these places by POSIX or by Bazel's demand.
 const SHELLS: &[&str] = &["/bin/sh", "/bin/bash"];
@@ -53,7 +66,10 @@ pub fn look(bytes: &[u8], facts: Facts) -> Vec<Finding> {
     if facts.role == Role::Output {
         for path in facts.machine_paths {
             if let Some(at) = find_path(bytes, path.as_bytes()) {
-                let end = bytes[at..].iter().position(|b| !(b.is_ascii_graphic()) || b"\"'<>,;".contains(b)).map_or(bytes.len(), |n| at + n);
+                let end = bytes[at..]
+                    .iter()
+                    .position(|b| !(b.is_ascii_graphic()) || b"\"'<>,;".contains(b))
+                    .map_or(bytes.len(), |n| at + n);
                 let shown = String::from_utf8_lossy(&bytes[at..end.min(at + 160)]).into_owned();
                 out.push(Finding::new(&OUTPUT_PATH, facts.place, format!("holds {shown}")));
                 break;
@@ -64,11 +80,22 @@ pub fn look(bytes: &[u8], facts: Facts) -> Vec<Finding> {
 }
 
 fn script(bytes: &[u8], facts: Facts, out: &mut Vec<Finding>) {
-    let line = String::from_utf8_lossy(bytes[2..].split(|b| *b == b'\n').next().unwrap_or_default()).trim().to_owned();
+    let line =
+        String::from_utf8_lossy(bytes[2..].split(|b| *b == b'\n').next().unwrap_or_default())
+            .trim()
+            .to_owned();
     let program = line.split_whitespace().next().unwrap_or_default().to_owned();
     if find(&bytes[..bytes.len().min(4096)], b"PK\x03\x04").is_some() && line.contains("python") {
-        out.push(Finding::new(&PYTHON_ZIP, facts.place, format!("a zip file that begins with #!{line}")));
-    } else if facts.executable && !SHELLS.contains(&program.as_str()) && !is_shell_of_env(&line) && super::is_host_path(&program) {
+        out.push(Finding::new(
+            &PYTHON_ZIP,
+            facts.place,
+            format!("a zip file that begins with #!{line}"),
+        ));
+    } else if facts.executable
+        && !SHELLS.contains(&program.as_str())
+        && !is_shell_of_env(&line)
+        && super::is_host_path(&program)
+    {
         out.push(Finding::new(&SHEBANG, facts.place, format!("begins with #!{line}")));
     }
 }
@@ -79,33 +106,60 @@ fn is_shell_of_env(line: &str) -> bool {
 
 fn elf(bytes: &[u8], facts: Facts, out: &mut Vec<Finding>) {
     let Ok(elf) = Elf::parse(bytes) else { return };
-    let rpaths: Vec<&str> = elf.rpaths.iter().chain(&elf.runpaths).flat_map(|p| p.split(':')).filter(|p| !p.is_empty()).collect();
+    let rpaths: Vec<&str> = elf
+        .rpaths
+        .iter()
+        .chain(&elf.runpaths)
+        .flat_map(|p| p.split(':'))
+        .filter(|p| !p.is_empty())
+        .collect();
     let fixed: Vec<&str> = rpaths.iter().copied().filter(|p| super::is_host_path(p)).collect();
     let rule = if facts.role == Role::Output { &OUTPUT_RPATH } else { &TOOL_RPATH };
     if !fixed.is_empty() {
-        out.push(Finding::new(rule, facts.place, format!("its search path holds {}", fixed.join(", "))));
+        out.push(Finding::new(
+            rule,
+            facts.place,
+            format!("its search path holds {}", fixed.join(", ")),
+        ));
     }
     if let Some(interpreter) = elf.interpreter {
         // In a tree a launcher starts the program `.NAME.real` with the tree's own loader; libc.so.6 and its like can be started, but are not.
         let name = facts.place.rsplit('/').next().unwrap_or_default();
-        let is_started_by_launcher = (name.starts_with('.') && name.ends_with(".real")) || name.contains(".so");
+        let is_started_by_launcher =
+            (name.starts_with('.') && name.ends_with(".real")) || name.contains(".so");
         match facts.role {
-            Role::Source => out.push(Finding::new(&TOOL_INTERPRETER, facts.place, format!("asks for {interpreter}"))),
-            Role::Tree if !is_started_by_launcher => out.push(Finding::new(&TOOL_INTERPRETER, facts.place, format!("asks for {interpreter}"))),
-            Role::Output if !LOADERS.contains(&interpreter) => out.push(Finding::new(&ELF_INTERPRETER, facts.place, format!("asks for {interpreter}"))),
+            Role::Source => out.push(Finding::new(
+                &TOOL_INTERPRETER,
+                facts.place,
+                format!("asks for {interpreter}"),
+            )),
+            Role::Tree if !is_started_by_launcher => out.push(Finding::new(
+                &TOOL_INTERPRETER,
+                facts.place,
+                format!("asks for {interpreter}"),
+            )),
+            Role::Output if !LOADERS.contains(&interpreter) => out.push(Finding::new(
+                &ELF_INTERPRETER,
+                facts.place,
+                format!("asks for {interpreter}"),
+            )),
             Role::Output | Role::Tree => {}
         }
     }
     if facts.role == Role::Source {
         return;
     }
-    let is_known = |name: &str| (facts.role == Role::Output && SYSTEM.iter().any(|s| name.starts_with(s))) || (facts.libraries)(name);
+    let is_known = |name: &str| {
+        (facts.role == Role::Output && SYSTEM.iter().any(|s| name.starts_with(s)))
+            || (facts.libraries)(name)
+    };
     let unknown: Vec<&str> = elf.libraries.iter().copied().filter(|l| !is_known(l)).collect();
     if !unknown.is_empty() {
         out.push(Finding::new(&ELF_NEEDED, facts.place, format!("needs {}", unknown.join(", "))));
     }
     // A program that brings its loader brings its libc.
-    let brings_its_own = elf.interpreter.is_none() && !elf.is_lib || rpaths.iter().any(|p| p.starts_with("/cotter-runtime/"));
+    let brings_its_own = elf.interpreter.is_none() && !elf.is_lib
+        || rpaths.iter().any(|p| p.starts_with("/cotter-runtime/"));
     if let (Some(floor), Some(needs)) = (facts.glibc_floor, &elf.verneed)
         && !brings_its_own
     {
@@ -117,7 +171,11 @@ fn elf(bytes: &[u8], facts: Facts, out: &mut Vec<Finding>) {
             .filter(|v| v.starts_with(|c: char| c.is_ascii_digit()))
             .max_by_key(|v| version(v));
         if let Some(newest) = newest.filter(|v| version(v) > version(floor)) {
-            out.push(Finding::new(&GLIBC_FLOOR, facts.place, format!("needs glibc {newest}, the floor is {floor}")));
+            out.push(Finding::new(
+                &GLIBC_FLOOR,
+                facts.place,
+                format!("needs glibc {newest}, the floor is {floor}"),
+            ));
         }
     }
 }
@@ -132,7 +190,9 @@ fn find_path(bytes: &[u8], path: &[u8]) -> Option<usize> {
     let mut from = 0;
     while let Some(step) = find(&bytes[from..], path) {
         let (at, end) = (from + step, from + step + path.len());
-        if (at == 0 || !(is_name(bytes[at - 1]) || bytes[at - 1] == b'/')) && bytes.get(end).is_none_or(|b| !is_name(*b)) {
+        if (at == 0 || !(is_name(bytes[at - 1]) || bytes[at - 1] == b'/'))
+            && bytes.get(end).is_none_or(|b| !is_name(*b))
+        {
             return Some(at);
         }
         from = at + 1;
@@ -150,7 +210,14 @@ mod tests {
 
     fn look_at(bytes: &[u8], executable: bool, role: Role) -> Vec<&'static str> {
         let paths = ["/somewhere/project".to_owned()];
-        let facts = Facts { place: "x", role, executable, glibc_floor: None, machine_paths: &paths, libraries: &|_| false };
+        let facts = Facts {
+            place: "x",
+            role,
+            executable,
+            glibc_floor: None,
+            machine_paths: &paths,
+            libraries: &|_| false,
+        };
         look(bytes, facts).into_iter().map(|f| f.id).collect()
     }
 
@@ -160,13 +227,22 @@ mod tests {
         assert_eq!(look_at(b"#!/usr/bin/perl -w\n", true, Role::Source), ["shebang"]);
         assert!(look_at(b"#!/bin/sh\n", true, Role::Source).is_empty());
         assert!(look_at(b"#!/usr/bin/env python3\n", false, Role::Source).is_empty());
-        assert_eq!(look_at(b"#!/usr/bin/env python3\nPK\x03\x04", true, Role::Output), ["python-zip"]);
+        assert_eq!(
+            look_at(b"#!/usr/bin/env python3\nPK\x03\x04", true, Role::Output),
+            ["python-zip"]
+        );
     }
 
     #[test]
     fn paths() {
-        assert_eq!(look_at(b"...\0/somewhere/project/a.cc\0", false, Role::Output), ["output-path"]);
+        assert_eq!(
+            look_at(b"...\0/somewhere/project/a.cc\0", false, Role::Output),
+            ["output-path"]
+        );
         assert!(look_at(b"...\0/somewhere/project/a.cc\0", false, Role::Source).is_empty());
-        assert!(look_at(b"/else/somewhere/project/a.cc /somewhere/projects", false, Role::Output).is_empty());
+        assert!(
+            look_at(b"/else/somewhere/project/a.cc /somewhere/projects", false, Role::Output)
+                .is_empty()
+        );
     }
 }

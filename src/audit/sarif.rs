@@ -35,7 +35,9 @@ fn result(finding: &Finding) -> Value {
         json!({ "logicalLocations": [{ "fullyQualifiedName": place, "kind": "module" }] })
     } else {
         let (file, line) = match place.rsplit_once(':') {
-            Some((file, line)) if line.bytes().all(|b| b.is_ascii_digit()) => (file, line.parse().unwrap_or(1)),
+            Some((file, line)) if line.bytes().all(|b| b.is_ascii_digit()) => {
+                (file, line.parse().unwrap_or(1))
+            }
             _ => (place.as_str(), 1),
         };
         json!({ "physicalLocation": { "artifactLocation": { "uri": file }, "region": { "startLine": line } } })

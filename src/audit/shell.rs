@@ -69,7 +69,8 @@ const BUILTINS: &[&str] = &[
 ];
 
 /// After these the command goes on with another command.
-const PREFIXES: &[&str] = &["!", "do", "elif", "else", "exec", "if", "then", "time", "until", "while", "{", "eval"];
+const PREFIXES: &[&str] =
+    &["!", "do", "elif", "else", "exec", "if", "then", "time", "until", "while", "{", "eval"];
 
 /// What a text does that concerns the host.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -111,15 +112,24 @@ pub fn read(text: &str) -> Calls {
                     }
                 }
                 "which" | "type" | "hash" => out.lookups.push(format!("{word} {}", rest.join(" "))),
-                "command" if rest.first().is_some_and(|w| *w == "-v" || *w == "-V") => out.lookups.push(format!("command {}", rest.join(" "))),
-                "command" => called(rest.first().copied().unwrap_or(":"), pinned_path, &functions, &mut out),
+                "command" if rest.first().is_some_and(|w| *w == "-v" || *w == "-V") => {
+                    out.lookups.push(format!("command {}", rest.join(" ")))
+                }
+                "command" => {
+                    called(rest.first().copied().unwrap_or(":"), pinned_path, &functions, &mut out)
+                }
                 "env" => {
                     out.lookups.push(format!("env {}", rest.join(" ")));
                     called("env", pinned_path, &functions, &mut out);
                 }
                 _ => called(word, pinned_path, &functions, &mut out),
             }
-            out.paths.extend(rest.iter().flat_map(|w| w.split(['=', ':', ','])).filter(|w| is_under_the_root(w)).map(|w| (*w).to_owned()));
+            out.paths.extend(
+                rest.iter()
+                    .flat_map(|w| w.split(['=', ':', ',']))
+                    .filter(|w| is_under_the_root(w))
+                    .map(|w| (*w).to_owned()),
+            );
             break;
         }
     }
@@ -137,23 +147,36 @@ fn is_pinned(value: &str, out: &mut Calls) -> bool {
 }
 
 fn called(word: &str, pinned_path: bool, functions: &[String], out: &mut Calls) {
-    let plain = |s: &str| s.bytes().all(|b| b.is_ascii_alphanumeric() || b"._+-[".contains(&b)) && !s.is_empty() && !s.starts_with('-');
+    let plain = |s: &str| {
+        s.bytes().all(|b| b.is_ascii_alphanumeric() || b"._+-[".contains(&b))
+            && !s.is_empty()
+            && !s.starts_with('-')
+    };
     if word.starts_with('/') {
         out.by_path.push(word.to_owned());
-    } else if plain(word) && !pinned_path && !BUILTINS.contains(&word) && !functions.iter().any(|f| f == word) {
+    } else if plain(word)
+        && !pinned_path
+        && !BUILTINS.contains(&word)
+        && !functions.iter().any(|f| f == word)
+    {
         out.by_name.push(word.to_owned());
     }
 }
 
 /// Whether a word names a place that systems have; other words with a slash in front may be patterns for sed or awk.
 fn is_under_the_root(word: &str) -> bool {
-    const TOP: &[&str] = &["bin", "etc", "home", "lib", "lib32", "lib64", "mnt", "nix", "opt", "root", "run", "sbin", "snap", "srv", "usr", "var"];
+    const TOP: &[&str] = &[
+        "bin", "etc", "home", "lib", "lib32", "lib64", "mnt", "nix", "opt", "root", "run", "sbin",
+        "snap", "srv", "usr", "var",
+    ];
     super::is_host_path(word) && word[1..].split('/').next().is_some_and(|top| TOP.contains(&top))
 }
 
 fn is_assignment(word: &str) -> bool {
     word.split_once('=').is_some_and(|(name, _)| {
-        !name.is_empty() && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_') && !name.starts_with(|c: char| c.is_ascii_digit())
+        !name.is_empty()
+            && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_')
+            && !name.starts_with(|c: char| c.is_ascii_digit())
     })
 }
 
@@ -222,7 +245,12 @@ fn commands(text: &str) -> Vec<Vec<String>> {
             }
             '#' if reader.word.is_none() => for _ in chars.by_ref().take_while(|c| *c != '\n') {},
             // Within [[ ]] these join conditions.
-            '&' | '|' if reader.command.first().is_some_and(|w| w == "[[") && !reader.command.iter().any(|w| w == "]]") => reader.end_word(),
+            '&' | '|'
+                if reader.command.first().is_some_and(|w| w == "[[")
+                    && !reader.command.iter().any(|w| w == "]]") =>
+            {
+                reader.end_word()
+            }
             '\n' if !heredocs.is_empty() => {
                 reader.end_command();
                 for end in heredocs.drain(..) {
@@ -237,9 +265,13 @@ fn commands(text: &str) -> Vec<Vec<String>> {
             }
             ';' | '\n' | '&' | '|' => reader.end_command(),
             // An array.
-            '(' if reader.word.as_ref().is_some_and(|w| w.ends_with('=')) => drop(until_closed(&mut chars)),
+            '(' if reader.word.as_ref().is_some_and(|w| w.ends_with('=')) => {
+                drop(until_closed(&mut chars))
+            }
             // Arithmetic.
-            '(' if reader.word.is_none() && chars.peek() == Some(&'(') => drop(until_closed(&mut chars)),
+            '(' if reader.word.is_none() && chars.peek() == Some(&'(') => {
+                drop(until_closed(&mut chars))
+            }
             '(' if reader.word.is_some() && chars.peek() == Some(&')') => {
                 chars.next();
                 reader.word().push_str("()");
@@ -259,7 +291,9 @@ fn commands(text: &str) -> Vec<Vec<String>> {
                         chars.next_if_eq(&'-');
                         while chars.next_if(|c| *c == ' ').is_some() {}
                         let mut end = String::new();
-                        while let Some(c) = chars.next_if(|c| !c.is_whitespace() && !";&|<>()".contains(*c)) {
+                        while let Some(c) =
+                            chars.next_if(|c| !c.is_whitespace() && !";&|<>()".contains(*c))
+                        {
                             end.extend(Some(c).filter(|c| !"'\"\\".contains(*c)));
                         }
                         heredocs.push(end);
@@ -351,31 +385,44 @@ mod tests {
 
     #[test]
     fn finds_what_is_called() {
-        let calls = read("set -e; FOO=1 python3 x.py | sort > out && if test -f a; then /usr/bin/awk '{print}' b; fi # gcc\n echo \"$(date)\" `hostname`");
+        let calls = read(
+            "set -e; FOO=1 python3 x.py | sort > out && if test -f a; then /usr/bin/awk '{print}' b; fi # gcc\n echo \"$(date)\" `hostname`",
+        );
         assert_eq!(calls.by_name, ["python3", "sort", "date", "hostname"]);
         assert_eq!(calls.by_path, ["/usr/bin/awk"]);
     }
 
     #[test]
     fn a_pinned_path_pins() {
-        assert_eq!(read("PATH=$PWD/external/shell/usr/bin; seq 5 | sed s/a/b/").by_name, Vec::<String>::new());
+        assert_eq!(
+            read("PATH=$PWD/external/shell/usr/bin; seq 5 | sed s/a/b/").by_name,
+            Vec::<String>::new()
+        );
         assert_eq!(read("export PATH=$PWD/x:$PATH; seq 5").by_name, ["seq"]);
         assert_eq!(read("PATH=/usr/bin seq 5").by_name, ["seq"]);
     }
 
     #[test]
     fn functions_and_outputs_are_no_programs() {
-        let calls = read("f() { cat; }; f; bazel-out/bin/tool < in > /dev/null 2>&1; external/gcc/usr/bin/gcc -c x");
+        let calls = read(
+            "f() { cat; }; f; bazel-out/bin/tool < in > /dev/null 2>&1; external/gcc/usr/bin/gcc -c x",
+        );
         assert_eq!(calls.by_name, ["cat"]);
         assert_eq!(calls.by_path, Vec::<String>::new());
     }
 
     #[test]
     fn what_looks_like_a_command_but_is_none() {
-        assert_eq!(read("cat > out <<EOF\nint main() { return 0; }\nEOF\nsort out").by_name, ["cat", "sort"]);
+        assert_eq!(
+            read("cat > out <<EOF\nint main() { return 0; }\nEOF\nsort out").by_name,
+            ["cat", "sort"]
+        );
         assert_eq!(read("[[ -n $x && -n $y ]] && sort out").by_name, ["sort"]);
         assert_eq!(read("a=(x y z); (( i++ )); sort out").by_name, ["sort"]);
-        assert_eq!(read("case $x in a) sort;; b) uniq;; esac; cut").by_name, ["sort", "uniq", "cut"]);
+        assert_eq!(
+            read("case $x in a) sort;; b) uniq;; esac; cut").by_name,
+            ["sort", "uniq", "cut"]
+        );
         assert_eq!(read("sed '/foo/d' a; awk '/x/{print}' /etc/passwd").paths, ["/etc/passwd"]);
     }
 

@@ -23,8 +23,13 @@ pub fn look(trace: &str, allowed: Allowed) -> Vec<Finding> {
     let mut unfinished: BTreeMap<u32, String> = BTreeMap::new();
     let mut early = BTreeSet::new();
     let inside = |path: &str| {
-        ["/proc", "/dev", "/sys", "/tmp"].iter().any(|d| path == *d || path.starts_with(&format!("{d}/")))
-            || allowed.dirs.iter().any(|d| path.strip_prefix(d.as_str()).is_some_and(|rest| rest.is_empty() || rest.starts_with('/')))
+        ["/proc", "/dev", "/sys", "/tmp"]
+            .iter()
+            .any(|d| path == *d || path.starts_with(&format!("{d}/")))
+            || allowed.dirs.iter().any(|d| {
+                path.strip_prefix(d.as_str())
+                    .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+            })
     };
     for line in trace.lines() {
         let Some((pid, call)) = line.split_once(' ') else { continue };
@@ -35,7 +40,10 @@ pub fn look(trace: &str, allowed: Allowed) -> Vec<Finding> {
             continue;
         }
         let whole;
-        let call = match (call.strip_prefix("<... ").and_then(|c| c.split_once(" resumed>")), unfinished.remove(&pid)) {
+        let call = match (
+            call.strip_prefix("<... ").and_then(|c| c.split_once(" resumed>")),
+            unfinished.remove(&pid),
+        ) {
             (Some((_, rest)), Some(first)) => {
                 whole = first + rest;
                 &whole
@@ -51,7 +59,10 @@ pub fn look(trace: &str, allowed: Allowed) -> Vec<Finding> {
             let name = path.rsplit('/').next().unwrap_or_default();
             // A child may be told of before the call that made it has come back.
             if !running.contains_key(&pid) {
-                let parent = unfinished.iter().filter(|(_, c)| is_birth(c)).find_map(|(p, _)| running.get(p).cloned().flatten());
+                let parent = unfinished
+                    .iter()
+                    .filter(|(_, c)| is_birth(c))
+                    .find_map(|(p, _)| running.get(p).cloned().flatten());
                 running.insert(pid, parent);
                 early.insert(pid);
             }
@@ -60,7 +71,8 @@ pub fn look(trace: &str, allowed: Allowed) -> Vec<Finding> {
                 // Repository rules go through the same wrapper, with a limit of time that actions of a build do not have; what they look for is the matter of
                 // another rule.
                 let is_limited = call.contains("\"--timeout=") && !call.contains("\"--timeout=0\"");
-                let is_action = name == "linux-sandbox" || call.contains("\"--stats=") || !is_limited;
+                let is_action =
+                    name == "linux-sandbox" || call.contains("\"--stats=") || !is_limited;
                 running.insert(pid, is_action.then(String::new));
                 continue;
             }
@@ -75,7 +87,8 @@ pub fn look(trace: &str, allowed: Allowed) -> Vec<Finding> {
             }
             running.insert(pid, Some(if is_host { String::new() } else { path }));
         } else if is_birth(call) {
-            if let Some(child) = call.rsplit("= ").next().and_then(|c| c.trim().parse::<u32>().ok()) {
+            if let Some(child) = call.rsplit("= ").next().and_then(|c| c.trim().parse::<u32>().ok())
+            {
                 let parent = running.get(&pid).cloned().flatten();
                 // Numbers are used again.
                 if !early.remove(&child) {
@@ -100,7 +113,11 @@ pub fn look(trace: &str, allowed: Allowed) -> Vec<Finding> {
     out.into_iter()
         .map(|((is_run, path), by)| {
             let by = if by.is_empty() { "a shell or a program of the host".to_owned() } else { by };
-            if is_run { Finding::new(&HOST_RUN, path, format!("was started by {by}")) } else { Finding::new(&HOST_FILE, path, format!("was opened by {by}")) }
+            if is_run {
+                Finding::new(&HOST_RUN, path, format!("was started by {by}"))
+            } else {
+                Finding::new(&HOST_FILE, path, format!("was opened by {by}"))
+            }
         })
         .collect()
 }

@@ -13,11 +13,20 @@ use crate::store::RootTree;
 ///
 /// # Errors
 /// See [`setup::ensure`].
-pub fn root_trees(names: &[ToolchainName], platform: Platform, cx: &Context) -> Result<Vec<RootTree>> {
+pub fn root_trees(
+    names: &[ToolchainName],
+    platform: Platform,
+    cx: &Context,
+) -> Result<Vec<RootTree>> {
     if let Some(trees) = setup::fresh(names, platform, cx) {
         return Ok(trees);
     }
-    let args = Setup { names: names.to_vec(), platform: Some(platform), allow_expired: false, json: false };
+    let args = Setup {
+        names: names.to_vec(),
+        platform: Some(platform),
+        allow_expired: false,
+        json: false,
+    };
     let ready = setup::ensure(&args, platform, cx)?;
     let mut trees: Vec<RootTree> = ready.into_iter().map(|r| r.tree).collect();
     if !names.is_empty() {

@@ -43,7 +43,10 @@ pub fn run(args: &Doctor, cx: &Context) -> Result<ExitCode> {
         Verdict::Bad => "bad",
     };
     if args.json {
-        let list: Vec<_> = checks.iter().map(|c| json!({ "check": c.name, "verdict": word(c.verdict), "text": c.text })).collect();
+        let list: Vec<_> = checks
+            .iter()
+            .map(|c| json!({ "check": c.name, "verdict": word(c.verdict), "text": c.text }))
+            .collect();
         print_json(&json!({ "checks": list }))?;
     } else {
         for c in &checks {
@@ -62,7 +65,11 @@ pub fn run(args: &Doctor, cx: &Context) -> Result<ExitCode> {
 fn platform() -> Check {
     match Platform::native() {
         Some(p) => Check { name: "platform", verdict: Verdict::Good, text: p.to_string() },
-        None => Check { name: "platform", verdict: Verdict::Note, text: "trees can be locked here, but not run".to_owned() },
+        None => Check {
+            name: "platform",
+            verdict: Verdict::Note,
+            text: "trees can be locked here, but not run".to_owned(),
+        },
     }
 }
 
@@ -80,14 +87,23 @@ fn disk(cx: &Context) -> Check {
         Some(s) => {
             let free = s.f_bavail * s.f_frsize;
             let verdict = if free < 2 << 30 { Verdict::Bad } else { Verdict::Good };
-            Check { name: "disk", verdict, text: format!("{} free; a compiler takes about 300 MiB", human(free)) }
+            Check {
+                name: "disk",
+                verdict,
+                text: format!("{} free; a compiler takes about 300 MiB", human(free)),
+            }
         }
-        None => Check { name: "disk", verdict: Verdict::Note, text: "can't tell how much is free".to_owned() },
+        None => Check {
+            name: "disk",
+            verdict: Verdict::Note,
+            text: "can't tell how much is free".to_owned(),
+        },
     }
 }
 
 fn namespaces() -> Check {
-    let number = |path: &str| fs::read_to_string(path).ok().and_then(|t| t.trim().parse::<u64>().ok());
+    let number =
+        |path: &str| fs::read_to_string(path).ok().and_then(|t| t.trim().parse::<u64>().ok());
     let off = number("/proc/sys/kernel/unprivileged_userns_clone") == Some(0)
         || number("/proc/sys/user/max_user_namespaces") == Some(0)
         || number("/proc/sys/kernel/apparmor_restrict_unprivileged_userns") == Some(1);
@@ -98,7 +114,11 @@ fn namespaces() -> Check {
             text: "unprivileged user namespaces are off: sandboxed builds need root; everything else works".to_owned(),
         }
     } else {
-        Check { name: "namespaces", verdict: Verdict::Good, text: "unprivileged user namespaces are on".to_owned() }
+        Check {
+            name: "namespaces",
+            verdict: Verdict::Good,
+            text: "unprivileged user namespaces are on".to_owned(),
+        }
     }
 }
 
@@ -107,12 +127,18 @@ fn proc_mounted() -> Check {
     Check {
         name: "proc",
         verdict: if ok { Verdict::Good } else { Verdict::Bad },
-        text: if ok { "/proc is mounted".to_owned() } else { "/proc is not mounted: launchers need it to find their tree through symlinks".to_owned() },
+        text: if ok {
+            "/proc is mounted".to_owned()
+        } else {
+            "/proc is not mounted: launchers need it to find their tree through symlinks".to_owned()
+        },
     }
 }
 
 fn mirrors(cx: &Context) -> Vec<Check> {
-    let bad = |e: crate::error::Error| vec![Check { name: "mirrors", verdict: Verdict::Bad, text: e.to_string() }];
+    let bad = |e: crate::error::Error| {
+        vec![Check { name: "mirrors", verdict: Verdict::Bad, text: e.to_string() }]
+    };
     let project = match cx.manifest_path().map(|_| Project::load(cx)) {
         Ok(Err(e)) => return bad(e),
         Ok(Ok(project)) => Some(project),
@@ -123,21 +149,35 @@ fn mirrors(cx: &Context) -> Vec<Check> {
         Err(e) => return bad(e),
     };
     if cx.global.offline {
-        return vec![Check { name: "mirrors", verdict: Verdict::Note, text: "not asked: --offline".to_owned() }];
+        return vec![Check {
+            name: "mirrors",
+            verdict: Verdict::Note,
+            text: "not asked: --offline".to_owned(),
+        }];
     }
-    let suite =
-        project.iter().flat_map(|p| p.entries().map(|(t, platform)| p.request(t, platform)).collect::<Vec<_>>()).find_map(|r| r.get("suite")?.first().cloned());
+    let suite = project
+        .iter()
+        .flat_map(|p| p.entries().map(|(t, platform)| p.request(t, platform)).collect::<Vec<_>>())
+        .find_map(|r| r.get("suite")?.first().cloned());
     let suite = suite.unwrap_or_else(|| "bookworm".to_owned());
     let bases = fetcher.mirrors.bases("debian", None);
     if bases.is_empty() {
-        return vec![Check { name: "mirrors", verdict: Verdict::Note, text: "no Debian mirror is configured: snapshot.debian.org will be asked".to_owned() }];
+        return vec![Check {
+            name: "mirrors",
+            verdict: Verdict::Note,
+            text: "no Debian mirror is configured: snapshot.debian.org will be asked".to_owned(),
+        }];
     }
     bases
         .iter()
         .map(|base| {
             let shown = redact(base);
             match fetcher.http.get(&format!("{base}/dists/{suite}/InRelease"), 0) {
-                Ok(_) => Check { name: "mirror", verdict: Verdict::Good, text: format!("{shown} has {suite}") },
+                Ok(_) => Check {
+                    name: "mirror",
+                    verdict: Verdict::Good,
+                    text: format!("{shown} has {suite}"),
+                },
                 Err(e) => Check { name: "mirror", verdict: Verdict::Bad, text: e.to_string() },
             }
         })

@@ -30,9 +30,10 @@ struct Change {
 /// If the lock is missing or stale, or the folder can't be written; with `--check`, if a file is not what would be written.
 pub fn run(args: &Emit, cx: &Context) -> Result<ExitCode> {
     let project = Project::load(cx)?;
-    let lock = project
-        .lock(cx)?
-        .ok_or_else(|| Error::new(Kind::LockStale, format!("there is no {}", shown(&project.lock_path, &cx.here))).hint("run `cotter lock` first"))?;
+    let lock = project.lock(cx)?.ok_or_else(|| {
+        Error::new(Kind::LockStale, format!("there is no {}", shown(&project.lock_path, &cx.here)))
+            .hint("run `cotter lock` first")
+    })?;
     if !cx.global.frozen {
         let stale = project.stale(&lock);
         if !stale.is_empty() {
@@ -59,7 +60,11 @@ pub fn run(args: &Emit, cx: &Context) -> Result<ExitCode> {
         let count = paths.len();
         return Err(Error::new(
             Kind::LockStale,
-            format!("in {} {count} file{} not what toolchains.lock gives", shown(&dir, &cx.here), if count == 1 { " is" } else { "s are" }),
+            format!(
+                "in {} {count} file{} not what toolchains.lock gives",
+                shown(&dir, &cx.here),
+                if count == 1 { " is" } else { "s are" }
+            ),
         )
         .because("the lock is newer, or a file was edited by hand")
         .hint(format!("run `cotter emit {}`", emitter.name())));
@@ -87,7 +92,10 @@ pub fn after_setup(project: &Project, lock: &Lockfile, cx: &Context) -> Result<(
         return Ok(());
     }
     if cx.global.locked {
-        cx.reporter.warn(&format!("{} is not what toolchains.lock gives: run `cotter emit bazel`", shown(&dir, &cx.here)));
+        cx.reporter.warn(&format!(
+            "{} is not what toolchains.lock gives: run `cotter emit bazel`",
+            shown(&dir, &cx.here)
+        ));
         return Ok(());
     }
     write(&changes)?;
@@ -95,7 +103,12 @@ pub fn after_setup(project: &Project, lock: &Lockfile, cx: &Context) -> Result<(
     Ok(())
 }
 
-fn changes(emitter: &dyn Emitter, project: &Project, lock: &Lockfile, cx: &Context) -> Result<(PathBuf, Vec<Change>)> {
+fn changes(
+    emitter: &dyn Emitter,
+    project: &Project,
+    lock: &Lockfile,
+    cx: &Context,
+) -> Result<(PathBuf, Vec<Change>)> {
     let defaults = crate::manifest::BazelSettings::default();
     let bazel = project.manifest.bazel.as_ref().unwrap_or(&defaults);
     for name in bazel.toolchains.iter().flatten() {
@@ -112,7 +125,9 @@ fn changes(emitter: &dyn Emitter, project: &Project, lock: &Lockfile, cx: &Conte
     }
     let request = Request { lock, bazel };
     let dir = project.dir().join(emitter.dir(&request));
-    let files = emitter.files(&request).map_err(|why| Error::user(format!("can't emit for {}: {why}", emitter.name())))?;
+    let files = emitter
+        .files(&request)
+        .map_err(|why| Error::user(format!("can't emit for {}: {why}", emitter.name())))?;
     let mut out = vec![];
     for (name, after) in files {
         let path = dir.join(name);
@@ -141,5 +156,8 @@ fn write(changes: &[Change]) -> Result<()> {
 fn diff(path: &str, change: &Change) -> String {
     let before = change.before.as_deref().unwrap_or("");
     let from = if change.before.is_some() { format!("a/{path}") } else { "/dev/null".to_owned() };
-    similar::TextDiff::from_lines(before, &change.after).unified_diff().header(&from, &format!("b/{path}")).to_string()
+    similar::TextDiff::from_lines(before, &change.after)
+        .unified_diff()
+        .header(&from, &format!("b/{path}"))
+        .to_string()
 }

@@ -57,9 +57,14 @@ fn quoted(text: &str) -> String {
 /// Source: GitHub's "Workflow commands", environment files.
 fn github(changes: &Changes) -> Result<()> {
     let append = |variable: &str, text: String| -> Result<()> {
-        let path = var_os(variable).ok_or_else(|| Error::user(format!("{variable} is not set")).hint("--github is for a step of GitHub Actions"))?;
-        let open = fs::OpenOptions::new().append(true).create(true).open(std::path::PathBuf::from(&path));
-        open.and_then(|mut f| f.write_all(text.as_bytes())).map_err(|e| Error::at("write", std::path::Path::new(&path), e))
+        let path = var_os(variable).ok_or_else(|| {
+            Error::user(format!("{variable} is not set"))
+                .hint("--github is for a step of GitHub Actions")
+        })?;
+        let open =
+            fs::OpenOptions::new().append(true).create(true).open(std::path::PathBuf::from(&path));
+        open.and_then(|mut f| f.write_all(text.as_bytes()))
+            .map_err(|e| Error::at("write", std::path::Path::new(&path), e))
     };
     append("GITHUB_PATH", changes.path.iter().rev().map(|d| format!("{d}\n")).collect())?;
     let set = changes.set.iter().map(|(k, v)| format!("{k}={v}\n"));

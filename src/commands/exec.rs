@@ -22,20 +22,38 @@ pub fn run(args: Exec, cx: &Context) -> Result<ExitCode> {
 }
 
 /// Replaces this process by a command. Returns only if that fails.
-pub fn become_command(program: &OsString, args: &[OsString], changes: &Changes, pure: bool, here: &Path) -> Error {
+pub fn become_command(
+    program: &OsString,
+    args: &[OsString],
+    changes: &Changes,
+    pure: bool,
+    here: &Path,
+) -> Error {
     let path = search_path(changes, pure);
     let Some(found) = find(program, &path, here) else {
         let error = Error::new(
             Kind::CommandNotFound,
-            format!("there is no command {:?} in the toolchains{}", program.to_string_lossy(), if pure { "" } else { " or on PATH" }),
+            format!(
+                "there is no command {:?} in the toolchains{}",
+                program.to_string_lossy(),
+                if pure { "" } else { " or on PATH" }
+            ),
         );
-        return if pure { error.hint("leave --pure out to see the host's commands too") } else { error };
+        return if pure {
+            error.hint("leave --pure out to see the host's commands too")
+        } else {
+            error
+        };
     };
     let mut command = Command::new(&found);
     command.arg0(program).args(args);
     apply(&mut command, changes, &path);
     let e = command.exec();
-    let kind = if e.kind() == std::io::ErrorKind::NotFound { Kind::CommandNotFound } else { Kind::CommandNotExecutable };
+    let kind = if e.kind() == std::io::ErrorKind::NotFound {
+        Kind::CommandNotFound
+    } else {
+        Kind::CommandNotExecutable
+    };
     let error = Error::new(kind, format!("can't start {}", found.display())).cause(&e);
     match e.kind() {
         std::io::ErrorKind::NotFound => {
@@ -70,5 +88,7 @@ fn find(program: &OsString, path: &OsString, here: &Path) -> Option<PathBuf> {
     if program.components().count() > 1 || program.as_os_str().as_encoded_bytes().contains(&b'/') {
         return Some(here.join(program));
     }
-    std::env::split_paths(path).map(|d| here.join(d).join(program)).find(|p| p.is_file() && rustix::fs::access(p, rustix::fs::Access::EXEC_OK).is_ok())
+    std::env::split_paths(path)
+        .map(|d| here.join(d).join(program))
+        .find(|p| p.is_file() && rustix::fs::access(p, rustix::fs::Access::EXEC_OK).is_ok())
 }

@@ -18,26 +18,36 @@ use crate::python::pylock;
 /// If the lock does not fit, there is no such set, or the index in force lacks a file.
 pub fn run(args: &Export, cx: &Context) -> Result<ExitCode> {
     let project = Project::load(cx)?;
-    let lock = project
-        .lock(cx)?
-        .ok_or_else(|| Error::new(ErrorKind::LockStale, format!("there is no {}", shown(&project.lock_path, &cx.here))).hint("run `cotter lock` first"))?;
+    let lock = project.lock(cx)?.ok_or_else(|| {
+        Error::new(
+            ErrorKind::LockStale,
+            format!("there is no {}", shown(&project.lock_path, &cx.here)),
+        )
+        .hint("run `cotter lock` first")
+    })?;
     if !cx.global.frozen {
         let stale = project.stale(&lock);
         if !stale.is_empty() {
             return Err(stale_error(&stale, &project.lock_path, cx));
         }
     }
-    let sets = || lock.trees.values().filter(|t| t.plan.kind == Kind::Packages && !t.plan.serves_builds());
+    let sets =
+        || lock.trees.values().filter(|t| t.plan.kind == Kind::Packages && !t.plan.serves_builds());
     let trees: Vec<&LockedTree> = sets().filter(|t| t.plan.name == args.name).collect();
     if trees.is_empty() {
         let near = did_you_mean(args.name.as_str(), sets().map(|t| t.plan.name.as_str()));
-        return Err(Error::user(format!("there is no set of requirements {:?}{near}", args.name.as_str())));
+        return Err(Error::user(format!(
+            "there is no set of requirements {:?}{near}",
+            args.name.as_str()
+        )));
     }
     let fetcher = cx.fetcher(Some(&project.manifest))?;
     pip::offer(cx, &fetcher, &lock, project.manifest.settings.hard_links)?;
     let text = match args.format {
         // An index may hand out addresses with its own credentials in them.
-        ExportFormat::Pylock => pylock::render(&trees, &mut |name, file| Ok::<_, Error>(redact(&fetcher.python_project(name)?.url_of(file)?)))?,
+        ExportFormat::Pylock => pylock::render(&trees, &mut |name, file| {
+            Ok::<_, Error>(redact(&fetcher.python_project(name)?.url_of(file)?))
+        })?,
     };
     match &args.output {
         Some(path) => crate::project::replace(&cx.here.join(path), &text)?,

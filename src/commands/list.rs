@@ -17,7 +17,10 @@ use crate::project::read_lock;
 /// If there is no lock.
 pub fn run(args: &List, cx: &Context) -> Result<ExitCode> {
     let path = cx.manifest_path()?.with_file_name(lockfile::FILE_NAME);
-    let lock = read_lock(&path, cx)?.ok_or_else(|| Error::new(Kind::LockStale, format!("there is no {}", path.display())).hint("run `cotter lock`"))?;
+    let lock = read_lock(&path, cx)?.ok_or_else(|| {
+        Error::new(Kind::LockStale, format!("there is no {}", path.display()))
+            .hint("run `cotter lock`")
+    })?;
     if args.json {
         let list: Vec<_> = lock
             .trees
@@ -49,6 +52,10 @@ pub fn run(args: &List, cx: &Context) -> Result<ExitCode> {
             ]
         })
         .collect();
-    print(&table::render(&["name", "kind", "version", "platform", "download", "size", ""], &rows, &[4, 5]))?;
+    print(&table::render(
+        &["name", "kind", "version", "platform", "download", "size", ""],
+        &rows,
+        &[4, 5],
+    ))?;
     Ok(ExitCode::SUCCESS)
 }

@@ -26,7 +26,8 @@ pub fn run(args: &Lock, cx: &Context) -> Result<ExitCode> {
         Some(names) if names.is_empty() => Upgrade::All,
         Some(names) => {
             for name in names {
-                let (toolchains, sets) = (&project.manifest.toolchains, &project.manifest.requirements);
+                let (toolchains, sets) =
+                    (&project.manifest.toolchains, &project.manifest.requirements);
                 if !toolchains.contains_key(name) && !sets.contains_key(name) {
                     let known = toolchains.keys().chain(sets.keys()).map(|n| n.as_str());
                     return Err(Error::user(format!(
@@ -45,7 +46,11 @@ pub fn run(args: &Lock, cx: &Context) -> Result<ExitCode> {
     if args.json {
         print_json(&json!({ "lock": project.lock_path, "changes": outcome.changes }))?;
     } else if outcome.changes.is_empty() {
-        cx.reporter.line(&format!("{} is up to date: {} trees", shown(&project.lock_path, &cx.here), outcome.lock.trees.len()));
+        cx.reporter.line(&format!(
+            "{} is up to date: {} trees",
+            shown(&project.lock_path, &cx.here),
+            outcome.lock.trees.len()
+        ));
     } else {
         for line in &outcome.changes {
             cx.reporter.line(line);
@@ -61,13 +66,21 @@ fn check(project: &Project, args: &Lock, cx: &Context) -> Result<ExitCode> {
     if args.json {
         let list: Vec<_> = stale.iter().map(|s| json!({ "name": s.name.as_str(), "platform": s.platform.as_str(), "reasons": s.reasons })).collect();
         print_json(&json!({ "stale": list }))?;
-        return Ok(if stale.is_empty() { ExitCode::SUCCESS } else { ExitCode::from(crate::error::Kind::LockStale.exit_code()) });
+        return Ok(if stale.is_empty() {
+            ExitCode::SUCCESS
+        } else {
+            ExitCode::from(crate::error::Kind::LockStale.exit_code())
+        });
     }
     if !stale.is_empty() {
         return Err(stale_error(&stale, &project.lock_path, cx));
     }
     if cx.reporter.verbosity() > crate::reporter::Verbosity::Quiet {
-        print(&format!("{} fits the manifest: {} trees\n", shown(&project.lock_path, &cx.here), lock.trees.len()))?;
+        print(&format!(
+            "{} fits the manifest: {} trees\n",
+            shown(&project.lock_path, &cx.here),
+            lock.trees.len()
+        ))?;
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -51,8 +51,15 @@ pub struct Outcome {
 ///
 /// # Errors
 /// If something cannot be resolved, fetched or composed; then the lock stays as it was.
-pub fn update(project: &Project, cx: &Context, fetcher: &Fetcher, upgrade: &Upgrade, allow_expired: bool) -> Result<Outcome> {
-    let old_text = if project.lock_path.exists() { read_text(&project.lock_path)? } else { String::new() };
+pub fn update(
+    project: &Project,
+    cx: &Context,
+    fetcher: &Fetcher,
+    upgrade: &Upgrade,
+    allow_expired: bool,
+) -> Result<Outcome> {
+    let old_text =
+        if project.lock_path.exists() { read_text(&project.lock_path)? } else { String::new() };
     let old = read_old(project, &old_text, cx)?;
     let stale = project.stale(&old);
     let mut lock = Lockfile::default();
@@ -61,18 +68,38 @@ pub fn update(project: &Project, cx: &Context, fetcher: &Fetcher, upgrade: &Upgr
     for (toolchain, platform) in project.entries() {
         let is_stale = stale.iter().any(|s| s.name == toolchain.name && s.platform == platform);
         match old.get(&toolchain.name, platform) {
-            Some(locked) if !is_stale && !upgrade.wants(&toolchain.name) => lock.put(locked.clone()),
+            Some(locked) if !is_stale && !upgrade.wants(&toolchain.name) => {
+                lock.put(locked.clone())
+            }
             _ => todo.push((toolchain.name.clone(), platform)),
         }
     }
     let known: Vec<Release> = old.trees.values().flat_map(|t| t.plan.releases.clone()).collect();
     if !todo.is_empty() {
         // What comes through pip needs the pinned Python, which must be locked first.
-        let (through_pip, plain): (Vec<_>, Vec<_>) = todo.into_iter().partition(|(name, _)| project.manifest.toolchains[name].source.value == "pypi");
-        made.extend(resolve_and_compose(project, cx, fetcher, &mut lock, plain, &known, allow_expired)?);
+        let (through_pip, plain): (Vec<_>, Vec<_>) = todo
+            .into_iter()
+            .partition(|(name, _)| project.manifest.toolchains[name].source.value == "pypi");
+        made.extend(resolve_and_compose(
+            project,
+            cx,
+            fetcher,
+            &mut lock,
+            plain,
+            &known,
+            allow_expired,
+        )?);
         if !through_pip.is_empty() {
             pip::offer(cx, fetcher, &lock, project.manifest.settings.hard_links)?;
-            made.extend(resolve_and_compose(project, cx, fetcher, &mut lock, through_pip, &known, allow_expired)?);
+            made.extend(resolve_and_compose(
+                project,
+                cx,
+                fetcher,
+                &mut lock,
+                through_pip,
+                &known,
+                allow_expired,
+            )?);
         }
     }
     made.extend(requirements::update(project, cx, fetcher, &old, &mut lock, upgrade)?);
@@ -93,7 +120,8 @@ fn read_old(project: &Project, text: &str, cx: &Context) -> Result<Lockfile> {
     if !lockfile::has_conflict_markers(text) {
         return Lockfile::parse(text, &file);
     }
-    cx.reporter.line(&format!("{file} holds merge conflict markers: keeping what fits the manifest"));
+    cx.reporter
+        .line(&format!("{file} holds merge conflict markers: keeping what fits the manifest"));
     let mut out = Lockfile::default();
     for side in lockfile::sides(text) {
         let Ok(lock) = Lockfile::parse(&side, &file) else { continue };
@@ -121,7 +149,9 @@ fn resolve_and_compose(
     let keyring = match &settings.keyring {
         Some(file) => {
             let path = project.dir().join(file);
-            let bytes = fs::read(&path).map_err(|e| Error::user(format!("can't read the keyring {}", path.display())).cause(&e))?;
+            let bytes = fs::read(&path).map_err(|e| {
+                Error::user(format!("can't read the keyring {}", path.display())).cause(&e)
+            })?;
             Keyring::parse(&bytes, &path.display().to_string())?
         }
         None => Keyring::shipped()?,
@@ -159,9 +189,18 @@ fn resolve_and_compose(
         });
     }
     resolving.index.take();
-    let composer = Composer { store: &cx.store, fetcher, reporter: cx.reporter.clone(), jobs: cx.jobs(), hard_links: settings.hard_links };
+    let composer = Composer {
+        store: &cx.store,
+        fetcher,
+        reporter: cx.reporter.clone(),
+        jobs: cx.jobs(),
+        hard_links: settings.hard_links,
+    };
     let native = Platform::native();
-    let orders: Vec<Order> = plans.iter().map(|plan| Order { plan, expected: None, keep: native == Some(plan.platform) }).collect();
+    let orders: Vec<Order> = plans
+        .iter()
+        .map(|plan| Order { plan, expected: None, keep: native == Some(plan.platform) })
+        .collect();
     let made = composer.run(&orders)?;
     for (plan, made) in plans.into_iter().zip(&made) {
         lock.put(LockedTree { plan, output: made.output.clone() });
@@ -175,10 +214,18 @@ fn describe(old: &Lockfile, new: &Lockfile) -> Vec<String> {
     for key in keys {
         let name = format!("{} for {}", key.0, key.1);
         match (old.trees.get(key), new.trees.get(key)) {
-            (None, Some(tree)) => out.push(format!("added {name}: {}, {} inputs", tree.plan.version, tree.plan.inputs.len())),
+            (None, Some(tree)) => out.push(format!(
+                "added {name}: {}, {} inputs",
+                tree.plan.version,
+                tree.plan.inputs.len()
+            )),
             (Some(_), None) => out.push(format!("removed {name}")),
             (Some(a), Some(b)) if a != b => {
-                let version = if a.plan.version == b.plan.version { a.plan.version.clone() } else { format!("{} -> {}", a.plan.version, b.plan.version) };
+                let version = if a.plan.version == b.plan.version {
+                    a.plan.version.clone()
+                } else {
+                    format!("{} -> {}", a.plan.version, b.plan.version)
+                };
                 out.push(format!("changed {name}: {version}"));
                 for input in b.plan.inputs.iter().filter(|i| !a.plan.inputs.contains(i)) {
                     out.push(format!("  + {}", input.file_name()));

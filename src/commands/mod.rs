@@ -34,7 +34,9 @@ use crate::error::{Error, Result};
 /// If nobody reads it.
 fn print(text: &str) -> Result<()> {
     let mut out = anstream::stdout().lock();
-    out.write_all(text.as_bytes()).and_then(|()| out.flush()).map_err(|e| Error::io("can't write to standard output", e))
+    out.write_all(text.as_bytes())
+        .and_then(|()| out.flush())
+        .map_err(|e| Error::io("can't write to standard output", e))
 }
 
 /// Writes a value as JSON to standard output.

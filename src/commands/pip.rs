@@ -18,13 +18,28 @@ pub fn offer(cx: &Context, fetcher: &Fetcher, lock: &Lockfile, hard_links: bool)
     if fetcher.has_python_index() || cx.global.offline {
         return Ok(());
     }
-    let Some(python) = lock.trees.values().find(|t| t.plan.kind == Kind::Python && Some(t.plan.platform) == Platform::native()) else { return Ok(()) };
-    let composer = Composer { store: &cx.store, fetcher, reporter: cx.reporter.clone(), jobs: cx.jobs(), hard_links };
+    let Some(python) = lock
+        .trees
+        .values()
+        .find(|t| t.plan.kind == Kind::Python && Some(t.plan.platform) == Platform::native())
+    else {
+        return Ok(());
+    };
+    let composer = Composer {
+        store: &cx.store,
+        fetcher,
+        reporter: cx.reporter.clone(),
+        jobs: cx.jobs(),
+        hard_links,
+    };
     let tree = super::requirements::native_tree(&python.plan.name, lock, cx, &composer)?;
     fetcher.set_default_python_index(Arc::new(move || {
         let file = tree.join("usr/lib/python3/dist-packages/pip/_internal/models/index.py");
         let found = std::fs::read_to_string(&file).ok().and_then(|text| default_index(&text));
-        found.ok_or_else(|| crate::fetch::no_python_index().because(format!("the pip in {} does not tell its default", tree.display())))
+        found.ok_or_else(|| {
+            crate::fetch::no_python_index()
+                .because(format!("the pip in {} does not tell its default", tree.display()))
+        })
     }));
     Ok(())
 }

@@ -56,10 +56,21 @@ pub fn run(args: &Setup, cx: &Context) -> Result<ExitCode> {
                     Some(time) => (format!("{:.1} s", time.as_secs_f64()), "fetched"),
                     None => ("-".to_owned(), "already there"),
                 };
-                vec![r.tree.name.to_string(), r.tree.version.clone(), r.tree.platform.to_string(), human(r.tree.nar_size), time, what.to_owned()]
+                vec![
+                    r.tree.name.to_string(),
+                    r.tree.version.clone(),
+                    r.tree.platform.to_string(),
+                    human(r.tree.nar_size),
+                    time,
+                    what.to_owned(),
+                ]
             })
             .collect();
-        print(&table::render(&["name", "version", "platform", "size", "time", ""], &rows, &[3, 4]))?;
+        print(&table::render(
+            &["name", "version", "platform", "size", "time", ""],
+            &rows,
+            &[3, 4],
+        ))?;
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -86,9 +97,13 @@ pub fn fresh(names: &[ToolchainName], platform: Platform, cx: &Context) -> Optio
     {
         return None;
     }
-    let mut trees: Vec<RootTree> = root.trees.into_iter().filter(|t| t.platform == platform).collect();
+    let mut trees: Vec<RootTree> =
+        root.trees.into_iter().filter(|t| t.platform == platform).collect();
     if !names.is_empty() {
-        trees = names.iter().map(|n| trees.iter().find(|t| t.name == *n).cloned()).collect::<Option<_>>()?;
+        trees = names
+            .iter()
+            .map(|n| trees.iter().find(|t| t.name == *n).cloned())
+            .collect::<Option<_>>()?;
     }
     trees.iter().all(|t| cx.store.has(&t.store_name)).then_some(trees)
 }
@@ -111,7 +126,8 @@ pub fn ensure(args: &Setup, platform: Platform, cx: &Context) -> Result<Vec<Read
     if cx.global.frozen {
         let found = read_lock(&lock_path, cx)?;
         lock = found.ok_or_else(|| {
-            Error::new(Kind::LockStale, format!("there is no {}", lock_path.display())).hint("run `cotter lock` first, or leave --frozen out")
+            Error::new(Kind::LockStale, format!("there is no {}", lock_path.display()))
+                .hint("run `cotter lock` first, or leave --frozen out")
         })?;
         // The manifest is not checked against the lock, but where its mirrors are is worth knowing.
         let project = Project::load(cx).ok();
@@ -123,30 +139,51 @@ pub fn ensure(args: &Setup, platform: Platform, cx: &Context) -> Result<Vec<Read
         fetcher = cx.fetcher(Some(&project.manifest))?;
         hard_links = project.manifest.settings.hard_links;
         (lock, made_before) = current_lock(&project, args, cx, &fetcher)?;
-        known = project.manifest.toolchains.keys().cloned().chain(project.package_trees().into_iter().map(|t| t.name)).collect();
+        known = project
+            .manifest
+            .toolchains
+            .keys()
+            .cloned()
+            .chain(project.package_trees().into_iter().map(|t| t.name))
+            .collect();
         emits = Some(project);
     }
     for name in &args.names {
         if !known.contains(name) {
-            return Err(Error::user(format!("there is no toolchain {:?}{}", name.as_str(), did_you_mean(name.as_str(), known.iter().map(|n| n.as_str())))));
+            return Err(Error::user(format!(
+                "there is no toolchain {:?}{}",
+                name.as_str(),
+                did_you_mean(name.as_str(), known.iter().map(|n| n.as_str()))
+            )));
         }
         if lock.get(name, platform).is_none() {
-            return Err(
-                Error::user(format!("{name} is not locked for {platform}")).hint(format!("add {:?} to the platforms of toolchains.toml", platform.as_str()))
-            );
+            return Err(Error::user(format!("{name} is not locked for {platform}"))
+                .hint(format!("add {:?} to the platforms of toolchains.toml", platform.as_str())));
         }
     }
     let wanted: Vec<&LockedTree> = lock
         .trees
         .values()
-        .filter(|t| t.plan.platform == platform && if args.names.is_empty() { !t.plan.serves_builds() } else { args.names.contains(&t.plan.name) })
+        .filter(|t| {
+            t.plan.platform == platform
+                && if args.names.is_empty() {
+                    !t.plan.serves_builds()
+                } else {
+                    args.names.contains(&t.plan.name)
+                }
+        })
         .collect();
     if wanted.is_empty() && !known.is_empty() {
-        return Err(
-            Error::user(format!("no toolchain is locked for {platform}")).hint(format!("add {:?} to the platforms of toolchains.toml", platform.as_str()))
-        );
+        return Err(Error::user(format!("no toolchain is locked for {platform}"))
+            .hint(format!("add {:?} to the platforms of toolchains.toml", platform.as_str())));
     }
-    let composer = Composer { store: &cx.store, fetcher: &fetcher, reporter: cx.reporter.clone(), jobs: cx.jobs(), hard_links };
+    let composer = Composer {
+        store: &cx.store,
+        fetcher: &fetcher,
+        reporter: cx.reporter.clone(),
+        jobs: cx.jobs(),
+        hard_links,
+    };
     // From here on `gc` leaves them alone, there or not.
     for tree in &wanted {
         cx.store.mark_used(&tree.output.store_name);
@@ -154,15 +191,21 @@ pub fn ensure(args: &Setup, platform: Platform, cx: &Context) -> Result<Vec<Read
     let mut held = vec![];
     let mut ready = vec![];
     // What may need the pinned Python comes after it.
-    let (late, early): (Vec<&LockedTree>, Vec<&LockedTree>) = wanted.iter().copied().partition(|t| t.plan.comes_from_python_index());
+    let (late, early): (Vec<&LockedTree>, Vec<&LockedTree>) =
+        wanted.iter().copied().partition(|t| t.plan.comes_from_python_index());
     for (round, trees) in [early, late].into_iter().enumerate() {
         if round == 1
-            && trees.iter().any(|t| !cx.store.has(&t.output.store_name) && (t.plan.holds_built_wheels() || !t.plan.inputs.iter().all(|i| fetcher.has(i))))
+            && trees.iter().any(|t| {
+                !cx.store.has(&t.output.store_name)
+                    && (t.plan.holds_built_wheels()
+                        || !t.plan.inputs.iter().all(|i| fetcher.has(i)))
+            })
         {
             pip::offer(cx, &fetcher, &lock, hard_links)?;
         }
         // In the order of names, so that two processes never wait for each other.
-        let mut missing: Vec<&LockedTree> = trees.iter().copied().filter(|t| !cx.store.has(&t.output.store_name)).collect();
+        let mut missing: Vec<&LockedTree> =
+            trees.iter().copied().filter(|t| !cx.store.has(&t.output.store_name)).collect();
         missing.sort_by(|a, b| a.output.store_name.as_str().cmp(b.output.store_name.as_str()));
         missing.dedup_by(|a, b| a.output.store_name == b.output.store_name);
         for tree in &missing {
@@ -170,14 +213,16 @@ pub fn ensure(args: &Setup, platform: Platform, cx: &Context) -> Result<Vec<Read
         }
         missing.retain(|t| !cx.store.has(&t.output.store_name));
         // What builds use comes before what is built.
-        let (plain, built): (Vec<&LockedTree>, Vec<&LockedTree>) = missing.iter().copied().partition(|t| !t.plan.holds_built_wheels());
+        let (plain, built): (Vec<&LockedTree>, Vec<&LockedTree>) =
+            missing.iter().copied().partition(|t| !t.plan.holds_built_wheels());
         let mut made = compose(&composer, &plain)?;
         requirements::rebuild(&built, &lock, cx, &fetcher, &composer)?;
         made.extend(compose(&composer, &built)?);
         missing = [plain, built].concat();
         for tree in trees {
             let now = missing.iter().position(|m| m.output == tree.output).map(|i| made[i].time);
-            let made_in = now.or_else(|| made_before.iter().find(|m| m.output == tree.output).map(|m| m.time));
+            let made_in = now
+                .or_else(|| made_before.iter().find(|m| m.output == tree.output).map(|m| m.time));
             ready.push(Ready { tree: root_tree(tree), made_in });
         }
     }
@@ -187,7 +232,8 @@ pub fn ensure(args: &Setup, platform: Platform, cx: &Context) -> Result<Vec<Read
     // A root without valid stamps keeps its trees from `gc`, but is no shortcut.
     let stamps = manifest_stamp.zip(lock_stamp).filter(|_| unchanged && !cx.global.frozen);
     // The files of requirements may have changed meanwhile, too.
-    let stamps = stamps.filter(|_| emits.as_ref().is_none_or(|project| project.stale(&lock).is_empty()));
+    let stamps =
+        stamps.filter(|_| emits.as_ref().is_none_or(|project| project.stale(&lock).is_empty()));
     let inputs = emits.as_ref().map(Project::package_files).unwrap_or_default();
     register(&cx.store, &manifest_path, stamps.unwrap_or_default(), inputs, &lock, &ready)?;
     drop(held);
@@ -199,16 +245,28 @@ pub fn ensure(args: &Setup, platform: Platform, cx: &Context) -> Result<Vec<Read
 
 /// Makes locked trees; the results are in their order.
 fn compose(composer: &Composer, trees: &[&LockedTree]) -> Result<Vec<Composed>> {
-    let orders: Vec<Order> = trees.iter().map(|t| Order { plan: &t.plan, expected: Some(&t.output), keep: true }).collect();
+    let orders: Vec<Order> = trees
+        .iter()
+        .map(|t| Order { plan: &t.plan, expected: Some(&t.output), keep: true })
+        .collect();
     if orders.is_empty() { Ok(vec![]) } else { composer.run(&orders) }
 }
 
-fn current_lock(project: &Project, args: &Setup, cx: &Context, fetcher: &crate::fetch::Fetcher) -> Result<(Lockfile, Vec<Composed>)> {
+fn current_lock(
+    project: &Project,
+    args: &Setup,
+    cx: &Context,
+    fetcher: &crate::fetch::Fetcher,
+) -> Result<(Lockfile, Vec<Composed>)> {
     let text_exists = project.lock_path.exists();
     if cx.global.locked {
         let lock = project.lock(cx)?.unwrap_or_default();
         let stale = project.stale(&lock);
-        return if stale.is_empty() { Ok((lock, vec![])) } else { Err(stale_error(&stale, &project.lock_path, cx)) };
+        return if stale.is_empty() {
+            Ok((lock, vec![]))
+        } else {
+            Err(stale_error(&stale, &project.lock_path, cx))
+        };
     }
     if text_exists {
         let lock = project.lock(cx)?.unwrap_or_default();
@@ -236,20 +294,41 @@ fn root_tree(tree: &LockedTree) -> RootTree {
 
 /// Registers what is ready now, with what the root had before and the lock still names. `stamps` are those of manifest and lock as they were read: if they changed
 /// meanwhile, the next setup must look again.
-fn register(store: &Store, manifest: &Path, stamps: (Stamp, Stamp), inputs: Vec<PathBuf>, lock: &Lockfile, ready: &[Ready]) -> Result<()> {
+fn register(
+    store: &Store,
+    manifest: &Path,
+    stamps: (Stamp, Stamp),
+    inputs: Vec<PathBuf>,
+    lock: &Lockfile,
+    ready: &[Ready],
+) -> Result<()> {
     let project = manifest.to_owned();
     let mut trees: Vec<RootTree> = ready.iter().map(|r| r.tree.clone()).collect();
     if let Some(old) = store.root(&project) {
-        let still = |t: &RootTree| lock.get(&t.name, t.platform).is_some_and(|l| l.output.store_name == t.store_name);
-        trees.extend(old.trees.into_iter().filter(|t| still(t) && !ready.iter().any(|r| r.tree.name == t.name && r.tree.platform == t.platform)));
+        let still = |t: &RootTree| {
+            lock.get(&t.name, t.platform).is_some_and(|l| l.output.store_name == t.store_name)
+        };
+        trees.extend(old.trees.into_iter().filter(|t| {
+            still(t)
+                && !ready.iter().any(|r| r.tree.name == t.name && r.tree.platform == t.platform)
+        }));
     }
     trees.sort_by(|a, b| (&a.name, a.platform).cmp(&(&b.name, b.platform)));
     let all_of = |platform: &Platform| {
-        let mut locked = lock.trees.values().filter(|t| t.plan.platform == *platform && !t.plan.serves_builds()).peekable();
-        locked.peek().is_some() && locked.all(|t| trees.iter().any(|r| r.store_name == t.output.store_name))
+        let mut locked = lock
+            .trees
+            .values()
+            .filter(|t| t.plan.platform == *platform && !t.plan.serves_builds())
+            .peekable();
+        locked.peek().is_some()
+            && locked.all(|t| trees.iter().any(|r| r.store_name == t.output.store_name))
     };
     let complete = Platform::ALL.into_iter().filter(all_of).collect();
-    let inputs = inputs.into_iter().filter_map(|path| Some((Stamp::of(&path)?, path))).map(|(stamp, path)| (path, stamp)).collect();
+    let inputs = inputs
+        .into_iter()
+        .filter_map(|path| Some((Stamp::of(&path)?, path)))
+        .map(|(stamp, path)| (path, stamp))
+        .collect();
     let root = Root { project, manifest: stamps.0, lock: stamps.1, complete, inputs, trees };
     if store.root(&root.project).as_ref() == Some(&root) {
         return Ok(());

@@ -2,7 +2,9 @@
 
 /// Lays out rows under a header; columns of numbers are aligned to the right.
 pub fn render(header: &[&str], rows: &[Vec<String>], right: &[usize]) -> String {
-    let width = |c: usize| rows.iter().map(|r| r[c].chars().count()).chain([header[c].len()]).max().unwrap_or(0);
+    let width = |c: usize| {
+        rows.iter().map(|r| r[c].chars().count()).chain([header[c].len()]).max().unwrap_or(0)
+    };
     let widths: Vec<usize> = (0..header.len()).map(width).collect();
     let dim = anstyle::Style::new().dimmed();
     let line = |cells: Vec<&str>| -> String {

@@ -26,31 +26,50 @@ pub fn run(args: &Venv, cx: &Context) -> Result<ExitCode> {
     let ready = match setup::fresh(&[], platform, cx) {
         Some(trees) => trees,
         None => {
-            let all = Setup { names: vec![], platform: Some(platform), allow_expired: false, json: false };
+            let all = Setup {
+                names: vec![],
+                platform: Some(platform),
+                allow_expired: false,
+                json: false,
+            };
             setup::ensure(&all, platform, cx)?.into_iter().map(|r| r.tree).collect()
         }
     };
     let sets = || ready.iter().filter(|t| t.kind == Kind::Packages);
     let set = match &args.name {
         Some(name) => sets().find(|t| t.name == *name).ok_or_else(|| {
-            Error::user(format!("there is no set of requirements {:?}{}", name.as_str(), did_you_mean(name.as_str(), sets().map(|t| t.name.as_str()))))
+            Error::user(format!(
+                "there is no set of requirements {:?}{}",
+                name.as_str(),
+                did_you_mean(name.as_str(), sets().map(|t| t.name.as_str()))
+            ))
         })?,
         None => match sets().collect::<Vec<_>>().as_slice() {
             [one] => one,
-            [] => return Err(Error::user("the manifest asks for no Python packages").hint("add [requirements.<name>] to toolchains.toml")),
+            [] => {
+                return Err(Error::user("the manifest asks for no Python packages")
+                    .hint("add [requirements.<name>] to toolchains.toml"));
+            }
             many => {
                 let names: Vec<&str> = many.iter().map(|t| t.name.as_str()).collect();
-                return Err(Error::user("which set of requirements?").hint(format!("name one of {}", names.join(", "))));
+                return Err(Error::user("which set of requirements?")
+                    .hint(format!("name one of {}", names.join(", "))));
             }
         },
     };
     let lock_path = cx.manifest_path()?.with_file_name(lockfile::FILE_NAME);
     let lock = crate::project::read_lock(&lock_path, cx)?.unwrap_or_default();
-    let wanted = lock.get(&set.name, platform).and_then(|t| t.plan.requested("python").first()).and_then(|n| n.parse::<ToolchainName>().ok());
+    let wanted = lock
+        .get(&set.name, platform)
+        .and_then(|t| t.plan.requested("python").first())
+        .and_then(|n| n.parse::<ToolchainName>().ok());
     let python = ready
         .iter()
         .find(|t| t.kind == Kind::Python && Some(&t.name) == wanted.as_ref())
-        .ok_or_else(|| Error::user(format!("the interpreter of {} is not set up", set.name)).hint("run `cotter setup`"))?;
+        .ok_or_else(|| {
+            Error::user(format!("the interpreter of {} is not set up", set.name))
+                .hint("run `cotter setup`")
+        })?;
     let dir = cx.here.join(args.dir.as_deref().unwrap_or(Path::new(".venv")));
     if dir.file_name().is_none() || cx.here.starts_with(&dir) || lock_path.starts_with(&dir) {
         return Err(Error::user(format!("{} can't become an environment", dir.display()))
@@ -58,14 +77,19 @@ pub fn run(args: &Venv, cx: &Context) -> Result<ExitCode> {
             .hint("name a directory of its own"));
     }
     if fs::symlink_metadata(&dir).is_ok() && !args.force {
-        let ours = fs::read_to_string(dir.join("pyvenv.cfg")).is_ok_and(|t| t.lines().any(|l| l.starts_with(MARK)));
+        let ours = fs::read_to_string(dir.join("pyvenv.cfg"))
+            .is_ok_and(|t| t.lines().any(|l| l.starts_with(MARK)));
         let empty = fs::read_dir(&dir).is_ok_and(|mut entries| entries.next().is_none());
         if !ours && !empty {
-            return Err(Error::user(format!("{} is there, and cotter did not make it", shown(&dir, &cx.here)))
-                .hint("name another directory, or say --force to replace it"));
+            return Err(Error::user(format!(
+                "{} is there, and cotter did not make it",
+                shown(&dir, &cx.here)
+            ))
+            .hint("name another directory, or say --force to replace it"));
         }
     }
-    let (packages, interpreter) = (cx.store.path(&set.store_name), cx.store.path(&python.store_name));
+    let (packages, interpreter) =
+        (cx.store.path(&set.store_name), cx.store.path(&python.store_name));
     let version = &set.version;
     // Beside its place, then into it: an environment is whole or as it was.
     let parent = dir.parent().unwrap_or(Path::new("/"));
@@ -73,8 +97,15 @@ pub fn run(args: &Venv, cx: &Context) -> Result<ExitCode> {
     let name = dir.file_name().unwrap_or_default().to_string_lossy().into_owned();
     let new = parent.join(format!(".{name}.new-{}", std::process::id()));
     let _ = crate::store::delete_tree(&new);
-    let environment =
-        Environment { new: &new, dir: &dir, packages: &packages, interpreter: &interpreter, version, prompt: set.name.as_str(), full: &python.version };
+    let environment = Environment {
+        new: &new,
+        dir: &dir,
+        packages: &packages,
+        interpreter: &interpreter,
+        version,
+        prompt: set.name.as_str(),
+        full: &python.version,
+    };
     if let Err(e) = environment.lay_out(set.store_name.as_str()) {
         let _ = crate::store::delete_tree(&new);
         return Err(e);
@@ -88,7 +119,12 @@ pub fn run(args: &Venv, cx: &Context) -> Result<ExitCode> {
     if there {
         crate::store::delete_tree(&old).map_err(|e| Error::at("delete", &old, e))?;
     }
-    cx.reporter.line(&format!("made {} with {} on Python {}", shown(&dir, &cx.here), set.name, python.version));
+    cx.reporter.line(&format!(
+        "made {} with {} on Python {}",
+        shown(&dir, &cx.here),
+        set.name,
+        python.version
+    ));
     cx.reporter.line(&format!("activate it with: . {}/bin/activate", shown(&dir, &cx.here)));
     Ok(ExitCode::SUCCESS)
 }
@@ -124,7 +160,8 @@ impl Environment<'_> {
         }
         let _ = fs::remove_file(self.new.join("lib64"));
         std::os::unix::fs::symlink("lib", self.new.join("lib64")).map_err(at)?;
-        let full: String = self.full.chars().take_while(|c| c.is_ascii_digit() || *c == '.').collect();
+        let full: String =
+            self.full.chars().take_while(|c| c.is_ascii_digit() || *c == '.').collect();
         let config = format!(
             "home = {}\ninclude-system-site-packages = false\nversion = {full}\nprompt = {}\n{MARK}{object}\n",
             self.interpreter.join("bin").display(),
@@ -152,7 +189,9 @@ impl Environment<'_> {
                 let Ok(mut text) = fs::read_to_string(&path) else { continue };
                 for (blank, value) in &blanks {
                     // Newer versions of the module quote what they fill in, older ones have the quotes in the script.
-                    text = text.replace(&format!("\"{blank}"), &format!("\"{value}")).replace(blank, &format!("'{}'", value.replace('\'', "'\\''")));
+                    text = text
+                        .replace(&format!("\"{blank}"), &format!("\"{value}"))
+                        .replace(blank, &format!("'{}'", value.replace('\'', "'\\''")));
                 }
                 let script = bin.join(path.file_name().unwrap_or_default());
                 let _ = fs::remove_file(&script);
@@ -173,7 +212,9 @@ fn link_files(from: &Path, to: &Path) -> std::io::Result<()> {
             if entry.file_type()?.is_dir() {
                 fs::create_dir(&target)?;
                 todo.push((entry.path(), target));
-            } else if entry.file_name() != "__pycache__" && fs::hard_link(entry.path(), &target).is_err() {
+            } else if entry.file_name() != "__pycache__"
+                && fs::hard_link(entry.path(), &target).is_err()
+            {
                 fs::copy(entry.path(), &target)?;
             }
         }

@@ -24,7 +24,9 @@ const SHOWN: usize = 10;
 pub fn run(args: &Verify, cx: &Context) -> Result<ExitCode> {
     crate::interrupt::install();
     let lock = match cx.manifest_path() {
-        Ok(manifest) => read_lock(&manifest.with_file_name(lockfile::FILE_NAME), cx)?.unwrap_or_default(),
+        Ok(manifest) => {
+            read_lock(&manifest.with_file_name(lockfile::FILE_NAME), cx)?.unwrap_or_default()
+        }
         Err(e) if !args.names.is_empty() || args.repair => return Err(e),
         Err(_) => Lockfile::default(),
     };
@@ -39,7 +41,9 @@ pub fn run(args: &Verify, cx: &Context) -> Result<ExitCode> {
             .filter(|t| args.platform.is_none_or(|p| t.plan.platform == p))
             .filter(|t| {
                 t.plan.name == *name
-                    && (args.platform.is_some() || cx.store.has(&t.output.store_name) || Some(t.plan.platform) == crate::model::Platform::native())
+                    && (args.platform.is_some()
+                        || cx.store.has(&t.output.store_name)
+                        || Some(t.plan.platform) == crate::model::Platform::native())
             })
             .collect();
         if found.is_empty() {
@@ -84,7 +88,11 @@ pub fn run(args: &Verify, cx: &Context) -> Result<ExitCode> {
             cx.reporter.line(&format!(
                 "{} trees checked ({how}): {}",
                 names.len(),
-                if repaired.is_empty() { "all sound".to_owned() } else { format!("{} repaired", repaired.len()) }
+                if repaired.is_empty() {
+                    "all sound".to_owned()
+                } else {
+                    format!("{} repaired", repaired.len())
+                }
             ));
         }
         return Ok(ExitCode::SUCCESS);
@@ -92,7 +100,8 @@ pub fn run(args: &Verify, cx: &Context) -> Result<ExitCode> {
     if args.json {
         return Ok(ExitCode::from(Kind::Verification.exit_code()));
     }
-    let mut error = Error::verification(format!("{} of {} trees are broken", left.len(), names.len()));
+    let mut error =
+        Error::verification(format!("{} of {} trees are broken", left.len(), names.len()));
     for (name, findings) in &left {
         for finding in findings.iter().take(SHOWN) {
             error = error.because(format!("{name}: {}", finding.what));
@@ -117,8 +126,13 @@ fn repair(tree: &LockedTree, lock: &Lockfile, cx: &Context) -> Result<()> {
     }
     let _held = cx.store.lock_to_compose(&tree.output.store_name)?;
     cx.store.remove(&tree.output.store_name)?;
-    let composer =
-        Composer { store: &cx.store, fetcher: &fetcher, reporter: cx.reporter.clone(), jobs: cx.jobs(), hard_links: project.manifest.settings.hard_links };
+    let composer = Composer {
+        store: &cx.store,
+        fetcher: &fetcher,
+        reporter: cx.reporter.clone(),
+        jobs: cx.jobs(),
+        hard_links: project.manifest.settings.hard_links,
+    };
     super::requirements::rebuild(&[tree], lock, cx, &fetcher, &composer)?;
     composer.run(&[Order { plan: &tree.plan, expected: Some(&tree.output), keep: true }]).map(drop)
 }

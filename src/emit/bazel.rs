@@ -56,7 +56,11 @@ impl Emitter for Bazel {
             .values()
             .filter(|t| {
                 !t.plan.serves_builds()
-                    && settings.toolchains.as_ref().is_none_or(|names| names.iter().any(|n| *n == t.plan.name || n.as_str() == first(&t.plan, "set")))
+                    && settings.toolchains.as_ref().is_none_or(|names| {
+                        names
+                            .iter()
+                            .any(|n| *n == t.plan.name || n.as_str() == first(&t.plan, "set"))
+                    })
             })
             .collect();
         if trees.is_empty() {
@@ -65,7 +69,10 @@ impl Emitter for Bazel {
         check_names(&trees, settings)?;
         let mut files = Files::new();
         for (name, text) in TEMPLATES {
-            files.insert(name.to_owned(), format!("# {MARK}\n\n{}", text.replace("@DIR@", &settings.dir)));
+            files.insert(
+                name.to_owned(),
+                format!("# {MARK}\n\n{}", text.replace("@DIR@", &settings.dir)),
+            );
         }
         files.insert("start.c".to_owned(), start());
         files.insert("lock.bzl".to_owned(), lock(&trees, settings));
@@ -90,7 +97,10 @@ fn check_names(trees: &[&LockedTree], settings: &BazelSettings) -> Result<(), St
     for tree in trees {
         let own = tree.plan.name.as_str();
         if let Some(other) = repositories.insert(repository(tree, settings), own) {
-            return Err(format!("{own} and {other} would have one repository, {}: rename one of them", repository(tree, settings)));
+            return Err(format!(
+                "{own} and {other} would have one repository, {}: rename one of them",
+                repository(tree, settings)
+            ));
         }
         // As in build_files.bzl.
         let suffixes: &[&str] = match tree.plan.kind {
@@ -104,7 +114,10 @@ fn check_names(trees: &[&LockedTree], settings: &BazelSettings) -> Result<(), St
             let name = format!("{own}{suffix}");
             if let Some(other) = names.insert(name.clone(), own).filter(|other| *other != own) {
                 let other = if other.is_empty() { "the repository itself" } else { other };
-                return Err(format!("{own} and {other} both want the name @{}//:{name}: rename the toolchain", settings.repository));
+                return Err(format!(
+                    "{own} and {other} both want the name @{}//:{name}: rename the toolchain",
+                    settings.repository
+                ));
             }
         }
     }
@@ -122,7 +135,11 @@ fn repository(tree: &LockedTree, settings: &BazelSettings) -> String {
 
 /// The start code as one file: what it includes stands in it.
 fn start() -> String {
-    let parts = [include_str!("../../launcher/sys.h"), include_str!("../../launcher/map.h"), include_str!("../../launcher/start.c")];
+    let parts = [
+        include_str!("../../launcher/sys.h"),
+        include_str!("../../launcher/map.h"),
+        include_str!("../../launcher/start.c"),
+    ];
     let mut out = format!("// {MARK}\n\n");
     for line in parts.join("\n").lines().filter(|l| !l.starts_with("#include \"")) {
         out.push_str(line);
@@ -141,7 +158,11 @@ fn lock(trees: &[&LockedTree], settings: &BazelSettings) -> String {
     for tree in trees {
         let plan = &tree.plan;
         let of_set = match plan.kind {
-            Kind::Packages => format!("\"python\": {:?}, \"set\": {:?}, ", first(plan, "python"), first(plan, "set")),
+            Kind::Packages => format!(
+                "\"python\": {:?}, \"set\": {:?}, ",
+                first(plan, "python"),
+                first(plan, "set")
+            ),
             _ => String::new(),
         };
         writeln!(
@@ -156,7 +177,8 @@ fn lock(trees: &[&LockedTree], settings: &BazelSettings) -> String {
         )
         .expect("writing to a string");
     }
-    let packages: Vec<String> = trees.iter().filter(|t| t.plan.kind == Kind::Packages).map(|t| packages(t)).collect();
+    let packages: Vec<String> =
+        trees.iter().filter(|t| t.plan.kind == Kind::Packages).map(|t| packages(t)).collect();
     out.push_str("}\n\n# The Python packages of each tree, with what they need of each other.\n");
     if packages.is_empty() {
         out.push_str("PACKAGES = {}\n");
@@ -182,7 +204,8 @@ fn packages(tree: &LockedTree) -> String {
     for input in &tree.plan.inputs {
         let requires = input.package.as_ref().map_or(&[][..], |p| p.requires.as_slice());
         let list = requires.iter().map(|r| format!("{r:?}")).collect::<Vec<_>>().join(", ");
-        writeln!(out, "        {:?}: [{list}],", input.project().unwrap_or_default()).expect("writing to a string");
+        writeln!(out, "        {:?}: [{list}],", input.project().unwrap_or_default())
+            .expect("writing to a string");
     }
     out + "    },\n"
 }
@@ -194,7 +217,11 @@ fn sets<'a>(trees: &[&'a LockedTree]) -> std::collections::BTreeSet<&'a str> {
 
 /// The names of the toolchain targets. Of several interpreters or compilers for one platform Bazel takes the first.
 fn toolchains(trees: &[&LockedTree]) -> Vec<String> {
-    let mut out: Vec<String> = trees.iter().filter(|t| matches!(t.plan.kind, Kind::Cc | Kind::Python)).map(|t| key(t)).collect();
+    let mut out: Vec<String> = trees
+        .iter()
+        .filter(|t| matches!(t.plan.kind, Kind::Cc | Kind::Python))
+        .map(|t| key(t))
+        .collect();
     out.push("sh".to_owned());
     out
 }
@@ -205,7 +232,11 @@ fn constraints(platform: Platform) -> String {
 
 fn build(trees: &[&LockedTree], settings: &BazelSettings) -> String {
     let pythons: Vec<&str> = {
-        let mut names: Vec<&str> = trees.iter().filter(|t| t.plan.kind == Kind::Python).map(|t| t.plan.name.as_str()).collect();
+        let mut names: Vec<&str> = trees
+            .iter()
+            .filter(|t| t.plan.kind == Kind::Python)
+            .map(|t| t.plan.name.as_str())
+            .collect();
         names.dedup();
         names
     };
@@ -221,7 +252,8 @@ fn build(trees: &[&LockedTree], settings: &BazelSettings) -> String {
             write!(out, "\nconstraint_value(\n    name = \"is_{python}\",\n    constraint_setting = \":python_version\",\n)\n").expect("writing to a string");
         }
     }
-    let mut platforms: Vec<Platform> = trees.iter().flat_map(|t| [t.plan.platform, t.plan.target()]).collect();
+    let mut platforms: Vec<Platform> =
+        trees.iter().flat_map(|t| [t.plan.platform, t.plan.target()]).collect();
     platforms.sort();
     platforms.dedup();
     for platform in platforms {
@@ -299,7 +331,9 @@ fn module(trees: &[&LockedTree], settings: &BazelSettings) -> String {
         settings.dir, settings.repository
     );
     let mut repositories: Vec<String> = trees.iter().map(|t| repository(t, settings)).collect();
-    repositories.extend(sets(trees).iter().map(|set| format!("{}_{}", settings.repository, set.replace('-', "_"))));
+    repositories.extend(
+        sets(trees).iter().map(|set| format!("{}_{}", settings.repository, set.replace('-', "_"))),
+    );
     repositories.sort();
     for repository in repositories {
         writeln!(out, "    {repository:?},").expect("writing to a string");

@@ -23,7 +23,10 @@ pub fn machine_mirrors(etc: &Path, archive: &str) -> Vec<String> {
         };
         for uri in uris {
             let uri = uri.trim_end_matches('/').to_owned();
-            if uri.starts_with("http") && uri.ends_with(&format!("/{archive}")) && !out.contains(&uri) {
+            if uri.starts_with("http")
+                && uri.ends_with(&format!("/{archive}"))
+                && !out.contains(&uri)
+            {
                 out.push(uri);
             }
         }
@@ -78,11 +81,12 @@ mod tests {
     #[test]
     fn both_formats_are_read() {
         assert_eq!(
-            one_line("# x\ndeb [arch=amd64 signed-by=/k] http://m.example/debian bookworm main\ndeb-src http://s.example/debian b main\n"),
+            one_line(
+                "# x\ndeb [arch=amd64 signed-by=/k] http://m.example/debian bookworm main\ndeb-src http://s.example/debian b main\n"
+            ),
             ["http://m.example/debian"]
         );
-        let text =
-            "Types: deb\n# c\nURIs: http://a.example/debian\n http://b.example/debian\nSuites: x\n\nTypes: deb\nEnabled: no\nURIs: http://c.example/debian\n";
+        let text = "Types: deb\n# c\nURIs: http://a.example/debian\n http://b.example/debian\nSuites: x\n\nTypes: deb\nEnabled: no\nURIs: http://c.example/debian\n";
         assert_eq!(deb822(text), ["http://a.example/debian", "http://b.example/debian"]);
     }
 }

@@ -60,7 +60,12 @@ impl Http {
     ///
     /// # Errors
     /// As [`Http::get`]; also if it is larger than `most` bytes.
-    pub fn text(&self, url: &str, most: u64, accept: Option<&str>) -> Result<(String, Option<String>)> {
+    pub fn text(
+        &self,
+        url: &str,
+        most: u64,
+        accept: Option<&str>,
+    ) -> Result<(String, Option<String>)> {
         let mut attempt = 0;
         loop {
             let out = self.request_text(url, most, accept);
@@ -78,39 +83,76 @@ impl Http {
         }
     }
 
-    fn request_text(&self, url: &str, most: u64, accept: Option<&str>) -> Result<(String, Option<String>)> {
+    fn request_text(
+        &self,
+        url: &str,
+        most: u64,
+        accept: Option<&str>,
+    ) -> Result<(String, Option<String>)> {
         if url.starts_with("file://") {
             let mut out = String::new();
-            self.get(url, 0)?.reader.take(most).read_to_string(&mut out).map_err(|e| transfer_error(url, e))?;
+            self.get(url, 0)?
+                .reader
+                .take(most)
+                .read_to_string(&mut out)
+                .map_err(|e| transfer_error(url, e))?;
             return Ok((out, None));
         }
         let response = self.send(url, 0, accept)?;
-        let kind = response.headers().get(header::CONTENT_TYPE).and_then(|v| v.to_str().ok()).map(str::to_owned);
+        let kind = response
+            .headers()
+            .get(header::CONTENT_TYPE)
+            .and_then(|v| v.to_str().ok())
+            .map(str::to_owned);
         let mut out = vec![];
         response.take(most + 1).read_to_end(&mut out).map_err(|e| transfer_error(url, e))?;
         if out.len() as u64 > most {
-            return Err(Error::verification(format!("{} is larger than {most} bytes", redact(url))));
+            return Err(Error::verification(format!(
+                "{} is larger than {most} bytes",
+                redact(url)
+            )));
         }
-        let text = String::from_utf8(out).map_err(|_| Error::verification(format!("{} is no UTF-8 text", redact(url))))?;
+        let text = String::from_utf8(out)
+            .map_err(|_| Error::verification(format!("{} is no UTF-8 text", redact(url))))?;
         Ok((text, kind))
     }
 
     fn request(&self, url: &str, from: u64, accept: Option<&str>) -> Result<Body> {
         if let Some(path) = url.strip_prefix("file://") {
-            let missing = |e| Error::network(format!("can't read {url}")).cause(&e).because("the server answered 404 Not Found: there is no such file");
+            let missing = |e| {
+                Error::network(format!("can't read {url}"))
+                    .cause(&e)
+                    .because("the server answered 404 Not Found: there is no such file")
+            };
             let mut file = fs::File::open(Path::new(path)).map_err(missing)?;
             let length = file.metadata().ok().map(|m| m.len());
             file.seek(SeekFrom::Start(from)).map_err(|e| Error::at("read", Path::new(path), e))?;
             return Ok(Body { reader: Box::new(file), skipped: from, length });
         }
         let response = self.send(url, from, accept)?;
-        let header_number = |name| response.headers().get(name).and_then(|v| v.to_str().ok()).and_then(|v| v.parse::<u64>().ok());
+        let header_number = |name| {
+            response
+                .headers()
+                .get(name)
+                .and_then(|v| v.to_str().ok())
+                .and_then(|v| v.parse::<u64>().ok())
+        };
         let (skipped, length) = if response.status() == StatusCode::PARTIAL_CONTENT {
             // RFC 9110, section 14.4: `bytes 0-499/1234`.
-            let range = response.headers().get(header::CONTENT_RANGE).and_then(|v| v.to_str().ok()).unwrap_or("");
-            let start = range.strip_prefix("bytes ").and_then(|r| r.split('-').next()).and_then(|s| s.parse().ok());
+            let range = response
+                .headers()
+                .get(header::CONTENT_RANGE)
+                .and_then(|v| v.to_str().ok())
+                .unwrap_or("");
+            let start = range
+                .strip_prefix("bytes ")
+                .and_then(|r| r.split('-').next())
+                .and_then(|s| s.parse().ok());
             if start != Some(from) {
-                return Err(Error::network(format!("{} sent another range than was asked for: {range:?}", redact(url))));
+                return Err(Error::network(format!(
+                    "{} sent another range than was asked for: {range:?}",
+                    redact(url)
+                )));
             }
             (from, range.rsplit('/').next().and_then(|s| s.parse().ok()))
         } else {
@@ -119,7 +161,12 @@ impl Http {
         Ok(Body { reader: Box::new(response), skipped, length })
     }
 
-    fn send(&self, url: &str, from: u64, accept: Option<&str>) -> Result<reqwest::blocking::Response> {
+    fn send(
+        &self,
+        url: &str,
+        from: u64,
+        accept: Option<&str>,
+    ) -> Result<reqwest::blocking::Response> {
         if self.offline {
             return Err(Error::network(format!("--offline forbids to fetch {}", redact(url))));
         }
@@ -130,18 +177,24 @@ impl Http {
         if let Some(accept) = accept {
             request = request.header(header::ACCEPT, accept);
         }
-        let parsed = reqwest::Url::parse(url).map_err(|e| Error::user(format!("{} is no URL", redact(url))).cause(&e))?;
+        let parsed = reqwest::Url::parse(url)
+            .map_err(|e| Error::user(format!("{} is no URL", redact(url))).cause(&e))?;
         if parsed.username().is_empty()
-            && let Some((user, password)) = parsed.host_str().and_then(|host| self.netrc.login(host))
+            && let Some((user, password)) =
+                parsed.host_str().and_then(|host| self.netrc.login(host))
         {
             request = request.basic_auth(user, Some(password));
         }
-        let response = request.send().map_err(|e| Error::network(format!("can't reach {}", redact(url))).cause(&e.without_url()))?;
+        let response = request.send().map_err(|e| {
+            Error::network(format!("can't reach {}", redact(url))).cause(&e.without_url())
+        })?;
         let status = response.status();
         if !status.is_success() {
-            let mut error = Error::network(format!("can't fetch {}", redact(url))).because(format!("the server answered {status}"));
+            let mut error = Error::network(format!("can't fetch {}", redact(url)))
+                .because(format!("the server answered {status}"));
             if matches!(status.as_u16(), 401 | 403 | 407) {
-                error = error.hint("put the credentials into ~/.netrc (or the file that NETRC names)");
+                error =
+                    error.hint("put the credentials into ~/.netrc (or the file that NETRC names)");
             }
             return Err(error);
         }
@@ -167,7 +220,11 @@ impl Http {
 
 /// Whether a failure may pass: of the network, and not a server's final word.
 pub fn is_passing(error: &Error) -> bool {
-    let says_no = |cause: &String| cause.starts_with("the server answered 4") && !cause.contains("408") && !cause.contains("429");
+    let says_no = |cause: &String| {
+        cause.starts_with("the server answered 4")
+            && !cause.contains("408")
+            && !cause.contains("429")
+    };
     error.kind() == crate::error::Kind::Network && !error.causes().iter().any(says_no)
 }
 
@@ -177,7 +234,8 @@ pub fn transfer_error(url: &str, e: io::Error) -> Error {
         return crate::error::from_io("", e);
     }
     let chain = std::iter::successors(Some(&e as &dyn std::error::Error), |e| e.source());
-    let stalled = e.kind() == io::ErrorKind::TimedOut || chain.map(ToString::to_string).any(|text| text.contains("timed out"));
+    let stalled = e.kind() == io::ErrorKind::TimedOut
+        || chain.map(ToString::to_string).any(|text| text.contains("timed out"));
     let what = if stalled { "went silent" } else { "broke off" };
     Error::network(format!("{} {what}", redact(url))).cause(&e)
 }

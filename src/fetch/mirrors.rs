@@ -35,7 +35,11 @@ pub struct Mirrors {
 
 impl Mirrors {
     /// `named`: the user's mirrors by family. `apt`: the machine's Debian mirrors by archive. `python`: the machine's package indexes.
-    pub fn new(named: BTreeMap<String, Vec<String>>, apt: BTreeMap<String, Vec<String>>, python: Vec<String>) -> Self {
+    pub fn new(
+        named: BTreeMap<String, Vec<String>>,
+        apt: BTreeMap<String, Vec<String>>,
+        python: Vec<String>,
+    ) -> Self {
         Mirrors { named, apt, python }
     }
 
@@ -70,12 +74,17 @@ impl Mirrors {
         match location {
             Location::Url(url) => vec![Candidate::Url(url.clone())],
             Location::Mirror { mirror, path } if mirror == "python" => match path.split_once('/') {
-                Some((project, file)) => vec![Candidate::PythonFile { project: project.to_owned(), file: file.to_owned() }],
+                Some((project, file)) => vec![Candidate::PythonFile {
+                    project: project.to_owned(),
+                    file: file.to_owned(),
+                }],
                 None => vec![],
             },
-            Location::Mirror { mirror, path } => {
-                self.bases(mirror, snapshot).into_iter().map(|base| Candidate::Url(format!("{base}/{}", encode(path)))).collect()
-            }
+            Location::Mirror { mirror, path } => self
+                .bases(mirror, snapshot)
+                .into_iter()
+                .map(|base| Candidate::Url(format!("{base}/{}", encode(path))))
+                .collect(),
         }
     }
 }
@@ -84,7 +93,19 @@ impl Mirrors {
 fn encode(path: &str) -> String {
     path.bytes()
         .map(|b| match b {
-            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'/' | b'-' | b'.' | b'_' | b'~' | b'+' | b'=' | b',' | b'@' | b':' => (b as char).to_string(),
+            b'a'..=b'z'
+            | b'A'..=b'Z'
+            | b'0'..=b'9'
+            | b'/'
+            | b'-'
+            | b'.'
+            | b'_'
+            | b'~'
+            | b'+'
+            | b'='
+            | b','
+            | b'@'
+            | b':' => (b as char).to_string(),
             _ => format!("%{b:02X}"),
         })
         .collect()

@@ -69,7 +69,14 @@ pub struct Fetcher {
 impl Fetcher {
     /// A fetcher that keeps inputs in the directory `inputs`.
     pub fn new(http: Http, mirrors: Mirrors, inputs: PathBuf) -> Self {
-        Fetcher { http, mirrors, inputs, default_index: Mutex::new(None), indexes: OnceLock::new(), pages: Mutex::default() }
+        Fetcher {
+            http,
+            mirrors,
+            inputs,
+            default_index: Mutex::new(None),
+            indexes: OnceLock::new(),
+            pages: Mutex::default(),
+        }
     }
 
     /// Whether a Python package index is configured.
@@ -92,7 +99,12 @@ impl Fetcher {
         }
         let mut indexes = self.mirrors.python_indexes();
         if indexes.is_empty() {
-            let ask = self.default_index.lock().expect("no panic holds it").clone().ok_or_else(no_python_index)?;
+            let ask = self
+                .default_index
+                .lock()
+                .expect("no panic holds it")
+                .clone()
+                .ok_or_else(no_python_index)?;
             indexes.push(ask()?);
         }
         Ok(self.indexes.get_or_init(|| indexes).clone())
@@ -108,7 +120,13 @@ impl Fetcher {
     ///
     /// # Errors
     /// If no mirror has the locked bytes, or `consume` fails on them.
-    pub fn read<T>(&self, input: &Input, snapshot: Option<&str>, task: &Task, consume: &mut dyn FnMut(&mut dyn Read) -> Result<T>) -> Result<T> {
+    pub fn read<T>(
+        &self,
+        input: &Input,
+        snapshot: Option<&str>,
+        task: &Task,
+        consume: &mut dyn FnMut(&mut dyn Read) -> Result<T>,
+    ) -> Result<T> {
         fs::create_dir_all(&self.inputs).map_err(|e| Error::at("make", &self.inputs, e))?;
         let mut refused: Vec<String> = vec![];
         let mut last_error = None;
@@ -130,14 +148,25 @@ impl Fetcher {
             if self.has(input) {
                 continue; // another process was faster
             }
-            if self.http.offline() && !input.locations.iter().any(|l| l.path().starts_with("file://")) && !self.has_file_mirror(input, snapshot) {
-                return Err(Error::network(format!("{} is not in the cache, and --offline forbids to fetch it", input.file_name()))
-                    .hint("run the same command once without --offline"));
+            if self.http.offline()
+                && !input.locations.iter().any(|l| l.path().starts_with("file://"))
+                && !self.has_file_mirror(input, snapshot)
+            {
+                return Err(Error::network(format!(
+                    "{} is not in the cache, and --offline forbids to fetch it",
+                    input.file_name()
+                ))
+                .hint("run the same command once without --offline"));
             }
-            let candidates: Vec<String> = self.candidates(input, snapshot)?.into_iter().filter(|c| !refused.contains(c)).collect();
+            let candidates: Vec<String> = self
+                .candidates(input, snapshot)?
+                .into_iter()
+                .filter(|c| !refused.contains(c))
+                .collect();
             if candidates.is_empty() {
                 return Err(last_error.unwrap_or_else(|| {
-                    Error::network(format!("no mirror is known for {}", input.file_name())).hint("name one under [mirrors] in toolchains.toml")
+                    Error::network(format!("no mirror is known for {}", input.file_name()))
+                        .hint("name one under [mirrors] in toolchains.toml")
                 }));
             }
             let mut stream = stream::InputStream::open(self, input, candidates, part, task)?;
@@ -161,7 +190,11 @@ impl Fetcher {
     /// # Errors
     /// As [`Fetcher::read`].
     pub fn file(&self, input: &Input, snapshot: Option<&str>, task: &Task) -> Result<PathBuf> {
-        self.read(input, snapshot, task, &mut |r| io::copy(r, &mut io::sink()).map(drop).map_err(|e| crate::error::from_io("can't read", e)))?;
+        self.read(input, snapshot, task, &mut |r| {
+            io::copy(r, &mut io::sink())
+                .map(drop)
+                .map_err(|e| crate::error::from_io("can't read", e))
+        })?;
         Ok(self.cached(&input.sha256))
     }
 
@@ -203,7 +236,11 @@ impl Fetcher {
 
     fn discover_once(&self, url: &str, task: &Task) -> Result<(u64, Digest)> {
         fs::create_dir_all(&self.inputs).map_err(|e| Error::at("make", &self.inputs, e))?;
-        let new = self.inputs.join(format!(".new-{}-{}", std::process::id(), &Digest::of(url.as_bytes()).hex()[..32]));
+        let new = self.inputs.join(format!(
+            ".new-{}-{}",
+            std::process::id(),
+            &Digest::of(url.as_bytes()).hex()[..32]
+        ));
         let out = (|| {
             let mut body = self.http.get(url, 0)?;
             let file = fs::File::create(&new).map_err(|e| Error::at("write", &new, e))?;
@@ -221,14 +258,24 @@ impl Fetcher {
                 }
                 task.advance(n as u64);
                 left = left.checked_sub(n as u64).ok_or_else(|| {
-                    Error::verification(format!("{} is larger than {} GiB", redact(url), MOST_DISCOVERED >> 30)).hint("name its sha256 in toolchains.toml")
+                    Error::verification(format!(
+                        "{} is larger than {} GiB",
+                        redact(url),
+                        MOST_DISCOVERED >> 30
+                    ))
+                    .hint("name its sha256 in toolchains.toml")
                 })?;
-                io::Write::write_all(&mut writer, &buffer[..n]).map_err(|e| Error::at("write", &new, e))?;
+                io::Write::write_all(&mut writer, &buffer[..n])
+                    .map_err(|e| Error::at("write", &new, e))?;
             }
             io::Write::flush(&mut writer).map_err(|e| Error::at("write", &new, e))?;
             let (size, digest) = reader.finish().map_err(|e| http::transfer_error(url, e))?;
             if body.length.is_some_and(|l| l != size) {
-                return Err(Error::network(format!("{} ended after {size} of {} bytes", redact(url), body.length.unwrap_or(0))));
+                return Err(Error::network(format!(
+                    "{} ended after {size} of {} bytes",
+                    redact(url),
+                    body.length.unwrap_or(0)
+                )));
             }
             self.adopt(&new, &digest)?;
             Ok((size, digest))
@@ -276,7 +323,9 @@ impl Fetcher {
             for candidate in self.mirrors.expand(location, snapshot) {
                 match candidate {
                     Candidate::PythonFile { .. } if self.http.offline() => {}
-                    Candidate::PythonFile { project, file } => out.push(self.python_project(&project)?.url_of(&file)?),
+                    Candidate::PythonFile { project, file } => {
+                        out.push(self.python_project(&project)?.url_of(&file)?)
+                    }
                     Candidate::Url(url) => out.push(url),
                 }
             }

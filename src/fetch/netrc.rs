@@ -10,7 +10,10 @@ impl Netrc {
     /// Reads the text of a netrc file; what it does not understand it skips, as curl does.
     pub fn parse(text: &str) -> Self {
         let mut entries: Vec<(Option<String>, String, String)> = vec![];
-        let mut words = text.lines().filter(|l| !l.trim_start().starts_with('#')).flat_map(str::split_whitespace);
+        let mut words = text
+            .lines()
+            .filter(|l| !l.trim_start().starts_with('#'))
+            .flat_map(str::split_whitespace);
         while let Some(word) = words.next() {
             let mut value = || words.next().unwrap_or("").to_owned();
             match word {
@@ -37,7 +40,9 @@ impl Netrc {
     /// User and password for a host.
     pub fn login(&self, host: &str) -> Option<(&str, &str)> {
         let exact = self.entries.iter().find(|(m, ..)| m.as_deref() == Some(host));
-        exact.or_else(|| self.entries.iter().find(|(m, ..)| m.is_none())).map(|(_, user, password)| (user.as_str(), password.as_str()))
+        exact
+            .or_else(|| self.entries.iter().find(|(m, ..)| m.is_none()))
+            .map(|(_, user, password)| (user.as_str(), password.as_str()))
     }
 }
 
@@ -47,7 +52,9 @@ mod tests {
 
     #[test]
     fn logins_are_found_by_host() {
-        let netrc = Netrc::parse("# note\nmachine a.example login u password p\nmachine b.example\n  login v\n  password q\n");
+        let netrc = Netrc::parse(
+            "# note\nmachine a.example login u password p\nmachine b.example\n  login v\n  password q\n",
+        );
         assert_eq!(netrc.login("a.example"), Some(("u", "p")));
         assert_eq!(netrc.login("b.example"), Some(("v", "q")));
         assert_eq!(netrc.login("c.example"), None);

@@ -38,7 +38,11 @@ impl Project {
     /// If the project has no such file.
     pub fn url_of(&self, file: &str) -> Result<String> {
         self.files.iter().find(|f| f.name == file).map(|f| f.url.clone()).ok_or_else(|| {
-            Error::network(format!("the package index in force has no file {file} of {}", self.name)).hint("point [mirrors] python at an index that has it")
+            Error::network(format!(
+                "the package index in force has no file {file} of {}",
+                self.name
+            ))
+            .hint("point [mirrors] python at an index that has it")
         })
     }
 }
@@ -47,7 +51,9 @@ impl Project {
 /// most specific first, each with whether it is uv's.
 pub fn configured(var: &dyn Fn(&str) -> Option<String>, files: &[(bool, String)]) -> Vec<String> {
     let mut out = vec![];
-    for name in ["UV_DEFAULT_INDEX", "UV_INDEX_URL", "UV_INDEX", "PIP_INDEX_URL", "PIP_EXTRA_INDEX_URL"] {
+    for name in
+        ["UV_DEFAULT_INDEX", "UV_INDEX_URL", "UV_INDEX", "PIP_INDEX_URL", "PIP_EXTRA_INDEX_URL"]
+    {
         for url in var(name).unwrap_or_default().split_whitespace() {
             // uv allows `name=url`.
             let url = match url.split_once('=') {
@@ -131,12 +137,19 @@ pub fn query(http: &Http, indexes: &[String], project: &str) -> Result<Project> 
         let accept = "application/vnd.pypi.simple.v1+json, text/html;q=0.1";
         match http.text(&page, 64 << 20, Some(accept)) {
             Ok((text, kind)) => {
-                let json = kind.is_some_and(|k| k.contains("json")) || text.trim_start().starts_with('{');
+                let json =
+                    kind.is_some_and(|k| k.contains("json")) || text.trim_start().starts_with('{');
                 let files = if json { json_files(&text, &page)? } else { html_files(&text, &page) };
                 return Ok(Project { name: normalize(project), files });
             }
             // Only an index that says that it has no such project is passed over: behind one that is down, a stranger's project may have the same name.
-            Err(e) if e.causes().iter().any(|c| c.contains("answered 404") || c.contains("answered 410")) => last = e,
+            Err(e)
+                if e.causes()
+                    .iter()
+                    .any(|c| c.contains("answered 404") || c.contains("answered 410")) =>
+            {
+                last = e
+            }
             Err(e) => return Err(e),
         }
     }
@@ -144,7 +157,8 @@ pub fn query(http: &Http, indexes: &[String], project: &str) -> Result<Project> 
 }
 
 fn json_files(text: &str, page: &str) -> Result<Vec<ProjectFile>> {
-    let parsed: JsonPage = serde_json::from_str(text).map_err(|e| Error::network(format!("{} is no PEP 691 page", redact(page))).cause(&e))?;
+    let parsed: JsonPage = serde_json::from_str(text)
+        .map_err(|e| Error::network(format!("{} is no PEP 691 page", redact(page))).cause(&e))?;
     Ok(parsed
         .files
         .into_iter()
@@ -162,7 +176,9 @@ fn html_files(text: &str, page: &str) -> Vec<ProjectFile> {
     let mut out = vec![];
     for anchor in text.split("<a ").skip(1) {
         let tag = anchor.split('>').next().unwrap_or("");
-        let Some(href) = tag.split("href=\"").nth(1).and_then(|t| t.split('"').next()) else { continue };
+        let Some(href) = tag.split("href=\"").nth(1).and_then(|t| t.split('"').next()) else {
+            continue;
+        };
         let href = href.replace("&amp;", "&");
         let (url, fragment) = href.split_once('#').unwrap_or((&href, ""));
         let Some(name) = url.split('?').next().and_then(|u| u.rsplit('/').next()) else { continue };
@@ -178,7 +194,9 @@ fn html_files(text: &str, page: &str) -> Vec<ProjectFile> {
 }
 
 fn absolute(url: &str, page: &str) -> String {
-    reqwest::Url::parse(page).and_then(|base| base.join(url)).map_or_else(|_| url.to_owned(), |u| u.to_string())
+    reqwest::Url::parse(page)
+        .and_then(|base| base.join(url))
+        .map_or_else(|_| url.to_owned(), |u| u.to_string())
 }
 
 #[cfg(test)]
@@ -188,12 +206,19 @@ mod tests {
     #[test]
     fn both_kinds_of_page_are_read() {
         let hash = "a".repeat(64);
-        let html = format!("<a class=x href=\"../../f/uv-1-py3-none-any.whl#sha256={hash}\" data-yanked=\"\">uv</a>");
+        let html = format!(
+            "<a class=x href=\"../../f/uv-1-py3-none-any.whl#sha256={hash}\" data-yanked=\"\">uv</a>"
+        );
         let found = html_files(&html, "https://i.example/simple/uv/");
         assert_eq!(found[0].url, "https://i.example/f/uv-1-py3-none-any.whl");
         assert!(found[0].yanked && found[0].sha256.is_some());
-        let json = format!("{{\"files\":[{{\"filename\":\"a.whl\",\"url\":\"/x/a.whl\",\"hashes\":{{\"sha256\":\"{hash}\"}},\"yanked\":false}}]}}");
-        assert_eq!(json_files(&json, "https://i.example/simple/a/").unwrap()[0].url, "https://i.example/x/a.whl");
+        let json = format!(
+            "{{\"files\":[{{\"filename\":\"a.whl\",\"url\":\"/x/a.whl\",\"hashes\":{{\"sha256\":\"{hash}\"}},\"yanked\":false}}]}}"
+        );
+        assert_eq!(
+            json_files(&json, "https://i.example/simple/a/").unwrap()[0].url,
+            "https://i.example/x/a.whl"
+        );
     }
 
     #[test]
@@ -201,6 +226,9 @@ mod tests {
         let none = |_: &str| None;
         let pip = "[global]\ncert = /x\nindex-url = https://a.example/simple\nextra-index-url =\n  https://b.example/simple\n".to_owned();
         let uv = "[[index]]\nurl = \"https://c.example/simple\"\n".to_owned();
-        assert_eq!(configured(&none, &[(false, pip), (true, uv)]), ["https://a.example/simple", "https://b.example/simple", "https://c.example/simple"]);
+        assert_eq!(
+            configured(&none, &[(false, pip), (true, uv)]),
+            ["https://a.example/simple", "https://b.example/simple", "https://c.example/simple"]
+        );
     }
 }

@@ -26,16 +26,26 @@ impl Part {
     pub fn lock(dir: &Path, digest: &Digest) -> Result<Part> {
         let path = dir.join(format!("{digest}.part"));
         loop {
-            let file = fs::OpenOptions::new().read(true).write(true).create(true).truncate(false).open(&path).map_err(|e| Error::at("write", &path, e))?;
+            let file = fs::OpenOptions::new()
+                .read(true)
+                .write(true)
+                .create(true)
+                .truncate(false)
+                .open(&path)
+                .map_err(|e| Error::at("write", &path, e))?;
             loop {
                 match flock(file.file(), FlockOperation::NonBlockingLockExclusive) {
                     Ok(()) => break,
-                    Err(rustix::io::Errno::WOULDBLOCK) => crate::interrupt::sleep(std::time::Duration::from_millis(20))?,
+                    Err(rustix::io::Errno::WOULDBLOCK) => {
+                        crate::interrupt::sleep(std::time::Duration::from_millis(20))?
+                    }
                     Err(e) => return Err(Error::at("lock", &path, e.into())),
                 }
             }
             // The one before us may have renamed the file while we waited.
-            let same = fs::metadata(&path).is_ok_and(|there| same_file(&there, &file.metadata().expect("an open file has metadata")));
+            let same = fs::metadata(&path).is_ok_and(|there| {
+                same_file(&there, &file.metadata().expect("an open file has metadata"))
+            });
             if same {
                 return Ok(Part { path, file });
             }
@@ -91,7 +101,13 @@ impl<'a> InputStream<'a> {
     ///
     /// # Errors
     /// If the partial file cannot be read.
-    pub fn open(fetcher: &'a Fetcher, input: &'a Input, candidates: Vec<String>, part: Part, task: &'a Task) -> Result<Self> {
+    pub fn open(
+        fetcher: &'a Fetcher,
+        input: &'a Input,
+        candidates: Vec<String>,
+        part: Part,
+        task: &'a Task,
+    ) -> Result<Self> {
         let mut kept = part.file.metadata().map_err(|e| Error::at("read", &part.path, e))?.len();
         if kept > input.size {
             part.file.set_len(0).map_err(|e| Error::at("write", &part.path, e))?;
@@ -113,7 +129,11 @@ impl<'a> InputStream<'a> {
             too_long: false,
             first: None,
         };
-        stream.part.file.seek(SeekFrom::Start(0)).map_err(|e| Error::at("read", &stream.part.path, e))?;
+        stream
+            .part
+            .file
+            .seek(SeekFrom::Start(0))
+            .map_err(|e| Error::at("read", &stream.part.path, e))?;
         Ok(stream)
     }
 
@@ -129,7 +149,9 @@ impl<'a> InputStream<'a> {
                     Ok(0) => break,
                     Ok(_) => {}
                     Err(e) => {
-                        self.gave_up.get_or_insert_with(|| crate::error::from_io("can't read a download", e));
+                        self.gave_up.get_or_insert_with(|| {
+                            crate::error::from_io("can't read a download", e)
+                        });
                         break;
                     }
                 }
@@ -140,13 +162,16 @@ impl<'a> InputStream<'a> {
         }
         let got = self.hasher.finish();
         // If several sent parts of it, the first is refused: the last may be right, and is asked for all of it.
-        let by = self.candidates[self.first.unwrap_or(self.current).min(self.candidates.len() - 1)].clone();
+        let by = self.candidates[self.first.unwrap_or(self.current).min(self.candidates.len() - 1)]
+            .clone();
         if got == self.input.sha256 && !self.too_long {
             let done = self.part.path.with_extension("");
-            fs::rename(&self.part.path, &done).map_err(|e| Failure::Final(Error::at("move a download to", &done, e)))?;
+            fs::rename(&self.part.path, &done)
+                .map_err(|e| Failure::Final(Error::at("move a download to", &done, e)))?;
             return Ok(());
         }
-        fs::remove_file(&self.part.path).map_err(|e| Failure::Final(Error::at("remove", &self.part.path, e)))?;
+        fs::remove_file(&self.part.path)
+            .map_err(|e| Failure::Final(Error::at("remove", &self.part.path, e)))?;
         let error = Error::verification(format!("{} is not the file that was locked", self.input.file_name()))
             .because(if self.too_long {
                 format!("expected {} bytes, got more", self.input.size)
@@ -164,7 +189,8 @@ impl<'a> InputStream<'a> {
         if body.skipped < self.position {
             // The server does not know ranges: read over what we have.
             let skip = self.position - body.skipped;
-            let got = io::copy(&mut (&mut body.reader).take(skip), &mut io::sink()).map_err(|e| transfer_error(&url, e))?;
+            let got = io::copy(&mut (&mut body.reader).take(skip), &mut io::sink())
+                .map_err(|e| transfer_error(&url, e))?;
             if got != skip {
                 return Err(Error::network(format!("{} ended after {got} bytes", redact(&url))));
             }
@@ -207,10 +233,18 @@ impl<'a> InputStream<'a> {
     fn read_some(&mut self, buf: &mut [u8]) -> Result<usize> {
         crate::interrupt::check()?;
         if self.position < self.kept {
-            let want = buf.len().min(usize::try_from(self.kept - self.position).unwrap_or(usize::MAX));
-            let n = self.part.file.read(&mut buf[..want]).map_err(|e| Error::at("read", &self.part.path, e))?;
+            let want =
+                buf.len().min(usize::try_from(self.kept - self.position).unwrap_or(usize::MAX));
+            let n = self
+                .part
+                .file
+                .read(&mut buf[..want])
+                .map_err(|e| Error::at("read", &self.part.path, e))?;
             if n == 0 {
-                return Err(Error::io(format!("{} shrank", self.part.path.display()), io::ErrorKind::UnexpectedEof.into()));
+                return Err(Error::io(
+                    format!("{} shrank", self.part.path.display()),
+                    io::ErrorKind::UnexpectedEof.into(),
+                ));
             }
             return Ok(self.took(&buf[..n]));
         }
@@ -227,8 +261,12 @@ impl<'a> InputStream<'a> {
             let body = self.body.as_mut().expect("connected");
             match body.reader.read(buf) {
                 Ok(0) => {
-                    let error =
-                        Error::network(format!("{} ended after {} of {} bytes", redact(&self.candidates[self.current]), self.position, self.input.size));
+                    let error = Error::network(format!(
+                        "{} ended after {} of {} bytes",
+                        redact(&self.candidates[self.current]),
+                        self.position,
+                        self.input.size
+                    ));
                     self.recover(error)?;
                 }
                 Ok(n) => {
@@ -239,7 +277,10 @@ impl<'a> InputStream<'a> {
                     }
                     self.first.get_or_insert(self.current);
                     // What arrived is worth keeping: a later run goes on from here.
-                    self.part.file.write_all(&buf[..n]).map_err(|e| Error::at("write", &self.part.path, e))?;
+                    self.part
+                        .file
+                        .write_all(&buf[..n])
+                        .map_err(|e| Error::at("write", &self.part.path, e))?;
                     return Ok(self.took(&buf[..n]));
                 }
                 Err(e) => {

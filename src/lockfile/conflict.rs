@@ -2,7 +2,8 @@
 
 /// Whether the text holds conflict markers.
 pub fn has_conflict_markers(text: &str) -> bool {
-    text.lines().any(|l| l.starts_with("<<<<<<< ")) && text.lines().any(|l| l.starts_with(">>>>>>> "))
+    text.lines().any(|l| l.starts_with("<<<<<<< "))
+        && text.lines().any(|l| l.starts_with(">>>>>>> "))
 }
 
 /// The two versions that a text with conflict markers stands for: ours and theirs. The common ancestor of the diff3 style is dropped.

@@ -96,14 +96,19 @@ impl Plan {
 
     /// What the tree is called in the store, behind the hash: toolchain, version, platform.
     pub fn tree_name(&self) -> String {
-        let version: String = self.version.chars().map(|c| if c.is_ascii_alphanumeric() || "+-._?=".contains(c) { c } else { '-' }).collect();
+        let version: String = self
+            .version
+            .chars()
+            .map(|c| if c.is_ascii_alphanumeric() || "+-._?=".contains(c) { c } else { '-' })
+            .collect();
         format!("{}-{version}-{}", self.name, self.platform)
     }
 
     /// The time at which to ask Debian's public archive of old files: a day after the newest release that was trusted, for files enter that
     /// archive some hours later, and leave the mirrors some days later at the earliest.
     pub fn snapshot(&self) -> Option<String> {
-        let newest = self.releases.iter().filter_map(|r| r.date.parse::<jiff::Timestamp>().ok()).max()?;
+        let newest =
+            self.releases.iter().filter_map(|r| r.date.parse::<jiff::Timestamp>().ok()).max()?;
         let later = newest.checked_add(jiff::SignedDuration::from_hours(24)).ok()?;
         Some(later.strftime("%Y%m%dT%H%M%SZ").to_string())
     }

@@ -82,13 +82,18 @@ impl Lockfile {
         let mut problems = Problems::new(file, text);
         let syntax = |e: toml::de::Error, mut problems: Problems| {
             problems.add(e.span().unwrap_or(0..0), e.message());
-            problems.check().expect_err("one was added").hint("run `cotter lock` to write the file anew")
+            problems
+                .check()
+                .expect_err("one was added")
+                .hint("run `cotter lock` to write the file anew")
         };
         match toml::from_str::<VersionOnly>(text) {
             Err(e) => return Err(syntax(e, problems)),
             Ok(VersionOnly { version: Some(v) }) if v > VERSION => {
-                return Err(Error::user(format!("{file} has version {v}, this cotter reads up to version {VERSION}"))
-                    .hint("update cotter to the version that your colleagues use"));
+                return Err(Error::user(format!(
+                    "{file} has version {v}, this cotter reads up to version {VERSION}"
+                ))
+                .hint("update cotter to the version that your colleagues use"));
             }
             Ok(_) => {}
         }
@@ -101,7 +106,10 @@ impl Lockfile {
             let span = tree.span();
             match tree.into_inner().check() {
                 Ok(tree) if lock.get(&tree.plan.name, tree.plan.platform).is_some() => {
-                    problems.add(span, format!("{} for {} stands here twice", tree.plan.name, tree.plan.platform));
+                    problems.add(
+                        span,
+                        format!("{} for {} stands here twice", tree.plan.name, tree.plan.platform),
+                    );
                 }
                 Ok(tree) => lock.put(tree),
                 Err(why) => problems.add(span, why),
@@ -125,17 +133,26 @@ impl RawTree {
             version: self.version,
             recipe: self.recipe,
             request: self.request,
-            releases: self.releases.into_iter().map(|r| Release { archive: r.archive, suite: r.suite, date: r.date, key: r.key }).collect(),
+            releases: self
+                .releases
+                .into_iter()
+                .map(|r| Release { archive: r.archive, suite: r.suite, date: r.date, key: r.key })
+                .collect(),
             inputs: self.inputs.into_iter().map(RawInput::check).collect::<Result<_, _>>()?,
         };
-        let output = Output { store_name: self.store_name.parse()?, nar_hash: Digest::from_sri(&self.nar_hash)?, nar_size: self.nar_size };
+        let output = Output {
+            store_name: self.store_name.parse()?,
+            nar_hash: Digest::from_sri(&self.nar_hash)?,
+            nar_size: self.nar_size,
+        };
         Ok(LockedTree { plan, output })
     }
 }
 
 impl RawInput {
     fn check(self) -> Result<Input, String> {
-        let locations: Vec<Location> = self.url.iter().chain(&self.urls).map(|u| u.parse()).collect::<Result<_, _>>()?;
+        let locations: Vec<Location> =
+            self.url.iter().chain(&self.urls).map(|u| u.parse()).collect::<Result<_, _>>()?;
         if locations.is_empty() {
             return Err("an input has neither url nor urls".to_owned());
         }
@@ -143,7 +160,8 @@ impl RawInput {
             Some(b) => Some(Built { file: b.file, size: b.size, sha256: b.sha256.parse()? }),
             None => None,
         };
-        let package = (self.requires.is_some() || built.is_some()).then(|| Package { requires: self.requires.unwrap_or_default(), built });
+        let package = (self.requires.is_some() || built.is_some())
+            .then(|| Package { requires: self.requires.unwrap_or_default(), built });
         Ok(Input { locations, size: self.size, sha256: self.sha256.parse()?, package })
     }
 }

@@ -32,7 +32,14 @@ impl LockedTree {
         if !self.plan.releases.is_empty() {
             writeln!(out, "releases = [")?;
             for r in &self.plan.releases {
-                writeln!(out, "  {{ archive = {}, suite = {}, date = {}, key = {} }},", quoted(&r.archive), quoted(&r.suite), quoted(&r.date), quoted(&r.key))?;
+                writeln!(
+                    out,
+                    "  {{ archive = {}, suite = {}, date = {}, key = {} }},",
+                    quoted(&r.archive),
+                    quoted(&r.suite),
+                    quoted(&r.date),
+                    quoted(&r.key)
+                )?;
             }
             writeln!(out, "]")?;
         }
@@ -55,12 +62,20 @@ fn render_input(input: &Input) -> String {
         [one] => format!("url = {}", quoted(one)),
         many => format!("urls = {}", list(many.iter().map(String::as_str))),
     };
-    let mut out = format!("{{ {location}, size = {}, sha256 = {}", input.size, quoted(&input.sha256.hex()));
+    let mut out =
+        format!("{{ {location}, size = {}, sha256 = {}", input.size, quoted(&input.sha256.hex()));
     if let Some(package) = &input.package {
-        write!(out, ", requires = {}", list(package.requires.iter().map(String::as_str))).expect("a string takes it");
+        write!(out, ", requires = {}", list(package.requires.iter().map(String::as_str)))
+            .expect("a string takes it");
         if let Some(built) = &package.built {
-            write!(out, ", built = {{ file = {}, size = {}, sha256 = {} }}", quoted(&built.file), built.size, quoted(&built.sha256.hex()))
-                .expect("a string takes it");
+            write!(
+                out,
+                ", built = {{ file = {}, size = {}, sha256 = {} }}",
+                quoted(&built.file),
+                built.size,
+                quoted(&built.sha256.hex())
+            )
+            .expect("a string takes it");
         }
     }
     out + " }"
@@ -71,7 +86,8 @@ fn list<'a>(items: impl Iterator<Item = &'a str>) -> String {
 }
 
 fn quoted_key(key: &str) -> String {
-    let bare = !key.is_empty() && key.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_' || b == b'-');
+    let bare =
+        !key.is_empty() && key.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_' || b == b'-');
     if bare { key.to_owned() } else { quoted(key) }
 }
 

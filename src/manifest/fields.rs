@@ -36,7 +36,11 @@ impl Value {
         match value {
             DeValue::String(s) => Value::String(s.to_string()),
             DeValue::Boolean(b) => Value::Bool(*b),
-            DeValue::Array(a) => Value::Array(a.iter().map(|v| Spanned { value: Value::of(v.get_ref()), span: v.span() }).collect()),
+            DeValue::Array(a) => Value::Array(
+                a.iter()
+                    .map(|v| Spanned { value: Value::of(v.get_ref()), span: v.span() })
+                    .collect(),
+            ),
             DeValue::Table(t) => Value::Table(entries(t)),
             DeValue::Integer(_) => Value::Other("an integer"),
             DeValue::Float(_) => Value::Other("a float"),
@@ -56,7 +60,15 @@ impl Value {
 }
 
 fn entries(table: &DeTable<'_>) -> BTreeMap<String, (Range<usize>, Spanned<Value>)> {
-    table.iter().map(|(k, v)| (k.get_ref().to_string(), (k.span(), Spanned { value: Value::of(v.get_ref()), span: v.span() }))).collect()
+    table
+        .iter()
+        .map(|(k, v)| {
+            (
+                k.get_ref().to_string(),
+                (k.span(), Spanned { value: Value::of(v.get_ref()), span: v.span() }),
+            )
+        })
+        .collect()
 }
 
 /// The keys of a table that were not read yet, and the names of those that were asked for.
@@ -104,7 +116,11 @@ impl Fields {
     }
 
     /// Takes a string that must be there.
-    pub fn required_string(&mut self, key: &str, problems: &mut Problems) -> Option<Spanned<String>> {
+    pub fn required_string(
+        &mut self,
+        key: &str,
+        problems: &mut Problems,
+    ) -> Option<Spanned<String>> {
         if !self.left.contains_key(key) {
             self.known.push(key.to_owned());
             problems.add(self.span(), format!("{} needs the key {key:?}", self.what));
@@ -113,7 +129,11 @@ impl Fields {
     }
 
     /// Takes an array of strings; a lone string stands for an array of one.
-    pub fn string_list(&mut self, key: &str, problems: &mut Problems) -> Option<Vec<Spanned<String>>> {
+    pub fn string_list(
+        &mut self,
+        key: &str,
+        problems: &mut Problems,
+    ) -> Option<Vec<Spanned<String>>> {
         let item = self.take(key)?;
         match item.value {
             Value::String(value) => Some(vec![Spanned { value, span: item.span }]),
@@ -147,7 +167,9 @@ impl Fields {
         let key_span = self.key_span(key);
         let item = self.take(key)?;
         match item.value {
-            Value::Table(left) => Some(Fields { what: format!("[{key}]"), span: key_span, left, known: vec![] }),
+            Value::Table(left) => {
+                Some(Fields { what: format!("[{key}]"), span: key_span, left, known: vec![] })
+            }
             other => wrong(problems, item.span, "a table", key, &other),
         }
     }
@@ -162,7 +184,12 @@ impl Fields {
         let mut out = vec![];
         for entry in list {
             match entry.value {
-                Value::Table(left) => out.push(Fields { what: format!("[[{key}]]"), span: entry.span, left, known: vec![] }),
+                Value::Table(left) => out.push(Fields {
+                    what: format!("[[{key}]]"),
+                    span: entry.span,
+                    left,
+                    known: vec![],
+                }),
                 other => drop(wrong::<()>(problems, entry.span, "a table", key, &other)),
             }
         }
@@ -183,7 +210,13 @@ impl Fields {
     }
 }
 
-fn wrong<T>(problems: &mut Problems, span: Range<usize>, expected: &str, key: &str, got: &Value) -> Option<T> {
+fn wrong<T>(
+    problems: &mut Problems,
+    span: Range<usize>,
+    expected: &str,
+    key: &str,
+    got: &Value,
+) -> Option<T> {
     problems.add(span, format!("expected {expected} for {key:?}, got {}", got.type_name()));
     None
 }

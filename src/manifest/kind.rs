@@ -44,6 +44,8 @@ impl FromStr for Kind {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        Self::ALL.into_iter().find(|k| k.as_str() == text).ok_or_else(|| format!("expected one of \"cc\", \"python\", \"tool\", \"library\", got {text:?}"))
+        Self::ALL.into_iter().find(|k| k.as_str() == text).ok_or_else(|| {
+            format!("expected one of \"cc\", \"python\", \"tool\", \"library\", got {text:?}")
+        })
     }
 }

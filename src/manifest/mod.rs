@@ -75,14 +75,22 @@ impl Manifest {
         }
         let mut root = Fields::new("the manifest", root.get_ref(), root.span());
 
-        let platforms = read_platforms(&mut root, problems).unwrap_or_else(|| vec![Platform::X86_64Linux]);
+        let platforms =
+            read_platforms(&mut root, problems).unwrap_or_else(|| vec![Platform::X86_64Linux]);
         let mut mirrors = BTreeMap::new();
         if let Some(mut table) = root.table("mirrors", problems) {
             for key in table.keys() {
                 let urls = table.string_list(&key, problems).unwrap_or_default();
                 for url in &urls {
-                    if !["https://", "http://", "file:///"].iter().any(|s| url.value.starts_with(s)) {
-                        problems.add(url.span.clone(), format!("expected an https://, http:// or file:/// URL, got {:?}", crate::model::redact(&url.value)));
+                    if !["https://", "http://", "file:///"].iter().any(|s| url.value.starts_with(s))
+                    {
+                        problems.add(
+                            url.span.clone(),
+                            format!(
+                                "expected an https://, http:// or file:/// URL, got {:?}",
+                                crate::model::redact(&url.value)
+                            ),
+                        );
                     }
                 }
                 mirrors.insert(key, urls.into_iter().map(|u| u.value).collect());
@@ -90,7 +98,8 @@ impl Manifest {
         }
         let settings = Settings::read(root.table("settings", problems), problems);
         let bazel = root.table("emit", problems).and_then(|mut emit| {
-            let bazel = emit.table("bazel", problems).map(|fields| BazelSettings::read(fields, problems));
+            let bazel =
+                emit.table("bazel", problems).map(|fields| BazelSettings::read(fields, problems));
             emit.finish(problems);
             bazel
         });
@@ -102,7 +111,9 @@ impl Manifest {
                 let fields = table.table(&key, problems);
                 match (key.parse::<ToolchainName>(), fields) {
                     (Ok(name), Some(fields)) => {
-                        if let Some(toolchain) = read_toolchain(name.clone(), fields, &platforms, problems) {
+                        if let Some(toolchain) =
+                            read_toolchain(name.clone(), fields, &platforms, problems)
+                        {
                             toolchains.insert(name, toolchain);
                         }
                     }
@@ -118,7 +129,10 @@ impl Manifest {
                 let fields = table.table(&key, problems);
                 match (key.parse::<ToolchainName>(), fields) {
                     (Ok(name), Some(fields)) => {
-                        requirements.extend(Requirements::read(name.clone(), fields, &platforms, problems).map(|r| (name, r)));
+                        requirements.extend(
+                            Requirements::read(name.clone(), fields, &platforms, problems)
+                                .map(|r| (name, r)),
+                        );
                     }
                     (Err(why), _) => problems.add(span, why),
                     (_, None) => {}
@@ -126,7 +140,8 @@ impl Manifest {
             }
         }
         root.finish(problems);
-        let manifest = Manifest { platforms, mirrors, settings, bazel, audit, toolchains, requirements };
+        let manifest =
+            Manifest { platforms, mirrors, settings, bazel, audit, toolchains, requirements };
         manifest.check_libraries(problems);
         manifest.check_requirements(problems);
         manifest
@@ -140,7 +155,13 @@ impl Manifest {
         for set in self.requirements.values() {
             for file in set.python.iter().map(|python| set.output(&python.value)) {
                 if set.inputs.iter().chain(&set.constraints).any(|input| input.value == file) {
-                    problems.add(set.uv.span.clone(), format!("[requirements.{}] reads and writes {file}: give `output` another name", set.name));
+                    problems.add(
+                        set.uv.span.clone(),
+                        format!(
+                            "[requirements.{}] reads and writes {file}: give `output` another name",
+                            set.name
+                        ),
+                    );
                 }
                 if let Some(other) = written.insert(file.clone(), &set.name) {
                     problems.add(
@@ -173,12 +194,19 @@ impl Manifest {
                 let tree = set.tree_name(&python.value);
                 if !set.build.is_empty() {
                     let builds = Requirements::builds_name(&tree);
-                    if self.toolchains.contains_key(&builds) || trees.contains_key(&builds) || self.requirements.contains_key(&builds) {
+                    if self.toolchains.contains_key(&builds)
+                        || trees.contains_key(&builds)
+                        || self.requirements.contains_key(&builds)
+                    {
                         problems
                             .add(python.span.clone(), format!("what [requirements.{}] needs to build is called {builds}: rename what has that name", set.name));
                     }
                 }
-                let taken = if self.toolchains.contains_key(&tree) { Some(&tree) } else { trees.get(&tree).copied().filter(|other| **other != set.name) };
+                let taken = if self.toolchains.contains_key(&tree) {
+                    Some(&tree)
+                } else {
+                    trees.get(&tree).copied().filter(|other| **other != set.name)
+                };
                 if let Some(other) = taken {
                     problems.add(python.span.clone(), format!("[requirements.{}] and {other} would both be called {tree}: rename one of them", set.name));
                 }
@@ -186,7 +214,14 @@ impl Manifest {
             }
             for tool in &set.build_tools {
                 if !self.toolchains.contains_key(&tool.value) {
-                    problems.add(tool.span.clone(), format!("there is no toolchain {:?}{}", tool.value.as_str(), did_you_mean(tool.value.as_str(), known())));
+                    problems.add(
+                        tool.span.clone(),
+                        format!(
+                            "there is no toolchain {:?}{}",
+                            tool.value.as_str(),
+                            did_you_mean(tool.value.as_str(), known())
+                        ),
+                    );
                 }
             }
             if !self.toolchains.contains_key(&set.uv.value) {
@@ -206,18 +241,28 @@ impl Manifest {
         for toolchain in self.toolchains.values() {
             for library in toolchain.libraries.iter().filter(|_| toolchain.kind == Kind::Cc) {
                 if toolchain.source.value != "debian" {
-                    problems.add(library.span.clone(), "only a compiler of Debian packages takes libraries into its sysroot");
+                    problems.add(
+                        library.span.clone(),
+                        "only a compiler of Debian packages takes libraries into its sysroot",
+                    );
                     continue;
                 }
                 match self.toolchains.get(&library.value) {
                     Some(t) if t.kind == Kind::Library && t.source.value == "debian" => {}
-                    Some(_) => {
-                        problems.add(library.span.clone(), format!("expected a library toolchain from Debian packages, {:?} is none", library.value.as_str()))
-                    }
+                    Some(_) => problems.add(
+                        library.span.clone(),
+                        format!(
+                            "expected a library toolchain from Debian packages, {:?} is none",
+                            library.value.as_str()
+                        ),
+                    ),
                     None => {
                         let known = self.toolchains.keys().map(ToolchainName::as_str);
                         let hint = did_you_mean(library.value.as_str(), known);
-                        problems.add(library.span.clone(), format!("there is no toolchain {:?}{hint}", library.value.as_str()));
+                        problems.add(
+                            library.span.clone(),
+                            format!("there is no toolchain {:?}{hint}", library.value.as_str()),
+                        );
                     }
                 }
             }
@@ -229,7 +274,10 @@ impl Manifest {
 pub fn did_you_mean<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> String {
     match nearest(name, known, 3).as_slice() {
         [] => String::new(),
-        names => format!("; did you mean {}?", names.iter().map(|n| format!("{n:?}")).collect::<Vec<_>>().join(" or ")),
+        names => format!(
+            "; did you mean {}?",
+            names.iter().map(|n| format!("{n:?}")).collect::<Vec<_>>().join(" or ")
+        ),
     }
 }
 
@@ -238,7 +286,9 @@ fn read_platforms(fields: &mut Fields, problems: &mut Problems) -> Option<Vec<Pl
     let mut out: Vec<Platform> = vec![];
     for item in list {
         match item.value.parse() {
-            Ok(platform) if out.contains(&platform) => problems.add(item.span, format!("{platform} stands here twice")),
+            Ok(platform) if out.contains(&platform) => {
+                problems.add(item.span, format!("{platform} stands here twice"))
+            }
             Ok(platform) => out.push(platform),
             Err(why) => problems.add(item.span, why),
         }
@@ -247,21 +297,32 @@ fn read_platforms(fields: &mut Fields, problems: &mut Problems) -> Option<Vec<Pl
     Some(out)
 }
 
-fn read_toolchain(name: ToolchainName, mut fields: Fields, platforms: &[Platform], problems: &mut Problems) -> Option<Toolchain> {
-    let kind = fields.required_string("kind", problems).and_then(|s| match s.value.parse::<Kind>() {
-        Ok(Kind::Packages) => {
-            problems.add(s.span, "sets of Python packages are tables of their own: [requirements.<name>]");
-            None
-        }
-        Ok(kind) => Some(kind),
-        Err(why) => {
-            problems.add(s.span, why);
-            None
-        }
-    });
+fn read_toolchain(
+    name: ToolchainName,
+    mut fields: Fields,
+    platforms: &[Platform],
+    problems: &mut Problems,
+) -> Option<Toolchain> {
+    let kind =
+        fields.required_string("kind", problems).and_then(|s| match s.value.parse::<Kind>() {
+            Ok(Kind::Packages) => {
+                problems.add(
+                    s.span,
+                    "sets of Python packages are tables of their own: [requirements.<name>]",
+                );
+                None
+            }
+            Ok(kind) => Some(kind),
+            Err(why) => {
+                problems.add(s.span, why);
+                None
+            }
+        });
     let source = fields.required_string("source", problems);
     let platforms = read_platforms(&mut fields, problems).unwrap_or_else(|| platforms.to_vec());
-    let mut list = |key: &str, fields: &mut Fields| fields.string_list(key, problems).unwrap_or_default().into_iter().map(|s| s.value).collect();
+    let mut list = |key: &str, fields: &mut Fields| {
+        fields.string_list(key, problems).unwrap_or_default().into_iter().map(|s| s.value).collect()
+    };
     let prune = list("prune", &mut fields);
     let keep = list("keep", &mut fields);
     let self_exe = list("self_exe", &mut fields);
@@ -275,7 +336,10 @@ fn read_toolchain(name: ToolchainName, mut fields: Fields, platforms: &[Platform
             if let Some(path) = table.string(&key, problems) {
                 match crate::model::MemberPath::parse(path.value.as_bytes()) {
                     Ok(Some(clean)) => drop(bin.insert(key, clean.to_string())),
-                    _ => problems.add(path.span, format!("expected a path inside the tree, got {:?}", path.value)),
+                    _ => problems.add(
+                        path.span,
+                        format!("expected a path inside the tree, got {:?}", path.value),
+                    ),
                 }
             }
         }
@@ -296,7 +360,19 @@ fn read_toolchain(name: ToolchainName, mut fields: Fields, platforms: &[Platform
         }
         item.value.parse().map_err(|why: String| problems.add(item.span, why)).ok()
     });
-    Some(Toolchain { name, kind: kind?, source: source?, platforms, prune, keep, self_exe, bin, libraries, target, fields })
+    Some(Toolchain {
+        name,
+        kind: kind?,
+        source: source?,
+        platforms,
+        prune,
+        keep,
+        self_exe,
+        bin,
+        libraries,
+        target,
+        fields,
+    })
 }
 
 #[cfg(test)]
@@ -326,7 +402,9 @@ mod tests {
 
     #[test]
     fn a_name_given_twice_is_reported() {
-        let found = problems_of("[toolchains.a]\nkind = \"cc\"\nsource = \"debian\"\n[toolchains.a]\nkind = \"cc\"\nsource = \"debian\"\n");
+        let found = problems_of(
+            "[toolchains.a]\nkind = \"cc\"\nsource = \"debian\"\n[toolchains.a]\nkind = \"cc\"\nsource = \"debian\"\n",
+        );
         assert!(found[0].starts_with("toolchains.toml:4:"), "{found:?}");
         assert!(found[0].contains("duplicate key"), "{found:?}");
     }

@@ -40,9 +40,17 @@ pub struct Requirements {
 }
 
 impl Requirements {
-    pub(super) fn read(name: ToolchainName, mut fields: Fields, platforms: &[Platform], problems: &mut Problems) -> Option<Self> {
+    pub(super) fn read(
+        name: ToolchainName,
+        mut fields: Fields,
+        platforms: &[Platform],
+        problems: &mut Problems,
+    ) -> Option<Self> {
         let span = fields.span();
-        let names = |key: &str, fields: &mut Fields, problems: &mut Problems| -> Vec<Spanned<ToolchainName>> {
+        let names = |key: &str,
+                     fields: &mut Fields,
+                     problems: &mut Problems|
+         -> Vec<Spanned<ToolchainName>> {
             let list = fields.string_list(key, problems).unwrap_or_default();
             let parse = |item: Spanned<String>| match item.value.parse() {
                 Ok(value) => Some(Spanned { value, span: item.span }),
@@ -77,18 +85,38 @@ impl Requirements {
             None => Spanned { value: "uv".parse().expect("a name"), span: span.clone() },
         };
         let constraints = fields.string_list("constraints", problems).unwrap_or_default();
-        let mut list =
-            |key: &str, fields: &mut Fields| -> Vec<String> { fields.string_list(key, problems).unwrap_or_default().into_iter().map(|s| s.value).collect() };
+        let mut list = |key: &str, fields: &mut Fields| -> Vec<String> {
+            fields
+                .string_list(key, problems)
+                .unwrap_or_default()
+                .into_iter()
+                .map(|s| s.value)
+                .collect()
+        };
         let extras = list("extras", &mut fields);
         let groups = list("groups", &mut fields);
-        let build = list("build", &mut fields).iter().map(|n| if n == "*" { n.clone() } else { crate::model::normalize_project(n) }).collect();
-        let build_requires = if fields.has("build_requires") { list("build_requires", &mut fields) } else { ["setuptools", "wheel"].map(str::to_owned).into() };
+        let build = list("build", &mut fields)
+            .iter()
+            .map(|n| if n == "*" { n.clone() } else { crate::model::normalize_project(n) })
+            .collect();
+        let build_requires = if fields.has("build_requires") {
+            list("build_requires", &mut fields)
+        } else {
+            ["setuptools", "wheel"].map(str::to_owned).into()
+        };
         let prune = list("prune", &mut fields);
         let platforms = read_platforms(&mut fields, problems).unwrap_or_else(|| platforms.to_vec());
         let exclude_newer = fields.string("exclude_newer", problems).and_then(|s| {
-            let ok = s.value.parse::<jiff::Timestamp>().is_ok() || s.value.parse::<jiff::civil::Date>().is_ok();
+            let ok = s.value.parse::<jiff::Timestamp>().is_ok()
+                || s.value.parse::<jiff::civil::Date>().is_ok();
             if !ok {
-                problems.add(s.span, format!("expected a date such as \"2026-01-31\" or a time as RFC 3339, got {:?}", s.value));
+                problems.add(
+                    s.span,
+                    format!(
+                        "expected a date such as \"2026-01-31\" or a time as RFC 3339, got {:?}",
+                        s.value
+                    ),
+                );
             }
             ok.then_some(s.value)
         });
@@ -137,7 +165,11 @@ impl Requirements {
 
     /// What the trees of an interpreter are called: the set's own name if there is but one.
     pub fn tree_name(&self, python: &ToolchainName) -> ToolchainName {
-        if self.python.len() == 1 { self.name.clone() } else { format!("{}-{python}", self.name).parse().expect("two names and a dash are one") }
+        if self.python.len() == 1 {
+            self.name.clone()
+        } else {
+            format!("{}-{python}", self.name).parse().expect("two names and a dash are one")
+        }
     }
 
     /// What the tree of the packages that the builds of `tree` import is called.

@@ -54,7 +54,13 @@ pub struct BazelSettings {
 
 impl Default for BazelSettings {
     fn default() -> Self {
-        BazelSettings { dir: "bazel/cotter".to_owned(), repository: "cotter".to_owned(), toolchains: None, register: false, libc: Libc::System }
+        BazelSettings {
+            dir: "bazel/cotter".to_owned(),
+            repository: "cotter".to_owned(),
+            toolchains: None,
+            register: false,
+            libc: Libc::System,
+        }
     }
 }
 
@@ -68,8 +74,10 @@ impl BazelSettings {
             }
         }
         if let Some(name) = fields.string("repository", problems) {
-            let plain =
-                |s: &str| s.starts_with(|c: char| c.is_ascii_lowercase()) && s.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_');
+            let plain = |s: &str| {
+                s.starts_with(|c: char| c.is_ascii_lowercase())
+                    && s.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_')
+            };
             if plain(&name.value) {
                 out.repository = name.value;
             } else {
@@ -77,7 +85,9 @@ impl BazelSettings {
             }
         }
         out.toolchains = fields.string_list("toolchains", problems).map(|list| {
-            let parsed = list.into_iter().filter_map(|item| item.value.parse().map_err(|why: String| problems.add(item.span, why)).ok());
+            let parsed = list.into_iter().filter_map(|item| {
+                item.value.parse().map_err(|why: String| problems.add(item.span, why)).ok()
+            });
             parsed.collect()
         });
         out.register = fields.bool("register", problems).unwrap_or(false);
@@ -85,7 +95,8 @@ impl BazelSettings {
             match libc.value.as_str() {
                 "system" => out.libc = Libc::System,
                 "pinned" => out.libc = Libc::Pinned,
-                other => problems.add(libc.span, format!("expected \"system\" or \"pinned\", got {other:?}")),
+                other => problems
+                    .add(libc.span, format!("expected \"system\" or \"pinned\", got {other:?}")),
             }
         }
         fields.finish(problems);
@@ -118,19 +129,34 @@ impl AuditSettings {
         let mut out = Self::default();
         let Some(mut fields) = fields else { return out };
         if let Some(floor) = fields.string("glibc_floor", problems) {
-            if floor.value.split('.').count() >= 2 && floor.value.split('.').all(|p| !p.is_empty() && p.bytes().all(|b| b.is_ascii_digit())) {
+            if floor.value.split('.').count() >= 2
+                && floor
+                    .value
+                    .split('.')
+                    .all(|p| !p.is_empty() && p.bytes().all(|b| b.is_ascii_digit()))
+            {
                 out.glibc_floor = Some(floor.value);
             } else {
-                problems.add(floor.span, format!("expected a version of glibc such as \"2.36\", got {:?}", floor.value));
+                problems.add(
+                    floor.span,
+                    format!("expected a version of glibc such as \"2.36\", got {:?}", floor.value),
+                );
             }
         }
         for mut entry in fields.table_list("allow", problems) {
-            let (id, place) = (entry.required_string("id", problems), entry.string("place", problems));
+            let (id, place) =
+                (entry.required_string("id", problems), entry.string("place", problems));
             match entry.required_string("reason", problems) {
-                Some(reason) if reason.value.trim().is_empty() => problems.add(reason.span, "expected a reason, got an empty text"),
+                Some(reason) if reason.value.trim().is_empty() => {
+                    problems.add(reason.span, "expected a reason, got an empty text")
+                }
                 Some(reason) => {
                     if let Some(id) = id {
-                        out.allow.push(Allowed { id, place: place.map_or_else(|| "*".to_owned(), |p| p.value), reason: reason.value });
+                        out.allow.push(Allowed {
+                            id,
+                            place: place.map_or_else(|| "*".to_owned(), |p| p.value),
+                            reason: reason.value,
+                        });
                     }
                 }
                 None => {}

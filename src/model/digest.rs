@@ -42,7 +42,9 @@ impl Digest {
             .and_then(|b64| STANDARD.decode(b64).ok())
             .and_then(|raw| raw.try_into().ok())
             .map(Digest)
-            .ok_or_else(|| format!("expected an SRI hash such as sha256-<44 base64 characters>, got {text:?}"))
+            .ok_or_else(|| {
+                format!("expected an SRI hash such as sha256-<44 base64 characters>, got {text:?}")
+            })
     }
 }
 
@@ -164,7 +166,8 @@ mod tests {
 
     #[test]
     fn other_spellings_are_refused() {
-        for bad in ["", "abc", "sha256-abc", "sha512-ungWv48Bz", &"g".repeat(64), &"é".repeat(32)] {
+        for bad in ["", "abc", "sha256-abc", "sha512-ungWv48Bz", &"g".repeat(64), &"é".repeat(32)]
+        {
             assert!(bad.parse::<Digest>().is_err(), "{bad}");
         }
     }

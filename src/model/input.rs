@@ -47,7 +47,9 @@ impl Input {
     /// The normalised name of the Python project whose file it is.
     pub fn project(&self) -> Option<&str> {
         match self.locations.first() {
-            Some(Location::Mirror { mirror, path }) if mirror == "python" => path.split_once('/').map(|(project, _)| project),
+            Some(Location::Mirror { mirror, path }) if mirror == "python" => {
+                path.split_once('/').map(|(project, _)| project)
+            }
             _ => None,
         }
     }
@@ -98,13 +100,19 @@ impl FromStr for Location {
     fn from_str(text: &str) -> Result<Self, String> {
         if let Some(rest) = text.strip_prefix("mirror://") {
             return match rest.split_once('/') {
-                Some((mirror, path)) if !mirror.is_empty() && !path.is_empty() && !path.split('/').any(|p| p == "..") => {
+                Some((mirror, path))
+                    if !mirror.is_empty()
+                        && !path.is_empty()
+                        && !path.split('/').any(|p| p == "..") =>
+                {
                     Ok(Location::Mirror { mirror: mirror.to_owned(), path: path.to_owned() })
                 }
                 _ => Err(format!("expected mirror://<name>/<path>, got {text:?}")),
             };
         }
-        let known = ["https://", "http://", "file:///"].iter().any(|s| text.starts_with(s) && text.len() > s.len());
+        let known = ["https://", "http://", "file:///"]
+            .iter()
+            .any(|s| text.starts_with(s) && text.len() > s.len());
         if known && !text.contains(char::is_whitespace) {
             Ok(Location::Url(text.to_owned()))
         } else {

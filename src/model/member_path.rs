@@ -41,7 +41,9 @@ impl MemberPath {
             match part {
                 "" | "." => continue,
                 ".." => return Err(MemberPathError::Climbs(show())),
-                _ if part.chars().any(char::is_control) => return Err(MemberPathError::Invalid(show())),
+                _ if part.chars().any(char::is_control) => {
+                    return Err(MemberPathError::Invalid(show()));
+                }
                 _ if part.len() > 255 => return Err(MemberPathError::TooLong(show())),
                 _ => {}
             }
@@ -62,7 +64,8 @@ impl MemberPath {
     /// # Panics
     /// If it is not a clean path.
     pub fn literal(text: &str) -> Self {
-        let clean = text.split('/').all(|part| !matches!(part, "" | "." | "..") && !part.contains('\0'));
+        let clean =
+            text.split('/').all(|part| !matches!(part, "" | "." | "..") && !part.contains('\0'));
         assert!(clean, "{text:?} is no member path");
         MemberPath(text.to_owned())
     }
@@ -109,7 +112,12 @@ impl MemberPath {
     pub fn link_to(&self, target: &MemberPath) -> String {
         let from: Vec<&str> = self.parts().collect();
         let to: Vec<&str> = target.parts().collect();
-        let common = from[..from.len() - 1].iter().zip(&to).take_while(|(a, b)| a == b).count().min(to.len() - 1);
+        let common = from[..from.len() - 1]
+            .iter()
+            .zip(&to)
+            .take_while(|(a, b)| a == b)
+            .count()
+            .min(to.len() - 1);
         let mut out = "../".repeat(from.len() - 1 - common);
         out.push_str(&to[common..].join("/"));
         out
@@ -118,7 +126,9 @@ impl MemberPath {
     /// Where a symlink at this path leads, without regard to other symlinks. An absolute target is read as one below the root of the
     /// tree. `None` if it climbs out of the tree or leads to its root.
     pub fn resolve_link(&self, target: &str) -> Option<MemberPath> {
-        self.follow(target).filter(|parts| !parts.is_empty()).map(|parts| MemberPath::literal(&parts.join("/")))
+        self.follow(target)
+            .filter(|parts| !parts.is_empty())
+            .map(|parts| MemberPath::literal(&parts.join("/")))
     }
 
     /// Whether a relative symlink at this path stays inside the tree; its root is inside.
@@ -127,7 +137,8 @@ impl MemberPath {
     }
 
     fn follow<'a>(&'a self, target: &'a str) -> Option<Vec<&'a str>> {
-        let mut parts: Vec<&str> = if target.starts_with('/') { vec![] } else { self.parts().collect() };
+        let mut parts: Vec<&str> =
+            if target.starts_with('/') { vec![] } else { self.parts().collect() };
         parts.pop();
         for part in target.split('/') {
             match part {

@@ -21,11 +21,15 @@ impl FromStr for ToolchainName {
     fn from_str(text: &str) -> Result<Self, String> {
         let ok = text.len() <= 64
             && text.starts_with(|c: char| c.is_ascii_lowercase())
-            && text.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-' || b == b'_');
+            && text
+                .bytes()
+                .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-' || b == b'_');
         if ok {
             Ok(ToolchainName(text.to_owned()))
         } else {
-            Err(format!("expected a name of lower-case letters, digits, - and _ that starts with a letter, got {text:?}"))
+            Err(format!(
+                "expected a name of lower-case letters, digits, - and _ that starts with a letter, got {text:?}"
+            ))
         }
     }
 }
@@ -63,7 +67,11 @@ impl FromStr for StoreName {
             && text.as_bytes()[33] != b'.'
             && text.bytes().take(32).all(crate::nix::base32::is_digit)
             && text.bytes().skip(33).all(|b| b.is_ascii_alphanumeric() || b"+-._?=".contains(&b));
-        if ok { Ok(StoreName(text.to_owned())) } else { Err(format!("expected a store name such as <32 characters>-gcc-12.2.0, got {text:?}")) }
+        if ok {
+            Ok(StoreName(text.to_owned()))
+        } else {
+            Err(format!("expected a store name such as <32 characters>-gcc-12.2.0, got {text:?}"))
+        }
     }
 }
 

@@ -92,6 +92,8 @@ impl FromStr for Platform {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        Self::ALL.into_iter().find(|p| p.as_str() == text).ok_or_else(|| format!("expected one of \"aarch64-linux\", \"x86_64-linux\", got {text:?}"))
+        Self::ALL.into_iter().find(|p| p.as_str() == text).ok_or_else(|| {
+            format!("expected one of \"aarch64-linux\", \"x86_64-linux\", got {text:?}")
+        })
     }
 }

@@ -33,7 +33,13 @@ impl<'a> WheelName<'a> {
     pub fn parse(name: &'a str) -> Option<Self> {
         let parts: Vec<&str> = name.strip_suffix(".whl")?.split('-').collect();
         let n = parts.len();
-        (n == 5 || n == 6).then(|| WheelName { project: parts[0], version: parts[1], python: parts[n - 3], abi: parts[n - 2], platform: parts[n - 1] })
+        (n == 5 || n == 6).then(|| WheelName {
+            project: parts[0],
+            version: parts[1],
+            python: parts[n - 3],
+            abi: parts[n - 2],
+            platform: parts[n - 1],
+        })
     }
 }
 
@@ -48,8 +54,14 @@ mod tests {
 
     #[test]
     fn names_of_wheels_are_taken_apart() {
-        let name = WheelName::parse("numpy-2.4.6-cp311-cp311-manylinux_2_27_x86_64.manylinux_2_28_x86_64.whl").unwrap();
-        assert_eq!((name.project, name.version, name.python, name.abi), ("numpy", "2.4.6", "cp311", "cp311"));
+        let name = WheelName::parse(
+            "numpy-2.4.6-cp311-cp311-manylinux_2_27_x86_64.manylinux_2_28_x86_64.whl",
+        )
+        .unwrap();
+        assert_eq!(
+            (name.project, name.version, name.python, name.abi),
+            ("numpy", "2.4.6", "cp311", "cp311")
+        );
         assert_eq!(WheelName::parse("a-1-2build-py3-none-any.whl").unwrap().platform, "any");
         assert_eq!(WheelName::parse("a-1.tar.gz"), None);
     }

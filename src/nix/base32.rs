@@ -30,6 +30,9 @@ mod tests {
     #[test]
     fn encodes_as_nix_does() {
         // nix-hash --to-base32 --type sha256 ba7816bf...15ad
-        assert_eq!(super::encode(Digest::of(b"abc").as_bytes()), "1b8m03r63zqhnjf7l5wnldhh7c134ap5vpj0850ymkq1iyzicy5s");
+        assert_eq!(
+            super::encode(Digest::of(b"abc").as_bytes()),
+            "1b8m03r63zqhnjf7l5wnldhh7c134ap5vpj0850ymkq1iyzicy5s"
+        );
     }
 }

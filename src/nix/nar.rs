@@ -48,7 +48,13 @@ impl<W: Write> NarWriter<W> {
     ///
     /// # Errors
     /// Also if `content` is shorter than `size`.
-    pub fn file(&mut self, executable: bool, size: u64, content: &mut dyn Read, buffer: &mut [u8]) -> io::Result<()> {
+    pub fn file(
+        &mut self,
+        executable: bool,
+        size: u64,
+        content: &mut dyn Read,
+        buffer: &mut [u8],
+    ) -> io::Result<()> {
         self.strings(&[b"(", b"type", b"regular"])?;
         if executable {
             self.strings(&[b"executable", b""])?;
@@ -60,7 +66,10 @@ impl<W: Write> NarWriter<W> {
             let want = buffer.len().min(usize::try_from(left).unwrap_or(usize::MAX));
             let got = content.read(&mut buffer[..want])?;
             if got == 0 {
-                return Err(io::Error::new(io::ErrorKind::UnexpectedEof, "file is shorter than it was"));
+                return Err(io::Error::new(
+                    io::ErrorKind::UnexpectedEof,
+                    "file is shorter than it was",
+                ));
             }
             self.out.write_all(&buffer[..got])?;
             left -= got as u64;

@@ -25,7 +25,10 @@ pub struct Located {
 ///
 /// # Errors
 /// Those of `url`.
-pub fn render<E>(trees: &[&LockedTree], url: &mut dyn FnMut(&str, &str) -> Result<String, E>) -> Result<String, E> {
+pub fn render<E>(
+    trees: &[&LockedTree],
+    url: &mut dyn FnMut(&str, &str) -> Result<String, E>,
+) -> Result<String, E> {
     // By project and version: the files, and the platforms that want them.
     let mut packages: BTreeMap<(String, String), (Vec<Located>, Vec<Platform>)> = BTreeMap::new();
     for tree in trees {
@@ -33,7 +36,12 @@ pub fn render<E>(trees: &[&LockedTree], url: &mut dyn FnMut(&str, &str) -> Resul
             let project = input.project().unwrap_or_default().to_owned();
             let version = version_of(input.file_name(), &project);
             let entry = packages.entry((project.clone(), version)).or_default();
-            let located = Located { file: input.file_name().to_owned(), url: url(&project, input.file_name())?, size: input.size, sha256: input.sha256 };
+            let located = Located {
+                file: input.file_name().to_owned(),
+                url: url(&project, input.file_name())?,
+                size: input.size,
+                sha256: input.sha256,
+            };
             if !entry.0.contains(&located) {
                 entry.0.push(located);
             }
@@ -45,13 +53,21 @@ pub fn render<E>(trees: &[&LockedTree], url: &mut dyn FnMut(&str, &str) -> Resul
     writeln!(out, "requires-python = \"=={python}.*\"").expect("writing to a string");
     for ((name, version), (mut files, platforms)) in packages {
         files.sort();
-        write!(out, "\n[[packages]]\nname = {name:?}\nversion = {version:?}\n").expect("writing to a string");
+        write!(out, "\n[[packages]]\nname = {name:?}\nversion = {version:?}\n")
+            .expect("writing to a string");
         if platforms.len() < trees.len() {
-            let machines: Vec<String> = platforms.iter().map(|p| format!("platform_machine == '{}'", p.cpu())).collect();
+            let machines: Vec<String> =
+                platforms.iter().map(|p| format!("platform_machine == '{}'", p.cpu())).collect();
             writeln!(out, "marker = {:?}", machines.join(" or ")).expect("writing to a string");
         }
-        let file = |f: &Located| format!("{{ name = {:?}, url = {:?}, size = {}, hashes = {{ sha256 = \"{}\" }} }}", f.file, f.url, f.size, f.sha256);
-        let (wheels, sdists): (Vec<&Located>, Vec<&Located>) = files.iter().partition(|f| f.file.ends_with(".whl"));
+        let file = |f: &Located| {
+            format!(
+                "{{ name = {:?}, url = {:?}, size = {}, hashes = {{ sha256 = \"{}\" }} }}",
+                f.file, f.url, f.size, f.sha256
+            )
+        };
+        let (wheels, sdists): (Vec<&Located>, Vec<&Located>) =
+            files.iter().partition(|f| f.file.ends_with(".whl"));
         if let Some(sdist) = sdists.first() {
             writeln!(out, "sdist = {}", file(sdist)).expect("writing to a string");
         }
@@ -71,7 +87,10 @@ pub fn version_of(file: &str, project: &str) -> String {
     if let Some(name) = WheelName::parse(file) {
         return name.version.replace('_', "-");
     }
-    let stem = [".tar.gz", ".zip", ".tar.bz2", ".tar.xz", ".tgz"].iter().find_map(|e| file.strip_suffix(e)).unwrap_or(file);
+    let stem = [".tar.gz", ".zip", ".tar.bz2", ".tar.xz", ".tgz"]
+        .iter()
+        .find_map(|e| file.strip_suffix(e))
+        .unwrap_or(file);
     stem.get(project.len() + 1..).unwrap_or(stem).to_owned()
 }
 
@@ -82,7 +101,10 @@ mod tests {
     #[test]
     fn versions_are_in_file_names() {
         assert_eq!(version_of("Flask-1.1.2.tar.gz", "flask"), "1.1.2");
-        assert_eq!(version_of("typing_extensions-4.0-py3-none-any.whl", "typing-extensions"), "4.0");
+        assert_eq!(
+            version_of("typing_extensions-4.0-py3-none-any.whl", "typing-extensions"),
+            "4.0"
+        );
         assert_eq!(version_of("backports.zoneinfo-0.2.1.tar.gz", "backports-zoneinfo"), "0.2.1");
     }
 }

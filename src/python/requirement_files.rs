@@ -16,16 +16,23 @@ pub fn closure(file: &Path) -> BTreeSet<PathBuf> {
     let mut todo = vec![file.to_owned()];
     while let Some(file) = todo.pop() {
         // uv takes any other name for a list of requirements.
-        let is_list = file.extension().is_none_or(|e| e != "toml" && e != "lock" && e != "py" && e != "cfg");
+        let is_list =
+            file.extension().is_none_or(|e| e != "toml" && e != "lock" && e != "py" && e != "cfg");
         if !out.insert(file.clone()) || !is_list {
             continue;
         }
         let Ok(text) = std::fs::read_to_string(&file) else { continue };
         for line in text.lines() {
-            let named =
-                ["-r", "--requirement", "-c", "--constraint"].iter().find_map(|o| line.trim().strip_prefix(o)).map(|r| r.trim_start_matches(['=', ' ']));
+            let named = ["-r", "--requirement", "-c", "--constraint"]
+                .iter()
+                .find_map(|o| line.trim().strip_prefix(o))
+                .map(|r| r.trim_start_matches(['=', ' ']));
             if let Some(named) = named.filter(|n| !n.is_empty() && !n.contains("://")) {
-                todo.push(file.parent().unwrap_or(Path::new("")).join(named.split_whitespace().next().unwrap_or(named)));
+                todo.push(
+                    file.parent()
+                        .unwrap_or(Path::new(""))
+                        .join(named.split_whitespace().next().unwrap_or(named)),
+                );
             }
         }
     }
@@ -64,12 +71,18 @@ pub fn pins(text: &str) -> BTreeMap<String, Pin> {
         let is_option = trimmed.starts_with("--");
         if !is_option && let Some((name, rest)) = trimmed.split_once("==") {
             let name = normalize(name.split('[').next().unwrap_or(name).trim());
-            let version = rest.trim_start_matches(['=', ' ']).split([' ', ';', '\\']).next().unwrap_or("");
+            let version =
+                rest.trim_start_matches(['=', ' ']).split([' ', ';', '\\']).next().unwrap_or("");
             out.entry(name.clone()).or_default().version = version.to_owned();
             current = Some(name);
         }
         if let Some(pin) = current.as_ref().and_then(|name| out.get_mut(name)) {
-            pin.hashes.extend(trimmed.split_whitespace().filter_map(|w| w.strip_prefix("--hash=sha256:")).filter_map(|h| h.parse::<Digest>().ok()));
+            pin.hashes.extend(
+                trimmed
+                    .split_whitespace()
+                    .filter_map(|w| w.strip_prefix("--hash=sha256:"))
+                    .filter_map(|h| h.parse::<Digest>().ok()),
+            );
         }
     }
     out
@@ -105,7 +118,13 @@ pub struct PylockFile {
 impl PylockFile {
     /// Its file name: said, or the last part of where it lies.
     pub fn file_name(&self) -> Option<String> {
-        let from = |text: &str| text.split(['?', '#']).next()?.rsplit('/').next().map(|n| n.replace("%2B", "+").replace("%2b", "+"));
+        let from = |text: &str| {
+            text.split(['?', '#'])
+                .next()?
+                .rsplit('/')
+                .next()
+                .map(|n| n.replace("%2B", "+").replace("%2b", "+"))
+        };
         self.name.clone().or_else(|| from(self.url.as_deref().or(self.path.as_deref())?))
     }
 
@@ -140,8 +159,16 @@ pub struct PylockEntry {
 /// # Errors
 /// If it is none.
 pub fn pylock(text: &str, file: &str) -> Result<Vec<PylockEntry>> {
-    let lock: Pylock = toml::from_str(text).map_err(|e| Error::user(format!("{file} is no pylock.toml")).because(e.message().to_owned()))?;
-    let entry = |p: PylockPackage| PylockEntry { name: normalize(&p.name), version: p.version, marker: p.marker, wheels: p.wheels, sdist: p.sdist };
+    let lock: Pylock = toml::from_str(text).map_err(|e| {
+        Error::user(format!("{file} is no pylock.toml")).because(e.message().to_owned())
+    })?;
+    let entry = |p: PylockPackage| PylockEntry {
+        name: normalize(&p.name),
+        version: p.version,
+        marker: p.marker,
+        wheels: p.wheels,
+        sdist: p.sdist,
+    };
     Ok(lock.packages.into_iter().map(entry).collect())
 }
 

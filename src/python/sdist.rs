@@ -56,26 +56,38 @@ impl Builder<'_> {
         ]);
         if let Some(requires) = self.requires {
             trees.insert("requires".to_owned(), requires.to_owned());
-            env.insert("PYTHONPATH".to_owned(), format!("/cotter/requires/{}", crate::model::site_packages(self.version)));
+            env.insert(
+                "PYTHONPATH".to_owned(),
+                format!("/cotter/requires/{}", crate::model::site_packages(self.version)),
+            );
         }
         for (name, tree) in self.tools {
             trees.insert(format!("tool-{name}"), tree.clone());
             path.push(format!("tool-{name}"));
         }
         for (key, value) in self.env {
-            let inside = |value: String, (name, tree): &(String, PathBuf)| value.replace(&tree.display().to_string(), &format!("/cotter/tool-{name}"));
+            let inside = |value: String, (name, tree): &(String, PathBuf)| {
+                value.replace(&tree.display().to_string(), &format!("/cotter/tool-{name}"))
+            };
             env.insert(key.clone(), self.tools.iter().fold(value.clone(), inside));
         }
         path.push("python".to_owned());
         let job = work.join("job.json");
         let program = work.join("build_sdist.py");
         let text = json!({ "trees": trees, "work": work, "env": env, "path": path }).to_string();
-        fs::write(&job, text).and_then(|()| fs::write(&program, PROGRAM)).map_err(|e| made(e, &job))?;
+        fs::write(&job, text)
+            .and_then(|()| fs::write(&program, PROGRAM))
+            .map_err(|e| made(e, &job))?;
         let mut command = Command::new(self.python.join("bin/python3"));
         command.arg("-I").arg(&program).arg(&job).env_clear().stdin(Stdio::null());
-        let output = command.output().map_err(|e| Error::io("can't start the pinned interpreter", e))?;
+        let output =
+            command.output().map_err(|e| Error::io("can't start the pinned interpreter", e))?;
         if !output.status.success() {
-            let said = format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+            let said = format!(
+                "{}{}",
+                String::from_utf8_lossy(&output.stdout),
+                String::from_utf8_lossy(&output.stderr)
+            );
             let lines: Vec<&str> = said.lines().filter(|l| !l.trim().is_empty()).collect();
             let error = Error::build(format!("can't build a wheel of {name}"));
             return Err(lines[lines.len().saturating_sub(15)..]
@@ -84,17 +96,27 @@ impl Builder<'_> {
                 .hint("what its build imports goes into `build_requires` of the set, the compiler and other tools into `build_tools`"));
         }
         // What was built is as hostile as any download: one plain file of the right name, or nothing.
-        let left: Vec<PathBuf> = fs::read_dir(&wheel).map_err(|e| made(e, &wheel))?.filter_map(|e| Some(e.ok()?.path())).collect();
+        let left: Vec<PathBuf> = fs::read_dir(&wheel)
+            .map_err(|e| made(e, &wheel))?
+            .filter_map(|e| Some(e.ok()?.path()))
+            .collect();
         let is_wheel = |path: &PathBuf| {
             let file = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-            fs::symlink_metadata(path).is_ok_and(|m| m.is_file()) && WheelName::parse(&file).is_some_and(|w| normalize_project(w.project) == project)
+            fs::symlink_metadata(path).is_ok_and(|m| m.is_file())
+                && WheelName::parse(&file).is_some_and(|w| normalize_project(w.project) == project)
         };
         let path = match left.as_slice() {
             [one] if is_wheel(one) => one.clone(),
-            _ => return Err(Error::build(format!("the build of {name} was to make one wheel of {project}, and left {} files", left.len()))),
+            _ => {
+                return Err(Error::build(format!(
+                    "the build of {name} was to make one wheel of {project}, and left {} files",
+                    left.len()
+                )));
+            }
         };
         let file = fs::File::open(&path).map_err(|e| Error::at("read", &path, e))?;
-        let (size, sha256) = HashingReader::new(file).finish().map_err(|e| Error::at("read", &path, e))?;
+        let (size, sha256) =
+            HashingReader::new(file).finish().map_err(|e| Error::at("read", &path, e))?;
         let file = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
         Ok((path, Built { file, size, sha256 }))
     }
@@ -102,7 +124,9 @@ impl Builder<'_> {
     /// Lays the archive out below `to`, without its first directory.
     fn unpack(&self, sdist: &Path, name: &str, to: &Path) -> Result<()> {
         use crate::tree::{BlobDir, Node};
-        use crate::unpack::{CaseCollisions, Limits, TarOptions, decoder_for, unpack_tar, unpack_zip};
+        use crate::unpack::{
+            CaseCollisions, Limits, TarOptions, decoder_for, unpack_tar, unpack_zip,
+        };
 
         let blobs = BlobDir::create(to.with_extension("blobs"))?;
         let file = fs::File::open(sdist).map_err(|e| Error::at("read", sdist, e))?;
@@ -112,7 +136,11 @@ impl Builder<'_> {
             unpack_zip(file, 1, limits, &blobs)
         } else {
             let mut decoder = decoder_for(name, file)?;
-            unpack_tar(&mut decoder, &blobs, &TarOptions { strip: 1, cases: CaseCollisions::Allow, limits, map: &Some })
+            unpack_tar(
+                &mut decoder,
+                &blobs,
+                &TarOptions { strip: 1, cases: CaseCollisions::Allow, limits, map: &Some },
+            )
         };
         let tree = tree.map_err(|e| e.context(format!("can't unpack {name}")))?;
         let write = |e| Error::at("write", to, e);
@@ -127,7 +155,11 @@ impl Builder<'_> {
                 Node::File { blob, executable } => {
                     use std::os::unix::fs::PermissionsExt;
                     fs::copy(blob.path(), &at).map_err(write)?;
-                    fs::set_permissions(&at, std::fs::Permissions::from_mode(if *executable { 0o755 } else { 0o644 })).map_err(write)?;
+                    fs::set_permissions(
+                        &at,
+                        std::fs::Permissions::from_mode(if *executable { 0o755 } else { 0o644 }),
+                    )
+                    .map_err(write)?;
                 }
             }
         }
@@ -137,5 +169,6 @@ impl Builder<'_> {
 
 /// The error for a source distribution whose wheel is not at hand.
 pub fn not_built(plan: &Plan, input: &Input) -> Error {
-    Error::build(format!("{} of {} has not been built", input.file_name(), plan.name)).hint("run `cotter setup`")
+    Error::build(format!("{} of {} has not been built", input.file_name(), plan.name))
+        .hint("run `cotter setup`")
 }

@@ -65,7 +65,15 @@ impl Job<'_> {
             fs::write(&out, text).map_err(|e| Error::at("write", &out, e))?;
         }
         let mut command = self.compile()?;
-        command.args(["--universal", "--generate-hashes", "--custom-compile-command", "cotter lock", "--output-file"]).arg(&out);
+        command
+            .args([
+                "--universal",
+                "--generate-hashes",
+                "--custom-compile-command",
+                "cotter lock",
+                "--output-file",
+            ])
+            .arg(&out);
         let (_, warnings) = self.run(command)?;
         let text = fs::read_to_string(&out).map_err(|e| Error::at("read", &out, e))?;
         // uv says where each requirement came from: not from a directory of this run.
@@ -76,13 +84,20 @@ impl Job<'_> {
     ///
     /// # Errors
     /// If a package has no file that fits.
-    pub fn for_platform(&self, platform: Platform, glibc: &str, universal: &str) -> Result<Vec<Chosen>> {
+    pub fn for_platform(
+        &self,
+        platform: Platform,
+        glibc: &str,
+        universal: &str,
+    ) -> Result<Vec<Chosen>> {
         let constraints = self.scratch.join("constraints.txt");
         fs::write(&constraints, universal).map_err(|e| Error::at("write", &constraints, e))?;
         let tag = format!("{}-manylinux_2_{}", platform.cpu(), known_glibc(glibc));
         let compile = || -> Result<Command> {
             let mut command = self.compile()?;
-            command.args(["--quiet", "--python-platform", &tag, "--no-header", "--constraint"]).arg(&constraints);
+            command
+                .args(["--quiet", "--python-platform", &tag, "--no-header", "--constraint"])
+                .arg(&constraints);
             Ok(command)
         };
         let (annotated, _) = self.run(compile()?)?;
@@ -99,17 +114,31 @@ impl Job<'_> {
         let mut out = vec![];
         for entry in requirement_files::pylock(&text, "what uv printed")? {
             let (file, from_source) = self.choose(&entry, platform)?;
-            let name = file.file_name().ok_or_else(|| Error::user(format!("{} has a file without a name", entry.name)))?;
+            let name = file
+                .file_name()
+                .ok_or_else(|| Error::user(format!("{} has a file without a name", entry.name)))?;
             if from_source && !self.may_build(&entry.name) {
-                return Err(Error::user(format!("{} {} has no wheel for {platform}", entry.name, entry.version.as_deref().unwrap_or("")))
-                    .hint(format!("to build it from source, name it: build = [{:?}] in [requirements.{}]", entry.name, self.set.name)));
+                return Err(Error::user(format!(
+                    "{} {} has no wheel for {platform}",
+                    entry.name,
+                    entry.version.as_deref().unwrap_or("")
+                ))
+                .hint(format!(
+                    "to build it from source, name it: build = [{:?}] in [requirements.{}]",
+                    entry.name, self.set.name
+                )));
             }
             out.push(Chosen {
                 version: entry.version.clone().unwrap_or_default(),
                 sha256: file.sha256(),
                 size: file.size(),
                 file: name,
-                requires: requires.get(entry.name.as_str()).into_iter().flatten().map(|s| (*s).to_owned()).collect(),
+                requires: requires
+                    .get(entry.name.as_str())
+                    .into_iter()
+                    .flatten()
+                    .map(|s| (*s).to_owned())
+                    .collect(),
                 project: entry.name,
             });
         }
@@ -122,8 +151,13 @@ impl Job<'_> {
     }
 
     /// The file of a package that fits best; whether it is a source distribution.
-    fn choose<'e>(&self, entry: &'e PylockEntry, platform: Platform) -> Result<(&'e PylockFile, bool)> {
-        let ranked = entry.wheels.iter().filter_map(|w| Some((rank(&w.file_name()?, platform)?, w)));
+    fn choose<'e>(
+        &self,
+        entry: &'e PylockEntry,
+        platform: Platform,
+    ) -> Result<(&'e PylockFile, bool)> {
+        let ranked =
+            entry.wheels.iter().filter_map(|w| Some((rank(&w.file_name()?, platform)?, w)));
         if let Some((_, wheel)) = ranked.max_by(|a, b| a.0.cmp(&b.0)) {
             return Ok((wheel, false));
         }
@@ -136,7 +170,9 @@ impl Job<'_> {
 
     fn compile(&self) -> Result<Command> {
         let mut command = Command::new(self.uv);
-        command.args(["pip", "compile", "--no-config", "--no-python-downloads", "--python"]).arg(self.python);
+        command
+            .args(["pip", "compile", "--no-config", "--no-python-downloads", "--python"])
+            .arg(self.python);
         for input in &self.set.inputs {
             command.arg(self.input(&input.value)?);
         }
@@ -161,7 +197,8 @@ impl Job<'_> {
         }
         if !self.set.build.is_empty() && !self.set.build_requires.is_empty() {
             let file = self.scratch.join("build-constraints.txt");
-            fs::write(&file, self.set.build_requires.join("\n")).map_err(|e| Error::at("write", &file, e))?;
+            fs::write(&file, self.set.build_requires.join("\n"))
+                .map_err(|e| Error::at("write", &file, e))?;
             command.arg("--build-constraint").arg(file);
         }
         if self.offline {
@@ -188,15 +225,21 @@ impl Job<'_> {
                 "--no-python-downloads",
                 "--python",
             ]);
-            command.arg(self.python).arg("--project").arg(path.parent().unwrap_or(self.dir)).args(["--format", "requirements-txt"]);
+            command
+                .arg(self.python)
+                .arg("--project")
+                .arg(path.parent().unwrap_or(self.dir))
+                .args(["--format", "requirements-txt"]);
             let (text, _) = self.run(command)?;
             fs::write(&made, text).map_err(|e| Error::at("write", &made, e))?;
             return Ok(made);
         }
         if name.starts_with("pylock.") || name == "pylock.toml" {
-            let text = fs::read_to_string(&path).map_err(|e| Error::user(format!("can't read {file}")).cause(&e))?;
+            let text = fs::read_to_string(&path)
+                .map_err(|e| Error::user(format!("can't read {file}")).cause(&e))?;
             let entries = requirement_files::pylock(&text, file)?;
-            fs::write(&made, requirement_files::requirements_of(&entries)).map_err(|e| Error::at("write", &made, e))?;
+            fs::write(&made, requirement_files::requirements_of(&entries))
+                .map_err(|e| Error::at("write", &made, e))?;
             return Ok(made);
         }
         Ok(PathBuf::from(file))
@@ -204,8 +247,16 @@ impl Job<'_> {
 
     /// Runs uv in the manifest's directory. Returns what it printed, and its warnings.
     fn run(&self, mut command: Command) -> Result<(String, Vec<String>)> {
-        command.current_dir(self.dir).env_clear().envs(self.env.iter().cloned()).stdin(Stdio::null());
-        command.env("UV_CACHE_DIR", self.cache).env("LC_ALL", "C.UTF-8").env("NO_COLOR", "1").env("COLUMNS", "200");
+        command
+            .current_dir(self.dir)
+            .env_clear()
+            .envs(self.env.iter().cloned())
+            .stdin(Stdio::null());
+        command
+            .env("UV_CACHE_DIR", self.cache)
+            .env("LC_ALL", "C.UTF-8")
+            .env("NO_COLOR", "1")
+            .env("COLUMNS", "200");
         if let Some((last, others)) = self.indexes.split_last() {
             // By the environment, for arguments are for all to see.
             command.env("UV_DEFAULT_INDEX", last);
@@ -213,26 +264,47 @@ impl Job<'_> {
                 command.env("UV_INDEX", others.join(" "));
             }
         }
-        let output = command.output().map_err(|e| Error::io(format!("can't start {}", self.uv.display()), e))?;
+        let output = command
+            .output()
+            .map_err(|e| Error::io(format!("can't start {}", self.uv.display()), e))?;
         let said = self.redacted(&String::from_utf8_lossy(&output.stderr));
         if !output.status.success() {
-            let mut lines =
-                said.lines().map(|l| l.trim().trim_start_matches("error: ").trim_start_matches(['×', '╰', '─', '▶', '│', '├', ' '])).filter(|l| !l.is_empty());
-            let network = ["error sending request", "Failed to fetch", "dns error", "Network connectivity is disabled"].iter().any(|w| said.contains(w));
+            let mut lines = said
+                .lines()
+                .map(|l| {
+                    l.trim()
+                        .trim_start_matches("error: ")
+                        .trim_start_matches(['×', '╰', '─', '▶', '│', '├', ' '])
+                })
+                .filter(|l| !l.is_empty());
+            let network = [
+                "error sending request",
+                "Failed to fetch",
+                "dns error",
+                "Network connectivity is disabled",
+            ]
+            .iter()
+            .any(|w| said.contains(w));
             let error = if network {
                 Error::network("uv can't ask the package index")
             } else {
                 Error::user(format!("uv can't resolve [requirements.{}]", self.set.name))
             };
-            return Err(lines.by_ref().take(40).fold(error, |e, line| e.because(line.trim_start_matches("cause: ").to_owned())));
+            return Err(lines
+                .by_ref()
+                .take(40)
+                .fold(error, |e, line| e.because(line.trim_start_matches("cause: ").to_owned())));
         }
-        let warnings = said.lines().filter_map(|l| l.strip_prefix("warning: ")).map(str::to_owned).collect();
+        let warnings =
+            said.lines().filter_map(|l| l.strip_prefix("warning: ")).map(str::to_owned).collect();
         Ok((String::from_utf8_lossy(&output.stdout).into_owned(), warnings))
     }
 
     /// What uv said, without credentials of an index.
     fn redacted(&self, text: &str) -> String {
-        self.indexes.iter().fold(text.to_owned(), |text, index| text.replace(index.trim_end_matches('/'), redact(index).trim_end_matches('/')))
+        self.indexes.iter().fold(text.to_owned(), |text, index| {
+            text.replace(index.trim_end_matches('/'), redact(index).trim_end_matches('/'))
+        })
     }
 }
 
@@ -246,7 +318,11 @@ fn known_glibc(glibc: &str) -> u32 {
 /// Python; of each the newest glibc (<https://packaging.python.org/en/latest/specifications/platform-compatibility-tags/>).
 fn rank(file: &str, platform: Platform) -> Option<(u32, u32, u32)> {
     let name = WheelName::parse(file)?;
-    let python = name.python.split('.').filter_map(|t| t.strip_prefix("cp3").and_then(|n| n.parse::<u32>().ok())).max();
+    let python = name
+        .python
+        .split('.')
+        .filter_map(|t| t.strip_prefix("cp3").and_then(|n| n.parse::<u32>().ok()))
+        .max();
     let abi = if name.abi.split('.').any(|a| a.starts_with("cp")) {
         3
     } else if name.abi.contains("abi3") {

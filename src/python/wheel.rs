@@ -19,15 +19,27 @@ pub const SCRIPT_HEAD: &str = "#!/bin/sh\n''':'\npython=${0%/*}/python3\n[ -x \"
 ///
 /// # Errors
 /// If the archive is hostile or damaged, or is not what its name and its RECORD say.
-pub fn install(file: impl Read + Seek, name: &str, python: &str, limits: Limits, blobs: &BlobDir, keeps: &dyn Fn(&MemberPath) -> bool) -> Result<Tree> {
+pub fn install(
+    file: impl Read + Seek,
+    name: &str,
+    python: &str,
+    limits: Limits,
+    blobs: &BlobDir,
+    keeps: &dyn Fn(&MemberPath) -> bool,
+) -> Result<Tree> {
     let refused = |why: String| Error::verification(format!("{name} is refused")).because(why);
-    let parts = WheelName::parse(name).ok_or_else(|| refused("its name is no wheel's".to_owned()))?;
-    let is_plain =
-        |part: &str| !part.is_empty() && part.chars().any(char::is_alphanumeric) && part.bytes().all(|b| b.is_ascii_alphanumeric() || b"._+!".contains(&b));
+    let parts =
+        WheelName::parse(name).ok_or_else(|| refused("its name is no wheel's".to_owned()))?;
+    let is_plain = |part: &str| {
+        !part.is_empty()
+            && part.chars().any(char::is_alphanumeric)
+            && part.bytes().all(|b| b.is_ascii_alphanumeric() || b"._+!".contains(&b))
+    };
     if !is_plain(parts.project) || !is_plain(parts.version) {
         return Err(refused("its name holds no project and version".to_owned()));
     }
-    let archive = unpack_zip(file, 0, limits, blobs).map_err(|e| e.context(format!("can't unpack {name}")))?;
+    let archive = unpack_zip(file, 0, limits, blobs)
+        .map_err(|e| e.context(format!("can't unpack {name}")))?;
     if let Some((path, _)) = archive.iter().find(|(_, node)| matches!(node, Node::Symlink(_))) {
         return Err(refused(format!("it holds a symlink, {path}, and the format knows none")));
     }
@@ -35,7 +47,9 @@ pub fn install(file: impl Read + Seek, name: &str, python: &str, limits: Limits,
     check_record(&archive, &info).map_err(|e| e.context(format!("{name} is refused")))?;
     let text = |member: &str| -> Result<Option<String>> {
         match archive.at(&format!("{info}/{member}")) {
-            Some(Node::File { blob, .. }) => Ok(Some(String::from_utf8_lossy(&blob.read()?).into_owned())),
+            Some(Node::File { blob, .. }) => {
+                Ok(Some(String::from_utf8_lossy(&blob.read()?).into_owned()))
+            }
             _ => Ok(None),
         }
     };
@@ -44,10 +58,14 @@ pub fn install(file: impl Read + Seek, name: &str, python: &str, limits: Limits,
     if !version.starts_with("1.") {
         return Err(refused(format!("expected Wheel-Version 1.x, got {version:?}")));
     }
-    let metadata = text("METADATA")?.ok_or_else(|| refused(format!("it holds no {info}/METADATA")))?;
+    let metadata =
+        text("METADATA")?.ok_or_else(|| refused(format!("it holds no {info}/METADATA")))?;
     let own = header(&metadata, "Name").unwrap_or_default();
     if normalize(own) != normalize(parts.project) {
-        return Err(refused(format!("its name says {:?}, its METADATA says {own:?}", parts.project)));
+        return Err(refused(format!(
+            "its name says {:?}, its METADATA says {own:?}",
+            parts.project
+        )));
     }
 
     let site = site_packages(python);
@@ -61,7 +79,9 @@ pub fn install(file: impl Read + Seek, name: &str, python: &str, limits: Limits,
         }
         let (to, is_script) = place(path, &data, &site, python, parts.project).map_err(refused)?;
         // A script that is no program of the environment is a module, or data: it would ask for an interpreter of the host.
-        let stray = *executable && to.parent().is_none_or(|dir| dir.as_str() != "bin") && blob.head(2)? == b"#!";
+        let stray = *executable
+            && to.parent().is_none_or(|dir| dir.as_str() != "bin")
+            && blob.head(2)? == b"#!";
         let mut node = Node::File { blob: blob.clone(), executable: *executable && !stray };
         if is_script {
             node = Node::File { blob: settle_script(blob, blobs)?, executable: true };
@@ -73,8 +93,12 @@ pub fn install(file: impl Read + Seek, name: &str, python: &str, limits: Limits,
         }
     }
     for (script, target) in scripts(&text("entry_points.txt")?.unwrap_or_default()) {
-        let plain = MemberPath::parse(script.as_bytes()).is_ok_and(|p| p.is_some_and(|p| p.as_str() == script && p.depth() == 1));
-        let program = plain.then(|| script_text(&target)).flatten().ok_or_else(|| refused(format!("its script {script:?} = {target:?} is none")))?;
+        let plain = MemberPath::parse(script.as_bytes())
+            .is_ok_and(|p| p.is_some_and(|p| p.as_str() == script && p.depth() == 1));
+        let program = plain
+            .then(|| script_text(&target))
+            .flatten()
+            .ok_or_else(|| refused(format!("its script {script:?} = {target:?} is none")))?;
         let to = MemberPath::literal(&format!("bin/{script}"));
         if keeps(&to) {
             tree.put(to, Node::File { blob: blobs.put(program.as_bytes())?, executable: true });
@@ -82,7 +106,10 @@ pub fn install(file: impl Read + Seek, name: &str, python: &str, limits: Limits,
     }
     let write = |tree: &mut Tree, member: &str, text: &str| -> Result<()> {
         let blob = blobs.put(text.as_bytes())?;
-        tree.put(MemberPath::literal(&format!("{site}/{info}/{member}")), Node::File { blob, executable: false });
+        tree.put(
+            MemberPath::literal(&format!("{site}/{info}/{member}")),
+            Node::File { blob, executable: false },
+        );
         Ok(())
     };
     write(&mut tree, "INSTALLER", "cotter\n")?;
@@ -93,15 +120,24 @@ pub fn install(file: impl Read + Seek, name: &str, python: &str, limits: Limits,
 
 /// The name of the `.dist-info` directory, which must be that of the file name.
 fn info_directory(archive: &Tree, parts: &WheelName) -> Result<String, String> {
-    let mut found: Vec<&str> = archive.iter().filter_map(|(p, _)| p.parts().next()).filter(|p| p.ends_with(".dist-info")).collect();
+    let mut found: Vec<&str> = archive
+        .iter()
+        .filter_map(|(p, _)| p.parts().next())
+        .filter(|p| p.ends_with(".dist-info"))
+        .collect();
     found.dedup();
     let fits = |dir: &str| {
-        let (project, version) = dir.trim_end_matches(".dist-info").rsplit_once('-').unwrap_or((dir, ""));
-        normalize(project) == normalize(parts.project) && (version == parts.version || version.replace('_', "-") == parts.version.replace('_', "-"))
+        let (project, version) =
+            dir.trim_end_matches(".dist-info").rsplit_once('-').unwrap_or((dir, ""));
+        normalize(project) == normalize(parts.project)
+            && (version == parts.version
+                || version.replace('_', "-") == parts.version.replace('_', "-"))
     };
     match found.as_slice() {
         [dir] if fits(dir) => Ok((*dir).to_owned()),
-        [dir] => Err(format!("it holds {dir}, which is not of {} {}", parts.project, parts.version)),
+        [dir] => {
+            Err(format!("it holds {dir}, which is not of {} {}", parts.project, parts.version))
+        }
         [] => Err("it holds no .dist-info directory".to_owned()),
         many => Err(format!("it holds several .dist-info directories: {}", many.join(", "))),
     }
@@ -118,11 +154,14 @@ fn check_record(archive: &Tree, info: &str) -> Result<()> {
         return Err(Error::verification(format!("there is no {info}/RECORD")));
     };
     let bytes = blob.read()?;
-    let mut reader = csv::ReaderBuilder::new().has_headers(false).flexible(true).from_reader(bytes.as_slice());
+    let mut reader =
+        csv::ReaderBuilder::new().has_headers(false).flexible(true).from_reader(bytes.as_slice());
     let mut listed = BTreeMap::new();
     for row in reader.records() {
-        let row = row.map_err(|e| Error::verification(format!("{info}/RECORD is no CSV file")).cause(&e))?;
-        let path = MemberPath::parse(row.get(0).unwrap_or("").as_bytes()).map_err(|e| Error::verification(format!("{info}/RECORD: {e}")))?;
+        let row = row
+            .map_err(|e| Error::verification(format!("{info}/RECORD is no CSV file")).cause(&e))?;
+        let path = MemberPath::parse(row.get(0).unwrap_or("").as_bytes())
+            .map_err(|e| Error::verification(format!("{info}/RECORD: {e}")))?;
         listed.extend(path.map(|p| (p, row.get(1).unwrap_or("").to_owned())));
     }
     for (path, node) in archive.iter() {
@@ -132,37 +171,59 @@ fn check_record(archive: &Tree, info: &str) -> Result<()> {
             continue;
         }
         let Some(hash) = listed.remove(path) else {
-            return Err(Error::verification(format!("it holds {path}, which its RECORD does not name")));
+            return Err(Error::verification(format!(
+                "it holds {path}, which its RECORD does not name"
+            )));
         };
         let Some(expected) = hash.strip_prefix("sha256=") else {
             // Stronger ones of the same family are allowed and rare; an empty one says nothing, and the archive's own hash was checked.
             if hash.is_empty() || hash.starts_with("sha384=") || hash.starts_with("sha512=") {
                 continue;
             }
-            return Err(Error::verification(format!("its RECORD has a hash of {path} that is too weak: {hash:?}")));
+            return Err(Error::verification(format!(
+                "its RECORD has a hash of {path} that is too weak: {hash:?}"
+            )));
         };
-        let got = base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(blob.sha256().map_err(|e| Error::io("can't read a staged file", e))?.as_bytes());
+        let got = base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(
+            blob.sha256().map_err(|e| Error::io("can't read a staged file", e))?.as_bytes(),
+        );
         if got != expected.trim_end_matches('=') {
-            return Err(Error::verification(format!("{path} is not what its RECORD says")).because(format!("expected sha256={expected}, got sha256={got}")));
+            return Err(Error::verification(format!("{path} is not what its RECORD says"))
+                .because(format!("expected sha256={expected}, got sha256={got}")));
         }
     }
     match listed.keys().find(|path| !is_record(path, info)) {
-        Some(path) => Err(Error::verification(format!("its RECORD names {path}, which it does not hold"))),
+        Some(path) => {
+            Err(Error::verification(format!("its RECORD names {path}, which it does not hold")))
+        }
         None => Ok(()),
     }
 }
 
 /// Where a member goes, and whether it is a script (PEP 427, "The .data directory").
-fn place(path: &MemberPath, data: &str, site: &str, python: &str, project: &str) -> Result<(MemberPath, bool), String> {
+fn place(
+    path: &MemberPath,
+    data: &str,
+    site: &str,
+    python: &str,
+    project: &str,
+) -> Result<(MemberPath, bool), String> {
     let text = path.as_str();
-    let Some(rest) = text.strip_prefix(data).and_then(|r| r.strip_prefix('/')) else { return Ok((MemberPath::literal(&format!("{site}/{text}")), false)) };
-    let (scheme, rest) = rest.split_once('/').ok_or_else(|| format!("{path} belongs to no installation scheme"))?;
+    let Some(rest) = text.strip_prefix(data).and_then(|r| r.strip_prefix('/')) else {
+        return Ok((MemberPath::literal(&format!("{site}/{text}")), false));
+    };
+    let (scheme, rest) =
+        rest.split_once('/').ok_or_else(|| format!("{path} belongs to no installation scheme"))?;
     let to = match scheme {
         "purelib" | "platlib" => format!("{site}/{rest}"),
         "scripts" => format!("bin/{rest}"),
         "headers" => format!("include/site/python{python}/{project}/{rest}"),
         "data" => rest.to_owned(),
-        other => return Err(format!("{path} belongs to an installation scheme that is unknown: {other:?}")),
+        other => {
+            return Err(format!(
+                "{path} belongs to an installation scheme that is unknown: {other:?}"
+            ));
+        }
     };
     Ok((MemberPath::literal(&to), scheme == "scripts"))
 }
@@ -181,10 +242,14 @@ fn settle_script(blob: &Blob, blobs: &BlobDir) -> Result<Blob> {
 pub fn scripts(entry_points: &str) -> BTreeMap<String, String> {
     let mut section = "";
     let mut out = BTreeMap::new();
-    for line in entry_points.lines().map(str::trim).filter(|l| !l.is_empty() && !l.starts_with(['#', ';'])) {
+    for line in
+        entry_points.lines().map(str::trim).filter(|l| !l.is_empty() && !l.starts_with(['#', ';']))
+    {
         if let Some(name) = line.strip_prefix('[').and_then(|l| l.strip_suffix(']')) {
             section = name.trim();
-        } else if let ("console_scripts" | "gui_scripts", Some((name, target))) = (section, line.split_once('=')) {
+        } else if let ("console_scripts" | "gui_scripts", Some((name, target))) =
+            (section, line.split_once('='))
+        {
             // `module:attribute [extra]`: extras are long out of use.
             let target = target.split('[').next().unwrap_or("").trim();
             out.insert(name.trim().to_owned(), target.to_owned());
@@ -195,7 +260,11 @@ pub fn scripts(entry_points: &str) -> BTreeMap<String, String> {
 
 /// The program that calls `module:attribute`; `None` if that is no Python name.
 fn script_text(target: &str) -> Option<String> {
-    let is_name = |s: &str| !s.is_empty() && s.split('.').all(|p| !p.is_empty() && p.chars().all(|c| c.is_alphanumeric() || c == '_'));
+    let is_name = |s: &str| {
+        !s.is_empty()
+            && s.split('.')
+                .all(|p| !p.is_empty() && p.chars().all(|c| c.is_alphanumeric() || c == '_'))
+    };
     let (module, attribute) = target.split_once(':').map(|(m, a)| (m.trim(), a.trim()))?;
     let first = attribute.split('.').next().unwrap_or(attribute);
     (is_name(module) && is_name(attribute))
@@ -205,20 +274,28 @@ fn script_text(target: &str) -> Option<String> {
 /// RECORD of what was installed, relative to the directory of packages.
 fn record(tree: &Tree, site: &str, info: &str) -> Result<String> {
     let up = "../".repeat(site.split('/').count());
-    let mut writer = csv::WriterBuilder::new().terminator(csv::Terminator::Any(b'\n')).from_writer(vec![]);
-    let mut row = |path: &str, hash: &str, size: &str| writer.write_record([path, hash, size]).map_err(|e| Error::build("can't write a RECORD").cause(&e));
+    let mut writer =
+        csv::WriterBuilder::new().terminator(csv::Terminator::Any(b'\n')).from_writer(vec![]);
+    let mut row = |path: &str, hash: &str, size: &str| {
+        writer
+            .write_record([path, hash, size])
+            .map_err(|e| Error::build("can't write a RECORD").cause(&e))
+    };
     for (path, node) in tree.iter() {
         let Node::File { blob, .. } = node else { continue };
         let relative = match path.as_str().strip_prefix(site) {
             Some(rest) => rest.trim_start_matches('/').to_owned(),
             None => format!("{up}{path}"),
         };
-        let digest: &Digest = blob.sha256().map_err(|e| Error::io("can't read a staged file", e))?;
+        let digest: &Digest =
+            blob.sha256().map_err(|e| Error::io("can't read a staged file", e))?;
         let hash = base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(digest.as_bytes());
         row(&relative, &format!("sha256={hash}"), &blob.size().to_string())?;
     }
     row(&format!("{info}/RECORD"), "", "")?;
-    let bytes = writer.into_inner().map_err(|e| Error::build("can't write a RECORD").because(e.to_string()))?;
+    let bytes = writer
+        .into_inner()
+        .map_err(|e| Error::build("can't write a RECORD").because(e.to_string()))?;
     String::from_utf8(bytes).map_err(|e| Error::build("can't write a RECORD").cause(&e))
 }
 
@@ -236,8 +313,16 @@ mod tests {
 
     #[test]
     fn scripts_call_what_entry_points_name() {
-        let found = scripts("[console_scripts]\nflask = flask.cli:main\nold = a.b:C.run [extra]\n\n[other]\nx = y:z\n");
-        assert_eq!(found.into_iter().collect::<Vec<_>>(), [("flask".to_owned(), "flask.cli:main".to_owned()), ("old".to_owned(), "a.b:C.run".to_owned())]);
+        let found = scripts(
+            "[console_scripts]\nflask = flask.cli:main\nold = a.b:C.run [extra]\n\n[other]\nx = y:z\n",
+        );
+        assert_eq!(
+            found.into_iter().collect::<Vec<_>>(),
+            [
+                ("flask".to_owned(), "flask.cli:main".to_owned()),
+                ("old".to_owned(), "a.b:C.run".to_owned())
+            ]
+        );
         assert!(script_text("a.b:C.run").unwrap().contains("from a.b import C\n"));
         assert_eq!(script_text("a;import os:x"), None);
     }

@@ -16,24 +16,30 @@ pub fn names(plan: &Plan, tree: &mut Tree) -> Result<()> {
     }
     for entry in plan.requested("bin") {
         let (name, target) = entry.split_once('=').unwrap_or((entry, entry));
-        let path = MemberPath::parse(target.as_bytes())
-            .ok()
-            .flatten()
-            .ok_or_else(|| Error::user(format!("{target:?}, which `bin` names, is no path inside a tree")))?;
+        let path = MemberPath::parse(target.as_bytes()).ok().flatten().ok_or_else(|| {
+            Error::user(format!("{target:?}, which `bin` names, is no path inside a tree"))
+        })?;
         let Some((real, blob)) = tree.file(&path).map(|(real, blob)| (real, blob.clone())) else {
             let near: Vec<String> = tree.iter().map(|(p, _)| p.to_string()).collect();
             let near = crate::error::nearest(target, near.iter().map(String::as_str), 3);
             let error = Error::user(format!("{} has no {target}, which `bin` names", plan.name));
-            return Err(if near.is_empty() { error } else { error.hint(format!("did you mean {}?", near.join(" or "))) });
+            return Err(if near.is_empty() {
+                error
+            } else {
+                error.hint(format!("did you mean {}?", near.join(" or ")))
+            });
         };
         // A program that is named is one, whatever its archive said of its mode.
         tree.put(real, Node::File { blob, executable: true });
         tree.link(MemberPath::literal(&format!("bin/{name}")), &path);
     }
     if plan.requested("bin").is_empty() {
-        let mut found = tree.paths(|path, node| is_program_place(path) && leads_to_program(tree, path, node));
+        let mut found =
+            tree.paths(|path, node| is_program_place(path) && leads_to_program(tree, path, node));
         if found.is_empty() {
-            found = tree.paths(|path, node| path.depth() == 1 && matches!(node, Node::File { executable: true, .. }));
+            found = tree.paths(|path, node| {
+                path.depth() == 1 && matches!(node, Node::File { executable: true, .. })
+            });
         }
         for path in found {
             let name = MemberPath::literal(&format!("bin/{}", path.file_name()));
@@ -55,7 +61,9 @@ fn is_program_place(path: &MemberPath) -> bool {
 fn leads_to_program(tree: &Tree, path: &MemberPath, node: &Node) -> bool {
     match node {
         Node::File { executable, .. } => *executable,
-        Node::Symlink(_) => tree.real_path(path).is_some_and(|real| matches!(tree.get(&real), Some(Node::File { executable: true, .. }))),
+        Node::Symlink(_) => tree.real_path(path).is_some_and(|real| {
+            matches!(tree.get(&real), Some(Node::File { executable: true, .. }))
+        }),
         Node::Directory => false,
     }
 }

@@ -8,7 +8,8 @@ use crate::relocate::launcher::{Argv0, Instructions};
 use crate::tree::{BlobDir, Node, Tree};
 
 /// What GCC's driver looks for among its own files: without these links it would take them from PATH.
-const BINUTILS: &[&str] = &["as", "ld", "ld.bfd", "ld.gold", "nm", "strip", "ar", "ranlib", "objcopy"];
+const BINUTILS: &[&str] =
+    &["as", "ld", "ld.bfd", "ld.gold", "nm", "strip", "ar", "ranlib", "objcopy"];
 
 /// Variables by which a user, or a host, would steer the compiler's search.
 const STEERING: &[&str] = &[
@@ -31,8 +32,11 @@ fn gcc_home(plan: &Plan) -> &'static str {
 /// The directory of GCC's own programs, such as `usr/lib/gcc/x86_64-linux-gnu/12`.
 fn gcc_dir(tree: &Tree, plan: &Plan) -> Option<MemberPath> {
     let parent = format!("usr/lib/{}/{}", gcc_home(plan), plan.target().multiarch());
-    let mut dirs: Vec<MemberPath> =
-        tree.paths(|path, _| path.is_under(&parent) && matches!(path.file_name(), "cc1" | "cc1plus")).into_iter().filter_map(|p| p.parent()).collect();
+    let mut dirs: Vec<MemberPath> = tree
+        .paths(|path, _| path.is_under(&parent) && matches!(path.file_name(), "cc1" | "cc1plus"))
+        .into_iter()
+        .filter_map(|p| p.parent())
+        .collect();
     dirs.sort_by_key(|d| d.file_name().parse::<u32>().unwrap_or(0));
     dirs.pop()
 }
@@ -43,18 +47,24 @@ pub fn prepare(plan: &Plan, tree: &mut Tree, blobs: &BlobDir) -> Result<()> {
     let platform = plan.target();
     let multiarch = platform.multiarch();
     let Some(gcc) = gcc_dir(tree, plan) else {
-        return Err(Error::user(format!("the packages of {} hold no GCC", plan.name)).hint("a toolchain of kind \"cc\" needs gcc-<version> among its packages"));
+        return Err(Error::user(format!("the packages of {} hold no GCC", plan.name))
+            .hint("a toolchain of kind \"cc\" needs gcc-<version> among its packages"));
     };
     let version = gcc.file_name().to_owned();
     let suffix = format!("-{version}");
-    for path in tree.paths(|path, _| path.is_under("usr/bin") && path.file_name().ends_with(&suffix)) {
+    for path in
+        tree.paths(|path, _| path.is_under("usr/bin") && path.file_name().ends_with(&suffix))
+    {
         let plain = path.with_file_name(path.file_name().trim_end_matches(&suffix));
         if tree.get(&plain).is_none() {
             tree.link(plain, &path);
         }
     }
     for (name, target) in [("cc", "gcc"), ("c++", "g++")] {
-        let (name, target) = (MemberPath::literal(&format!("usr/bin/{name}")), MemberPath::literal(&format!("usr/bin/{target}")));
+        let (name, target) = (
+            MemberPath::literal(&format!("usr/bin/{name}")),
+            MemberPath::literal(&format!("usr/bin/{target}")),
+        );
         if tree.get(&name).is_none() && tree.get(&target).is_some() {
             tree.link(name, &target);
         }
@@ -72,9 +82,19 @@ pub fn prepare(plan: &Plan, tree: &mut Tree, blobs: &BlobDir) -> Result<()> {
         tree.link(MemberPath::literal("usr/lib/bfd-plugins/liblto_plugin.so"), &plugin);
     }
     // The drivers look for a `specs` file where they were configured to live; where they do live they are told by GCC_EXEC_PREFIX.
-    for path in tree.paths(|path, node| matches!(node, Node::File { .. }) && path.is_under("usr/bin") && is_driver(plain_name(path, platform))) {
+    for path in tree.paths(|path, node| {
+        matches!(node, Node::File { .. })
+            && path.is_under("usr/bin")
+            && is_driver(plain_name(path, platform))
+    }) {
         let home = gcc_home(plan);
-        seal_constant(tree, blobs, &path, format!("/usr/lib/{home}/").as_bytes(), format!("/.no/.no/{home}/").as_bytes())?;
+        seal_constant(
+            tree,
+            blobs,
+            &path,
+            format!("/usr/lib/{home}/").as_bytes(),
+            format!("/.no/.no/{home}/").as_bytes(),
+        )?;
     }
     if platform != plan.platform {
         // What it makes does not run here: there is no loader to name.
@@ -97,7 +117,8 @@ pub fn prepare(plan: &Plan, tree: &mut Tree, blobs: &BlobDir) -> Result<()> {
 /// A program's name without triplet and version: `gcc` for `x86_64-linux-gnu-gcc-12`.
 fn plain_name(path: &MemberPath, platform: Platform) -> &str {
     let name = path.file_name();
-    let name = name.strip_prefix(platform.multiarch()).and_then(|n| n.strip_prefix('-')).unwrap_or(name);
+    let name =
+        name.strip_prefix(platform.multiarch()).and_then(|n| n.strip_prefix('-')).unwrap_or(name);
     name.trim_end_matches(|c: char| c.is_ascii_digit() || c == '.').trim_end_matches('-')
 }
 
@@ -121,13 +142,22 @@ pub fn instructions(path: &MemberPath, plan: &Plan) -> Instructions {
         name if is_driver(name) => {
             out.set.push(format!("GCC_EXEC_PREFIX=%R/usr/lib/{}/", gcc_home(plan)));
             out.args = vec!["--sysroot=%R".to_owned()];
-            out.library_args = [format!("-isystem%L/usr/include/{multiarch}"), "-isystem%L/usr/include".to_owned(), format!("-L%L/usr/lib/{multiarch}")].into();
+            out.library_args = [
+                format!("-isystem%L/usr/include/{multiarch}"),
+                "-isystem%L/usr/include".to_owned(),
+                format!("-L%L/usr/lib/{multiarch}"),
+            ]
+            .into();
         }
         "ld" | "ld.bfd" | "ld.gold" => {
             out.args = vec!["--sysroot=%R".to_owned()];
             // Not in the driver's: there `-Wl,` counts as an input, and `gcc -v` would link. At link time -rpath is looked for below the sysroot; -rpath-link is
             // taken as it is.
-            out.library_args = vec!["--disable-new-dtags".to_owned(), format!("-rpath=%L/usr/lib/{multiarch}"), format!("-rpath-link=%L/usr/lib/{multiarch}")];
+            out.library_args = vec![
+                "--disable-new-dtags".to_owned(),
+                format!("-rpath=%L/usr/lib/{multiarch}"),
+                format!("-rpath-link=%L/usr/lib/{multiarch}"),
+            ];
         }
         _ => {}
     }
@@ -139,7 +169,8 @@ mod tests {
     use super::*;
 
     fn plan(target: &[&str]) -> Plan {
-        let request = [("target".to_owned(), target.iter().map(|t| (*t).to_owned()).collect())].into();
+        let request =
+            [("target".to_owned(), target.iter().map(|t| (*t).to_owned()).collect())].into();
         Plan {
             name: "gcc".parse().unwrap(),
             platform: Platform::X86_64Linux,
@@ -166,7 +197,11 @@ mod tests {
     fn cross_compilers_have_a_home_of_their_own() {
         let of = |path: &str| instructions(&MemberPath::literal(path), &plan(&["aarch64-linux"]));
         let driver = of("usr/bin/aarch64-linux-gnu-gcc-12");
-        assert!(driver.set.contains(&"GCC_EXEC_PREFIX=%R/usr/lib/gcc-cross/".to_owned()), "{:?}", driver.set);
+        assert!(
+            driver.set.contains(&"GCC_EXEC_PREFIX=%R/usr/lib/gcc-cross/".to_owned()),
+            "{:?}",
+            driver.set
+        );
         assert!(driver.set.contains(&"GCONV_PATH=%R/usr/lib/x86_64-linux-gnu/gconv".to_owned()));
     }
 }

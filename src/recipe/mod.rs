@@ -45,7 +45,10 @@ pub fn finish(plan: &Plan, mut tree: Tree, blobs: &BlobDir) -> Result<Tree> {
             plan.recipe,
             current(plan.kind)
         ))
-        .hint(format!("run `cotter lock --upgrade {}`, or use the cotter that your colleagues use", plan.name)));
+        .hint(format!(
+            "run `cotter lock --upgrade {}`, or use the cotter that your colleagues use",
+            plan.name
+        )));
     }
     if plan.kind == Kind::Packages {
         packages::finish(plan, &mut tree, blobs)?;
@@ -98,7 +101,10 @@ pub fn finish(plan: &Plan, mut tree: Tree, blobs: &BlobDir) -> Result<Tree> {
                 if in_place.matches(path) {
                     let Some(Node::File { blob, .. }) = tree.get(path) else { continue };
                     let sealed = stub::embed(&blob.read()?, path, runtime)?;
-                    tree.put(path.clone(), Node::File { blob: blobs.put(&sealed)?, executable: true });
+                    tree.put(
+                        path.clone(),
+                        Node::File { blob: blobs.put(&sealed)?, executable: true },
+                    );
                 } else {
                     launcher::wrap(&mut tree, blobs, runtime, path, &instructions(path))?;
                 }
@@ -141,8 +147,14 @@ fn find_runtime(plan: &Plan, tree: &Tree) -> Option<Runtime> {
     let platform = plan.platform;
     let (loader, _) = tree.file(&MemberPath::literal(platform.abi_loader()))?;
     let multiarch = platform.multiarch();
-    let candidates =
-        [format!("usr/lib/{multiarch}"), "usr/lib64".to_owned(), "usr/lib".to_owned(), format!("lib/{multiarch}"), "lib64".to_owned(), "lib".to_owned()];
+    let candidates = [
+        format!("usr/lib/{multiarch}"),
+        "usr/lib64".to_owned(),
+        "usr/lib".to_owned(),
+        format!("lib/{multiarch}"),
+        "lib64".to_owned(),
+        "lib".to_owned(),
+    ];
     let has_libraries = |dir: &MemberPath| {
         !matches!(tree.get(dir), Some(Node::Symlink(_)))
             && tree.iter().any(|(p, n)| {
@@ -152,7 +164,8 @@ fn find_runtime(plan: &Plan, tree: &Tree) -> Option<Runtime> {
                     && tree.real_path(dir).as_ref() == Some(dir)
             })
     };
-    let library_dirs = candidates.iter().map(|d| MemberPath::literal(d)).filter(has_libraries).collect();
+    let library_dirs =
+        candidates.iter().map(|d| MemberPath::literal(d)).filter(has_libraries).collect();
     Some(Runtime { platform, loader, library_dirs })
 }
 
@@ -163,9 +176,12 @@ fn find_runtime(plan: &Plan, tree: &Tree) -> Option<Runtime> {
 fn edit(tree: &mut Tree, blobs: &BlobDir, path: &str, from: &str, to: &str) -> Result<()> {
     let path = MemberPath::literal(path);
     let Some((real, blob)) = tree.file(&path) else { return Ok(()) };
-    let text = String::from_utf8(blob.read()?).map_err(|_| Error::build(format!("{real} is no UTF-8 text")))?;
+    let text = String::from_utf8(blob.read()?)
+        .map_err(|_| Error::build(format!("{real} is no UTF-8 text")))?;
     if !text.contains(from) {
-        return Err(Error::build(format!("{real} does not hold {from:?}: this version is unknown to the recipe")));
+        return Err(Error::build(format!(
+            "{real} does not hold {from:?}: this version is unknown to the recipe"
+        )));
     }
     let executable = matches!(tree.get(&real), Some(Node::File { executable: true, .. }));
     let blob = blobs.put(text.replacen(from, to, 1).as_bytes())?;
@@ -177,7 +193,13 @@ fn edit(tree: &mut Tree, blobs: &BlobDir, path: &str, from: &str, to: &str) -> R
 ///
 /// # Errors
 /// If a staged file cannot be read or written.
-fn seal_constant(tree: &mut Tree, blobs: &BlobDir, path: &MemberPath, from: &[u8], to: &[u8]) -> Result<usize> {
+fn seal_constant(
+    tree: &mut Tree,
+    blobs: &BlobDir,
+    path: &MemberPath,
+    from: &[u8],
+    to: &[u8],
+) -> Result<usize> {
     let Some(Node::File { blob, executable }) = tree.get(path) else { return Ok(0) };
     let (mut bytes, executable) = (blob.read()?, *executable);
     let count = paths::replace_constant(&mut bytes, from, to);

@@ -24,24 +24,35 @@ pub fn finish(plan: &Plan, tree: &mut Tree, blobs: &BlobDir) -> Result<()> {
     let mut owners: BTreeMap<String, BTreeSet<usize>> = BTreeMap::new();
     let mut files: Vec<(String, usize)> = vec![];
     // Right below the directory of packages: some carry others inside themselves.
-    let is_info = |dir: &MemberPath| dir.file_name().ends_with(".dist-info") && dir.parent().is_some_and(|d| d.as_str() == site);
-    let infos = tree.paths(|path, _| path.file_name() == "RECORD" && path.parent().as_ref().is_some_and(is_info));
+    let is_info = |dir: &MemberPath| {
+        dir.file_name().ends_with(".dist-info") && dir.parent().is_some_and(|d| d.as_str() == site)
+    };
+    let infos = tree.paths(|path, _| {
+        path.file_name() == "RECORD" && path.parent().as_ref().is_some_and(is_info)
+    });
     for (number, record) in infos.iter().enumerate() {
         let info = record.parent().expect("it has a name behind it");
         let read = |member: &str| -> Result<String> {
             match tree.at(&format!("{info}/{member}")) {
-                Some(Node::File { blob, .. }) => Ok(String::from_utf8_lossy(&blob.read()?).into_owned()),
+                Some(Node::File { blob, .. }) => {
+                    Ok(String::from_utf8_lossy(&blob.read()?).into_owned())
+                }
                 _ => Ok(String::new()),
             }
         };
         let metadata = read("METADATA")?;
-        let name = crate::model::normalize_project(wheel::header(&metadata, "Name").unwrap_or_default());
+        let name =
+            crate::model::normalize_project(wheel::header(&metadata, "Name").unwrap_or_default());
         let record = read("RECORD")?;
-        for row in csv::ReaderBuilder::new().has_headers(false).from_reader(record.as_bytes()).records() {
-            let row = row.map_err(|e| Error::build(format!("can't read the RECORD of {name}")).cause(&e))?;
+        for row in
+            csv::ReaderBuilder::new().has_headers(false).from_reader(record.as_bytes()).records()
+        {
+            let row = row
+                .map_err(|e| Error::build(format!("can't read the RECORD of {name}")).cause(&e))?;
             let relative = row.get(0).unwrap_or("");
             let outside = relative.trim_start_matches("../");
-            let path = if outside == relative { format!("{site}/{relative}") } else { outside.to_owned() };
+            let path =
+                if outside == relative { format!("{site}/{relative}") } else { outside.to_owned() };
             let mut dir = path.as_str();
             while let Some((parent, _)) = dir.rsplit_once('/') {
                 owners.entry(parent.to_owned()).or_default().insert(number);
@@ -49,7 +60,14 @@ pub fn finish(plan: &Plan, tree: &mut Tree, blobs: &BlobDir) -> Result<()> {
             }
             files.push((path, number));
         }
-        packages.insert(name, (number, wheel::header(&metadata, "Version").unwrap_or_default().to_owned(), wheel::scripts(&read("entry_points.txt")?)));
+        packages.insert(
+            name,
+            (
+                number,
+                wheel::header(&metadata, "Version").unwrap_or_default().to_owned(),
+                wheel::scripts(&read("entry_points.txt")?),
+            ),
+        );
     }
     // Of each file the highest directory that is its package's alone; never the root's own, which every environment shares.
     let shared = ["bin", "lib", "include", "share", "etc"];
@@ -74,6 +92,9 @@ pub fn finish(plan: &Plan, tree: &mut Tree, blobs: &BlobDir) -> Result<()> {
         })
         .collect();
     let text = format!("{:#}\n", json!({ "packages": list, "python": plan.version }));
-    tree.put(MemberPath::literal(INDEX), Node::File { blob: blobs.put(text.as_bytes())?, executable: false });
+    tree.put(
+        MemberPath::literal(INDEX),
+        Node::File { blob: blobs.put(text.as_bytes())?, executable: false },
+    );
     super::python::occupy_caches(tree, blobs, "lib")
 }

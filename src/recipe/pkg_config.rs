@@ -9,7 +9,11 @@ use crate::tree::{BlobDir, Node, Tree};
 /// # Errors
 /// If a staged file cannot be read or written.
 pub fn relocate(tree: &mut Tree, blobs: &BlobDir) -> Result<()> {
-    let is_pc = |path: &MemberPath, node: &Node| matches!(node, Node::File { .. }) && path.file_name().ends_with(".pc") && path.is_under("usr");
+    let is_pc = |path: &MemberPath, node: &Node| {
+        matches!(node, Node::File { .. })
+            && path.file_name().ends_with(".pc")
+            && path.is_under("usr")
+    };
     for path in tree.paths(is_pc) {
         let Some(Node::File { blob, .. }) = tree.get(&path) else { continue };
         let Ok(text) = String::from_utf8(blob.read()?) else { continue };
@@ -44,7 +48,10 @@ fn replace_usr(line: &str) -> String {
         let (before, after) = (&rest[..at], &rest[at + 4..]);
         out.push_str(before);
         let begins = before.chars().last().is_none_or(|c| "= \t:,ILR\"'".contains(c));
-        let ends = after.chars().next().is_none_or(|c| c == '/' || c.is_whitespace() || ":,\"'".contains(c));
+        let ends = after
+            .chars()
+            .next()
+            .is_none_or(|c| c == '/' || c.is_whitespace() || ":,\"'".contains(c));
         out.push_str(if begins && ends { "${prefix}" } else { "/usr" });
         rest = after;
     }

@@ -65,7 +65,8 @@ const PYTHON: &[&str] = &[
 ];
 
 /// Left out of libraries: everything but headers, libraries and .pc files.
-const LIBRARY: &[&str] = &["usr/bin/**", "usr/sbin/**", "usr/share/aclocal/**", "etc/**", "usr/lib/ssl/**"];
+const LIBRARY: &[&str] =
+    &["usr/bin/**", "usr/sbin/**", "usr/share/aclocal/**", "etc/**", "usr/lib/ssl/**"];
 
 /// Debian packages that a kind leaves out, whatever depends on them.
 pub fn left_out_packages(kind: Kind) -> &'static [&'static str] {
@@ -73,7 +74,15 @@ pub fn left_out_packages(kind: Kind) -> &'static [&'static str] {
         // NIS and Sun RPC: they drag Kerberos and OpenSSL into a C compiler. gprofng: a profiler.
         Kind::Cc => &["libnsl-dev", "libtirpc-dev", "rpcsvc-proto", "libgprofng0"],
         // The C headers are the compiler's; NIS (the module `nis`, gone in Python 3.13) drags in Kerberos.
-        Kind::Python => &["libc6-dev", "libc-dev", "zlib1g-dev", "libexpat1-dev", "libnsl2", "libtirpc3", "mailcap"],
+        Kind::Python => &[
+            "libc6-dev",
+            "libc-dev",
+            "zlib1g-dev",
+            "libexpat1-dev",
+            "libnsl2",
+            "libtirpc3",
+            "mailcap",
+        ],
         // What the compiler's own tree holds.
         Kind::Library => &[
             "libc6",
@@ -110,7 +119,8 @@ impl Patterns {
                 Some((dir, name)) => (format!("{dir}/**"), Some(name.to_owned())),
                 None => (text.to_owned(), None),
             };
-            let pattern = Pattern::new(&text).map_err(|e| Error::user(format!("{text:?} is no path pattern")).cause(&e))?;
+            let pattern = Pattern::new(&text)
+                .map_err(|e| Error::user(format!("{text:?} is no path pattern")).cause(&e))?;
             out.push((pattern, except));
         }
         Ok(Patterns(out))
@@ -118,8 +128,14 @@ impl Patterns {
 
     /// Whether any pattern matches a path.
     pub fn matches(&self, path: &MemberPath) -> bool {
-        let options = MatchOptions { case_sensitive: true, require_literal_separator: true, require_literal_leading_dot: false };
-        self.0.iter().any(|(p, except)| p.matches_with(path.as_str(), options) && except.as_deref() != Some(path.file_name()))
+        let options = MatchOptions {
+            case_sensitive: true,
+            require_literal_separator: true,
+            require_literal_leading_dot: false,
+        };
+        self.0.iter().any(|(p, except)| {
+            p.matches_with(path.as_str(), options) && except.as_deref() != Some(path.file_name())
+        })
     }
 }
 
@@ -143,7 +159,11 @@ impl Pruning {
             Kind::Tool => &[],
             // Nothing: a package finds what its RECORD names.
             Kind::Packages => {
-                return Ok(Pruning { base: Patterns::new::<&str>(&[])?, prune: Patterns::new(plan.requested("prune"))?, keep: Patterns::new::<&str>(&[])? });
+                return Ok(Pruning {
+                    base: Patterns::new::<&str>(&[])?,
+                    prune: Patterns::new(plan.requested("prune"))?,
+                    keep: Patterns::new::<&str>(&[])?,
+                });
             }
         };
         Ok(Pruning {
@@ -167,7 +187,9 @@ pub fn apply(plan: &Plan, tree: &mut Tree) -> Result<()> {
     let pruning = Pruning::of(plan)?;
     tree.retain(|path, _| pruning.keeps(path));
     // Directories that pruning left empty.
-    let empty = tree.paths(|path, node| matches!(node, crate::tree::Node::Directory) && !tree.has_members(path));
+    let empty = tree.paths(|path, node| {
+        matches!(node, crate::tree::Node::Directory) && !tree.has_members(path)
+    });
     for path in empty {
         tree.remove(&path);
     }
@@ -180,7 +202,12 @@ mod tests {
 
     #[test]
     fn patterns_match_as_documented() {
-        let p = Patterns::new(&["usr/bin/*lto-dump*", "usr/share/man/**", "usr/share/doc/*/!copyright"]).unwrap();
+        let p = Patterns::new(&[
+            "usr/bin/*lto-dump*",
+            "usr/share/man/**",
+            "usr/share/doc/*/!copyright",
+        ])
+        .unwrap();
         for (path, expected) in [
             ("usr/bin/x86_64-linux-gnu-lto-dump-12", true),
             ("usr/bin/gcc", false),

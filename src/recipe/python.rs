@@ -17,9 +17,8 @@ const ROOT: &str = "os.path.realpath(__file__).rpartition('/usr/lib/python')[0]"
 /// Makes the interpreter find its files relative to itself, and none of the host's.
 pub fn prepare(plan: &Plan, tree: &mut Tree, blobs: &BlobDir) -> Result<()> {
     let Some(version) = version(tree) else {
-        return Err(
-            Error::user(format!("the packages of {} hold no Python", plan.name)).hint("a toolchain of kind \"python\" needs python3.<x> among its packages")
-        );
+        return Err(Error::user(format!("the packages of {} hold no Python", plan.name))
+            .hint("a toolchain of kind \"python\" needs python3.<x> among its packages"));
     };
     let lib = format!("usr/lib/python{version}");
     gather_certificates(tree, blobs)?;
@@ -27,8 +26,20 @@ pub fn prepare(plan: &Plan, tree: &mut Tree, blobs: &BlobDir) -> Result<()> {
     headers(plan, tree, &version);
 
     // ~/.local belongs to the host's interpreter.
-    edit(tree, blobs, &format!("{lib}/site.py"), "ENABLE_USER_SITE = None", "ENABLE_USER_SITE = False")?;
-    edit(tree, blobs, &format!("{lib}/mimetypes.py"), "knownfiles = [\n", &format!("knownfiles = [{ROOT} + \"/etc/mime.types\"]\n_files_of_a_host = [\n"))?;
+    edit(
+        tree,
+        blobs,
+        &format!("{lib}/site.py"),
+        "ENABLE_USER_SITE = None",
+        "ENABLE_USER_SITE = False",
+    )?;
+    edit(
+        tree,
+        blobs,
+        &format!("{lib}/mimetypes.py"),
+        "knownfiles = [\n",
+        &format!("knownfiles = [{ROOT} + \"/etc/mime.types\"]\n_files_of_a_host = [\n"),
+    )?;
     let gettext = format!("{lib}/gettext.py");
     if contains(tree, &gettext, "\"/usr/share/locale-langpack\"")? {
         edit(tree, blobs, &gettext, "\"/usr/share/locale-langpack\"", "localedir")?;
@@ -40,7 +51,9 @@ pub fn prepare(plan: &Plan, tree: &mut Tree, blobs: &BlobDir) -> Result<()> {
         blobs,
         certifi,
         &format!("'/{CERTIFICATES}'"),
-        &format!("__import__('os').path.realpath(__file__).rpartition('/usr/lib/python')[0] + '/{CERTIFICATES}'"),
+        &format!(
+            "__import__('os').path.realpath(__file__).rpartition('/usr/lib/python')[0] + '/{CERTIFICATES}'"
+        ),
     )?;
     if tree.at(&format!("{lib}/EXTERNALLY-MANAGED")).is_some() {
         write(
@@ -55,8 +68,15 @@ pub fn prepare(plan: &Plan, tree: &mut Tree, blobs: &BlobDir) -> Result<()> {
     for dir in ["include", "share"] {
         tree.link(MemberPath::literal(dir), &MemberPath::literal(&format!("usr/{dir}")));
     }
-    for (name, target) in [("python3", format!("python{version}")), ("python", "python3".to_owned()), ("pip", "pip3".to_owned())] {
-        let (name, target) = (MemberPath::literal(&format!("usr/bin/{name}")), MemberPath::literal(&format!("usr/bin/{target}")));
+    for (name, target) in [
+        ("python3", format!("python{version}")),
+        ("python", "python3".to_owned()),
+        ("pip", "pip3".to_owned()),
+    ] {
+        let (name, target) = (
+            MemberPath::literal(&format!("usr/bin/{name}")),
+            MemberPath::literal(&format!("usr/bin/{target}")),
+        );
         if tree.get(&name).is_none() && tree.get(&target).is_some() {
             tree.link(name, &target);
         }
@@ -67,12 +87,19 @@ pub fn prepare(plan: &Plan, tree: &mut Tree, blobs: &BlobDir) -> Result<()> {
 /// An empty file in the place of each `__pycache__` directory: root may write where nobody may, and an interpreter that root starts would write its bytecode into the
 /// tree. It takes the file for a cache that can't be written, and goes on.
 pub fn occupy_caches(tree: &mut Tree, blobs: &BlobDir, below: &str) -> Result<()> {
-    let modules = tree.paths(|path, node| matches!(node, Node::File { .. }) && path.is_under(below) && path.file_name().ends_with(".py"));
+    let modules = tree.paths(|path, node| {
+        matches!(node, Node::File { .. })
+            && path.is_under(below)
+            && path.file_name().ends_with(".py")
+    });
     let mut dirs: Vec<MemberPath> = modules.iter().filter_map(MemberPath::parent).collect();
     dirs.dedup();
     let nothing = blobs.put(b"")?;
     for dir in dirs {
-        tree.put(MemberPath::literal(&format!("{dir}/__pycache__")), Node::File { blob: nothing.clone(), executable: false });
+        tree.put(
+            MemberPath::literal(&format!("{dir}/__pycache__")),
+            Node::File { blob: nothing.clone(), executable: false },
+        );
     }
     Ok(())
 }
@@ -87,19 +114,27 @@ fn contains(tree: &Tree, path: &str, text: &str) -> Result<bool> {
 
 /// `3.11`, from the interpreter's file name.
 fn version(tree: &Tree) -> Option<String> {
-    let found = tree
-        .paths(|path, node| matches!(node, Node::File { executable: true, .. }) && path.is_under("usr/bin") && interpreter_version(path.file_name()).is_some());
+    let found = tree.paths(|path, node| {
+        matches!(node, Node::File { executable: true, .. })
+            && path.is_under("usr/bin")
+            && interpreter_version(path.file_name()).is_some()
+    });
     found.last().and_then(|p| interpreter_version(p.file_name()).map(str::to_owned))
 }
 
 fn interpreter_version(name: &str) -> Option<&str> {
-    name.strip_prefix("python").filter(|v| v.starts_with("3.") && v[2..].bytes().all(|b| b.is_ascii_digit()))
+    name.strip_prefix("python")
+        .filter(|v| v.starts_with("3.") && v[2..].bytes().all(|b| b.is_ascii_digit()))
 }
 
 /// What `update-ca-certificates` would do: one file of all certificates, in the order of their names.
 fn gather_certificates(tree: &mut Tree, blobs: &BlobDir) -> Result<()> {
     let mut bundle = vec![];
-    for path in tree.paths(|path, node| matches!(node, Node::File { .. }) && path.is_under("usr/share/ca-certificates") && path.file_name().ends_with(".crt")) {
+    for path in tree.paths(|path, node| {
+        matches!(node, Node::File { .. })
+            && path.is_under("usr/share/ca-certificates")
+            && path.file_name().ends_with(".crt")
+    }) {
         if let Some(Node::File { blob, .. }) = tree.get(&path) {
             bundle.extend(blob.read()?);
             if !bundle.ends_with(b"\n") {
@@ -119,7 +154,9 @@ fn gather_certificates(tree: &mut Tree, blobs: &BlobDir) -> Result<()> {
 /// The variables that the build left behind name `/usr`; they are turned at import, to where the tree lies then.
 fn relocate_sysconfig(tree: &mut Tree, blobs: &BlobDir, lib: &str) -> Result<()> {
     let is_data = |path: &MemberPath, node: &Node| {
-        matches!(node, Node::File { .. }) && path.parent().is_some_and(|p| p.as_str() == lib) && path.file_name().starts_with("_sysconfigdata")
+        matches!(node, Node::File { .. })
+            && path.parent().is_some_and(|p| p.as_str() == lib)
+            && path.file_name().starts_with("_sysconfigdata")
     };
     for path in tree.paths(is_data) {
         let Some(Node::File { blob, .. }) = tree.get(&path) else { continue };
@@ -135,7 +172,10 @@ fn relocate_sysconfig(tree: &mut Tree, blobs: &BlobDir, lib: &str) -> Result<()>
 
 /// Debian's pyconfig.h only chooses the one of the architecture, through the host's include path.
 fn headers(plan: &Plan, tree: &mut Tree, version: &str) {
-    let own = MemberPath::literal(&format!("usr/include/{}/python{version}/pyconfig.h", plan.platform.multiarch()));
+    let own = MemberPath::literal(&format!(
+        "usr/include/{}/python{version}/pyconfig.h",
+        plan.platform.multiarch()
+    ));
     if let Some(node) = tree.get(&own).cloned() {
         tree.put(MemberPath::literal(&format!("usr/include/python{version}/pyconfig.h")), node);
     }
@@ -149,7 +189,9 @@ fn trust_own_certificates(tree: &mut Tree, blobs: &BlobDir, lib: &str) -> Result
         blobs,
         &path,
         "    parts = _ssl.get_default_verify_paths()\n",
-        &format!("    parts = _ssl.get_default_verify_paths()\n    parts = (parts[0], {ROOT} + '/{CERTIFICATES}') + parts[2:]\n"),
+        &format!(
+            "    parts = _ssl.get_default_verify_paths()\n    parts = (parts[0], {ROOT} + '/{CERTIFICATES}') + parts[2:]\n"
+        ),
     )?;
     edit(
         tree,
@@ -170,5 +212,10 @@ pub fn instructions(tree: &Tree) -> Instructions {
         // The empty part at the end stands for a program's built-in directories: for children that are not ours.
         default.push("TERMINFO_DIRS=%R/usr/lib/terminfo:%R/usr/share/terminfo:".to_owned());
     }
-    Instructions { argv0: Argv0::Found, drop: vec!["PYTHONHOME".to_owned(), "PYTHONPLATLIBDIR".to_owned()], default, ..Instructions::default() }
+    Instructions {
+        argv0: Argv0::Found,
+        drop: vec!["PYTHONHOME".to_owned(), "PYTHONPLATLIBDIR".to_owned()],
+        default,
+        ..Instructions::default()
+    }
 }

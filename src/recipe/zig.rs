@@ -29,7 +29,13 @@ pub const PRUNED: &[&str] = &[
 
 /// The directory of Zig in a tree: the one that holds `zig` and `lib/zig.h`.
 pub fn home(tree: &Tree) -> Option<String> {
-    ["", "ziglang/"].into_iter().find(|home| tree.at(&format!("{home}zig")).is_some() && tree.at(&format!("{home}lib/zig.h")).is_some()).map(str::to_owned)
+    ["", "ziglang/"]
+        .into_iter()
+        .find(|home| {
+            tree.at(&format!("{home}zig")).is_some()
+                && tree.at(&format!("{home}lib/zig.h")).is_some()
+        })
+        .map(str::to_owned)
 }
 
 /// Makes `bin/`: a compiler has the names that people type, each a launcher that starts Zig with the command and the target. Without a target Zig would look
@@ -69,7 +75,15 @@ pub fn prepare(plan: &Plan, tree: &mut Tree, blobs: &BlobDir, home: &str) -> Res
 }
 
 /// Variables by which a user, or a host, would steer clang's search.
-const STEERING: &[&str] = &["CPATH", "C_INCLUDE_PATH", "CPLUS_INCLUDE_PATH", "OBJC_INCLUDE_PATH", "LIBRARY_PATH", "CCC_OVERRIDE_OPTIONS", "ZIG_LIBC"];
+const STEERING: &[&str] = &[
+    "CPATH",
+    "C_INCLUDE_PATH",
+    "CPLUS_INCLUDE_PATH",
+    "OBJC_INCLUDE_PATH",
+    "LIBRARY_PATH",
+    "CCC_OVERRIDE_OPTIONS",
+    "ZIG_LIBC",
+];
 
 /// Zig's name of a platform, such as `x86_64-linux-gnu.2.28`.
 fn triple(platform: Platform) -> String {

@@ -93,7 +93,15 @@ impl Elf {
         let (_, segment) = self.segment(tag::PT_DYNAMIC)?;
         let start = usize::try_from(segment.offset).ok()?;
         let count = usize::try_from(segment.filesz).ok()? / 16;
-        (0..count).map(|i| Some((start + i * 16, u64_at(bytes, start + i * 16)?, u64_at(bytes, start + i * 16 + 8)?))).collect()
+        (0..count)
+            .map(|i| {
+                Some((
+                    start + i * 16,
+                    u64_at(bytes, start + i * 16)?,
+                    u64_at(bytes, start + i * 16 + 8)?,
+                ))
+            })
+            .collect()
     }
 }
 

@@ -58,7 +58,13 @@ pub const HOST_VARIABLES: &[&str] = &["LD_*", "GCONV_PATH", "LOCPATH", "NLSPATH"
 ///
 /// # Errors
 /// If the instructions do not fit.
-pub fn render(runtime: Option<&Runtime>, platform: Platform, at: &MemberPath, target: &MemberPath, instructions: &Instructions) -> Result<Vec<u8>> {
+pub fn render(
+    runtime: Option<&Runtime>,
+    platform: Platform,
+    at: &MemberPath,
+    target: &MemberPath,
+    instructions: &Instructions,
+) -> Result<Vec<u8>> {
     let mut strings: Vec<String> = vec![];
     let up = at.depth() - 1;
     if up > 9 {
@@ -75,8 +81,13 @@ pub fn render(runtime: Option<&Runtime>, platform: Platform, at: &MemberPath, ta
         Argv0::Found => strings.push("nf".to_owned()),
         Argv0::Path(path) => strings.push(format!("n{path}")),
     }
-    let lists: [(char, &[String]); 5] =
-        [('a', &instructions.args), ('L', &instructions.library_args), ('d', &instructions.drop), ('e', &instructions.set), ('E', &instructions.default)];
+    let lists: [(char, &[String]); 5] = [
+        ('a', &instructions.args),
+        ('L', &instructions.library_args),
+        ('d', &instructions.drop),
+        ('e', &instructions.set),
+        ('E', &instructions.default),
+    ];
     strings.extend(HOST_VARIABLES.iter().map(|v| format!("d{v}")));
     for (letter, list) in lists {
         strings.extend(list.iter().map(|s| format!("{letter}{s}")));
@@ -98,7 +109,11 @@ pub fn render(runtime: Option<&Runtime>, platform: Platform, at: &MemberPath, ta
         Platform::Aarch64Linux => AARCH64,
     }
     .to_vec();
-    let start = out.windows(MAGIC.len()).position(|w| w == MAGIC).expect("the committed launcher has its magic") + MAGIC.len();
+    let start = out
+        .windows(MAGIC.len())
+        .position(|w| w == MAGIC)
+        .expect("the committed launcher has its magic")
+        + MAGIC.len();
     out[start..start + config.len()].copy_from_slice(&config);
     Ok(out)
 }
@@ -107,9 +122,16 @@ pub fn render(runtime: Option<&Runtime>, platform: Platform, at: &MemberPath, ta
 ///
 /// # Errors
 /// If the launcher cannot be made.
-pub fn wrap(tree: &mut Tree, blobs: &BlobDir, runtime: &Runtime, path: &MemberPath, instructions: &Instructions) -> Result<()> {
+pub fn wrap(
+    tree: &mut Tree,
+    blobs: &BlobDir,
+    runtime: &Runtime,
+    path: &MemberPath,
+    instructions: &Instructions,
+) -> Result<()> {
     let real = path.with_file_name(&format!(".{}.real", path.file_name()));
-    let launcher = blobs.put(&render(Some(runtime), runtime.platform, path, &real, instructions)?)?;
+    let launcher =
+        blobs.put(&render(Some(runtime), runtime.platform, path, &real, instructions)?)?;
     let node = tree.remove(path).expect("the caller found it there");
     tree.put(real, node);
     tree.put(path.clone(), Node::File { blob: launcher, executable: true });
@@ -121,7 +143,12 @@ pub fn wrap(tree: &mut Tree, blobs: &BlobDir, runtime: &Runtime, path: &MemberPa
 ///
 /// # Errors
 /// If it is one of another platform, or cannot be read.
-pub fn is_dynamic_program(path: &MemberPath, blob: &Blob, platform: Platform, target: Platform) -> Result<bool> {
+pub fn is_dynamic_program(
+    path: &MemberPath,
+    blob: &Blob,
+    platform: Platform,
+    target: Platform,
+) -> Result<bool> {
     let head = blob.head(4096)?;
     let Some(elf) = Elf::parse(&head) else { return Ok(false) };
     if !elf.has_interpreter() || is_library_name(path.file_name()) {
@@ -131,14 +158,18 @@ pub fn is_dynamic_program(path: &MemberPath, blob: &Blob, platform: Platform, ta
         if elf.machine == target.elf_machine() {
             return Ok(false);
         }
-        return Err(Error::build(format!("{path} is a program for another machine (ELF machine {}) than {platform}", elf.machine)));
+        return Err(Error::build(format!(
+            "{path} is a program for another machine (ELF machine {}) than {platform}",
+            elf.machine
+        )));
     }
     if let Some(interpreter) = elf.interpreter(&head)
         && interpreter.rsplit('/').next() != Some(platform.loader())
     {
-        return Err(
-            Error::build(format!("{path} needs the loader {interpreter}, which no tree has")).hint("choose a build that is linked statically, or for glibc")
-        );
+        return Err(Error::build(format!(
+            "{path} needs the loader {interpreter}, which no tree has"
+        ))
+        .hint("choose a build that is linked statically, or for glibc"));
     }
     Ok(true)
 }

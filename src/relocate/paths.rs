@@ -19,14 +19,25 @@ const PREFIXES: &[(&[u8], &[u8])] = &[
 ];
 
 /// Libraries that are told where the host's files are, by the beginning of their names.
-const LIBRARIES: &[&str] = &["ld-linux-", "libc.so.6", "libcrypto.so.", "libssl.so.", "libtinfo.so.", "libncurses", "libreadline.so."];
+const LIBRARIES: &[&str] = &[
+    "ld-linux-",
+    "libc.so.6",
+    "libcrypto.so.",
+    "libssl.so.",
+    "libtinfo.so.",
+    "libncurses",
+    "libreadline.so.",
+];
 
 /// Seals the libraries of a tree.
 ///
 /// # Errors
 /// If a staged file cannot be read or written.
 pub fn seal_libraries(tree: &mut Tree, blobs: &BlobDir) -> Result<()> {
-    let known = |path: &MemberPath, node: &Node| matches!(node, Node::File { .. }) && LIBRARIES.iter().any(|l| path.file_name().starts_with(l));
+    let known = |path: &MemberPath, node: &Node| {
+        matches!(node, Node::File { .. })
+            && LIBRARIES.iter().any(|l| path.file_name().starts_with(l))
+    };
     for path in tree.paths(known) {
         let Some(Node::File { blob, executable }) = tree.get(&path) else { continue };
         let (mut bytes, executable) = (blob.read()?, *executable);
@@ -43,16 +54,26 @@ pub fn seal_search_path(bytes: &mut [u8]) -> bool {
     use goblin::elf::dynamic::{DT_RPATH, DT_RUNPATH};
     let strings: Vec<usize> = match goblin::elf::Elf::parse(bytes) {
         Ok(goblin::elf::Elf { dynamic: Some(dynamic), program_headers, .. }) => {
-            let offset = |address: u64| program_headers.iter().find(|h| h.vm_range().contains(&(address as usize))).map(|h| address - h.p_vaddr + h.p_offset);
-            let paths = dynamic.dyns.iter().filter(|d| d.d_tag == DT_RPATH || d.d_tag == DT_RUNPATH);
-            paths.filter_map(|d| usize::try_from(offset(dynamic.info.strtab as u64)? + d.d_val).ok()).collect()
+            let offset = |address: u64| {
+                program_headers
+                    .iter()
+                    .find(|h| h.vm_range().contains(&(address as usize)))
+                    .map(|h| address - h.p_vaddr + h.p_offset)
+            };
+            let paths =
+                dynamic.dyns.iter().filter(|d| d.d_tag == DT_RPATH || d.d_tag == DT_RUNPATH);
+            paths
+                .filter_map(|d| usize::try_from(offset(dynamic.info.strtab as u64)? + d.d_val).ok())
+                .collect()
         }
         _ => return false,
     };
     let mut changed = false;
     for mut at in strings {
         // Directories between colons, up to a NUL.
-        while let Some(length) = bytes.get(at..).and_then(|rest| rest.iter().position(|b| matches!(b, 0 | b':'))) {
+        while let Some(length) =
+            bytes.get(at..).and_then(|rest| rest.iter().position(|b| matches!(b, 0 | b':')))
+        {
             if length >= 5 && bytes[at] == b'/' {
                 bytes[at..at + 5].copy_from_slice(b"/.no/");
                 changed = true;

@@ -24,7 +24,8 @@ fn interpreter(head: &[u8]) -> Option<(MemberPath, Option<String>)> {
 /// Where programs are looked for by name; a script elsewhere may be a module that is imported, and must stay what it is.
 fn is_program_place(path: &MemberPath) -> bool {
     let dir = path.parent().map(|d| d.to_string()).unwrap_or_default();
-    ["bin", "usr/bin", "usr/sbin", "usr/games"].contains(&dir.as_str()) || dir.ends_with(".data/scripts")
+    ["bin", "usr/bin", "usr/sbin", "usr/games"].contains(&dir.as_str())
+        || dir.ends_with(".data/scripts")
 }
 
 /// Mends every executable script of the tree. `instructions` says how an interpreter is started otherwise (its variables are the script's too).
@@ -56,14 +57,30 @@ pub fn settle(
         let script = Node::File { blob, executable: false };
         if !is_program_place(&path) {
             tree.put(path.clone(), script);
-            let links = tree.paths(|p, node| matches!(node, Node::Symlink(_)) && is_program_place(p) && tree.real_path(p).as_ref() == Some(&path));
+            let links = tree.paths(|p, node| {
+                matches!(node, Node::Symlink(_))
+                    && is_program_place(p)
+                    && tree.real_path(p).as_ref() == Some(&path)
+            });
             for link in links {
                 // A chain of links needs one launcher, at its end.
                 let last = matches!(tree.get(&link), Some(Node::Symlink(t)) if link.resolve_link(t).as_ref() == Some(&path));
                 match &found {
                     Some((program, arg)) if last => {
-                        let launcher = launcher(tree, platform, runtime, &link, &path, program, arg.as_deref(), instructions)?;
-                        tree.put(link, Node::File { blob: blobs.put(&launcher)?, executable: true });
+                        let launcher = launcher(
+                            tree,
+                            platform,
+                            runtime,
+                            &link,
+                            &path,
+                            program,
+                            arg.as_deref(),
+                            instructions,
+                        )?;
+                        tree.put(
+                            link,
+                            Node::File { blob: blobs.put(&launcher)?, executable: true },
+                        );
                     }
                     Some(_) => {}
                     None => drop(tree.remove(&link)),
@@ -81,7 +98,16 @@ pub fn settle(
         if let Some((program, arg)) = found {
             let dir = path.parent().expect("a program lies in a directory");
             let to = MemberPath::literal(&format!("{dir}/.scripts/{}", path.file_name()));
-            let launcher = launcher(tree, platform, runtime, &path, &to, &program, arg.as_deref(), instructions)?;
+            let launcher = launcher(
+                tree,
+                platform,
+                runtime,
+                &path,
+                &to,
+                &program,
+                arg.as_deref(),
+                instructions,
+            )?;
             tree.put(to, script);
             tree.put(path, Node::File { blob: blobs.put(&launcher)?, executable: true });
         }
@@ -111,6 +137,10 @@ fn launcher(
         _ => false,
     };
     // The interpreter's own launcher stands at `program` by the time the tree is done: go straight to what that starts.
-    let target = if dynamic { program.with_file_name(&format!(".{}.real", program.file_name())) } else { program.clone() };
+    let target = if dynamic {
+        program.with_file_name(&format!(".{}.real", program.file_name()))
+    } else {
+        program.clone()
+    };
     render(runtime.filter(|_| dynamic), platform, at, &target, &how)
 }

@@ -21,39 +21,71 @@ const PAGE: u64 = 65536;
 /// # Errors
 /// If the executable has no room for it.
 pub fn embed(bytes: &[u8], at: &MemberPath, runtime: &Runtime) -> Result<Vec<u8>> {
-    let no = |why: &str| Error::build(format!("{at} can't take the in-place stub: {why}")).hint("take it out of `self_exe`: it gets a launcher then");
+    let no = |why: &str| {
+        Error::build(format!("{at} can't take the in-place stub: {why}"))
+            .hint("take it out of `self_exe`: it gets a launcher then")
+    };
     let elf = Elf::parse(bytes).ok_or_else(|| no("it is no ELF file"))?;
     let (interp, _) = elf.segment(tag::PT_INTERP).ok_or_else(|| no("it has no interpreter"))?;
-    let note = elf.segments.iter().rposition(|s| s.kind == tag::PT_NOTE).ok_or_else(|| no("it has no note to give up"))?;
-    let last_load = elf.segments.iter().rposition(|s| s.kind == tag::PT_LOAD).ok_or_else(|| no("it has no segment"))?;
+    let note = elf
+        .segments
+        .iter()
+        .rposition(|s| s.kind == tag::PT_NOTE)
+        .ok_or_else(|| no("it has no note to give up"))?;
+    let last_load = elf
+        .segments
+        .iter()
+        .rposition(|s| s.kind == tag::PT_LOAD)
+        .ok_or_else(|| no("it has no segment"))?;
     if note < last_load {
         return Err(no("its note stands before its segments"));
     }
     let dynamic = elf.dynamic(bytes).ok_or_else(|| no("its dynamic section is damaged"))?;
-    let strtab = dynamic.iter().find(|d| d.1 == tag::DT_STRTAB).ok_or_else(|| no("it has no string table"))?.2;
-    let end = dynamic.iter().position(|d| d.1 == tag::DT_NULL).ok_or_else(|| no("its dynamic section has no end"))?;
+    let strtab = dynamic
+        .iter()
+        .find(|d| d.1 == tag::DT_STRTAB)
+        .ok_or_else(|| no("it has no string table"))?
+        .2;
+    let end = dynamic
+        .iter()
+        .position(|d| d.1 == tag::DT_NULL)
+        .ok_or_else(|| no("its dynamic section has no end"))?;
     let live = &dynamic[..end];
     let slot = live
         .iter()
         .find(|d| d.1 == tag::DT_RPATH || d.1 == tag::DT_RUNPATH)
         .map(|d| d.0)
-        .or_else(|| (end + 1 < dynamic.len() && dynamic[end + 1].1 == tag::DT_NULL).then_some(dynamic[end].0))
+        .or_else(|| {
+            (end + 1 < dynamic.len() && dynamic[end + 1].1 == tag::DT_NULL)
+                .then_some(dynamic[end].0)
+        })
         .ok_or_else(|| no("its dynamic section is full"))?;
 
     let template = match runtime.platform {
         Platform::X86_64Linux => X86_64,
         Platform::Aarch64Linux => AARCH64,
     };
-    let config = template.windows(MAGIC.len()).position(|w| w == MAGIC).expect("the committed stub has its magic") + MAGIC.len();
+    let config = template
+        .windows(MAGIC.len())
+        .position(|w| w == MAGIC)
+        .expect("the committed stub has its magic")
+        + MAGIC.len();
     let mut blob = template.to_vec();
     let rpath_at = blob.len() as u64;
     let up = at.depth() - 1;
     let origin = "../".repeat(up);
-    let rpath: Vec<String> = runtime.library_dirs.iter().map(|d| format!("$ORIGIN/{origin}{d}")).collect();
+    let rpath: Vec<String> =
+        runtime.library_dirs.iter().map(|d| format!("$ORIGIN/{origin}{d}")).collect();
     blob.extend_from_slice(rpath.join(":").as_bytes());
     blob.push(0);
 
-    let top = elf.segments.iter().filter(|s| s.kind == tag::PT_LOAD).map(|s| s.vaddr + s.memsz).max().expect("there is one");
+    let top = elf
+        .segments
+        .iter()
+        .filter(|s| s.kind == tag::PT_LOAD)
+        .map(|s| s.vaddr + s.memsz)
+        .max()
+        .expect("there is one");
     let vaddr = top.next_multiple_of(PAGE);
     let offset = (bytes.len() as u64).next_multiple_of(PAGE);
 
@@ -82,6 +114,7 @@ pub fn embed(bytes: &[u8], at: &MemberPath, runtime: &Runtime) -> Result<Vec<u8>
         out[at + 8 + 8 * i..at + 16 + 8 * i].copy_from_slice(&value.to_le_bytes());
     }
     out[slot..slot + 8].copy_from_slice(&tag::DT_RPATH.to_le_bytes());
-    out[slot + 8..slot + 16].copy_from_slice(&(vaddr + rpath_at).wrapping_sub(strtab).to_le_bytes());
+    out[slot + 8..slot + 16]
+        .copy_from_slice(&(vaddr + rpath_at).wrapping_sub(strtab).to_le_bytes());
     Ok(out)
 }

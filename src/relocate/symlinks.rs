@@ -6,7 +6,11 @@ use crate::tree::{Node, Tree};
 /// Where a path of a Debian system lies in a tree: top-level `bin`, `sbin` and `lib*` are below `usr`.
 pub fn usrmerged(path: &MemberPath) -> MemberPath {
     let top = path.parts().next().expect("never empty");
-    if matches!(top, "bin" | "sbin") || top.starts_with("lib") { MemberPath::literal(&format!("usr/{path}")) } else { path.clone() }
+    if matches!(top, "bin" | "sbin") || top.starts_with("lib") {
+        MemberPath::literal(&format!("usr/{path}"))
+    } else {
+        path.clone()
+    }
 }
 
 /// Makes every symlink relative, reading absolute ones as below the root, and drops those that lead nowhere, until none is left.
@@ -24,7 +28,8 @@ pub fn settle(tree: &mut Tree) {
         }
     }
     loop {
-        let dangling = tree.paths(|path, node| matches!(node, Node::Symlink(_)) && tree.real_path(path).is_none());
+        let dangling = tree
+            .paths(|path, node| matches!(node, Node::Symlink(_)) && tree.real_path(path).is_none());
         if dangling.is_empty() {
             return;
         }

@@ -29,13 +29,25 @@ pub const NEVER: &[&str] = &[
 ///
 /// # Errors
 /// If a package does not exist (with the nearest names), or a dependency cannot be met (with the chain that led to it).
-pub fn resolve<'a>(index: &'a Index, architecture: &str, roots: &[String], exclude: &BTreeSet<String>) -> Result<Vec<&'a Package>> {
+pub fn resolve<'a>(
+    index: &'a Index,
+    architecture: &str,
+    roots: &[String],
+    exclude: &BTreeSet<String>,
+) -> Result<Vec<&'a Package>> {
     let mut closure = Closure { index, architecture, exclude, chosen: BTreeMap::new() };
     // All that was asked for first: a dependency with alternatives takes what is chosen already.
     for root in roots {
-        let (name, version) = root.split_once('=').map_or((root.as_str(), None), |(n, v)| (n, Some(v)));
-        let found = index.newest(name, |p| version.is_none_or(|v| p.version == v)).ok_or_else(|| closure.missing(name, version))?;
-        if closure.chosen.insert(&found.name, found).is_some_and(|other| other.version != found.version) {
+        let (name, version) =
+            root.split_once('=').map_or((root.as_str(), None), |(n, v)| (n, Some(v)));
+        let found = index
+            .newest(name, |p| version.is_none_or(|v| p.version == v))
+            .ok_or_else(|| closure.missing(name, version))?;
+        if closure
+            .chosen
+            .insert(&found.name, found)
+            .is_some_and(|other| other.version != found.version)
+        {
             return Err(Error::user(format!("{name} is asked for in two versions")));
         }
     }
@@ -57,14 +69,21 @@ impl<'a> Closure<'a, '_> {
         if let Some(version) = version
             && let Some(there) = self.index.newest(name, |_| true)
         {
-            return Error::user(format!("the suite has no version {version} of {name} for {}", self.architecture))
-                .hint(format!("it has {name}={}", there.version));
+            return Error::user(format!(
+                "the suite has no version {version} of {name} for {}",
+                self.architecture
+            ))
+            .hint(format!("it has {name}={}", there.version));
         }
-        let error = Error::user(format!("the suite has no package {name:?} for {}", self.architecture));
+        let error =
+            Error::user(format!("the suite has no package {name:?} for {}", self.architecture));
         let providers = self.index.providers(name);
         if !providers.is_empty() {
             let names: Vec<_> = providers.iter().take(5).map(|(n, _)| *n).collect();
-            return error.hint(format!("it is a virtual package; name one that provides it: {}", names.join(", ")));
+            return error.hint(format!(
+                "it is a virtual package; name one that provides it: {}",
+                names.join(", ")
+            ));
         }
         match nearest(name, self.index.names(), 3).as_slice() {
             [] => error,
@@ -108,9 +127,14 @@ impl<'a> Closure<'a, '_> {
         }
         Err(why.unwrap_or_else(|| {
             let wanted: Vec<String> = clause.iter().map(ToString::to_string).collect();
-            let there: Vec<String> =
-                clause.iter().filter_map(|d| self.index.newest(&d.name, |_| true)).map(|p| format!("the suite has {} {}", p.name, p.version)).collect();
-            let mut error = Error::user(format!("nothing in the suite satisfies {}", wanted.join(" | "))).because(format!("{} needs it", chain.join(" -> ")));
+            let there: Vec<String> = clause
+                .iter()
+                .filter_map(|d| self.index.newest(&d.name, |_| true))
+                .map(|p| format!("the suite has {} {}", p.name, p.version))
+                .collect();
+            let mut error =
+                Error::user(format!("nothing in the suite satisfies {}", wanted.join(" | ")))
+                    .because(format!("{} needs it", chain.join(" -> ")));
             if !there.is_empty() {
                 error = error.because(there.join(", "));
             }
@@ -123,23 +147,33 @@ impl<'a> Closure<'a, '_> {
         let architecture = match dependency.qualifier.as_deref() {
             // `:any` asks for Multi-Arch: allowed; within one architecture every package will do.
             None | Some("any" | "native") => true,
-            Some(named) => package.architecture == named || (package.architecture == "all" && named == self.architecture),
+            Some(named) => {
+                package.architecture == named
+                    || (package.architecture == "all" && named == self.architecture)
+            }
         };
         let named = package.name == dependency.name && dependency.accepts(&package.version);
         // An unversioned Provides never meets a versioned dependency (Policy 7.5).
-        let provided =
-            package.provides.iter().any(|(n, v)| *n == dependency.name && v.as_ref().map_or(dependency.version.is_none(), |v| dependency.accepts(v)));
+        let provided = package.provides.iter().any(|(n, v)| {
+            *n == dependency.name
+                && v.as_ref().map_or(dependency.version.is_none(), |v| dependency.accepts(v))
+        });
         architecture && (named || provided)
     }
 
     fn met_by_chosen(&self, dependency: &Dependency) -> bool {
         self.chosen.get(dependency.name.as_str()).is_some_and(|p| self.fits(p, dependency))
-            || self.index.providers(&dependency.name).iter().any(|(n, _)| self.chosen.get(n).is_some_and(|p| self.fits(p, dependency)))
+            || self
+                .index
+                .providers(&dependency.name)
+                .iter()
+                .any(|(n, _)| self.chosen.get(n).is_some_and(|p| self.fits(p, dependency)))
     }
 
     /// What could meet `dependency`, best first.
     fn candidates(&self, dependency: &Dependency) -> Vec<&'a Package> {
-        let free = |p: &Package| !self.chosen.contains_key(p.name.as_str()) && self.fits(p, dependency);
+        let free =
+            |p: &Package| !self.chosen.contains_key(p.name.as_str()) && self.fits(p, dependency);
         let providers = self.index.providers(&dependency.name);
         let provided = providers.into_iter().filter_map(|(n, _)| self.index.newest(n, free));
         self.index.newest(&dependency.name, free).into_iter().chain(provided).collect()
@@ -168,7 +202,10 @@ mod tests {
     fn names(index: &Index, roots: &[&str], exclude: &[&str]) -> Result<Vec<String>> {
         let roots: Vec<String> = roots.iter().map(|s| (*s).to_owned()).collect();
         let exclude = exclude.iter().map(|s| (*s).to_owned()).collect();
-        Ok(resolve(index, "amd64", &roots, &exclude)?.into_iter().map(|p| format!("{}={}", p.name, p.version)).collect())
+        Ok(resolve(index, "amd64", &roots, &exclude)?
+            .into_iter()
+            .map(|p| format!("{}={}", p.name, p.version))
+            .collect())
     }
 
     #[test]
@@ -184,7 +221,10 @@ mod tests {
             "Package: w-new\nProvides: w (= 3.1)",
         ]);
         // d-provider comes first by name, but cannot be met.
-        assert_eq!(names(&i, &["a"], &[]).unwrap(), ["a=1", "b=2.0-1", "c=1", "w-new=1", "z-provider=1"]);
+        assert_eq!(
+            names(&i, &["a"], &[]).unwrap(),
+            ["a=1", "b=2.0-1", "c=1", "w-new=1", "z-provider=1"]
+        );
     }
 
     #[test]
@@ -203,13 +243,22 @@ mod tests {
 
     #[test]
     fn an_alternative_that_fails_deep_down_is_taken_back() {
-        let i = index(&["Package: a\nDepends: b | c", "Package: b\nDepends: x, gone", "Package: x", "Package: c"]);
+        let i = index(&[
+            "Package: a\nDepends: b | c",
+            "Package: b\nDepends: x, gone",
+            "Package: x",
+            "Package: c",
+        ]);
         assert_eq!(names(&i, &["a"], &[]).unwrap(), ["a=1", "c=1"]);
     }
 
     #[test]
     fn failures_name_the_chain_and_the_nearest() {
-        let i = index(&["Package: gcc-12\nDepends: cpp-12 (= 9)", "Package: cpp-12", "Package: gcc-11"]);
+        let i = index(&[
+            "Package: gcc-12\nDepends: cpp-12 (= 9)",
+            "Package: cpp-12",
+            "Package: gcc-11",
+        ]);
         let error = names(&i, &["gcc-12"], &[]).unwrap_err();
         assert_eq!(error.message(), "nothing in the suite satisfies cpp-12 (= 9)");
         assert_eq!(error.causes(), ["gcc-12 1 needs it", "the suite has cpp-12 1"]);
@@ -219,7 +268,8 @@ mod tests {
 
     #[test]
     fn cycles_end() {
-        let i = index(&["Package: libc6\nDepends: libgcc-s1", "Package: libgcc-s1\nDepends: libc6"]);
+        let i =
+            index(&["Package: libc6\nDepends: libgcc-s1", "Package: libgcc-s1\nDepends: libc6"]);
         assert_eq!(names(&i, &["libc6"], &[]).unwrap(), ["libc6=1", "libgcc-s1=1"]);
     }
 }

@@ -133,19 +133,32 @@ impl Index {
 
     fn add(&mut self, package: Package) {
         for (name, version) in &package.provides {
-            self.providers.entry(name.clone()).or_default().push((package.name.clone(), version.clone()));
+            self.providers
+                .entry(name.clone())
+                .or_default()
+                .push((package.name.clone(), version.clone()));
         }
         self.packages.entry(package.name.clone()).or_default().push(package);
     }
 
     /// The newest package of a name that `accept` wants.
     pub fn newest(&self, name: &str, accept: impl Fn(&Package) -> bool) -> Option<&Package> {
-        self.packages.get(name)?.iter().filter(|p| accept(p)).max_by(|a, b| debian_version::compare(&a.version, &b.version))
+        self.packages
+            .get(name)?
+            .iter()
+            .filter(|p| accept(p))
+            .max_by(|a, b| debian_version::compare(&a.version, &b.version))
     }
 
     /// Names of the packages that provide `name`, each with the version it provides, sorted.
     pub fn providers(&self, name: &str) -> Vec<(&str, Option<&str>)> {
-        let mut out: Vec<_> = self.providers.get(name).into_iter().flatten().map(|(n, v)| (n.as_str(), v.as_deref())).collect();
+        let mut out: Vec<_> = self
+            .providers
+            .get(name)
+            .into_iter()
+            .flatten()
+            .map(|(n, v)| (n.as_str(), v.as_deref()))
+            .collect();
         out.sort_unstable();
         out.dedup();
         out
@@ -165,17 +178,28 @@ fn parse(stanza: &str) -> Result<Package> {
         }
     }
     let name = fields.get("Package").copied().unwrap_or("?");
-    let need = |key: &str| fields.get(key).copied().ok_or_else(|| Error::verification(format!("the package index is damaged: {name} has no field {key}")));
-    let depends: Vec<&str> = ["Pre-Depends", "Depends"].iter().filter_map(|key| fields.get(key).copied()).collect();
+    let need = |key: &str| {
+        fields.get(key).copied().ok_or_else(|| {
+            Error::verification(format!("the package index is damaged: {name} has no field {key}"))
+        })
+    };
+    let depends: Vec<&str> =
+        ["Pre-Depends", "Depends"].iter().filter_map(|key| fields.get(key).copied()).collect();
     let provides = fields.get("Provides").map(|t| clauses(t)).unwrap_or_default();
-    let damaged = |what: &str| Error::verification(format!("the package index is damaged: {name} has an invalid {what}"));
+    let damaged = |what: &str| {
+        Error::verification(format!("the package index is damaged: {name} has an invalid {what}"))
+    };
     Ok(Package {
         name: need("Package")?.to_owned(),
         version: need("Version")?.to_owned(),
         architecture: need("Architecture")?.to_owned(),
         multi_arch: fields.get("Multi-Arch").copied().unwrap_or("no").to_owned(),
         depends: depends.join(", "),
-        provides: provides.into_iter().flatten().map(|d| (d.name, d.version.map(|(_, v)| v))).collect(),
+        provides: provides
+            .into_iter()
+            .flatten()
+            .map(|d| (d.name, d.version.map(|(_, v)| v)))
+            .collect(),
         filename: need("Filename")?.to_owned(),
         size: need("Size")?.parse().map_err(|_| damaged("Size"))?,
         sha256: need("SHA256")?.parse().map_err(|_| damaged("SHA256"))?,
@@ -184,7 +208,10 @@ fn parse(stanza: &str) -> Result<Package> {
 
 /// Reads a relationship field: clauses between commas, alternatives between bars.
 pub fn clauses(text: &str) -> Vec<Clause> {
-    text.split(',').map(|clause| clause.split('|').filter_map(dependency).collect::<Clause>()).filter(|c| !c.is_empty()).collect()
+    text.split(',')
+        .map(|clause| clause.split('|').filter_map(dependency).collect::<Clause>())
+        .filter(|c| !c.is_empty())
+        .collect()
 }
 
 fn dependency(text: &str) -> Option<Dependency> {
@@ -194,7 +221,8 @@ fn dependency(text: &str) -> Option<Dependency> {
     if head.is_empty() {
         return None;
     }
-    let (name, qualifier) = head.split_once(':').map_or((head, None), |(n, q)| (n, Some(q.to_owned())));
+    let (name, qualifier) =
+        head.split_once(':').map_or((head, None), |(n, q)| (n, Some(q.to_owned())));
     let version = rest.and_then(|r| {
         let inner = r.split(')').next()?.trim();
         let at = inner.find(|c: char| !"<>=".contains(c))?;
@@ -217,7 +245,9 @@ mod tests {
 
     #[test]
     fn relationship_fields_are_read() {
-        let all = clauses("libc6 (>= 2.36), python3:any | python3-minimal (= 3.11.2-1), debconf (>> 0.5) | debconf-2.0");
+        let all = clauses(
+            "libc6 (>= 2.36), python3:any | python3-minimal (= 3.11.2-1), debconf (>> 0.5) | debconf-2.0",
+        );
         assert_eq!(all.len(), 3);
         assert_eq!(all[1][0].qualifier.as_deref(), Some("any"));
         assert_eq!(all[1][1].to_string(), "python3-minimal (= 3.11.2-1)");

@@ -42,11 +42,19 @@ impl Keyring {
     /// # Errors
     /// If it holds no key.
     pub fn parse(bytes: &[u8], name: &str) -> Result<Self> {
-        let bad = |e: pgp::errors::Error| Error::user(format!("{name} is no OpenPGP keyring")).cause(&e);
+        let bad =
+            |e: pgp::errors::Error| Error::user(format!("{name} is no OpenPGP keyring")).cause(&e);
         let keys: Vec<SignedPublicKey> = if bytes.starts_with(b"-----BEGIN") {
-            SignedPublicKey::from_armor_many(bytes).map_err(bad)?.0.collect::<Result<_, _>>().map_err(bad)?
+            SignedPublicKey::from_armor_many(bytes)
+                .map_err(bad)?
+                .0
+                .collect::<Result<_, _>>()
+                .map_err(bad)?
         } else {
-            SignedPublicKey::from_bytes_many(bytes).map_err(bad)?.collect::<Result<_, _>>().map_err(bad)?
+            SignedPublicKey::from_bytes_many(bytes)
+                .map_err(bad)?
+                .collect::<Result<_, _>>()
+                .map_err(bad)?
         };
         if keys.is_empty() {
             return Err(Error::user(format!("{name} holds no OpenPGP key")));
@@ -76,32 +84,54 @@ impl Release {
     /// # Errors
     /// If no key of the ring signed it, or it is damaged. Expiry is the caller's to judge: see [`Release::check_date`].
     pub fn verify(text: &str, keyring: &Keyring, url: &str) -> Result<Release> {
-        let (message, _) =
-            CleartextSignedMessage::from_string(text).map_err(|e| Error::verification(format!("{url} is not a signed Release file")).cause(&e))?;
+        let (message, _) = CleartextSignedMessage::from_string(text).map_err(|e| {
+            Error::verification(format!("{url} is not a signed Release file")).cause(&e)
+        })?;
         let key = keyring.signer(&message).ok_or_else(|| {
             Error::verification(format!("{url} is not signed by a key that is trusted"))
                 .hint("for another archive than Debian's own, name its keyring: [settings] keyring = \"file\"")
         })?;
         let text = message.signed_text().replace("\r\n", "\n");
         let damaged = |what: &str| Error::verification(format!("{url} has no valid {what}"));
-        let field = |name: &str| text.lines().find_map(|l| l.strip_prefix(name)?.strip_prefix(':')).map(str::trim);
+        let field = |name: &str| {
+            text.lines().find_map(|l| l.strip_prefix(name)?.strip_prefix(':')).map(str::trim)
+        };
         let date = field("Date").and_then(parse_date).ok_or_else(|| damaged("Date"))?;
         let valid_until = match field("Valid-Until") {
             Some(v) => Some(parse_date(v).ok_or_else(|| damaged("Valid-Until"))?),
             None => None,
         };
         let mut files = vec![];
-        let list = text.lines().skip_while(|l| l.trim_end() != "SHA256:").skip(1).take_while(|l| l.starts_with(' '));
+        let list = text
+            .lines()
+            .skip_while(|l| l.trim_end() != "SHA256:")
+            .skip(1)
+            .take_while(|l| l.starts_with(' '));
         for line in list {
             let mut words = line.split_whitespace();
-            let (Some(hash), Some(size), Some(name)) = (words.next(), words.next(), words.next()) else { return Err(damaged("SHA256 list")) };
-            files.push((name.to_owned(), size.parse().map_err(|_| damaged("SHA256 list"))?, hash.parse().map_err(|_| damaged("SHA256 list"))?));
+            let (Some(hash), Some(size), Some(name)) = (words.next(), words.next(), words.next())
+            else {
+                return Err(damaged("SHA256 list"));
+            };
+            files.push((
+                name.to_owned(),
+                size.parse().map_err(|_| damaged("SHA256 list"))?,
+                hash.parse().map_err(|_| damaged("SHA256 list"))?,
+            ));
         }
         if files.is_empty() {
             return Err(damaged("SHA256 list"));
         }
-        let suites = ["Suite", "Codename"].into_iter().filter_map(field).map(str::to_owned).collect();
-        Ok(Release { date, valid_until, key, suites, files, by_hash: field("Acquire-By-Hash") == Some("yes") })
+        let suites =
+            ["Suite", "Codename"].into_iter().filter_map(field).map(str::to_owned).collect();
+        Ok(Release {
+            date,
+            valid_until,
+            key,
+            suites,
+            files,
+            by_hash: field("Acquire-By-Hash") == Some("yes"),
+        })
     }
 
     /// Refuses the release of another suite: its signature is as good, its packages are not those that were asked for.
@@ -112,7 +142,8 @@ impl Release {
         if self.suites.iter().any(|s| s == suite) {
             return Ok(());
         }
-        Err(Error::verification(format!("{url} is the release of another suite")).because(format!("expected {suite}, got {}", self.suites.join(", "))))
+        Err(Error::verification(format!("{url} is the release of another suite"))
+            .because(format!("expected {suite}, got {}", self.suites.join(", "))))
     }
 
     /// Refuses a release past its `Valid-Until`.
@@ -131,7 +162,10 @@ impl Release {
 
 /// Reads `Sat, 11 Jul 2026 10:16:37 UTC`.
 fn parse_date(text: &str) -> Option<Timestamp> {
-    let text = text.strip_suffix(" UTC").or_else(|| text.strip_suffix(" GMT")).or_else(|| text.strip_suffix(" +0000"))?;
+    let text = text
+        .strip_suffix(" UTC")
+        .or_else(|| text.strip_suffix(" GMT"))
+        .or_else(|| text.strip_suffix(" +0000"))?;
     let time = jiff::civil::DateTime::strptime("%a, %d %b %Y %H:%M:%S", text).ok()?;
     jiff::tz::Offset::UTC.to_timestamp(time).ok()
 }

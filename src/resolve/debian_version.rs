@@ -6,7 +6,10 @@ use std::cmp::Ordering;
 pub fn compare(a: &str, b: &str) -> Ordering {
     let (epoch_a, upstream_a, revision_a) = split(a);
     let (epoch_b, upstream_b, revision_b) = split(b);
-    epoch_a.cmp(&epoch_b).then_with(|| part(upstream_a, upstream_b)).then_with(|| part(revision_a, revision_b))
+    epoch_a
+        .cmp(&epoch_b)
+        .then_with(|| part(upstream_a, upstream_b))
+        .then_with(|| part(revision_a, revision_b))
 }
 
 /// The version without its epoch.
@@ -72,11 +75,29 @@ mod tests {
     #[test]
     fn orders_as_dpkg_does() {
         // Each was confirmed with `dpkg --compare-versions`.
-        let ascending =
-            ["1.0~rc1", "1.0", "1.0-1", "1.0-1+b1", "1.0-1+deb12u1", "1.0-1.1", "1.0a", "1.0+dfsg-1", "1.0.0", "1.2", "1.10", "1.10-0", "2:0.1", "2:0.1-z"];
+        let ascending = [
+            "1.0~rc1",
+            "1.0",
+            "1.0-1",
+            "1.0-1+b1",
+            "1.0-1+deb12u1",
+            "1.0-1.1",
+            "1.0a",
+            "1.0+dfsg-1",
+            "1.0.0",
+            "1.2",
+            "1.10",
+            "1.10-0",
+            "2:0.1",
+            "2:0.1-z",
+        ];
         for (i, a) in ascending.iter().enumerate() {
             for (j, b) in ascending.iter().enumerate() {
-                let expected = if (*a, *b) == ("1.10", "1.10-0") || (*b, *a) == ("1.10", "1.10-0") { Ordering::Equal } else { i.cmp(&j) };
+                let expected = if (*a, *b) == ("1.10", "1.10-0") || (*b, *a) == ("1.10", "1.10-0") {
+                    Ordering::Equal
+                } else {
+                    i.cmp(&j)
+                };
                 assert_eq!(compare(a, b), expected, "{a} against {b}");
             }
         }

@@ -28,7 +28,11 @@ struct Archive {
     runtime: Option<DebianSpec>,
 }
 
-fn bind(toolchain: &Toolchain, _manifest: &Manifest, problems: &mut Problems) -> Option<Box<dyn Source>> {
+fn bind(
+    toolchain: &Toolchain,
+    _manifest: &Manifest,
+    problems: &mut Problems,
+) -> Option<Box<dyn Source>> {
     let mut fields = toolchain.fields.clone();
     let version = fields.required_string("version", problems);
     if let Some(version) = &version {
@@ -59,12 +63,14 @@ fn bind(toolchain: &Toolchain, _manifest: &Manifest, problems: &mut Problems) ->
         }
     }
     for platform in &toolchain.platforms {
-        let urls = platforms.iter().find(|(p, _)| p == platform).map_or(&common.urls, |(_, d)| &d.urls);
+        let urls =
+            platforms.iter().find(|(p, _)| p == platform).map_or(&common.urls, |(_, d)| &d.urls);
         if urls.is_empty() && !given {
             problems.add(fields.span(), format!("an archive needs the key \"url\", here or in [toolchains.{}.platform.{platform}]", toolchain.name));
         }
     }
-    let runtime = DebianSpec::read(&mut fields, toolchain.kind, false, problems).filter(|s| !s.packages.is_empty());
+    let runtime = DebianSpec::read(&mut fields, toolchain.kind, false, problems)
+        .filter(|s| !s.packages.is_empty());
     fields.finish(problems);
     Some(Box::new(Archive { version: version?.value, common, platforms, runtime }))
 }
@@ -113,7 +119,11 @@ impl Archive {
 
     /// The URLs with `{version}`, `{platform}` and `{cpu}` filled in.
     fn urls(&self, platform: Platform) -> Vec<String> {
-        let fill = |u: &String| u.replace("{version}", &self.version).replace("{platform}", platform.as_str()).replace("{cpu}", platform.cpu());
+        let fill = |u: &String| {
+            u.replace("{version}", &self.version)
+                .replace("{platform}", platform.as_str())
+                .replace("{cpu}", platform.cpu())
+        };
         self.download(platform).urls.iter().map(fill).collect()
     }
 }
@@ -124,7 +134,8 @@ impl Source for Archive {
         let mut out = self.runtime.as_ref().map(DebianSpec::request).unwrap_or_default();
         out.insert("version".to_owned(), vec![self.version.clone()]);
         out.insert("urls".to_owned(), self.urls(platform));
-        let mut put = |key: &str, value: Option<String>| out.extend(value.map(|v| (key.to_owned(), vec![v])));
+        let mut put =
+            |key: &str, value: Option<String>| out.extend(value.map(|v| (key.to_owned(), vec![v])));
         put("sha256", download.sha256.map(|d| d.hex()));
         put("strip_prefix", download.strip_prefix.clone());
         put("file_name", download.file_name.clone());
@@ -134,14 +145,26 @@ impl Source for Archive {
     fn resolve(&self, platform: Platform, cx: &ResolveContext) -> Result<Resolution> {
         let urls = self.urls(platform);
         let (size, sha256) = self.find(&urls, platform, cx)?;
-        let locations = urls.iter().map(|u| u.parse()).collect::<Result<_, _>>().map_err(Error::user)?;
-        DebianSpec::beside(&self.runtime, Input::new(locations, size, sha256), &self.version, platform, cx)
+        let locations =
+            urls.iter().map(|u| u.parse()).collect::<Result<_, _>>().map_err(Error::user)?;
+        DebianSpec::beside(
+            &self.runtime,
+            Input::new(locations, size, sha256),
+            &self.version,
+            platform,
+            cx,
+        )
     }
 }
 
 impl Archive {
     /// Length and hash of the file: known, or what the first URL that has the right one says.
-    fn find(&self, urls: &[String], platform: Platform, cx: &ResolveContext) -> Result<(u64, Digest)> {
+    fn find(
+        &self,
+        urls: &[String],
+        platform: Platform,
+        cx: &ResolveContext,
+    ) -> Result<(u64, Digest)> {
         let expected = self.download(platform).sha256;
         if let Some(sha256) = expected
             && let Some(size) = cx.fetcher.cached_size(&sha256)
@@ -157,9 +180,17 @@ impl Archive {
                 match cx.fetcher.discover(&real, &task) {
                     Ok((size, got)) if expected.is_none_or(|e| e == got) => return Ok((size, got)),
                     Ok((_, got)) => {
-                        last = Error::verification(format!("{} is not the file that toolchains.toml asks for", redact(&real)))
-                            .because(format!("expected sha256 {}, got {got}", expected.expect("compared above")))
-                            .hint("if the new file is the right one, put its hash into toolchains.toml");
+                        last = Error::verification(format!(
+                            "{} is not the file that toolchains.toml asks for",
+                            redact(&real)
+                        ))
+                        .because(format!(
+                            "expected sha256 {}, got {got}",
+                            expected.expect("compared above")
+                        ))
+                        .hint(
+                            "if the new file is the right one, put its hash into toolchains.toml",
+                        );
                     }
                     Err(e) if e.kind() == ErrorKind::Network => last = e,
                     Err(e) => return Err(e),
@@ -172,18 +203,35 @@ impl Archive {
 
 fn unpack(job: &Unpack) -> Result<Tree> {
     let input = job.input;
-    let name = job.plan.requested("file_name").first().map_or_else(|| input.file_name().to_owned(), Clone::clone);
+    let name = job
+        .plan
+        .requested("file_name")
+        .first()
+        .map_or_else(|| input.file_name().to_owned(), Clone::clone);
     let tree = if name.ends_with(".zip") || name.ends_with(".whl") {
         let path = job.fetcher.file(input, None, job.task)?;
         let file = fs_err::File::open(&path).map_err(|e| Error::at("read", &path, e))?;
         unpack_zip(file, 0, Limits::for_archive(input.size), job.blobs)
     } else if is_tar(&name) {
-        let options = TarOptions { strip: 0, cases: CaseCollisions::Refuse, limits: Limits::for_archive(input.size), map: &Some };
-        job.fetcher.read(input, None, job.task, &mut |bytes| unpack_tar(&mut sniffed(bytes).map_err(archive_error)?, job.blobs, &options))
+        let options = TarOptions {
+            strip: 0,
+            cases: CaseCollisions::Refuse,
+            limits: Limits::for_archive(input.size),
+            map: &Some,
+        };
+        job.fetcher.read(input, None, job.task, &mut |bytes| {
+            unpack_tar(&mut sniffed(bytes).map_err(archive_error)?, job.blobs, &options)
+        })
     } else {
         single_file(job, &name)
     };
-    let tree = tree.map_err(|e| if e.message().starts_with("the archive") { e.context(format!("can't unpack {name}")) } else { e })?;
+    let tree = tree.map_err(|e| {
+        if e.message().starts_with("the archive") {
+            e.context(format!("can't unpack {name}"))
+        } else {
+            e
+        }
+    })?;
     match job.plan.requested("strip_prefix").first() {
         Some(prefix) => strip(tree, prefix, &name),
         None => Ok(tree),
@@ -191,16 +239,25 @@ fn unpack(job: &Unpack) -> Result<Tree> {
 }
 
 fn is_tar(name: &str) -> bool {
-    [".tar", ".tar.gz", ".tgz", ".tar.xz", ".txz", ".tar.zst", ".tzst", ".tar.bz2", ".tbz2", ".tbz"].iter().any(|e| name.ends_with(e))
+    [".tar", ".tar.gz", ".tgz", ".tar.xz", ".txz", ".tar.zst", ".tzst", ".tar.bz2", ".tbz2", ".tbz"]
+        .iter()
+        .any(|e| name.ends_with(e))
 }
 
 /// One program, perhaps compressed: becomes an executable of its own name.
 fn single_file(job: &Unpack, name: &str) -> Result<Tree> {
     let limits = Limits::for_archive(job.input.size);
-    let plain = [".gz", ".xz", ".zst", ".bz2"].iter().find_map(|e| name.strip_suffix(e)).unwrap_or(name);
-    let path = MemberPath::parse(plain.as_bytes()).ok().flatten().ok_or_else(|| Error::user(format!("{name:?} is no file name")).hint("set `file_name`"))?;
+    let plain =
+        [".gz", ".xz", ".zst", ".bz2"].iter().find_map(|e| name.strip_suffix(e)).unwrap_or(name);
+    let path = MemberPath::parse(plain.as_bytes())
+        .ok()
+        .flatten()
+        .ok_or_else(|| Error::user(format!("{name:?} is no file name")).hint("set `file_name`"))?;
     job.fetcher.read(job.input, None, job.task, &mut |bytes| {
-        let mut reader = crate::unpack::Budget::new(if plain == name { Box::new(bytes) } else { sniffed(bytes).map_err(archive_error)? }, limits.bytes);
+        let mut reader = crate::unpack::Budget::new(
+            if plain == name { Box::new(bytes) } else { sniffed(bytes).map_err(archive_error)? },
+            limits.bytes,
+        );
         let blob = job.blobs.write(&mut reader, &mut vec![0; 128 * 1024])?;
         let mut tree = Tree::default();
         tree.put(path.clone(), Node::File { blob, executable: true });
@@ -219,7 +276,8 @@ fn strip(tree: Tree, prefix: &str, name: &str) -> Result<Tree> {
         let mut tops: Vec<&str> = tree.iter().filter_map(|(p, _)| p.parts().next()).collect();
         tops.dedup();
         tops.truncate(5);
-        return Err(Error::user(format!("nothing in {name} lies below strip_prefix {prefix:?}")).hint(format!("at its top it has {}", tops.join(", "))));
+        return Err(Error::user(format!("nothing in {name} lies below strip_prefix {prefix:?}"))
+            .hint(format!("at its top it has {}", tops.join(", "))));
     }
     Ok(out)
 }

@@ -41,30 +41,70 @@ pub struct DebianSpec {
 
 impl DebianSpec {
     /// Reads the keys of a spec; `None` if no packages are named.
-    pub fn read(fields: &mut Fields, kind: Kind, required: bool, problems: &mut Problems) -> Option<DebianSpec> {
-        let suite = if required { fields.required_string("suite", problems) } else { fields.string("suite", problems) };
-        let archive = fields.string("archive", problems).map_or_else(|| "debian".to_owned(), |s| s.value);
-        let mut list = |key: &str| -> Option<Vec<Spanned<String>>> { fields.string_list(key, problems) };
-        let (components, packages, exclude, include) = (list("components"), list("packages"), list("exclude"), list("include"));
+    pub fn read(
+        fields: &mut Fields,
+        kind: Kind,
+        required: bool,
+        problems: &mut Problems,
+    ) -> Option<DebianSpec> {
+        let suite = if required {
+            fields.required_string("suite", problems)
+        } else {
+            fields.string("suite", problems)
+        };
+        let archive =
+            fields.string("archive", problems).map_or_else(|| "debian".to_owned(), |s| s.value);
+        let mut list =
+            |key: &str| -> Option<Vec<Spanned<String>>> { fields.string_list(key, problems) };
+        let (components, packages, exclude, include) =
+            (list("components"), list("packages"), list("exclude"), list("include"));
         for package in packages.iter().chain(&exclude).chain(&include).flatten() {
             let name = package.value.split('=').next().unwrap_or("");
-            let valid = name.len() > 1 && name.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b"+-.".contains(&b));
+            let valid = name.len() > 1
+                && name
+                    .bytes()
+                    .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b"+-.".contains(&b));
             if !valid {
-                problems.add(package.span.clone(), format!("expected the name of a Debian package, perhaps with =version, got {:?}", package.value));
+                problems.add(
+                    package.span.clone(),
+                    format!(
+                        "expected the name of a Debian package, perhaps with =version, got {:?}",
+                        package.value
+                    ),
+                );
             }
         }
         if let Some(suite) = &suite
-            && (suite.value.is_empty() || suite.value.contains([' ', ':']) || suite.value.split('/').any(|p| p == ".." || p.is_empty()))
+            && (suite.value.is_empty()
+                || suite.value.contains([' ', ':'])
+                || suite.value.split('/').any(|p| p == ".." || p.is_empty()))
         {
-            problems.add(suite.span.clone(), format!("expected the name of a suite such as \"bookworm\", got {:?}", suite.value));
+            problems.add(
+                suite.span.clone(),
+                format!("expected the name of a suite such as \"bookworm\", got {:?}", suite.value),
+            );
         }
-        let plain = |list: Option<Vec<Spanned<String>>>| -> Vec<String> { list.unwrap_or_default().into_iter().map(|s| s.value).collect() };
+        let plain = |list: Option<Vec<Spanned<String>>>| -> Vec<String> {
+            list.unwrap_or_default().into_iter().map(|s| s.value).collect()
+        };
         let packages = plain(packages);
         if packages.is_empty() && required {
-            problems.add(fields.span(), "a Debian toolchain needs the key \"packages\" with at least one package");
+            problems.add(
+                fields.span(),
+                "a Debian toolchain needs the key \"packages\" with at least one package",
+            );
         }
-        let components = if components.is_none() { vec!["main".to_owned()] } else { plain(components) };
-        Some(DebianSpec { archive, suite: suite?.value, components, packages, exclude: plain(exclude), include: plain(include), kind })
+        let components =
+            if components.is_none() { vec!["main".to_owned()] } else { plain(components) };
+        Some(DebianSpec {
+            archive,
+            suite: suite?.value,
+            components,
+            packages,
+            exclude: plain(exclude),
+            include: plain(include),
+            kind,
+        })
     }
 
     /// The request in the words of the lock.
@@ -88,7 +128,13 @@ impl DebianSpec {
     ///
     /// # Errors
     /// As [`DebianSpec::resolve`].
-    pub fn beside(runtime: &Option<DebianSpec>, principal: Input, version: &str, platform: Platform, cx: &ResolveContext) -> Result<Resolution> {
+    pub fn beside(
+        runtime: &Option<DebianSpec>,
+        principal: Input,
+        version: &str,
+        platform: Platform,
+        cx: &ResolveContext,
+    ) -> Result<Resolution> {
         let mut out = match runtime {
             Some(runtime) => runtime.resolve(platform, cx)?,
             None => Resolution { version: String::new(), releases: vec![], inputs: vec![] },
@@ -105,16 +151,36 @@ impl DebianSpec {
     pub fn resolve(&self, platform: Platform, cx: &ResolveContext) -> Result<Resolution> {
         let loaded = load_index(self, platform, cx)?;
         let (index, releases) = (&loaded.0, &loaded.1);
-        let mut exclude: BTreeSet<String> = debian_closure::NEVER.iter().chain(recipe::left_out_packages(self.kind)).map(|s| (*s).to_owned()).collect();
+        let mut exclude: BTreeSet<String> = debian_closure::NEVER
+            .iter()
+            .chain(recipe::left_out_packages(self.kind))
+            .map(|s| (*s).to_owned())
+            .collect();
         exclude.extend(self.exclude.iter().cloned());
         for name in self.include.iter().chain(&self.packages) {
             exclude.remove(name.split('=').next().expect("a split has a first part"));
         }
-        let chosen = debian_closure::resolve(index, platform.debian_arch(), &self.packages, &exclude)?;
+        let chosen =
+            debian_closure::resolve(index, platform.debian_arch(), &self.packages, &exclude)?;
         let principal = self.packages[0].split('=').next().expect("a split has a first part");
-        let version = chosen.iter().find(|p| p.name == principal).map(|p| without_epoch(&p.version).to_owned()).unwrap_or_default();
-        let mut inputs: Vec<Input> =
-            chosen.iter().map(|p| Input::new(vec![Location::Mirror { mirror: self.archive.clone(), path: p.filename.clone() }], p.size, p.sha256)).collect();
+        let version = chosen
+            .iter()
+            .find(|p| p.name == principal)
+            .map(|p| without_epoch(&p.version).to_owned())
+            .unwrap_or_default();
+        let mut inputs: Vec<Input> = chosen
+            .iter()
+            .map(|p| {
+                Input::new(
+                    vec![Location::Mirror {
+                        mirror: self.archive.clone(),
+                        path: p.filename.clone(),
+                    }],
+                    p.size,
+                    p.sha256,
+                )
+            })
+            .collect();
         inputs.sort();
         Ok(Resolution { version, releases: releases.clone(), inputs })
     }
@@ -122,7 +188,11 @@ impl DebianSpec {
 
 struct Debian(DebianSpec);
 
-fn bind(toolchain: &Toolchain, manifest: &Manifest, problems: &mut Problems) -> Option<Box<dyn Source>> {
+fn bind(
+    toolchain: &Toolchain,
+    manifest: &Manifest,
+    problems: &mut Problems,
+) -> Option<Box<dyn Source>> {
     let mut fields = toolchain.fields.clone();
     let spec = DebianSpec::read(&mut fields, toolchain.kind, true, problems);
     fields.finish(problems);
@@ -132,11 +202,20 @@ fn bind(toolchain: &Toolchain, manifest: &Manifest, problems: &mut Problems) -> 
         if let Some(other) = manifest.toolchains.get(&library.value) {
             // Problems with that table are told when it is read itself.
             let mut ignored = Problems::new("", "");
-            let Some(found) = DebianSpec::read(&mut other.fields.clone(), Kind::Library, true, &mut ignored) else { continue };
+            let Some(found) =
+                DebianSpec::read(&mut other.fields.clone(), Kind::Library, true, &mut ignored)
+            else {
+                continue;
+            };
             if (&found.archive, &found.suite) != (&spec.archive, &spec.suite) {
                 problems.add(
                     library.span.clone(),
-                    format!("expected a library of the suite {:?}, {:?} is of {:?}", spec.suite, library.value.as_str(), found.suite),
+                    format!(
+                        "expected a library of the suite {:?}, {:?} is of {:?}",
+                        spec.suite,
+                        library.value.as_str(),
+                        found.suite
+                    ),
                 );
             }
             spec.packages.extend(found.packages);
@@ -160,7 +239,9 @@ fn unpack(job: &Unpack) -> Result<Tree> {
     let input = job.input;
     let pruning = recipe::Pruning::of(job.plan)?;
     job.fetcher
-        .read(input, job.plan.snapshot().as_deref(), job.task, &mut |bytes| unpack_deb(bytes, input.size, job.blobs, &|path| pruning.keeps(path)))
+        .read(input, job.plan.snapshot().as_deref(), job.task, &mut |bytes| {
+            unpack_deb(bytes, input.size, job.blobs, &|path| pruning.keeps(path))
+        })
         .map_err(|e| {
             if e.kind() == ErrorKind::Verification && e.message().starts_with("the archive") {
                 e.context(format!("can't unpack {}", input.file_name()))
@@ -170,7 +251,11 @@ fn unpack(job: &Unpack) -> Result<Tree> {
         })
 }
 
-fn load_index(spec: &DebianSpec, platform: Platform, cx: &ResolveContext) -> Result<Rc<(Index, Vec<LockedRelease>)>> {
+fn load_index(
+    spec: &DebianSpec,
+    platform: Platform,
+    cx: &ResolveContext,
+) -> Result<Rc<(Index, Vec<LockedRelease>)>> {
     let key = format!("{} {} {:?} {platform}", spec.archive, spec.suite, spec.components);
     if let Some((known, index)) = &*cx.index.borrow()
         && *known == key
@@ -199,11 +284,21 @@ fn load_index(spec: &DebianSpec, platform: Platform, cx: &ResolveContext) -> Res
         }
     }
     Err(refused
-        .unwrap_or_else(|| Error::network(format!("no mirror is known for the archive {:?}", spec.archive)))
-        .hint(format!("name a mirror that has {}: [mirrors] {} = [\"https://...\"] in toolchains.toml", spec.suite, spec.archive)))
+        .unwrap_or_else(|| {
+            Error::network(format!("no mirror is known for the archive {:?}", spec.archive))
+        })
+        .hint(format!(
+            "name a mirror that has {}: [mirrors] {} = [\"https://...\"] in toolchains.toml",
+            spec.suite, spec.archive
+        )))
 }
 
-fn read_index(spec: &DebianSpec, platform: Platform, base: &str, cx: &ResolveContext) -> Result<(Index, Vec<LockedRelease>)> {
+fn read_index(
+    spec: &DebianSpec,
+    platform: Platform,
+    base: &str,
+    cx: &ResolveContext,
+) -> Result<(Index, Vec<LockedRelease>)> {
     let dist = format!("{base}/dists/{}", spec.suite);
     let url = format!("{dist}/InRelease");
     let shown = redact(&url);
@@ -214,22 +309,33 @@ fn read_index(spec: &DebianSpec, platform: Platform, base: &str, cx: &ResolveCon
         && release.date < known
         && cx.check_valid_until
     {
-        return Err(Error::verification(format!("{shown} is older than what the lock knows: {} against {known}", release.date))
-            .because("an attacker who holds back updates would show you an old one")
-            .hint("ask another mirror, or accept it with --allow-expired"));
+        return Err(Error::verification(format!(
+            "{shown} is older than what the lock knows: {} against {known}",
+            release.date
+        ))
+        .because("an attacker who holds back updates would show you an old one")
+        .hint("ask another mirror, or accept it with --allow-expired"));
     }
     if cx.check_valid_until {
         release.check_date(cx.now, &shown)?;
     }
     let mut index = Index::default();
     for component in &spec.components {
-        let wanted = |ending: &str| format!("{component}/binary-{}/Packages{ending}", platform.debian_arch());
-        let found = [".xz", ".gz", ""].iter().find_map(|e| release.files.iter().find(|f| f.0 == wanted(e)));
-        let Some((name, size, sha256)) = found else {
-            return Err(Error::user(format!("{shown} lists no index of {component} for {}", platform.debian_arch())));
+        let wanted = |ending: &str| {
+            format!("{component}/binary-{}/Packages{ending}", platform.debian_arch())
         };
-        let by_hash = name.rsplit_once('/').map(|(dir, _)| format!("{dist}/{dir}/by-hash/SHA256/{sha256}"));
-        let urls = by_hash.filter(|_| release.by_hash).into_iter().chain([format!("{dist}/{name}")]);
+        let found =
+            [".xz", ".gz", ""].iter().find_map(|e| release.files.iter().find(|f| f.0 == wanted(e)));
+        let Some((name, size, sha256)) = found else {
+            return Err(Error::user(format!(
+                "{shown} lists no index of {component} for {}",
+                platform.debian_arch()
+            )));
+        };
+        let by_hash =
+            name.rsplit_once('/').map(|(dir, _)| format!("{dist}/{dir}/by-hash/SHA256/{sha256}"));
+        let urls =
+            by_hash.filter(|_| release.by_hash).into_iter().chain([format!("{dist}/{name}")]);
         let input = Input::new(urls.map(Location::Url).collect(), *size, *sha256);
         let task = cx.reporter.task(&format!("{} {name}", spec.suite), *size);
         // Nothing of the index is believed before its hash was right: from the cache, where only such files are.
@@ -238,6 +344,11 @@ fn read_index(spec: &DebianSpec, platform: Platform, base: &str, cx: &ResolveCon
         let decoder = decoder_for(name, file)?;
         index.read(BufReader::with_capacity(256 * 1024, decoder))?;
     }
-    let locked = LockedRelease { archive: spec.archive.clone(), suite: spec.suite.clone(), date: release.date.to_string(), key: release.key.clone() };
+    let locked = LockedRelease {
+        archive: spec.archive.clone(),
+        suite: spec.suite.clone(),
+        date: release.date.to_string(),
+        key: release.key.clone(),
+    };
     Ok((index, vec![locked]))
 }

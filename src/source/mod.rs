@@ -81,7 +81,11 @@ pub type CachedIndex = (String, Rc<(Index, Vec<Release>)>);
 impl ResolveContext<'_> {
     /// The date of the newest release of a suite that the lock has trusted.
     pub fn newest_known(&self, archive: &str, suite: &str) -> Option<Timestamp> {
-        self.known.iter().filter(|r| r.archive == archive && r.suite == suite).filter_map(|r| r.date.parse().ok()).max()
+        self.known
+            .iter()
+            .filter(|r| r.archive == archive && r.suite == suite)
+            .filter_map(|r| r.date.parse().ok())
+            .max()
     }
 }
 
@@ -107,12 +111,17 @@ pub fn bind(manifest: &Manifest, problems: &mut Problems) -> Sources {
     let mut out = Sources::new();
     for (name, toolchain) in &manifest.toolchains {
         match KINDS.iter().find(|k| k.name == toolchain.source.value) {
-            Some(kind) => out.extend((kind.bind)(toolchain, manifest, problems).map(|source| (name.clone(), source))),
+            Some(kind) => out.extend(
+                (kind.bind)(toolchain, manifest, problems).map(|source| (name.clone(), source)),
+            ),
             None => {
                 let names = KINDS.iter().map(|k| k.name);
                 let known = names.clone().map(|n| format!("{n:?}")).collect::<Vec<_>>().join(", ");
                 let got = &toolchain.source.value;
-                problems.add(toolchain.source.span.clone(), format!("expected one of {known}, got {got:?}{}", did_you_mean(got, names)));
+                problems.add(
+                    toolchain.source.span.clone(),
+                    format!("expected one of {known}, got {got:?}{}", did_you_mean(got, names)),
+                );
             }
         }
     }
@@ -132,7 +141,10 @@ pub fn unpack(job: &Unpack) -> Result<Tree> {
     }
     match KINDS.iter().find(|k| k.name == job.plan.source) {
         Some(kind) => (kind.unpack)(job),
-        None => Err(crate::error::Error::user(format!("the lock names a source that this cotter does not know: {:?}", job.plan.source))
-            .hint("update cotter to the version that your colleagues use")),
+        None => Err(crate::error::Error::user(format!(
+            "the lock names a source that this cotter does not know: {:?}",
+            job.plan.source
+        ))
+        .hint("update cotter to the version that your colleagues use")),
     }
 }

@@ -21,15 +21,24 @@ struct Pypi {
     runtime: Option<DebianSpec>,
 }
 
-fn bind(toolchain: &Toolchain, _manifest: &Manifest, problems: &mut Problems) -> Option<Box<dyn Source>> {
+fn bind(
+    toolchain: &Toolchain,
+    _manifest: &Manifest,
+    problems: &mut Problems,
+) -> Option<Box<dyn Source>> {
     let mut fields = toolchain.fields.clone();
-    let package = fields.string("package", problems).map_or_else(|| toolchain.name.as_str().to_owned(), |s| s.value);
+    let package = fields
+        .string("package", problems)
+        .map_or_else(|| toolchain.name.as_str().to_owned(), |s| s.value);
     let version = fields.required_string("version", problems);
     if let Some(version) = &version {
         super::archive::check_version(&version.value, version.span.clone(), problems);
     }
-    let sha256 = fields.string("sha256", problems).and_then(|hash| hash.value.parse().map_err(|why: String| problems.add(hash.span, why)).ok());
-    let runtime = DebianSpec::read(&mut fields, toolchain.kind, false, problems).filter(|s| !s.packages.is_empty());
+    let sha256 = fields.string("sha256", problems).and_then(|hash| {
+        hash.value.parse().map_err(|why: String| problems.add(hash.span, why)).ok()
+    });
+    let runtime = DebianSpec::read(&mut fields, toolchain.kind, false, problems)
+        .filter(|s| !s.packages.is_empty());
     fields.finish(problems);
     Some(Box::new(Pypi { package: normalize(&package), version: version?.value, sha256, runtime }))
 }
@@ -48,8 +57,11 @@ impl Source for Pypi {
         if let Some(expected) = self.sha256
             && expected != input.sha256
         {
-            return Err(Error::verification(format!("{} is not the file that toolchains.toml asks for", input.file_name()))
-                .because(format!("expected sha256 {expected}, got {}", input.sha256)));
+            return Err(Error::verification(format!(
+                "{} is not the file that toolchains.toml asks for",
+                input.file_name()
+            ))
+            .because(format!("expected sha256 {expected}, got {}", input.sha256)));
         }
         DebianSpec::beside(&self.runtime, input, &self.version, platform, cx)
     }
@@ -57,28 +69,48 @@ impl Source for Pypi {
 
 impl Pypi {
     fn location(&self, file: &str) -> Vec<Location> {
-        vec![Location::Mirror { mirror: "python".to_owned(), path: format!("{}/{file}", self.package) }]
+        vec![Location::Mirror {
+            mirror: "python".to_owned(),
+            path: format!("{}/{file}", self.package),
+        }]
     }
 
     fn through_index(&self, platform: Platform, cx: &ResolveContext) -> Result<Input> {
         let project = cx.fetcher.python_project(&self.package)?;
-        let of_version: Vec<_> = project.files.iter().filter(|f| wheel_parts(&f.name).is_some_and(|(v, _)| v == self.version)).collect();
+        let of_version: Vec<_> = project
+            .files
+            .iter()
+            .filter(|f| wheel_parts(&f.name).is_some_and(|(v, _)| v == self.version))
+            .collect();
         if of_version.is_empty() {
-            let mut versions: Vec<&str> = project.files.iter().filter_map(|f| wheel_parts(&f.name)).map(|(v, _)| v).collect();
+            let mut versions: Vec<&str> =
+                project.files.iter().filter_map(|f| wheel_parts(&f.name)).map(|(v, _)| v).collect();
             versions.dedup();
             let near = crate::error::nearest(&self.version, versions.iter().copied(), 3);
-            let shown = if near.is_empty() { versions.iter().rev().take(3).copied().collect() } else { near };
-            return Err(
-                Error::user(format!("the package index has no wheel of {} {}", self.package, self.version)).hint(format!("it has {}", shown.join(", ")))
-            );
+            let shown = if near.is_empty() {
+                versions.iter().rev().take(3).copied().collect()
+            } else {
+                near
+            };
+            return Err(Error::user(format!(
+                "the package index has no wheel of {} {}",
+                self.package, self.version
+            ))
+            .hint(format!("it has {}", shown.join(", "))));
         }
         let best = of_version
             .iter()
-            .filter_map(|f| Some((rank(wheel_parts(&f.name)?.1, platform, self.runtime.is_some())?, *f)))
+            .filter_map(|f| {
+                Some((rank(wheel_parts(&f.name)?.1, platform, self.runtime.is_some())?, *f))
+            })
             .min_by(|a, b| (a.0, &a.1.name).cmp(&(b.0, &b.1.name)));
         let Some((_, file)) = best else {
             let names: Vec<&str> = of_version.iter().map(|f| f.name.as_str()).collect();
-            return Err(Error::user(format!("{} {} has no wheel for {platform}", self.package, self.version)).because(format!("it has {}", names.join(", "))));
+            return Err(Error::user(format!(
+                "{} {} has no wheel for {platform}",
+                self.package, self.version
+            ))
+            .because(format!("it has {}", names.join(", "))));
         };
         if file.yanked {
             cx.reporter.warn(&format!("{} was withdrawn by its authors", file.name));
@@ -89,7 +121,10 @@ impl Pypi {
         let task = cx.reporter.task(&file.name, file.size.unwrap_or(0));
         let (size, sha256) = cx.fetcher.discover(&file.url, &task)?;
         if file.sha256.is_some_and(|s| s != sha256) {
-            return Err(Error::verification(format!("{} is not the file that its index lists", file.name)));
+            return Err(Error::verification(format!(
+                "{} is not the file that its index lists",
+                file.name
+            )));
         }
         Ok(Input::new(self.location(&file.name), size, sha256))
     }
@@ -107,8 +142,14 @@ fn rank(tags: &str, platform: Platform, glibc: bool) -> Option<u32> {
     tags.split('.')
         .filter_map(|tag| match tag {
             "any" => Some(2),
-            t if t.ends_with(platform.cpu()) && t.starts_with("musllinux") => Some(if glibc { 3 } else { 0 }),
-            t if t.ends_with(platform.cpu()) && (t.starts_with("manylinux") || t.starts_with("linux")) => Some(1),
+            t if t.ends_with(platform.cpu()) && t.starts_with("musllinux") => {
+                Some(if glibc { 3 } else { 0 })
+            }
+            t if t.ends_with(platform.cpu())
+                && (t.starts_with("manylinux") || t.starts_with("linux")) =>
+            {
+                Some(1)
+            }
             _ => None,
         })
         .min()
@@ -117,5 +158,6 @@ fn rank(tags: &str, platform: Platform, glibc: bool) -> Option<u32> {
 fn unpack(job: &Unpack) -> Result<Tree> {
     let path = job.fetcher.file(job.input, None, job.task)?;
     let file = fs_err::File::open(&path).map_err(|e| Error::at("read", &path, e))?;
-    unpack_zip(file, 0, Limits::for_archive(job.input.size), job.blobs).map_err(|e| e.context(format!("can't unpack {}", job.input.file_name())))
+    unpack_zip(file, 0, Limits::for_archive(job.input.size), job.blobs)
+        .map_err(|e| e.context(format!("can't unpack {}", job.input.file_name())))
 }

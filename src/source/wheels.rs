@@ -28,5 +28,12 @@ pub fn unpack(job: &Unpack) -> Result<Tree> {
     let file = fs_err::File::open(&path).map_err(|e| Error::at("read", &path, e))?;
     let pruning = Pruning::of(job.plan)?;
     let size = built.map_or(job.input.size, |b| b.size);
-    wheel::install(file, name, &job.plan.version, Limits::for_archive(size), job.blobs, &|path: &MemberPath| pruning.keeps(path))
+    wheel::install(
+        file,
+        name,
+        &job.plan.version,
+        Limits::for_archive(size),
+        job.blobs,
+        &|path: &MemberPath| pruning.keeps(path),
+    )
 }

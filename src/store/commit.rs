@@ -15,7 +15,10 @@ use crate::nix::store_path;
 use crate::tree::{Blob, Node, Tree};
 
 /// The time of every file, as in a Nix store: one second after the epoch, for some tools take 0 for "unknown".
-const MTIME: Timestamps = Timestamps { last_access: Timespec { tv_sec: 1, tv_nsec: 0 }, last_modification: Timespec { tv_sec: 1, tv_nsec: 0 } };
+const MTIME: Timestamps = Timestamps {
+    last_access: Timespec { tv_sec: 1, tv_nsec: 0 },
+    last_modification: Timespec { tv_sec: 1, tv_nsec: 0 },
+};
 
 /// A tree laid out in staging, with its identity.
 pub struct Commit<'a> {
@@ -38,7 +41,13 @@ impl<'a> Commit<'a> {
     ///
     /// # Errors
     /// If the staging directory cannot be written.
-    pub fn stage(store: &'a Store, staging: &Staging, tree: &Tree, hard_links: bool, expected: Option<&Digest>) -> Result<Self> {
+    pub fn stage(
+        store: &'a Store,
+        staging: &Staging,
+        tree: &Tree,
+        hard_links: bool,
+        expected: Option<&Digest>,
+    ) -> Result<Self> {
         tree.check_shape()?;
         let links = match (hard_links, expected) {
             (false, _) => Links::Off,
@@ -46,14 +55,22 @@ impl<'a> Commit<'a> {
             (true, None) => Links::Checked,
         };
         match Self::stage_once(store, &staging.dir().join("tree"), tree, links) {
-            Ok(commit) if links != Links::Trusted || expected == Some(&commit.nar_hash) => Ok(commit),
-            Err(e) if links != Links::Trusted || e.kind() == crate::error::Kind::Interrupted => Err(e),
+            Ok(commit) if links != Links::Trusted || expected == Some(&commit.nar_hash) => {
+                Ok(commit)
+            }
+            Err(e) if links != Links::Trusted || e.kind() == crate::error::Kind::Interrupted => {
+                Err(e)
+            }
             _ => Self::stage_once(store, &staging.dir().join("again"), tree, Links::Off),
         }
     }
 
     fn stage_once(store: &'a Store, root: &Path, tree: &Tree, links: Links) -> Result<Self> {
-        let links = if links == Links::Off { None } else { Some((store.part("links")?, links == Links::Checked)) };
+        let links = if links == Links::Off {
+            None
+        } else {
+            Some((store.part("links")?, links == Links::Checked))
+        };
         fs::create_dir(root).map_err(staged)?;
         let steps = steps(tree);
         // One thread lays the files out (and hashes each for its link), the other follows and hashes the whole: a NAR is one stream, so that is all there is to share.
@@ -65,14 +82,23 @@ impl<'a> Commit<'a> {
             (placing.join().expect("laying out does not panic"), hashed)
         });
         let new_links = placed?;
-        let mut commit =
-            Commit { store, root: root.to_owned(), listing: Listing::default(), new_links, published: false, nar_hash: Digest::of(b""), nar_size: 0 };
+        let mut commit = Commit {
+            store,
+            root: root.to_owned(),
+            listing: Listing::default(),
+            new_links,
+            published: false,
+            nar_hash: Digest::of(b""),
+            nar_size: 0,
+        };
         (commit.nar_hash, commit.nar_size) = hashed?;
         for step in &steps {
             match step {
                 Step::Directory(path) => commit.listing.directory(path),
                 Step::Symlink(path, target) => commit.listing.symlink(path, target),
-                Step::File(path, blob, executable) => commit.listing.file(path, blob.size(), *executable),
+                Step::File(path, blob, executable) => {
+                    commit.listing.file(path, blob.size(), *executable)
+                }
                 Step::End => {}
             }
         }
@@ -84,7 +110,9 @@ impl<'a> Commit<'a> {
     /// # Errors
     /// If a store name may not hold `name`.
     pub fn store_name(&self, name: &str) -> Result<StoreName> {
-        store_path::of_tree(&self.nar_hash, name).map_err(|why| Error::user(format!("{name:?} can't be a name in the store")).because(why))
+        store_path::of_tree(&self.nar_hash, name).map_err(|why| {
+            Error::user(format!("{name:?} can't be a name in the store")).because(why)
+        })
     }
 
     /// Renames the tree into the store. If it is there already, nothing changes.
@@ -103,7 +131,8 @@ impl<'a> Commit<'a> {
             Err(e) => return Err(Error::at("move the finished tree to", &to, e)),
         }
         // Only now: a directory without write permission cannot be moved to another parent.
-        fs::set_permissions(&to, std::fs::Permissions::from_mode(0o555)).map_err(|e| Error::at("protect", &to, e))?;
+        fs::set_permissions(&to, std::fs::Permissions::from_mode(0o555))
+            .map_err(|e| Error::at("protect", &to, e))?;
         let _ = utimensat(CWD, &to, &MTIME, AtFlags::empty());
         Ok(())
     }
@@ -155,7 +184,9 @@ fn steps(tree: &Tree) -> Vec<Step<'_>> {
             open.pop();
             out.push(Step::End);
         }
-        let mut dirs: Vec<MemberPath> = std::iter::successors(path.parent(), MemberPath::parent).take_while(|d| open.last() != Some(d)).collect();
+        let mut dirs: Vec<MemberPath> = std::iter::successors(path.parent(), MemberPath::parent)
+            .take_while(|d| open.last() != Some(d))
+            .collect();
         if matches!(node, Node::Directory) {
             dirs.insert(0, path.clone());
         }
@@ -180,20 +211,29 @@ fn staged(e: std::io::Error) -> Error {
 }
 
 /// Makes the tree below `root`; says so after each step. Returns the links that were added to the store's.
-fn lay_out(root: &Path, steps: &[Step], links: Option<(PathBuf, bool)>, laid: std::sync::mpsc::Sender<()>) -> Result<Vec<PathBuf>> {
+fn lay_out(
+    root: &Path,
+    steps: &[Step],
+    links: Option<(PathBuf, bool)>,
+    laid: std::sync::mpsc::Sender<()>,
+) -> Result<Vec<PathBuf>> {
     let mut placed = Placed { dir: links, added: vec![] };
     let mut work = || -> Result<()> {
         for step in steps {
             crate::interrupt::check()?;
             match step {
-                Step::Directory(path) => fs::create_dir(root.join(path.as_str())).map_err(staged)?,
+                Step::Directory(path) => {
+                    fs::create_dir(root.join(path.as_str())).map_err(staged)?
+                }
                 Step::End => {}
                 Step::Symlink(path, target) => {
                     let to = root.join(path.as_str());
                     std::os::unix::fs::symlink(target, &to).map_err(staged)?;
                     let _ = utimensat(CWD, &to, &MTIME, AtFlags::SYMLINK_NOFOLLOW);
                 }
-                Step::File(path, blob, executable) => placed.place(blob, *executable, path, root).map_err(staged)?,
+                Step::File(path, blob, executable) => {
+                    placed.place(blob, *executable, path, root).map_err(staged)?
+                }
             }
             let _ = laid.send(());
         }
@@ -201,7 +241,8 @@ fn lay_out(root: &Path, steps: &[Step], links: Option<(PathBuf, bool)>, laid: st
         for step in steps.iter().rev() {
             if let Step::Directory(path) = step {
                 let path = root.join(path.as_str());
-                fs::set_permissions(&path, std::fs::Permissions::from_mode(0o555)).map_err(staged)?;
+                fs::set_permissions(&path, std::fs::Permissions::from_mode(0o555))
+                    .map_err(staged)?;
                 utimensat(CWD, &path, &MTIME, AtFlags::empty()).map_err(|e| staged(e.into()))?;
             }
         }
@@ -217,7 +258,11 @@ fn lay_out(root: &Path, steps: &[Step], links: Option<(PathBuf, bool)>, laid: st
 }
 
 /// Hashes the NAR of what stands below `root`, each step after it was laid out.
-fn hash(root: &Path, steps: &[Step], laid: &std::sync::mpsc::Receiver<()>) -> Result<(Digest, u64)> {
+fn hash(
+    root: &Path,
+    steps: &[Step],
+    laid: &std::sync::mpsc::Receiver<()>,
+) -> Result<(Digest, u64)> {
     let read_back = |e| Error::io("can't read back a staged file", e);
     let mut nar = NarWriter::new(Hasher::default()).expect("hashing does not fail");
     let mut buffer = vec![0; 256 * 1024];
@@ -228,9 +273,14 @@ fn hash(root: &Path, steps: &[Step], laid: &std::sync::mpsc::Receiver<()>) -> Re
             return Err(Error::build("the tree was not laid out"));
         }
         match step {
-            Step::Directory(path) => nar.begin_entry(path.file_name()).and_then(|()| nar.begin_directory()),
+            Step::Directory(path) => {
+                nar.begin_entry(path.file_name()).and_then(|()| nar.begin_directory())
+            }
             Step::End => nar.end_directory().and_then(|()| nar.end_entry()),
-            Step::Symlink(path, target) => nar.begin_entry(path.file_name()).and_then(|()| nar.symlink(target)).and_then(|()| nar.end_entry()),
+            Step::Symlink(path, target) => nar
+                .begin_entry(path.file_name())
+                .and_then(|()| nar.symlink(target))
+                .and_then(|()| nar.end_entry()),
             Step::File(path, blob, executable) => (|| {
                 let mut file = fs::File::open(root.join(path.as_str()))?;
                 nar.begin_entry(path.file_name())?;
@@ -259,19 +309,35 @@ struct Placed {
 
 impl Placed {
     /// Puts a blob at `path` below `root`, with its final mode and time: as a link to what the store has, or as a new file that the store's links get too.
-    fn place(&mut self, blob: &Blob, executable: bool, path: &MemberPath, root: &Path) -> std::io::Result<()> {
+    fn place(
+        &mut self,
+        blob: &Blob,
+        executable: bool,
+        path: &MemberPath,
+        root: &Path,
+    ) -> std::io::Result<()> {
         let to = root.join(path.as_str());
         let link = match &self.dir {
-            Some((dir, _)) => Some(dir.join(if executable { format!("{}-x", blob.sha256()?) } else { blob.sha256()?.hex() })),
+            Some((dir, _)) => Some(dir.join(if executable {
+                format!("{}-x", blob.sha256()?)
+            } else {
+                blob.sha256()?.hex()
+            })),
             None => None,
         };
         if let Some(link) = &link {
-            if matches!(self.dir, Some((_, true))) && file_digest(link).is_some_and(|d| Ok(&d) != blob.sha256().map_err(drop)) {
+            if matches!(self.dir, Some((_, true)))
+                && file_digest(link).is_some_and(|d| Ok(&d) != blob.sha256().map_err(drop))
+            {
                 let _ = std::fs::remove_file(link);
             }
             match std::fs::hard_link(link, &to) {
                 Ok(()) => return Ok(()),
-                Err(e) if matches!(e.kind(), std::io::ErrorKind::NotFound | std::io::ErrorKind::TooManyLinks) => {}
+                Err(e)
+                    if matches!(
+                        e.kind(),
+                        std::io::ErrorKind::NotFound | std::io::ErrorKind::TooManyLinks
+                    ) => {}
                 Err(e) => return Err(e),
             }
         }
@@ -303,7 +369,10 @@ fn is_sole_use(executable: bool, to: &Path) -> std::io::Result<bool> {
 }
 
 fn seal(path: &Path, executable: bool) -> std::io::Result<()> {
-    fs::set_permissions(path, std::fs::Permissions::from_mode(if executable { 0o555 } else { 0o444 }))?;
+    fs::set_permissions(
+        path,
+        std::fs::Permissions::from_mode(if executable { 0o555 } else { 0o444 }),
+    )?;
     utimensat(CWD, path, &MTIME, AtFlags::empty())?;
     Ok(())
 }

@@ -47,17 +47,26 @@ impl Store {
         let running = self.in_processes();
         for name in self.trees()? {
             let path = self.path(&name);
-            if live.contains(name.as_str()) || young(&path, options.keep) || young(&self.dir.join("locks").join(name.as_str()), options.keep) {
+            if live.contains(name.as_str())
+                || young(&path, options.keep)
+                || young(&self.dir.join("locks").join(name.as_str()), options.keep)
+            {
                 continue;
             }
-            let (used, composed) = (self.lock_file(name.as_str())?, self.lock_file(&format!("{name}.compose"))?);
-            let busy = [&used, &composed].iter().any(|f| flock(f.file(), FlockOperation::NonBlockingLockExclusive).is_err());
+            let (used, composed) =
+                (self.lock_file(name.as_str())?, self.lock_file(&format!("{name}.compose"))?);
+            let busy = [&used, &composed]
+                .iter()
+                .any(|f| flock(f.file(), FlockOperation::NonBlockingLockExclusive).is_err());
             if busy || running.contains(name.as_str()) {
                 report.in_use.push(name);
                 continue;
             }
             // Somebody may have registered it since the roots were read, and let go of it since.
-            if self.live(GcOptions { dry_run: true, ..options }, &mut GcReport::default())?.contains(name.as_str()) {
+            if self
+                .live(GcOptions { dry_run: true, ..options }, &mut GcReport::default())?
+                .contains(name.as_str())
+            {
                 continue;
             }
             let size = Listing::read(self, &name).map_or(0, |l| l.file_bytes());
@@ -71,13 +80,17 @@ impl Store {
             let path = inputs.join(&name);
             if path.is_dir() {
                 // What pip was fetching; a day is longer than any download that still runs.
-                if !young(&path, options.keep.max(Duration::from_secs(24 * 60 * 60))) && !options.dry_run {
+                if !young(&path, options.keep.max(Duration::from_secs(24 * 60 * 60)))
+                    && !options.dry_run
+                {
                     super::delete_tree(&path).map_err(|e| Error::at("remove", &path, e))?;
                 }
                 continue;
             }
             let Ok(file) = fs::File::open(&path) else { continue };
-            if young(&path, options.keep) || flock(file.file(), FlockOperation::NonBlockingLockExclusive).is_err() {
+            if young(&path, options.keep)
+                || flock(file.file(), FlockOperation::NonBlockingLockExclusive).is_err()
+            {
                 continue;
             }
             report.inputs.0 += 1;
@@ -108,7 +121,9 @@ impl Store {
         let mut live = BTreeSet::new();
         for (file, root) in self.roots()? {
             // Only what is certainly gone: a share that is not mounted, or a directory that may not be read, says nothing.
-            let gone = fs::symlink_metadata(&root.project).is_err_and(|e| matches!(e.kind(), std::io::ErrorKind::NotFound | std::io::ErrorKind::NotADirectory));
+            let gone = fs::symlink_metadata(&root.project).is_err_and(|e| {
+                matches!(e.kind(), std::io::ErrorKind::NotFound | std::io::ErrorKind::NotADirectory)
+            });
             if !gone {
                 live.extend(root.trees.into_iter().map(|t| t.store_name.as_str().to_owned()));
                 continue;
@@ -123,7 +138,8 @@ impl Store {
 
     /// The trees that running processes were started from or have mapped, as far as this user may see.
     fn in_processes(&self) -> BTreeSet<String> {
-        let prefix = fs::canonicalize(self.dir.join("store")).unwrap_or_else(|_| self.dir.join("store"));
+        let prefix =
+            fs::canonicalize(self.dir.join("store")).unwrap_or_else(|_| self.dir.join("store"));
         let prefix = format!("{}/", prefix.display());
         let mut out = BTreeSet::new();
         let mut note = |text: &str| {
@@ -154,6 +170,7 @@ impl Store {
 /// Whether a path was made or changed less than `keep` ago (by its inode's change time: trees have a fixed modification time).
 fn young(path: &Path, keep: Duration) -> bool {
     let Ok(meta) = fs::symlink_metadata(path) else { return false };
-    let changed = SystemTime::UNIX_EPOCH + Duration::from_secs(u64::try_from(meta.ctime()).unwrap_or(0));
+    let changed =
+        SystemTime::UNIX_EPOCH + Duration::from_secs(u64::try_from(meta.ctime()).unwrap_or(0));
     SystemTime::now().duration_since(changed).map_or(keep > Duration::ZERO, |age| age < keep)
 }

@@ -27,7 +27,8 @@ impl Listing {
     }
 
     pub(super) fn file(&mut self, path: &MemberPath, size: u64, executable: bool) {
-        self.entries.insert(path.to_string(), format!("{} {size}", if executable { 'x' } else { 'f' }));
+        self.entries
+            .insert(path.to_string(), format!("{} {size}", if executable { 'x' } else { 'f' }));
     }
 
     /// Writes the listing of the tree `name`: a line `<entry>\t<path>` each, sorted by path.
@@ -35,14 +36,21 @@ impl Listing {
         let dir = store.part("listings")?;
         let to = dir.join(name.as_str());
         let new = dir.join(format!(".{}-{name}", std::process::id()));
-        let text: String = self.entries.iter().map(|(path, entry)| format!("{entry}\t{path}\n")).collect();
-        fs::write(&new, text).and_then(|()| fs::rename(&new, &to)).map_err(|e| Error::at("write", &to, e))
+        let text: String =
+            self.entries.iter().map(|(path, entry)| format!("{entry}\t{path}\n")).collect();
+        fs::write(&new, text)
+            .and_then(|()| fs::rename(&new, &to))
+            .map_err(|e| Error::at("write", &to, e))
     }
 
     /// Reads the listing of a tree; `None` if there is none.
     pub(super) fn read(store: &Store, name: &StoreName) -> Option<Listing> {
         let text = fs::read_to_string(store.dir().join("listings").join(name.as_str())).ok()?;
-        let entries = text.lines().filter_map(|l| l.split_once('\t')).map(|(entry, path)| (path.to_owned(), entry.to_owned())).collect();
+        let entries = text
+            .lines()
+            .filter_map(|l| l.split_once('\t'))
+            .map(|(entry, path)| (path.to_owned(), entry.to_owned()))
+            .collect();
         Some(Listing { entries })
     }
 
@@ -55,7 +63,11 @@ impl Listing {
 
     /// The sum of the sizes of the files, in bytes.
     pub fn file_bytes(&self) -> u64 {
-        self.entries.values().filter_map(|e| e.strip_prefix("f ").or_else(|| e.strip_prefix("x "))).filter_map(|s| s.parse::<u64>().ok()).sum()
+        self.entries
+            .values()
+            .filter_map(|e| e.strip_prefix("f ").or_else(|| e.strip_prefix("x ")))
+            .filter_map(|s| s.parse::<u64>().ok())
+            .sum()
     }
 }
 

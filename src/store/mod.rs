@@ -101,7 +101,13 @@ impl Store {
     /// The file whose lock says that a tree is used, or with `.compose` that it is being made.
     fn lock_file(&self, name: &str) -> Result<fs::File> {
         let path = self.part("locks")?.join(name);
-        fs::OpenOptions::new().create(true).truncate(false).write(true).read(true).open(&path).map_err(|e| Error::at("write", &path, e))
+        fs::OpenOptions::new()
+            .create(true)
+            .truncate(false)
+            .write(true)
+            .read(true)
+            .open(&path)
+            .map_err(|e| Error::at("write", &path, e))
     }
 
     /// Waits until nobody else composes the tree `name`, and keeps others from it.
@@ -113,7 +119,9 @@ impl Store {
         loop {
             match flock(file.file(), FlockOperation::NonBlockingLockExclusive) {
                 Ok(()) => return Ok(Lock { _file: file }),
-                Err(rustix::io::Errno::WOULDBLOCK) => crate::interrupt::sleep(std::time::Duration::from_millis(50))?,
+                Err(rustix::io::Errno::WOULDBLOCK) => {
+                    crate::interrupt::sleep(std::time::Duration::from_millis(50))?
+                }
                 Err(e) => return Err(Error::io("can't lock the store", e.into())),
             }
         }
@@ -123,10 +131,12 @@ impl Store {
     /// written has no `gc` to fear, so a failure is none.
     pub fn mark_used(&self, name: &StoreName) {
         let path = self.dir.join("locks").join(name.as_str());
-        let open = || rustix::fs::open(&path, rustix::fs::OFlags::RDONLY, rustix::fs::Mode::empty());
+        let open =
+            || rustix::fs::open(&path, rustix::fs::OFlags::RDONLY, rustix::fs::Mode::empty());
         let file = match open() {
             Ok(fd) => fd,
-            Err(_) => match self.lock_file(name.as_str()).map(drop).ok().and_then(|()| open().ok()) {
+            Err(_) => match self.lock_file(name.as_str()).map(drop).ok().and_then(|()| open().ok())
+            {
                 Some(fd) => fd,
                 None => return,
             },

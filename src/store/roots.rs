@@ -32,7 +32,11 @@ impl Stamp {
     fn parse(text: &str) -> Option<Stamp> {
         let mut words = text.split(' ');
         let mut next = || words.next()?.parse::<i64>().ok();
-        Some(Stamp { modified: (next()?, next()?), size: u64::try_from(next()?).ok()?, inode: u64::try_from(next()?).ok()? })
+        Some(Stamp {
+            modified: (next()?, next()?),
+            size: u64::try_from(next()?).ok()?,
+            inode: u64::try_from(next()?).ok()?,
+        })
     }
 }
 
@@ -95,7 +99,11 @@ complete{complete}",
             let _ = writeln!(out, "input {stamp} {}", path.display());
         }
         for t in &self.trees {
-            let _ = writeln!(out, "tree {} {} {} {} {} {}", t.name, t.kind, t.platform, t.store_name, t.nar_size, t.version);
+            let _ = writeln!(
+                out,
+                "tree {} {} {} {} {} {}",
+                t.name, t.kind, t.platform, t.store_name, t.nar_size, t.version
+            );
         }
         out
     }
@@ -108,7 +116,12 @@ complete{complete}",
         let project = PathBuf::from(lines.next()?.strip_prefix("project ")?);
         let manifest = Stamp::parse(lines.next()?.strip_prefix("manifest ")?)?;
         let lock = Stamp::parse(lines.next()?.strip_prefix("lock ")?)?;
-        let complete = lines.next()?.strip_prefix("complete")?.split_whitespace().map(|p| p.parse().ok()).collect::<Option<_>>()?;
+        let complete = lines
+            .next()?
+            .strip_prefix("complete")?
+            .split_whitespace()
+            .map(|p| p.parse().ok())
+            .collect::<Option<_>>()?;
         let (mut inputs, mut trees) = (vec![], vec![]);
         for line in lines {
             if let Some(input) = line.strip_prefix("input ") {
@@ -142,12 +155,21 @@ impl Store {
     /// If the store cannot be written.
     pub fn add_root(&self, root: &Root) -> Result<()> {
         self.part("roots")?;
-        if std::iter::once(&root.project).chain(root.inputs.iter().map(|i| &i.0)).any(|p| p.to_str().is_none_or(|p| p.contains('\n'))) {
-            return Err(Error::user(format!("the path {} can't be noted in the store", root.project.display())).because("it is no UTF-8 text of one line"));
+        if std::iter::once(&root.project)
+            .chain(root.inputs.iter().map(|i| &i.0))
+            .any(|p| p.to_str().is_none_or(|p| p.contains('\n')))
+        {
+            return Err(Error::user(format!(
+                "the path {} can't be noted in the store",
+                root.project.display()
+            ))
+            .because("it is no UTF-8 text of one line"));
         }
         let path = self.root_path(&root.project);
         let new = path.with_extension(format!("new-{}", std::process::id()));
-        fs::write(&new, root.render()).and_then(|()| fs::rename(&new, &path)).map_err(|e| Error::at("write", &path, e))
+        fs::write(&new, root.render())
+            .and_then(|()| fs::rename(&new, &path))
+            .map_err(|e| Error::at("write", &path, e))
     }
 
     /// The root of the project with this manifest.

@@ -47,7 +47,8 @@ impl Staging {
                 Err(e) if e.kind() == std::io::ErrorKind::AlreadyExists => continue,
                 Err(e) => return Err(Error::at("write", &lock, e)),
             };
-            flock(held.file(), FlockOperation::LockExclusive).map_err(|e| Error::at("lock", &lock, e.into()))?;
+            flock(held.file(), FlockOperation::LockExclusive)
+                .map_err(|e| Error::at("lock", &lock, e.into()))?;
             let dir = parent.join(name);
             // Between making and locking the file a sweeper may have taken it.
             if !lock.exists() {
@@ -88,7 +89,10 @@ impl Staging {
             let Ok(file) = fs::OpenOptions::new().write(true).open(&lock) else { continue };
             let locked = flock(file.file(), FlockOperation::NonBlockingLockExclusive).is_ok();
             // Another sweeper may have taken it, and a new process made its own of the same name.
-            let same = || fs::metadata(&lock).is_ok_and(|there| file.metadata().is_ok_and(|held| there.ino() == held.ino()));
+            let same = || {
+                fs::metadata(&lock)
+                    .is_ok_and(|there| file.metadata().is_ok_and(|held| there.ino() == held.ino()))
+            };
             if locked && same() {
                 let _ = super::delete_tree(&parent.join(stem));
                 let _ = fs::remove_file(&lock);

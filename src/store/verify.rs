@@ -34,14 +34,18 @@ impl Store {
         let Some(expected) = Listing::read(self, name).filter(|_| !deep) else {
             let (hash, _) = match hash_tree(&path) {
                 Ok(out) => out,
-                Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(vec![finding("it changed while it was read".to_owned())]),
+                Err(e) if e.kind() == std::io::ErrorKind::NotFound => {
+                    return Ok(vec![finding("it changed while it was read".to_owned())]);
+                }
                 Err(e) => return Err(Error::at("read", &path, e)),
             };
             let is = store_path::of_tree(&hash, name.name()).map_err(Error::build)?;
             if is != *name {
                 let mut out = self.differences(name)?;
                 if out.is_empty() {
-                    out.push(finding(format!("its content has changed: it would now be called {is}")));
+                    out.push(finding(format!(
+                        "its content has changed: it would now be called {is}"
+                    )));
                 }
                 return Ok(out);
             }
@@ -63,8 +67,13 @@ impl Store {
         let mut out = vec![];
         for (path, entry) in &expected.entries {
             match actual.entries.get(path) {
-                None => out.push(Finding { name: name.clone(), what: format!("{path} is missing") }),
-                Some(now) if now != entry => out.push(Finding { name: name.clone(), what: format!("{path} was {entry:?}, is {now:?}") }),
+                None => {
+                    out.push(Finding { name: name.clone(), what: format!("{path} is missing") })
+                }
+                Some(now) if now != entry => out.push(Finding {
+                    name: name.clone(),
+                    what: format!("{path} was {entry:?}, is {now:?}"),
+                }),
                 Some(_) => {}
             }
         }
@@ -83,7 +92,8 @@ impl Store {
         let path = self.path(name);
         // First away from its name, at once; then deleted in peace.
         let away = staging.dir().join("removed");
-        let moved = fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).and_then(|()| fs::rename(&path, &away));
+        let moved = fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755))
+            .and_then(|()| fs::rename(&path, &away));
         match moved {
             Ok(()) => {}
             Err(e) if e.kind() == std::io::ErrorKind::NotFound => {}
@@ -136,7 +146,8 @@ fn dump(path: &Path, nar: &mut NarWriter<Hasher>, buffer: &mut [u8]) -> std::io:
         return nar.file(meta.permissions().mode() & 0o111 != 0, meta.len(), &mut file, buffer);
     }
     nar.begin_directory()?;
-    let mut names: Vec<_> = fs::read_dir(path)?.map(|e| e.map(|e| e.file_name())).collect::<Result<_, _>>()?;
+    let mut names: Vec<_> =
+        fs::read_dir(path)?.map(|e| e.map(|e| e.file_name())).collect::<Result<_, _>>()?;
     names.sort();
     for name in names {
         nar.begin_entry(&name.to_string_lossy())?;

@@ -37,7 +37,8 @@ impl Blob {
         }
         let mut hasher = Hasher::default();
         let mut file = fs::File::open(&self.0.path)?;
-        let mut buffer = vec![0; usize::try_from(self.0.size).unwrap_or(usize::MAX).clamp(1, 256 * 1024)];
+        let mut buffer =
+            vec![0; usize::try_from(self.0.size).unwrap_or(usize::MAX).clamp(1, 256 * 1024)];
         loop {
             let n = file.read(&mut buffer)?;
             if n == 0 {
@@ -53,7 +54,8 @@ impl Blob {
     /// # Errors
     /// If a staged file cannot be read.
     pub fn same_content(&self, other: &Blob) -> io::Result<bool> {
-        Ok(self.size() == other.size() && (Arc::ptr_eq(&self.0, &other.0) || self.sha256()? == other.sha256()?))
+        Ok(self.size() == other.size()
+            && (Arc::ptr_eq(&self.0, &other.0) || self.sha256()? == other.sha256()?))
     }
 
     /// Where the bytes are staged.
@@ -104,7 +106,8 @@ impl BlobDir {
     /// # Errors
     /// Those of the reader, passed through; a failure to write is an error of the store.
     pub fn write(&self, content: &mut dyn Read, buffer: &mut [u8]) -> Result<Blob> {
-        self.write_and(content, buffer, &mut |_| {}).map(|(path, size)| Blob(Arc::new(Inner { path, size, sha256: OnceLock::new() })))
+        self.write_and(content, buffer, &mut |_| {})
+            .map(|(path, size)| Blob(Arc::new(Inner { path, size, sha256: OnceLock::new() })))
     }
 
     /// The same for content whose digest is asked for at once.
@@ -117,7 +120,12 @@ impl BlobDir {
         Ok(Blob(Arc::new(Inner { path, size, sha256: OnceLock::from(hasher.finish()) })))
     }
 
-    fn write_and(&self, content: &mut dyn Read, buffer: &mut [u8], also: &mut dyn FnMut(&[u8])) -> Result<(PathBuf, u64)> {
+    fn write_and(
+        &self,
+        content: &mut dyn Read,
+        buffer: &mut [u8],
+        also: &mut dyn FnMut(&[u8]),
+    ) -> Result<(PathBuf, u64)> {
         let path = self.dir.join(self.next.fetch_add(1, Ordering::Relaxed).to_string());
         let staged = |e| Error::io("can't write to the staging directory", e);
         let mut file = fs::File::create_new(&path).map_err(staged)?;
@@ -148,7 +156,11 @@ impl BlobDir {
             file.into_inner().map(drop).map_err(|e| e.into_error())
         };
         write().map_err(|e: io::Error| Error::io("can't write to the staging directory", e))?;
-        Ok(Blob(Arc::new(Inner { path: path.clone(), size: bytes.len() as u64, sha256: OnceLock::from(Digest::of(bytes)) })))
+        Ok(Blob(Arc::new(Inner {
+            path: path.clone(),
+            size: bytes.len() as u64,
+            sha256: OnceLock::from(Digest::of(bytes)),
+        })))
     }
 }
 

@@ -90,7 +90,12 @@ impl Tree {
 
     /// Whether something stands at `path`: a node, or members below it.
     pub fn exists(&self, path: &MemberPath) -> bool {
-        self.nodes.contains_key(path) || self.nodes.range(path.clone()..).next().is_some_and(|(p, _)| p.is_under(path.as_str()))
+        self.nodes.contains_key(path)
+            || self
+                .nodes
+                .range(path.clone()..)
+                .next()
+                .is_some_and(|(p, _)| p.is_under(path.as_str()))
     }
 
     /// Follows the symlinks of every component of `path`. `None` if it dangles, loops or leaves the tree.
@@ -139,16 +144,23 @@ impl Tree {
             match (self.nodes.get(&path), &node) {
                 (None, _) | (Some(Node::Directory), _) => {}
                 (Some(_), Node::Directory) => continue,
-                (Some(Node::Symlink(a)), Node::Symlink(b)) if path.resolve_link(a) == path.resolve_link(b) => continue,
+                (Some(Node::Symlink(a)), Node::Symlink(b))
+                    if path.resolve_link(a) == path.resolve_link(b) =>
+                {
+                    continue;
+                }
                 (Some(Node::File { blob: a, .. }), Node::File { blob: b, .. })
-                    if a.same_content(b).map_err(|e| Error::io("can't read a staged file", e))? =>
+                    if a.same_content(b)
+                        .map_err(|e| Error::io("can't read a staged file", e))? =>
                 {
                     continue;
                 }
                 (Some(_), _) => {
-                    return Err(Error::build(format!("two inputs hold {path} with different content"))
-                        .because(format!("the second is {name}"))
-                        .hint("leave one of the two out with `exclude`"));
+                    return Err(Error::build(format!(
+                        "two inputs hold {path} with different content"
+                    ))
+                    .because(format!("the second is {name}"))
+                    .hint("leave one of the two out with `exclude`"));
                 }
             }
             self.nodes.insert(path, node);
@@ -165,7 +177,9 @@ impl Tree {
             let mut up = path.parent();
             while let Some(dir) = up {
                 if let Some(Node::File { .. } | Node::Symlink(_)) = self.nodes.get(&dir) {
-                    return Err(Error::verification(format!("{path} lies below {dir}, which is no directory")));
+                    return Err(Error::verification(format!(
+                        "{path} lies below {dir}, which is no directory"
+                    )));
                 }
                 up = dir.parent();
             }

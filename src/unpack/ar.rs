@@ -9,7 +9,10 @@ use crate::error::{Error, Result};
 ///
 /// # Errors
 /// If the container is damaged or has no such member.
-pub fn find_member<'a, R: Read>(archive: &'a mut R, prefix: &str) -> Result<(String, io::Take<&'a mut R>)> {
+pub fn find_member<'a, R: Read>(
+    archive: &'a mut R,
+    prefix: &str,
+) -> Result<(String, io::Take<&'a mut R>)> {
     let damaged = |what: &str| Error::verification(format!("not a Debian package: {what}"));
     let mut magic = [0; 8];
     archive.read_exact(&mut magic).map_err(|e| damaged("too short").cause(&e))?;
@@ -18,18 +21,24 @@ pub fn find_member<'a, R: Read>(archive: &'a mut R, prefix: &str) -> Result<(Str
     }
     for _ in 0..16 {
         let mut header = [0; 60];
-        archive.read_exact(&mut header).map_err(|e| damaged(&format!("no member {prefix}*")).cause(&e))?;
+        archive
+            .read_exact(&mut header)
+            .map_err(|e| damaged(&format!("no member {prefix}*")).cause(&e))?;
         if &header[58..] != b"`\n" {
             return Err(damaged("a member's header has no end mark"));
         }
-        let text = |range: std::ops::Range<usize>| std::str::from_utf8(&header[range]).unwrap_or("").trim_end().to_owned();
+        let text = |range: std::ops::Range<usize>| {
+            std::str::from_utf8(&header[range]).unwrap_or("").trim_end().to_owned()
+        };
         let name = text(0..16).trim_end_matches('/').to_owned();
-        let size: u64 = text(48..58).parse().map_err(|_| damaged("a member's size is no number"))?;
+        let size: u64 =
+            text(48..58).parse().map_err(|_| damaged("a member's size is no number"))?;
         if name.starts_with(prefix) {
             return Ok((name, archive.take(size)));
         }
         let skip = size + size % 2;
-        let skipped = io::copy(&mut archive.take(skip), &mut io::sink()).map_err(crate::tree::archive_error)?;
+        let skipped = io::copy(&mut archive.take(skip), &mut io::sink())
+            .map_err(crate::tree::archive_error)?;
         if skipped != skip {
             return Err(damaged("it ends inside a member"));
         }

@@ -39,10 +39,12 @@ impl<R: Read> Budget<R> {
 impl<R: Read> Read for Budget<R> {
     fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
         let n = self.inner.read(buf)?;
-        self.left = self
-            .left
-            .checked_sub(n as u64)
-            .ok_or_else(|| io::Error::from(Error::verification(format!("the archive unfolds to more than {} MiB: refused as a bomb", self.limit >> 20))))?;
+        self.left = self.left.checked_sub(n as u64).ok_or_else(|| {
+            io::Error::from(Error::verification(format!(
+                "the archive unfolds to more than {} MiB: refused as a bomb",
+                self.limit >> 20
+            )))
+        })?;
         Ok(n)
     }
 }

@@ -39,13 +39,23 @@ impl Compression {
 ///
 /// # Errors
 /// If the decoder cannot be set up.
-pub fn decoder<'a>(compression: Compression, inner: impl Read + 'a) -> io::Result<Box<dyn Read + 'a>> {
+pub fn decoder<'a>(
+    compression: Compression,
+    inner: impl Read + 'a,
+) -> io::Result<Box<dyn Read + 'a>> {
     Ok(match compression {
         Compression::None => Box::new(inner),
         Compression::Gzip => Box::new(flate2::read::MultiGzDecoder::new(inner)),
         Compression::Xz => {
-            let stream = liblzma::stream::Stream::new_stream_decoder(XZ_MEMORY, liblzma::stream::CONCATENATED).map_err(io::Error::from)?;
-            Box::new(liblzma::bufread::XzDecoder::new_stream(BufReader::with_capacity(super::BUFFER, inner), stream))
+            let stream = liblzma::stream::Stream::new_stream_decoder(
+                XZ_MEMORY,
+                liblzma::stream::CONCATENATED,
+            )
+            .map_err(io::Error::from)?;
+            Box::new(liblzma::bufread::XzDecoder::new_stream(
+                BufReader::with_capacity(super::BUFFER, inner),
+                stream,
+            ))
         }
         Compression::Zstd => {
             let mut zstd = zstd::stream::read::Decoder::new(inner)?;
@@ -76,7 +86,11 @@ pub fn by_ending(name: &str) -> Result<Compression, Error> {
         "xz" => Compression::Xz,
         "zst" => Compression::Zstd,
         "bz2" => Compression::Bzip2,
-        other => return Err(Error::verification(format!("expected a member compressed with gz, xz, zst or bz2, got .{other}"))),
+        other => {
+            return Err(Error::verification(format!(
+                "expected a member compressed with gz, xz, zst or bz2, got .{other}"
+            )));
+        }
     })
 }
 

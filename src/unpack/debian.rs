@@ -15,16 +15,31 @@ use crate::tree::{BlobDir, Tree, archive_error};
 ///
 /// # Errors
 /// If the package is damaged or hostile.
-pub fn unpack_deb(mut package: &mut dyn Read, size: u64, blobs: &BlobDir, wanted: &dyn Fn(&MemberPath) -> bool) -> Result<Tree> {
+pub fn unpack_deb(
+    mut package: &mut dyn Read,
+    size: u64,
+    blobs: &BlobDir,
+    wanted: &dyn Fn(&MemberPath) -> bool,
+) -> Result<Tree> {
     let map = |path| Some(usrmerged(path)).filter(|path| wanted(path));
     let (name, member) = ar::find_member(&mut package, "data.tar")?;
-    let mut data = compression::decoder(compression::by_ending(&name)?, member).map_err(archive_error)?;
-    let options = TarOptions { strip: 0, cases: CaseCollisions::Allow, limits: Limits::for_archive(size), map: &map };
+    let mut data =
+        compression::decoder(compression::by_ending(&name)?, member).map_err(archive_error)?;
+    let options = TarOptions {
+        strip: 0,
+        cases: CaseCollisions::Allow,
+        limits: Limits::for_archive(size),
+        map: &map,
+    };
     unpack_tar(&mut data, blobs, &options)
 }
 
 /// Moves a path below `usr` where Debian's usrmerge does.
 fn usrmerged(path: MemberPath) -> MemberPath {
     let top = path.parts().next().expect("never empty");
-    if matches!(top, "bin" | "sbin") || top.starts_with("lib") { MemberPath::literal(&format!("usr/{path}")) } else { path }
+    if matches!(top, "bin" | "sbin") || top.starts_with("lib") {
+        MemberPath::literal(&format!("usr/{path}"))
+    } else {
+        path
+    }
 }

@@ -30,8 +30,22 @@ pub struct LayerBuilder<'a> {
 
 impl<'a> LayerBuilder<'a> {
     /// An empty layer. `strip` leading components are dropped from each name; `map` may move or drop (with `None`) what remains.
-    pub fn new(strip: usize, cases: CaseCollisions, limits: Limits, map: &'a dyn Fn(MemberPath) -> Option<MemberPath>) -> Self {
-        LayerBuilder { tree: Tree::default(), strip, cases, limits, entries: 0, linked: 0, folded: HashMap::new(), map }
+    pub fn new(
+        strip: usize,
+        cases: CaseCollisions,
+        limits: Limits,
+        map: &'a dyn Fn(MemberPath) -> Option<MemberPath>,
+    ) -> Self {
+        LayerBuilder {
+            tree: Tree::default(),
+            strip,
+            cases,
+            limits,
+            entries: 0,
+            linked: 0,
+            folded: HashMap::new(),
+            map,
+        }
     }
 
     /// Where an archive's entry belongs; `None` for the root and for what is stripped or dropped.
@@ -43,7 +57,11 @@ impl<'a> LayerBuilder<'a> {
         if self.entries > self.limits.entries {
             return Err(hostile(format!("it has more than {} entries", self.limits.entries)));
         }
-        let Some(path) = MemberPath::parse(name).map_err(|e: MemberPathError| hostile(e.to_string()))? else { return Ok(None) };
+        let Some(path) =
+            MemberPath::parse(name).map_err(|e: MemberPathError| hostile(e.to_string()))?
+        else {
+            return Ok(None);
+        };
         let rest: Vec<&str> = path.parts().skip(self.strip).collect();
         if rest.is_empty() {
             return Ok(None);
@@ -68,8 +86,12 @@ impl<'a> LayerBuilder<'a> {
         while let Some(dir) = up {
             match self.tree.get(&dir) {
                 Some(Node::Directory) => break,
-                Some(Node::Symlink(to)) => return Err(hostile(format!("{path} goes through the symlink {dir} -> {to}"))),
-                Some(Node::File { .. }) => return Err(hostile(format!("{path} lies below the file {dir}"))),
+                Some(Node::Symlink(to)) => {
+                    return Err(hostile(format!("{path} goes through the symlink {dir} -> {to}")));
+                }
+                Some(Node::File { .. }) => {
+                    return Err(hostile(format!("{path} lies below the file {dir}")));
+                }
                 None => {}
             }
             up = dir.parent();
@@ -83,7 +105,9 @@ impl<'a> LayerBuilder<'a> {
             while let Some(p) = next {
                 let key = p.as_str().to_lowercase();
                 match self.folded.get(&key) {
-                    Some(other) if *other != p => return Err(hostile(format!("{other} and {p} differ in case alone"))),
+                    Some(other) if *other != p => {
+                        return Err(hostile(format!("{other} and {p} differ in case alone")));
+                    }
                     Some(_) => break,
                     None => {
                         self.folded.insert(key, p.clone());
@@ -115,7 +139,10 @@ impl<'a> LayerBuilder<'a> {
                 // A link costs an archive nothing, and a tree without hard links the whole file.
                 self.linked = self.linked.saturating_add(blob.size());
                 if self.linked > self.limits.bytes {
-                    return Err(hostile(format!("its hard links stand for more than {} MiB: refused as a bomb", self.limits.bytes >> 20)));
+                    return Err(hostile(format!(
+                        "its hard links stand for more than {} MiB: refused as a bomb",
+                        self.limits.bytes >> 20
+                    )));
                 }
                 Ok(Some(node.clone()))
             }

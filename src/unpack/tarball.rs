@@ -45,7 +45,10 @@ pub fn unpack_tar(stream: &mut dyn Read, blobs: &BlobDir, options: &TarOptions) 
                 let declared = entry.size();
                 let blob = blobs.write(&mut entry, &mut buffer)?;
                 if blob.size() != declared {
-                    return Err(hostile(format!("{path} has {} bytes, its header says {declared}", blob.size())));
+                    return Err(hostile(format!(
+                        "{path} has {} bytes, its header says {declared}",
+                        blob.size()
+                    )));
                 }
                 Node::File { blob, executable }
             }
@@ -59,14 +62,21 @@ pub fn unpack_tar(stream: &mut dyn Read, blobs: &BlobDir, options: &TarOptions) 
                 } else {
                     match String::from_utf8(target) {
                         Ok(t) if !t.is_empty() && !t.contains('\0') => Node::Symlink(t),
-                        _ => return Err(hostile(format!("the symlink {path} has no valid target"))),
+                        _ => {
+                            return Err(hostile(format!("the symlink {path} has no valid target")));
+                        }
                     }
                 }
             }
             tar::EntryType::Char | tar::EntryType::Block | tar::EntryType::Fifo => {
                 return Err(hostile(format!("{path} is a device node or a pipe")));
             }
-            other => return Err(hostile(format!("{path} is of an unknown type ({:#x})", other.as_byte()))),
+            other => {
+                return Err(hostile(format!(
+                    "{path} is of an unknown type ({:#x})",
+                    other.as_byte()
+                )));
+            }
         };
         layer.add(path, node)?;
     }

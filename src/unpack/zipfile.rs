@@ -11,9 +11,16 @@ use crate::tree::{BlobDir, Node, Tree};
 ///
 /// # Errors
 /// If it is damaged or hostile; see [`super::unpack_tar`].
-pub fn unpack_zip(mut file: impl Read + Seek, strip: usize, limits: Limits, blobs: &BlobDir) -> Result<Tree> {
-    let damaged = |e: zip::result::ZipError| Error::verification("the archive is damaged").cause(&e);
-    let listed = listed_members(&mut file).map_err(|e| Error::verification("the archive is damaged").cause(&e))?;
+pub fn unpack_zip(
+    mut file: impl Read + Seek,
+    strip: usize,
+    limits: Limits,
+    blobs: &BlobDir,
+) -> Result<Tree> {
+    let damaged =
+        |e: zip::result::ZipError| Error::verification("the archive is damaged").cause(&e);
+    let listed = listed_members(&mut file)
+        .map_err(|e| Error::verification("the archive is damaged").cause(&e))?;
     let mut zip = zip::ZipArchive::new(file).map_err(damaged)?;
     // The crate folds members of one name into one; the end record does not lie about them.
     if listed.is_some_and(|n| n != zip.len()) {
@@ -26,32 +33,40 @@ pub fn unpack_zip(mut file: impl Read + Seek, strip: usize, limits: Limits, blob
         let mut entry = zip.by_index(i).map_err(damaged)?;
         let Some(path) = layer.place(entry.name_raw())? else { continue };
         let mode = entry.unix_mode().unwrap_or(0o644);
-        let node = if entry.is_dir() {
-            Node::Directory
-        } else {
-            match mode & 0o170_000 {
-                0 | 0o100_000 => {}
-                0o120_000 => {
-                    let mut target = String::new();
-                    entry.by_ref().take(4096).read_to_string(&mut target).map_err(|_| hostile(format!("the symlink {path} has no valid target")))?;
-                    layer.add(path, Node::Symlink(target))?;
-                    continue;
+        let node =
+            if entry.is_dir() {
+                Node::Directory
+            } else {
+                match mode & 0o170_000 {
+                    0 | 0o100_000 => {}
+                    0o120_000 => {
+                        let mut target = String::new();
+                        entry.by_ref().take(4096).read_to_string(&mut target).map_err(|_| {
+                            hostile(format!("the symlink {path} has no valid target"))
+                        })?;
+                        layer.add(path, Node::Symlink(target))?;
+                        continue;
+                    }
+                    _ => return Err(hostile(format!("{path} is a device node or a pipe"))),
                 }
-                _ => return Err(hostile(format!("{path} is a device node or a pipe"))),
-            }
-            let declared = entry.size();
-            // One byte more than declared is enough to see the lie.
-            let allowed = declared.min(left).saturating_add(1);
-            let blob = blobs.write_hashed(&mut entry.by_ref().take(allowed), &mut buffer)?;
-            if blob.size() > left {
-                return Err(hostile(format!("it unfolds to more than {} MiB: refused as a bomb", limits.bytes >> 20)));
-            }
-            if blob.size() != declared {
-                return Err(hostile(format!("{path} has another size than its header says ({declared})")));
-            }
-            left -= blob.size();
-            Node::File { blob, executable: mode & 0o111 != 0 }
-        };
+                let declared = entry.size();
+                // One byte more than declared is enough to see the lie.
+                let allowed = declared.min(left).saturating_add(1);
+                let blob = blobs.write_hashed(&mut entry.by_ref().take(allowed), &mut buffer)?;
+                if blob.size() > left {
+                    return Err(hostile(format!(
+                        "it unfolds to more than {} MiB: refused as a bomb",
+                        limits.bytes >> 20
+                    )));
+                }
+                if blob.size() != declared {
+                    return Err(hostile(format!(
+                        "{path} has another size than its header says ({declared})"
+                    )));
+                }
+                left -= blob.size();
+                Node::File { blob, executable: mode & 0o111 != 0 }
+            };
         layer.add(path, node)?;
     }
     Ok(layer.finish())
@@ -65,6 +80,7 @@ fn listed_members(file: &mut (impl Read + Seek)) -> std::io::Result<Option<usize
     let mut tail = vec![];
     file.read_to_end(&mut tail)?;
     let at = tail.windows(4).rposition(|w| w == b"PK\x05\x06");
-    let count = at.and_then(|at| Some(u16::from_le_bytes(tail.get(at + 10..at + 12)?.try_into().ok()?)));
+    let count =
+        at.and_then(|at| Some(u16::from_le_bytes(tail.get(at + 10..at + 12)?.try_into().ok()?)));
     Ok(count.filter(|n| *n != u16::MAX).map(usize::from))
 }

@@ -30,9 +30,14 @@ fn every_format_gives_the_same_tree() {
     let server = Server::start();
     let tar = honest().finish();
     let mut names = vec![];
-    for (name, bytes) in
-        [("a.tar", tar.clone()), ("a.tar.gz", gzip(&tar)), ("a.tar.xz", xz(&tar)), ("a.tar.zst", zstd(&tar)), ("a.tar.bz2", bzip2(&tar)), ("a.tgz", gzip(&tar))]
-    {
+    for (name, bytes) in [
+        ("a.tar", tar.clone()),
+        ("a.tar.gz", gzip(&tar)),
+        ("a.tar.xz", xz(&tar)),
+        ("a.tar.zst", zstd(&tar)),
+        ("a.tar.bz2", bzip2(&tar)),
+        ("a.tgz", gzip(&tar)),
+    ] {
         let url = server.put(&format!("/{name}"), bytes.clone());
         let project = Project::new(&manifest(&url, &bytes, "strip_prefix = \"thing-1.0\""));
         project.ok(&["setup"]);
@@ -40,7 +45,10 @@ fn every_format_gives_the_same_tree() {
         let tree = project.tree();
         assert_eq!(std::fs::read_link(tree.join("bin/alias")).unwrap().to_str(), Some("thing"));
         assert_eq!(std::fs::read(tree.join("share/again")).unwrap(), b"data");
-        assert!(!tree.join("bin/dangling").exists() && std::fs::symlink_metadata(tree.join("bin/dangling")).is_err());
+        assert!(
+            !tree.join("bin/dangling").exists()
+                && std::fs::symlink_metadata(tree.join("bin/dangling")).is_err()
+        );
     }
     names.dedup();
     assert_eq!(names.len(), 1, "{names:?}");
@@ -51,10 +59,20 @@ fn files_have_the_modes_and_times_of_a_nix_store() {
     use std::os::unix::fs::MetadataExt;
     let server = Server::start();
     let bytes = honest().raw("thing-1.0/bin/setuid", b'0', 0o6755, "", b"x", 1).finish();
-    let project = Project::new(&manifest(&server.put("/a.tar", bytes.clone()), &bytes, "strip_prefix = \"thing-1.0\""));
+    let project = Project::new(&manifest(
+        &server.put("/a.tar", bytes.clone()),
+        &bytes,
+        "strip_prefix = \"thing-1.0\"",
+    ));
     project.ok(&["setup"]);
     let tree = project.tree();
-    for (path, mode) in [("", 0o40555), ("bin", 0o40555), ("bin/thing", 0o100_555), ("bin/setuid", 0o100_555), ("share/data", 0o100_444)] {
+    for (path, mode) in [
+        ("", 0o40555),
+        ("bin", 0o40555),
+        ("bin/thing", 0o100_555),
+        ("bin/setuid", 0o100_555),
+        ("share/data", 0o100_444),
+    ] {
         let meta = std::fs::symlink_metadata(tree.join(path)).unwrap();
         assert_eq!((meta.mode(), meta.mtime()), (mode, 1), "{path}");
     }
@@ -64,14 +82,26 @@ fn files_have_the_modes_and_times_of_a_nix_store() {
 fn zips_and_single_files_are_read() {
     let server = Server::start();
     let bytes = zip(&[("z/bin/tool", 0o100_755, b"program", 7), ("z/doc", 0o100_644, b"text", 4)]);
-    let project = Project::new(&manifest(&server.put("/z.zip", bytes.clone()), &bytes, "strip_prefix = \"z\""));
+    let project = Project::new(&manifest(
+        &server.put("/z.zip", bytes.clone()),
+        &bytes,
+        "strip_prefix = \"z\"",
+    ));
     project.ok(&["setup"]);
     assert_eq!(std::fs::read(project.tree().join("bin/tool")).unwrap(), b"program");
-    for (name, packed) in [("tool", b"one file".to_vec()), ("tool.gz", gzip(b"one file")), ("tool.xz", xz(b"one file"))] {
-        let project = Project::new(&manifest(&server.put(&format!("/{name}"), packed.clone()), &packed, ""));
+    for (name, packed) in [
+        ("tool", b"one file".to_vec()),
+        ("tool.gz", gzip(b"one file")),
+        ("tool.xz", xz(b"one file")),
+    ] {
+        let project =
+            Project::new(&manifest(&server.put(&format!("/{name}"), packed.clone()), &packed, ""));
         project.ok(&["setup"]);
         assert_eq!(std::fs::read(project.tree().join("bin/tool")).unwrap(), b"one file");
-        contains(&ok(&mut project.cotter(&["exec", "--", "sh", "-c", "command -v tool"])), &["/bin/tool"]);
+        contains(
+            &ok(&mut project.cotter(&["exec", "--", "sh", "-c", "command -v tool"])),
+            &["/bin/tool"],
+        );
     }
 }
 
@@ -79,8 +109,15 @@ fn zips_and_single_files_are_read() {
 fn what_git_archive_makes_is_read() {
     let server = Server::start();
     let header = b"52 comment=0123456789012345678901234567890123456789\n";
-    let bytes = Tar::new().raw("pax_global_header", b'g', 0o644, "", header, header.len() as u64).program("x-1/bin/x", b"x").finish();
-    let project = Project::new(&manifest(&server.put("/a.tar", bytes.clone()), &bytes, "strip_prefix = \"x-1\""));
+    let bytes = Tar::new()
+        .raw("pax_global_header", b'g', 0o644, "", header, header.len() as u64)
+        .program("x-1/bin/x", b"x")
+        .finish();
+    let project = Project::new(&manifest(
+        &server.put("/a.tar", bytes.clone()),
+        &bytes,
+        "strip_prefix = \"x-1\"",
+    ));
     project.ok(&["setup"]);
     assert_eq!(std::fs::read(project.tree().join("bin/x")).unwrap(), b"x");
 }
@@ -90,18 +127,26 @@ fn a_script_for_the_hosts_interpreter_is_refused() {
     let server = Server::start();
     let bytes = Tar::new().program("bin/x", b"#!/bin/sh\necho\n").finish();
     let project = Project::new(&manifest(&server.put("/a.tar", bytes.clone()), &bytes, ""));
-    contains(&project.fails(6, &["setup"]), &["bin/x is a script for \"#!/bin/sh\", which the tree lacks", "prune"]);
+    contains(
+        &project.fails(6, &["setup"]),
+        &["bin/x is a script for \"#!/bin/sh\", which the tree lacks", "prune"],
+    );
     project.assert_store_empty();
 }
 
 /// Each archive must be refused with exit code 4 and these words; neither a tree nor anything in staging is left, and nothing appears outside.
 fn refused(name: &str, bytes: Vec<u8>, words: &[&str]) {
     let server = Server::start();
-    let project = Project::new(&manifest(&server.put(&format!("/{name}"), bytes.clone()), &bytes, ""));
+    let project =
+        Project::new(&manifest(&server.put(&format!("/{name}"), bytes.clone()), &bytes, ""));
     let said = project.fails(4, &["setup"]);
     contains(&said, words);
     project.assert_store_empty();
-    assert_eq!(crate::support::names(project.scratch.path()), ["project", "store"], "something was written outside");
+    assert_eq!(
+        crate::support::names(project.scratch.path()),
+        ["project", "store"],
+        "something was written outside"
+    );
     assert!(!project.dir().join("toolchains.lock").exists());
 }
 
@@ -117,34 +162,78 @@ fn names_that_leave_the_tree_are_refused() {
 
 #[test]
 fn links_that_leave_the_tree_are_refused() {
-    refused("a.tar", Tar::new().symlink("a", "../../etc").finish(), &["the symlink a -> ../../etc leads out of it"]);
-    refused("a.tar", Tar::new().symlink("a", "/tmp").file("a/evil", b"x").finish(), &["goes through the symlink a -> /tmp"]);
-    refused("a.tar", Tar::new().symlink("a", "b").file("a/evil", b"x").finish(), &["goes through the symlink"]);
+    refused(
+        "a.tar",
+        Tar::new().symlink("a", "../../etc").finish(),
+        &["the symlink a -> ../../etc leads out of it"],
+    );
+    refused(
+        "a.tar",
+        Tar::new().symlink("a", "/tmp").file("a/evil", b"x").finish(),
+        &["goes through the symlink a -> /tmp"],
+    );
+    refused(
+        "a.tar",
+        Tar::new().symlink("a", "b").file("a/evil", b"x").finish(),
+        &["goes through the symlink"],
+    );
     refused("a.tar", Tar::new().hard_link("a", "../../etc/passwd").finish(), &["climbs out"]);
     refused("a.tar", Tar::new().hard_link("a", "/etc/passwd").finish(), &["absolute name"]);
     refused("a.tar", Tar::new().hard_link("a", "absent").finish(), &["leads to no file of it"]);
     refused("a.zip", zip(&[("a", 0o120_777, b"../../etc", 9)]), &["leads out of it"]);
-    refused("a.zip", zip(&[("a", 0o120_777, b"/tmp", 4), ("a/evil", 0o100_644, b"x", 1)]), &["goes through the symlink"]);
+    refused(
+        "a.zip",
+        zip(&[("a", 0o120_777, b"/tmp", 4), ("a/evil", 0o100_644, b"x", 1)]),
+        &["goes through the symlink"],
+    );
 }
 
 #[test]
 fn devices_duplicates_and_colliding_names_are_refused() {
     for kind in [b'3', b'4', b'6'] {
-        refused("a.tar", Tar::new().raw("dev", kind, 0o644, "", b"", 0).finish(), &["device node or a pipe"]);
+        refused(
+            "a.tar",
+            Tar::new().raw("dev", kind, 0o644, "", b"", 0).finish(),
+            &["device node or a pipe"],
+        );
     }
-    refused("a.tar", Tar::new().file("a", b"1").file("a", b"2").finish(), &["a stands in it twice"]);
+    refused(
+        "a.tar",
+        Tar::new().file("a", b"1").file("a", b"2").finish(),
+        &["a stands in it twice"],
+    );
     refused("a.tar", Tar::new().file("a", b"1").file("a/b", b"2").finish(), &["below the file a"]);
-    refused("a.tar", Tar::new().file("a/b", b"1").file("a", b"2").finish(), &["a directory and something else"]);
-    refused("a.tar", Tar::new().file("README", b"1").file("readme", b"2").finish(), &["README and readme differ in case alone"]);
-    refused("a.tar", Tar::new().file("A/x", b"1").file("a/y", b"2").finish(), &["differ in case alone"]);
+    refused(
+        "a.tar",
+        Tar::new().file("a/b", b"1").file("a", b"2").finish(),
+        &["a directory and something else"],
+    );
+    refused(
+        "a.tar",
+        Tar::new().file("README", b"1").file("readme", b"2").finish(),
+        &["README and readme differ in case alone"],
+    );
+    refused(
+        "a.tar",
+        Tar::new().file("A/x", b"1").file("a/y", b"2").finish(),
+        &["differ in case alone"],
+    );
     refused("a.zip", zip(&[("a", 0o100_644, b"1", 1), ("a", 0o100_644, b"2", 1)]), &["twice"]);
-    refused("a.zip", zip(&[("a", 0o100_644, b"1", 1), ("A", 0o100_644, b"2", 1)]), &["differ in case alone"]);
+    refused(
+        "a.zip",
+        zip(&[("a", 0o100_644, b"1", 1), ("A", 0o100_644, b"2", 1)]),
+        &["differ in case alone"],
+    );
     refused("a.zip", zip(&[("a", 0o010_644, b"", 0)]), &["device node or a pipe"]);
 }
 
 #[test]
 fn sizes_that_lie_and_bombs_are_refused() {
-    refused("a.tar", Tar::new().raw("a", b'0', 0o644, "", b"short", 5000).finish()[..1024].to_vec(), &["a has 512 bytes, its header says 5000"]);
+    refused(
+        "a.tar",
+        Tar::new().raw("a", b'0', 0o644, "", b"short", 5000).finish()[..1024].to_vec(),
+        &["a has 512 bytes, its header says 5000"],
+    );
     refused("a.zip", zip(&[("a", 0o100_644, b"longer than told", 3)]), &["a"]);
     refused("a.tar.gz", gzip(b"this is no tar archive, and is long enough to be read as a header of one................................................................................................................................................................................................................................................................................................................................................................................................................................................................................................................................................................"), &["damaged"]);
     refused("a.tar.xz", xz(&honest().finish())[..200].to_vec(), &["damaged"]);
@@ -163,15 +252,26 @@ fn sizes_that_lie_and_bombs_are_refused() {
     }
     refused("a.tar.gz", gzip(&linked.finish()), &["hard links stand for more than"]);
     refused("a.zip", zip(&[(&"a/".repeat(70), 0o100_644, b"", 0)]), &["too long"]);
-    refused("a.tar", Tar::new().symlink(&"a".repeat(99), "..").symlink(&"b".repeat(99), "../..").finish(), &["leads out of it"]);
+    refused(
+        "a.tar",
+        Tar::new().symlink(&"a".repeat(99), "..").symlink(&"b".repeat(99), "../..").finish(),
+        &["leads out of it"],
+    );
 }
 
 #[test]
 fn a_wrong_prefix_names_what_is_there() {
     let server = Server::start();
     let bytes = honest().finish();
-    let project = Project::new(&manifest(&server.put("/a.tar", bytes.clone()), &bytes, "strip_prefix = \"other\""));
-    contains(&project.fails(1, &["setup"]), &["nothing in a.tar lies below strip_prefix \"other\"", "at its top it has thing-1.0"]);
+    let project = Project::new(&manifest(
+        &server.put("/a.tar", bytes.clone()),
+        &bytes,
+        "strip_prefix = \"other\"",
+    ));
+    contains(
+        &project.fails(1, &["setup"]),
+        &["nothing in a.tar lies below strip_prefix \"other\"", "at its top it has thing-1.0"],
+    );
     project.assert_store_empty();
 }
 
@@ -184,8 +284,13 @@ fn a_dynamic_program_without_its_loader_is_refused_with_the_way_out() {
     contains(&project.fails(6, &["setup"]), &["needs a dynamic loader", "packages = [\"libc6\""]);
     project.assert_store_empty();
     // With a runtime of its own it runs where there is none.
-    let project = Project::new(&manifest(&server.put("/a.tar", bytes.clone()), &bytes, "suite = \"bookworm\"\npackages = [\"libc6\"]"));
+    let project = Project::new(&manifest(
+        &server.put("/a.tar", bytes.clone()),
+        &bytes,
+        "suite = \"bookworm\"\npackages = [\"libc6\"]",
+    ));
     project.ok(&["setup"]);
     let work = crate::support::Scratch::new();
-    ok(crate::support::jail::jail(&project.store, work.path()).arg(project.tree().join("bin/true")));
+    ok(crate::support::jail::jail(&project.store, work.path())
+        .arg(project.tree().join("bin/true")));
 }

@@ -10,7 +10,8 @@ use crate::support::{REPO, contains, in_store, ok, shared_store, text, tree};
 
 /// `cotter audit bazel` on the machine that has no compilers.
 fn audit(workspace: &Workspace, flags: &[&str]) -> (Option<i32>, String, String) {
-    let mut words = vec![env!("CARGO_BIN_EXE_cotter").to_owned(), "audit".to_owned(), "bazel".to_owned()];
+    let mut words =
+        vec![env!("CARGO_BIN_EXE_cotter").to_owned(), "audit".to_owned(), "bazel".to_owned()];
     words.extend(workspace.bazel.flags().iter().map(|f| format!("--flag={f}")));
     words.extend(flags.iter().map(|f| (*f).to_owned()));
     let startup = "$(for f in ${BAZEL#bazel }; do printf -- '--startup=%s ' $f; done)";
@@ -47,13 +48,18 @@ fn leaks(bazel: Bazel) -> Workspace {
     let manifest = std::fs::read_to_string(example.join("toolchains.toml")).unwrap();
     workspace.write("toolchains.toml", &format!("{manifest}\n[audit]\nglibc_floor = \"2.30\"\n"));
     let gcc = tree("gcc").join("bin/gcc");
-    ok(Command::new(gcc).args(["-x", "c", "-", "-Wl,-rpath,/usr/local/lib", "-o"]).arg(workspace.dir.join("tool")).stdin(
-        std::fs::File::open(workspace.dir.join("main.c")).unwrap_or_else(|_| {
+    ok(Command::new(gcc)
+        .args(["-x", "c", "-", "-Wl,-rpath,/usr/local/lib", "-o"])
+        .arg(workspace.dir.join("tool"))
+        .stdin(std::fs::File::open(workspace.dir.join("main.c")).unwrap_or_else(|_| {
             workspace.write("main.c", "int main(void) { return 0; }\n");
             std::fs::File::open(workspace.dir.join("main.c")).unwrap()
-        }),
-    ));
-    std::fs::set_permissions(workspace.dir.join("script.py"), std::fs::Permissions::from_mode(0o755)).unwrap();
+        })));
+    std::fs::set_permissions(
+        workspace.dir.join("script.py"),
+        std::fs::Permissions::from_mode(0o755),
+    )
+    .unwrap();
     workspace.env.push(("LEAKED".to_owned(), "of the caller".to_owned()));
     workspace
 }
@@ -87,15 +93,27 @@ fn planted_leaks_are_all_found() {
         let found: serde_json::Value = serde_json::from_str(&out).unwrap();
         let mut by_id: BTreeMap<String, Vec<String>> = BTreeMap::new();
         for finding in found["findings"].as_array().unwrap() {
-            by_id.entry(finding["id"].as_str().unwrap().to_owned()).or_default().push(finding["place"].as_str().unwrap().to_owned());
-            assert!(!finding["fix"].as_str().unwrap().is_empty() && !finding["reason"].as_str().unwrap().is_empty());
+            by_id
+                .entry(finding["id"].as_str().unwrap().to_owned())
+                .or_default()
+                .push(finding["place"].as_str().unwrap().to_owned());
+            assert!(
+                !finding["fix"].as_str().unwrap().is_empty()
+                    && !finding["reason"].as_str().unwrap().is_empty()
+            );
         }
         for (id, place) in PLANTED {
             let places = by_id.get(id).unwrap_or_else(|| panic!("{bazel:?}: no {id} in {all}"));
-            assert!(places.iter().any(|p| p.contains(place)), "{bazel:?}: {id} is not told of {place}, but of {places:?}");
+            assert!(
+                places.iter().any(|p| p.contains(place)),
+                "{bazel:?}: {id} is not told of {place}, but of {places:?}"
+            );
         }
         // Nothing else is told of the targets without a leak of the kind.
-        assert!(!by_id["genrule-program"].contains(&"//:tells_where_it_is".to_owned()), "{by_id:?}");
+        assert!(
+            !by_id["genrule-program"].contains(&"//:tells_where_it_is".to_owned()),
+            "{by_id:?}"
+        );
         assert!(!by_id.contains_key("action-program"), "{by_id:?}");
     }
 }
@@ -104,14 +122,21 @@ fn planted_leaks_are_all_found() {
 #[test]
 fn findings_can_be_accepted() {
     let workspace = Workspace::example(Bazel::V7, "python");
-    workspace.write("more/BUILD.bazel", "genrule(name = \"date\", outs = [\"date.txt\"], cmd = \"date > $@\")\n");
+    workspace.write(
+        "more/BUILD.bazel",
+        "genrule(name = \"date\", outs = [\"date.txt\"], cmd = \"date > $@\")\n",
+    );
     let (code, out, all) = audit(&workspace, &[]);
     assert_eq!(code, Some(7), "{all}");
-    contains(&out, &["error[genrule-program]", "//more:date", "calls date, which PATH finds", "fix:"]);
+    contains(
+        &out,
+        &["error[genrule-program]", "//more:date", "calls date, which PATH finds", "fix:"],
+    );
     contains(&all, &["[[audit.allow]]"]);
     let manifest = std::fs::read_to_string(workspace.dir.join("toolchains.toml")).unwrap();
-    let allow =
-        |id: &str| workspace.write("toolchains.toml", &format!("{manifest}\n[[audit.allow]]\nid = \"{id}\"\nplace = \"//more:*\"\nreason = \"a stamp\"\n"));
+    let allow = |id: &str| {
+        workspace.write("toolchains.toml", &format!("{manifest}\n[[audit.allow]]\nid = \"{id}\"\nplace = \"//more:*\"\nreason = \"a stamp\"\n"))
+    };
     allow("genrule-program");
     let (code, out, all) = audit(&workspace, &["--sarif"]);
     assert_eq!(code, Some(0), "{all}");
@@ -149,10 +174,15 @@ fn the_jail_sees_what_the_command_lines_hide() {
 
 #[test]
 fn trees_have_no_findings() {
-    for (dir, names) in [("", "gcc python"), ("examples/libraries", "libpq openssl pkg-config zlib"), ("examples/cpp", "gcc-aarch64 shell")] {
+    for (dir, names) in [
+        ("", "gcc python"),
+        ("examples/libraries", "libpq openssl pkg-config zlib"),
+        ("examples/cpp", "gcc-aarch64 shell"),
+    ] {
         let mut arguments = vec!["audit", "tree", "--json"];
         arguments.extend(names.split(' '));
-        let output = in_store(shared_store(), &Path::new(REPO).join(dir), &arguments).output().unwrap();
+        let output =
+            in_store(shared_store(), &Path::new(REPO).join(dir), &arguments).output().unwrap();
         assert!(output.status.success(), "{}", text(&output));
     }
 }

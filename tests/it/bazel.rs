@@ -23,7 +23,10 @@ fn builds_alike(example: &str) {
             if name.ends_with("MANIFEST") || name.ends_with("runfiles_manifest") {
                 continue;
             }
-            assert!(!bytes.windows(dir.len()).any(|w| w == dir.as_bytes()), "{bazel:?}: {name} names {dir}");
+            assert!(
+                !bytes.windows(dir.len()).any(|w| w == dir.as_bytes()),
+                "{bazel:?}: {name} names {dir}"
+            );
             assert!(bytes == &b[name], "{bazel:?}: {name} differs from path to path");
         }
         drop(second);
@@ -32,7 +35,10 @@ fn builds_alike(example: &str) {
     // The same command lines give the same bytes, whichever Bazel runs them: compilers and genrules; those of linkers differ in rpaths.
     let mut compared = 0;
     for (name, bytes) in &all[0] {
-        if let Some(other) = all[2].get(name).filter(|_| [".o", ".a", ".json", ".txt", ".z"].iter().any(|e| name.ends_with(e)) || name.contains("/bytecode/")) {
+        if let Some(other) = all[2].get(name).filter(|_| {
+            [".o", ".a", ".json", ".txt", ".z"].iter().any(|e| name.ends_with(e))
+                || name.contains("/bytecode/")
+        }) {
             assert!(bytes == other, "{name} differs from Bazel to Bazel");
             compared += 1;
         }
@@ -91,7 +97,14 @@ fn the_flask_app_serves_its_page() {
             );
             let output = workspace.shell(&script).output().unwrap();
             let said = text(&output);
-            contains(&said, &["200 OK", "\"version\":\"3.11.2\"", "cotter_python_x86_64_linux/usr/bin/python3.11"]);
+            contains(
+                &said,
+                &[
+                    "200 OK",
+                    "\"version\":\"3.11.2\"",
+                    "cotter_python_x86_64_linux/usr/bin/python3.11",
+                ],
+            );
         }
     }
 }
@@ -120,8 +133,16 @@ fn part_of_the_store(scratch: &Scratch, with: &[&str]) -> std::path::PathBuf {
     std::fs::create_dir_all(store.join("inputs")).unwrap();
     for name in names(&shared_store().join("store")) {
         if with.iter().any(|w| name.contains(w)) {
-            ok(Command::new("cp").arg("-a").arg(shared_store().join("store").join(&name)).arg(store.join("store")));
-            ok(Command::new("cp").arg("-a").arg("--parents").arg(format!("listings/{name}")).arg(&store).current_dir(shared_store()));
+            ok(Command::new("cp")
+                .arg("-a")
+                .arg(shared_store().join("store").join(&name))
+                .arg(store.join("store")));
+            ok(Command::new("cp")
+                .arg("-a")
+                .arg("--parents")
+                .arg(format!("listings/{name}"))
+                .arg(&store)
+                .current_dir(shared_store()));
         }
     }
     for name in names(&shared_store().join("inputs")) {
@@ -145,7 +166,10 @@ fn a_disk_cache_serves_other_output_roots_and_stores() {
         let mut second = first.beside("another-place", bazel);
         second.store = part_of_the_store(&elsewhere, &["-gcc-12", "-openssl-", "-python-3"]);
         let said = second.ok("test", &[&flag, "//..."]);
-        let line = said.lines().find(|l| l.contains(" processes: ") || l.contains(" process: ")).unwrap_or_else(|| panic!("{said}"));
+        let line = said
+            .lines()
+            .find(|l| l.contains(" processes: ") || l.contains(" process: "))
+            .unwrap_or_else(|| panic!("{said}"));
         contains(line, &["cache hit"]);
         assert!(!line.contains("sandbox") && !line.contains("local"), "{bazel:?}: {line}");
     }
@@ -163,7 +187,8 @@ fn the_features_of_the_cc_toolchain() {
              cc_library(name = \"warns\", srcs = [\"warns.cc\"], tags = [\"manual\"])\n\
              cc_binary(name = \"plugin.so\", srcs = [\"plugin.cc\"], linkshared = True)\n",
         );
-        workspace.write("more/standard.cc", "static_assert(__cplusplus == 202002L);\nint main() {}\n");
+        workspace
+            .write("more/standard.cc", "static_assert(__cplusplus == 202002L);\nint main() {}\n");
         workspace.write("more/warns.cc", "int f() { int unused; return 0; }\n");
         workspace.write("more/plugin.cc", "extern \"C\" int plug() { return 7; }\n");
         // It fails where no sanitizer looks at it, so it must be told what it should be.
@@ -172,7 +197,9 @@ fn the_features_of_the_cc_toolchain() {
             "#include <cstdlib>\nint main(int argc, char **) {\n  volatile int *p = new int[4];\n  if (std::getenv(\"OVERFLOW\")) p[argc + 3] = 1;\n  delete[] p;\n}\n",
         );
         let test: &[&str] = &["//:squeeze_test", "//more:standard", "//more:sanitized"];
-        let with = |flags: &[&'static str]| flags.iter().copied().chain(test.iter().copied()).collect::<Vec<&str>>();
+        let with = |flags: &[&'static str]| {
+            flags.iter().copied().chain(test.iter().copied()).collect::<Vec<&str>>()
+        };
         let sets: Vec<Vec<&str>> = vec![
             with(&["-c", "opt"]),
             with(&["-c", "dbg", "--fission=yes"]),
@@ -184,14 +211,29 @@ fn the_features_of_the_cc_toolchain() {
             with(&["--features=tsan"]),
             with(&["--features=treat_warnings_as_errors"]),
         ];
-        let mut commands: Vec<(&str, &[&str])> = sets.iter().map(|s| ("test", s.as_slice())).collect();
-        commands.push(("build", &["-c", "dbg", "--fission=yes", "//:squeezed.dwp", "//more:plugin.so"]));
-        commands.push(("build", &["--collect_code_coverage", "--instrumentation_filter=.*", "//:squeeze"]));
+        let mut commands: Vec<(&str, &[&str])> =
+            sets.iter().map(|s| ("test", s.as_slice())).collect();
+        commands.push((
+            "build",
+            &["-c", "dbg", "--fission=yes", "//:squeezed.dwp", "//more:plugin.so"],
+        ));
+        commands.push((
+            "build",
+            &["--collect_code_coverage", "--instrumentation_filter=.*", "//:squeeze"],
+        ));
         commands.push(("build", &["//more:warns"]));
         workspace.all_ok(&commands);
-        ok(Command::new("sh").args(["-c", "test -n \"$(find -L . -name '*.gcno' | head -n 1)\""]).current_dir(workspace.bin().parent().unwrap()));
-        contains(&workspace.fails("build", &["--features=treat_warnings_as_errors", "//more:warns"]), &["unused"]);
-        let said = workspace.fails("test", &["--features=asan", "--test_env=OVERFLOW=1", "--test_output=all", "//more:sanitized"]);
+        ok(Command::new("sh")
+            .args(["-c", "test -n \"$(find -L . -name '*.gcno' | head -n 1)\""])
+            .current_dir(workspace.bin().parent().unwrap()));
+        contains(
+            &workspace.fails("build", &["--features=treat_warnings_as_errors", "//more:warns"]),
+            &["unused"],
+        );
+        let said = workspace.fails(
+            "test",
+            &["--features=asan", "--test_env=OVERFLOW=1", "--test_output=all", "//more:sanitized"],
+        );
         contains(&said, &["heap-buffer-overflow"]);
     }
 }
@@ -209,8 +251,15 @@ fn builds_for_aarch64() {
         workspace.ok("build", &["--platforms=//bazel/cotter:aarch64-linux", "//:all"]);
         let bin = workspace.bin();
         for name in ["squeezed_static", "squeezed_pinned"] {
-            let output = Command::new("qemu-aarch64").arg(bin.join(name)).stdin(std::fs::File::open(workspace.dir.join("main.cc")).unwrap()).output().unwrap();
-            assert!(output.status.success() && output.stdout.starts_with(b"x\xda"), "{bazel:?} {name}: {output:?}");
+            let output = Command::new("qemu-aarch64")
+                .arg(bin.join(name))
+                .stdin(std::fs::File::open(workspace.dir.join("main.cc")).unwrap())
+                .output()
+                .unwrap();
+            assert!(
+                output.status.success() && output.stdout.starts_with(b"x\xda"),
+                "{bazel:?} {name}: {output:?}"
+            );
         }
     }
 }
@@ -226,24 +275,43 @@ fn trees_serve_where_links_became_files() {
         ok(Command::new("cp").arg("-rL").arg(gcc.join(input)).arg(worker.join("external/gcc")));
     }
     for input in ["usr/lib", "usr/share"] {
-        ok(Command::new("cp").arg("-rL").arg(python.join(input)).arg(worker.join("external/python/usr")));
+        ok(Command::new("cp")
+            .arg("-rL")
+            .arg(python.join(input))
+            .arg(worker.join("external/python/usr")));
     }
     for input in ["usr/bin/python3.11", "usr/bin/.python3.11.real"] {
         std::fs::copy(python.join(input), worker.join("external/python").join(input)).unwrap();
     }
     worker.write("a.cc", "#include <cmath>\n#include <cstdio>\nint main(int argc, char **) { std::printf(\"%.0f\\n\", std::sqrt(argc * 49.0)); }\n");
     let mut jail = Command::new("bwrap");
-    jail.args(["--unshare-all", "--clearenv", "--proc", "/proc", "--dev", "/dev", "--tmpfs", "/tmp", "--bind"])
-        .arg(worker.path())
-        .args(["/w", "--chdir", "/w"]);
+    jail.args([
+        "--unshare-all",
+        "--clearenv",
+        "--proc",
+        "/proc",
+        "--dev",
+        "/dev",
+        "--tmpfs",
+        "/tmp",
+        "--bind",
+    ])
+    .arg(worker.path())
+    .args(["/w", "--chdir", "/w"]);
     let run = |arguments: &[&str]| {
         let mut command = Command::new(jail.get_program());
         command.args(jail.get_args()).args(arguments);
         ok(&mut command)
     };
     let tree = "external/gcc/usr";
-    let includes = ["include/c++/12", "include/x86_64-linux-gnu/c++/12", "lib/gcc/x86_64-linux-gnu/12/include", "include/x86_64-linux-gnu", "include"]
-        .map(|d| format!("-isystem{tree}/{d}"));
+    let includes = [
+        "include/c++/12",
+        "include/x86_64-linux-gnu/c++/12",
+        "lib/gcc/x86_64-linux-gnu/12/include",
+        "include/x86_64-linux-gnu",
+        "include",
+    ]
+    .map(|d| format!("-isystem{tree}/{d}"));
     let (gcc, tools) = (format!("{tree}/bin/gcc"), format!("-B{tree}/bin/"));
     let mut compile = vec![gcc.as_str(), &tools, "-nostdinc", "-nostdinc++"];
     compile.extend(includes.iter().map(String::as_str));
@@ -252,7 +320,10 @@ fn trees_serve_where_links_became_files() {
     run(&[&gcc, &tools, "-static", "a.o", "-o", "a", "-lstdc++", "-lm"]);
     assert_eq!(run(&["/w/a"]), "7\n");
     run(&[&gcc, &tools, "a.o", "-o", "a", "-lstdc++", "-lm"]);
-    assert_eq!(run(&["external/python/usr/bin/python3.11", "-c", "import ssl, sqlite3; print(6 * 7)"]), "42\n");
+    assert_eq!(
+        run(&["external/python/usr/bin/python3.11", "-c", "import ssl, sqlite3; print(6 * 7)"]),
+        "42\n"
+    );
 }
 
 /// Programs that bring their libc run where there is none, with nothing but their runfiles.
@@ -263,12 +334,23 @@ fn pinned_programs_run_in_an_empty_jail() {
     let out = Scratch::new();
     let bin = workspace.bin();
     // As a deployment would: links replaced by files.
-    ok(Command::new("cp").args(["-rL"]).arg(bin.join("sha256sum")).arg(bin.join("sha256sum.runfiles")).arg(out.path()));
+    ok(Command::new("cp")
+        .args(["-rL"])
+        .arg(bin.join("sha256sum"))
+        .arg(bin.join("sha256sum.runfiles"))
+        .arg(out.path()));
     let mut command = Command::new("bwrap");
-    command.args(["--unshare-all", "--clearenv", "--proc", "/proc", "--dev", "/dev", "--ro-bind"]).arg(out.path()).args(["/app", "/app/sha256sum"]);
+    command
+        .args(["--unshare-all", "--clearenv", "--proc", "/proc", "--dev", "/dev", "--ro-bind"])
+        .arg(out.path())
+        .args(["/app", "/app/sha256sum"]);
     let output = command.stdin(std::process::Stdio::null()).output().unwrap();
     assert!(output.status.success(), "{}", text(&output));
-    assert!(String::from_utf8_lossy(&output.stdout).starts_with("e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"), "{output:?}");
+    assert!(
+        String::from_utf8_lossy(&output.stdout)
+            .starts_with("e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"),
+        "{output:?}"
+    );
 }
 
 #[test]
@@ -278,22 +360,35 @@ fn a_missing_or_damaged_tree_is_told_with_the_command_to_type() {
         let mut workspace = Workspace::example(bazel, "cpp");
         workspace.store = part_of_the_store(&elsewhere, &["-gcc-12", "-gcc-aarch64-", "-shell-"]);
         let said = workspace.fails("build", &["//:squeeze"]);
-        contains(&said, &["is not in the store", "Type: cotter setup zlib --platform x86_64-linux"]);
+        contains(
+            &said,
+            &["is not in the store", "Type: cotter setup zlib --platform x86_64-linux"],
+        );
         // With a cotter at hand it asks for that tree; the bytes are there, so it needs no network.
         workspace.env.push(("COTTER".to_owned(), env!("CARGO_BIN_EXE_cotter").to_owned()));
         workspace.ok("build", &["//:squeeze"]);
-        let zlib: Vec<String> = names(&workspace.store.join("store")).into_iter().filter(|n| n.contains("-zlib-")).collect();
+        let zlib: Vec<String> = names(&workspace.store.join("store"))
+            .into_iter()
+            .filter(|n| n.contains("-zlib-"))
+            .collect();
         assert_eq!(zlib.len(), 1, "{zlib:?}");
         // A tree that lost a file.
         let header = workspace.store.join("store").join(&zlib[0]).join("usr/include/zlib.h");
         ok(Command::new("chmod").arg("u+w").arg(header.parent().unwrap()));
         std::fs::remove_file(&header).unwrap();
         let fresh = workspace.beside("fresh", bazel);
-        contains(&fresh.fails("build", &["//:squeeze"]), &["is damaged", "Type: cotter verify --repair zlib"]);
+        contains(
+            &fresh.fails("build", &["//:squeeze"]),
+            &["is damaged", "Type: cotter verify --repair zlib"],
+        );
         // An emission that is older than the lock.
         let lock = fresh.dir.join("bazel/cotter/lock.bzl");
         let text = std::fs::read_to_string(&lock).unwrap();
-        std::fs::write(&lock, text.replace(&zlib[0], &format!("{}{}", "0".repeat(32), &zlib[0][32..]))).unwrap();
+        std::fs::write(
+            &lock,
+            text.replace(&zlib[0], &format!("{}{}", "0".repeat(32), &zlib[0][32..])),
+        )
+        .unwrap();
         let said = fresh.fails("build", &["//:squeeze"]);
         assert!(said.contains("Type: cotter emit bazel") || said.contains("failed:"), "{said}");
     }
@@ -304,14 +399,33 @@ fn a_platform_without_a_library_is_told() {
     for bazel in [Bazel::V4, Bazel::V7] {
         let workspace = Workspace::example(bazel, "cpp");
         let path = workspace.dir.join("bazel/cotter/lock.bzl");
-        let kept: Vec<String> = std::fs::read_to_string(&path).unwrap().lines().filter(|l| !l.contains("\"zlib-aarch64-linux\"")).map(str::to_owned).collect();
+        let kept: Vec<String> = std::fs::read_to_string(&path)
+            .unwrap()
+            .lines()
+            .filter(|l| !l.contains("\"zlib-aarch64-linux\""))
+            .map(str::to_owned)
+            .collect();
         std::fs::write(&path, kept.join("\n") + "\n").unwrap();
         if bazel == Bazel::V7 {
             let segment = workspace.dir.join("bazel/cotter/cotter.MODULE.bazel");
-            std::fs::write(&segment, std::fs::read_to_string(&segment).unwrap().replace("    \"cotter_zlib_aarch64_linux\",\n", "")).unwrap();
+            std::fs::write(
+                &segment,
+                std::fs::read_to_string(&segment)
+                    .unwrap()
+                    .replace("    \"cotter_zlib_aarch64_linux\",\n", ""),
+            )
+            .unwrap();
         }
-        let said = workspace.fails("build", &["--platforms=//bazel/cotter:aarch64-linux", "//:squeeze"]);
-        contains(&said, &["toolchains.toml asks for no zlib for this platform", "cotter lock", "cotter emit bazel"]);
+        let said =
+            workspace.fails("build", &["--platforms=//bazel/cotter:aarch64-linux", "//:squeeze"]);
+        contains(
+            &said,
+            &[
+                "toolchains.toml asks for no zlib for this platform",
+                "cotter lock",
+                "cotter emit bazel",
+            ],
+        );
     }
 }
 
@@ -322,20 +436,30 @@ fn several_interpreters_stand_side_by_side() {
     let manifest = std::fs::read_to_string(workspace.dir.join("toolchains.toml")).unwrap();
     let start = manifest.find("[toolchains.python]").unwrap();
     let end = manifest[start..].find("\n[emit").map_or(manifest.len(), |n| start + n);
-    workspace.write("toolchains.toml", &format!("{manifest}\n{}", manifest[start..end].replace("[toolchains.python]", "[toolchains.python-other]")));
-    ok(crate::support::in_store(shared_store(), &workspace.dir, &["setup"]).env("COTTER_HTTP_TIMEOUT", "60"));
+    workspace.write(
+        "toolchains.toml",
+        &format!(
+            "{manifest}\n{}",
+            manifest[start..end].replace("[toolchains.python]", "[toolchains.python-other]")
+        ),
+    );
+    ok(crate::support::in_store(shared_store(), &workspace.dir, &["setup"])
+        .env("COTTER_HTTP_TIMEOUT", "60"));
     let said = workspace.ok("build", &["//:words_test"]);
     drop(said);
     let bin = workspace.bin();
-    assert!(bin.join("words_test.runfiles").read_dir().unwrap().any(|e| e.unwrap().file_name().to_string_lossy().ends_with("cotter_python_x86_64_linux")));
-    workspace.ok("build", &["--platforms=//bazel/cotter:x86_64-linux-python-other", "//:words_test"]);
     assert!(
-        workspace.bin().join("words_test.runfiles").read_dir().unwrap().any(|e| e
+        bin.join("words_test.runfiles").read_dir().unwrap().any(|e| e
             .unwrap()
             .file_name()
             .to_string_lossy()
-            .ends_with("cotter_python_other_x86_64_linux"))
+            .ends_with("cotter_python_x86_64_linux"))
     );
+    workspace
+        .ok("build", &["--platforms=//bazel/cotter:x86_64-linux-python-other", "//:words_test"]);
+    assert!(workspace.bin().join("words_test.runfiles").read_dir().unwrap().any(|e| {
+        e.unwrap().file_name().to_string_lossy().ends_with("cotter_python_other_x86_64_linux")
+    }));
 }
 
 /// Packages follow the interpreter that the platform chooses.
@@ -346,19 +470,39 @@ fn packages_for_several_interpreters_stand_side_by_side() {
     let start = manifest.find("[toolchains.python]").unwrap();
     let end = manifest.find("[toolchains.uv]").unwrap();
     let other = manifest[start..end].replace("[toolchains.python]", "[toolchains.python-other]");
-    let manifest = manifest.replace("[requirements.app]\n", "[requirements.app]\npython = [\"python\", \"python-other\"]\n");
+    let manifest = manifest.replace(
+        "[requirements.app]\n",
+        "[requirements.app]\npython = [\"python\", \"python-other\"]\n",
+    );
     workspace.write("toolchains.toml", &format!("{manifest}\n{other}"));
-    ok(crate::support::in_store(shared_store(), &workspace.dir, &["setup"]).env("COTTER_HTTP_TIMEOUT", "60"));
+    ok(crate::support::in_store(shared_store(), &workspace.dir, &["setup"])
+        .env("COTTER_HTTP_TIMEOUT", "60"));
     assert!(workspace.dir.join("requirements-app-python-other.txt").exists());
     let runfiles = || names(&workspace.bin().join("src/flask_app.runfiles"));
     workspace.ok("build", &["//src:flask_app"]);
-    assert!(runfiles().iter().any(|n| n.ends_with("cotter_app_python_x86_64_linux")), "{:?}", runfiles());
-    workspace.ok("build", &["--platforms=//bazel/cotter:x86_64-linux-python-other", "//src:flask_app"]);
-    assert!(runfiles().iter().any(|n| n.ends_with("cotter_app_python_other_x86_64_linux")), "{:?}", runfiles());
+    assert!(
+        runfiles().iter().any(|n| n.ends_with("cotter_app_python_x86_64_linux")),
+        "{:?}",
+        runfiles()
+    );
+    workspace
+        .ok("build", &["--platforms=//bazel/cotter:x86_64-linux-python-other", "//src:flask_app"]);
+    assert!(
+        runfiles().iter().any(|n| n.ends_with("cotter_app_python_other_x86_64_linux")),
+        "{:?}",
+        runfiles()
+    );
     let path = workspace.dir.join("src/BUILD.bazel");
     let build = std::fs::read_to_string(&path).unwrap();
-    std::fs::write(&path, build.replace("requirement(\"flask\", \"app\")", "requirement(\"django\", \"app\")")).unwrap();
-    contains(&workspace.fails("build", &["//src:flask_app"]), &["django is not locked in [requirements.app]", "cotter lock", "cotter emit bazel"]);
+    std::fs::write(
+        &path,
+        build.replace("requirement(\"flask\", \"app\")", "requirement(\"django\", \"app\")"),
+    )
+    .unwrap();
+    contains(
+        &workspace.fails("build", &["//src:flask_app"]),
+        &["django is not locked in [requirements.app]", "cotter lock", "cotter emit bazel"],
+    );
 }
 
 /// Code that nobody here wrote, from Debian's source packages, with its own tests.
@@ -371,7 +515,8 @@ fn foreign_code_builds_and_passes_its_own_tests() {
         let workspace = Workspace::example(bazel, "mixed");
         for (package, build) in [("zlib", "zlib.BUILD"), ("libzstd", "zstd.BUILD")] {
             crate::support::bazel::copy_dir(&sources.join(package), &workspace.dir.join(package));
-            let rules = std::path::Path::new(crate::support::REPO).join("tests/bazel/foreign").join(build);
+            let rules =
+                std::path::Path::new(crate::support::REPO).join("tests/bazel/foreign").join(build);
             let _ = std::fs::remove_file(workspace.dir.join(package).join("BUILD"));
             std::fs::copy(rules, workspace.dir.join(package).join("BUILD.bazel")).unwrap();
         }
@@ -388,20 +533,33 @@ fn libpq_links_and_runs() {
         let libraries = std::path::Path::new(crate::support::REPO).join("examples/libraries");
         let manifest = std::fs::read_to_string(libraries.join("toolchains.toml")).unwrap();
         workspace.write("toolchains.toml", &format!("{manifest}\n[emit.bazel]\nregister = true\n"));
-        std::fs::copy(libraries.join("toolchains.lock"), workspace.dir.join("toolchains.lock")).unwrap();
+        std::fs::copy(libraries.join("toolchains.lock"), workspace.dir.join("toolchains.lock"))
+            .unwrap();
         ok(&mut crate::support::in_store(shared_store(), &workspace.dir, &["emit", "bazel"]));
         for name in ["WORKSPACE", "WORKSPACE.bzlmod", "MODULE.bazel", ".bazelrc"] {
-            std::fs::copy(std::path::Path::new(crate::support::REPO).join("examples/cpp").join(name), workspace.dir.join(name)).unwrap();
+            std::fs::copy(
+                std::path::Path::new(crate::support::REPO).join("examples/cpp").join(name),
+                workspace.dir.join(name),
+            )
+            .unwrap();
         }
         workspace.write(
             "a.c",
             "#include <libpq-fe.h>\n#include <stdio.h>\nint main(void) { return PQlibVersion() / 10000 != 15 || !PQconninfoParse(\"host=x\", NULL); }\n",
         );
-        let test = |name: &str, library: &str, more: &str| format!("cc_test(name = {name:?}, srcs = [\"a.c\"], deps = [\"@cotter//:{library}\"], {more})\n");
+        let test = |name: &str, library: &str, more: &str| {
+            format!(
+                "cc_test(name = {name:?}, srcs = [\"a.c\"], deps = [\"@cotter//:{library}\"], {more})\n"
+            )
+        };
         workspace.write(
             "BUILD.bazel",
-            &[test("shared", "libpq", ""), test("static", "libpq_static", "linkstatic = True"), test("pinned", "libpq", "malloc = \"@cotter//:pinned_libc\"")]
-                .concat(),
+            &[
+                test("shared", "libpq", ""),
+                test("static", "libpq_static", "linkstatic = True"),
+                test("pinned", "libpq", "malloc = \"@cotter//:pinned_libc\""),
+            ]
+            .concat(),
         );
         let said = workspace.ok("test", &["--test_output=errors", "//..."]);
         assert_eq!(said.matches(" PASSED in ").count(), 3, "{said}");
@@ -419,7 +577,10 @@ fn the_example_of_zig() {
         let second = workspace.beside("elsewhere/with/a/longer/path", bazel);
         second.ok("build", &["//..."]);
         let (a, b) = (workspace.outputs(), second.outputs());
-        for (name, bytes) in a.iter().filter(|(name, _)| !name.ends_with("MANIFEST") && !name.ends_with("runfiles_manifest")) {
+        for (name, bytes) in a
+            .iter()
+            .filter(|(name, _)| !name.ends_with("MANIFEST") && !name.ends_with("runfiles_manifest"))
+        {
             assert!(bytes == &b[name], "{bazel:?}: {name} differs from path to path");
         }
         workspace.ok("test", &["-c", "opt", "--features=c++20", "//:primes_test"]);
@@ -430,7 +591,10 @@ fn the_example_of_zig() {
         contains(&said, &["has no libc that a program could bring along"]);
         all.push(a);
     }
-    assert!(all[0]["count"] == all[1]["count"] || all[0].keys().any(|name| name.ends_with(".o") && all[0][name] == all[1][name]));
+    assert!(
+        all[0]["count"] == all[1]["count"]
+            || all[0].keys().any(|name| name.ends_with(".o") && all[0][name] == all[1][name])
+    );
 }
 
 /// The rules of rules_python take the interpreter from the same toolchain.
@@ -438,7 +602,13 @@ fn the_example_of_zig() {
 fn rules_python_uses_the_pinned_interpreter() {
     let workspace = Workspace::example(Bazel::V7, "python");
     let read = |name: &str| std::fs::read_to_string(workspace.dir.join(name)).unwrap();
-    workspace.write("MODULE.bazel", &format!("{}\nbazel_dep(name = \"rules_python\", version = \"0.22.1\")\n", read("MODULE.bazel")));
+    workspace.write(
+        "MODULE.bazel",
+        &format!(
+            "{}\nbazel_dep(name = \"rules_python\", version = \"0.22.1\")\n",
+            read("MODULE.bazel")
+        ),
+    );
     workspace.write("BUILD.bazel", &format!("load(\"@rules_python//python:defs.bzl\", \"py_binary\", \"py_library\", \"py_test\")\n\n{}", read("BUILD.bazel")));
     contains(&workspace.ok("test", &["//..."]), &["//:words_test", "PASSED"]);
 }

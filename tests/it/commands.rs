@@ -73,7 +73,10 @@ fn wrong_usage_has_its_own_code() {
     project.fails(2, &["setup", "--locked", "--frozen"]);
     project.fails(2, &["setup", "--jobs", "0"]);
     project.fails(2, &["setup", "Bad_Name"]);
-    contains(&fails(1, project.cotter(&["lock"]).current_dir(project.scratch.path())), &["there is no toolchains.toml", "cotter init"]);
+    contains(
+        &fails(1, project.cotter(&["lock"]).current_dir(project.scratch.path())),
+        &["there is no toolchains.toml", "cotter init"],
+    );
     contains(&project.fails(1, &["setup", "gcc"]), &["there is no toolchain \"gcc\""]);
 }
 
@@ -81,9 +84,15 @@ fn wrong_usage_has_its_own_code() {
 fn a_manifest_is_found_above_and_by_name() {
     let project = Project::new("platforms = [\"x86_64-linux\"]\n");
     project.scratch.write("project/deep/below/x", "");
-    contains(&ok(project.cotter(&["setup"]).current_dir(project.dir().join("deep/below"))), &["name"]);
+    contains(
+        &ok(project.cotter(&["setup"]).current_dir(project.dir().join("deep/below"))),
+        &["name"],
+    );
     ok(project.cotter(&["setup", "--manifest", "project"]).current_dir(project.scratch.path()));
-    contains(&fails(1, project.cotter(&["setup"]).env("COTTER_MANIFEST", "absent.toml")), &["there is no", "COTTER_MANIFEST"]);
+    contains(
+        &fails(1, project.cotter(&["setup"]).env("COTTER_MANIFEST", "absent.toml")),
+        &["there is no", "COTTER_MANIFEST"],
+    );
 }
 
 #[test]
@@ -92,28 +101,41 @@ fn init_writes_what_lock_accepts_and_never_overwrites() {
         let project = Project::new("");
         std::fs::remove_file(project.dir().join("toolchains.toml")).unwrap();
         project.ok(&["init", "--template", template]);
-        contains(&project.fails(3, &["lock", "--check"]), &[&format!("{name} for x86_64-linux: it is not in the lock")]);
+        contains(
+            &project.fails(3, &["lock", "--check"]),
+            &[&format!("{name} for x86_64-linux: it is not in the lock")],
+        );
         contains(&project.fails(1, &["init"]), &["is there already"]);
     }
     // The repository's own manifest is the full template.
-    assert_eq!(std::fs::read_to_string(format!("{REPO}/toolchains.toml")).unwrap(), std::fs::read_to_string(format!("{REPO}/templates/full.toml")).unwrap());
+    assert_eq!(
+        std::fs::read_to_string(format!("{REPO}/toolchains.toml")).unwrap(),
+        std::fs::read_to_string(format!("{REPO}/templates/full.toml")).unwrap()
+    );
 }
 
 #[test]
 fn data_goes_to_standard_output_and_quiet_is_quiet() {
     let repo = std::path::Path::new(REPO);
     let output = in_store(shared_store(), repo, &["setup"]).output().unwrap();
-    let (out, err) = (String::from_utf8_lossy(&output.stdout).into_owned(), String::from_utf8_lossy(&output.stderr).into_owned());
+    let (out, err) = (
+        String::from_utf8_lossy(&output.stdout).into_owned(),
+        String::from_utf8_lossy(&output.stderr).into_owned(),
+    );
     contains(&out, &["name", "gcc", "12.2.0-14+deb12u1", "x86_64-linux", "MiB", "already there"]);
     assert_eq!(err, "");
     assert!(!out.contains('\x1b'), "colours off a terminal");
     let output = in_store(shared_store(), repo, &["setup", "--quiet"]).output().unwrap();
     assert!(output.stdout.is_empty() && output.stderr.is_empty());
     contains(&ok(&mut in_store(shared_store(), repo, &["setup", "--color", "always"])), &["\x1b["]);
-    let json: serde_json::Value = serde_json::from_str(&ok(&mut in_store(shared_store(), repo, &["setup", "--json"]))).unwrap();
+    let json: serde_json::Value =
+        serde_json::from_str(&ok(&mut in_store(shared_store(), repo, &["setup", "--json"])))
+            .unwrap();
     assert_eq!(json["trees"].as_array().unwrap().len(), 2);
     assert_eq!(json["trees"][0]["fetched"], false);
-    let json: serde_json::Value = serde_json::from_str(&ok(&mut in_store(shared_store(), repo, &["list", "--json"]))).unwrap();
+    let json: serde_json::Value =
+        serde_json::from_str(&ok(&mut in_store(shared_store(), repo, &["list", "--json"])))
+            .unwrap();
     assert_eq!(json["trees"].as_array().unwrap().len(), 4);
     contains(&ok(&mut in_store(shared_store(), repo, &["list"])), &["python", "ready"]);
 }
@@ -131,7 +153,11 @@ fn progress_is_shown_on_a_terminal() {
     let inner = project.cotter(&[]);
     let mut command = std::process::Command::new("script");
     command.args(["-qec", &format!("{} setup", env!("CARGO_BIN_EXE_cotter")), "/dev/null"]);
-    command.env_clear().envs(inner.get_envs().filter_map(|(k, v)| Some((k, v?)))).env("TERM", "xterm").current_dir(project.dir());
+    command
+        .env_clear()
+        .envs(inner.get_envs().filter_map(|(k, v)| Some((k, v?))))
+        .env("TERM", "xterm")
+        .current_dir(project.dir());
     let seen = ok(&mut command);
     contains(&seen, &["fetching", "a.tar", "\x1b["]);
 }
@@ -147,10 +173,15 @@ fn completions_schema_doctor_and_github() {
     assert!(json["checks"].as_array().unwrap().len() >= 5);
     let repo = std::path::Path::new(REPO);
     let files = crate::support::Scratch::new();
-    ok(in_store(shared_store(), repo, &["env", "--github"]).env("GITHUB_ENV", files.join("env")).env("GITHUB_PATH", files.join("path")));
+    ok(in_store(shared_store(), repo, &["env", "--github"])
+        .env("GITHUB_ENV", files.join("env"))
+        .env("GITHUB_PATH", files.join("path")));
     contains(&std::fs::read_to_string(files.join("env")).unwrap(), &["CC=/", "/bin/gcc\n"]);
     assert_eq!(std::fs::read_to_string(files.join("path")).unwrap().lines().count(), 2);
-    contains(&ok(&mut in_store(shared_store(), repo, &["env", "--direnv"])), &["PATH_add '/", "watch_file"]);
+    contains(
+        &ok(&mut in_store(shared_store(), repo, &["env", "--direnv"])),
+        &["PATH_add '/", "watch_file"],
+    );
 }
 
 #[test]

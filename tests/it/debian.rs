@@ -14,8 +14,20 @@ struct Rig {
 impl Rig {
     fn new() -> Self {
         let mut archive = Archive::default();
-        archive.package("thing", "1.0-1", "Depends: libthing (>= 1)\n", Tar::new().dir("./usr/").program("./usr/bin/thing", b"program"));
-        archive.package("libthing", "1.2-3", "", Tar::new().file("./lib/libthing.so.1", b"library").symlink("./usr/lib/libthing.so", "/lib/libthing.so.1"));
+        archive.package(
+            "thing",
+            "1.0-1",
+            "Depends: libthing (>= 1)\n",
+            Tar::new().dir("./usr/").program("./usr/bin/thing", b"program"),
+        );
+        archive.package(
+            "libthing",
+            "1.2-3",
+            "",
+            Tar::new()
+                .file("./lib/libthing.so.1", b"library")
+                .symlink("./usr/lib/libthing.so", "/lib/libthing.so.1"),
+        );
         Rig { server: Server::start(), signer: Signer::new(), archive }
     }
 
@@ -43,7 +55,10 @@ fn a_closure_is_locked_and_becomes_one_merged_tree() {
     let tree = project.tree();
     // usrmerge: what one package has in /lib and another links from /usr/lib is one directory.
     assert_eq!(std::fs::read(tree.join("usr/lib/libthing.so.1")).unwrap(), b"library");
-    assert_eq!(std::fs::read_link(tree.join("usr/lib/libthing.so")).unwrap().to_str(), Some("libthing.so.1"));
+    assert_eq!(
+        std::fs::read_link(tree.join("usr/lib/libthing.so")).unwrap().to_str(),
+        Some("libthing.so.1")
+    );
     contains(
         &project.lock_text(),
         &[
@@ -53,7 +68,10 @@ fn a_closure_is_locked_and_becomes_one_merged_tree() {
             "recipe = \"tool/1\"",
         ],
     );
-    assert!(!project.lock_text().contains("127.0.0.1"), "a location of this machine is in the lock");
+    assert!(
+        !project.lock_text().contains("127.0.0.1"),
+        "a location of this machine is in the lock"
+    );
 }
 
 #[test]
@@ -72,7 +90,10 @@ fn a_signature_of_another_key_is_refused() {
 fn a_release_that_was_altered_is_refused() {
     let rig = Rig::new();
     let project = rig.project("[\"thing\"]");
-    let release = rig.signer.sign("Origin: Test\nDate: Sat, 11 Jul 2026 10:16:37 UTC\nSHA256:\n 00 0 x\n").replace("11 Jul", "12 Jul");
+    let release = rig
+        .signer
+        .sign("Origin: Test\nDate: Sat, 11 Jul 2026 10:16:37 UTC\nSHA256:\n 00 0 x\n")
+        .replace("11 Jul", "12 Jul");
     rig.server.put("/debian/dists/test/InRelease", release);
     contains(&project.fails(4, &["lock"]), &["is not signed by a key"]);
     rig.server.put("/debian/dists/test/InRelease", "Origin: nobody\n");
@@ -87,13 +108,24 @@ fn a_release_that_was_altered_is_refused() {
 fn the_release_of_another_suite_or_an_older_one_is_refused() {
     let rig = Rig::new();
     let project = rig.project("[\"thing\"]");
-    let sign = |suite: &str, day: &str| rig.signer.sign(&format!("Suite: {suite}\nDate: Sat, {day} Jul 2026 10:16:37 UTC\nSHA256:\n {} 1 x\n", "0".repeat(64)));
+    let sign = |suite: &str, day: &str| {
+        rig.signer.sign(&format!(
+            "Suite: {suite}\nDate: Sat, {day} Jul 2026 10:16:37 UTC\nSHA256:\n {} 1 x\n",
+            "0".repeat(64)
+        ))
+    };
     rig.server.put("/debian/dists/test/InRelease", sign("other", "11"));
-    contains(&project.fails(4, &["lock"]), &["is the release of another suite", "expected test, got other"]);
+    contains(
+        &project.fails(4, &["lock"]),
+        &["is the release of another suite", "expected test, got other"],
+    );
     rig.archive.publish(&rig.server, &rig.signer);
     project.ok(&["lock"]);
     rig.server.put("/debian/dists/test/InRelease", sign("test", "04"));
-    contains(&project.fails(4, &["lock", "--upgrade"]), &["is older than what the lock knows", "--allow-expired"]);
+    contains(
+        &project.fails(4, &["lock", "--upgrade"]),
+        &["is older than what the lock knows", "--allow-expired"],
+    );
 }
 
 #[test]
@@ -101,11 +133,16 @@ fn an_expired_release_is_refused_unless_told_otherwise() {
     let mut rig = Rig::new();
     rig.archive.valid_until = Some("Sun, 12 Jul 2020 10:00:00 UTC".to_owned());
     let project = rig.project("[\"thing\"]");
-    contains(&project.fails(4, &["lock"]), &["has expired", "2020-07-12", "--allow-expired", "check_valid_until"]);
+    contains(
+        &project.fails(4, &["lock"]),
+        &["has expired", "2020-07-12", "--allow-expired", "check_valid_until"],
+    );
     assert!(!project.dir().join("toolchains.lock").exists());
     project.ok(&["lock", "--allow-expired"]);
     std::fs::remove_file(project.dir().join("toolchains.lock")).unwrap();
-    project.manifest(&rig.manifest("[\"thing\"]").replace("[settings]", "[settings]\ncheck_valid_until = false"));
+    project.manifest(
+        &rig.manifest("[\"thing\"]").replace("[settings]", "[settings]\ncheck_valid_until = false"),
+    );
     project.ok(&["lock"]);
 }
 
@@ -113,9 +150,15 @@ fn an_expired_release_is_refused_unless_told_otherwise() {
 fn an_unknown_package_has_near_names() {
     let rig = Rig::new();
     let project = rig.project("[\"thingg\"]");
-    contains(&project.fails(1, &["lock"]), &["the suite has no package \"thingg\" for amd64", "did you mean thing"]);
+    contains(
+        &project.fails(1, &["lock"]),
+        &["the suite has no package \"thingg\" for amd64", "did you mean thing"],
+    );
     let project = rig.project("[\"thing=9\"]");
-    contains(&project.fails(1, &["lock"]), &["the suite has no version 9 of thing", "it has thing=1.0-1"]);
+    contains(
+        &project.fails(1, &["lock"]),
+        &["the suite has no version 9 of thing", "it has thing=1.0-1"],
+    );
 }
 
 #[test]
@@ -126,7 +169,12 @@ fn an_unsatisfiable_dependency_shows_its_chain() {
     let project = rig.project("[\"top\"]");
     contains(
         &project.fails(1, &["lock"]),
-        &["nothing in the suite satisfies libthing (>= 9) | gone", "top 1 -> middle 2 needs it", "the suite has libthing 1.2-3", "exclude"],
+        &[
+            "nothing in the suite satisfies libthing (>= 9) | gone",
+            "top 1 -> middle 2 needs it",
+            "the suite has libthing 1.2-3",
+            "exclude",
+        ],
     );
     project.manifest(&rig.manifest("[\"top\"]\nexclude = [\"gone\"]"));
     project.ok(&["lock"]);
@@ -142,10 +190,23 @@ fn the_archive_of_old_files_is_the_last_mirror() {
     let plan = &lock.trees.values().next().unwrap().plan;
     assert_eq!(plan.snapshot().as_deref(), Some("20260712T101637Z"));
     let family = |url: &str| [("debian".to_owned(), vec![url.to_owned()])].into();
-    let mirrors = cotter::fetch::Mirrors::new(family("http://user.example/debian"), family("http://apt.example/debian"), vec![]);
+    let mirrors = cotter::fetch::Mirrors::new(
+        family("http://user.example/debian"),
+        family("http://apt.example/debian"),
+        vec![],
+    );
     let urls = mirrors.expand(&plan.inputs[0].locations[0], plan.snapshot().as_deref());
-    let bases = ["http://user.example/debian", "http://apt.example/debian", "https://snapshot.debian.org/archive/debian/20260712T101637Z"];
-    assert_eq!(urls, bases.map(|b| cotter::fetch::Candidate::Url(format!("{b}/pool/main/libthing_1.2-3_amd64.deb"))));
+    let bases = [
+        "http://user.example/debian",
+        "http://apt.example/debian",
+        "https://snapshot.debian.org/archive/debian/20260712T101637Z",
+    ];
+    assert_eq!(
+        urls,
+        bases.map(|b| cotter::fetch::Candidate::Url(format!(
+            "{b}/pool/main/libthing_1.2-3_amd64.deb"
+        )))
+    );
 }
 
 #[test]
@@ -156,7 +217,13 @@ fn mirrors_are_asked_in_order_environment_manifest_machine() {
     rig.archive.publish(&other, &rig.signer);
     // The environment's comes first.
     let mut command = project.cotter(&["lock"]);
-    assert!(command.env("COTTER_MIRROR_DEBIAN", format!("{}/debian", other.url)).status().unwrap().success());
+    assert!(
+        command
+            .env("COTTER_MIRROR_DEBIAN", format!("{}/debian", other.url))
+            .status()
+            .unwrap()
+            .success()
+    );
     assert!(rig.server.log().is_empty() && !other.log().is_empty());
     // The machine's apt configuration serves where the manifest names none.
     let _ = std::process::Command::new("chmod").args(["-R", "u+w"]).arg(&project.store).output();
@@ -164,7 +231,9 @@ fn mirrors_are_asked_in_order_environment_manifest_machine() {
     other.clear_log();
     let text = rig.manifest("[\"thing\"]");
     project.manifest(&text.replace(&format!("debian = [\"{}/debian\"]", rig.server.url), ""));
-    let etc = project.scratch.write("apt/sources.list", format!("deb [arch=amd64] {}/debian test main\n", other.url));
+    let etc = project
+        .scratch
+        .write("apt/sources.list", format!("deb [arch=amd64] {}/debian test main\n", other.url));
     let mut command = project.cotter(&["setup", "--locked"]);
     assert!(command.env("COTTER_APT_ETC", etc.parent().unwrap()).status().unwrap().success());
     assert!(!other.log().is_empty());
@@ -176,8 +245,19 @@ fn damaged_and_hostile_packages_are_refused() {
         (b"not an ar file".to_vec(), "not a Debian package"),
         (b"!<arch>\n".to_vec(), "no member data.tar*"),
         (deb(b"no xz at all"), "damaged"),
-        (deb(&crate::support::archive::xz(&Tar::new().file("./../../etc/evil", b"x").finish())), "climbs out"),
-        (deb(&crate::support::archive::xz(&Tar::new().symlink("./usr/share/x", "/etc").file("./usr/share/x/evil", b"x").finish())), "goes through the symlink"),
+        (
+            deb(&crate::support::archive::xz(&Tar::new().file("./../../etc/evil", b"x").finish())),
+            "climbs out",
+        ),
+        (
+            deb(&crate::support::archive::xz(
+                &Tar::new()
+                    .symlink("./usr/share/x", "/etc")
+                    .file("./usr/share/x/evil", b"x")
+                    .finish(),
+            )),
+            "goes through the symlink",
+        ),
         (deb(&gzip(&Tar::new().finish())), "damaged"),
     ];
     for (bytes, words) in cases {
@@ -189,13 +269,21 @@ fn damaged_and_hostile_packages_are_refused() {
     }
     // Names that differ in case are Debian's own habit, and allowed.
     let mut rig = Rig::new();
-    rig.archive.package("cases", "1", "", Tar::new().file("./usr/include/xt_MARK.h", b"1").file("./usr/include/xt_mark.h", b"2"));
+    rig.archive.package(
+        "cases",
+        "1",
+        "",
+        Tar::new().file("./usr/include/xt_MARK.h", b"1").file("./usr/include/xt_mark.h", b"2"),
+    );
     rig.project("[\"cases\"]").ok(&["setup"]);
     // Two packages that disagree on a file.
     rig.archive.package("one", "1", "Depends: two\n", Tar::new().file("./usr/share/same", b"1"));
     rig.archive.package("two", "1", "", Tar::new().file("./usr/share/same", b"2"));
     let project = rig.project("[\"one\"]");
-    contains(&project.fails(6, &["setup"]), &["two inputs hold usr/share/same with different content", "two_1_amd64.deb"]);
+    contains(
+        &project.fails(6, &["setup"]),
+        &["two inputs hold usr/share/same with different content", "two_1_amd64.deb"],
+    );
     project.assert_store_empty();
 }
 
@@ -214,9 +302,11 @@ fn an_input_that_two_trees_share_is_downloaded_once() {
 #[test]
 fn the_keys_of_the_real_archive_are_known() {
     let keyring = cotter::resolve::debian_release::Keyring::shipped().unwrap();
-    let error = cotter::resolve::debian_release::Release::verify("no release", &keyring, "x").unwrap_err();
+    let error =
+        cotter::resolve::debian_release::Release::verify("no release", &keyring, "x").unwrap_err();
     assert_eq!(error.kind(), cotter::error::Kind::Verification);
     // That they do verify the real bookworm is shown by every test that locks from it.
-    let lock = std::fs::read_to_string(format!("{}/toolchains.lock", crate::support::REPO)).unwrap();
+    let lock =
+        std::fs::read_to_string(format!("{}/toolchains.lock", crate::support::REPO)).unwrap();
     contains(&lock, &["suite = \"bookworm\"", "key = \""]);
 }

@@ -17,7 +17,11 @@ fn project(example: &str) -> Project {
 #[test]
 fn the_examples_folders_are_what_their_locks_give() {
     for example in EXAMPLES {
-        ok(&mut in_store(shared_store(), &Path::new(REPO).join("examples").join(example), &["emit", "bazel", "--check"]));
+        ok(&mut in_store(
+            shared_store(),
+            &Path::new(REPO).join("examples").join(example),
+            &["emit", "bazel", "--check"],
+        ));
     }
 }
 
@@ -30,11 +34,30 @@ fn the_same_lock_gives_the_same_bytes() {
     assert!(names(&a).len() > 10);
     for name in names(&a) {
         // The one fixed place outside of the workspace, the same on every machine: Zig's cache.
-        let bytes = std::fs::read_to_string(a.join(&name)).unwrap().replace("_CACHE = \"/tmp/cotter-zig\"", "");
-        assert_eq!(std::fs::read(a.join(&name)).unwrap(), std::fs::read(b.join(&name)).unwrap(), "{name}");
-        assert!(!bytes.contains(one.dir().to_str().unwrap()) && !bytes.contains("/home/") && !bytes.contains("/tmp/"), "{name} names a path of this machine");
-        assert!(bytes.contains("Written by `cotter emit bazel`"), "{name} does not say where it comes from");
-        assert!(bytes.ends_with('\n') && !bytes.contains("\t") && bytes.lines().all(|l| l.trim_end() == l), "{name} is untidy");
+        let bytes = std::fs::read_to_string(a.join(&name))
+            .unwrap()
+            .replace("_CACHE = \"/tmp/cotter-zig\"", "");
+        assert_eq!(
+            std::fs::read(a.join(&name)).unwrap(),
+            std::fs::read(b.join(&name)).unwrap(),
+            "{name}"
+        );
+        assert!(
+            !bytes.contains(one.dir().to_str().unwrap())
+                && !bytes.contains("/home/")
+                && !bytes.contains("/tmp/"),
+            "{name} names a path of this machine"
+        );
+        assert!(
+            bytes.contains("Written by `cotter emit bazel`"),
+            "{name} does not say where it comes from"
+        );
+        assert!(
+            bytes.ends_with('\n')
+                && !bytes.contains("\t")
+                && bytes.lines().all(|l| l.trim_end() == l),
+            "{name} is untidy"
+        );
     }
     assert_eq!(one.ok(&["emit", "bazel"]), "");
 }
@@ -42,7 +65,10 @@ fn the_same_lock_gives_the_same_bytes() {
 #[test]
 fn check_shows_what_was_edited_by_hand() {
     let project = project("python");
-    contains(&project.fails(3, &["emit", "bazel", "--check"]), &["not what toolchains.lock gives", "run `cotter emit bazel`"]);
+    contains(
+        &project.fails(3, &["emit", "bazel", "--check"]),
+        &["not what toolchains.lock gives", "run `cotter emit bazel`"],
+    );
     project.ok(&["emit", "bazel"]);
     project.ok(&["emit", "bazel", "--check"]);
     let build = project.dir().join("bazel/cotter/BUILD.bazel");
@@ -50,8 +76,19 @@ fn check_shows_what_was_edited_by_hand() {
     std::fs::write(&build, emitted.replace("/bin/bash", "/opt/bash")).unwrap();
     let output = project.cotter(&["emit", "bazel", "--check"]).output().unwrap();
     assert_eq!(output.status.code(), Some(3));
-    contains(&text(&output), &["-    path = \"/opt/bash\",", "+    path = \"/bin/bash\",", "1 file is not", "edited by hand"]);
-    let said: serde_json::Value = serde_json::from_slice(&project.cotter(&["emit", "bazel", "--check", "--json"]).output().unwrap().stdout).unwrap();
+    contains(
+        &text(&output),
+        &[
+            "-    path = \"/opt/bash\",",
+            "+    path = \"/bin/bash\",",
+            "1 file is not",
+            "edited by hand",
+        ],
+    );
+    let said: serde_json::Value = serde_json::from_slice(
+        &project.cotter(&["emit", "bazel", "--check", "--json"]).output().unwrap().stdout,
+    )
+    .unwrap();
     assert_eq!(said["changed"].as_array().unwrap().len(), 1);
     project.ok(&["emit", "bazel"]);
     assert_eq!(std::fs::read_to_string(&build).unwrap(), emitted);
@@ -66,7 +103,10 @@ fn a_lock_must_be_there_and_fit() {
     contains(&project.fails(3, &["emit", "bazel"]), &["does not fit", "cotter lock"]);
     project.manifest(&manifest);
     std::fs::remove_file(lock).unwrap();
-    contains(&project.fails(3, &["emit", "bazel"]), &["there is no toolchains.lock", "cotter lock"]);
+    contains(
+        &project.fails(3, &["emit", "bazel"]),
+        &["there is no toolchains.lock", "cotter lock"],
+    );
     assert!(!project.dir().join("bazel").exists());
 }
 
@@ -74,20 +114,48 @@ fn a_lock_must_be_there_and_fit() {
 fn settings_are_obeyed_and_checked() {
     let project = project("mixed");
     let manifest = std::fs::read_to_string(project.dir().join("toolchains.toml")).unwrap();
-    let with = |settings: &str| project.manifest(&format!("{}[emit.bazel]\n{settings}\n", manifest.split("[emit.bazel]").next().unwrap()));
-    with("dir = \"tools/pins\"\nrepository = \"pins\"\ntoolchains = [\"gcc\", \"openssl\"]\nregister = false");
+    let with = |settings: &str| {
+        project.manifest(&format!(
+            "{}[emit.bazel]\n{settings}\n",
+            manifest.split("[emit.bazel]").next().unwrap()
+        ))
+    };
+    with(
+        "dir = \"tools/pins\"\nrepository = \"pins\"\ntoolchains = [\"gcc\", \"openssl\"]\nregister = false",
+    );
     project.ok(&["emit", "bazel"]);
-    let read = |name: &str| std::fs::read_to_string(project.dir().join("tools/pins").join(name)).unwrap();
-    contains(&read("lock.bzl"), &["HUB = \"pins\"", "\"gcc-x86_64-linux\"", "\"openssl-x86_64-linux\"", "MANIFEST = \"../../toolchains.toml\""]);
+    let read =
+        |name: &str| std::fs::read_to_string(project.dir().join("tools/pins").join(name)).unwrap();
+    contains(
+        &read("lock.bzl"),
+        &[
+            "HUB = \"pins\"",
+            "\"gcc-x86_64-linux\"",
+            "\"openssl-x86_64-linux\"",
+            "MANIFEST = \"../../toolchains.toml\"",
+        ],
+    );
     assert!(!read("lock.bzl").contains("python"), "{}", read("lock.bzl"));
     assert!(!read("cotter.MODULE.bazel").contains("register_toolchains"));
     contains(&read("workspace.bzl"), &["@//tools/pins:"]);
     assert!(!read("cotter.bazelrc").contains("build --custom_malloc"));
     with("toolchains = [\"gc\"]");
-    contains(&project.fails(1, &["emit", "bazel"]), &["names a toolchain \"gc\"", "did you mean \"gcc\"?"]);
+    contains(
+        &project.fails(1, &["emit", "bazel"]),
+        &["names a toolchain \"gc\"", "did you mean \"gcc\"?"],
+    );
     with("dir = \"../up\"\nlibc = \"musl\"\nrepository = \"Pins\"\nwhat = 1");
     let said = project.fails(1, &["emit", "bazel"]);
-    contains(&said, &["toolchains.toml:", "\"../up\"", "expected \"system\" or \"pinned\"", "\"Pins\"", "unknown key \"what\""]);
+    contains(
+        &said,
+        &[
+            "toolchains.toml:",
+            "\"../up\"",
+            "expected \"system\" or \"pinned\"",
+            "\"Pins\"",
+            "unknown key \"what\"",
+        ],
+    );
     project.manifest(&format!("{manifest}\n[[audit.allow]]\nid = \"shebang\"\n\n[audit]\n"));
     project.fails(1, &["emit", "bazel"]);
     project.manifest(&format!("{manifest}\n[[audit.allow]]\nid = \"shebang\"\nreason = \" \"\n"));
@@ -97,10 +165,19 @@ fn settings_are_obeyed_and_checked() {
 #[test]
 fn setup_emits_too() {
     let project = project("python");
-    let setup = |arguments: &[&str]| text(&in_store(shared_store(), &project.dir(), arguments).output().unwrap());
-    contains(&setup(&["setup", "--locked"]), &["is not what toolchains.lock gives: run `cotter emit bazel`"]);
+    let setup = |arguments: &[&str]| {
+        text(&in_store(shared_store(), &project.dir(), arguments).output().unwrap())
+    };
+    contains(
+        &setup(&["setup", "--locked"]),
+        &["is not what toolchains.lock gives: run `cotter emit bazel`"],
+    );
     assert!(!project.dir().join("bazel").exists());
-    std::fs::write(project.dir().join("toolchains.toml"), std::fs::read_to_string(project.dir().join("toolchains.toml")).unwrap() + "\n").unwrap();
+    std::fs::write(
+        project.dir().join("toolchains.toml"),
+        std::fs::read_to_string(project.dir().join("toolchains.toml")).unwrap() + "\n",
+    )
+    .unwrap();
     contains(&setup(&["setup"]), &["wrote bazel/cotter"]);
     ok(&mut in_store(shared_store(), &project.dir(), &["emit", "bazel", "--check"]));
 }

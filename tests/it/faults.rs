@@ -44,7 +44,9 @@ fn locked() -> Setup {
 }
 
 fn manifest(urls: &[&str]) -> String {
-    format!("platforms = [\"x86_64-linux\"]\n[toolchains.thing]\nkind = \"tool\"\nsource = \"archive\"\nversion = \"1\"\nurls = {urls:?}\n")
+    format!(
+        "platforms = [\"x86_64-linux\"]\n[toolchains.thing]\nkind = \"tool\"\nsource = \"archive\"\nversion = \"1\"\nurls = {urls:?}\n"
+    )
 }
 
 impl Setup {
@@ -56,7 +58,8 @@ impl Setup {
     /// The setup fails with a code and words, the store stays empty; when the fault is gone, it succeeds.
     fn fails_then_heals(&self, code: i32, words: &[&str]) {
         let mut command = self.project.cotter(&["setup"]);
-        let said = fails(code, command.env("COTTER_HTTP_TIMEOUT", "1").env("COTTER_HTTP_RETRIES", "1"));
+        let said =
+            fails(code, command.env("COTTER_HTTP_TIMEOUT", "1").env("COTTER_HTTP_RETRIES", "1"));
         contains(&said, words);
         self.project.assert_store_empty();
         self.server.heal();
@@ -69,7 +72,15 @@ impl Setup {
 fn a_wrong_hash_is_refused_whoever_sends_it() {
     let setup = locked();
     setup.fault_both(Fault::Corrupt);
-    setup.fails_then_heals(4, &["a.tar.gz is not the file that was locked", "expected sha256", "it came from http://127.0.0.1", "hint:"]);
+    setup.fails_then_heals(
+        4,
+        &[
+            "a.tar.gz is not the file that was locked",
+            "expected sha256",
+            "it came from http://127.0.0.1",
+            "hint:",
+        ],
+    );
 }
 
 #[test]
@@ -133,15 +144,22 @@ fn an_untrusted_certificate_is_told() {
     project.assert_store_empty();
     // A server that speaks no TLS at all.
     let server = Server::start();
-    let project = Project::new(&manifest(&[&server.put("/a.tar.gz", archive()).replace("http:", "https:")]));
-    contains(&fails(5, project.cotter(&["setup"]).env("COTTER_HTTP_RETRIES", "0")), &["can't reach https://127.0.0.1"]);
+    let project =
+        Project::new(&manifest(&[&server.put("/a.tar.gz", archive()).replace("http:", "https:")]));
+    contains(
+        &fails(5, project.cotter(&["setup"]).env("COTTER_HTTP_RETRIES", "0")),
+        &["can't reach https://127.0.0.1"],
+    );
 }
 
 #[test]
 fn nobody_listens() {
     let url = Server::start().put("/a.tar.gz", archive());
     let project = Project::new(&manifest(&[&url]));
-    contains(&fails(5, project.cotter(&["setup"]).env("COTTER_HTTP_RETRIES", "1")), &["can't reach http://127.0.0.1"]);
+    contains(
+        &fails(5, project.cotter(&["setup"]).env("COTTER_HTTP_RETRIES", "1")),
+        &["can't reach http://127.0.0.1"],
+    );
 }
 
 #[test]
@@ -155,7 +173,10 @@ fn passing_faults_are_overcome_and_downloads_go_on_where_they_stopped() {
     setup.project.ok(&["setup"]);
     let log = setup.server.log();
     assert_eq!(log.iter().filter(|l| l.starts_with("/a.tar.gz")).count(), 3, "{log:?}");
-    assert!(log.iter().any(|l| l.starts_with("/a.tar.gz ") && !l.ends_with(" -")), "no range was asked for: {log:?}");
+    assert!(
+        log.iter().any(|l| l.starts_with("/a.tar.gz ") && !l.ends_with(" -")),
+        "no range was asked for: {log:?}"
+    );
 
     // A server that ignores ranges sends all of it again; what is known is skipped.
     let setup = locked();
@@ -194,7 +215,11 @@ fn credentials_come_from_netrc_and_never_show() {
     project.ok(&["setup"]);
     let project = Project::new(&manifest(&[&url.replace("http://", "http://user:wrong-secret@")]));
     let output = project.cotter(&["setup", "--verbose"]).output().unwrap();
-    assert!(!output.status.success() && !text(&output).contains("wrong-secret"), "{}", text(&output));
+    assert!(
+        !output.status.success() && !text(&output).contains("wrong-secret"),
+        "{}",
+        text(&output)
+    );
 }
 
 #[test]
@@ -232,8 +257,14 @@ fn file_mirrors_and_proxies_serve() {
 fn in_namespace(project: &Project, script: &str) -> Command {
     let inner = project.cotter(&["setup"]);
     let mut command = Command::new("unshare");
-    command.args(["--map-root-user", "--mount", "sh", "-ec", script, "sh"]).arg(inner.get_program());
-    command.env_clear().envs(inner.get_envs().filter_map(|(k, v)| Some((k, v?)))).env("STORE", &project.store).current_dir(project.dir());
+    command
+        .args(["--map-root-user", "--mount", "sh", "-ec", script, "sh"])
+        .arg(inner.get_program());
+    command
+        .env_clear()
+        .envs(inner.get_envs().filter_map(|(k, v)| Some((k, v?))))
+        .env("STORE", &project.store)
+        .current_dir(project.dir());
     command
 }
 
@@ -254,7 +285,8 @@ fn a_full_disk_is_told_and_healed() {
 fn a_read_only_store_is_told() {
     let setup = locked();
     std::fs::create_dir_all(&setup.project.store).unwrap();
-    let script = "mount --bind \"$STORE\" \"$STORE\"\nmount -o remount,bind,ro \"$STORE\"\n\"$1\" setup";
+    let script =
+        "mount --bind \"$STORE\" \"$STORE\"\nmount -o remount,bind,ro \"$STORE\"\n\"$1\" setup";
     let said = fails(8, &mut in_namespace(&setup.project, script));
     contains(&said, &["Read-only file system", "--store DIR"]);
     // A store that holds everything serves although nothing can be written.
@@ -279,7 +311,11 @@ fn permission_denied_is_told() {
     } else {
         Command::new(&program)
     };
-    command.arg("setup").env_clear().envs(inner.get_envs().filter_map(|(k, v)| Some((k, v?)))).current_dir(setup.project.dir());
+    command
+        .arg("setup")
+        .env_clear()
+        .envs(inner.get_envs().filter_map(|(k, v)| Some((k, v?))))
+        .current_dir(setup.project.dir());
     contains(&fails(8, &mut command), &["Permission denied", "--store DIR"]);
     std::fs::set_permissions(&setup.project.store, std::fs::Permissions::from_mode(0o755)).unwrap();
     setup.project.assert_store_empty();
@@ -290,18 +326,35 @@ fn permission_denied_is_told() {
 fn ctrl_c_leaves_nothing_and_the_next_run_heals() {
     let setup = locked();
     setup.fault_both(Fault::Slow(100_000));
-    let mut child = setup.project.cotter(&["setup", "--verbose"]).stderr(Stdio::piped()).stdout(Stdio::null()).spawn().unwrap();
+    let mut child = setup
+        .project
+        .cotter(&["setup", "--verbose"])
+        .stderr(Stdio::piped())
+        .stdout(Stdio::null())
+        .spawn()
+        .unwrap();
     let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
     assert!(lines.next().unwrap().unwrap().contains("fetching"));
     std::thread::sleep(Duration::from_millis(400));
-    rustix::process::kill_process(rustix::process::Pid::from_child(&child), rustix::process::Signal::INT).unwrap();
+    rustix::process::kill_process(
+        rustix::process::Pid::from_child(&child),
+        rustix::process::Signal::INT,
+    )
+    .unwrap();
     assert_eq!(child.wait().unwrap().code(), Some(130));
-    contains(&lines.map_while(Result::ok).collect::<Vec<_>>().join("\n"), &["interrupted", "goes on where this one stopped"]);
+    contains(
+        &lines.map_while(Result::ok).collect::<Vec<_>>().join("\n"),
+        &["interrupted", "goes on where this one stopped"],
+    );
     setup.project.assert_store_empty();
     setup.server.heal();
     setup.server.clear_log();
     setup.project.ok(&["setup"]);
-    assert!(!setup.server.log()[0].ends_with(" -"), "the download began anew: {:?}", setup.server.log());
+    assert!(
+        !setup.server.log()[0].ends_with(" -"),
+        "the download began anew: {:?}",
+        setup.server.log()
+    );
 }
 
 /// A server that says nothing must not keep the user waiting: not for the end of its time, nor for a second Ctrl-C.
@@ -310,11 +363,21 @@ fn ctrl_c_is_heard_while_a_server_is_silent() {
     for signals in [1, 2] {
         let setup = locked();
         setup.fault_both(Fault::Stall(100_000));
-        let child = setup.project.cotter(&["setup", "--verbose"]).stderr(Stdio::piped()).stdout(Stdio::null()).spawn().unwrap();
+        let child = setup
+            .project
+            .cotter(&["setup", "--verbose"])
+            .stderr(Stdio::piped())
+            .stdout(Stdio::null())
+            .spawn()
+            .unwrap();
         std::thread::sleep(Duration::from_millis(700));
         let start = Instant::now();
         for _ in 0..signals {
-            rustix::process::kill_process(rustix::process::Pid::from_child(&child), rustix::process::Signal::INT).unwrap();
+            rustix::process::kill_process(
+                rustix::process::Pid::from_child(&child),
+                rustix::process::Signal::INT,
+            )
+            .unwrap();
             std::thread::sleep(Duration::from_millis(100));
         }
         let output = child.wait_with_output().unwrap();
@@ -331,7 +394,17 @@ fn ctrl_c_is_heard_while_a_server_is_silent() {
 fn eight_setups_at_once_give_one_result() {
     let setup = locked();
     setup.fault_both(Fault::Slow(2_000_000));
-    let children: Vec<_> = (0..8).map(|_| setup.project.cotter(&["setup"]).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap()).collect();
+    let children: Vec<_> = (0..8)
+        .map(|_| {
+            setup
+                .project
+                .cotter(&["setup"])
+                .stdout(Stdio::null())
+                .stderr(Stdio::piped())
+                .spawn()
+                .unwrap()
+        })
+        .collect();
     for child in children {
         let output = child.wait_with_output().unwrap();
         assert!(output.status.success(), "{}", text(&output));
@@ -346,10 +419,19 @@ fn eight_setups_at_once_give_one_result() {
 /// setup makes the rest. The bytes come from a mirror on loopback.
 fn killed(times: u32, dir: &std::path::Path) {
     let server = Server::start();
-    let lock = cotter::lockfile::Lockfile::parse(&std::fs::read_to_string(dir.join("toolchains.lock")).unwrap(), "lock").unwrap();
-    for tree in lock.trees.values().filter(|t| Some(t.plan.platform) == cotter::model::Platform::native()) {
+    let lock = cotter::lockfile::Lockfile::parse(
+        &std::fs::read_to_string(dir.join("toolchains.lock")).unwrap(),
+        "lock",
+    )
+    .unwrap();
+    for tree in
+        lock.trees.values().filter(|t| Some(t.plan.platform) == cotter::model::Platform::native())
+    {
         for input in &tree.plan.inputs {
-            let bytes = std::fs::read(crate::support::shared_store().join("inputs").join(input.sha256.hex())).unwrap();
+            let bytes = std::fs::read(
+                crate::support::shared_store().join("inputs").join(input.sha256.hex()),
+            )
+            .unwrap();
             server.put(&format!("/debian/{}", input.locations[0].path()), bytes);
         }
     }
@@ -361,7 +443,11 @@ fn killed(times: u32, dir: &std::path::Path) {
     };
     let setup = ["setup", "--locked", "--quiet"];
     let empty = || {
-        let _ = Command::new("chmod").args(["-R", "u+w"]).arg(store.join("store")).arg(store.join("staging")).output();
+        let _ = Command::new("chmod")
+            .args(["-R", "u+w"])
+            .arg(store.join("store"))
+            .arg(store.join("staging"))
+            .output();
         for part in ["store", "roots", "links", "listings", "inputs", "locks", "staging"] {
             let _ = std::fs::remove_dir_all(store.join(part));
         }
@@ -413,7 +499,15 @@ fn small_project(scratch: &Scratch) {
         parts.filter(|p| want(p)).fold(head, |all, p| all + start + p)
     };
     let manifest = std::fs::read_to_string(dir.join("toolchains.toml")).unwrap();
-    scratch.write("toolchains.toml", pick(&manifest, "[toolchains.", &|p| p.starts_with("zlib]") || p.starts_with("openssl]")));
+    scratch.write(
+        "toolchains.toml",
+        pick(&manifest, "[toolchains.", &|p| p.starts_with("zlib]") || p.starts_with("openssl]")),
+    );
     let lock = std::fs::read_to_string(dir.join("toolchains.lock")).unwrap();
-    scratch.write("toolchains.lock", pick(&lock, "[[tree]]", &|p| p.contains("name = \"zlib\"") || p.contains("name = \"openssl\"")));
+    scratch.write(
+        "toolchains.lock",
+        pick(&lock, "[[tree]]", &|p| {
+            p.contains("name = \"zlib\"") || p.contains("name = \"openssl\"")
+        }),
+    );
 }

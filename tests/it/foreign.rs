@@ -6,19 +6,39 @@ use std::process::Command;
 use crate::support::{REPO, Scratch, in_store, ok, shared_store};
 
 fn aarch64(name: &str) -> PathBuf {
-    let mut setup = in_store(shared_store(), Path::new(REPO), &["setup", "--locked", "--platform", "aarch64-linux", name]);
+    let mut setup = in_store(
+        shared_store(),
+        Path::new(REPO),
+        &["setup", "--locked", "--platform", "aarch64-linux", name],
+    );
     ok(&mut setup);
-    ok(&mut in_store(shared_store(), Path::new(REPO), &["path", "--platform", "aarch64-linux", name])).trim().into()
+    ok(&mut in_store(
+        shared_store(),
+        Path::new(REPO),
+        &["path", "--platform", "aarch64-linux", name],
+    ))
+    .trim()
+    .into()
 }
 
 /// Runs a program of a tree through its launcher. qemu-user can't start another foreign program without help from the kernel, so the launcher's `execve` is read from a
 /// trace, and what it would have started is started under qemu: that the launcher asks for the right thing is part of what is proven.
 pub fn run(program: &Path, args: &[&str]) -> String {
-    let traced = Command::new("qemu-aarch64").arg("-strace").arg(program).args(args).env_clear().output().unwrap();
+    let traced = Command::new("qemu-aarch64")
+        .arg("-strace")
+        .arg(program)
+        .args(args)
+        .env_clear()
+        .output()
+        .unwrap();
     let trace = String::from_utf8_lossy(&traced.stderr).into_owned();
-    let line = trace.lines().find(|l| l.contains("execve(")).unwrap_or_else(|| panic!("no execve in {trace}"));
+    let line = trace
+        .lines()
+        .find(|l| l.contains("execve("))
+        .unwrap_or_else(|| panic!("no execve in {trace}"));
     let argv = line.split_once('{').unwrap().1.split_once('}').unwrap().0.trim_end_matches(",NULL");
-    let words: Vec<String> = argv.split("\",\"").map(|w| w.trim_matches(['"', ',']).to_owned()).collect();
+    let words: Vec<String> =
+        argv.split("\",\"").map(|w| w.trim_matches(['"', ',']).to_owned()).collect();
     assert!(words[0].ends_with("/usr/lib/aarch64-linux-gnu/ld-linux-aarch64.so.1"), "{line}");
     ok(Command::new("qemu-aarch64").args(&words).env_clear())
 }
@@ -27,7 +47,10 @@ pub fn run(program: &Path, args: &[&str]) -> String {
 fn gcc_and_python_for_aarch64_run_under_qemu() {
     let (gcc, python) = (aarch64("gcc"), aarch64("python"));
     assert!(run(&gcc.join("bin/gcc"), &["--version"]).contains("12.2.0"));
-    let said = run(&python.join("bin/python3"), &["-c", "import platform,ssl,sqlite3,ctypes;print(platform.machine(),6*7)"]);
+    let said = run(
+        &python.join("bin/python3"),
+        &["-c", "import platform,ssl,sqlite3,ctypes;print(platform.machine(),6*7)"],
+    );
     assert_eq!(said, "aarch64 42\n");
 }
 
@@ -38,7 +61,10 @@ fn the_compiler_for_aarch64_compiles() {
     let scratch = Scratch::new();
     let source = scratch.write("a.c", "int main(void) { return 42; }\n");
     let (s, o) = (scratch.join("a.s"), scratch.join("a.o"));
-    run(&gcc.join("usr/lib/gcc/aarch64-linux-gnu/12/cc1"), &["-quiet", source.to_str().unwrap(), "-o", s.to_str().unwrap()]);
+    run(
+        &gcc.join("usr/lib/gcc/aarch64-linux-gnu/12/cc1"),
+        &["-quiet", source.to_str().unwrap(), "-o", s.to_str().unwrap()],
+    );
     run(&gcc.join("bin/as"), &[s.to_str().unwrap(), "-o", o.to_str().unwrap()]);
     let header = run(&gcc.join("bin/readelf"), &["-h", o.to_str().unwrap()]);
     assert!(header.contains("AArch64"), "{header}");

@@ -66,7 +66,9 @@ print("python is whole")
 /// Writes the sources into a work directory that anybody may use.
 fn work(scratch: &Scratch) -> PathBuf {
     use std::os::unix::fs::PermissionsExt;
-    for (name, text) in [("a.c", C), ("b.cc", CPP), ("bad.c", OVERFLOW), ("ext.c", EXTENSION), ("smoke.py", SMOKE)] {
+    for (name, text) in
+        [("a.c", C), ("b.cc", CPP), ("bad.c", OVERFLOW), ("ext.c", EXTENSION), ("smoke.py", SMOKE)]
+    {
         scratch.write(&format!("work/{name}"), text);
     }
     let work = scratch.join("work");
@@ -102,7 +104,11 @@ fn prove(gcc: &Path, python: &Path, work: &Path, enter: &dyn Fn() -> Command) {
     cc(&["a.c", "-o", "a", "-lm"]);
     // A shared library, and a program that links it.
     cc(&["-shared", "-fPIC", "-DLIBRARY", "a.c", "-o", "libanswer.so", "-lm"]);
-    std::fs::write(work.join("c.c"), "#include <stdio.h>\nint answer(void);\nint main(void) { printf(\"%d\\n\", answer()); }\n").unwrap();
+    std::fs::write(
+        work.join("c.c"),
+        "#include <stdio.h>\nint answer(void);\nint main(void) { printf(\"%d\\n\", answer()); }\n",
+    )
+    .unwrap();
     cc(&[PINNED, "c.c", "-o", "c", "-L.", "-lanswer", &format!("-Wl,-rpath,{}", work.display())]);
     assert_eq!(own("c"), "42\n");
     // AddressSanitizer does find what it is for.
@@ -119,7 +125,9 @@ fn prove(gcc: &Path, python: &Path, work: &Path, enter: &dyn Fn() -> Command) {
     cc(&["-static", "c.c", "libanswer.a", "-lm", "-o", "c"]);
     run(gcc.join("bin/strip"), &["c"]);
     assert_eq!(own("c"), "42\n");
-    for name in ["cc", "c++", "cpp", "ld", "as", "objdump", "readelf", "gcov", "x86_64-linux-gnu-gcc"] {
+    for name in
+        ["cc", "c++", "cpp", "ld", "as", "objdump", "readelf", "gcov", "x86_64-linux-gnu-gcc"]
+    {
         run(gcc.join("bin").join(name), &["--version"]);
     }
 
@@ -129,9 +137,15 @@ fn prove(gcc: &Path, python: &Path, work: &Path, enter: &dyn Fn() -> Command) {
     }
     contains(&run(python.join("bin/pip3"), &["--version"]), &["pip 23"]);
     // A C extension, by the pinned compiler against the pinned headers.
-    let include = run(python.join("bin/python3"), &["-c", "import sysconfig; print(sysconfig.get_path('include'))"]);
+    let include = run(
+        python.join("bin/python3"),
+        &["-c", "import sysconfig; print(sysconfig.get_path('include'))"],
+    );
     cc(&["-shared", "-fPIC", "ext.c", "-o", "ext.so", &format!("-I{}", include.trim())]);
-    assert_eq!(run(python.join("bin/python3"), &["-c", "import ext; print(ext.hi())"]), "hi from C\n");
+    assert_eq!(
+        run(python.join("bin/python3"), &["-c", "import ext; print(ext.hi())"]),
+        "hi from C\n"
+    );
     // A virtual environment, with pip, and an extension built inside it.
     let _ = std::fs::remove_dir_all(work.join("venv"));
     run(python.join("bin/python3"), &["-m", "venv", "venv"]);
@@ -178,11 +192,48 @@ fn no_file_of_the_host_is_opened() {
     let python_arg = python.join("bin/python3").display().to_string();
     let include = format!("-I{}/include/python3.11", python.display());
     let commands: Vec<Vec<String>> = [
-        vec![gcc_arg("gcc"), "-specs=pinned-libc.specs".into(), "-g".into(), "a.c".into(), "-lm".into(), "-o".into(), "a".into()],
-        vec![gcc_arg("g++"), "-specs=pinned-libc.specs".into(), "-O2".into(), "-flto".into(), "b.cc".into(), "-o".into(), "b".into()],
-        vec![gcc_arg("gcc"), "-fsanitize=address".into(), "bad.c".into(), "-o".into(), "bad".into()],
-        vec![gcc_arg("gcc"), "-static".into(), "a.c".into(), "-lm".into(), "-o".into(), "static".into()],
-        vec![gcc_arg("gcc"), "-shared".into(), "-fPIC".into(), "ext.c".into(), "-o".into(), "ext.so".into(), include],
+        vec![
+            gcc_arg("gcc"),
+            "-specs=pinned-libc.specs".into(),
+            "-g".into(),
+            "a.c".into(),
+            "-lm".into(),
+            "-o".into(),
+            "a".into(),
+        ],
+        vec![
+            gcc_arg("g++"),
+            "-specs=pinned-libc.specs".into(),
+            "-O2".into(),
+            "-flto".into(),
+            "b.cc".into(),
+            "-o".into(),
+            "b".into(),
+        ],
+        vec![
+            gcc_arg("gcc"),
+            "-fsanitize=address".into(),
+            "bad.c".into(),
+            "-o".into(),
+            "bad".into(),
+        ],
+        vec![
+            gcc_arg("gcc"),
+            "-static".into(),
+            "a.c".into(),
+            "-lm".into(),
+            "-o".into(),
+            "static".into(),
+        ],
+        vec![
+            gcc_arg("gcc"),
+            "-shared".into(),
+            "-fPIC".into(),
+            "ext.c".into(),
+            "-o".into(),
+            "ext.so".into(),
+            include,
+        ],
         vec![work.join("a").display().to_string()],
         vec![work.join("b").display().to_string()],
         vec![python_arg.clone(), "smoke.py".into()],
@@ -200,7 +251,9 @@ fn no_file_of_the_host_is_opened() {
             }
         }
         let path = format!("/{}", parts.join("/"));
-        [format!("{store}/"), format!("{}/", work.display()), "/proc/".into(), "/dev/".into()].iter().any(|p| format!("{path}/").starts_with(p.as_str()))
+        [format!("{store}/"), format!("{}/", work.display()), "/proc/".into(), "/dev/".into()]
+            .iter()
+            .any(|p| format!("{path}/").starts_with(p.as_str()))
     };
     // What is asked for and not there must be where no system has anything.
     let asked_in_vain = |path: &str| path.starts_with("/.no/");
@@ -209,7 +262,13 @@ fn no_file_of_the_host_is_opened() {
         let mut strace = Command::new("strace");
         strace.args(["-f", "-qq", "-e", "trace=open,openat,execve", "-o"]).arg(&log).args(command);
         // A user's locale, library path and compiler variables must not open a door either.
-        strace.current_dir(&work).env_clear().env("PATH", "/usr/bin:/bin").env("HOME", &work).env("TMPDIR", &work).env("TZ", "UTC");
+        strace
+            .current_dir(&work)
+            .env_clear()
+            .env("PATH", "/usr/bin:/bin")
+            .env("HOME", &work)
+            .env("TMPDIR", &work)
+            .env("TZ", "UTC");
         strace
             .env("LANG", "de_DE.UTF-8")
             .env("LC_ALL", "en_US.UTF-8")
@@ -220,12 +279,18 @@ fn no_file_of_the_host_is_opened() {
         ok(&mut strace);
         let trace = std::fs::read_to_string(&log).unwrap();
         let mut opened = 0;
-        for line in trace.lines().filter(|l| !l.contains("+++") && !l.contains("resumed") && !l.contains("readlink")) {
+        for line in trace
+            .lines()
+            .filter(|l| !l.contains("+++") && !l.contains("resumed") && !l.contains("readlink"))
+        {
             let Some(path) = line.split('"').nth(1) else { continue };
             // Relative to the work directory, or to a directory that was opened before.
             if path.starts_with('/') {
                 opened += 1;
-                assert!(allowed(path) || (line.contains(" = -1 ENOENT") && asked_in_vain(path)), "{command:?} asked for {path}\n{line}");
+                assert!(
+                    allowed(path) || (line.contains(" = -1 ENOENT") && asked_in_vain(path)),
+                    "{command:?} asked for {path}\n{line}"
+                );
             }
         }
         assert!(opened > 0, "the trace of {command:?} is empty");
@@ -240,11 +305,17 @@ fn exec_gives_both_programs_and_passes_everything_through() {
         command.args(args);
         command
     };
-    contains(&ok(&mut exec(&["--", "sh", "-c", "command -v gcc; command -v python3; echo $CC $CXX"])), &["-gcc-12", "-python-3.11", "/bin/gcc ", "/bin/g++"]);
-    let output = exec(&["python", "--", "python3", "-c", "import sys; sys.exit(7)"]).output().unwrap();
+    contains(
+        &ok(&mut exec(&["--", "sh", "-c", "command -v gcc; command -v python3; echo $CC $CXX"])),
+        &["-gcc-12", "-python-3.11", "/bin/gcc ", "/bin/g++"],
+    );
+    let output =
+        exec(&["python", "--", "python3", "-c", "import sys; sys.exit(7)"]).output().unwrap();
     assert_eq!(output.status.code(), Some(7));
     use std::os::unix::process::ExitStatusExt;
-    let output = exec(&["python", "--", "python3", "-c", "import os; os.kill(os.getpid(), 15)"]).output().unwrap();
+    let output = exec(&["python", "--", "python3", "-c", "import os; os.kill(os.getpid(), 15)"])
+        .output()
+        .unwrap();
     assert_eq!(output.status.signal(), Some(15));
     let text = crate::support::fails(127, &mut exec(&["gcc", "--pure", "--", "sh"]));
     contains(&text, &["there is no command \"sh\"", "--pure"]);
@@ -253,7 +324,15 @@ fn exec_gives_both_programs_and_passes_everything_through() {
     let script = ok(&mut crate::support::in_store(shared_store(), repo, &["env", "gcc"]));
     let mut sh = Command::new("sh");
     clean(&mut sh, repo);
-    contains(&ok(sh.args(["-c", &format!("{script}\ncommand -v gcc; echo $CC")])), &["-gcc-12.2.0"]);
-    let json: serde_json::Value = serde_json::from_str(&ok(&mut crate::support::in_store(shared_store(), repo, &["env", "--json"]))).unwrap();
+    contains(
+        &ok(sh.args(["-c", &format!("{script}\ncommand -v gcc; echo $CC")])),
+        &["-gcc-12.2.0"],
+    );
+    let json: serde_json::Value = serde_json::from_str(&ok(&mut crate::support::in_store(
+        shared_store(),
+        repo,
+        &["env", "--json"],
+    )))
+    .unwrap();
     assert_eq!(json["path"].as_array().unwrap().len(), 2);
 }

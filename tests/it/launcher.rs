@@ -26,11 +26,28 @@ fn build(gcc: &Path, triplet: &str, extra: &str, run: &dyn Fn(&Path, &[&str])) -
     let sysroot = format!("--sysroot={}", gcc.display());
     for (name, pic) in [("launcher", "-fno-pic"), ("stub", "-fpie")] {
         // The include path as it is written in the source: nothing of this directory must reach the bytes, and nothing does without -g.
-        run(&cc1, &[FLAGS, &[extra, pic, &source(&format!("{name}.c")), "-o", &at(&format!("{name}.s"))]].concat());
+        run(
+            &cc1,
+            &[FLAGS, &[extra, pic, &source(&format!("{name}.c")), "-o", &at(&format!("{name}.s"))]]
+                .concat(),
+        );
         run(&gcc.join("bin/as"), &[&at(&format!("{name}.s")), "-o", &at(&format!("{name}.o"))]);
     }
     let ld = gcc.join("bin/ld");
-    run(&ld, &[&sysroot, "-static", "-s", "-z", "noseparate-code", "--build-id=none", "-o", &at("launcher"), &at("launcher.o")]);
+    run(
+        &ld,
+        &[
+            &sysroot,
+            "-static",
+            "-s",
+            "-z",
+            "noseparate-code",
+            "--build-id=none",
+            "-o",
+            &at("launcher"),
+            &at("launcher.o"),
+        ],
+    );
     run(&ld, &[&sysroot, "-T", &source("stub.ld"), "-o", &at("stub.elf"), &at("stub.o")]);
     run(&gcc.join("bin/objcopy"), &["-O", "binary", &at("stub.elf"), &at("stub")]);
     ["launcher", "stub"].map(|name| std::fs::read(scratch.join(name)).unwrap())
@@ -42,7 +59,10 @@ fn assert_committed(built: [Vec<u8>; 2], cpu: &str) {
         if std::env::var_os("COTTER_BLESS").is_some() {
             std::fs::write(&path, &built).unwrap();
         }
-        assert!(std::fs::read(&path).unwrap() == built, "launcher/{name}-{cpu} is not what the pinned compiler makes of its source");
+        assert!(
+            std::fs::read(&path).unwrap() == built,
+            "launcher/{name}-{cpu} is not what the pinned compiler makes of its source"
+        );
     }
 }
 
@@ -57,8 +77,18 @@ fn the_pinned_compiler_makes_the_committed_bytes_for_x86_64() {
 
 #[test]
 fn the_pinned_compiler_makes_the_committed_bytes_for_aarch64() {
-    ok(&mut in_store(shared_store(), Path::new(REPO), &["setup", "--locked", "--platform", "aarch64-linux", "gcc"]));
-    let gcc: PathBuf = ok(&mut in_store(shared_store(), Path::new(REPO), &["path", "--platform", "aarch64-linux", "gcc"])).trim().into();
+    ok(&mut in_store(
+        shared_store(),
+        Path::new(REPO),
+        &["setup", "--locked", "--platform", "aarch64-linux", "gcc"],
+    ));
+    let gcc: PathBuf = ok(&mut in_store(
+        shared_store(),
+        Path::new(REPO),
+        &["path", "--platform", "aarch64-linux", "gcc"],
+    ))
+    .trim()
+    .into();
     let built = build(&gcc, "aarch64-linux-gnu", "-mno-outline-atomics", &|program, args| {
         foreign::run(program, args);
     });
@@ -69,7 +99,12 @@ fn the_pinned_compiler_makes_the_committed_bytes_for_aarch64() {
 fn host_variables_are_dropped_and_argv0_is_kept() {
     let python = tree("python").join("bin/python3");
     let run = |command: &mut Command| {
-        ok(command.env_clear().env("LD_PRELOAD", "/nonexistent.so").env("LD_LIBRARY_PATH", "/usr/lib").env("PYTHONHOME", "/usr").env("KEPT", "yes"))
+        ok(command
+            .env_clear()
+            .env("LD_PRELOAD", "/nonexistent.so")
+            .env("LD_LIBRARY_PATH", "/usr/lib")
+            .env("PYTHONHOME", "/usr")
+            .env("KEPT", "yes"))
     };
     let script = "import os, sys; print(sorted(k for k in os.environ if k not in ('LC_CTYPE',))); print(sys.executable)";
     let said = run(Command::new(&python).args(["-c", script]));
@@ -77,7 +112,8 @@ fn host_variables_are_dropped_and_argv0_is_kept() {
     // Through a symlink of the user's: what a virtual environment lives on.
     let scratch = Scratch::new();
     std::os::unix::fs::symlink(&python, scratch.join("python")).unwrap();
-    let said = ok(Command::new("python").args(["-c", script]).env_clear().env("PATH", scratch.path()));
+    let said =
+        ok(Command::new("python").args(["-c", script]).env_clear().env("PATH", scratch.path()));
     contains(&said, &[scratch.join("python").to_str().unwrap()]);
     // Under a false name, which names nothing: the tree is found all the same.
     use std::os::unix::process::CommandExt;
@@ -90,7 +126,12 @@ fn host_variables_are_dropped_and_argv0_is_kept() {
 
 /// The environment that a program passes on.
 fn jailed_env(bash: &str) -> String {
-    ok(Command::new(bash).args(["-c", "export -p"]).env_clear().env("GCONV_PATH", "/usr/lib").env("LD_LIBRARY_PATH", "/usr/lib").env("KEPT", "yes"))
+    ok(Command::new(bash)
+        .args(["-c", "export -p"])
+        .env_clear()
+        .env("GCONV_PATH", "/usr/lib")
+        .env("LD_LIBRARY_PATH", "/usr/lib")
+        .env("KEPT", "yes"))
 }
 
 /// Programs of the list `self_exe` see themselves in /proc/self/exe, on both platforms; the others see the loader.
@@ -102,20 +143,45 @@ fn the_stub_keeps_proc_self_exe() {
     project.ok(&["setup"]);
     project.ok(&["setup", "--platform", "aarch64-linux"]);
     let tree: PathBuf = project.ok(&["path", "tools"]).trim().into();
-    let foreign: PathBuf = project.ok(&["path", "tools", "--platform", "aarch64-linux"]).trim().into();
+    let foreign: PathBuf =
+        project.ok(&["path", "tools", "--platform", "aarch64-linux"]).trim().into();
     let work = Scratch::new();
-    let jailed = |args: &[&str]| ok(crate::support::jail::jail(shared_store(), work.path()).args(args));
+    let jailed =
+        |args: &[&str]| ok(crate::support::jail::jail(shared_store(), work.path()).args(args));
     let at = |name: &str| tree.join("usr/bin").join(name).display().to_string();
     assert_eq!(jailed(&[&at("readlink"), "/proc/self/exe"]).trim(), at("readlink"));
-    assert_eq!(jailed(&[&at("bash"), "-c", &format!("{} /proc/self/exe; echo $BASH_VERSION", at("readlink"))]).lines().next(), Some(at("readlink").as_str()));
+    assert_eq!(
+        jailed(&[
+            &at("bash"),
+            "-c",
+            &format!("{} /proc/self/exe; echo $BASH_VERSION", at("readlink"))
+        ])
+        .lines()
+        .next(),
+        Some(at("readlink").as_str())
+    );
     contains(&jailed(&[&at("ls"), "-l", "/proc/self/exe"]), &["-> ", "/ld-linux-x86-64.so.2"]);
     // LD_PRELOAD does not reach it: the loader would complain.
-    let output = Command::new(at("readlink")).arg("/proc/self/exe").env("LD_PRELOAD", "/nonexistent.so").output().unwrap();
+    let output = Command::new(at("readlink"))
+        .arg("/proc/self/exe")
+        .env("LD_PRELOAD", "/nonexistent.so")
+        .output()
+        .unwrap();
     let kept = jailed_env(&at("bash"));
-    assert!(!kept.contains("GCONV_PATH") && !kept.contains("LD_LIBRARY_PATH") && kept.contains("KEPT"), "{kept}");
-    assert!(output.status.success() && output.stderr.is_empty(), "{}", String::from_utf8_lossy(&output.stderr));
+    assert!(
+        !kept.contains("GCONV_PATH") && !kept.contains("LD_LIBRARY_PATH") && kept.contains("KEPT"),
+        "{kept}"
+    );
+    assert!(
+        output.status.success() && output.stderr.is_empty(),
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
     let at = foreign.join("usr/bin/readlink").display().to_string();
     assert_eq!(ok(Command::new("qemu-aarch64").args([&at, "/proc/self/exe"])).trim(), at);
     let bash = foreign.join("usr/bin/bash").display().to_string();
-    contains(&ok(Command::new("qemu-aarch64").args([&bash, "-c", "echo $BASH_VERSION $(( 6 * 7 ))"])), &["5.2", "42"]);
+    contains(
+        &ok(Command::new("qemu-aarch64").args([&bash, "-c", "echo $BASH_VERSION $(( 6 * 7 ))"])),
+        &["5.2", "42"],
+    );
 }

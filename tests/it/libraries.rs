@@ -8,7 +8,8 @@ use crate::support::{REPO, Scratch, contains, in_store, library, ok, shared_stor
 const EXPECTED: [&str; 3] = ["openssl 3.0.", "sha256(abc) ba78...", "no server, as expected"];
 
 fn exec(args: &[&str]) -> std::process::Command {
-    let mut command = in_store(shared_store(), &Path::new(REPO).join("examples/libraries"), &["exec", "--"]);
+    let mut command =
+        in_store(shared_store(), &Path::new(REPO).join("examples/libraries"), &["exec", "--"]);
     command.args(args);
     command
 }
@@ -31,10 +32,29 @@ fn the_libraries_link_statically_too() {
     let libpq = library("libpq");
     let include = format!("-I{}/usr/include/postgresql", libpq.display());
     let dir = format!("-L{}/usr/lib/postgresql/15/lib", libpq.display());
-    let fixed = ["-Wl,-Bstatic", "-lpq", "-lpgcommon", "-lpgport", "-lssl", "-lcrypto", "-lz", "-Wl,-Bdynamic"];
+    let fixed = [
+        "-Wl,-Bstatic",
+        "-lpq",
+        "-lpgcommon",
+        "-lpgport",
+        "-lssl",
+        "-lcrypto",
+        "-lz",
+        "-Wl,-Bdynamic",
+    ];
     // Debian has no static Kerberos; LDAP comes with it.
     let rest = ["-l:libgssapi_krb5.so.2", "-l:libldap-2.5.so.0"];
-    ok(exec(&["gcc", "main.c", "-specs=pinned-libc.specs", &include, &dir, "-o", out.to_str().unwrap()]).args(fixed).args(rest));
+    ok(exec(&[
+        "gcc",
+        "main.c",
+        "-specs=pinned-libc.specs",
+        &include,
+        &dir,
+        "-o",
+        out.to_str().unwrap(),
+    ])
+    .args(fixed)
+    .args(rest));
     contains(&ok(jail(shared_store(), scratch.path()).arg(&out)), &EXPECTED);
     let needed = ok(std::process::Command::new("readelf").arg("-d").arg(&out));
     for name in ["libpq.so", "libssl.so", "libcrypto.so", "libz.so"] {
@@ -53,14 +73,32 @@ fn the_compiler_can_be_asked_with_libraries_at_hand() {
 /// `libraries = [...]`: the compiler's own sysroot has them, without a word on the command line.
 #[test]
 fn a_compiler_with_libraries_in_its_sysroot() {
-    let manifest = std::fs::read_to_string(format!("{REPO}/examples/libraries/toolchains.toml")).unwrap().replace("\"aarch64-linux\", ", "");
+    let manifest = std::fs::read_to_string(format!("{REPO}/examples/libraries/toolchains.toml"))
+        .unwrap()
+        .replace("\"aarch64-linux\", ", "");
     let head = manifest.find("[toolchains.openssl]").unwrap();
-    let text = manifest[..head].replace("packages = [\"gcc-12\", \"g++-12\"]", "packages = [\"gcc-12\", \"g++-12\"]\nlibraries = [\"zlib\"]");
+    let text = manifest[..head].replace(
+        "packages = [\"gcc-12\", \"g++-12\"]",
+        "packages = [\"gcc-12\", \"g++-12\"]\nlibraries = [\"zlib\"]",
+    );
     let mut project = crate::support::Project::new(&text);
     project.store = shared_store().to_owned();
-    let source = project.scratch.write("work/z.c", "#include <stdio.h>\n#include <zlib.h>\nint main(void) { puts(zlibVersion()); }\n");
+    let source = project.scratch.write(
+        "work/z.c",
+        "#include <stdio.h>\n#include <zlib.h>\nint main(void) { puts(zlibVersion()); }\n",
+    );
     let out = project.scratch.join("work/z");
-    project.ok(&["exec", "gcc", "--", "gcc", "-specs=pinned-libc.specs", source.to_str().unwrap(), "-lz", "-o", out.to_str().unwrap()]);
+    project.ok(&[
+        "exec",
+        "gcc",
+        "--",
+        "gcc",
+        "-specs=pinned-libc.specs",
+        source.to_str().unwrap(),
+        "-lz",
+        "-o",
+        out.to_str().unwrap(),
+    ]);
     let work = project.scratch.join("work");
     contains(&ok(jail(shared_store(), &work).arg(&out)), &["1.2.13"]);
 }
@@ -82,7 +120,10 @@ fn pkg_config_names_no_host_path() {
 #[test]
 fn a_library_tree_holds_no_libc_and_no_program() {
     let zlib = library("zlib");
-    assert!(zlib.join("usr/include/zlib.h").exists() && zlib.join("usr/lib/x86_64-linux-gnu/libz.a").exists());
+    assert!(
+        zlib.join("usr/include/zlib.h").exists()
+            && zlib.join("usr/lib/x86_64-linux-gnu/libz.a").exists()
+    );
     assert!(!zlib.join("usr/lib/x86_64-linux-gnu/libc.so.6").exists());
     assert!(!library("libpq").join("usr/bin").exists());
 }

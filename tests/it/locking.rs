@@ -25,8 +25,13 @@ impl Tools {
     }
 
     fn table(&self, name: &str) -> String {
-        let url = self.server.put(&format!("/{name}.tar"), Tar::new().program(&format!("bin/{name}"), name.as_bytes()).finish());
-        format!("[toolchains.{name}]\nkind = \"tool\"\nsource = \"archive\"\nversion = \"1\"\nurl = \"{url}\"\n")
+        let url = self.server.put(
+            &format!("/{name}.tar"),
+            Tar::new().program(&format!("bin/{name}"), name.as_bytes()).finish(),
+        );
+        format!(
+            "[toolchains.{name}]\nkind = \"tool\"\nsource = \"archive\"\nversion = \"1\"\nurl = \"{url}\"\n"
+        )
     }
 
     fn want(&self, names: &[&str]) {
@@ -38,9 +43,19 @@ impl Tools {
 #[test]
 fn locking_twice_at_two_paths_in_two_profiles_gives_the_same_bytes() {
     // The other profile than the one under test.
-    let (profile, flags): (&str, &[&str]) = if cfg!(debug_assertions) { ("release", &["--release"]) } else { ("debug", &[]) };
-    ok(Command::new(env!("CARGO")).args(["build", "--quiet", "--bin", "cotter"]).args(flags).current_dir(REPO));
-    let other = Path::new(env!("CARGO_BIN_EXE_cotter")).parent().unwrap().parent().unwrap().join(profile).join("cotter");
+    let (profile, flags): (&str, &[&str]) =
+        if cfg!(debug_assertions) { ("release", &["--release"]) } else { ("debug", &[]) };
+    ok(Command::new(env!("CARGO"))
+        .args(["build", "--quiet", "--bin", "cotter"])
+        .args(flags)
+        .current_dir(REPO));
+    let other = Path::new(env!("CARGO_BIN_EXE_cotter"))
+        .parent()
+        .unwrap()
+        .parent()
+        .unwrap()
+        .join(profile)
+        .join("cotter");
     let manifest = std::fs::read_to_string(format!("{REPO}/toolchains.toml")).unwrap();
     let (here, there) = (Scratch::new(), Scratch::new());
     here.write("toolchains.toml", &manifest);
@@ -48,12 +63,18 @@ fn locking_twice_at_two_paths_in_two_profiles_gives_the_same_bytes() {
     // Both stores may take downloads from the shared cache; nothing else.
     for store in [here.join("store"), there.join("store")] {
         std::fs::create_dir_all(store.join("inputs")).unwrap();
-        ok(Command::new("cp").args(["-rlT"]).arg(shared_store().join("inputs")).arg(store.join("inputs")));
+        ok(Command::new("cp")
+            .args(["-rlT"])
+            .arg(shared_store().join("inputs"))
+            .arg(store.join("inputs")));
     }
     ok(&mut in_store(&here.join("store"), here.path(), &["lock"]));
     let mut command = Command::new(other);
     clean(&mut command, there.path());
-    ok(command.arg("lock").current_dir(there.join("another/path")).env("COTTER_STORE", there.join("store")));
+    ok(command
+        .arg("lock")
+        .current_dir(there.join("another/path"))
+        .env("COTTER_STORE", there.join("store")));
     let first = std::fs::read_to_string(here.join("toolchains.lock")).unwrap();
     assert!(first == std::fs::read_to_string(there.join("another/path/toolchains.lock")).unwrap());
     ok(&mut in_store(&here.join("store"), here.path(), &["lock", "--upgrade"]));
@@ -75,7 +96,11 @@ fn check_says_why_an_entry_is_stale() {
     let tools = Tools::new(&["a", "b"]);
     tools.project.ok(&["lock"]);
     tools.project.ok(&["lock", "--check", "--offline"]);
-    let text = format!("{HEAD}{}prune = [\"x/**\"]\n{}", tools.table("a").replace("version = \"1\"", "version = \"2\""), tools.table("c"));
+    let text = format!(
+        "{HEAD}{}prune = [\"x/**\"]\n{}",
+        tools.table("a").replace("version = \"1\"", "version = \"2\""),
+        tools.table("c")
+    );
     tools.project.manifest(&text);
     let said = tools.project.fails(3, &["lock", "--check", "--offline"]);
     contains(
@@ -107,7 +132,8 @@ fn adding_a_toolchain_leaves_the_others_alone() {
     for line in before.lines() {
         assert!(after.contains(line), "{line}");
     }
-    let kept: Vec<&str> = after.split("\n[[tree]]").filter(|b| !b.contains("name = \"b\"")).collect();
+    let kept: Vec<&str> =
+        after.split("\n[[tree]]").filter(|b| !b.contains("name = \"b\"")).collect();
     assert_eq!(kept.join("\n[[tree]]"), before);
     assert_eq!(tools.server.log().len(), 1, "only the new one was fetched");
 }
@@ -117,18 +143,32 @@ fn upgrade_moves_what_is_named_and_prints_what_changed() {
     let tools = Tools::new(&["a", "b"]);
     tools.project.ok(&["lock"]);
     for name in ["a", "b"] {
-        tools.server.put(&format!("/{name}.tar"), Tar::new().program(&format!("bin/{name}"), b"newer").finish());
+        tools.server.put(
+            &format!("/{name}.tar"),
+            Tar::new().program(&format!("bin/{name}"), b"newer").finish(),
+        );
     }
     let before = tools.project.lock_text();
     tools.project.ok(&["lock"]);
     assert_eq!(before, tools.project.lock_text(), "without --upgrade nothing moves");
     let output = tools.project.cotter(&["lock", "--upgrade", "a"]).output().unwrap();
-    contains(&crate::support::text(&output), &["changed a for x86_64-linux", "  + a.tar", "  - a.tar"]);
+    contains(
+        &crate::support::text(&output),
+        &["changed a for x86_64-linux", "  + a.tar", "  - a.tar"],
+    );
     let after = tools.project.lock_text();
-    let block = |text: &str, name: &str| text.split("\n[[tree]]").find(|b| b.contains(&format!("name = \"{name}\""))).unwrap().to_owned();
+    let block = |text: &str, name: &str| {
+        text.split("\n[[tree]]")
+            .find(|b| b.contains(&format!("name = \"{name}\"")))
+            .unwrap()
+            .to_owned()
+    };
     assert_eq!(block(&before, "b"), block(&after, "b"));
     assert_ne!(block(&before, "a"), block(&after, "a"));
-    contains(&tools.project.fails(1, &["lock", "--upgrade", "bb"]), &["there is no toolchain \"bb\""]);
+    contains(
+        &tools.project.fails(1, &["lock", "--upgrade", "bb"]),
+        &["there is no toolchain \"bb\""],
+    );
 }
 
 #[test]
@@ -137,7 +177,10 @@ fn a_setup_for_one_platform_says_nothing_of_another() {
     let text = tools.table("a");
     tools.project.manifest(&format!("platforms = [\"aarch64-linux\", \"x86_64-linux\"]\n{text}"));
     tools.project.ok(&["setup", "--platform", "aarch64-linux"]);
-    contains(&tools.project.ok(&["exec", "--", "sh", "-c", "command -v a"]), &["-a-1-x86_64-linux/bin/a"]);
+    contains(
+        &tools.project.ok(&["exec", "--", "sh", "-c", "command -v a"]),
+        &["-a-1-x86_64-linux/bin/a"],
+    );
     tools.project.ok(&["setup"]);
     contains(&tools.project.ok(&["setup", "--platform", "aarch64-linux"]), &["aarch64-linux"]);
 }
@@ -147,17 +190,21 @@ fn locked_holds_for_every_command() {
     let tools = Tools::new(&["a"]);
     tools.project.ok(&["setup"]);
     // A lock that was edited but says the same is no less the lock.
-    tools.project.scratch.write("project/toolchains.lock", format!("# a note\n{}", tools.project.lock_text()));
+    tools
+        .project
+        .scratch
+        .write("project/toolchains.lock", format!("# a note\n{}", tools.project.lock_text()));
     tools.project.ok(&["setup"]);
-    assert!(
-        std::fs::read_dir(tools.project.store.join("roots"))
-            .unwrap()
-            .all(|r| std::fs::read_to_string(r.unwrap().path()).unwrap().contains("complete x86_64-linux"))
-    );
+    assert!(std::fs::read_dir(tools.project.store.join("roots")).unwrap().all(|r| {
+        std::fs::read_to_string(r.unwrap().path()).unwrap().contains("complete x86_64-linux")
+    }));
     tools.want(&["a", "b"]);
     let before = tools.project.lock_text();
     for args in [&["exec", "--", "true"][..], &["env"], &["path", "b"], &["setup"]] {
-        contains(&crate::support::fails(3, tools.project.cotter(args).env("COTTER_LOCKED", "1")), &["does not fit"]);
+        contains(
+            &crate::support::fails(3, tools.project.cotter(args).env("COTTER_LOCKED", "1")),
+            &["does not fit"],
+        );
     }
     assert_eq!(tools.project.lock_text(), before);
 }
@@ -168,7 +215,15 @@ fn passing_faults_do_not_stop_a_first_lock() {
     tools.server.fault("/a.tar", crate::support::server::Fault::Status(503, 2));
     tools.project.ok(&["lock"]);
     // What the cache has under the hash that the manifest names is not fetched again.
-    let hash = cotter::lockfile::Lockfile::parse(&tools.project.lock_text(), "lock").unwrap().trees.values().next().unwrap().plan.inputs[0].sha256;
+    let hash = cotter::lockfile::Lockfile::parse(&tools.project.lock_text(), "lock")
+        .unwrap()
+        .trees
+        .values()
+        .next()
+        .unwrap()
+        .plan
+        .inputs[0]
+        .sha256;
     tools.project.manifest(&format!("{HEAD}{}sha256 = \"{hash}\"\n", tools.table("a")));
     tools.project.ok(&["lock", "--offline"]);
 }
@@ -180,7 +235,10 @@ fn newer_and_damaged_locks_are_refused() {
     let good = tools.project.lock_text();
     let write = |text: &str| drop(tools.project.scratch.write("project/toolchains.lock", text));
     write("version = 99\nnews = true\n");
-    contains(&tools.project.fails(1, &["setup"]), &["toolchains.lock has version 99, this cotter reads up to version 1", "update cotter"]);
+    contains(
+        &tools.project.fails(1, &["setup"]),
+        &["toolchains.lock has version 99, this cotter reads up to version 1", "update cotter"],
+    );
     write(&good.replace("sha256 = \"", "sha256 = \"z"));
     contains(&tools.project.fails(1, &["setup"]), &["toolchains.lock:", "expected a sha256"]);
     write(&good.replace("kind = \"tool\"", "kind = \"tool\"\nsurprise = 1"));
@@ -188,7 +246,11 @@ fn newer_and_damaged_locks_are_refused() {
     write(&format!("{good}{}", &good[good.find("[[tree]]").unwrap()..]));
     contains(&tools.project.fails(1, &["setup"]), &["a for x86_64-linux stands here twice"]);
     let inputs = good.find("inputs = [").unwrap();
-    write(&format!("{}inputs = []\n{}", &good[..inputs], &good[good.find("[tree.request]").unwrap()..]));
+    write(&format!(
+        "{}inputs = []\n{}",
+        &good[..inputs],
+        &good[good.find("[tree.request]").unwrap()..]
+    ));
     contains(&tools.project.fails(1, &["setup"]), &["a for x86_64-linux has no inputs"]);
     // An output that does not follow from the inputs is found out.
     let lock = cotter::lockfile::Lockfile::parse(&good, "lock").unwrap();
@@ -196,17 +258,35 @@ fn newer_and_damaged_locks_are_refused() {
     write(&good.replace(&sri, &cotter::model::Digest::of(b"else").sri()));
     let _ = Command::new("chmod").args(["-R", "u+w"]).arg(&tools.project.store).output();
     std::fs::remove_dir_all(tools.project.store.join("store")).unwrap();
-    contains(&tools.project.fails(4, &["setup", "--locked"]), &["the tree of a is not the one that was locked", "NAR hash sha256-"]);
+    contains(
+        &tools.project.fails(4, &["setup", "--locked"]),
+        &["the tree of a is not the one that was locked", "NAR hash sha256-"],
+    );
     tools.project.assert_store_empty();
     // A recipe of another version is stale, and says so.
     write(&good.replace("recipe = \"tool/1\"", "recipe = \"tool/0\""));
-    contains(&tools.project.fails(3, &["lock", "--check"]), &["the recipe was \"tool/0\", is \"tool/1\""]);
+    contains(
+        &tools.project.fails(3, &["lock", "--check"]),
+        &["the recipe was \"tool/0\", is \"tool/1\""],
+    );
 }
 
 fn git(dir: &Path, args: &[&str]) -> std::process::Output {
     let mut command = Command::new("git");
     clean(&mut command, dir);
-    command.args(["-c", "user.name=t", "-c", "user.email=t@example.invalid", "-c", "init.defaultBranch=main"]).args(args).current_dir(dir).output().unwrap()
+    command
+        .args([
+            "-c",
+            "user.name=t",
+            "-c",
+            "user.email=t@example.invalid",
+            "-c",
+            "init.defaultBranch=main",
+        ])
+        .args(args)
+        .current_dir(dir)
+        .output()
+        .unwrap()
 }
 
 #[test]
@@ -214,7 +294,12 @@ fn additions_of_two_people_merge_and_a_conflict_is_repaired() {
     let tools = Tools::new(&["d", "m", "t"]);
     let dir = tools.project.dir();
     tools.project.ok(&["lock"]);
-    for args in [&["init", "-q"][..], &["add", "."], &["commit", "-qm", "base"], &["checkout", "-qb", "theirs"]] {
+    for args in [
+        &["init", "-q"][..],
+        &["add", "."],
+        &["commit", "-qm", "base"],
+        &["checkout", "-qb", "theirs"],
+    ] {
         assert!(git(&dir, args).status.success());
     }
     let commit = |names: &[&str], branch: &str| {
@@ -241,23 +326,40 @@ fn additions_of_two_people_merge_and_a_conflict_is_repaired() {
     tools.server.clear_log();
     tools.project.ok(&["lock"]);
     assert!(!tools.project.lock_text().contains("<<<<<<<"));
-    assert!(tools.server.log().len() <= 2, "what both sides had was not fetched anew: {:?}", tools.server.log());
+    assert!(
+        tools.server.log().len() <= 2,
+        "what both sides had was not fetched anew: {:?}",
+        tools.server.log()
+    );
     tools.project.ok(&["lock", "--check"]);
 }
 
 #[test]
 fn wheels_are_locked_by_name_and_hash_from_the_index_in_force() {
     let server = Server::start();
-    let wheel = crate::support::archive::zip(&[("tool-1.0.data/scripts/tool", 0o100_755, b"program", 7), ("tool-1.0.dist-info/METADATA", 0o100_644, b"m", 1)]);
+    let wheel = crate::support::archive::zip(&[
+        ("tool-1.0.data/scripts/tool", 0o100_755, b"program", 7),
+        ("tool-1.0.dist-info/METADATA", 0o100_644, b"m", 1),
+    ]);
     let hash = cotter::model::Digest::of(&wheel);
     let musl = "tool-1.0-py3-none-musllinux_1_2_x86_64.whl";
     server.put(&format!("/files/{musl}"), wheel);
     server.put("/files/tool-1.0-py3-none-manylinux_2_17_x86_64.whl", b"never asked for".to_vec());
-    let anchors = [musl, "tool-1.0-py3-none-manylinux_2_17_x86_64.whl", "tool-0.9-py3-none-any.whl"]
-        .map(|f| format!("<a href=\"../../files/{f}#sha256={}\">{f}</a>", if f == musl { hash.hex() } else { "0".repeat(64) }));
+    let anchors =
+        [musl, "tool-1.0-py3-none-manylinux_2_17_x86_64.whl", "tool-0.9-py3-none-any.whl"].map(
+            |f| {
+                format!(
+                    "<a href=\"../../files/{f}#sha256={}\">{f}</a>",
+                    if f == musl { hash.hex() } else { "0".repeat(64) }
+                )
+            },
+        );
     server.put("/simple/tool/", anchors.concat());
     let text = |version: &str| {
-        format!("{HEAD}[mirrors]\npython = [\"{}/simple\"]\n[toolchains.tool]\nkind = \"tool\"\nsource = \"pypi\"\nversion = \"{version}\"\n", server.url)
+        format!(
+            "{HEAD}[mirrors]\npython = [\"{}/simple\"]\n[toolchains.tool]\nkind = \"tool\"\nsource = \"pypi\"\nversion = \"{version}\"\n",
+            server.url
+        )
     };
     let project = Project::new(&text("1.0"));
     project.ok(&["setup"]);
@@ -265,13 +367,23 @@ fn wheels_are_locked_by_name_and_hash_from_the_index_in_force() {
     assert!(!project.lock_text().contains(&server.url));
     assert_eq!(std::fs::read(project.tree().join("bin/tool")).unwrap(), b"program");
     project.manifest(&text("2.0"));
-    contains(&project.fails(1, &["lock"]), &["the package index has no wheel of tool 2.0", "it has"]);
+    contains(
+        &project.fails(1, &["lock"]),
+        &["the package index has no wheel of tool 2.0", "it has"],
+    );
     // No index, no pinned Python: what to do is said.
-    project.manifest(&text("1.0").replace("[mirrors]", "[settings]").replace(&format!("python = [\"{}/simple\"]\n", server.url), ""));
+    project.manifest(
+        &text("1.0")
+            .replace("[mirrors]", "[settings]")
+            .replace(&format!("python = [\"{}/simple\"]\n", server.url), ""),
+    );
     std::fs::remove_file(project.dir().join("toolchains.lock")).unwrap();
     let mut command = project.cotter(&["lock"]);
     command.env_remove("PIP_CONFIG_FILE");
-    contains(&crate::support::fails(1, &mut command), &["no Python package index is configured", "pin a Python with pip"]);
+    contains(
+        &crate::support::fails(1, &mut command),
+        &["no Python package index is configured", "pin a Python with pip"],
+    );
 }
 
 /// Where no index is configured, the pinned Python's pip fetches: it knows its default.
@@ -282,10 +394,17 @@ fn a_real_tool_comes_as_a_wheel() {
     project.store = shared_store().to_owned();
     project.ok(&["setup"]);
     // A project that has the lock but not the trees, and asks for the wheel alone: the Python that fetches it is made on the way.
-    let fresh = Project::new(&std::fs::read_to_string(project.dir().join("toolchains.toml")).unwrap());
-    std::fs::copy(project.dir().join("toolchains.lock"), fresh.dir().join("toolchains.lock")).unwrap();
+    let fresh =
+        Project::new(&std::fs::read_to_string(project.dir().join("toolchains.toml")).unwrap());
+    std::fs::copy(project.dir().join("toolchains.lock"), fresh.dir().join("toolchains.lock"))
+        .unwrap();
     contains(&fresh.ok(&["setup", "--locked", "ninja"]), &["ninja", "fetched"]);
     let work = Scratch::new();
     let ninja: std::path::PathBuf = project.ok(&["path", "ninja"]).trim().into();
-    contains(&ok(crate::support::jail::jail(shared_store(), work.path()).arg(ninja.join("bin/ninja")).arg("--version")), &["1.11.1"]);
+    contains(
+        &ok(crate::support::jail::jail(shared_store(), work.path())
+            .arg(ninja.join("bin/ninja"))
+            .arg("--version")),
+        &["1.11.1"],
+    );
 }

@@ -2,7 +2,12 @@
 //!
 //! What takes long is ignored by default and belongs to the full suite: `cargo test --release -- --include-ignored`.
 
-#![allow(clippy::disallowed_methods, clippy::disallowed_macros, missing_docs, reason = "the rules are the program's")]
+#![allow(
+    clippy::disallowed_methods,
+    clippy::disallowed_macros,
+    missing_docs,
+    reason = "the rules are the program's"
+)]
 
 mod support;
 

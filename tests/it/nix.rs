@@ -20,7 +20,8 @@ fn name_by_nix(tree: &Path) -> String {
     // Nix takes the name from the directory: one that is called as what stands behind our hash.
     let named = scratch.join(&base[33..]);
     ok(Command::new("cp").arg("-a").arg(tree).arg(&named));
-    let printed = ok(nix_store(&scratch).args(["--add-fixed", "--recursive", "sha256"]).arg(&named));
+    let printed =
+        ok(nix_store(&scratch).args(["--add-fixed", "--recursive", "sha256"]).arg(&named));
     printed.trim().strip_prefix("/nix/store/").unwrap().to_owned()
 }
 

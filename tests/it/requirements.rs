@@ -22,24 +22,43 @@ impl Packages {
         let server = Server::start();
         let packages = Packages { project: Project::new(""), server };
         packages.set(set);
-        std::fs::copy(example.join("toolchains.lock"), packages.project.dir().join("toolchains.lock")).unwrap();
+        std::fs::copy(
+            example.join("toolchains.lock"),
+            packages.project.dir().join("toolchains.lock"),
+        )
+        .unwrap();
         let store = &packages.project.store;
         for part in ["store", "listings"] {
             std::fs::create_dir_all(store.join(part)).unwrap();
         }
         let lock = std::fs::read_to_string(example.join("toolchains.lock")).unwrap();
-        for name in names(&shared_store().join("store")).iter().filter(|n| (n.contains("-python-3.11") || n.contains("-uv-")) && lock.contains(*n)) {
+        for name in names(&shared_store().join("store"))
+            .iter()
+            .filter(|n| (n.contains("-python-3.11") || n.contains("-uv-")) && lock.contains(*n))
+        {
             // Copies: hard links would share their modes with the shared store.
-            ok(Command::new("cp").arg("-a").arg(shared_store().join("store").join(name)).arg(store.join("store")));
-            ok(Command::new("cp").arg("-a").arg(shared_store().join("listings").join(name)).arg(store.join("listings")));
+            ok(Command::new("cp")
+                .arg("-a")
+                .arg(shared_store().join("store").join(name))
+                .arg(store.join("store")));
+            ok(Command::new("cp")
+                .arg("-a")
+                .arg(shared_store().join("listings").join(name))
+                .arg(store.join("listings")));
         }
         packages
     }
 
     fn set(&self, set: &str) {
-        let manifest = std::fs::read_to_string(Path::new(REPO).join("examples/flask/toolchains.toml")).unwrap();
-        let toolchains = &manifest[manifest.find("[toolchains.python]").unwrap()..manifest.find("[requirements.app]").unwrap()];
-        self.project.manifest(&format!("[mirrors]\npython = [\"{}/simple\"]\n{toolchains}\n[requirements.app]\n{set}\n", self.server.url));
+        let manifest =
+            std::fs::read_to_string(Path::new(REPO).join("examples/flask/toolchains.toml"))
+                .unwrap();
+        let toolchains = &manifest[manifest.find("[toolchains.python]").unwrap()
+            ..manifest.find("[requirements.app]").unwrap()];
+        self.project.manifest(&format!(
+            "[mirrors]\npython = [\"{}/simple\"]\n{toolchains}\n[requirements.app]\n{set}\n",
+            self.server.url
+        ));
     }
 
     fn inputs(&self, text: &str) {
@@ -51,13 +70,23 @@ impl Packages {
         let mut page = String::new();
         for (name, bytes, attributes) in files {
             self.server.put(&format!("/files/{name}"), bytes.clone());
-            page.push_str(&format!("<a href=\"../../files/{name}#sha256={}\" {attributes}>{name}</a>\n", cotter::model::Digest::of(bytes)));
+            page.push_str(&format!(
+                "<a href=\"../../files/{name}#sha256={}\" {attributes}>{name}</a>\n",
+                cotter::model::Digest::of(bytes)
+            ));
         }
         self.server.put(&format!("/simple/{project}/"), page);
     }
 
     fn publish_wheel(&self, project: &str, version: &str, wheel: Wheel) {
-        self.publish(project, &[(&format!("{project}-{version}-py3-none-any.whl"), wheel.bytes(project, version), "")]);
+        self.publish(
+            project,
+            &[(
+                &format!("{project}-{version}-py3-none-any.whl"),
+                wheel.bytes(project, version),
+                "",
+            )],
+        );
     }
 
     /// A command that fails with an exit code and leaves the store as it was.
@@ -93,29 +122,55 @@ impl Wheel {
 
     fn bytes(&self, project: &str, version: &str) -> Vec<u8> {
         let info = format!("{project}-{version}.dist-info");
-        let requires: String = self.requires.iter().map(|r| format!("Requires-Dist: {r}\n")).collect();
-        let mut members: Vec<(String, String)> = self.members.iter().map(|(n, t)| ((*n).to_owned(), (*t).to_owned())).collect();
-        members.push((format!("{info}/METADATA"), format!("Metadata-Version: 2.1\nName: {project}\nVersion: {version}\n{requires}")));
-        members.push((format!("{info}/WHEEL"), "Wheel-Version: 1.0\nGenerator: test\nRoot-Is-Purelib: true\nTag: py3-none-any\n".to_owned()));
-        let hash = |text: &str| base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(cotter::model::Digest::of(text.as_bytes()).as_bytes());
-        let mut record: String = members.iter().map(|(n, t)| format!("{n},sha256={},{}\n", hash(t), t.len())).collect();
+        let requires: String =
+            self.requires.iter().map(|r| format!("Requires-Dist: {r}\n")).collect();
+        let mut members: Vec<(String, String)> =
+            self.members.iter().map(|(n, t)| ((*n).to_owned(), (*t).to_owned())).collect();
+        members.push((
+            format!("{info}/METADATA"),
+            format!("Metadata-Version: 2.1\nName: {project}\nVersion: {version}\n{requires}"),
+        ));
+        members.push((
+            format!("{info}/WHEEL"),
+            "Wheel-Version: 1.0\nGenerator: test\nRoot-Is-Purelib: true\nTag: py3-none-any\n"
+                .to_owned(),
+        ));
+        let hash = |text: &str| {
+            base64::engine::general_purpose::URL_SAFE_NO_PAD
+                .encode(cotter::model::Digest::of(text.as_bytes()).as_bytes())
+        };
+        let mut record: String =
+            members.iter().map(|(n, t)| format!("{n},sha256={},{}\n", hash(t), t.len())).collect();
         if let Some(other) = self.record {
             record = other.replace("@RECORD@", &record);
         }
         members.push((format!("{info}/RECORD"), format!("{record}{info}/RECORD,,\n")));
-        let list: Vec<(&str, u32, &[u8], u32)> = members.iter().map(|(n, t)| (n.as_str(), 0o100_644, t.as_bytes(), t.len() as u32)).collect();
+        let list: Vec<(&str, u32, &[u8], u32)> = members
+            .iter()
+            .map(|(n, t)| (n.as_str(), 0o100_644, t.as_bytes(), t.len() as u32))
+            .collect();
         zip(&list)
     }
 }
 
 /// A library, an application with a script that needs it, and two packages that share a namespace.
 fn publish_app(packages: &Packages) {
-    packages.publish_wheel("lib", "1.0", Wheel::of(&[("lib/__init__.py", "answer = 42\n"), ("lib/__pycache__/x.cpython-311.pyc", "of another machine")]));
+    packages.publish_wheel(
+        "lib",
+        "1.0",
+        Wheel::of(&[
+            ("lib/__init__.py", "answer = 42\n"),
+            ("lib/__pycache__/x.cpython-311.pyc", "of another machine"),
+        ]),
+    );
     packages.publish_wheel(
         "app",
         "1.0",
         Wheel::of(&[
-            ("app.py", "import sys, lib\ndef main():\n    print('answer', lib.answer, *sys.argv[1:])\n"),
+            (
+                "app.py",
+                "import sys, lib\ndef main():\n    print('answer', lib.answer, *sys.argv[1:])\n",
+            ),
             ("app-1.0.dist-info/entry_points.txt", "[console_scripts]\nanswer = app:main\n"),
             ("app-1.0.data/scripts/tell", "#!python\nimport lib\nprint('told', lib.answer)\n"),
             ("app-1.0.data/data/share/app/words.txt", "words\n"),
@@ -144,7 +199,9 @@ fn a_set_is_locked_installed_and_used() {
     assert_eq!(project.lock_text(), lock);
     let elsewhere = Project { scratch: Scratch::new(), store: project.store.clone() };
     for name in ["toolchains.toml", "requirements.in"] {
-        elsewhere.scratch.write(&format!("project/{name}"), std::fs::read(project.dir().join(name)).unwrap());
+        elsewhere
+            .scratch
+            .write(&format!("project/{name}"), std::fs::read(project.dir().join(name)).unwrap());
     }
     elsewhere.scratch.write("project/toolchains.lock", &lock);
     elsewhere.ok(&["lock", "--upgrade", "app"]);
@@ -155,7 +212,9 @@ fn a_set_is_locked_installed_and_used() {
     let site = tree.join("lib/python3.11/site-packages");
     assert!(!site.join("lib/__pycache__").is_dir(), "bytecode of the wheel was left out");
     assert_eq!(std::fs::read_to_string(tree.join("share/app/words.txt")).unwrap(), "words\n");
-    let index: serde_json::Value = serde_json::from_str(&std::fs::read_to_string(tree.join("packages.json")).unwrap()).unwrap();
+    let index: serde_json::Value =
+        serde_json::from_str(&std::fs::read_to_string(tree.join("packages.json")).unwrap())
+            .unwrap();
     contains(&index["packages"]["other"]["entries"].to_string(), &["site-packages/space/two.py"]);
     contains(&index["packages"]["lib"]["entries"].to_string(), &["site-packages/lib\""]);
     assert_eq!(project.ok(&["exec", "--", "answer", "x"]), "answer 42 x\n");
@@ -167,15 +226,24 @@ fn a_set_is_locked_installed_and_used() {
     project.ok(&["venv"]);
     let bin = project.dir().join(".venv/bin");
     assert_eq!(ok(Command::new(bin.join("answer")).env_clear()), "answer 42\n");
-    assert_eq!(ok(Command::new("sh").arg("-c").arg(format!(". {}/activate && tell", bin.display()))), "told 42\n");
+    assert_eq!(
+        ok(Command::new("sh").arg("-c").arg(format!(". {}/activate && tell", bin.display()))),
+        "told 42\n"
+    );
     let prefix = ok(Command::new(bin.join("python")).args(["-c", "import sys; print(sys.prefix)"]));
     assert_eq!(Path::new(prefix.trim()), project.dir().join(".venv"));
     project.ok(&["venv", "app"]);
     std::fs::create_dir(project.dir().join("mine")).unwrap();
     project.scratch.write("project/mine/file", "");
     contains(&project.fails(1, &["venv", "app", "mine"]), &["cotter did not make it", "--force"]);
-    contains(&project.fails(1, &["venv", "app", ".", "--force"]), &["can't become an environment", "the project lies in it"]);
-    contains(&project.fails(1, &["venv", "app", "..", "--force"]), &["can't become an environment"]);
+    contains(
+        &project.fails(1, &["venv", "app", ".", "--force"]),
+        &["can't become an environment", "the project lies in it"],
+    );
+    contains(
+        &project.fails(1, &["venv", "app", "..", "--force"]),
+        &["can't become an environment"],
+    );
     project.ok(&["verify", "--deep"]);
 }
 
@@ -184,7 +252,13 @@ fn a_set_is_locked_installed_and_used() {
 fn credentials_stay_where_they_are() {
     let packages = Packages::new("inputs = [\"requirements.in\"]");
     let wheel = Wheel::of(&[("lib.py", "answer = 42\n")]).bytes("lib", "1.0");
-    packages.server.put("/private/simple/lib/", format!("<a href=\"../../files/lib-1.0-py3-none-any.whl#sha256={}\">x</a>", cotter::model::Digest::of(&wheel)));
+    packages.server.put(
+        "/private/simple/lib/",
+        format!(
+            "<a href=\"../../files/lib-1.0-py3-none-any.whl#sha256={}\">x</a>",
+            cotter::model::Digest::of(&wheel)
+        ),
+    );
     packages.server.put("/private/files/lib-1.0-py3-none-any.whl", wheel);
     packages.inputs("lib\n");
     let project = &packages.project;
@@ -195,15 +269,29 @@ fn credentials_stay_where_they_are() {
     contains(&without, &["can't lock app"]);
     // From netrc: for uv and for the client.
     let netrc = project.scratch.write("netrc", "machine 127.0.0.1 login user password secret\n");
-    let said = crate::support::text(&project.cotter(&["setup", "--verbose"]).env("NETRC", &netrc).output().unwrap());
+    let said = crate::support::text(
+        &project.cotter(&["setup", "--verbose"]).env("NETRC", &netrc).output().unwrap(),
+    );
     contains(&project.lock_text(), &["lib-1.0-py3-none-any.whl"]);
     // In the address, of the environment.
     std::fs::remove_file(project.dir().join("requirements-app.txt")).unwrap();
     let address = plain.replace("http://", "http://user:secret@");
-    let again = crate::support::text(&project.cotter(&["setup", "--verbose"]).env("COTTER_MIRROR_PYTHON", &address).output().unwrap());
+    let again = crate::support::text(
+        &project
+            .cotter(&["setup", "--verbose"])
+            .env("COTTER_MIRROR_PYTHON", &address)
+            .output()
+            .unwrap(),
+    );
     project.ok(&["lock", "--check"]);
     packages.inputs("lib\nnowhere\n");
-    let failed = crate::support::text(&project.cotter(&["lock", "--verbose"]).env("COTTER_MIRROR_PYTHON", &address).output().unwrap());
+    let failed = crate::support::text(
+        &project
+            .cotter(&["lock", "--verbose"])
+            .env("COTTER_MIRROR_PYTHON", &address)
+            .output()
+            .unwrap(),
+    );
     contains(&failed, &["can't lock app"]);
     let hashed = std::fs::read_to_string(project.dir().join("requirements-app.txt")).unwrap();
     for text in [&said, &again, &failed, &project.lock_text(), &hashed] {
@@ -220,7 +308,12 @@ fn every_kind_of_input_is_read() {
     packages.inputs("-r more.in\nother==1.0\n");
     project.scratch.write("project/more.in", "app\n");
     project.ok(&["lock"]);
-    let inputs_of = |lock: &str| lock.lines().filter(|l| l.contains("mirror://python/") && !l.contains("/uv/")).map(str::to_owned).collect::<Vec<_>>();
+    let inputs_of = |lock: &str| {
+        lock.lines()
+            .filter(|l| l.contains("mirror://python/") && !l.contains("/uv/"))
+            .map(str::to_owned)
+            .collect::<Vec<_>>()
+    };
     let expected = inputs_of(&project.lock_text());
     assert_eq!(expected.len(), 3, "{expected:?}");
     // A change in a file that another names is a change.
@@ -233,7 +326,10 @@ fn every_kind_of_input_is_read() {
     project.ok(&["export", "pylock", "app", "--output", "pylock.toml", "--frozen"]);
     let uv: std::path::PathBuf = project.ok(&["path", "uv", "--frozen"]).trim().into();
     let python: std::path::PathBuf = project.ok(&["path", "python", "--frozen"]).trim().into();
-    project.scratch.write("project/locked/pyproject.toml", pyproject.replace("[\"app\"]", "[\"app\", \"other\"]"));
+    project.scratch.write(
+        "project/locked/pyproject.toml",
+        pyproject.replace("[\"app\"]", "[\"app\", \"other\"]"),
+    );
     ok(Command::new(uv.join("bin/uv"))
         .args(["lock", "--quiet", "--no-config", "--python"])
         .arg(python.join("bin/python3"))
@@ -263,9 +359,16 @@ fn versions_are_kept_until_they_are_upgraded() {
     publish_app(&packages);
     packages.inputs("lib\n");
     packages.project.ok(&["lock"]);
-    let old = Wheel::of(&[("lib/__init__.py", "answer = 42\n"), ("lib/__pycache__/x.cpython-311.pyc", "of another machine")]).bytes("lib", "1.0");
+    let old = Wheel::of(&[
+        ("lib/__init__.py", "answer = 42\n"),
+        ("lib/__pycache__/x.cpython-311.pyc", "of another machine"),
+    ])
+    .bytes("lib", "1.0");
     let new = Wheel::of(&[("lib/__init__.py", "answer = 43\n")]).bytes("lib", "2.0");
-    packages.publish("lib", &[("lib-1.0-py3-none-any.whl", old, ""), ("lib-2.0-py3-none-any.whl", new, "")]);
+    packages.publish(
+        "lib",
+        &[("lib-1.0-py3-none-any.whl", old, ""), ("lib-2.0-py3-none-any.whl", new, "")],
+    );
     packages.inputs("lib\nother\n");
     packages.refused(3, &["lock", "--check"], &["app for x86_64-linux", "requirements.in"]);
     packages.refused(3, &["setup", "--locked"], &["requirements.in", "cotter lock"]);
@@ -276,7 +379,9 @@ fn versions_are_kept_until_they_are_upgraded() {
     packages.inputs("lib\n");
     packages.refused(3, &["setup", "--locked"], &["requirements.in"]);
     packages.inputs("lib\nother\n");
-    let said = crate::support::text(&packages.project.cotter(&["lock", "--upgrade", "app"]).output().unwrap());
+    let said = crate::support::text(
+        &packages.project.cotter(&["lock", "--upgrade", "app"]).output().unwrap(),
+    );
     contains(&said, &["+ lib-2.0-py3-none-any.whl", "- lib-1.0-py3-none-any.whl"]);
     // Somebody edited what is written.
     let file = packages.project.dir().join("requirements-app.txt");
@@ -309,32 +414,55 @@ fn what_cannot_be_met_is_told() {
     packages.inputs("gone\n");
     packages.refused(1, &["lock"], &["gone"]);
     packages.inputs("gone==1.0\n");
-    contains(&text(&packages.project.cotter(&["lock"]).output().unwrap()), &["warning:", "gone==1.0", "yanked", "it broke"]);
+    contains(
+        &text(&packages.project.cotter(&["lock"]).output().unwrap()),
+        &["warning:", "gone==1.0", "yanked", "it broke"],
+    );
 }
 
 #[test]
 fn lies_and_hostile_wheels_are_refused() {
     let packages = Packages::new("inputs = [\"requirements.txt\"]");
-    let require = |text: String| drop(packages.project.scratch.write("project/requirements.txt", text));
+    let require =
+        |text: String| drop(packages.project.scratch.write("project/requirements.txt", text));
     let good = Wheel::of(&[("lib.py", "answer = 42\n")]);
     // Another hash than the requirements demand.
     packages.publish_wheel("lib", "1.0", good.clone());
     require(format!("lib==1.0 --hash=sha256:{}\n", "0".repeat(64)));
-    packages.refused(4, &["lock"], &["lib-1.0-py3-none-any.whl has another hash than the requirements demand"]);
+    packages.refused(
+        4,
+        &["lock"],
+        &["lib-1.0-py3-none-any.whl has another hash than the requirements demand"],
+    );
     // An index that says one thing and serves another: once uv has seen it, it serves other bytes.
     require("lib==1.0\n".to_owned());
     packages.server.put("/simple/lib/", format!("<a href=\"../../files/lib-1.0-py3-none-any.whl#sha256={}\">lib-1.0-py3-none-any.whl</a>", "0".repeat(64)));
     packages.refused(4, &["lock"], &["is not the file that its index lists"]);
     // What is in the wheel is not what its RECORD says.
     let refusals: [(Wheel, &str); 8] = [
-        (Wheel { record: Some("@RECORD@extra.py,,\n"), ..good.clone() }, "its RECORD names extra.py, which it does not hold"),
+        (
+            Wheel { record: Some("@RECORD@extra.py,,\n"), ..good.clone() },
+            "its RECORD names extra.py, which it does not hold",
+        ),
         (Wheel { record: Some(""), ..good.clone() }, "which its RECORD does not name"),
-        (Wheel { record: Some("@RECORD@lib.py,sha256=AAAA,12\n"), ..good.clone() }, "lib.py is not what its RECORD says"),
+        (
+            Wheel { record: Some("@RECORD@lib.py,sha256=AAAA,12\n"), ..good.clone() },
+            "lib.py is not what its RECORD says",
+        ),
         (Wheel::of(&[("../escape.py", "")]), "escape.py"),
         (Wheel::of(&[("/etc/passwd", "")]), "etc/passwd"),
         (Wheel::of(&[("lib-1.0.data/root/x", "")]), "installation scheme"),
-        (Wheel::of(&[("bad6-1.0.dist-info/entry_points.txt", "[console_scripts]\n../x = a:b\n")]), "its script \"../x\""),
-        (Wheel::of(&[("bad7-1.0.dist-info/entry_points.txt", "[console_scripts]\nx = a;b:c\n")]), "its script \"x\""),
+        (
+            Wheel::of(&[(
+                "bad6-1.0.dist-info/entry_points.txt",
+                "[console_scripts]\n../x = a:b\n",
+            )]),
+            "its script \"../x\"",
+        ),
+        (
+            Wheel::of(&[("bad7-1.0.dist-info/entry_points.txt", "[console_scripts]\nx = a;b:c\n")]),
+            "its script \"x\"",
+        ),
     ];
     for (number, (wheel, said)) in refusals.into_iter().enumerate() {
         let name = format!("bad{number}");
@@ -342,7 +470,16 @@ fn lies_and_hostile_wheels_are_refused() {
             &name,
             "1.0",
             Wheel {
-                members: wheel.members.iter().map(|(n, t)| (if n.starts_with("lib-1.0.data") { "bad5-1.0.data/root/x" } else { *n }, *t)).collect(),
+                members: wheel
+                    .members
+                    .iter()
+                    .map(|(n, t)| {
+                        (
+                            if n.starts_with("lib-1.0.data") { "bad5-1.0.data/root/x" } else { *n },
+                            *t,
+                        )
+                    })
+                    .collect(),
                 ..wheel
             },
         );
@@ -353,7 +490,11 @@ fn lies_and_hostile_wheels_are_refused() {
     packages.publish_wheel("one", "1.0", Wheel::of(&[("same.py", "1\n")]));
     packages.publish_wheel("two", "1.0", Wheel::of(&[("same.py", "2\n")]));
     require("one\ntwo\n".to_owned());
-    packages.refused(6, &["lock"], &["two inputs hold lib/python3.11/site-packages/same.py with different content"]);
+    packages.refused(
+        6,
+        &["lock"],
+        &["two inputs hold lib/python3.11/site-packages/same.py with different content"],
+    );
     // A file that changed after it was locked.
     packages.publish_wheel("late", "1.0", good.clone());
     require("late\n".to_owned());
@@ -362,8 +503,15 @@ fn lies_and_hostile_wheels_are_refused() {
     ok(Command::new("chmod").arg("-R").arg("u+w").arg(&tree));
     std::fs::remove_dir_all(&tree).unwrap();
     std::fs::remove_dir_all(packages.project.store.join("inputs")).unwrap();
-    packages.server.put("/files/late-1.0-py3-none-any.whl", Wheel::of(&[("lib.py", "answer = 43\n")]).bytes("late", "1.0"));
-    packages.refused(4, &["setup", "--locked"], &["late-1.0-py3-none-any.whl is not the file that was locked"]);
+    packages.server.put(
+        "/files/late-1.0-py3-none-any.whl",
+        Wheel::of(&[("lib.py", "answer = 43\n")]).bytes("late", "1.0"),
+    );
+    packages.refused(
+        4,
+        &["setup", "--locked"],
+        &["late-1.0-py3-none-any.whl is not the file that was locked"],
+    );
 }
 
 /// A source distribution whose build says what it sees, and makes a wheel out of that.
@@ -386,7 +534,8 @@ fn sdist(backend: &str) -> Vec<u8> {
 
 #[test]
 fn source_is_built_in_a_sandbox_and_the_wheel_is_compared() {
-    let packages = Packages::new("inputs = [\"requirements.in\"]\nbuild = [\"src\"]\nbuild_requires = []");
+    let packages =
+        Packages::new("inputs = [\"requirements.in\"]\nbuild = [\"src\"]\nbuild_requires = []");
     packages.inputs("src\n");
     let looks = "import socket\ndef seen():\n    try:\n        socket.create_connection(('127.0.0.1', @PORT@), 2)\n        network = True\n    except OSError:\n        network = False\n    \
                  return [sorted(os.listdir('/')), network, os.getcwd(), os.environ.get('SOURCE_DATE_EPOCH'), os.getuid() == 0, os.environ.get('SECRET')]\n";
@@ -394,28 +543,46 @@ fn source_is_built_in_a_sandbox_and_the_wheel_is_compared() {
     packages.publish("src", &[("src-1.0.tar.gz", sdist(&looks.replace("@PORT@", &port)), "")]);
     ok(packages.project.cotter(&["setup"]).env("SECRET", "of the caller"));
     let seen = packages.project.ok(&["exec", "--", "python3", "-c", "import src; print(src.seen)"]);
-    assert_eq!(seen, "[['build', 'cotter', 'dev', 'proc', 'tmp'], False, '/build/source', '315532800', False, None]\n");
-    contains(&packages.project.lock_text(), &["mirror://python/src/src-1.0.tar.gz", "built = { file = \"src-1.0-py3-none-any.whl\""]);
+    assert_eq!(
+        seen,
+        "[['build', 'cotter', 'dev', 'proc', 'tmp'], False, '/build/source', '315532800', False, None]\n"
+    );
+    contains(
+        &packages.project.lock_text(),
+        &["mirror://python/src/src-1.0.tar.gz", "built = { file = \"src-1.0-py3-none-any.whl\""],
+    );
     // Without leave to build it is refused, with the line to add.
     packages.set("inputs = [\"requirements.in\"]");
     packages.refused(1, &["lock"], &["src"]);
 
     // A build that gives other bytes each time: locked once, it is found out where it is built again.
-    let packages = Packages::new("inputs = [\"requirements.in\"]\nbuild = [\"src\"]\nbuild_requires = []");
+    let packages =
+        Packages::new("inputs = [\"requirements.in\"]\nbuild = [\"src\"]\nbuild_requires = []");
     packages.inputs("src\n");
-    packages.publish("src", &[("src-1.0.tar.gz", sdist("def seen():\n    return os.urandom(8).hex()\n"), "")]);
+    packages.publish(
+        "src",
+        &[("src-1.0.tar.gz", sdist("def seen():\n    return os.urandom(8).hex()\n"), "")],
+    );
     packages.project.ok(&["lock"]);
     let tree: std::path::PathBuf = packages.project.ok(&["path", "app"]).trim().into();
     ok(Command::new("chmod").arg("-R").arg("u+w").arg(&tree));
     std::fs::remove_dir_all(&tree).unwrap();
     std::fs::remove_dir_all(packages.project.store.join("inputs")).unwrap();
-    packages.refused(4, &["setup", "--locked"], &["the wheel built of src-1.0.tar.gz is not the one that was locked", "not reproducible"]);
+    packages.refused(
+        4,
+        &["setup", "--locked"],
+        &["the wheel built of src-1.0.tar.gz is not the one that was locked", "not reproducible"],
+    );
     // One that leaves a link in the place of a wheel.
     let link = "def seen():\n    os.symlink('/etc/passwd', '/build/wheel/src-1.0-py3-none-any.whl')\n    raise SystemExit(0)\n";
     packages.publish("src", &[("src-1.0.tar.gz", sdist(link), "")]);
-    contains(&packages.project.fails(6, &["lock", "--upgrade", "app"]), &["was to make one wheel of src"]);
+    contains(
+        &packages.project.fails(6, &["lock", "--upgrade", "app"]),
+        &["was to make one wheel of src"],
+    );
     // One that fails says how.
-    packages.publish("src", &[("src-1.0.tar.gz", sdist("raise ImportError('no cmake here')\n"), "")]);
+    packages
+        .publish("src", &[("src-1.0.tar.gz", sdist("raise ImportError('no cmake here')\n"), "")]);
     let said = packages.project.fails(6, &["lock", "--upgrade", "app"]);
     contains(&said, &["can't build a wheel of src-1.0.tar.gz", "no cmake here", "build_requires"]);
 }
@@ -425,7 +592,9 @@ fn source_is_built_in_a_sandbox_and_the_wheel_is_compared() {
 fn pip_and_uv_read_what_is_written() {
     let example = Path::new(REPO).join("examples/flask");
     let scratch = Scratch::new();
-    let tree = |name: &str| -> std::path::PathBuf { ok(&mut in_store(shared_store(), &example, &["path", name])).trim().into() };
+    let tree = |name: &str| -> std::path::PathBuf {
+        ok(&mut in_store(shared_store(), &example, &["path", name])).trim().into()
+    };
     let mut pip = Command::new(tree("python").join("bin/pip3"));
     crate::support::clean(&mut pip, scratch.path());
     pip.args(["install", "--quiet", "--require-hashes", "--only-binary", ":all:", "--target"])
@@ -447,7 +616,9 @@ fn pip_and_uv_read_what_is_written() {
         .arg(&pylock);
     ok(&mut uv);
     // Both installed what the tree holds.
-    let installed = |dir: &Path| names(dir).into_iter().filter(|n| n.ends_with(".dist-info")).collect::<Vec<_>>();
+    let installed = |dir: &Path| {
+        names(dir).into_iter().filter(|n| n.ends_with(".dist-info")).collect::<Vec<_>>()
+    };
     let own = installed(&tree("app").join("lib/python3.11/site-packages"));
     assert_eq!(installed(&scratch.join("pip")), own);
     assert_eq!(installed(&scratch.join("uv")), own);
@@ -458,7 +629,9 @@ fn pip_and_uv_read_what_is_written() {
 fn many_packages_import_in_an_empty_jail() {
     let many = Path::new(REPO).join("tests/python/many");
     ok(&mut in_store(shared_store(), &many, &["setup", "--locked"]));
-    let tree = |name: &str| -> std::path::PathBuf { ok(&mut in_store(shared_store(), &many, &["path", name])).trim().into() };
+    let tree = |name: &str| -> std::path::PathBuf {
+        ok(&mut in_store(shared_store(), &many, &["path", name])).trim().into()
+    };
     let (packages, python) = (tree("many"), tree("python"));
     let mut jail = Command::new("bwrap");
     jail.args([
@@ -476,11 +649,24 @@ fn many_packages_import_in_an_empty_jail() {
         "/tmp",
         "--ro-bind",
     ]);
-    jail.arg(shared_store()).arg("/s").arg("--ro-bind").arg(Path::new(REPO).join("tests/python")).arg("/t");
+    jail.arg(shared_store())
+        .arg("/s")
+        .arg("--ro-bind")
+        .arg(Path::new(REPO).join("tests/python"))
+        .arg("/t");
     let inside = |path: &Path| format!("/s/store/{}", path.file_name().unwrap().to_string_lossy());
-    jail.args(["--setenv", "PYTHONPATH", &format!("{}/lib/python3.11/site-packages", inside(&packages))]);
-    jail.args([&format!("{}/bin/python3", inside(&python)), "/t/import_all.py", &inside(&packages)]);
+    jail.args([
+        "--setenv",
+        "PYTHONPATH",
+        &format!("{}/lib/python3.11/site-packages", inside(&packages)),
+    ]);
+    jail.args([
+        &format!("{}/bin/python3", inside(&python)),
+        "/t/import_all.py",
+        &inside(&packages),
+    ]);
     let said = ok(&mut jail);
-    let count: usize = said.split(" modules of ").nth(1).unwrap().split(' ').next().unwrap().parse().unwrap();
+    let count: usize =
+        said.split(" modules of ").nth(1).unwrap().split(' ').next().unwrap().parse().unwrap();
     assert!(count >= 60, "{said}");
 }

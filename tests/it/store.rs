@@ -19,9 +19,15 @@ fn rig() -> Rig {
     for name in ["one", "two"] {
         let url = server.put(
             &format!("/{name}.tar"),
-            Tar::new().program(&format!("bin/{name}"), b"x").file("share/same", &[9; 5000]).file("share/own", name.as_bytes()).finish(),
+            Tar::new()
+                .program(&format!("bin/{name}"), b"x")
+                .file("share/same", &[9; 5000])
+                .file("share/own", name.as_bytes())
+                .finish(),
         );
-        text += &format!("[toolchains.{name}]\nkind = \"tool\"\nsource = \"archive\"\nversion = \"1\"\nurl = \"{url}\"\n");
+        text += &format!(
+            "[toolchains.{name}]\nkind = \"tool\"\nsource = \"archive\"\nversion = \"1\"\nurl = \"{url}\"\n"
+        );
     }
     let project = Project::new(&text);
     project.ok(&["setup"]);
@@ -49,7 +55,10 @@ fn damage_is_found_and_repaired() {
     // Another content of the same size: only a deep look finds it.
     overwrite(&own, b"eno");
     rig.project.ok(&["verify"]);
-    contains(&rig.project.fails(4, &["verify", "--deep"]), &["1 of 2 trees are broken", "one-1-x86_64-linux: its content has changed", "--repair"]);
+    contains(
+        &rig.project.fails(4, &["verify", "--deep"]),
+        &["1 of 2 trees are broken", "one-1-x86_64-linux: its content has changed", "--repair"],
+    );
     rig.project.ok(&["verify", "--deep", "--repair"]);
     assert_eq!(std::fs::read(&own).unwrap(), b"one");
     // Another size, a file too few, one too many.
@@ -59,7 +68,10 @@ fn damage_is_found_and_repaired() {
     std::fs::set_permissions(&share, std::fs::Permissions::from_mode(0o755)).unwrap();
     std::fs::remove_file(&own).unwrap();
     std::fs::write(share.join("more"), "").unwrap();
-    contains(&rig.project.fails(4, &["verify"]), &["share/own is missing", "share/more does not belong there"]);
+    contains(
+        &rig.project.fails(4, &["verify"]),
+        &["share/own is missing", "share/more does not belong there"],
+    );
     rig.project.ok(&["verify", "--repair"]);
     rig.project.ok(&["verify", "--deep"]);
 }
@@ -84,17 +96,25 @@ fn a_linked_file_that_rotted_is_replaced_in_every_tree() {
 #[test]
 fn equal_files_are_one_file_unless_switched_off() {
     let linked = rig();
-    let inode = |rig: &Rig, name: &str, file: &str| std::fs::metadata(rig.tree(name).join(file)).unwrap().ino();
+    let inode = |rig: &Rig, name: &str, file: &str| {
+        std::fs::metadata(rig.tree(name).join(file)).unwrap().ino()
+    };
     assert_eq!(inode(&linked, "one", "share/same"), inode(&linked, "two", "share/same"));
     assert_ne!(inode(&linked, "one", "share/own"), inode(&linked, "two", "share/own"));
     let server = Server::start();
-    let url = server.put("/a.tar", Tar::new().file("x", b"same").file("y", b"same").program("z", b"same").finish());
+    let url = server.put(
+        "/a.tar",
+        Tar::new().file("x", b"same").file("y", b"same").program("z", b"same").finish(),
+    );
     let text = format!(
         "platforms = [\"x86_64-linux\"]\n[settings]\nhard_links = false\n[toolchains.a]\nkind = \"tool\"\nsource = \"archive\"\nversion = \"1\"\nurl = \"{url}\"\n"
     );
     let project = Project::new(&text);
     project.ok(&["setup"]);
-    let inodes: std::collections::BTreeSet<u64> = ["x", "y", "z"].iter().map(|n| std::fs::metadata(project.tree().join(n)).unwrap().ino()).collect();
+    let inodes: std::collections::BTreeSet<u64> = ["x", "y", "z"]
+        .iter()
+        .map(|n| std::fs::metadata(project.tree().join(n)).unwrap().ino())
+        .collect();
     assert_eq!(inodes.len(), 3);
     let off = project.tree();
     let on = Project::new(&text.replace("hard_links = false", ""));
@@ -111,18 +131,32 @@ fn garbage_is_what_no_project_and_no_process_uses() {
     let text = std::fs::read_to_string(rig.project.dir().join("toolchains.toml")).unwrap();
     rig.project.manifest(&text[..text.find("[toolchains.two]").unwrap()]);
     rig.project.ok(&["setup"]);
-    contains(&rig.project.ok(&["gc", "--dry-run"]), &["would delete", "-two-1", "would delete 1 trees"]);
+    contains(
+        &rig.project.ok(&["gc", "--dry-run"]),
+        &["would delete", "-two-1", "would delete 1 trees"],
+    );
     assert!(two.exists());
     contains(&rig.project.ok(&["gc", "--keep-days", "1"]), &["deleted 0 trees"]);
     contains(&rig.project.ok(&["gc"]), &["deleted 1 trees", "downloads"]);
     assert!(!two.exists() && one.exists());
     rig.project.ok(&["verify", "--deep"]);
     // A manifest of another name has a root of its own, and keeps its trees.
-    std::fs::rename(rig.project.dir().join("toolchains.toml"), rig.project.dir().join("tools.toml")).unwrap();
+    std::fs::rename(
+        rig.project.dir().join("toolchains.toml"),
+        rig.project.dir().join("tools.toml"),
+    )
+    .unwrap();
     rig.project.ok(&["setup", "--manifest", "tools.toml"]);
-    contains(&rig.project.ok(&["gc"]), &["deleted the root of", "toolchains.toml, which is gone", "deleted 0 trees"]);
+    contains(
+        &rig.project.ok(&["gc"]),
+        &["deleted the root of", "toolchains.toml, which is gone", "deleted 0 trees"],
+    );
     assert!(one.exists());
-    std::fs::rename(rig.project.dir().join("tools.toml"), rig.project.dir().join("toolchains.toml")).unwrap();
+    std::fs::rename(
+        rig.project.dir().join("tools.toml"),
+        rig.project.dir().join("toolchains.toml"),
+    )
+    .unwrap();
     // The project itself goes: its root with it.
     std::fs::remove_file(rig.project.dir().join("toolchains.toml")).unwrap();
     contains(&rig.project.ok(&["gc"]), &["the root of", "deleted 1 trees"]);
@@ -144,7 +178,10 @@ fn a_tree_in_use_is_not_deleted() {
         std::thread::sleep(std::time::Duration::from_millis(10));
     }
     std::fs::remove_file(rig.project.dir().join("toolchains.toml")).unwrap();
-    contains(&rig.project.ok(&["gc"]), &["-one-1-x86_64-linux: a process uses it", "deleted 1 trees"]);
+    contains(
+        &rig.project.ok(&["gc"]),
+        &["-one-1-x86_64-linux: a process uses it", "deleted 1 trees"],
+    );
     assert!(one.exists());
     child.kill().unwrap();
     child.wait().unwrap();
@@ -158,7 +195,11 @@ fn what_a_dead_process_left_is_swept() {
     let staging = rig.project.store.join("staging");
     std::fs::create_dir_all(staging.join("99999-0/tree/dir")).unwrap();
     std::fs::write(staging.join("99999-0.lock"), "").unwrap();
-    std::fs::set_permissions(staging.join("99999-0/tree/dir"), std::fs::Permissions::from_mode(0o555)).unwrap();
+    std::fs::set_permissions(
+        staging.join("99999-0/tree/dir"),
+        std::fs::Permissions::from_mode(0o555),
+    )
+    .unwrap();
     let two = rig.tree("two");
     ok(Command::new("chmod").args(["-R", "u+w"]).arg(&two));
     std::fs::remove_dir_all(&two).unwrap();

@@ -23,8 +23,15 @@ use crate::project::Project;
 /// Larger files are not searched: no linker writes such.
 const LARGEST: u64 = 1 << 30;
 /// What makes lists of absolute paths by design, for Bazel's own use.
-const LISTS: &[&str] =
-    &["SourceSymlinkManifest", "SymlinkTree", "RepoMappingManifest", "BazelWorkspaceStatusAction", "Middleman", "TestRunner", "TranslateBuildInfo"];
+const LISTS: &[&str] = &[
+    "SourceSymlinkManifest",
+    "SymlinkTree",
+    "RepoMappingManifest",
+    "BazelWorkspaceStatusAction",
+    "Middleman",
+    "TestRunner",
+    "TranslateBuildInfo",
+];
 
 /// A workspace and how its Bazel is called.
 pub struct Workspace<'a> {
@@ -40,12 +47,25 @@ impl Workspace<'_> {
         here.ancestors()
             .find(|d| files.iter().any(|f| d.join(f).exists()))
             .map(Path::to_owned)
-            .ok_or_else(|| Error::user(format!("there is no WORKSPACE or MODULE.bazel in {} or above", here.display())).hint("go to a Bazel workspace"))
+            .ok_or_else(|| {
+                Error::user(format!(
+                    "there is no WORKSPACE or MODULE.bazel in {} or above",
+                    here.display()
+                ))
+                .hint("go to a Bazel workspace")
+            })
     }
 
     /// The arguments of a command: startup flags, the command, its flags.
     pub fn arguments(&self, verb: &str, more: &[&str]) -> Vec<String> {
-        let words = self.args.startup.iter().map(String::as_str).chain([verb]).chain(self.args.flag.iter().map(String::as_str)).chain(more.iter().copied());
+        let words = self
+            .args
+            .startup
+            .iter()
+            .map(String::as_str)
+            .chain([verb])
+            .chain(self.args.flag.iter().map(String::as_str))
+            .chain(more.iter().copied());
         words.map(str::to_owned).collect()
     }
 
@@ -53,14 +73,23 @@ impl Workspace<'_> {
     fn bazel(&self, verb: &str, more: &[&str], cx: &Context) -> Result<(String, String)> {
         let arguments = self.arguments(verb, more);
         cx.reporter.detail(&format!("{} {}", self.args.bazel.display(), arguments.join(" ")));
-        let output = Command::new(&self.args.bazel).args(&arguments).current_dir(&self.dir).stdin(Stdio::null()).output().map_err(|e| {
-            Error::new(Kind::CommandNotFound, format!("can't start {}", self.args.bazel.display()))
+        let output = Command::new(&self.args.bazel)
+            .args(&arguments)
+            .current_dir(&self.dir)
+            .stdin(Stdio::null())
+            .output()
+            .map_err(|e| {
+                Error::new(
+                    Kind::CommandNotFound,
+                    format!("can't start {}", self.args.bazel.display()),
+                )
                 .cause(&e)
                 .hint("install Bazel, or name it with --bazel PROGRAM or COTTER_BAZEL")
-        })?;
+            })?;
         let said = String::from_utf8_lossy(&output.stderr).into_owned();
         if !output.status.success() {
-            let mut lines: Vec<&str> = said.lines().filter(|l| l.contains("ERROR") || l.contains("error:")).collect();
+            let mut lines: Vec<&str> =
+                said.lines().filter(|l| l.contains("ERROR") || l.contains("error:")).collect();
             if lines.is_empty() {
                 lines = said.lines().rev().take(10).collect();
             }
@@ -68,7 +97,8 @@ impl Workspace<'_> {
                 .because(lines.join("\n"))
                 .hint("an audit looks at what was built: mend the build first"));
         }
-        let printed = String::from_utf8(output.stdout).map_err(|_| Error::build(format!("`bazel {verb}` did not print UTF-8")))?;
+        let printed = String::from_utf8(output.stdout)
+            .map_err(|_| Error::build(format!("`bazel {verb}` did not print UTF-8")))?;
         Ok((printed, said))
     }
 }
@@ -82,7 +112,10 @@ pub fn run(args: &AuditBazel, cx: &Context) -> Result<ExitCode> {
         Some(project) => project.lock(cx)?.unwrap_or_default(),
         None => Lockfile::default(),
     };
-    let targets: Vec<&str> = ["--announce_rc", "--"].into_iter().chain(args.targets.iter().map(String::as_str)).collect();
+    let targets: Vec<&str> = ["--announce_rc", "--"]
+        .into_iter()
+        .chain(args.targets.iter().map(String::as_str))
+        .collect();
     cx.reporter.line(&format!("building {}", args.targets.join(" ")));
     let (_, said) = workspace.bazel("build", &targets, cx)?;
     let (info, _) = workspace.bazel("info", &["execution_root", "output_base"], cx)?;
@@ -93,13 +126,24 @@ pub fn run(args: &AuditBazel, cx: &Context) -> Result<ExitCode> {
             .ok_or_else(|| Error::build(format!("`bazel info` did not tell {key}")))
     };
     let (root, base) = (place("execution_root")?, place("output_base")?);
-    let (without, with): (Vec<&String>, Vec<&String>) = args.targets.iter().partition(|t| t.starts_with('-'));
-    let set = |list: &[&String]| format!("set({})", list.iter().map(|t| t.trim_start_matches('-')).collect::<Vec<_>>().join(" "));
+    let (without, with): (Vec<&String>, Vec<&String>) =
+        args.targets.iter().partition(|t| t.starts_with('-'));
+    let set = |list: &[&String]| {
+        format!(
+            "set({})",
+            list.iter().map(|t| t.trim_start_matches('-')).collect::<Vec<_>>().join(" ")
+        )
+    };
     let query = format!("deps({} except {})", set(&with), set(&without));
-    let graph = Graph::parse(&workspace.bazel("aquery", &["--output=jsonproto", "--include_param_files", &query], cx)?.0).map_err(Error::build)?;
+    let graph = Graph::parse(
+        &workspace.bazel("aquery", &["--output=jsonproto", "--include_param_files", &query], cx)?.0,
+    )
+    .map_err(Error::build)?;
 
-    let mut findings =
-        actions::look_at_options(&format!("{said}\nrc options for 'build' from --flag:\n{}", args.flag.join(" ")), &workspace.dir.display().to_string());
+    let mut findings = actions::look_at_options(
+        &format!("{said}\nrc options for 'build' from --flag:\n{}", args.flag.join(" ")),
+        &workspace.dir.display().to_string(),
+    );
     let script = |path: &str| fs::read_to_string(root.join(path)).ok();
     let inherited = |name: &str, value: &str| var(name).is_some_and(|v| v == value);
     for action in &graph.actions {
@@ -116,26 +160,52 @@ pub fn run(args: &AuditBazel, cx: &Context) -> Result<ExitCode> {
 /// The newest glibc that outputs may ask for: the manifest's word, or the version in the compiler's tree.
 fn floor(settings: &AuditSettings, lock: &Lockfile) -> Option<String> {
     settings.glibc_floor.clone().or_else(|| {
-        let compilers = lock.trees.values().filter(|t| t.plan.kind == ToolchainKind::Cc && t.plan.target() == t.plan.platform);
+        let compilers = lock
+            .trees
+            .values()
+            .filter(|t| t.plan.kind == ToolchainKind::Cc && t.plan.target() == t.plan.platform);
         compilers.flat_map(|t| &t.plan.inputs).find_map(|i| {
-            let version = i.file_name().strip_prefix("libc6_")?.split(['-', '_']).next()?.to_owned();
+            let version =
+                i.file_name().strip_prefix("libc6_")?.split(['-', '_']).next()?.to_owned();
             Some(version)
         })
     })
 }
 
 /// Looks at the outputs, and at the sources that can be started.
-fn files(graph: &Graph, workspace: &Workspace, root: &Path, base: &Path, floor: Option<String>, cx: &Context) -> Vec<Finding> {
-    let libraries: BTreeSet<&str> = graph.artifacts.iter().filter_map(|p| p.rsplit('/').next()).filter(|n| n.contains(".so")).collect();
+fn files(
+    graph: &Graph,
+    workspace: &Workspace,
+    root: &Path,
+    base: &Path,
+    floor: Option<String>,
+    cx: &Context,
+) -> Vec<Finding> {
+    let libraries: BTreeSet<&str> = graph
+        .artifacts
+        .iter()
+        .filter_map(|p| p.rsplit('/').next())
+        .filter(|n| n.contains(".so"))
+        .collect();
     let real = |p: &Path| p.canonicalize().unwrap_or_else(|_| p.to_owned()).display().to_string();
     let machine_paths = [real(base), real(&workspace.dir), real(cx.store.dir())];
-    let lists: BTreeSet<&str> = graph.actions.iter().filter(|a| LISTS.contains(&a.mnemonic.as_str())).flat_map(|a| &a.outputs).map(String::as_str).collect();
+    let lists: BTreeSet<&str> = graph
+        .actions
+        .iter()
+        .filter(|a| LISTS.contains(&a.mnemonic.as_str()))
+        .flat_map(|a| &a.outputs)
+        .map(String::as_str)
+        .collect();
     let mut out = vec![];
     // The members of output directories are told by the directories alone.
     let mut inside = vec![];
     let mut next = 0;
     while next < graph.artifacts.len() + inside.len() {
-        let artifact = graph.artifacts.get(next).unwrap_or_else(|| &inside[next - graph.artifacts.len()]).clone();
+        let artifact = graph
+            .artifacts
+            .get(next)
+            .unwrap_or_else(|| &inside[next - graph.artifacts.len()])
+            .clone();
         let artifact = &artifact;
         next += 1;
         let is_output = artifact.starts_with("bazel-out/");
@@ -200,7 +270,8 @@ fn look_at_repositories(workspace: &Workspace, base: &Path) -> Vec<Finding> {
         for file in fs::read_dir(entry.path()).into_iter().flatten().flatten() {
             let name = file.file_name().to_string_lossy().into_owned();
             let mut text = String::new();
-            let readable = fs::File::open(file.path()).is_ok_and(|f| f.take(1 << 20).read_to_string(&mut text).is_ok());
+            let readable = fs::File::open(file.path())
+                .is_ok_and(|f| f.take(1 << 20).read_to_string(&mut text).is_ok());
             if readable && (name.starts_with("BUILD") || name.ends_with(".bzl")) {
                 out.extend(repositories::look_at_result(&repository, &name, &text));
             }

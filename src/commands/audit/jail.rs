@@ -12,15 +12,49 @@ use crate::context::{Context, var_os};
 use crate::error::{Error, Kind, Result};
 
 /// What is masked, by the beginning of the name.
-const MASKED: &[&str] =
-    &["python", "pydoc", "gcc", "g++", "c++", "cpp", "clang", "ld.", "gold", "perl", "ruby", "node", "rustc", "x86_64-linux-gnu-", "aarch64-linux-gnu-"];
+const MASKED: &[&str] = &[
+    "python",
+    "pydoc",
+    "gcc",
+    "g++",
+    "c++",
+    "cpp",
+    "clang",
+    "ld.",
+    "gold",
+    "perl",
+    "ruby",
+    "node",
+    "rustc",
+    "x86_64-linux-gnu-",
+    "aarch64-linux-gnu-",
+];
 /// What is masked, by name.
-const MASKED_NAMES: &[&str] = &["cc", "c89", "c99", "ld", "as", "ar", "nm", "ranlib", "strip", "objcopy", "objdump", "make", "cmake", "pkg-config"];
+const MASKED_NAMES: &[&str] = &[
+    "cc",
+    "c89",
+    "c99",
+    "ld",
+    "as",
+    "ar",
+    "nm",
+    "ranlib",
+    "strip",
+    "objcopy",
+    "objdump",
+    "make",
+    "cmake",
+    "pkg-config",
+];
 
 /// Builds in the jail.
 pub fn run(workspace: &Workspace, base: &Path, cx: &Context) -> Result<Vec<Finding>> {
     let (bwrap, strace) = (tool("bwrap", "bubblewrap")?, tool("strace", "strace")?);
-    let root = base.with_file_name(format!("{}-jail-{}", base.file_name().unwrap_or_default().to_string_lossy(), std::process::id()));
+    let root = base.with_file_name(format!(
+        "{}-jail-{}",
+        base.file_name().unwrap_or_default().to_string_lossy(),
+        std::process::id()
+    ));
     fs::create_dir_all(&root).map_err(|e| Error::at("make", &root, e))?;
     let result = build(workspace, &root, &bwrap, &strace, cx);
     // Bazel's server lived in the jail's own process namespace and is gone.
@@ -28,33 +62,79 @@ pub fn run(workspace: &Workspace, base: &Path, cx: &Context) -> Result<Vec<Findi
     result
 }
 
-fn build(workspace: &Workspace, root: &Path, bwrap: &Path, strace: &Path, cx: &Context) -> Result<Vec<Finding>> {
+fn build(
+    workspace: &Workspace,
+    root: &Path,
+    bwrap: &Path,
+    strace: &Path,
+    cx: &Context,
+) -> Result<Vec<Finding>> {
     let mask = root.join("masked");
     fs::write(&mask, "").map_err(|e| Error::at("write", &mask, e))?;
     let trace = root.join("trace");
     let mut command = Command::new(bwrap);
-    command.args(["--dev-bind", "/", "/", "--unshare-pid", "--unshare-net", "--proc", "/proc", "--die-with-parent"]);
+    command.args([
+        "--dev-bind",
+        "/",
+        "/",
+        "--unshare-pid",
+        "--unshare-net",
+        "--proc",
+        "/proc",
+        "--die-with-parent",
+    ]);
     for dir in ["/usr/bin", "/usr/local/bin", "/bin"] {
         for path in programs(Path::new(dir)) {
             command.arg("--ro-bind").arg(&mask).arg(path);
         }
     }
-    command.arg(strace).args(["-f", "-qq", "-s", "4096", "-e", "trace=execve,openat,open,clone,clone3,vfork,fork", "-e", "signal=none", "-o"]).arg(&trace);
-    command.arg(&workspace.args.bazel).arg(format!("--output_base={}", root.join("base").display()));
+    command
+        .arg(strace)
+        .args([
+            "-f",
+            "-qq",
+            "-s",
+            "4096",
+            "-e",
+            "trace=execve,openat,open,clone,clone3,vfork,fork",
+            "-e",
+            "signal=none",
+            "-o",
+        ])
+        .arg(&trace);
+    command
+        .arg(&workspace.args.bazel)
+        .arg(format!("--output_base={}", root.join("base").display()));
     // No server: the trace would go on as long as it idles.
     command.arg("--batch");
-    let targets: Vec<&str> = ["--"].into_iter().chain(workspace.args.targets.iter().map(String::as_str)).collect();
-    command.args(workspace.arguments("build", &targets)).current_dir(&workspace.dir).stdin(Stdio::null());
+    let targets: Vec<&str> =
+        ["--"].into_iter().chain(workspace.args.targets.iter().map(String::as_str)).collect();
+    command
+        .args(workspace.arguments("build", &targets))
+        .current_dir(&workspace.dir)
+        .stdin(Stdio::null());
     cx.reporter.line("building once more in a jail, under a trace");
-    let output = command.output().map_err(|e| Error::new(Kind::CommandNotFound, format!("can't start {}", bwrap.display())).cause(&e))?;
-    let text = fs::read(&trace).map(|b| String::from_utf8_lossy(&b).into_owned()).unwrap_or_default();
-    let dirs = [root.to_owned(), workspace.dir.clone(), cx.store.dir().to_owned()].map(|d| d.display().to_string());
+    let output = command.output().map_err(|e| {
+        Error::new(Kind::CommandNotFound, format!("can't start {}", bwrap.display())).cause(&e)
+    })?;
+    let text =
+        fs::read(&trace).map(|b| String::from_utf8_lossy(&b).into_owned()).unwrap_or_default();
+    let dirs = [root.to_owned(), workspace.dir.clone(), cx.store.dir().to_owned()]
+        .map(|d| d.display().to_string());
     let mut findings = trace::look(&text, Allowed { dirs: &dirs });
     if !output.status.success() {
         let said = String::from_utf8_lossy(&output.stderr);
-        let why = said.lines().find(|l| l.contains("ERROR") || l.contains("error:")).or_else(|| said.lines().last()).unwrap_or("it said nothing");
+        let why = said
+            .lines()
+            .find(|l| l.contains("ERROR") || l.contains("error:"))
+            .or_else(|| said.lines().last())
+            .unwrap_or("it said nothing");
         let why: String = why.chars().take(400).collect();
-        findings.push(Finding::new(&HOST_RUN, "the build in the jail", format!("fails where the host's compilers and interpreters are masked: {why}")));
+        findings.push(Finding::new(
+            &HOST_RUN,
+            "the build in the jail",
+            format!("fails where the host's compilers and interpreters are masked: {why}"),
+        ));
     }
     Ok(findings)
 }
@@ -64,7 +144,8 @@ fn programs(dir: &Path) -> Vec<PathBuf> {
     let mut out: Vec<PathBuf> = vec![];
     for entry in fs::read_dir(dir).into_iter().flatten().flatten() {
         let name = entry.file_name().to_string_lossy().into_owned();
-        let is_masked = MASKED.iter().any(|m| name.starts_with(m)) || MASKED_NAMES.contains(&name.as_str());
+        let is_masked =
+            MASKED.iter().any(|m| name.starts_with(m)) || MASKED_NAMES.contains(&name.as_str());
         if is_masked
             && let Ok(real) = entry.path().canonicalize()
             && real.is_file()
@@ -79,8 +160,8 @@ fn programs(dir: &Path) -> Vec<PathBuf> {
 
 fn tool(name: &str, package: &str) -> Result<PathBuf> {
     let path = var_os("PATH").unwrap_or_default();
-    std::env::split_paths(&path)
-        .map(|d| d.join(name))
-        .find(|p| p.exists())
-        .ok_or_else(|| Error::user(format!("--jail needs {name}, which is not on PATH")).hint(format!("install it: apt-get install {package}")))
+    std::env::split_paths(&path).map(|d| d.join(name)).find(|p| p.exists()).ok_or_else(|| {
+        Error::user(format!("--jail needs {name}, which is not on PATH"))
+            .hint(format!("install it: apt-get install {package}"))
+    })
 }

@@ -28,7 +28,12 @@ pub fn run(args: &Audit, cx: &Context) -> Result<ExitCode> {
 }
 
 /// Prints what was found, and says by the exit code whether anything was.
-fn report(mut findings: Vec<Finding>, settings: &AuditSettings, format: &AuditOutput, cx: &Context) -> Result<ExitCode> {
+fn report(
+    mut findings: Vec<Finding>,
+    settings: &AuditSettings,
+    format: &AuditOutput,
+    cx: &Context,
+) -> Result<ExitCode> {
     findings.sort();
     findings.dedup();
     for entry in &settings.allow {
@@ -40,7 +45,8 @@ fn report(mut findings: Vec<Finding>, settings: &AuditSettings, format: &AuditOu
             )));
         }
     }
-    let (accepted, findings): (Vec<Finding>, Vec<Finding>) = findings.into_iter().partition(|f| f.allowed(&settings.allow).is_some());
+    let (accepted, findings): (Vec<Finding>, Vec<Finding>) =
+        findings.into_iter().partition(|f| f.allowed(&settings.allow).is_some());
     let accepted: Vec<(Finding, String)> = accepted
         .into_iter()
         .map(|f| {
@@ -48,8 +54,15 @@ fn report(mut findings: Vec<Finding>, settings: &AuditSettings, format: &AuditOu
             (f, reason)
         })
         .collect();
-    for entry in settings.allow.iter().filter(|e| !accepted.iter().any(|(f, _)| f.allowed(std::slice::from_ref(e)).is_some())) {
-        cx.reporter.warn(&format!("[audit] allow accepts {} at {:?}, but nothing such was found", entry.id.value, entry.place));
+    for entry in settings
+        .allow
+        .iter()
+        .filter(|e| !accepted.iter().any(|(f, _)| f.allowed(std::slice::from_ref(e)).is_some()))
+    {
+        cx.reporter.warn(&format!(
+            "[audit] allow accepts {} at {:?}, but nothing such was found",
+            entry.id.value, entry.place
+        ));
     }
     if format.sarif {
         print_json(&sarif::log(&findings, &accepted))?;
@@ -63,7 +76,9 @@ fn report(mut findings: Vec<Finding>, settings: &AuditSettings, format: &AuditOu
                 value
             })
             .collect();
-        print_json(&json!({ "findings": findings.iter().map(told).collect::<Vec<_>>(), "accepted": accepted }))?;
+        print_json(
+            &json!({ "findings": findings.iter().map(told).collect::<Vec<_>>(), "accepted": accepted }),
+        )?;
     } else {
         print(&text(&findings))?;
     }
@@ -76,8 +91,11 @@ fn report(mut findings: Vec<Finding>, settings: &AuditSettings, format: &AuditOu
         return Ok(ExitCode::SUCCESS);
     }
     let count = findings.len();
-    Err(Error::new(Kind::Leak, format!("{count} reach{} to the host{accepted}", if count == 1 { "" } else { "es" }))
-        .hint("what must stay goes into toolchains.toml: [[audit.allow]] with id, place and reason"))
+    Err(Error::new(
+        Kind::Leak,
+        format!("{count} reach{} to the host{accepted}", if count == 1 { "" } else { "es" }),
+    )
+    .hint("what must stay goes into toolchains.toml: [[audit.allow]] with id, place and reason"))
 }
 
 fn text(findings: &[Finding]) -> String {
@@ -87,13 +105,25 @@ fn text(findings: &[Finding]) -> String {
     for finding in findings {
         let rule = finding.rule();
         if finding.id != last {
-            let color = if rule.severity == Severity::Error { AnsiColor::Red } else { AnsiColor::Yellow };
-            let head = paint(color.on_default().bold(), &format!("{}[{}]", rule.severity.as_str(), rule.id));
+            let color =
+                if rule.severity == Severity::Error { AnsiColor::Red } else { AnsiColor::Yellow };
+            let head = paint(
+                color.on_default().bold(),
+                &format!("{}[{}]", rule.severity.as_str(), rule.id),
+            );
             out.push_str(&format!("{head} {}\n", rule.what));
-            out.push_str(&format!("  {} {}\n", paint(AnsiColor::Cyan.on_default().bold(), "fix:"), rule.fix));
+            out.push_str(&format!(
+                "  {} {}\n",
+                paint(AnsiColor::Cyan.on_default().bold(), "fix:"),
+                rule.fix
+            ));
             last = finding.id;
         }
-        out.push_str(&format!("  {} {}\n", paint(Style::new().bold(), &finding.place), finding.reason));
+        out.push_str(&format!(
+            "  {} {}\n",
+            paint(Style::new().bold(), &finding.place),
+            finding.reason
+        ));
     }
     out
 }

@@ -34,12 +34,19 @@ pub fn run(args: &AuditTree, cx: &Context) -> Result<ExitCode> {
             libraries.extend(shared_libraries(&files));
         }
         for path in files {
-            let place = format!("{}/{}", tree.name, path.strip_prefix(&root).unwrap_or(&path).display());
+            let place =
+                format!("{}/{}", tree.name, path.strip_prefix(&root).unwrap_or(&path).display());
             let meta = fs::symlink_metadata(&path).map_err(|e| Error::at("read", &path, e))?;
             if meta.is_symlink() {
-                let inside = path.canonicalize().is_ok_and(|real| root.canonicalize().is_ok_and(|root| real.starts_with(root)));
+                let inside = path
+                    .canonicalize()
+                    .is_ok_and(|real| root.canonicalize().is_ok_and(|root| real.starts_with(root)));
                 if !inside {
-                    findings.push(Finding::new(&HOST_PATH, place, "a link that leads out of the tree, or nowhere"));
+                    findings.push(Finding::new(
+                        &HOST_PATH,
+                        place,
+                        "a link that leads out of the tree, or nowhere",
+                    ));
                 }
                 continue;
             }
@@ -54,14 +61,23 @@ pub fn run(args: &AuditTree, cx: &Context) -> Result<ExitCode> {
             };
             // A library's tree leaves libc to the compiler's.
             let is_library = tree.kind == crate::manifest::Kind::Library;
-            findings.extend(artifact::look(&bytes, facts).into_iter().filter(|f| !(is_library && f.id == crate::audit::ELF_NEEDED.id)));
+            findings.extend(
+                artifact::look(&bytes, facts)
+                    .into_iter()
+                    .filter(|f| !(is_library && f.id == crate::audit::ELF_NEEDED.id)),
+            );
         }
     }
     report(findings, &project.manifest.audit, &args.output, cx)
 }
 
 fn shared_libraries(files: &[PathBuf]) -> BTreeSet<String> {
-    files.iter().filter_map(|p| p.file_name()).map(|n| n.to_string_lossy().into_owned()).filter(|n| n.contains(".so")).collect()
+    files
+        .iter()
+        .filter_map(|p| p.file_name())
+        .map(|n| n.to_string_lossy().into_owned())
+        .filter(|n| n.contains(".so"))
+        .collect()
 }
 
 /// The tree of the interpreter of a set of packages, if it is in the store.
@@ -70,8 +86,10 @@ fn interpreter_of(tree: &RootTree, project: &Project, cx: &Context) -> Result<Op
         return Ok(None);
     }
     let lock = project.lock(cx)?.unwrap_or_default();
-    let python =
-        lock.get(&tree.name, tree.platform).and_then(|t| t.plan.requested("python").first()?.parse().ok()).and_then(|name| lock.get(&name, tree.platform));
+    let python = lock
+        .get(&tree.name, tree.platform)
+        .and_then(|t| t.plan.requested("python").first()?.parse().ok())
+        .and_then(|name| lock.get(&name, tree.platform));
     Ok(python.map(|t| cx.store.path(&t.output.store_name)).filter(|path| path.exists()))
 }
 

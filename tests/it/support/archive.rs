@@ -10,7 +10,15 @@ impl Tar {
         Tar(vec![])
     }
 
-    pub fn raw(mut self, name: &str, kind: u8, mode: u32, link: &str, content: &[u8], declared: u64) -> Self {
+    pub fn raw(
+        mut self,
+        name: &str,
+        kind: u8,
+        mode: u32,
+        link: &str,
+        content: &[u8],
+        declared: u64,
+    ) -> Self {
         let mut header = [0u8; 512];
         header[..name.len()].copy_from_slice(name.as_bytes());
         header[100..108].copy_from_slice(format!("{mode:07o}\0").as_bytes());

@@ -26,11 +26,17 @@ impl Bazel {
     /// The root, made at the first use and kept.
     fn root(self) -> &'static Path {
         static ROOTS: [OnceLock<PathBuf>; 2] = [OnceLock::new(), OnceLock::new()];
-        let (slot, suite) = if self == Bazel::V4 { (&ROOTS[0], "bookworm") } else { (&ROOTS[1], "forky") };
+        let (slot, suite) =
+            if self == Bazel::V4 { (&ROOTS[0], "bookworm") } else { (&ROOTS[1], "forky") };
         slot.get_or_init(|| {
             let dir = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(format!("bazel-{suite}"));
             if !dir.exists() {
-                let output = Command::new("sh").arg(format!("{REPO}/tests/bazel-root.sh")).arg(suite).arg(&dir).output().unwrap();
+                let output = Command::new("sh")
+                    .arg(format!("{REPO}/tests/bazel-root.sh"))
+                    .arg(suite)
+                    .arg(&dir)
+                    .output()
+                    .unwrap();
                 assert!(output.status.success(), "{}", text(&output));
             }
             for name in ["python3", "gcc", "g++", "cc", "ld", "as", "ar", "clang", "perl"] {
@@ -42,7 +48,12 @@ impl Bazel {
 
     /// The flags that stand in for downloads.
     pub fn flags(self) -> Vec<String> {
-        let mut flags = vec!["--nosandbox_debug".to_owned(), "--color=no".to_owned(), "--curses=no".to_owned(), "--show_progress_rate_limit=60".to_owned()];
+        let mut flags = vec![
+            "--nosandbox_debug".to_owned(),
+            "--color=no".to_owned(),
+            "--curses=no".to_owned(),
+            "--show_progress_rate_limit=60".to_owned(),
+        ];
         match self {
             Bazel::V4 => {
                 for name in ["rules_cc", "rules_java", "remote_coverage_tools"] {
@@ -107,7 +118,15 @@ impl Workspace {
         let dir = scratch.join("work space".replace(' ', "-").as_str());
         std::fs::create_dir_all(&dir).unwrap();
         std::fs::create_dir_all(scratch.join("out")).unwrap();
-        Workspace { bazel, scratch, dir, store: shared_store().to_owned(), env: vec![], binds: vec![], _one: Some(one) }
+        Workspace {
+            bazel,
+            scratch,
+            dir,
+            store: shared_store().to_owned(),
+            env: vec![],
+            binds: vec![],
+            _one: Some(one),
+        }
     }
 
     /// Another workspace beside this one: the lock on Bazel is this one's.
@@ -116,7 +135,15 @@ impl Workspace {
         let dir = scratch.join(name);
         copy_dir(&self.dir, &dir);
         std::fs::create_dir_all(scratch.join("out")).unwrap();
-        Workspace { bazel, scratch, dir, store: self.store.clone(), env: self.env.clone(), binds: self.binds.clone(), _one: None }
+        Workspace {
+            bazel,
+            scratch,
+            dir,
+            store: self.store.clone(),
+            env: self.env.clone(),
+            binds: self.binds.clone(),
+            _one: None,
+        }
     }
 
     pub fn write(&self, name: &str, text: &str) {
@@ -160,9 +187,24 @@ impl Workspace {
         command
             .arg("--chdir")
             .arg(&self.dir)
-            .args(["--setenv", "PATH", "/usr/bin:/bin", "--setenv", "HOME", "/root", "--setenv", "USER", "tester", "--setenv", "COTTER_STORE"])
+            .args([
+                "--setenv",
+                "PATH",
+                "/usr/bin:/bin",
+                "--setenv",
+                "HOME",
+                "/root",
+                "--setenv",
+                "USER",
+                "tester",
+                "--setenv",
+                "COTTER_STORE",
+            ])
             .arg(&self.store);
-        command.args(["--setenv", "BAZEL"]).arg(format!("bazel --output_user_root={} --host_jvm_args=-Xmx1500m", self.scratch.join("out").display()));
+        command.args(["--setenv", "BAZEL"]).arg(format!(
+            "bazel --output_user_root={} --host_jvm_args=-Xmx1500m",
+            self.scratch.join("out").display()
+        ));
         for (name, value) in &self.env {
             command.args(["--setenv", name, value]);
         }
@@ -173,7 +215,14 @@ impl Workspace {
     /// One command of Bazel, for a shell.
     fn line(&self, verb: &str, arguments: &[&str]) -> String {
         let quote = |s: &str| format!("'{}'", s.replace('\'', "'\\''"));
-        let words: Vec<String> = self.bazel.flags().iter().map(String::as_str).chain(arguments.iter().copied()).map(quote).collect();
+        let words: Vec<String> = self
+            .bazel
+            .flags()
+            .iter()
+            .map(String::as_str)
+            .chain(arguments.iter().copied())
+            .map(quote)
+            .collect();
         format!("$BAZEL {verb} {}", words.join(" "))
     }
 
@@ -185,9 +234,16 @@ impl Workspace {
     /// Runs several commands of one server, which must all succeed.
     #[track_caller]
     pub fn all_ok(&self, commands: &[(&str, &[&str])]) -> String {
-        let lines: Vec<String> = commands.iter().map(|(verb, arguments)| self.line(verb, arguments)).collect();
+        let lines: Vec<String> =
+            commands.iter().map(|(verb, arguments)| self.line(verb, arguments)).collect();
         let output = self.shell(&lines.join("\n")).output().unwrap();
-        assert!(output.status.success(), "{:?} {commands:?}: {}\n{}", self.bazel, output.status, text(&output));
+        assert!(
+            output.status.success(),
+            "{:?} {commands:?}: {}\n{}",
+            self.bazel,
+            output.status,
+            text(&output)
+        );
         text(&output)
     }
 
@@ -195,7 +251,13 @@ impl Workspace {
     #[track_caller]
     pub fn ok(&self, verb: &str, arguments: &[&str]) -> String {
         let output = self.run(verb, arguments);
-        assert!(output.status.success(), "{:?} {verb} {arguments:?}: {}\n{}", self.bazel, output.status, text(&output));
+        assert!(
+            output.status.success(),
+            "{:?} {verb} {arguments:?}: {}\n{}",
+            self.bazel,
+            output.status,
+            text(&output)
+        );
         text(&output)
     }
 
@@ -203,7 +265,12 @@ impl Workspace {
     #[track_caller]
     pub fn fails(&self, verb: &str, arguments: &[&str]) -> String {
         let output = self.run(verb, arguments);
-        assert!(!output.status.success(), "{:?} {verb} {arguments:?} succeeded\n{}", self.bazel, text(&output));
+        assert!(
+            !output.status.success(),
+            "{:?} {verb} {arguments:?} succeeded\n{}",
+            self.bazel,
+            text(&output)
+        );
         text(&output)
     }
 

@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 
 use cotter::model::Digest;
-use pgp::composed::{ArmorOptions, CleartextSignedMessage, KeyType, SecretKeyParamsBuilder, SignedSecretKey};
+use pgp::composed::{
+    ArmorOptions, CleartextSignedMessage, KeyType, SecretKeyParamsBuilder, SignedSecretKey,
+};
 use pgp::types::Password;
 
 use super::archive::{Tar, xz};
@@ -30,7 +32,13 @@ impl Signer {
     }
 
     pub fn sign(&self, text: &str) -> String {
-        let message = CleartextSignedMessage::sign(rand::thread_rng(), text, &self.0.primary_key, &Password::empty()).unwrap();
+        let message = CleartextSignedMessage::sign(
+            rand::thread_rng(),
+            text,
+            &self.0.primary_key,
+            &Password::empty(),
+        )
+        .unwrap();
         message.to_armored_string(ArmorOptions::default()).unwrap()
     }
 }
@@ -53,16 +61,21 @@ impl Archive {
     /// Adds a package made of these bytes.
     pub fn raw_package(&mut self, name: &str, version: &str, fields: &str, deb: Vec<u8>) {
         let path = format!("pool/main/{name}_{version}_amd64.deb");
-        let stanza =
-            format!("Package: {name}\nVersion: {version}\nArchitecture: amd64\n{fields}Filename: {path}\nSize: {}\nSHA256: {}\n", deb.len(), Digest::of(&deb));
+        let stanza = format!(
+            "Package: {name}\nVersion: {version}\nArchitecture: amd64\n{fields}Filename: {path}\nSize: {}\nSHA256: {}\n",
+            deb.len(),
+            Digest::of(&deb)
+        );
         self.stanzas.insert(format!("{name} {version}"), stanza);
         self.debs.push((path, deb));
     }
 
     /// Puts the archive on a server, below `/debian`.
     pub fn publish(&self, server: &Server, signer: &Signer) {
-        let packages = xz(self.stanzas.values().map(|s| format!("{s}\n")).collect::<String>().as_bytes());
-        let valid = self.valid_until.as_ref().map(|v| format!("Valid-Until: {v}\n")).unwrap_or_default();
+        let packages =
+            xz(self.stanzas.values().map(|s| format!("{s}\n")).collect::<String>().as_bytes());
+        let valid =
+            self.valid_until.as_ref().map(|v| format!("Valid-Until: {v}\n")).unwrap_or_default();
         let release = format!(
             "Origin: Test\nSuite: test\nDate: Sat, 11 Jul 2026 10:16:37 UTC\n{valid}SHA256:\n {} {} main/binary-amd64/Packages.xz\n",
             Digest::of(&packages),
@@ -79,8 +92,15 @@ impl Archive {
 /// A Debian package around a compressed data member.
 pub fn deb(data: &[u8]) -> Vec<u8> {
     let mut out = b"!<arch>\n".to_vec();
-    for (name, content) in [("debian-binary", &b"2.0\n"[..]), ("control.tar.xz", &xz(&Tar::new().finish())), ("data.tar.xz", data)] {
-        out.extend(format!("{name:<16}{:<12}{:<6}{:<6}{:<8}{:<10}`\n", 0, 0, 0, 100_644, content.len()).as_bytes());
+    for (name, content) in [
+        ("debian-binary", &b"2.0\n"[..]),
+        ("control.tar.xz", &xz(&Tar::new().finish())),
+        ("data.tar.xz", data),
+    ] {
+        out.extend(
+            format!("{name:<16}{:<12}{:<6}{:<6}{:<8}{:<10}`\n", 0, 0, 0, 100_644, content.len())
+                .as_bytes(),
+        );
         out.extend(content);
         if content.len() % 2 == 1 {
             out.push(b'\n');

@@ -23,8 +23,23 @@ pub fn jail_as_nobody(store: &Path, work: &Path) -> Command {
 
 fn arguments(command: &mut Command, store: &Path, work: &Path) {
     command.env_clear().env("PATH", "/usr/bin:/bin");
-    command.args(["--unshare-all", "--die-with-parent", "--clearenv", "--proc", "/proc", "--dev", "/dev", "--ro-bind"]);
+    command.args([
+        "--unshare-all",
+        "--die-with-parent",
+        "--clearenv",
+        "--proc",
+        "/proc",
+        "--dev",
+        "/dev",
+        "--ro-bind",
+    ]);
     command.arg(store.join("store")).arg(store.join("store")).arg("--bind").arg(work).arg(work);
     // GCC's temporary files go where TMPDIR says; there is no /tmp.
-    command.arg("--chdir").arg(work).args(["--setenv", "PATH", "/nonexistent", "--setenv", "TMPDIR"]).arg(work).args(["--setenv", "HOME"]).arg(work);
+    command
+        .arg("--chdir")
+        .arg(work)
+        .args(["--setenv", "PATH", "/nonexistent", "--setenv", "TMPDIR"])
+        .arg(work)
+        .args(["--setenv", "HOME"])
+        .arg(work);
 }

@@ -22,7 +22,11 @@ static NEXT: AtomicU32 = AtomicU32::new(0);
 impl Scratch {
     /// Below the system's temporary directory: other users can reach it, which the target directory does not promise.
     pub fn new() -> Self {
-        let dir = std::env::temp_dir().join(format!("cotter-test-{}-{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed)));
+        let dir = std::env::temp_dir().join(format!(
+            "cotter-test-{}-{}",
+            std::process::id(),
+            NEXT.fetch_add(1, Ordering::Relaxed)
+        ));
         std::fs::create_dir_all(&dir).unwrap();
         Scratch(dir.canonicalize().unwrap())
     }
@@ -123,15 +127,33 @@ pub fn names(dir: &Path) -> Vec<String> {
 
 /// An environment in which only what a test sets is set; the certificates that this machine's network needs stay.
 pub fn clean(command: &mut Command, home: &Path) {
-    let keep: Vec<(String, String)> = ["SSL_CERT_FILE", "SSL_CERT_DIR", "http_proxy", "https_proxy", "no_proxy", "PIP_CONFIG_FILE", "PIP_CERT"]
-        .iter()
-        .filter_map(|k| Some(((*k).to_owned(), std::env::var(k).ok()?)))
-        .collect();
-    command.env_clear().envs(keep).env("HOME", home).env("PATH", "/usr/bin:/bin").env("COTTER_HTTP_BACKOFF", "0.01").env("COTTER_HTTP_TIMEOUT", "60");
+    let keep: Vec<(String, String)> = [
+        "SSL_CERT_FILE",
+        "SSL_CERT_DIR",
+        "http_proxy",
+        "https_proxy",
+        "no_proxy",
+        "PIP_CONFIG_FILE",
+        "PIP_CERT",
+    ]
+    .iter()
+    .filter_map(|k| Some(((*k).to_owned(), std::env::var(k).ok()?)))
+    .collect();
+    command
+        .env_clear()
+        .envs(keep)
+        .env("HOME", home)
+        .env("PATH", "/usr/bin:/bin")
+        .env("COTTER_HTTP_BACKOFF", "0.01")
+        .env("COTTER_HTTP_TIMEOUT", "60");
 }
 
 pub fn text(output: &Output) -> String {
-    format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))
+    format!(
+        "{}{}",
+        String::from_utf8_lossy(&output.stdout),
+        String::from_utf8_lossy(&output.stderr)
+    )
 }
 
 /// Runs a command that must succeed; returns standard output.
@@ -165,8 +187,16 @@ pub fn shared_store() -> &'static Path {
     static STORE: OnceLock<PathBuf> = OnceLock::new();
     STORE.get_or_init(|| {
         let store = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("store");
-        for dir in ["", "examples/libraries", "examples/cpp", "examples/python", "examples/mixed", "examples/zig", "examples/flask"]
-            .map(|d| PathBuf::from(REPO).join(d))
+        for dir in [
+            "",
+            "examples/libraries",
+            "examples/cpp",
+            "examples/python",
+            "examples/mixed",
+            "examples/zig",
+            "examples/flask",
+        ]
+        .map(|d| PathBuf::from(REPO).join(d))
         {
             ok(&mut in_store(&store, &dir, &["setup", "--locked"]));
         }
@@ -189,5 +219,7 @@ pub fn tree(name: &str) -> PathBuf {
 
 /// The tree of a toolchain of the libraries example.
 pub fn library(name: &str) -> PathBuf {
-    ok(&mut in_store(shared_store(), &Path::new(REPO).join("examples/libraries"), &["path", name])).trim().into()
+    ok(&mut in_store(shared_store(), &Path::new(REPO).join("examples/libraries"), &["path", name]))
+        .trim()
+        .into()
 }

@@ -113,14 +113,17 @@ fn serve(stream: TcpStream, shared: &Mutex<Shared>, stop: &AtomicBool) {
                 range = r.trim().trim_end_matches('-').parse::<usize>().ok();
             }
             if lower.starts_with("authorization:") {
-                authorization = header.split_once(' ').map(|h| h.1.trim().to_owned()).unwrap_or_default();
+                authorization =
+                    header.split_once(' ').map(|h| h.1.trim().to_owned()).unwrap_or_default();
             }
         }
         if line.starts_with("HEAD ") {
             // Without a word of ranges: clients then ask for the whole.
             let size = shared.lock().unwrap().files.get(&path).map(|f| f.len());
-            let head =
-                size.map_or("HTTP/1.1 404 Told so\r\nContent-Length: 0\r\n\r\n".to_owned(), |n| format!("HTTP/1.1 200 OK\r\nContent-Length: {n}\r\n\r\n"));
+            let head = size
+                .map_or("HTTP/1.1 404 Told so\r\nContent-Length: 0\r\n\r\n".to_owned(), |n| {
+                    format!("HTTP/1.1 200 OK\r\nContent-Length: {n}\r\n\r\n")
+                });
             if (&stream).write_all(head.as_bytes()).is_err() {
                 return;
             }
@@ -133,14 +136,25 @@ fn serve(stream: TcpStream, shared: &Mutex<Shared>, stop: &AtomicBool) {
 }
 
 /// Returns whether the connection may be used again.
-fn answer(mut out: &TcpStream, path: &str, range: Option<usize>, authorization: &str, shared: &Mutex<Shared>, stop: &AtomicBool) -> bool {
+fn answer(
+    mut out: &TcpStream,
+    path: &str,
+    range: Option<usize>,
+    authorization: &str,
+    shared: &Mutex<Shared>,
+    stop: &AtomicBool,
+) -> bool {
     let (body, fault) = {
         let mut shared = shared.lock().unwrap();
         shared.log.push(format!("{path} {}", range.map_or("-".to_owned(), |r| r.to_string())));
         let body = shared.files.get(path).cloned();
         let fault = shared.faults.get(path).cloned();
         match shared.faults.get_mut(path) {
-            Some(Fault::Status(_, left) | Fault::Break(_, left) | Fault::NoRanges(_, left)) if *left > 0 => *left -= 1,
+            Some(Fault::Status(_, left) | Fault::Break(_, left) | Fault::NoRanges(_, left))
+                if *left > 0 =>
+            {
+                *left -= 1
+            }
             _ => {}
         }
         (body, fault)
@@ -162,14 +176,23 @@ fn answer(mut out: &TcpStream, path: &str, range: Option<usize>, authorization: 
     let head = match from {
         0 if path.ends_with('/') => "HTTP/1.1 200 OK\r\nContent-Type: text/html\r\n".to_owned(),
         0 => "HTTP/1.1 200 OK\r\n".to_owned(),
-        _ => format!("HTTP/1.1 206 Partial Content\r\nContent-Range: bytes {from}-{}/{total}\r\n", total - 1),
+        _ => format!(
+            "HTTP/1.1 206 Partial Content\r\nContent-Range: bytes {from}-{}/{total}\r\n",
+            total - 1
+        ),
     };
     let rest = &body[from..];
     let length = format!("Content-Length: {}\r\n\r\n", rest.len());
-    let send =
-        |mut out: &TcpStream, head: &str, bytes: &[u8]| out.write_all(head.as_bytes()).and_then(|()| out.write_all(bytes)).and_then(|()| out.flush()).is_ok();
+    let send = |mut out: &TcpStream, head: &str, bytes: &[u8]| {
+        out.write_all(head.as_bytes())
+            .and_then(|()| out.write_all(bytes))
+            .and_then(|()| out.flush())
+            .is_ok()
+    };
     match fault {
-        Some(Fault::Status(code, left)) if left > 0 => out.write_all(plain(code).as_bytes()).is_ok(),
+        Some(Fault::Status(code, left)) if left > 0 => {
+            out.write_all(plain(code).as_bytes()).is_ok()
+        }
         Some(Fault::Truncate(n)) => {
             send(out, &format!("{head}Connection: close\r\n\r\n"), &rest[..n.min(rest.len())]);
             let _ = out.shutdown(std::net::Shutdown::Both);
