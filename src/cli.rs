@@ -169,6 +169,9 @@ pub struct Lock {
     /// Move to the newest versions: of the named toolchains, or of all
     #[arg(long, value_name = "NAME", num_args = 0..)]
     pub upgrade: Option<Vec<ToolchainName>>,
+    /// Lock everything anew, without reading the lock that is there
+    #[arg(long, conflicts_with_all = ["check", "upgrade"])]
+    pub fresh: bool,
     /// Accept an index past its Valid-Until
     #[arg(long)]
     pub allow_expired: bool,

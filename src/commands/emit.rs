@@ -11,9 +11,10 @@ use crate::cli::{Emit, Tool};
 use crate::context::{Context, shown};
 use crate::emit::{BAZEL, Emitter, Request};
 use crate::error::{Error, Kind, Result};
+use crate::lock;
 use crate::lockfile::Lockfile;
 use crate::manifest::did_you_mean;
-use crate::project::{Project, stale_error};
+use crate::project::Project;
 
 /// A file of the folder that is not as it should be.
 struct Change {
@@ -35,10 +36,7 @@ pub fn run(args: &Emit, cx: &Context) -> Result<ExitCode> {
             .hint("run `cotter lock` first")
     })?;
     if !cx.global.frozen {
-        let stale = project.stale(&lock);
-        if !stale.is_empty() {
-            return Err(stale_error(&stale, &project.lock_path, cx));
-        }
+        lock::check(&project, &lock, cx)?;
     }
     let emitter = match args.tool {
         Tool::Bazel => BAZEL,

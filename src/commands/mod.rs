@@ -12,17 +12,14 @@ pub mod init;
 pub mod list;
 pub mod lock;
 pub mod path;
-pub mod requirements;
 pub mod schema;
 pub mod setup;
 pub mod shell;
 pub mod venv;
 pub mod verify;
 
-mod active;
-mod locking;
-mod pip;
 mod table;
+mod trees;
 
 use std::io::Write;
 

@@ -1,15 +1,14 @@
 //! `toolchains.toml`: what a project wants, in its own words. Pure.
 
 mod fields;
-mod kind;
 mod problems;
 mod requirements;
 mod settings;
 
 use std::collections::BTreeMap;
 
-pub use fields::{Fields, Spanned, Value};
-pub use kind::Kind;
+pub use crate::model::Kind;
+pub use fields::{Fields, Spanned, Value, parsed, root_table};
 pub use problems::Problems;
 pub use requirements::Requirements;
 pub use settings::{Allowed, AuditSettings, BazelSettings, Libc, Settings};
@@ -46,6 +45,8 @@ pub struct Toolchain {
     pub name: ToolchainName,
     /// What it is for, and so which recipe finishes its tree.
     pub kind: Kind,
+    /// The recipe that finishes its tree, if it is named; else its source and its kind decide.
+    pub recipe: Option<Spanned<String>>,
     /// The name of the source and where it stands.
     pub source: Spanned<String>,
     /// The platforms it is locked for, sorted.
@@ -69,11 +70,7 @@ pub struct Toolchain {
 impl Manifest {
     /// Reads the text of a manifest. Everything wrong with it goes into `problems`, all at once.
     pub fn parse(text: &str, problems: &mut Problems) -> Manifest {
-        let (root, errors) = toml::de::DeTable::parse_recoverable(text);
-        for e in errors {
-            problems.add(e.span().unwrap_or(0..0), e.message());
-        }
-        let mut root = Fields::new("the manifest", root.get_ref(), root.span());
+        let mut root = root_table("the manifest", text, problems);
 
         let platforms =
             read_platforms(&mut root, problems).unwrap_or_else(|| vec![Platform::X86_64Linux]);
@@ -319,6 +316,7 @@ fn read_toolchain(
             }
         });
     let source = fields.required_string("source", problems);
+    let recipe = fields.string("recipe", problems);
     let platforms = read_platforms(&mut fields, problems).unwrap_or_else(|| platforms.to_vec());
     let mut list = |key: &str, fields: &mut Fields| {
         fields.string_list(key, problems).unwrap_or_default().into_iter().map(|s| s.value).collect()
@@ -363,6 +361,7 @@ fn read_toolchain(
     Some(Toolchain {
         name,
         kind: kind?,
+        recipe,
         source: source?,
         platforms,
         prune,

@@ -23,6 +23,11 @@ impl Problems {
         self.list.push((span, message.into()));
     }
 
+    /// How many there are so far.
+    pub fn count(&self) -> usize {
+        self.list.len()
+    }
+
     /// `file:line:column: message` for each problem, in the order of the file.
     pub fn lines(&self) -> Vec<String> {
         let mut sorted: Vec<_> = self.list.iter().collect();

@@ -1,8 +1,9 @@
 //! `bin/`: the plain names that people type, as links to the programs.
 
+use std::collections::BTreeMap;
+
 use crate::error::{Error, Result};
 use crate::lockfile::Plan;
-use crate::manifest::Kind;
 use crate::model::MemberPath;
 use crate::tree::{Node, Tree};
 
@@ -11,11 +12,9 @@ use crate::tree::{Node, Tree};
 /// # Errors
 /// If the manifest's `bin` names a path that is not there.
 pub fn names(plan: &Plan, tree: &mut Tree) -> Result<()> {
-    if plan.kind == Kind::Library {
-        return Ok(());
-    }
-    for entry in plan.requested("bin") {
-        let (name, target) = entry.split_once('=').unwrap_or((entry, entry));
+    let none = BTreeMap::new();
+    let named = plan.spec.programs().map_or(&none, |p| &p.bin);
+    for (name, target) in named {
         let path = MemberPath::parse(target.as_bytes()).ok().flatten().ok_or_else(|| {
             Error::user(format!("{target:?}, which `bin` names, is no path inside a tree"))
         })?;
@@ -33,7 +32,7 @@ pub fn names(plan: &Plan, tree: &mut Tree) -> Result<()> {
         tree.put(real, Node::File { blob, executable: true });
         tree.link(MemberPath::literal(&format!("bin/{name}")), &path);
     }
-    if plan.requested("bin").is_empty() {
+    if named.is_empty() {
         let mut found =
             tree.paths(|path, node| is_program_place(path) && leads_to_program(tree, path, node));
         if found.is_empty() {

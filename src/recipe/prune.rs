@@ -2,14 +2,14 @@
 
 use glob::{MatchOptions, Pattern};
 
+use super::api::Recipe;
 use crate::error::{Error, Result};
 use crate::lockfile::Plan;
-use crate::manifest::Kind;
 use crate::model::MemberPath;
 use crate::tree::Tree;
 
 /// Left out of every tree. Licences (`copyright`) stay.
-const ALWAYS: &[&str] = &[
+pub const ALWAYS: &[&str] = &[
     "usr/share/doc/*/!copyright",
     "usr/share/bash-completion/**",
     "usr/share/bug/**",
@@ -32,76 +32,6 @@ const ALWAYS: &[&str] = &[
     "etc/init.d/**",
     "var/**",
 ];
-
-/// Left out of compilers: the LTO dumper (32 MB), the profiler, tools that glibc's maintainers use.
-const CC: &[&str] = &[
-    "usr/bin/*lto-dump*",
-    "usr/bin/*gp-*",
-    "usr/bin/*gprofng*",
-    "usr/bin/sotruss",
-    "usr/bin/sprof",
-    "usr/lib/*/gprofng/**",
-    "usr/lib/*/audit/**",
-    "usr/sbin/**",
-    "usr/share/gcc/**",
-    "usr/share/gcc-*/**",
-    "etc/**",
-];
-
-/// Left out of interpreters: Debian's packaging helpers, the static libpython (an embedder links the shared one), NIS, maintenance tools.
-const PYTHON: &[&str] = &[
-    "usr/bin/py3clean",
-    "usr/bin/py3compile",
-    "usr/bin/py3versions",
-    "usr/bin/c_rehash",
-    "usr/sbin/**",
-    "usr/share/python3/**",
-    "usr/lib/python3*/config-*/*.a",
-    "usr/lib/python3*/config-*/*.o",
-    "usr/lib/python3*/lib-dynload/nis.*",
-    "usr/lib/ssl/misc/**",
-    "etc/ca-certificates/**",
-    "etc/ca-certificates.conf",
-];
-
-/// Left out of libraries: everything but headers, libraries and .pc files.
-const LIBRARY: &[&str] =
-    &["usr/bin/**", "usr/sbin/**", "usr/share/aclocal/**", "etc/**", "usr/lib/ssl/**"];
-
-/// Debian packages that a kind leaves out, whatever depends on them.
-pub fn left_out_packages(kind: Kind) -> &'static [&'static str] {
-    match kind {
-        // NIS and Sun RPC: they drag Kerberos and OpenSSL into a C compiler. gprofng: a profiler.
-        Kind::Cc => &["libnsl-dev", "libtirpc-dev", "rpcsvc-proto", "libgprofng0"],
-        // The C headers are the compiler's; NIS (the module `nis`, gone in Python 3.13) drags in Kerberos.
-        Kind::Python => &[
-            "libc6-dev",
-            "libc-dev",
-            "zlib1g-dev",
-            "libexpat1-dev",
-            "libnsl2",
-            "libtirpc3",
-            "mailcap",
-        ],
-        // What the compiler's own tree holds.
-        Kind::Library => &[
-            "libc6",
-            "libc6-dev",
-            "libc-dev",
-            "libc-dev-bin",
-            "linux-libc-dev",
-            "libcrypt1",
-            "libcrypt-dev",
-            "libgcc-s1",
-            "gcc-12-base",
-            "libstdc++6",
-            "libnsl-dev",
-            "libtirpc-dev",
-            "rpcsvc-proto",
-        ],
-        Kind::Tool | Kind::Packages => &[],
-    }
-}
 
 /// A list of path patterns: `*` stands for anything within a name, `**` for any directories; `!name` at the end for every name but that.
 pub struct Patterns(Vec<(Pattern, Option<String>)>);
@@ -139,7 +69,7 @@ impl Patterns {
     }
 }
 
-/// What a plan prunes.
+/// Which paths of a plan's inputs stay.
 pub struct Pruning {
     base: Patterns,
     prune: Patterns,
@@ -147,29 +77,16 @@ pub struct Pruning {
 }
 
 impl Pruning {
-    /// The patterns of the plan's kind and manifest.
+    /// The patterns of the plan's recipe and of its manifest.
     ///
     /// # Errors
     /// If a pattern of the manifest is none.
-    pub fn of(plan: &Plan) -> Result<Self> {
-        let of_kind: &[&[&str]] = match plan.kind {
-            Kind::Cc => &[CC, super::zig::PRUNED],
-            Kind::Python => &[PYTHON],
-            Kind::Library => &[LIBRARY],
-            Kind::Tool => &[],
-            // Nothing: a package finds what its RECORD names.
-            Kind::Packages => {
-                return Ok(Pruning {
-                    base: Patterns::new::<&str>(&[])?,
-                    prune: Patterns::new(plan.requested("prune"))?,
-                    keep: Patterns::new::<&str>(&[])?,
-                });
-            }
-        };
+    pub fn of(recipe: &dyn Recipe, plan: &Plan) -> Result<Self> {
+        let selection = plan.spec.selection();
         Ok(Pruning {
-            base: Patterns::new(&[&[ALWAYS], of_kind].concat().concat())?,
-            prune: Patterns::new(plan.requested("prune"))?,
-            keep: Patterns::new(plan.requested("keep"))?,
+            base: Patterns::new(&recipe.left_out_paths().concat())?,
+            prune: Patterns::new(&selection.prune)?,
+            keep: Patterns::new(&selection.keep)?,
         })
     }
 
@@ -179,12 +96,12 @@ impl Pruning {
     }
 }
 
-/// Takes out of the tree what its kind and its manifest do not want.
+/// Takes out of the tree what its recipe and its manifest do not want.
 ///
 /// # Errors
 /// If a pattern of the manifest is none.
-pub fn apply(plan: &Plan, tree: &mut Tree) -> Result<()> {
-    let pruning = Pruning::of(plan)?;
+pub fn apply(recipe: &dyn Recipe, plan: &Plan, tree: &mut Tree) -> Result<()> {
+    let pruning = Pruning::of(recipe, plan)?;
     tree.retain(|path, _| pruning.keeps(path));
     // Directories that pruning left empty.
     let empty = tree.paths(|path, node| {

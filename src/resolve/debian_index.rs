@@ -19,6 +19,8 @@ pub struct Package {
     pub architecture: String,
     /// The `Multi-Arch` field.
     pub multi_arch: String,
+    /// The source package that it was built from, and its version, if they are other than its own.
+    pub source: Option<(String, String)>,
     /// `Pre-Depends` and `Depends` as they stand in the index: of 60,000 packages a resolution looks at a hundred.
     depends: String,
     /// `Provides`: a name, and a version if it is versioned.
@@ -178,6 +180,7 @@ fn parse(stanza: &str) -> Result<Package> {
         }
     }
     let name = fields.get("Package").copied().unwrap_or("?");
+    let version = fields.get("Version").copied().unwrap_or("");
     let need = |key: &str| {
         fields.get(key).copied().ok_or_else(|| {
             Error::verification(format!("the package index is damaged: {name} has no field {key}"))
@@ -193,6 +196,7 @@ fn parse(stanza: &str) -> Result<Package> {
         name: need("Package")?.to_owned(),
         version: need("Version")?.to_owned(),
         architecture: need("Architecture")?.to_owned(),
+        source: fields.get("Source").and_then(|text| source(text, name, version)),
         multi_arch: fields.get("Multi-Arch").copied().unwrap_or("no").to_owned(),
         depends: depends.join(", "),
         provides: provides
@@ -204,6 +208,15 @@ fn parse(stanza: &str) -> Result<Package> {
         size: need("Size")?.parse().map_err(|_| damaged("Size"))?,
         sha256: need("SHA256")?.parse().map_err(|_| damaged("SHA256"))?,
     })
+}
+
+/// Reads a `Source` field: a name, and a version in parentheses if it is another than the binary
+/// package's (Debian Policy, section 5.6.1). `None` if both are the binary package's own.
+fn source(text: &str, name: &str, version: &str) -> Option<(String, String)> {
+    let (source, rest) = text.split_once('(').unwrap_or((text, ""));
+    let source = source.trim();
+    let own = rest.split(')').next().map(str::trim).filter(|v| !v.is_empty()).unwrap_or(version);
+    (source != name || own != version).then(|| (source.to_owned(), own.to_owned()))
 }
 
 /// Reads a relationship field: clauses between commas, alternatives between bars.

@@ -1,17 +1,19 @@
 //! Plain archives and single files by URL: tar (gz, xz, zst, bz2 or plain), zip, or one program.
 
-use super::debian::DebianSpec;
-use super::{Resolution, ResolveContext, Source, SourceKind, Unpack};
+use super::debian::DebianRequest;
+use super::kind::{Resolution, ResolveContext, Source, SourceKind};
 use crate::error::{Error, Kind as ErrorKind, Result};
 use crate::fetch::{Candidate, redact};
-use crate::lockfile::Request;
+use crate::lockfile::Fingerprint;
 use crate::manifest::{Fields, Manifest, Problems, Toolchain};
-use crate::model::{Digest, Input, Location, MemberPath, Platform};
-use crate::tree::{Node, Tree, archive_error};
-use crate::unpack::{CaseCollisions, Limits, TarOptions, sniffed, unpack_tar, unpack_zip};
+use crate::model::{
+    Component, Digest, Ecosystem, Format, Input, Kind, Layout, Location, MemberPath, Platform,
+    ToolchainName,
+};
+use crate::recipe::Recipe;
 
 /// The source `archive`.
-pub const KIND: SourceKind = SourceKind { name: "archive", bind, unpack };
+pub const KIND: SourceKind = SourceKind { name: "archive", bind };
 
 #[derive(Debug, Clone, Default)]
 struct Download {
@@ -22,10 +24,11 @@ struct Download {
 }
 
 struct Archive {
+    toolchain: ToolchainName,
     version: String,
     common: Download,
     platforms: Vec<(Platform, Download)>,
-    runtime: Option<DebianSpec>,
+    runtime: Option<DebianRequest>,
 }
 
 fn bind(
@@ -69,10 +72,11 @@ fn bind(
             problems.add(fields.span(), format!("an archive needs the key \"url\", here or in [toolchains.{}.platform.{platform}]", toolchain.name));
         }
     }
-    let runtime = DebianSpec::read(&mut fields, toolchain.kind, false, problems)
-        .filter(|s| !s.packages.is_empty());
+    let runtime =
+        DebianRequest::read(&mut fields, false, problems).filter(|s| !s.packages.is_empty());
     fields.finish(problems);
-    Some(Box::new(Archive { version: version?.value, common, platforms, runtime }))
+    let toolchain = toolchain.name.clone();
+    Some(Box::new(Archive { toolchain, version: version?.value, common, platforms, runtime }))
 }
 
 /// Reports a version that cannot be one: it becomes part of names.
@@ -129,31 +133,54 @@ impl Archive {
 }
 
 impl Source for Archive {
-    fn request(&self, platform: Platform) -> Request {
+    fn fingerprint(&self, platform: Platform) -> Fingerprint {
         let download = self.download(platform);
-        let mut out = self.runtime.as_ref().map(DebianSpec::request).unwrap_or_default();
-        out.insert("version".to_owned(), vec![self.version.clone()]);
-        out.insert("urls".to_owned(), self.urls(platform));
-        let mut put =
-            |key: &str, value: Option<String>| out.extend(value.map(|v| (key.to_owned(), vec![v])));
-        put("sha256", download.sha256.map(|d| d.hex()));
-        put("strip_prefix", download.strip_prefix.clone());
-        put("file_name", download.file_name.clone());
+        let mut out = self.runtime.as_ref().map(DebianRequest::fingerprint).unwrap_or_default();
+        out.note("version", [&self.version]);
+        out.note("urls", self.urls(platform));
+        out.note("sha256", download.sha256.map(|d| d.hex()));
+        out.note("strip_prefix", download.strip_prefix.clone());
+        out.note("file_name", download.file_name.clone());
         out
     }
 
-    fn resolve(&self, platform: Platform, cx: &ResolveContext) -> Result<Resolution> {
+    /// An archive that brings a compiler of C is GCC, unless its name says that it is Zig.
+    fn recipe(&self, kind: Kind) -> Option<&'static str> {
+        let urls = self.common.urls.iter().chain(self.platforms.iter().flat_map(|p| &p.1.urls));
+        let is_zig = |url: &String| url.rsplit('/').next().is_some_and(|n| n.starts_with("zig-"));
+        (kind == Kind::Cc && urls.into_iter().any(is_zig)).then_some("zig")
+    }
+
+    fn suites(&self) -> Vec<(&str, &str)> {
+        self.runtime.iter().map(DebianRequest::suite).collect()
+    }
+
+    fn resolve(
+        &self,
+        platform: Platform,
+        recipe: &dyn Recipe,
+        cx: &ResolveContext,
+    ) -> Result<Resolution> {
         let urls = self.urls(platform);
         let (size, sha256) = self.find(&urls, platform, cx)?;
-        let locations =
+        let locations: Vec<Location> =
             urls.iter().map(|u| u.parse()).collect::<Result<_, _>>().map_err(Error::user)?;
-        DebianSpec::beside(
-            &self.runtime,
-            Input::new(locations, size, sha256),
-            &self.version,
-            platform,
-            cx,
-        )
+        let download = self.download(platform);
+        let layout = Layout {
+            strip_prefix: download.strip_prefix.clone(),
+            file_name: download.file_name.clone(),
+        };
+        let component = Component {
+            ecosystem: Ecosystem::Generic,
+            name: self.toolchain.to_string(),
+            version: self.version.clone(),
+            source: None,
+        };
+        let mut input = Input::new(locations, size, sha256, Format::File, component);
+        let name = layout.file_name.as_deref().unwrap_or(input.file_name());
+        input.format = Format::of_archive(name);
+        input.layout = layout;
+        DebianRequest::beside(&self.runtime, input, &self.version, platform, recipe, cx)
     }
 }
 
@@ -199,85 +226,4 @@ impl Archive {
         }
         Err(last)
     }
-}
-
-fn unpack(job: &Unpack) -> Result<Tree> {
-    let input = job.input;
-    let name = job
-        .plan
-        .requested("file_name")
-        .first()
-        .map_or_else(|| input.file_name().to_owned(), Clone::clone);
-    let tree = if name.ends_with(".zip") || name.ends_with(".whl") {
-        let path = job.fetcher.file(input, None, job.task)?;
-        let file = fs_err::File::open(&path).map_err(|e| Error::at("read", &path, e))?;
-        unpack_zip(file, 0, Limits::for_archive(input.size), job.blobs)
-    } else if is_tar(&name) {
-        let options = TarOptions {
-            strip: 0,
-            cases: CaseCollisions::Refuse,
-            limits: Limits::for_archive(input.size),
-            map: &Some,
-        };
-        job.fetcher.read(input, None, job.task, &mut |bytes| {
-            unpack_tar(&mut sniffed(bytes).map_err(archive_error)?, job.blobs, &options)
-        })
-    } else {
-        single_file(job, &name)
-    };
-    let tree = tree.map_err(|e| {
-        if e.message().starts_with("the archive") {
-            e.context(format!("can't unpack {name}"))
-        } else {
-            e
-        }
-    })?;
-    match job.plan.requested("strip_prefix").first() {
-        Some(prefix) => strip(tree, prefix, &name),
-        None => Ok(tree),
-    }
-}
-
-fn is_tar(name: &str) -> bool {
-    [".tar", ".tar.gz", ".tgz", ".tar.xz", ".txz", ".tar.zst", ".tzst", ".tar.bz2", ".tbz2", ".tbz"]
-        .iter()
-        .any(|e| name.ends_with(e))
-}
-
-/// One program, perhaps compressed: becomes an executable of its own name.
-fn single_file(job: &Unpack, name: &str) -> Result<Tree> {
-    let limits = Limits::for_archive(job.input.size);
-    let plain =
-        [".gz", ".xz", ".zst", ".bz2"].iter().find_map(|e| name.strip_suffix(e)).unwrap_or(name);
-    let path = MemberPath::parse(plain.as_bytes())
-        .ok()
-        .flatten()
-        .ok_or_else(|| Error::user(format!("{name:?} is no file name")).hint("set `file_name`"))?;
-    job.fetcher.read(job.input, None, job.task, &mut |bytes| {
-        let mut reader = crate::unpack::Budget::new(
-            if plain == name { Box::new(bytes) } else { sniffed(bytes).map_err(archive_error)? },
-            limits.bytes,
-        );
-        let blob = job.blobs.write(&mut reader, &mut vec![0; 128 * 1024])?;
-        let mut tree = Tree::default();
-        tree.put(path.clone(), Node::File { blob, executable: true });
-        Ok(tree)
-    })
-}
-
-fn strip(tree: Tree, prefix: &str, name: &str) -> Result<Tree> {
-    let mut out = Tree::default();
-    for (path, node) in tree.iter() {
-        if let Some(rest) = path.as_str().strip_prefix(prefix).and_then(|r| r.strip_prefix('/')) {
-            out.put(MemberPath::literal(rest), node.clone());
-        }
-    }
-    if out.is_empty() {
-        let mut tops: Vec<&str> = tree.iter().filter_map(|(p, _)| p.parts().next()).collect();
-        tops.dedup();
-        tops.truncate(5);
-        return Err(Error::user(format!("nothing in {name} lies below strip_prefix {prefix:?}"))
-            .hint(format!("at its top it has {}", tops.join(", "))));
-    }
-    Ok(out)
 }

@@ -4,26 +4,25 @@ use std::collections::BTreeSet;
 use std::io::BufReader;
 use std::rc::Rc;
 
-use super::{Resolution, ResolveContext, Source, SourceKind, Unpack};
+use super::kind::{Resolution, ResolveContext, Source, SourceKind};
 use crate::error::{Error, Kind as ErrorKind, Result};
 use crate::fetch::redact;
-use crate::lockfile::{Release as LockedRelease, Request};
-use crate::manifest::{Fields, Kind, Manifest, Problems, Spanned, Toolchain};
-use crate::model::{Input, Location, Platform};
-use crate::recipe;
+use crate::lockfile::{Fingerprint, TrustedRelease};
+use crate::manifest::{Fields, Manifest, Problems, Spanned, Toolchain};
+use crate::model::{Component, Ecosystem, Format, Input, Location, Platform, SourcePackage};
+use crate::recipe::Recipe;
 use crate::resolve::debian_closure;
-use crate::resolve::debian_index::Index;
+use crate::resolve::debian_index::{Index, Package};
 use crate::resolve::debian_release::Release;
 use crate::resolve::debian_version::without_epoch;
-use crate::tree::Tree;
-use crate::unpack::{decoder_for, unpack_deb};
+use crate::unpack::decoder_for;
 
 /// The source `debian`.
-pub const KIND: SourceKind = SourceKind { name: "debian", bind, unpack };
+pub const KIND: SourceKind = SourceKind { name: "debian", bind };
 
 /// What to take from a Debian archive.
 #[derive(Debug, Clone)]
-pub struct DebianSpec {
+pub struct DebianRequest {
     /// The mirror family: `debian`, `debian-security`.
     pub archive: String,
     /// The suite: `bookworm`, `trixie`.
@@ -36,17 +35,15 @@ pub struct DebianSpec {
     pub exclude: Vec<String>,
     /// Packages that the recipe would leave out, but are wanted.
     pub include: Vec<String>,
-    kind: Kind,
 }
 
-impl DebianSpec {
+impl DebianRequest {
     /// Reads the keys of a spec; `None` if no packages are named.
     pub fn read(
         fields: &mut Fields,
-        kind: Kind,
         required: bool,
         problems: &mut Problems,
-    ) -> Option<DebianSpec> {
+    ) -> Option<DebianRequest> {
         let suite = if required {
             fields.required_string("suite", problems)
         } else {
@@ -96,97 +93,110 @@ impl DebianSpec {
         }
         let components =
             if components.is_none() { vec!["main".to_owned()] } else { plain(components) };
-        Some(DebianSpec {
+        Some(DebianRequest {
             archive,
             suite: suite?.value,
             components,
             packages,
             exclude: plain(exclude),
             include: plain(include),
-            kind,
         })
     }
 
-    /// The request in the words of the lock.
-    pub fn request(&self) -> Request {
-        let mut out = Request::new();
-        let mut put = |key: &str, values: &[String]| {
-            if !values.is_empty() {
-                out.insert(key.to_owned(), values.to_vec());
-            }
-        };
-        put("archive", std::slice::from_ref(&self.archive));
-        put("suite", std::slice::from_ref(&self.suite));
-        put("components", &self.components);
-        put("packages", &self.packages);
-        put("exclude", &self.exclude);
-        put("include", &self.include);
+    /// What the manifest asks for.
+    pub fn fingerprint(&self) -> Fingerprint {
+        let mut out = Fingerprint::default();
+        out.note("archive", [&self.archive]);
+        out.note("suite", [&self.suite]);
+        out.note("components", &self.components);
+        out.note("packages", &self.packages);
+        out.note("exclude", &self.exclude);
+        out.note("include", &self.include);
         out
     }
 
-    /// What another source decided, `principal`, with the packages of a run-time laid beside it, if one is asked for.
+    /// The archive and the suite.
+    pub fn suite(&self) -> (&str, &str) {
+        (&self.archive, &self.suite)
+    }
+
+    /// What another source decided, `principal`, with the packages of a run-time laid beside it, if
+    /// one is asked for.
     ///
     /// # Errors
-    /// As [`DebianSpec::resolve`].
+    /// As [`DebianRequest::resolve`].
     pub fn beside(
-        runtime: &Option<DebianSpec>,
+        runtime: &Option<DebianRequest>,
         principal: Input,
         version: &str,
         platform: Platform,
+        recipe: &dyn Recipe,
         cx: &ResolveContext,
     ) -> Result<Resolution> {
-        let mut out = match runtime {
-            Some(runtime) => runtime.resolve(platform, cx)?,
-            None => Resolution { version: String::new(), releases: vec![], inputs: vec![] },
-        };
-        out.inputs.insert(0, principal);
-        version.clone_into(&mut out.version);
-        Ok(out)
+        let (mut inputs, mut releases) = (vec![principal], vec![]);
+        if let Some(runtime) = runtime {
+            let found = runtime.resolve(platform, recipe, cx)?;
+            inputs.extend(found.inputs);
+            releases = found.releases;
+        }
+        Ok(Resolution { version: version.to_owned(), releases, principal: None, inputs })
     }
 
     /// Resolves the closure.
     ///
     /// # Errors
     /// If the index cannot be had or trusted, or a package cannot be resolved.
-    pub fn resolve(&self, platform: Platform, cx: &ResolveContext) -> Result<Resolution> {
+    pub fn resolve(
+        &self,
+        platform: Platform,
+        recipe: &dyn Recipe,
+        cx: &ResolveContext,
+    ) -> Result<Resolution> {
         let loaded = load_index(self, platform, cx)?;
         let (index, releases) = (&loaded.0, &loaded.1);
-        let mut exclude: BTreeSet<String> = debian_closure::NEVER
-            .iter()
-            .chain(recipe::left_out_packages(self.kind))
-            .map(|s| (*s).to_owned())
-            .collect();
+        let left_out = debian_closure::NEVER.iter().chain(recipe.left_out_packages());
+        let mut exclude: BTreeSet<String> = left_out.map(|s| (*s).to_owned()).collect();
         exclude.extend(self.exclude.iter().cloned());
         for name in self.include.iter().chain(&self.packages) {
-            exclude.remove(name.split('=').next().expect("a split has a first part"));
+            exclude.remove(plain_name(name));
         }
         let chosen =
             debian_closure::resolve(index, platform.debian_arch(), &self.packages, &exclude)?;
-        let principal = self.packages[0].split('=').next().expect("a split has a first part");
+        let names: Vec<&str> = self.packages.iter().map(|p| plain_name(p)).collect();
+        let principal = recipe.principal(&names).unwrap_or_default();
         let version = chosen
             .iter()
             .find(|p| p.name == principal)
             .map(|p| without_epoch(&p.version).to_owned())
             .unwrap_or_default();
-        let mut inputs: Vec<Input> = chosen
-            .iter()
-            .map(|p| {
-                Input::new(
-                    vec![Location::Mirror {
-                        mirror: self.archive.clone(),
-                        path: p.filename.clone(),
-                    }],
-                    p.size,
-                    p.sha256,
-                )
-            })
-            .collect();
+        let input = |p: &&Package| {
+            let path = p.filename.clone();
+            let location = Location::Mirror { mirror: self.archive.clone(), path };
+            let source = p.source.as_ref().map(|(name, version)| SourcePackage {
+                name: name.clone(),
+                version: Some(version.clone()),
+            });
+            let component = Component {
+                ecosystem: Ecosystem::Debian,
+                name: p.name.clone(),
+                version: p.version.clone(),
+                source,
+            };
+            Input::new(vec![location], p.size, p.sha256, Format::Deb, component)
+        };
+        let mut inputs: Vec<Input> = chosen.iter().map(input).collect();
         inputs.sort();
-        Ok(Resolution { version, releases: releases.clone(), inputs })
+        let principal = Some(principal.to_owned());
+        Ok(Resolution { version, releases: releases.clone(), principal, inputs })
     }
 }
 
-struct Debian(DebianSpec);
+/// The name in `name=version`.
+fn plain_name(package: &str) -> &str {
+    package.split('=').next().expect("a split has a first part")
+}
+
+struct Debian(DebianRequest);
 
 fn bind(
     toolchain: &Toolchain,
@@ -194,7 +204,7 @@ fn bind(
     problems: &mut Problems,
 ) -> Option<Box<dyn Source>> {
     let mut fields = toolchain.fields.clone();
-    let spec = DebianSpec::read(&mut fields, toolchain.kind, true, problems);
+    let spec = DebianRequest::read(&mut fields, true, problems);
     fields.finish(problems);
     let mut spec = spec?;
     // The packages of the libraries that the sysroot is to hold.
@@ -202,9 +212,8 @@ fn bind(
         if let Some(other) = manifest.toolchains.get(&library.value) {
             // Problems with that table are told when it is read itself.
             let mut ignored = Problems::new("", "");
-            let Some(found) =
-                DebianSpec::read(&mut other.fields.clone(), Kind::Library, true, &mut ignored)
-            else {
+            let mut fields = other.fields.clone();
+            let Some(found) = DebianRequest::read(&mut fields, true, &mut ignored) else {
                 continue;
             };
             if (&found.archive, &found.suite) != (&spec.archive, &spec.suite) {
@@ -220,42 +229,40 @@ fn bind(
             }
             spec.packages.extend(found.packages);
             spec.exclude.extend(found.exclude);
+            for component in found.components {
+                if !spec.components.contains(&component) {
+                    spec.components.push(component);
+                }
+            }
         }
     }
     Some(Box::new(Debian(spec)))
 }
 
 impl Source for Debian {
-    fn request(&self, _platform: Platform) -> Request {
-        self.0.request()
+    fn fingerprint(&self, _platform: Platform) -> Fingerprint {
+        self.0.fingerprint()
     }
 
-    fn resolve(&self, platform: Platform, cx: &ResolveContext) -> Result<Resolution> {
-        self.0.resolve(platform, cx)
+    fn suites(&self) -> Vec<(&str, &str)> {
+        vec![self.0.suite()]
     }
-}
 
-fn unpack(job: &Unpack) -> Result<Tree> {
-    let input = job.input;
-    let pruning = recipe::Pruning::of(job.plan)?;
-    job.fetcher
-        .read(input, job.plan.snapshot().as_deref(), job.task, &mut |bytes| {
-            unpack_deb(bytes, input.size, job.blobs, &|path| pruning.keeps(path))
-        })
-        .map_err(|e| {
-            if e.kind() == ErrorKind::Verification && e.message().starts_with("the archive") {
-                e.context(format!("can't unpack {}", input.file_name()))
-            } else {
-                e
-            }
-        })
+    fn resolve(
+        &self,
+        platform: Platform,
+        recipe: &dyn Recipe,
+        cx: &ResolveContext,
+    ) -> Result<Resolution> {
+        self.0.resolve(platform, recipe, cx)
+    }
 }
 
 fn load_index(
-    spec: &DebianSpec,
+    spec: &DebianRequest,
     platform: Platform,
     cx: &ResolveContext,
-) -> Result<Rc<(Index, Vec<LockedRelease>)>> {
+) -> Result<Rc<(Index, Vec<TrustedRelease>)>> {
     let key = format!("{} {} {:?} {platform}", spec.archive, spec.suite, spec.components);
     if let Some((known, index)) = &*cx.index.borrow()
         && *known == key
@@ -294,11 +301,11 @@ fn load_index(
 }
 
 fn read_index(
-    spec: &DebianSpec,
+    spec: &DebianRequest,
     platform: Platform,
     base: &str,
     cx: &ResolveContext,
-) -> Result<(Index, Vec<LockedRelease>)> {
+) -> Result<(Index, Vec<TrustedRelease>)> {
     let dist = format!("{base}/dists/{}", spec.suite);
     let url = format!("{dist}/InRelease");
     let shown = redact(&url);
@@ -336,7 +343,14 @@ fn read_index(
             name.rsplit_once('/').map(|(dir, _)| format!("{dist}/{dir}/by-hash/SHA256/{sha256}"));
         let urls =
             by_hash.filter(|_| release.by_hash).into_iter().chain([format!("{dist}/{name}")]);
-        let input = Input::new(urls.map(Location::Url).collect(), *size, *sha256);
+        let component = Component {
+            ecosystem: Ecosystem::Debian,
+            name: name.clone(),
+            version: release.date.to_string(),
+            source: None,
+        };
+        let locations = urls.map(Location::Url).collect();
+        let input = Input::new(locations, *size, *sha256, Format::File, component);
         let task = cx.reporter.task(&format!("{} {name}", spec.suite), *size);
         // Nothing of the index is believed before its hash was right: from the cache, where only such files are.
         let path = cx.fetcher.file(&input, None, &task)?;
@@ -344,7 +358,7 @@ fn read_index(
         let decoder = decoder_for(name, file)?;
         index.read(BufReader::with_capacity(256 * 1024, decoder))?;
     }
-    let locked = LockedRelease {
+    let locked = TrustedRelease {
         archive: spec.archive.clone(),
         suite: spec.suite.clone(),
         date: release.date.to_string(),

@@ -22,6 +22,11 @@ struct Inner {
 }
 
 impl Blob {
+    /// The content of a file that lies somewhere already.
+    pub fn at(path: PathBuf, size: u64) -> Self {
+        Blob(Arc::new(Inner { path, size, sha256: OnceLock::new() }))
+    }
+
     /// The length in bytes.
     pub fn size(&self) -> u64 {
         self.0.size
