@@ -25,11 +25,11 @@ use fs_err as fs;
 use rustix::fs::{FlockOperation, flock};
 
 pub use commit::Commit;
-pub use gc::{GcOptions, GcReport};
+pub use gc::GcOptions;
 pub use listing::Listing;
 pub use roots::{Root, RootTree, Stamp};
 pub use staging::Staging;
-pub use verify::{Finding, hash_tree};
+pub use verify::{Damage, hash_tree};
 
 use crate::error::{Error, Result};
 use crate::model::StoreName;
@@ -40,9 +40,9 @@ pub struct Store {
     dir: PathBuf,
 }
 
-/// Holds a lock until it is dropped.
+/// Holds the lock of a tree until it is dropped.
 #[derive(Debug)]
-pub struct Lock {
+pub struct TreeLock {
     _file: fs::File,
 }
 
@@ -114,11 +114,11 @@ impl Store {
     ///
     /// # Errors
     /// If the store cannot be written.
-    pub fn lock_to_compose(&self, name: &StoreName) -> Result<Lock> {
+    pub fn lock_to_compose(&self, name: &StoreName) -> Result<TreeLock> {
         let file = self.lock_file(&format!("{name}.compose"))?;
         loop {
             match flock(file.file(), FlockOperation::NonBlockingLockExclusive) {
-                Ok(()) => return Ok(Lock { _file: file }),
+                Ok(()) => return Ok(TreeLock { _file: file }),
                 Err(rustix::io::Errno::WOULDBLOCK) => {
                     crate::interrupt::sleep(std::time::Duration::from_millis(50))?
                 }
