@@ -266,7 +266,7 @@ impl Locking<'_> {
                         match input_of(fetcher, reporter, file, demanded) {
                             Ok(input) => out.lock().expect("no panic holds it").push(input),
                             Err(e) => {
-                                drop(failed.lock().expect("no panic holds it").get_or_insert(e))
+                                failed.lock().expect("no panic holds it").get_or_insert(e);
                             }
                         }
                     }

@@ -8,7 +8,7 @@ mod settings;
 
 use std::collections::BTreeMap;
 
-pub use fields::{Fields, Spanned, Value};
+pub use fields::{Fields, Spanned};
 pub use kind::Kind;
 pub use problems::Problems;
 pub use requirements::Requirements;
@@ -23,8 +23,6 @@ pub const FILE_NAME: &str = "toolchains.toml";
 /// A parsed manifest. The keys of each source are still raw: `source::bind` reads them.
 #[derive(Debug)]
 pub struct Manifest {
-    /// The platforms that trees are locked for, sorted.
-    pub platforms: Vec<Platform>,
     /// Mirrors by family (`debian`, `python`, ...), tried before the machine's own.
     pub mirrors: BTreeMap<String, Vec<String>>,
     /// The `[settings]` table.
@@ -140,8 +138,7 @@ impl Manifest {
             }
         }
         root.finish(problems);
-        let manifest =
-            Manifest { platforms, mirrors, settings, bazel, audit, toolchains, requirements };
+        let manifest = Manifest { mirrors, settings, bazel, audit, toolchains, requirements };
         manifest.check_libraries(problems);
         manifest.check_requirements(problems);
         manifest

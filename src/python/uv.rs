@@ -42,8 +42,6 @@ pub struct Job<'a> {
 pub struct Chosen {
     /// The normalised project.
     pub project: String,
-    /// Its version.
-    pub version: String,
     /// The file's name.
     pub file: String,
     /// Its digest, if the index says.
@@ -129,7 +127,6 @@ impl Job<'_> {
                 )));
             }
             out.push(Chosen {
-                version: entry.version.clone().unwrap_or_default(),
                 sha256: file.sha256(),
                 size: file.size(),
                 file: name,

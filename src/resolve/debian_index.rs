@@ -17,8 +17,6 @@ pub struct Package {
     pub version: String,
     /// `amd64`, `all`, ...
     pub architecture: String,
-    /// The `Multi-Arch` field.
-    pub multi_arch: String,
     /// `Pre-Depends` and `Depends` as they stand in the index: of 60,000 packages a resolution looks at a hundred.
     depends: String,
     /// `Provides`: a name, and a version if it is versioned.
@@ -193,7 +191,6 @@ fn parse(stanza: &str) -> Result<Package> {
         name: need("Package")?.to_owned(),
         version: need("Version")?.to_owned(),
         architecture: need("Architecture")?.to_owned(),
-        multi_arch: fields.get("Multi-Arch").copied().unwrap_or("no").to_owned(),
         depends: depends.join(", "),
         provides: provides
             .into_iter()
