@@ -8,6 +8,8 @@ mod cli;
 mod commands;
 mod compose;
 mod context;
+#[cfg(test)]
+mod documented;
 mod emit;
 mod environment;
 mod error;

@@ -1,5 +1,7 @@
 //! `toolchains.toml`: what a project wants, in its own words. Pure.
 
+#[cfg(test)]
+pub(crate) mod asked;
 mod fields;
 mod kind;
 mod problems;

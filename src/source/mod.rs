@@ -106,6 +106,11 @@ pub struct Unpack<'a> {
 /// The sources of a manifest, by toolchain.
 pub type Sources = BTreeMap<ToolchainName, Box<dyn Source>>;
 
+/// The names of the sources, as the manifest spells them.
+pub fn names() -> impl Iterator<Item = &'static str> + Clone {
+    KINDS.iter().map(|k| k.name)
+}
+
 /// Reads the keys that belong to the sources. What is wrong goes into `problems`.
 pub fn bind(manifest: &Manifest, problems: &mut Problems) -> Sources {
     let mut out = Sources::new();
@@ -115,12 +120,11 @@ pub fn bind(manifest: &Manifest, problems: &mut Problems) -> Sources {
                 (kind.bind)(toolchain, manifest, problems).map(|source| (name.clone(), source)),
             ),
             None => {
-                let names = KINDS.iter().map(|k| k.name);
-                let known = names.clone().map(|n| format!("{n:?}")).collect::<Vec<_>>().join(", ");
+                let known = names().map(|n| format!("{n:?}")).collect::<Vec<_>>().join(", ");
                 let got = &toolchain.source.value;
                 problems.add(
                     toolchain.source.span.clone(),
-                    format!("expected one of {known}, got {got:?}{}", did_you_mean(got, names)),
+                    format!("expected one of {known}, got {got:?}{}", did_you_mean(got, names())),
                 );
             }
         }
