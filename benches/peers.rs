@@ -17,8 +17,8 @@ use std::process::{Command, Stdio};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use cotter::lockfile::Lockfile;
-use cotter::model::{Digest, Platform};
+use cotter::internals::Lockfile;
+use cotter::internals::{Digest, Platform};
 
 const REPO: &str = env!("CARGO_MANIFEST_DIR");
 const COTTER: &str = env!("CARGO_BIN_EXE_cotter");
@@ -179,7 +179,7 @@ fn decode_limit(files: &[PathBuf], nar: u64) -> Duration {
     });
     // The tree's own hash is one stream.
     let zeros = vec![0; 1 << 20];
-    let mut hasher = cotter::model::Hasher::default();
+    let mut hasher = cotter::internals::Hasher::default();
     for _ in 0..nar >> 20 {
         hasher.update(&zeros);
     }

@@ -1,31 +1,46 @@
 //! cotter: a hermetic toolchain manager. See `docs/architecture.md` for the way of the data.
+//!
+//! The modules are private, so that the compiler sees code that nothing uses any more.
 
 pub mod app;
-pub mod audit;
-pub mod cli;
-pub mod commands;
-pub mod context;
-pub mod emit;
-pub mod environment;
-pub mod error;
-pub mod facts;
-pub mod fetch;
-pub mod interrupt;
-pub mod lock;
-pub mod lockfile;
-pub mod make;
-pub mod manifest;
-pub mod model;
-pub mod nix;
-pub mod project;
-pub mod python;
-pub mod ready;
-pub mod recipe;
-pub mod relocate;
-pub mod reporter;
-pub mod resolve;
-pub mod source;
-pub mod store;
-pub mod text;
-pub mod tree;
-pub mod unpack;
+mod audit;
+mod cli;
+mod commands;
+mod context;
+#[cfg(test)]
+mod documented;
+mod emit;
+mod environment;
+mod error;
+mod facts;
+mod fetch;
+mod interrupt;
+mod lock;
+mod lockfile;
+mod make;
+mod manifest;
+mod model;
+mod nix;
+mod project;
+mod python;
+mod ready;
+mod recipe;
+mod relocate;
+mod reporter;
+mod resolve;
+mod source;
+mod store;
+mod text;
+mod tree;
+mod unpack;
+
+/// What this repository's own tests and benchmarks use of the inside. It is no interface for others and promises nothing.
+#[doc(hidden)]
+pub mod internals {
+    pub use crate::error::Kind;
+    pub use crate::fetch::{Candidate, Mirrors};
+    pub use crate::lockfile::Lockfile;
+    pub use crate::model::{Digest, Hasher, Platform};
+    pub use crate::resolve::debian_release::{Keyring, Release};
+    pub use crate::store::hash_tree;
+}

@@ -97,7 +97,7 @@ impl Reporter {
             bar,
             total: self.total.clone(),
             done: Arc::new(AtomicU64::new(0)),
-            reporter: Some(self.clone()),
+            reporter: self.clone(),
         }
     }
 
@@ -114,7 +114,7 @@ impl Reporter {
             bar.enable_steady_tick(Duration::from_millis(100));
             bar
         });
-        Task { bar, total: None, done: Arc::default(), reporter: Some(self.clone()) }
+        Task { bar, total: None, done: Arc::default(), reporter: self.clone() }
     }
 
     fn print(&self, text: &str) {
@@ -141,15 +141,10 @@ pub struct Task {
     bar: Option<ProgressBar>,
     total: Option<ProgressBar>,
     done: Arc<AtomicU64>,
-    reporter: Option<Reporter>,
+    reporter: Reporter,
 }
 
 impl Task {
-    /// A task that nobody watches.
-    pub fn silent() -> Self {
-        Task { bar: None, total: None, done: Arc::default(), reporter: None }
-    }
-
     /// `bytes` more are done.
     pub fn advance(&self, bytes: u64) {
         self.done.fetch_add(bytes, Ordering::Relaxed);
@@ -168,9 +163,7 @@ impl Task {
 
     /// Says something that only the curious want to know.
     pub fn note(&self, text: &str) {
-        if let Some(reporter) = &self.reporter {
-            reporter.detail(text);
-        }
+        self.reporter.detail(text);
     }
 }
 

@@ -20,7 +20,7 @@ pub enum Role {
 
 /// What is known about a file before it is read.
 #[derive(Clone, Copy)]
-pub struct Facts<'a> {
+pub struct Subject<'a> {
     /// What to call it in findings.
     pub place: &'a str,
     /// What it is to the build.
@@ -56,22 +56,22 @@ const SYSTEM: &[&str] = &[
 const SHELLS: &[&str] = &["/bin/sh", "/bin/bash"];
 
 /// Looks at a file.
-pub fn look(bytes: &[u8], facts: Facts) -> Vec<Finding> {
+pub fn look(bytes: &[u8], subject: Subject) -> Vec<Finding> {
     let mut out = vec![];
     if bytes.starts_with(b"\x7fELF") {
-        elf(bytes, facts, &mut out);
+        elf(bytes, subject, &mut out);
     } else if bytes.starts_with(b"#!") {
-        script(bytes, facts, &mut out);
+        script(bytes, subject, &mut out);
     }
-    if facts.role == Role::Output {
-        for path in facts.machine_paths {
+    if subject.role == Role::Output {
+        for path in subject.machine_paths {
             if let Some(at) = find_path(bytes, path.as_bytes()) {
                 let end = bytes[at..]
                     .iter()
                     .position(|b| !(b.is_ascii_graphic()) || b"\"'<>,;".contains(b))
                     .map_or(bytes.len(), |n| at + n);
                 let shown = String::from_utf8_lossy(&bytes[at..end.min(at + 160)]).into_owned();
-                out.push(Finding::new(&OUTPUT_PATH, facts.place, format!("holds {shown}")));
+                out.push(Finding::new(&OUTPUT_PATH, subject.place, format!("holds {shown}")));
                 break;
             }
         }
@@ -79,7 +79,7 @@ pub fn look(bytes: &[u8], facts: Facts) -> Vec<Finding> {
     out
 }
 
-fn script(bytes: &[u8], facts: Facts, out: &mut Vec<Finding>) {
+fn script(bytes: &[u8], subject: Subject, out: &mut Vec<Finding>) {
     let line =
         String::from_utf8_lossy(bytes[2..].split(|b| *b == b'\n').next().unwrap_or_default())
             .trim()
@@ -88,15 +88,15 @@ fn script(bytes: &[u8], facts: Facts, out: &mut Vec<Finding>) {
     if find(&bytes[..bytes.len().min(4096)], b"PK\x03\x04").is_some() && line.contains("python") {
         out.push(Finding::new(
             &PYTHON_ZIP,
-            facts.place,
+            subject.place,
             format!("a zip file that begins with #!{line}"),
         ));
-    } else if facts.executable
+    } else if subject.executable
         && !SHELLS.contains(&program.as_str())
         && !is_shell_of_env(&line)
         && super::is_host_path(&program)
     {
-        out.push(Finding::new(&SHEBANG, facts.place, format!("begins with #!{line}")));
+        out.push(Finding::new(&SHEBANG, subject.place, format!("begins with #!{line}")));
     }
 }
 
@@ -104,7 +104,7 @@ fn is_shell_of_env(line: &str) -> bool {
     matches!(line, "/usr/bin/env bash" | "/usr/bin/env sh")
 }
 
-fn elf(bytes: &[u8], facts: Facts, out: &mut Vec<Finding>) {
+fn elf(bytes: &[u8], subject: Subject, out: &mut Vec<Finding>) {
     let Ok(elf) = Elf::parse(bytes) else { return };
     let rpaths: Vec<&str> = elf
         .rpaths
@@ -114,53 +114,53 @@ fn elf(bytes: &[u8], facts: Facts, out: &mut Vec<Finding>) {
         .filter(|p| !p.is_empty())
         .collect();
     let fixed: Vec<&str> = rpaths.iter().copied().filter(|p| super::is_host_path(p)).collect();
-    let rule = if facts.role == Role::Output { &OUTPUT_RPATH } else { &TOOL_RPATH };
+    let rule = if subject.role == Role::Output { &OUTPUT_RPATH } else { &TOOL_RPATH };
     if !fixed.is_empty() {
         out.push(Finding::new(
             rule,
-            facts.place,
+            subject.place,
             format!("its search path holds {}", fixed.join(", ")),
         ));
     }
     if let Some(interpreter) = elf.interpreter {
         // In a tree a launcher starts the program `.NAME.real` with the tree's own loader; libc.so.6 and its like can be started, but are not.
-        let name = facts.place.rsplit('/').next().unwrap_or_default();
+        let name = subject.place.rsplit('/').next().unwrap_or_default();
         let is_started_by_launcher =
             (name.starts_with('.') && name.ends_with(".real")) || name.contains(".so");
-        match facts.role {
+        match subject.role {
             Role::Source => out.push(Finding::new(
                 &TOOL_INTERPRETER,
-                facts.place,
+                subject.place,
                 format!("asks for {interpreter}"),
             )),
             Role::Tree if !is_started_by_launcher => out.push(Finding::new(
                 &TOOL_INTERPRETER,
-                facts.place,
+                subject.place,
                 format!("asks for {interpreter}"),
             )),
             Role::Output if !LOADERS.contains(&interpreter) => out.push(Finding::new(
                 &ELF_INTERPRETER,
-                facts.place,
+                subject.place,
                 format!("asks for {interpreter}"),
             )),
             Role::Output | Role::Tree => {}
         }
     }
-    if facts.role == Role::Source {
+    if subject.role == Role::Source {
         return;
     }
     let is_known = |name: &str| {
-        (facts.role == Role::Output && SYSTEM.iter().any(|s| name.starts_with(s)))
-            || (facts.libraries)(name)
+        (subject.role == Role::Output && SYSTEM.iter().any(|s| name.starts_with(s)))
+            || (subject.libraries)(name)
     };
     let unknown: Vec<&str> = elf.libraries.iter().copied().filter(|l| !is_known(l)).collect();
     if !unknown.is_empty() {
-        out.push(Finding::new(&ELF_NEEDED, facts.place, format!("needs {}", unknown.join(", "))));
+        out.push(Finding::new(&ELF_NEEDED, subject.place, format!("needs {}", unknown.join(", "))));
     }
     // A program that brings its loader brings its libc.
     let brings_its_own = elf.interpreter.is_none() && !elf.is_lib
         || rpaths.iter().any(|p| p.starts_with("/cotter-runtime/"));
-    if let (Some(floor), Some(needs)) = (facts.glibc_floor, &elf.verneed)
+    if let (Some(floor), Some(needs)) = (subject.glibc_floor, &elf.verneed)
         && !brings_its_own
     {
         let newest = needs
@@ -173,7 +173,7 @@ fn elf(bytes: &[u8], facts: Facts, out: &mut Vec<Finding>) {
         if let Some(newest) = newest.filter(|v| version(v) > version(floor)) {
             out.push(Finding::new(
                 &GLIBC_FLOOR,
-                facts.place,
+                subject.place,
                 format!("needs glibc {newest}, the floor is {floor}"),
             ));
         }
@@ -210,7 +210,7 @@ mod tests {
 
     fn look_at(bytes: &[u8], executable: bool, role: Role) -> Vec<&'static str> {
         let paths = ["/somewhere/project".to_owned()];
-        let facts = Facts {
+        let subject = Subject {
             place: "x",
             role,
             executable,
@@ -218,7 +218,7 @@ mod tests {
             machine_paths: &paths,
             libraries: &|_| false,
         };
-        look(bytes, facts).into_iter().map(|f| f.id).collect()
+        look(bytes, subject).into_iter().map(|f| f.id).collect()
     }
 
     #[test]

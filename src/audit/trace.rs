@@ -4,19 +4,12 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Finding, HOST_FILE, HOST_RUN};
 
-/// Places that are no host's: the kernel's, and what the caller names.
-#[derive(Debug)]
-pub struct Allowed<'a> {
-    /// Directories of the build and of the store.
-    pub dirs: &'a [String],
-}
-
 /// Files by which any dynamic program and any shell starts. They are told apart by who opens them: those that a host's shell opens are its own.
 const SHELLS: &[&str] = &["/bin/sh", "/bin/bash", "/usr/bin/sh", "/usr/bin/bash", "/usr/bin/dash"];
 
 /// Reads a trace whose lines begin with a process id. Only the descendants of Bazel's action runners (`process-wrapper`, `linux-sandbox`) count: the server itself is the
-/// host's business.
-pub fn look(trace: &str, allowed: Allowed) -> Vec<Finding> {
+/// host's business. What lies in `own`, the directories of the build and of the store, is no host's.
+pub fn look(trace: &str, own: &[String]) -> Vec<Finding> {
     let mut out: BTreeMap<(bool, String), String> = BTreeMap::new();
     // What each process runs; none for those that belong to no action.
     let mut running: BTreeMap<u32, Option<String>> = BTreeMap::new();
@@ -26,7 +19,7 @@ pub fn look(trace: &str, allowed: Allowed) -> Vec<Finding> {
         ["/proc", "/dev", "/sys", "/tmp"]
             .iter()
             .any(|d| path == *d || path.starts_with(&format!("{d}/")))
-            || allowed.dirs.iter().any(|d| {
+            || own.iter().any(|d| {
                 path.strip_prefix(d.as_str())
                     .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
             })
@@ -146,7 +139,7 @@ mod tests {
                      14 execve(\"/out/bin/tool\", [\"tool\"], 0x0) = 0\n\
                      14 openat(AT_FDCWD, \"/etc/hostname\", O_RDONLY) = 3\n\
                      14 openat(AT_FDCWD, \"/out/a\", O_RDONLY) = 3\n";
-        let found = look(trace, Allowed { dirs: &["/out".to_owned()] });
+        let found = look(trace, &["/out".to_owned()]);
         let told: Vec<_> = found.iter().map(|f| (f.id, f.place.as_str())).collect();
         assert_eq!(told, [("host-file", "/etc/hostname"), ("host-run", "/usr/bin/python3")]);
     }

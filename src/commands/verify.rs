@@ -11,7 +11,7 @@ use crate::error::{Error, Kind, Result};
 use crate::lockfile::{self, LockedTree, Lockfile};
 use crate::model::StoreName;
 use crate::project::{Project, read_lock};
-use crate::store::Finding;
+use crate::store::Damage;
 
 /// Most findings that are told of one tree.
 const SHOWN: usize = 10;
@@ -50,7 +50,7 @@ pub fn run(args: &Verify, cx: &Context) -> Result<ExitCode> {
         }
         names.extend(found.iter().map(|t| t.output.store_name.clone()));
     }
-    let mut broken: Vec<(StoreName, Vec<Finding>)> = vec![];
+    let mut broken: Vec<(StoreName, Vec<Damage>)> = vec![];
     for name in &names {
         crate::interrupt::check()?;
         let _spinner = cx.reporter.spinner("verifying", name.as_str());

@@ -15,7 +15,7 @@ use crate::model::{Platform, ToolchainName};
 use crate::project::{Project, read_text, replace};
 
 pub use options::{Options, Upgrade};
-pub use stale::{Stale, check, error as stale_error, stale};
+pub use stale::{check, stale};
 
 /// A lock brought up to date.
 pub struct Outcome {

@@ -15,7 +15,6 @@ use crate::error::{Error, Result};
 use crate::fetch::Fetcher;
 use crate::lockfile::{
     LockedTree, Lockfile, PackagesSpec, Plan, Role, Selection, Spec, Uses, format_of_distribution,
-    version_in_file_name,
 };
 use crate::make::{Made, Maker, Tools, Workshop, locked_for, native_or_refuse};
 use crate::manifest::Requirements;
@@ -384,11 +383,7 @@ fn input_of(
     let component = Component {
         ecosystem: Ecosystem::Pypi,
         name: file.project.clone(),
-        version: if file.version.is_empty() {
-            version_in_file_name(&file.file, &file.project)
-        } else {
-            file.version
-        },
+        version: file.version.clone(),
         source: None,
     };
     let location = Location::Mirror { mirror: "python".to_owned(), path };

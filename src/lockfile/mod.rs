@@ -15,11 +15,9 @@ use crate::error::{Error, Kind as ErrorKind, Result};
 use crate::manifest::Problems;
 
 pub use conflict::{has_conflict_markers, sides};
-pub use entry::{
-    Edited, FILE_NAME, LockedTree, Lockfile, Output, Plan, RecipeId, TrustedRelease, Uses,
-};
+pub use entry::{FILE_NAME, LockedTree, Lockfile, Output, Plan, RecipeId, TrustedRelease, Uses};
 pub use fingerprint::Fingerprint;
-pub use names::{format_of_distribution, version_in_file_name};
+pub use names::format_of_distribution;
 pub use spec::{
     CcSpec, LibrarySpec, PackagesSpec, Programs, PythonSpec, Role, Selection, Spec, ToolSpec,
 };

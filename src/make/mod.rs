@@ -23,10 +23,10 @@ use crate::tree::Tree;
 pub use build::{Tools, Workshop};
 pub use graph::{locked_for, native_or_refuse};
 pub use schedule::Made;
-pub use substitute::{OwnStore, Substituter};
 
 use graph::Search;
 use schedule::{Job, Schedule};
+use substitute::OwnStore;
 
 /// Makes trees.
 pub struct Maker<'a> {

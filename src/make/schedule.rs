@@ -20,7 +20,7 @@ use crate::fetch::Fetcher;
 use crate::lockfile::{LockedTree, Lockfile, Output, Plan};
 use crate::model::Platform;
 use crate::reporter::Reporter;
-use crate::store::{Lock, Store};
+use crate::store::{Store, TreeLock};
 use crate::tree::Tree;
 
 /// How long a thread waits before it asks again for a tree that another process makes.
@@ -74,7 +74,7 @@ struct Begun {
     bench: Bench,
     layers: Mutex<BTreeMap<usize, Tree>>,
     since: Instant,
-    _held: Option<Lock>,
+    _held: Option<TreeLock>,
 }
 
 enum State {

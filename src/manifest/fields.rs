@@ -258,6 +258,8 @@ impl Fields {
     }
 
     fn take(&mut self, key: &str) -> Option<Spanned<Value>> {
+        #[cfg(test)]
+        super::asked::note(&self.what, key);
         self.known.push(key.to_owned());
         self.left.remove(key).map(|(_, value)| value)
     }

@@ -1,5 +1,7 @@
 //! `toolchains.toml`: what a project wants, in its own words. Pure.
 
+#[cfg(test)]
+pub(crate) mod asked;
 mod fields;
 mod problems;
 mod requirements;
@@ -8,7 +10,7 @@ mod settings;
 use std::collections::BTreeMap;
 
 pub use crate::model::Kind;
-pub use fields::{Fields, Spanned, Value, parsed, root_table};
+pub use fields::{Fields, Spanned, parsed, root_table};
 pub use problems::Problems;
 pub use requirements::Requirements;
 pub use settings::{Allowed, AuditSettings, BazelSettings, Libc, Settings};
@@ -22,8 +24,6 @@ pub const FILE_NAME: &str = "toolchains.toml";
 /// A parsed manifest. The keys of each source are still raw: `source::bind` reads them.
 #[derive(Debug)]
 pub struct Manifest {
-    /// The platforms that trees are locked for, sorted.
-    pub platforms: Vec<Platform>,
     /// Mirrors by family (`debian`, `python`, ...), tried before the machine's own.
     pub mirrors: BTreeMap<String, Vec<String>>,
     /// The `[settings]` table.
@@ -137,8 +137,7 @@ impl Manifest {
             }
         }
         root.finish(problems);
-        let manifest =
-            Manifest { platforms, mirrors, settings, bazel, audit, toolchains, requirements };
+        let manifest = Manifest { mirrors, settings, bazel, audit, toolchains, requirements };
         manifest.check_libraries(problems);
         manifest.check_requirements(problems);
         manifest

@@ -1,5 +1,6 @@
 //! Value types that parse themselves: past their constructors nothing is checked again. Pure.
 
+pub mod base32;
 mod digest;
 mod input;
 mod kind;

@@ -65,7 +65,7 @@ impl FromStr for StoreName {
             && text.len() <= 33 + 211
             && text.as_bytes()[32] == b'-'
             && text.as_bytes()[33] != b'.'
-            && text.bytes().take(32).all(crate::nix::base32::is_digit)
+            && text.bytes().take(32).all(super::base32::is_digit)
             && text.bytes().skip(33).all(|b| b.is_ascii_alphanumeric() || b"+-._?=".contains(&b));
         if ok {
             Ok(StoreName(text.to_owned()))

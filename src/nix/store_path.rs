@@ -1,7 +1,6 @@
 //! The name that Nix gives to content. Source: the Nix manual, "Complete Store Path Calculation", and `makeStorePath` in `libstore`.
 
-use super::base32;
-use crate::model::{Digest, StoreName};
+use crate::model::{Digest, StoreName, base32};
 
 /// The store name of a tree without references that is added by the recursive sha256 of its content:
 /// what `nix-store --add-fixed --recursive sha256` prints, less its `/nix/store/`.

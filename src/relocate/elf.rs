@@ -2,15 +2,23 @@
 
 /// `PT_*` and `DT_*` values.
 pub mod tag {
-    #![expect(missing_docs, reason = "the names are the specification's")]
+    /// A program header that is not used.
     pub const PT_NULL: u32 = 0;
+    /// A segment that is loaded.
     pub const PT_LOAD: u32 = 1;
+    /// The dynamic section.
     pub const PT_DYNAMIC: u32 = 2;
+    /// The path of the loader.
     pub const PT_INTERP: u32 = 3;
+    /// Notes of the compiler and the linker.
     pub const PT_NOTE: u32 = 4;
+    /// The end of the dynamic section.
     pub const DT_NULL: u64 = 0;
+    /// The address of the string table.
     pub const DT_STRTAB: u64 = 5;
+    /// The search path that the loader reads before `LD_LIBRARY_PATH`.
     pub const DT_RPATH: u64 = 15;
+    /// The search path that the loader reads after `LD_LIBRARY_PATH`.
     pub const DT_RUNPATH: u64 = 29;
 }
 
@@ -29,15 +37,17 @@ pub struct Elf {
 
 /// A program header.
 #[derive(Debug, Clone, Copy)]
-#[expect(missing_docs, reason = "the names are the specification's, less their p_")]
 pub struct Segment {
+    /// `p_type`.
     pub kind: u32,
-    pub flags: u32,
+    /// `p_offset`.
     pub offset: u64,
+    /// `p_vaddr`.
     pub vaddr: u64,
+    /// `p_filesz`.
     pub filesz: u64,
+    /// `p_memsz`.
     pub memsz: u64,
-    pub align: u64,
 }
 
 /// The length of a program header in bytes.
@@ -59,12 +69,10 @@ impl Elf {
             let at = usize::try_from(table).ok()? + i * SEGMENT_SIZE;
             segments.push(Segment {
                 kind: u32_at(bytes, at)?,
-                flags: u32_at(bytes, at + 4)?,
                 offset: u64_at(bytes, at + 8)?,
                 vaddr: u64_at(bytes, at + 16)?,
                 filesz: u64_at(bytes, at + 32)?,
                 memsz: u64_at(bytes, at + 40)?,
-                align: u64_at(bytes, at + 48)?,
             });
         }
         Some(Elf { machine: u16_at(bytes, 18)?, entry: u64_at(bytes, 24)?, table, segments })

@@ -17,8 +17,6 @@ pub struct Package {
     pub version: String,
     /// `amd64`, `all`, ...
     pub architecture: String,
-    /// The `Multi-Arch` field.
-    pub multi_arch: String,
     /// The source package that it was built from, and its version, if they are other than its own.
     pub source: Option<(String, String)>,
     /// `Pre-Depends` and `Depends` as they stand in the index: of 60,000 packages a resolution looks at a hundred.
@@ -197,7 +195,6 @@ fn parse(stanza: &str) -> Result<Package> {
         version: need("Version")?.to_owned(),
         architecture: need("Architecture")?.to_owned(),
         source: fields.get("Source").and_then(|text| source(text, name, version)),
-        multi_arch: fields.get("Multi-Arch").copied().unwrap_or("no").to_owned(),
         depends: depends.join(", "),
         provides: provides
             .into_iter()

@@ -10,7 +10,8 @@ use std::collections::BTreeMap;
 use crate::manifest::{Manifest, Problems, did_you_mean};
 use crate::model::ToolchainName;
 
-pub use kind::{Resolution, ResolveContext, Source, SourceKind};
+use kind::SourceKind;
+pub use kind::{ResolveContext, Source};
 pub use pypi::NAME as PYPI;
 
 /// Every kind of source.
@@ -25,6 +26,11 @@ const KINDS: &[&SourceKind] = &[
 /// The sources of a manifest, by toolchain.
 pub type Sources = BTreeMap<ToolchainName, Box<dyn Source>>;
 
+/// The names of the sources, as the manifest spells them.
+pub fn names() -> impl Iterator<Item = &'static str> + Clone {
+    KINDS.iter().map(|k| k.name)
+}
+
 /// Reads the keys that belong to the sources. What is wrong goes into `problems`.
 pub fn bind(manifest: &Manifest, problems: &mut Problems) -> Sources {
     let mut out = Sources::new();
@@ -34,12 +40,11 @@ pub fn bind(manifest: &Manifest, problems: &mut Problems) -> Sources {
                 (kind.bind)(toolchain, manifest, problems).map(|source| (name.clone(), source)),
             ),
             None => {
-                let names = KINDS.iter().map(|k| k.name);
-                let known = names.clone().map(|n| format!("{n:?}")).collect::<Vec<_>>().join(", ");
+                let known = names().map(|n| format!("{n:?}")).collect::<Vec<_>>().join(", ");
                 let got = &toolchain.source.value;
                 problems.add(
                     toolchain.source.span.clone(),
-                    format!("expected one of {known}, got {got:?}{}", did_you_mean(got, names)),
+                    format!("expected one of {known}, got {got:?}{}", did_you_mean(got, names())),
                 );
             }
         }

@@ -1,5 +1,6 @@
 //! A source that takes one file and one line in the list.
 
+use super::kind::Resolution;
 use super::*;
 use crate::error::Result;
 use crate::lockfile::Fingerprint;

@@ -27,11 +27,11 @@ use fs_err as fs;
 use rustix::fs::{FlockOperation, flock};
 
 pub use commit::Commit;
-pub use gc::{GcOptions, GcReport};
+pub use gc::GcOptions;
 pub use listing::Listing;
 pub use roots::{Root, RootTree, Stamp};
 pub use staging::Staging;
-pub use verify::{Finding, hash_tree};
+pub use verify::{Damage, hash_tree};
 
 use crate::error::{Error, Result};
 use crate::model::StoreName;
@@ -42,9 +42,9 @@ pub struct Store {
     dir: PathBuf,
 }
 
-/// Holds a lock until it is dropped.
+/// Holds the lock of a tree until it is dropped.
 #[derive(Debug)]
-pub struct Lock {
+pub struct TreeLock {
     _file: fs::File,
 }
 
@@ -116,10 +116,10 @@ impl Store {
     ///
     /// # Errors
     /// If the store cannot be written.
-    pub fn try_lock_to_compose(&self, name: &StoreName) -> Result<Option<Lock>> {
+    pub fn try_lock_to_compose(&self, name: &StoreName) -> Result<Option<TreeLock>> {
         let file = self.lock_file(&format!("{name}.compose"))?;
         match flock(file.file(), FlockOperation::NonBlockingLockExclusive) {
-            Ok(()) => Ok(Some(Lock { _file: file })),
+            Ok(()) => Ok(Some(TreeLock { _file: file })),
             Err(rustix::io::Errno::WOULDBLOCK) => Ok(None),
             Err(e) => Err(Error::io("can't lock the store", e.into())),
         }
@@ -129,7 +129,7 @@ impl Store {
     ///
     /// # Errors
     /// If the store cannot be written.
-    pub fn lock_to_compose(&self, name: &StoreName) -> Result<Lock> {
+    pub fn lock_to_compose(&self, name: &StoreName) -> Result<TreeLock> {
         loop {
             match self.try_lock_to_compose(name)? {
                 Some(lock) => return Ok(lock),

@@ -13,7 +13,7 @@ use crate::nix::store_path;
 
 /// What is wrong with a tree.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Finding {
+pub struct Damage {
     /// The tree.
     pub name: StoreName,
     /// What is wrong, for people.
@@ -24,18 +24,18 @@ impl Store {
     /// Checks a tree: names and sizes against its listing, or with `deep` every byte against its name. A tree without a listing is checked deep.
     ///
     /// # Errors
-    /// If the tree cannot be read for a reason of its own; damage is no error but a finding.
-    pub fn verify(&self, name: &StoreName, deep: bool) -> Result<Vec<Finding>> {
+    /// If the tree cannot be read for a reason of its own; damage to it is no error.
+    pub fn verify(&self, name: &StoreName, deep: bool) -> Result<Vec<Damage>> {
         let path = self.path(name);
-        let finding = |what: String| Finding { name: name.clone(), what };
+        let damage = |what: String| Damage { name: name.clone(), what };
         if !path.is_dir() {
-            return Ok(vec![finding("it is not in the store".to_owned())]);
+            return Ok(vec![damage("it is not in the store".to_owned())]);
         }
         let Some(expected) = Listing::read(self, name).filter(|_| !deep) else {
             let (hash, _) = match hash_tree(&path) {
                 Ok(out) => out,
                 Err(e) if e.kind() == std::io::ErrorKind::NotFound => {
-                    return Ok(vec![finding("it changed while it was read".to_owned())]);
+                    return Ok(vec![damage("it changed while it was read".to_owned())]);
                 }
                 Err(e) => return Err(Error::at("read", &path, e)),
             };
@@ -43,7 +43,7 @@ impl Store {
             if is != *name {
                 let mut out = self.differences(name)?;
                 if out.is_empty() {
-                    out.push(finding(format!(
+                    out.push(damage(format!(
                         "its content has changed: it would now be called {is}"
                     )));
                 }
@@ -54,23 +54,21 @@ impl Store {
         self.compare(name, &expected)
     }
 
-    fn differences(&self, name: &StoreName) -> Result<Vec<Finding>> {
+    fn differences(&self, name: &StoreName) -> Result<Vec<Damage>> {
         match Listing::read(self, name) {
             Some(expected) => self.compare(name, &expected),
             None => Ok(vec![]),
         }
     }
 
-    fn compare(&self, name: &StoreName, expected: &Listing) -> Result<Vec<Finding>> {
+    fn compare(&self, name: &StoreName, expected: &Listing) -> Result<Vec<Damage>> {
         let path = self.path(name);
         let actual = Listing::of(&path).map_err(|e| Error::at("read", &path, e))?;
         let mut out = vec![];
         for (path, entry) in &expected.entries {
             match actual.entries.get(path) {
-                None => {
-                    out.push(Finding { name: name.clone(), what: format!("{path} is missing") })
-                }
-                Some(now) if now != entry => out.push(Finding {
+                None => out.push(Damage { name: name.clone(), what: format!("{path} is missing") }),
+                Some(now) if now != entry => out.push(Damage {
                     name: name.clone(),
                     what: format!("{path} was {entry:?}, is {now:?}"),
                 }),
@@ -78,7 +76,7 @@ impl Store {
             }
         }
         for path in actual.entries.keys().filter(|p| !expected.entries.contains_key(*p)) {
-            out.push(Finding { name: name.clone(), what: format!("{path} does not belong there") });
+            out.push(Damage { name: name.clone(), what: format!("{path} does not belong there") });
         }
         Ok(out)
     }

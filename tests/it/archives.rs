@@ -1,6 +1,6 @@
 //! Archives of every format, and hostile ones: refused, with nothing written outside staging and nothing left in the store.
 
-use cotter::model::Digest;
+use cotter::internals::Digest;
 
 use crate::support::archive::{Tar, bzip2, gzip, xz, zip, zstd};
 use crate::support::server::Server;

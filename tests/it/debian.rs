@@ -186,11 +186,11 @@ fn the_archive_of_old_files_is_the_last_mirror() {
     let project = rig.project("[\"thing\"]");
     project.ok(&["lock"]);
     // After the user's mirrors and the machine's: a day after the release, at the public archive.
-    let lock = cotter::lockfile::Lockfile::parse(&project.lock_text(), "lock").unwrap();
+    let lock = cotter::internals::Lockfile::parse(&project.lock_text(), "lock").unwrap();
     let plan = &lock.trees.values().next().unwrap().plan;
     assert_eq!(plan.snapshot().as_deref(), Some("20260712T101637Z"));
     let family = |url: &str| [("debian".to_owned(), vec![url.to_owned()])].into();
-    let mirrors = cotter::fetch::Mirrors::new(
+    let mirrors = cotter::internals::Mirrors::new(
         family("http://user.example/debian"),
         family("http://apt.example/debian"),
         vec![],
@@ -203,7 +203,7 @@ fn the_archive_of_old_files_is_the_last_mirror() {
     ];
     assert_eq!(
         urls,
-        bases.map(|b| cotter::fetch::Candidate::Url(format!(
+        bases.map(|b| cotter::internals::Candidate::Url(format!(
             "{b}/pool/main/libthing_1.2-3_amd64.deb"
         )))
     );
@@ -301,10 +301,9 @@ fn an_input_that_two_trees_share_is_downloaded_once() {
 
 #[test]
 fn the_keys_of_the_real_archive_are_known() {
-    let keyring = cotter::resolve::debian_release::Keyring::shipped().unwrap();
-    let error =
-        cotter::resolve::debian_release::Release::verify("no release", &keyring, "x").unwrap_err();
-    assert_eq!(error.kind(), cotter::error::Kind::Verification);
+    let keyring = cotter::internals::Keyring::shipped().unwrap();
+    let error = cotter::internals::Release::verify("no release", &keyring, "x").unwrap_err();
+    assert_eq!(error.kind(), cotter::internals::Kind::Verification);
     // That they do verify the real bookworm is shown by every test that locks from it.
     let lock =
         std::fs::read_to_string(format!("{}/toolchains.lock", crate::support::REPO)).unwrap();

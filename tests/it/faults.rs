@@ -197,7 +197,7 @@ fn a_partial_download_is_kept_for_the_next_run() {
     assert!(log[0].starts_with("/a.tar.gz ") && !log[0].ends_with(" -"), "{log:?}");
     // A partial download that is wrong from its first byte does no lasting harm.
     let setup = locked();
-    let hash = cotter::model::Digest::of(&archive());
+    let hash = cotter::internals::Digest::of(&archive());
     let part = setup.project.store.join(format!("inputs/{hash}.part"));
     std::fs::create_dir_all(part.parent().unwrap()).unwrap();
     std::fs::write(&part, vec![7; 1000]).unwrap();
@@ -419,13 +419,15 @@ fn eight_setups_at_once_give_one_result() {
 /// setup makes the rest. The bytes come from a mirror on loopback.
 fn killed(times: u32, dir: &std::path::Path) {
     let server = Server::start();
-    let lock = cotter::lockfile::Lockfile::parse(
+    let lock = cotter::internals::Lockfile::parse(
         &std::fs::read_to_string(dir.join("toolchains.lock")).unwrap(),
         "lock",
     )
     .unwrap();
-    for tree in
-        lock.trees.values().filter(|t| Some(t.plan.platform) == cotter::model::Platform::native())
+    for tree in lock
+        .trees
+        .values()
+        .filter(|t| Some(t.plan.platform) == cotter::internals::Platform::native())
     {
         for input in &tree.plan.inputs {
             let bytes = std::fs::read(

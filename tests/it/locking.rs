@@ -85,7 +85,7 @@ fn locking_twice_at_two_paths_in_two_profiles_gives_the_same_bytes() {
 fn a_lock_is_read_back_as_it_was_written() {
     for dir in [REPO.to_owned(), format!("{REPO}/examples/libraries")] {
         let text = std::fs::read_to_string(format!("{dir}/toolchains.lock")).unwrap();
-        let lock = cotter::lockfile::Lockfile::parse(&text, "lock").unwrap();
+        let lock = cotter::internals::Lockfile::parse(&text, "lock").unwrap();
         assert_eq!(lock.render(), text);
         ok(&mut in_store(shared_store(), Path::new(&dir), &["lock", "--check", "--offline"]));
     }
@@ -215,7 +215,7 @@ fn passing_faults_do_not_stop_a_first_lock() {
     tools.server.fault("/a.tar", crate::support::server::Fault::Status(503, 2));
     tools.project.ok(&["lock"]);
     // What the cache has under the hash that the manifest names is not fetched again.
-    let hash = cotter::lockfile::Lockfile::parse(&tools.project.lock_text(), "lock")
+    let hash = cotter::internals::Lockfile::parse(&tools.project.lock_text(), "lock")
         .unwrap()
         .trees
         .values()
@@ -253,9 +253,9 @@ fn newer_and_damaged_locks_are_refused() {
     ));
     contains(&tools.project.fails(1, &["setup"]), &["a for x86_64-linux has no inputs"]);
     // An output that does not follow from the inputs is found out.
-    let lock = cotter::lockfile::Lockfile::parse(&good, "lock").unwrap();
+    let lock = cotter::internals::Lockfile::parse(&good, "lock").unwrap();
     let sri = lock.trees.values().next().unwrap().output.nar_hash.sri();
-    write(&good.replace(&sri, &cotter::model::Digest::of(b"else").sri()));
+    write(&good.replace(&sri, &cotter::internals::Digest::of(b"else").sri()));
     let _ = Command::new("chmod").args(["-R", "u+w"]).arg(&tools.project.store).output();
     std::fs::remove_dir_all(tools.project.store.join("store")).unwrap();
     contains(
@@ -341,7 +341,7 @@ fn wheels_are_locked_by_name_and_hash_from_the_index_in_force() {
         ("tool-1.0.data/scripts/tool", 0o100_755, b"program", 7),
         ("tool-1.0.dist-info/METADATA", 0o100_644, b"m", 1),
     ]);
-    let hash = cotter::model::Digest::of(&wheel);
+    let hash = cotter::internals::Digest::of(&wheel);
     let musl = "tool-1.0-py3-none-musllinux_1_2_x86_64.whl";
     server.put(&format!("/files/{musl}"), wheel);
     server.put("/files/tool-1.0-py3-none-manylinux_2_17_x86_64.whl", b"never asked for".to_vec());

@@ -26,4 +26,5 @@ mod libraries;
 mod locking;
 mod nix;
 mod requirements;
+mod snapshots;
 mod store;

@@ -35,7 +35,7 @@ fn both_trees_have_the_name_that_nix_gives_them() {
 #[test]
 fn the_nar_hash_is_the_one_that_nix_computes() {
     let tree = library("zlib");
-    let (hash, _) = cotter::store::hash_tree(&tree).unwrap();
+    let (hash, _) = cotter::internals::hash_tree(&tree).unwrap();
     let mut command = Command::new("nix-hash");
     clean(&mut command, Path::new("/nonexistent"));
     assert_eq!(ok(command.args(["--type", "sha256"]).arg(&tree)).trim(), hash.hex());

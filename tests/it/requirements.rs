@@ -72,7 +72,7 @@ impl Packages {
             self.server.put(&format!("/files/{name}"), bytes.clone());
             page.push_str(&format!(
                 "<a href=\"../../files/{name}#sha256={}\" {attributes}>{name}</a>\n",
-                cotter::model::Digest::of(bytes)
+                cotter::internals::Digest::of(bytes)
             ));
         }
         self.server.put(&format!("/simple/{project}/"), page);
@@ -137,7 +137,7 @@ impl Wheel {
         ));
         let hash = |text: &str| {
             base64::engine::general_purpose::URL_SAFE_NO_PAD
-                .encode(cotter::model::Digest::of(text.as_bytes()).as_bytes())
+                .encode(cotter::internals::Digest::of(text.as_bytes()).as_bytes())
         };
         let mut record: String =
             members.iter().map(|(n, t)| format!("{n},sha256={},{}\n", hash(t), t.len())).collect();
@@ -256,7 +256,7 @@ fn credentials_stay_where_they_are() {
         "/private/simple/lib/",
         format!(
             "<a href=\"../../files/lib-1.0-py3-none-any.whl#sha256={}\">x</a>",
-            cotter::model::Digest::of(&wheel)
+            cotter::internals::Digest::of(&wheel)
         ),
     );
     packages.server.put("/private/files/lib-1.0-py3-none-any.whl", wheel);

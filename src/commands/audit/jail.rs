@@ -5,9 +5,8 @@ use std::process::{Command, Stdio};
 
 use fs_err as fs;
 
-use super::bazel::Workspace;
-use crate::audit::trace::{self, Allowed};
-use crate::audit::{Finding, HOST_RUN};
+use super::workspace::Workspace;
+use crate::audit::{Finding, HOST_RUN, trace};
 use crate::context::{Context, var_os};
 use crate::error::{Error, Kind, Result};
 
@@ -121,7 +120,7 @@ fn build(
         fs::read(&trace).map(|b| String::from_utf8_lossy(&b).into_owned()).unwrap_or_default();
     let dirs = [root.to_owned(), workspace.dir.clone(), cx.store.dir().to_owned()]
         .map(|d| d.display().to_string());
-    let mut findings = trace::look(&text, Allowed { dirs: &dirs });
+    let mut findings = trace::look(&text, &dirs);
     if !output.status.success() {
         let said = String::from_utf8_lossy(&output.stderr);
         let why = said

@@ -8,8 +8,8 @@ use std::process::ExitCode;
 use fs_err as fs;
 
 use super::super::trees::{self, kind};
-use super::report;
-use crate::audit::artifact::{self, Facts, Role};
+use super::findings::report;
+use crate::audit::artifact::{self, Role, Subject};
 use crate::audit::{Finding, HOST_PATH};
 use crate::cli::AuditTree;
 use crate::context::Context;
@@ -53,7 +53,7 @@ pub fn run(args: &AuditTree, cx: &Context) -> Result<ExitCode> {
                 continue;
             }
             let bytes = fs::read(&path).map_err(|e| Error::at("read", &path, e))?;
-            let facts = Facts {
+            let subject = Subject {
                 place: &place,
                 role: Role::Tree,
                 executable: meta.permissions().mode() & 0o111 != 0,
@@ -64,7 +64,7 @@ pub fn run(args: &AuditTree, cx: &Context) -> Result<ExitCode> {
             // A library's tree leaves libc to the compiler's.
             let is_library = kind(&tree) == Kind::Library.as_str();
             findings.extend(
-                artifact::look(&bytes, facts)
+                artifact::look(&bytes, subject)
                     .into_iter()
                     .filter(|f| !(is_library && f.id == crate::audit::ELF_NEEDED.id)),
             );

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use cotter::model::Digest;
+use cotter::internals::Digest;
 use pgp::composed::{
     ArmorOptions, CleartextSignedMessage, KeyType, SecretKeyParamsBuilder, SignedSecretKey,
 };

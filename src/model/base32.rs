@@ -25,7 +25,7 @@ pub fn encode(bytes: &[u8]) -> String {
 
 #[cfg(test)]
 mod tests {
-    use crate::model::Digest;
+    use super::super::Digest;
 
     #[test]
     fn encodes_as_nix_does() {

@@ -1,0 +1,85 @@
+//! A Bazel workspace, and how its Bazel is called.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use crate::cli::AuditBazel;
+use crate::context::Context;
+use crate::error::{Error, Kind, Result};
+
+/// A workspace and how its Bazel is called.
+pub struct Workspace<'a> {
+    /// The directory with WORKSPACE or MODULE.bazel.
+    pub dir: PathBuf,
+    /// The command line.
+    pub args: &'a AuditBazel,
+}
+
+impl Workspace<'_> {
+    /// The directory of the workspace in which the user stands.
+    ///
+    /// # Errors
+    /// If there is none.
+    pub fn find(here: &Path) -> Result<PathBuf> {
+        let files = ["MODULE.bazel", "REPO.bazel", "WORKSPACE", "WORKSPACE.bazel"];
+        here.ancestors()
+            .find(|d| files.iter().any(|f| d.join(f).exists()))
+            .map(Path::to_owned)
+            .ok_or_else(|| {
+                Error::user(format!(
+                    "there is no WORKSPACE or MODULE.bazel in {} or above",
+                    here.display()
+                ))
+                .hint("go to a Bazel workspace")
+            })
+    }
+
+    /// The arguments of a command: startup flags, the command, its flags.
+    pub fn arguments(&self, verb: &str, more: &[&str]) -> Vec<String> {
+        let words = self
+            .args
+            .startup
+            .iter()
+            .map(String::as_str)
+            .chain([verb])
+            .chain(self.args.flag.iter().map(String::as_str))
+            .chain(more.iter().copied());
+        words.map(str::to_owned).collect()
+    }
+
+    /// Runs a command of Bazel; returns its standard output and what it said.
+    ///
+    /// # Errors
+    /// If it cannot be started or fails.
+    pub fn bazel(&self, verb: &str, more: &[&str], cx: &Context) -> Result<(String, String)> {
+        let arguments = self.arguments(verb, more);
+        cx.reporter.detail(&format!("{} {}", self.args.bazel.display(), arguments.join(" ")));
+        let output = Command::new(&self.args.bazel)
+            .args(&arguments)
+            .current_dir(&self.dir)
+            .stdin(Stdio::null())
+            .output()
+            .map_err(|e| {
+                Error::new(
+                    Kind::CommandNotFound,
+                    format!("can't start {}", self.args.bazel.display()),
+                )
+                .cause(&e)
+                .hint("install Bazel, or name it with --bazel PROGRAM or COTTER_BAZEL")
+            })?;
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        if !output.status.success() {
+            let mut lines: Vec<&str> =
+                said.lines().filter(|l| l.contains("ERROR") || l.contains("error:")).collect();
+            if lines.is_empty() {
+                lines = said.lines().rev().take(10).collect();
+            }
+            return Err(Error::build(format!("`bazel {verb}` failed"))
+                .because(lines.join("\n"))
+                .hint("an audit looks at what was built: mend the build first"));
+        }
+        let printed = String::from_utf8(output.stdout)
+            .map_err(|_| Error::build(format!("`bazel {verb}` did not print UTF-8")))?;
+        Ok((printed, said))
+    }
+}

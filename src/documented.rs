@@ -1,0 +1,220 @@
+//! What the program knows of itself stands in its docs and schemas, and they claim nothing else. A new verb, flag or key fails here until it is written down.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use clap::CommandFactory;
+use serde_json::Value;
+
+use crate::cli::Cli;
+use crate::manifest::{Manifest, Problems, asked};
+use crate::source;
+
+const COMMANDS: &str = include_str!("../docs/commands.md");
+const MANIFEST: &str = include_str!("../docs/manifest.md");
+const PACKAGES: &str = include_str!("../docs/python-packages.md");
+const BAZEL: &str = include_str!("../docs/bazel.md");
+const AUDIT: &str = include_str!("../docs/audit.md");
+const ENVIRONMENT: &str = include_str!("../docs/environment.md");
+
+fn none(problems: &[String]) {
+    assert!(problems.is_empty(), "{}", problems.join("\n"));
+}
+
+/// The flags, `--word`, in a text.
+fn flags(text: &str) -> BTreeSet<&str> {
+    let word = |c: char| c.is_ascii_alphanumeric() || c == '-';
+    text.split(|c: char| !word(c)).filter(|w| w.starts_with("--") && w.len() > 2).collect()
+}
+
+/// A command with those below it.
+fn with_all_below(command: &clap::Command) -> Vec<&clap::Command> {
+    let mut out = vec![command];
+    command.get_subcommands().for_each(|below| out.extend(with_all_below(below)));
+    out
+}
+
+#[test]
+fn every_verb_flag_and_choice_is_documented() {
+    let mut cli = Cli::command();
+    cli.build();
+    let mut sections = COMMANDS.split("\n## ");
+    let head = sections.next().expect("split gives one part at least");
+    let sections: BTreeMap<&str, &str> = sections
+        .map(|section| {
+            let title = section.split('\n').next().unwrap_or_default();
+            (title.trim_start_matches("`cotter ").trim_end_matches('`'), section)
+        })
+        .collect();
+    let verbs: BTreeSet<&str> = cli.get_subcommands().map(clap::Command::get_name).collect();
+    assert_eq!(
+        verbs,
+        sections.keys().copied().collect(),
+        "verbs, and sections of docs/commands.md"
+    );
+    let global: BTreeSet<String> = cli
+        .get_arguments()
+        .filter(|a| a.is_global_set())
+        .filter_map(|a| Some(format!("--{}", a.get_long()?)))
+        .collect();
+    let mut problems = vec![];
+    for flag in &global {
+        if !flags(head).contains(flag.as_str()) {
+            problems.push(format!("the head of docs/commands.md lacks {flag}"));
+        }
+    }
+    for verb in cli.get_subcommands() {
+        let (name, section) = (verb.get_name(), sections[verb.get_name()]);
+        let written = flags(section);
+        let mut known = global.clone();
+        for argument in with_all_below(verb).into_iter().flat_map(clap::Command::get_arguments) {
+            if ["help", "version"].contains(&argument.get_id().as_str()) || argument.is_global_set()
+            {
+                continue;
+            }
+            if let Some(long) = argument.get_long() {
+                let flag = format!("--{long}");
+                if !written.contains(flag.as_str()) {
+                    problems.push(format!("`cotter {name}` lacks {flag}"));
+                }
+                known.insert(flag);
+            }
+            if argument.get_action().takes_values() {
+                for choice in argument.get_possible_values() {
+                    if !section.contains(choice.get_name()) {
+                        problems.push(format!("`cotter {name}` lacks {:?}", choice.get_name()));
+                    }
+                }
+            }
+        }
+        for below in verb.get_subcommands() {
+            if !section.contains(&format!("`cotter {name} {}", below.get_name())) {
+                problems.push(format!("`cotter {name}` lacks {}", below.get_name()));
+            }
+        }
+        for flag in written.iter().filter(|flag| !known.contains(**flag)) {
+            problems.push(format!("`cotter {name}` has {flag}, which is no flag of it"));
+        }
+    }
+    none(&problems);
+}
+
+#[test]
+fn every_flags_variable_is_documented() {
+    let mut cli = Cli::command();
+    cli.build();
+    let mut problems = vec![];
+    let mut count = 0;
+    for argument in with_all_below(&cli).into_iter().flat_map(clap::Command::get_arguments) {
+        let Some(variable) = argument.get_env().and_then(|v| v.to_str()) else {
+            if argument.is_global_set() && argument.get_id() != "help" {
+                problems.push(format!("the flag --{} has no variable", argument.get_id()));
+            }
+            continue;
+        };
+        count += 1;
+        if !ENVIRONMENT.contains(&format!("`{variable}`")) {
+            problems.push(format!("docs/environment.md lacks {variable}"));
+        }
+    }
+    assert!(count > 8, "{count} variables");
+    none(&problems);
+}
+
+/// The names of the tables that a manifest below has, so that they can be told in what the parser asked for.
+const TOOLCHAIN: &str = "a-toolchain";
+const REQUIREMENTS: &str = "a-set";
+
+/// What a manifest's parser asks for when it meets every kind and every source: for each table, the keys. A key is asked for whether it is there or not.
+fn keys_asked_for() -> BTreeMap<String, BTreeSet<String>> {
+    let mut out: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+    for kind in crate::manifest::Kind::ALL {
+        for source in source::names() {
+            let text = format!(
+                r#"
+                [mirrors]
+                [settings]
+                [emit.bazel]
+                [[audit.allow]]
+                id = "shebang"
+                [toolchains.{TOOLCHAIN}]
+                kind = "{kind}"
+                source = "{source}"
+                bin = {{}}
+                platform.x86_64-linux = {{}}
+                [requirements.{REQUIREMENTS}]
+                build_requires = []
+                "#
+            );
+            let mut problems = Problems::new("toolchains.toml", &text);
+            let (_, keys) = asked::during(|| {
+                let manifest = Manifest::parse(&text, &mut problems);
+                source::bind(&manifest, &mut problems)
+            });
+            for (table, key) in keys {
+                out.entry(table).or_default().insert(key);
+            }
+        }
+    }
+    out
+}
+
+#[test]
+fn every_key_of_the_manifest_is_in_the_schema_and_the_docs() {
+    let schema: Value =
+        serde_json::from_str(include_str!("../templates/toolchains.schema.json")).expect("JSON");
+    // Each table as the parser calls it, its place in the schema, and the page that explains it.
+    let tables = [
+        ("the manifest", "", MANIFEST),
+        ("[settings]", "/properties/settings", MANIFEST),
+        ("[emit]", "/properties/emit", MANIFEST),
+        ("[bazel]", "/properties/emit/properties/bazel", BAZEL),
+        ("[audit]", "/properties/audit", AUDIT),
+        ("[[allow]]", "/properties/audit/properties/allow/items", AUDIT),
+        (&format!("[{TOOLCHAIN}]"), "/$defs/toolchain", MANIFEST),
+        (
+            "[x86_64-linux]",
+            "/$defs/toolchain/properties/platform/properties/x86_64-linux",
+            MANIFEST,
+        ),
+        (&format!("[{REQUIREMENTS}]"), "/$defs/requirements", PACKAGES),
+    ];
+    // In these the user chooses the keys.
+    let free = ["[mirrors]", "[toolchains]", "[requirements]", "[bin]", "[platform]"];
+    let asked = keys_asked_for();
+    let mut problems = vec![];
+    for table in asked.keys() {
+        if !tables.iter().any(|(name, ..)| name == table) && !free.contains(&table.as_str()) {
+            problems
+                .push(format!("the table {table} has no place in the schema: give it one here"));
+        }
+    }
+    for (table, pointer, page) in tables {
+        let properties = schema.pointer(&format!("{pointer}/properties"));
+        let listed: BTreeSet<String> = properties
+            .and_then(Value::as_object)
+            .unwrap_or_else(|| panic!("the schema has no {pointer}"))
+            .keys()
+            .cloned()
+            .collect();
+        let keys = asked.get(table).unwrap_or_else(|| panic!("nothing of {table} was asked for"));
+        for key in keys.difference(&listed) {
+            problems.push(format!("the schema lacks {key} of {table}"));
+        }
+        for key in listed.difference(keys) {
+            problems.push(format!("the schema has {key} of {table}, for which no code asks"));
+        }
+        for key in keys {
+            let shown = [
+                format!("`{key}`"),
+                format!("\n{key} ="),
+                format!("[{key}]"),
+                format!("[{key}."),
+                format!("[{}.{key}]", table.trim_matches(['[', ']'])),
+            ];
+            if !shown.iter().any(|form| page.contains(form)) {
+                problems.push(format!("the docs lack {key} of {table}"));
+            }
+        }
+    }
+    none(&problems);
+}

@@ -1,0 +1,43 @@
+//! Rules of the house that a program can check.
+
+mod code;
+mod docs;
+mod files;
+mod layers;
+mod names;
+
+use std::path::{Path, PathBuf};
+
+use crate::support::REPO;
+use code::Code;
+
+/// The program's sources.
+fn code() -> Code {
+    let src = Path::new(REPO).join("src");
+    Code::read(&|name| std::fs::read_to_string(src.join(name)).ok())
+}
+
+/// The files below a directory whose names have an ending.
+fn files_below(dir: &Path, ending: &str) -> Vec<PathBuf> {
+    let mut out = vec![];
+    for entry in std::fs::read_dir(dir).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            out.extend(files_below(&path, ending));
+        } else if path.to_string_lossy().ends_with(ending) {
+            out.push(path);
+        }
+    }
+    out
+}
+
+/// The text of a file of the repository.
+fn read(name: &str) -> String {
+    std::fs::read_to_string(Path::new(REPO).join(name)).unwrap_or_else(|e| panic!("{name}: {e}"))
+}
+
+/// A rule is kept: there is no problem.
+#[track_caller]
+fn none(problems: &[String]) {
+    assert!(problems.is_empty(), "{}", problems.join("\n"));
+}

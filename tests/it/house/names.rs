@@ -1,0 +1,43 @@
+//! One name for one thing.
+
+use std::collections::BTreeMap;
+
+use super::{code, none};
+
+/// Types that share a name, each with the reason.
+const SHARED: &[(&str, &str)] = &[
+    ("Kind", "of a failure and of a toolchain; to be renamed"),
+    ("Package", "of the lock and of a Debian index; to be renamed"),
+    ("Project", "of the user and of a Python index; to be renamed"),
+    ("Release", "of the lock and of a Debian archive; to be renamed"),
+    ("Request", "of the lock and of an emitter; to be renamed"),
+];
+
+#[test]
+fn no_two_types_have_one_name() {
+    let code = code();
+    let mut places: BTreeMap<&str, Vec<String>> = BTreeMap::new();
+    for module in code.modules.values() {
+        for item in &module.types {
+            places
+                .entry(&item.name)
+                .or_default()
+                .push(format!("src/{}:{}", module.file, item.line));
+        }
+    }
+    let shared: Vec<_> = places.iter().filter(|(_, places)| places.len() > 1).collect();
+    for (name, _) in SHARED {
+        assert!(
+            shared.iter().any(|(other, _)| *other == name),
+            "one type is called {name}: take it from SHARED"
+        );
+    }
+    let problems: Vec<String> = shared
+        .into_iter()
+        .filter(|(name, _)| !SHARED.iter().any(|(other, _)| other == *name))
+        .map(|(name, places)| {
+            format!("{} types are called {name}: {}", places.len(), places.join(", "))
+        })
+        .collect();
+    none(&problems);
+}
