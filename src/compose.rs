@@ -156,7 +156,7 @@ impl Composer<'_> {
     fn finish(&self, work: &Work, layers: BTreeMap<usize, Tree>) -> Result<Output> {
         let plan = work.order.plan;
         let named = |e: Error| {
-            if e.message().contains(plan.name.as_str()) {
+            if e.is_about(plan.name.as_str()) {
                 e
             } else {
                 e.context(format!("can't compose {}", plan.tree_name()))

@@ -166,6 +166,13 @@ impl Task {
         }
     }
 
+    /// Warns.
+    pub fn warn(&self, text: &str) {
+        if let Some(reporter) = &self.reporter {
+            reporter.warn(text);
+        }
+    }
+
     /// Says something that only the curious want to know.
     pub fn note(&self, text: &str) {
         if let Some(reporter) = &self.reporter {

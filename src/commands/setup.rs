@@ -13,7 +13,7 @@ use crate::compose::{Composed, Composer, Order};
 use crate::context::Context;
 use crate::error::{Error, Kind, Result};
 use crate::lockfile::{self, LockedTree, Lockfile};
-use crate::manifest::did_you_mean;
+use crate::manifest::no_such_toolchain;
 use crate::model::{Platform, ToolchainName};
 use crate::project::{Project, read_lock, stale_error};
 use crate::reporter::Verbosity;
@@ -136,6 +136,7 @@ pub fn ensure(args: &Setup, platform: Platform, cx: &Context) -> Result<Vec<Read
         known = lock.trees.keys().map(|k| k.0.clone()).collect::<Vec<_>>();
     } else {
         let project = Project::load(cx)?;
+        project.pins_something(&args.names, cx)?;
         fetcher = cx.fetcher(Some(&project.manifest))?;
         hard_links = project.manifest.settings.hard_links;
         (lock, made_before) = current_lock(&project, args, cx, &fetcher)?;
@@ -150,11 +151,7 @@ pub fn ensure(args: &Setup, platform: Platform, cx: &Context) -> Result<Vec<Read
     }
     for name in &args.names {
         if !known.contains(name) {
-            return Err(Error::user(format!(
-                "there is no toolchain {:?}{}",
-                name.as_str(),
-                did_you_mean(name.as_str(), known.iter().map(|n| n.as_str()))
-            )));
+            return Err(no_such_toolchain(name.as_str(), known.iter().map(|n| n.as_str())));
         }
         if lock.get(name, platform).is_none() {
             return Err(Error::user(format!("{name} is not locked for {platform}"))

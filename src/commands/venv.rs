@@ -93,7 +93,7 @@ pub fn run(args: &Venv, cx: &Context) -> Result<ExitCode> {
     let version = &set.version;
     // Beside its place, then into it: an environment is whole or as it was.
     let parent = dir.parent().unwrap_or(Path::new("/"));
-    fs::create_dir_all(parent).map_err(|e| Error::at("make", parent, e))?;
+    fs::create_dir_all(parent).map_err(|e| Error::output("make", parent, e))?;
     let name = dir.file_name().unwrap_or_default().to_string_lossy().into_owned();
     let new = parent.join(format!(".{name}.new-{}", std::process::id()));
     let _ = crate::store::delete_tree(&new);
@@ -113,11 +113,11 @@ pub fn run(args: &Venv, cx: &Context) -> Result<ExitCode> {
     let old = parent.join(format!(".{name}.old-{}", std::process::id()));
     let there = fs::symlink_metadata(&dir).is_ok();
     if there {
-        fs::rename(&dir, &old).map_err(|e| Error::at("replace", &dir, e))?;
+        fs::rename(&dir, &old).map_err(|e| Error::output("replace", &dir, e))?;
     }
-    fs::rename(&new, &dir).map_err(|e| Error::at("make", &dir, e))?;
+    fs::rename(&new, &dir).map_err(|e| Error::output("make", &dir, e))?;
     if there {
-        crate::store::delete_tree(&old).map_err(|e| Error::at("delete", &old, e))?;
+        crate::store::delete_tree(&old).map_err(|e| Error::output("delete", &old, e))?;
     }
     cx.reporter.line(&format!(
         "made {} with {} on Python {}",
@@ -141,7 +141,7 @@ struct Environment<'a> {
 
 impl Environment<'_> {
     fn lay_out(&self, object: &str) -> Result<()> {
-        let at = |e| Error::at("make", self.dir, e);
+        let at = |e| Error::output("make", self.dir, e);
         fs::create_dir(self.new).map_err(at)?;
         link_files(self.packages, self.new).map_err(at)?;
         let bin = self.new.join("bin");

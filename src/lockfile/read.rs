@@ -81,7 +81,7 @@ impl Lockfile {
         }
         let mut problems = Problems::new(file, text);
         let syntax = |e: toml::de::Error, mut problems: Problems| {
-            problems.add(e.span().unwrap_or(0..0), e.message());
+            problems.add_syntax([e]);
             problems
                 .check()
                 .expect_err("one was added")

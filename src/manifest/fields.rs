@@ -5,7 +5,7 @@ use std::ops::Range;
 
 use toml::de::{DeTable, DeValue};
 
-use super::{Problems, did_you_mean};
+use super::Problems;
 
 /// A value and the bytes of the file that it was read from.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -198,8 +198,22 @@ impl Fields {
 
     /// Reports every key that nobody asked for.
     pub fn finish(self, problems: &mut Problems) {
+        self.finish_knowing(problems, |_| None);
+    }
+
+    /// The same; `elsewhere` says what a key means where it belongs.
+    pub fn finish_knowing(
+        self,
+        problems: &mut Problems,
+        elsewhere: impl Fn(&str) -> Option<String>,
+    ) {
         for (key, (span, _)) in &self.left {
-            let hint = did_you_mean(key, self.known.iter().map(String::as_str));
+            let mut hint = problems.did_you_mean(key, self.known.iter().map(String::as_str));
+            if hint.is_empty()
+                && let Some(meaning) = elsewhere(key)
+            {
+                hint = format!("; {meaning}");
+            }
             problems.add(span.clone(), format!("unknown key {key:?} in {}{hint}", self.what));
         }
     }

@@ -4,6 +4,7 @@ mod digest;
 mod input;
 mod member_path;
 mod name;
+mod number;
 mod platform;
 mod python;
 
@@ -11,5 +12,6 @@ pub use digest::{Digest, Hasher, HashingReader};
 pub use input::{Built, Input, Location, Package, redact};
 pub use member_path::{MemberPath, MemberPathError};
 pub use name::{StoreName, ToolchainName};
+pub use number::decimal;
 pub use platform::Platform;
 pub use python::{WheelName, normalize_project, site_packages};

@@ -45,6 +45,7 @@ pub fn finish(plan: &Plan, mut tree: Tree, blobs: &BlobDir) -> Result<Tree> {
             plan.recipe,
             current(plan.kind)
         ))
+        .about(plan.name.as_str())
         .hint(format!(
             "run `cotter lock --upgrade {}`, or use the cotter that your colleagues use",
             plan.name
@@ -119,6 +120,7 @@ pub fn finish(plan: &Plan, mut tree: Tree, blobs: &BlobDir) -> Result<Tree> {
         None => {
             if let Some(path) = programs.first() {
                 return Err(Error::build(format!("{} holds {path}, which needs a dynamic loader and a libc", plan.name))
+                    .about(plan.name.as_str())
                     .hint("give the tree its own: suite = \"bookworm\" and packages = [\"libc6\", ...] beside the source")
                     .hint("or choose a statically linked build"));
             }

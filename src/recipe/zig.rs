@@ -46,7 +46,8 @@ pub fn home(tree: &Tree) -> Option<String> {
 pub fn prepare(plan: &Plan, tree: &mut Tree, blobs: &BlobDir, home: &str) -> Result<()> {
     let program = MemberPath::literal(&format!("{home}zig"));
     let Some(Node::File { blob, .. }) = tree.get(&program) else {
-        return Err(Error::build(format!("{program} of {} is no file", plan.name)));
+        return Err(Error::build(format!("{program} of {} is no file", plan.name))
+            .about(plan.name.as_str()));
     };
     let blob = blob.clone();
     tree.put(program.clone(), Node::File { blob, executable: true });

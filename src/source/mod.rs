@@ -14,7 +14,7 @@ use jiff::Timestamp;
 use crate::error::Result;
 use crate::fetch::Fetcher;
 use crate::lockfile::{Plan, Release, Request};
-use crate::manifest::{Manifest, Problems, Toolchain, did_you_mean};
+use crate::manifest::{Fields, Manifest, Problems, Toolchain};
 use crate::model::{Input, Platform, ToolchainName};
 use crate::reporter::{Reporter, Task};
 use crate::resolve::debian_index::Index;
@@ -25,6 +25,8 @@ use crate::tree::{BlobDir, Tree};
 pub struct SourceKind {
     /// Its name in the manifest.
     pub name: &'static str,
+    /// The keys of a toolchain's table that belong to it.
+    pub keys: &'static [&'static str],
     /// Reads its keys of a toolchain's table.
     pub bind: fn(&Toolchain, &Manifest, &mut Problems) -> Option<Box<dyn Source>>,
     /// Unpacks one locked input. Uses nothing but the lock and the input's bytes.
@@ -118,14 +120,29 @@ pub fn bind(manifest: &Manifest, problems: &mut Problems) -> Sources {
                 let names = KINDS.iter().map(|k| k.name);
                 let known = names.clone().map(|n| format!("{n:?}")).collect::<Vec<_>>().join(", ");
                 let got = &toolchain.source.value;
+                let near = problems.did_you_mean(got, names);
                 problems.add(
                     toolchain.source.span.clone(),
-                    format!("expected one of {known}, got {got:?}{}", did_you_mean(got, names)),
+                    format!("expected one of {known}, got {got:?}{near}"),
                 );
             }
         }
     }
     out
+}
+
+/// Reports the keys that `own` does not know, and to which other source they belong.
+fn finish(fields: Fields, own: &SourceKind, problems: &mut Problems) {
+    fields.finish_knowing(problems, |key| {
+        let others: Vec<String> = KINDS
+            .iter()
+            .filter(|k| k.keys.contains(&key))
+            .map(|k| format!("source = {:?}", k.name))
+            .collect();
+        (!others.is_empty()).then(|| {
+            format!("it belongs to {}, and this is source = {:?}", others.join(" and "), own.name)
+        })
+    });
 }
 
 /// Unpacks one input of a locked tree.
