@@ -76,6 +76,8 @@ fn usage(mut e: clap::Error) -> ExitCode {
         e.remove(ContextKind::SuggestedArg);
         let tip = "the command stands behind `--`: cotter exec gcc -- gcc --version";
         e.insert(ContextKind::Suggested, ContextValue::StyledStrs(vec![tip.into()]));
+        let usage = "Usage: cotter exec [NAMES]... -- <COMMAND>...";
+        e.insert(ContextKind::Usage, ContextValue::StyledStr(usage.into()));
     }
     if args.iter().any(|a| a == "--json") {
         let text = e.render().to_string();

@@ -43,8 +43,9 @@ impl Project {
     /// If there is none, or with everything that is wrong with it.
     pub fn load(cx: &Context) -> Result<Self> {
         let manifest_path = cx.manifest_path()?;
-        let text = read_text(&manifest_path)?;
-        let mut problems = Problems::new(&shown(&manifest_path, &cx.here), &text);
+        let file = shown(&manifest_path, &cx.here);
+        let text = read_text(&manifest_path, &file)?;
+        let mut problems = Problems::new(&file, &text);
         let manifest = Manifest::parse(&text, &mut problems);
         let sources = source::bind(&manifest, &mut problems);
         problems.check()?;
@@ -369,14 +370,15 @@ pub fn read_lock(path: &Path, cx: &Context) -> Result<Option<Lockfile>> {
     if !path.exists() {
         return Ok(None);
     }
-    Lockfile::parse(&read_text(path)?, &shown(path, &cx.here)).map(Some)
+    let file = shown(path, &cx.here);
+    Lockfile::parse(&read_text(path, &file)?, &file).map(Some)
 }
 
-/// Reads a text file of the user's.
+/// Reads a text file of the user's, which messages call `file`.
 ///
 /// # Errors
 /// If it cannot be read or is no UTF-8.
-pub fn read_text(path: &Path) -> Result<String> {
+pub fn read_text(path: &Path, file: &str) -> Result<String> {
     if path.is_dir() {
         return Err(Error::user(format!(
             "{} is a directory, and was to be a file",
@@ -384,14 +386,14 @@ pub fn read_text(path: &Path) -> Result<String> {
         ))
         .hint("move it away, or name the file: --manifest FILE"));
     }
-    let bytes = fs::read(path).map_err(|e| Error::unreadable(path, e))?;
+    let bytes = fs::read(path).map_err(|e| Error::unreadable(Path::new(file), e))?;
     String::from_utf8(bytes).map_err(|e| {
         let (good, bad) = e.as_bytes().split_at(e.utf8_error().valid_up_to());
         let line_start = good.iter().rposition(|b| *b == b'\n').map_or(0, |i| i + 1);
         let before = String::from_utf8_lossy(&good[line_start..]);
-        Error::user(format!("{} is no UTF-8 text", path.display()))
+        Error::user(format!("{file} is no UTF-8 text"))
             .located(Place {
-                file: path.display().to_string(),
+                file: file.to_owned(),
                 line: good.iter().filter(|b| **b == b'\n').count() + 1,
                 column: before.chars().count() + 1,
             })

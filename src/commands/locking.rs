@@ -58,8 +58,11 @@ pub fn update(
     upgrade: &Upgrade,
     allow_expired: bool,
 ) -> Result<Outcome> {
-    let old_text =
-        if project.lock_path.exists() { read_text(&project.lock_path)? } else { String::new() };
+    let old_text = if project.lock_path.exists() {
+        read_text(&project.lock_path, &shown(&project.lock_path, &cx.here))?
+    } else {
+        String::new()
+    };
     let old = read_old(project, &old_text, cx)?;
     let stale = project.stale(&old);
     let mut lock = Lockfile::default();
@@ -150,7 +153,8 @@ fn resolve_and_compose(
         Some(file) => {
             let path = project.dir().join(file);
             let bytes = fs::read(&path).map_err(|e| {
-                Error::user(format!("can't read the keyring {}", path.display())).cause(&e)
+                Error::unreadable(&path, e)
+                    .hint("[settings] keyring names it, relative to toolchains.toml")
             })?;
             Keyring::parse(&bytes, &path.display().to_string())?
         }

@@ -139,7 +139,6 @@ pub fn ensure(args: &Setup, platform: Platform, cx: &Context) -> Result<Vec<Read
         project.pins_something(&args.names, cx)?;
         fetcher = cx.fetcher(Some(&project.manifest))?;
         hard_links = project.manifest.settings.hard_links;
-        (lock, made_before) = current_lock(&project, args, cx, &fetcher)?;
         known = project
             .manifest
             .toolchains
@@ -147,12 +146,13 @@ pub fn ensure(args: &Setup, platform: Platform, cx: &Context) -> Result<Vec<Read
             .cloned()
             .chain(project.package_trees().into_iter().map(|t| t.name))
             .collect();
+        // Before anything is fetched.
+        check_names(&args.names, &known)?;
+        (lock, made_before) = current_lock(&project, args, cx, &fetcher)?;
         emits = Some(project);
     }
+    check_names(&args.names, &known)?;
     for name in &args.names {
-        if !known.contains(name) {
-            return Err(no_such_toolchain(name.as_str(), known.iter().map(|n| n.as_str())));
-        }
         if lock.get(name, platform).is_none() {
             return Err(Error::user(format!("{name} is not locked for {platform}"))
                 .hint(format!("add {:?} to the platforms of toolchains.toml", platform.as_str())));
@@ -238,6 +238,17 @@ pub fn ensure(args: &Setup, platform: Platform, cx: &Context) -> Result<Vec<Read
         emit::after_setup(&project, &lock, cx)?;
     }
     Ok(ready)
+}
+
+fn check_names(asked: &[ToolchainName], known: &[ToolchainName]) -> Result<()> {
+    match asked.iter().find(|name| !known.contains(name)) {
+        Some(name) => {
+            let known: std::collections::BTreeSet<&str> =
+                known.iter().map(ToolchainName::as_str).collect();
+            Err(no_such_toolchain(name.as_str(), known.into_iter()))
+        }
+        None => Ok(()),
+    }
 }
 
 /// Makes locked trees; the results are in their order.

@@ -6,6 +6,16 @@ use std::ops::Range;
 /// The parser's word for a key that stands in a table twice. Only what is printed depends on it.
 const DUPLICATE: &str = "duplicate key";
 
+/// The message, with what can't be seen on a screen by its number.
+fn visible(text: &str, span: &Range<usize>, message: String) -> String {
+    match text.get(span.start..).and_then(|rest| rest.chars().next()) {
+        Some(c) if c.is_control() && !matches!(c, '\n' | '\r' | '\t') => {
+            format!("{message}, got the control character U+{:04X}", u32::from(c))
+        }
+        _ => message,
+    }
+}
+
 /// A fault of the text.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Fault {
@@ -30,6 +40,10 @@ struct Statement<'a> {
 
 /// The parser's faults, explained: of a table that stands there twice only the table is told, and not each of its keys.
 pub fn explain(text: &str, faults: Vec<(Range<usize>, String)>) -> Vec<Fault> {
+    let faults: Vec<_> = faults
+        .into_iter()
+        .map(|(span, message)| (span.clone(), visible(text, &span, message)))
+        .collect();
     if !faults.iter().any(|(_, message)| message == DUPLICATE) {
         let plain = |(span, message)| Fault { span, message, first: None };
         return faults.into_iter().map(plain).collect();
@@ -117,6 +131,12 @@ mod tests {
             .into_iter()
             .map(|f| (line(f.span.start), f.message, f.first.map(line)))
             .collect()
+    }
+
+    #[test]
+    fn what_cannot_be_seen_is_told_by_its_number() {
+        let told = told("a = \"\0\"\n");
+        assert!(told[0].1.ends_with(", got the control character U+0000"), "{told:?}");
     }
 
     #[test]

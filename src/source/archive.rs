@@ -94,7 +94,8 @@ fn bind(
         );
     }
     let runtime = DebianSpec::read(&mut fields, toolchain.kind, false, problems)
-        .filter(|s| !s.packages.is_empty());
+        .filter(|s| !s.packages.is_empty())
+        .map(|s| s.on(&toolchain.platforms));
     super::finish(fields, &KIND, problems);
     Some(Box::new(Archive { version: version?.value, common, platforms, runtime }))
 }

@@ -1,5 +1,6 @@
 //! Debian packages: the closure of a list of packages of a signed suite.
 
+use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::BufReader;
 use std::rc::Rc;
@@ -41,6 +42,9 @@ pub struct DebianSpec {
     pub exclude: Vec<String>,
     /// Packages that the recipe would leave out, but are wanted.
     pub include: Vec<String>,
+    /// What `exclude` left out on the platforms that were resolved so far, and how many there are in all.
+    left_out: RefCell<(usize, BTreeSet<String>)>,
+    platforms: usize,
     /// Where the manifest names the suite, and each of the components, packages and exclusions.
     places: BTreeMap<Named, Place>,
     kind: Kind,
@@ -151,6 +155,8 @@ impl DebianSpec {
             packages,
             exclude: plain(exclude),
             include: plain(include),
+            left_out: RefCell::default(),
+            platforms: 1,
             places,
             kind,
         })
@@ -212,7 +218,7 @@ impl DebianSpec {
         let chosen =
             debian_closure::resolve(index, platform.debian_arch(), &self.packages, &exclude)
                 .map_err(|e| self.locate(e))?;
-        self.warn_of_idle_exclusions(index, &chosen.left_out, cx);
+        self.warn_of_idle_exclusions(index, chosen.left_out, cx);
         let chosen = chosen.packages;
         let principal = plain_name(&self.packages[0]);
         let version = chosen
@@ -251,16 +257,29 @@ impl DebianSpec {
         }
     }
 
-    /// An exclusion that leaves nothing out is a wrong name as a rule.
+    /// For a toolchain of so many platforms.
+    #[must_use]
+    pub fn on(mut self, platforms: &[Platform]) -> Self {
+        self.platforms = platforms.len();
+        self
+    }
+
+    /// An exclusion that leaves nothing out, on no platform, is a wrong name as a rule.
     fn warn_of_idle_exclusions(
         &self,
         index: &Index,
-        left_out: &BTreeSet<String>,
+        left_out: BTreeSet<String>,
         cx: &ResolveContext,
     ) {
+        let mut so_far = self.left_out.borrow_mut();
+        so_far.0 += 1;
+        so_far.1.extend(left_out);
+        if so_far.0 != self.platforms {
+            return;
+        }
         for (named, place) in &self.places {
             let Named::Exclude(name) = named else { continue };
-            if left_out.contains(name) {
+            if so_far.1.contains(name) {
                 continue;
             }
             let why = if index.names().any(|known| known == name) {
@@ -289,7 +308,7 @@ fn bind(
     let mut fields = toolchain.fields.clone();
     let spec = DebianSpec::read(&mut fields, toolchain.kind, true, problems);
     super::finish(fields, &KIND, problems);
-    let mut spec = spec?;
+    let mut spec = spec?.on(&toolchain.platforms);
     // The packages of the libraries that the sysroot is to hold.
     for library in &toolchain.libraries {
         if let Some(other) = manifest.toolchains.get(&library.value) {

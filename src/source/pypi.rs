@@ -44,7 +44,8 @@ fn bind(
         hash.value.parse().map_err(|why: String| problems.add(hash.span, why)).ok()
     });
     let runtime = DebianSpec::read(&mut fields, toolchain.kind, false, problems)
-        .filter(|s| !s.packages.is_empty());
+        .filter(|s| !s.packages.is_empty())
+        .map(|s| s.on(&toolchain.platforms));
     super::finish(fields, &KIND, problems);
     let version = version?;
     Some(Box::new(Pypi {
