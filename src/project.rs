@@ -380,11 +380,8 @@ pub fn read_lock(path: &Path, cx: &Context) -> Result<Option<Lockfile>> {
 /// If it cannot be read or is no UTF-8.
 pub fn read_text(path: &Path, file: &str) -> Result<String> {
     if path.is_dir() {
-        return Err(Error::user(format!(
-            "{} is a directory, and was to be a file",
-            path.display()
-        ))
-        .hint("move it away, or name the file: --manifest FILE"));
+        return Err(Error::user(format!("{file} is a directory, and was to be a file"))
+            .hint("move it away, or name the file: --manifest FILE"));
     }
     let bytes = fs::read(path).map_err(|e| Error::unreadable(Path::new(file), e))?;
     String::from_utf8(bytes).map_err(|e| {
