@@ -40,7 +40,9 @@ pub mod internals {
     pub use crate::error::Kind;
     pub use crate::fetch::{Candidate, Mirrors};
     pub use crate::lockfile::Lockfile;
+    pub use crate::manifest::{Manifest, Problems};
     pub use crate::model::{Digest, Hasher, Platform};
     pub use crate::resolve::debian_release::{Keyring, Release};
+    pub use crate::source::bind as bind_sources;
     pub use crate::store::hash_tree;
 }

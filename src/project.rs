@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use fs_err as fs;
 
 use crate::context::{Context, shown};
-use crate::error::{Error, Result};
+use crate::error::{Error, Place, Result};
 use crate::fetch::Fetcher;
 use crate::lockfile::{self, Lockfile};
 use crate::make::Maker;
@@ -39,8 +39,9 @@ impl Project {
     /// If there is none, or with everything that is wrong with it.
     pub fn load(cx: &Context) -> Result<Self> {
         let manifest_path = cx.manifest_path()?;
-        let text = read_text(&manifest_path)?;
-        let mut problems = Problems::new(&shown(&manifest_path, &cx.here), &text);
+        let file = shown(&manifest_path, &cx.here);
+        let text = read_text(&manifest_path, &file)?;
+        let mut problems = Problems::new(&file, &text);
         let manifest = Manifest::parse(&text, &mut problems);
         let sources = source::bind(&manifest, &mut problems);
         check_recipes(&manifest, &mut problems);
@@ -60,6 +61,24 @@ impl Project {
     /// If it is no lock that this program reads.
     pub fn lock(&self, cx: &Context) -> Result<Option<Lockfile>> {
         read_lock(&self.lock_path, cx)
+    }
+
+    /// The error for a manifest that pins nothing, if it does; with it, the names that were asked for are in vain, too.
+    ///
+    /// # Errors
+    /// That error.
+    pub fn pins_something(&self, asked: &[ToolchainName], cx: &Context) -> Result<()> {
+        if !self.manifest.toolchains.is_empty() || !self.manifest.requirements.is_empty() {
+            return Ok(());
+        }
+        let file = shown(&self.manifest_path, &cx.here);
+        let error = match asked.first() {
+            Some(name) => Error::user(format!("there is no toolchain {:?}", name.as_str()))
+                .because(format!("{file} pins nothing")),
+            None => Error::user(format!("{file} pins nothing"))
+                .because("expected at least one table [toolchains.<name>], got none"),
+        };
+        Err(error.hint("begin with [toolchains.gcc], kind = \"cc\", source = \"debian\", suite = \"bookworm\", packages = [\"gcc\"]; `cotter init` in an empty directory writes a whole one"))
     }
 
     /// Every toolchain with each of its platforms, in the order of the lock.
@@ -171,22 +190,32 @@ pub fn read_lock(path: &Path, cx: &Context) -> Result<Option<Lockfile>> {
     if !path.exists() {
         return Ok(None);
     }
-    Lockfile::parse(&read_text(path)?, &shown(path, &cx.here)).map(Some)
+    let file = shown(path, &cx.here);
+    Lockfile::parse(&read_text(path, &file)?, &file).map(Some)
 }
 
-/// Reads a text file of the user's.
+/// Reads a text file of the user's, which messages call `file`.
 ///
 /// # Errors
 /// If it cannot be read or is no UTF-8.
-pub fn read_text(path: &Path) -> Result<String> {
-    let bytes = fs::read(path)
-        .map_err(|e| Error::user(format!("can't read {}", path.display())).cause(&e))?;
+pub fn read_text(path: &Path, file: &str) -> Result<String> {
+    if path.is_dir() {
+        return Err(Error::user(format!("{file} is a directory, and was to be a file"))
+            .hint("move it away, or name the file: --manifest FILE"));
+    }
+    let bytes = fs::read(path).map_err(|e| Error::unreadable(Path::new(file), e))?;
     String::from_utf8(bytes).map_err(|e| {
-        Error::user(format!(
-            "{} is no UTF-8 text, from byte {} on",
-            path.display(),
-            e.utf8_error().valid_up_to()
-        ))
+        let (good, bad) = e.as_bytes().split_at(e.utf8_error().valid_up_to());
+        let line_start = good.iter().rposition(|b| *b == b'\n').map_or(0, |i| i + 1);
+        let before = String::from_utf8_lossy(&good[line_start..]);
+        Error::user(format!("{file} is no UTF-8 text"))
+            .located(Place {
+                file: file.to_owned(),
+                line: good.iter().filter(|b| **b == b'\n').count() + 1,
+                column: before.chars().count() + 1,
+            })
+            .because(format!("expected UTF-8, got the byte {:#04x}", bad.first().unwrap_or(&0)))
+            .hint("save the file as UTF-8")
     })
 }
 
@@ -202,5 +231,5 @@ pub fn replace(path: &Path, text: &str) -> Result<()> {
     if written.is_err() {
         let _ = fs::remove_file(&new);
     }
-    written.map_err(|e| Error::user(format!("can't write {}", path.display())).cause(&e))
+    written.map_err(|e| Error::output("write", path, e))
 }

@@ -10,7 +10,7 @@ use crate::fetch::Fetcher;
 use crate::lock::{self, Options, Upgrade};
 use crate::lockfile::{self, LockedTree, Lockfile};
 use crate::make::{Made, native_or_refuse};
-use crate::manifest::did_you_mean;
+use crate::manifest::no_such_toolchain;
 use crate::model::{Platform, ToolchainName};
 use crate::project::{Project, maker, read_lock};
 use crate::recipe::{self, Active};
@@ -97,8 +97,11 @@ fn ensure(request: &Request, cx: &Context) -> Result<Outcome> {
     let lock_path = manifest_path.with_file_name(lockfile::FILE_NAME);
     // As they are now: what changes while this runs, the next run must see.
     let manifest_stamp = Stamp::of(&manifest_path);
-    let current =
-        if cx.global.frozen { frozen(&lock_path, cx)? } else { Current::read(request, cx)? };
+    let current = if cx.global.frozen {
+        frozen(&lock_path, request.names, cx)?
+    } else {
+        Current::read(request, cx)?
+    };
     let Current { project, fetcher, hard_links, lock, made: made_before, known } = current;
     let wanted = wanted(request, &lock, &known)?;
     let missing = wanted.iter().any(|tree| !cx.store.has(&tree.output.store_name));
@@ -147,7 +150,7 @@ struct Current {
 
 /// The lock as it is. The manifest is not checked against it, but where its mirrors are is worth
 /// knowing.
-fn frozen(lock_path: &Path, cx: &Context) -> Result<Current> {
+fn frozen(lock_path: &Path, names: &[ToolchainName], cx: &Context) -> Result<Current> {
     let lock = read_lock(lock_path, cx)?.ok_or_else(|| {
         Error::new(Kind::LockStale, format!("there is no {}", lock_path.display()))
             .hint("run `cotter lock` first, or leave --frozen out")
@@ -155,7 +158,8 @@ fn frozen(lock_path: &Path, cx: &Context) -> Result<Current> {
     let project = Project::load(cx).ok();
     let fetcher = cx.fetcher(project.as_ref().map(|p| &p.manifest))?;
     let hard_links = project.is_none_or(|p| p.manifest.settings.hard_links);
-    let known = lock.trees.keys().map(|k| k.0.clone()).collect();
+    let known: Vec<ToolchainName> = lock.trees.keys().map(|k| k.0.clone()).collect();
+    check_names(names, &known)?;
     Ok(Current { project: None, fetcher, hard_links, lock, made: vec![], known })
 }
 
@@ -166,7 +170,11 @@ impl Current {
         let fetcher = cx.fetcher(Some(&project.manifest))?;
         let hard_links = project.manifest.settings.hard_links;
         let sets = project.package_trees().into_iter().map(|t| t.name);
-        let known = project.manifest.toolchains.keys().cloned().chain(sets).collect();
+        let known: Vec<ToolchainName> =
+            project.manifest.toolchains.keys().cloned().chain(sets).collect();
+        project.pins_something(request.names, cx)?;
+        // Before anything is fetched.
+        check_names(request.names, &known)?;
         let (lock, made) = Self::lock(&project, request, cx, &fetcher)?;
         Ok(Current { project: Some(project), fetcher, hard_links, lock, made, known })
     }
@@ -200,6 +208,18 @@ impl Current {
     }
 }
 
+/// Fails if a name is asked for that is not known.
+fn check_names(asked: &[ToolchainName], known: &[ToolchainName]) -> Result<()> {
+    match asked.iter().find(|name| !known.contains(name)) {
+        Some(name) => {
+            let known: std::collections::BTreeSet<&str> =
+                known.iter().map(ToolchainName::as_str).collect();
+            Err(no_such_toolchain(name.as_str(), known.into_iter()))
+        }
+        None => Ok(()),
+    }
+}
+
 /// The trees that are asked for.
 fn wanted<'l>(
     request: &Request,
@@ -209,16 +229,6 @@ fn wanted<'l>(
     let platform = request.platform;
     let add = || format!("add {:?} to the platforms of toolchains.toml", platform.as_str());
     for name in request.names {
-        if !known.contains(name) {
-            let near = did_you_mean(name.as_str(), known.iter().map(|n| n.as_str()));
-            let names: Vec<&str> = known.iter().map(ToolchainName::as_str).collect();
-            let error = Error::user(format!("there is no toolchain {:?}{near}", name.as_str()));
-            return Err(if names.is_empty() {
-                error
-            } else {
-                error.hint(format!("toolchains.toml has {}", names.join(", ")))
-            });
-        }
         if lock.get(name, platform).is_none() {
             return Err(Error::user(format!("{name} is not locked for {platform}")).hint(add()));
         }

@@ -133,7 +133,7 @@ fn changes(
             Ok(text) => Some(text),
             Err(e) if e.kind() == std::io::ErrorKind::NotFound => None,
             Err(e) if e.kind() == std::io::ErrorKind::InvalidData => Some(String::new()),
-            Err(e) => return Err(Error::at("read", &path, e)),
+            Err(e) => return Err(Error::unreadable(&path, e)),
         };
         if before.as_ref() != Some(&after) {
             out.push(Change { path, before, after });
@@ -145,7 +145,7 @@ fn changes(
 fn write(changes: &[Change]) -> Result<()> {
     for change in changes {
         let dir = change.path.parent().unwrap_or(Path::new("."));
-        fs::create_dir_all(dir).map_err(|e| Error::at("make", dir, e))?;
+        fs::create_dir_all(dir).map_err(|e| Error::output("make", dir, e))?;
         crate::project::replace(&change.path, &change.after)?;
     }
     Ok(())

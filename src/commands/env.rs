@@ -65,7 +65,7 @@ fn github(changes: &Changes) -> Result<()> {
         let open =
             fs::OpenOptions::new().append(true).create(true).open(std::path::PathBuf::from(&path));
         open.and_then(|mut f| f.write_all(text.as_bytes()))
-            .map_err(|e| Error::at("write", std::path::Path::new(&path), e))
+            .map_err(|e| Error::output("write", std::path::Path::new(&path), e))
     };
     append("GITHUB_PATH", changes.path.iter().rev().map(|d| format!("{d}\n")).collect())?;
     let set = changes.set.iter().map(|(k, v)| format!("{k}={v}\n"));

@@ -7,9 +7,9 @@ use serde_json::json;
 use super::{print, print_json};
 use crate::cli::Lock;
 use crate::context::{Context, shown};
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::lock::{self, Options, Upgrade};
-use crate::manifest::did_you_mean;
+use crate::manifest::no_such_toolchain;
 use crate::project::Project;
 
 /// Runs the command.
@@ -18,6 +18,7 @@ use crate::project::Project;
 /// See [`lock::update`]; with `--check`, a stale lock.
 pub fn run(args: &Lock, cx: &Context) -> Result<ExitCode> {
     let project = Project::load(cx)?;
+    project.pins_something(args.upgrade.as_deref().unwrap_or_default(), cx)?;
     if args.check {
         return check(&project, args, cx);
     }
@@ -30,11 +31,7 @@ pub fn run(args: &Lock, cx: &Context) -> Result<ExitCode> {
                     (&project.manifest.toolchains, &project.manifest.requirements);
                 if !toolchains.contains_key(name) && !sets.contains_key(name) {
                     let known = toolchains.keys().chain(sets.keys()).map(|n| n.as_str());
-                    return Err(Error::user(format!(
-                        "there is no toolchain {:?} in the manifest, nor a set of requirements{}",
-                        name.as_str(),
-                        did_you_mean(name.as_str(), known)
-                    )));
+                    return Err(no_such_toolchain(name.as_str(), known));
                 }
             }
             Upgrade::Some(names.clone())
@@ -67,14 +64,9 @@ fn check(project: &Project, args: &Lock, cx: &Context) -> Result<ExitCode> {
     if args.json {
         let list: Vec<_> = stale.iter().map(|s| json!({ "name": s.name.as_str(), "platform": s.platform.as_str(), "reasons": s.reasons })).collect();
         print_json(&json!({ "stale": list }))?;
-        return Ok(if stale.is_empty() {
-            ExitCode::SUCCESS
-        } else {
-            ExitCode::from(crate::error::Kind::LockStale.exit_code())
-        });
     }
     lock::check(project, &lock, cx)?;
-    if cx.reporter.verbosity() > crate::reporter::Verbosity::Quiet {
+    if !args.json && cx.reporter.verbosity() > crate::reporter::Verbosity::Quiet {
         print(&format!(
             "{} fits the manifest: {} trees\n",
             shown(&project.lock_path, &cx.here),

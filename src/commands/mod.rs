@@ -23,7 +23,7 @@ mod trees;
 
 use std::io::Write;
 
-use crate::error::{Error, Result};
+use crate::error::{Error, Medium, Result};
 
 /// Writes data to standard output.
 ///
@@ -33,7 +33,7 @@ fn print(text: &str) -> Result<()> {
     let mut out = anstream::stdout().lock();
     out.write_all(text.as_bytes())
         .and_then(|()| out.flush())
-        .map_err(|e| Error::io("can't write to standard output", e))
+        .map_err(|e| Error::io_of(Medium::StandardOutput, "can't write to standard output", e))
 }
 
 /// Writes a value as JSON to standard output.

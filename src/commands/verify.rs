@@ -7,7 +7,7 @@ use serde_json::json;
 use super::print_json;
 use crate::cli::Verify;
 use crate::context::Context;
-use crate::error::{Error, Kind, Result};
+use crate::error::{Error, Result, known_names};
 use crate::lockfile::{self, LockedTree, Lockfile};
 use crate::model::StoreName;
 use crate::project::{Project, read_lock};
@@ -46,7 +46,14 @@ pub fn run(args: &Verify, cx: &Context) -> Result<ExitCode> {
             })
             .collect();
         if found.is_empty() {
-            return Err(Error::user(format!("{name} is not in the lock")));
+            let known: std::collections::BTreeSet<&str> =
+                lock.trees.keys().map(|(name, _)| name.as_str()).collect();
+            let error = Error::user(format!("{name} is not in the lock"));
+            let known: Vec<&str> = known.into_iter().collect();
+            return Err(match known_names(name.as_str(), &known) {
+                Some(hint) => error.hint(hint),
+                None => error.hint("run `cotter lock` first"),
+            });
         }
         names.extend(found.iter().map(|t| t.output.store_name.clone()));
     }
@@ -89,9 +96,6 @@ pub fn run(args: &Verify, cx: &Context) -> Result<ExitCode> {
             ));
         }
         return Ok(ExitCode::SUCCESS);
-    }
-    if args.json {
-        return Ok(ExitCode::from(Kind::Verification.exit_code()));
     }
     let mut error =
         Error::verification(format!("{} of {} trees are broken", left.len(), names.len()));

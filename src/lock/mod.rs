@@ -40,7 +40,8 @@ pub fn update(
     options: &Options,
 ) -> Result<Outcome> {
     let there = project.lock_path.exists() && !options.fresh;
-    let old_text = if there { read_text(&project.lock_path)? } else { String::new() };
+    let file = shown(&project.lock_path, &cx.here);
+    let old_text = if there { read_text(&project.lock_path, &file)? } else { String::new() };
     let old = if there { read_old(project, &old_text, cx)? } else { Lockfile::default() };
     let stale = stale(project, &old);
     let mut lock = Lockfile::default();

@@ -109,7 +109,8 @@ impl Locking<'_> {
             Some(file) => {
                 let path = self.project.dir().join(file);
                 let bytes = fs::read(&path).map_err(|e| {
-                    Error::user(format!("can't read the keyring {}", path.display())).cause(&e)
+                    Error::unreadable(&path, e)
+                        .hint("[settings] keyring names it, relative to toolchains.toml")
                 })?;
                 Keyring::parse(&bytes, &path.display().to_string())
             }

@@ -67,7 +67,7 @@ fn version(text: &str, file: &str, problems: &mut Problems) -> Result<Option<i64
         return Ok(None);
     }
     match toml::from_str::<VersionOnly>(text) {
-        Err(e) => problems.add(e.span().unwrap_or(0..0), e.message()),
+        Err(e) => problems.add_syntax([e]),
         Ok(VersionOnly { version: None }) => {
             problems.add(0..0, format!("expected `version = {VERSION}`, got no version"));
         }

@@ -80,7 +80,7 @@ pub fn read(text: &str, problems: &mut Problems) -> Lockfile {
     let raw: RawLock = match toml::from_str(text) {
         Ok(raw) => raw,
         Err(e) => {
-            problems.add(e.span().unwrap_or(0..0), e.message());
+            problems.add_syntax([e]);
             return lock;
         }
     };

@@ -43,7 +43,13 @@ impl Bench {
         keep: bool,
         hard_links: bool,
     ) -> Result<Output> {
-        let named = |e: Error| e.context(format!("can't compose {}", plan.tree_name()));
+        let named = |e: Error| {
+            if e.is_about(plan.name.as_str()) {
+                e
+            } else {
+                e.context(format!("can't compose {}", plan.tree_name()))
+            }
+        };
         let mut tree = Tree::default();
         for (i, layer) in layers {
             tree.merge(layer, plan.inputs[i].file_name()).map_err(named)?;

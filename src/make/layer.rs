@@ -1,7 +1,7 @@
 //! One locked input becomes one layer of files: fetched, hashed and unpacked as its bytes arrive.
 //! Uses nothing but the lock and the input's bytes.
 
-use crate::error::{Error, Kind as ErrorKind, Result};
+use crate::error::{Error, Result};
 use crate::fetch::Fetcher;
 use crate::lockfile::Plan;
 use crate::model::{Format, Input, MemberPath};
@@ -53,10 +53,7 @@ impl Unpack<'_> {
 
     /// What is wrong with an archive's content names the archive.
     fn named(&self, e: Error) -> Error {
-        match e.kind() {
-            ErrorKind::Verification => e.context(format!("can't unpack {}", self.name())),
-            _ => e,
-        }
+        if e.blames_archive() { e.context(format!("can't unpack {}", self.name())) } else { e }
     }
 
     fn deb(&self) -> Result<Tree> {

@@ -5,7 +5,7 @@ use std::ops::Range;
 
 use toml::de::{DeTable, DeValue};
 
-use super::{Problems, did_you_mean};
+use super::Problems;
 
 /// A value and the bytes of the file that it was read from.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -251,8 +251,22 @@ impl Fields {
 
     /// Reports every key that nobody asked for.
     pub fn finish(self, problems: &mut Problems) {
+        self.finish_knowing(problems, |_| None);
+    }
+
+    /// The same; `elsewhere` says what a key means where it belongs.
+    pub fn finish_knowing(
+        self,
+        problems: &mut Problems,
+        elsewhere: impl Fn(&str) -> Option<String>,
+    ) {
         for (key, (span, _)) in &self.left {
-            let hint = did_you_mean(key, self.known.iter().map(String::as_str));
+            let mut hint = problems.did_you_mean(key, self.known.iter().map(String::as_str));
+            if hint.is_empty()
+                && let Some(meaning) = elsewhere(key)
+            {
+                hint = format!("; {meaning}");
+            }
             problems.add(span.clone(), format!("unknown key {key:?} in {}{hint}", self.what));
         }
     }
@@ -277,11 +291,12 @@ pub fn parsed<T: std::str::FromStr<Err = String>>(
 
 /// The table of a whole file; syntax errors go into `problems`.
 pub fn root_table(what: &str, text: &str, problems: &mut Problems) -> Fields {
-    let (root, errors) = DeTable::parse_recoverable(text);
-    for e in errors {
-        problems.add(e.span().unwrap_or(0..0), e.message());
-    }
-    Fields::new(what, root.get_ref(), root.span())
+    let (parsed, errors) = DeTable::parse_recoverable(text);
+    // What is left of a text that is no TOML would only give false problems.
+    let empty = DeTable::new();
+    let table = if errors.is_empty() { parsed.get_ref() } else { &empty };
+    problems.add_syntax(errors);
+    Fields::new(what, table, parsed.span())
 }
 
 fn wrong<T>(

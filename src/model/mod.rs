@@ -6,6 +6,7 @@ mod input;
 mod kind;
 mod member_path;
 mod name;
+mod number;
 mod platform;
 mod python;
 
@@ -16,6 +17,7 @@ pub use input::{
 pub use kind::Kind;
 pub use member_path::{MemberPath, MemberPathError};
 pub use name::{StoreName, ToolchainName};
+pub use number::decimal;
 pub use platform::Platform;
 pub use python::{
     PACKAGES_INDEX, WheelName, abi_tag, minor_version, normalize_project, site_packages,

@@ -37,7 +37,7 @@ impl Environment<'_> {
     /// If the directory cannot be written.
     pub fn make(&self) -> Result<()> {
         let parent = self.dir.parent().unwrap_or(Path::new("/"));
-        fs::create_dir_all(parent).map_err(|e| Error::at("make", parent, e))?;
+        fs::create_dir_all(parent).map_err(|e| Error::output("make", parent, e))?;
         let name = self.dir.file_name().unwrap_or_default().to_string_lossy().into_owned();
         let beside = |what: &str| parent.join(format!(".{name}.{what}-{}", std::process::id()));
         let (new, old) = (beside("new"), beside("old"));
@@ -48,17 +48,17 @@ impl Environment<'_> {
         }
         let there = fs::symlink_metadata(self.dir).is_ok();
         if there {
-            fs::rename(self.dir, &old).map_err(|e| Error::at("replace", self.dir, e))?;
+            fs::rename(self.dir, &old).map_err(|e| Error::output("replace", self.dir, e))?;
         }
-        fs::rename(&new, self.dir).map_err(|e| Error::at("make", self.dir, e))?;
+        fs::rename(&new, self.dir).map_err(|e| Error::output("make", self.dir, e))?;
         if there {
-            crate::store::delete_tree(&old).map_err(|e| Error::at("delete", &old, e))?;
+            crate::store::delete_tree(&old).map_err(|e| Error::output("delete", &old, e))?;
         }
         Ok(())
     }
 
     fn lay_out(&self, new: &Path) -> Result<()> {
-        let at = |e| Error::at("make", self.dir, e);
+        let at = |e| Error::output("make", self.dir, e);
         fs::create_dir(new).map_err(at)?;
         copy_files(self.packages, new).map_err(at)?;
         let bin = new.join("bin");

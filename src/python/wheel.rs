@@ -210,7 +210,7 @@ fn place(
 ) -> Result<(MemberPath, bool), String> {
     let text = path.as_str();
     let Some(rest) = text.strip_prefix(data).and_then(|r| r.strip_prefix('/')) else {
-        return Ok((MemberPath::literal(&format!("{site}/{text}")), false));
+        return Ok((clean(&format!("{site}/{text}"))?, false));
     };
     let (scheme, rest) =
         rest.split_once('/').ok_or_else(|| format!("{path} belongs to no installation scheme"))?;
@@ -225,7 +225,16 @@ fn place(
             ));
         }
     };
-    Ok((MemberPath::literal(&to), scheme == "scripts"))
+    Ok((clean(&to)?, scheme == "scripts"))
+}
+
+/// A path made of parts that others wrote: the names of a wheel's file, of the interpreter's version.
+fn clean(path: &str) -> Result<MemberPath, String> {
+    match MemberPath::parse(path.as_bytes()) {
+        Ok(Some(clean)) => Ok(clean),
+        Ok(None) => Err(format!("{path:?} names no file")),
+        Err(why) => Err(why.to_string()),
+    }
 }
 
 /// A script that begins with `#!python` gets a head that finds the interpreter.

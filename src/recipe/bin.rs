@@ -21,7 +21,8 @@ pub fn names(plan: &Plan, tree: &mut Tree) -> Result<()> {
         let Some((real, blob)) = tree.file(&path).map(|(real, blob)| (real, blob.clone())) else {
             let near: Vec<String> = tree.iter().map(|(p, _)| p.to_string()).collect();
             let near = crate::error::nearest(target, near.iter().map(String::as_str), 3);
-            let error = Error::user(format!("{} has no {target}, which `bin` names", plan.name));
+            let error = Error::user(format!("{} has no {target}, which `bin` names", plan.name))
+                .about(plan.name.as_str());
             return Err(if near.is_empty() {
                 error
             } else {
@@ -30,7 +31,11 @@ pub fn names(plan: &Plan, tree: &mut Tree) -> Result<()> {
         };
         // A program that is named is one, whatever its archive said of its mode.
         tree.put(real, Node::File { blob, executable: true });
-        tree.link(MemberPath::literal(&format!("bin/{name}")), &path);
+        let link = MemberPath::parse(format!("bin/{name}").as_bytes()).ok().flatten();
+        let link = link.filter(|link| link.depth() == 2).ok_or_else(|| {
+            Error::user(format!("{name:?}, which `bin` names, is no plain file name"))
+        })?;
+        tree.link(link, &path);
     }
     if named.is_empty() {
         let mut found =

@@ -254,6 +254,7 @@ fn prepare(plan: &Plan, tree: &mut Tree, blobs: &BlobDir) -> Result<()> {
     let multiarch = platform.multiarch();
     let Some(gcc) = gcc_dir(tree, plan) else {
         return Err(Error::user(format!("the packages of {} hold no GCC", plan.name))
+            .about(plan.name.as_str())
             .hint("a toolchain of kind \"cc\" needs gcc-<version> among its packages"));
     };
     let version = gcc.file_name().to_owned();

@@ -65,7 +65,7 @@ pub fn of_plan(plan: &Plan) -> Result<&'static dyn Recipe> {
     let wrong = |has: String| {
         let message =
             format!("the lock's entry for {} was made with the recipe {}", plan.name, plan.recipe);
-        Error::user(message).because(has).hint(format!(
+        Error::user(message).about(plan.name.as_str()).because(has).hint(format!(
             "run `cotter lock --upgrade {}`, or use the cotter that your colleagues use",
             plan.name
         ))

@@ -129,6 +129,7 @@ const ROOT: &str = "os.path.realpath(__file__).rpartition('/usr/lib/python')[0]"
 fn prepare(plan: &Plan, tree: &mut Tree, blobs: &BlobDir) -> Result<()> {
     let Some(version) = version(tree) else {
         return Err(Error::user(format!("the packages of {} hold no Python", plan.name))
+            .about(plan.name.as_str())
             .hint("a toolchain of kind \"python\" needs python3.<x> among its packages"));
     };
     if let Some(spec) = plan.spec.python()

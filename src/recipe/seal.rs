@@ -102,6 +102,7 @@ pub fn seal(
                     "{} holds {path}, which needs a dynamic loader and a libc",
                     plan.name
                 ))
+                .about(plan.name.as_str())
                 .hint("give the tree its own: suite = \"bookworm\" and packages = [\"libc6\", ...] beside the source")
                 .hint("or choose a statically linked build"));
             }

@@ -110,11 +110,13 @@ fn home(tree: &Tree) -> Option<String> {
 fn prepare(plan: &Plan, tree: &mut Tree, blobs: &BlobDir) -> Result<()> {
     let home = home(tree).ok_or_else(|| {
         Error::user(format!("the inputs of {} hold no Zig", plan.name))
+            .about(plan.name.as_str())
             .hint("a toolchain with the recipe \"zig\" needs a file `zig` beside `lib/zig.h`")
     })?;
     let program = MemberPath::literal(&format!("{home}zig"));
     let Some(Node::File { blob, .. }) = tree.get(&program) else {
-        return Err(Error::build(format!("{program} of {} is no file", plan.name)));
+        return Err(Error::build(format!("{program} of {} is no file", plan.name))
+            .about(plan.name.as_str()));
     };
     let blob = blob.clone();
     tree.put(program.clone(), Node::File { blob, executable: true });

@@ -202,7 +202,7 @@ fn parse(stanza: &str) -> Result<Package> {
             .map(|d| (d.name, d.version.map(|(_, v)| v)))
             .collect(),
         filename: need("Filename")?.to_owned(),
-        size: need("Size")?.parse().map_err(|_| damaged("Size"))?,
+        size: crate::model::decimal(need("Size")?).ok_or_else(|| damaged("Size"))?,
         sha256: need("SHA256")?.parse().map_err(|_| damaged("SHA256"))?,
     })
 }

@@ -115,7 +115,7 @@ impl Release {
             };
             files.push((
                 name.to_owned(),
-                size.parse().map_err(|_| damaged("SHA256 list"))?,
+                crate::model::decimal(size).ok_or_else(|| damaged("SHA256 list"))?,
                 hash.parse().map_err(|_| damaged("SHA256 list"))?,
             ));
         }

@@ -2,8 +2,8 @@
 
 use super::debian::DebianRequest;
 use super::kind::{Resolution, ResolveContext, Source, SourceKind};
-use crate::error::{Error, Kind as ErrorKind, Result};
-use crate::fetch::{Candidate, redact};
+use crate::error::{Cause, Error, Kind as ErrorKind, Measure, Place, Result};
+use crate::fetch::{Candidate, Refusals, redact};
 use crate::lockfile::Fingerprint;
 use crate::manifest::{Fields, Manifest, Problems, Toolchain};
 use crate::model::{
@@ -13,7 +13,14 @@ use crate::model::{
 use crate::recipe::Recipe;
 
 /// The source `archive`.
-pub const KIND: SourceKind = SourceKind { name: "archive", bind };
+pub const KIND: SourceKind = SourceKind {
+    name: "archive",
+    keys: &["version", "url", "urls", "sha256", "strip_prefix", "file_name", "platform"],
+    bind,
+};
+
+/// What a URL may leave to be filled in.
+const PLACEHOLDERS: [&str; 3] = ["version", "platform", "cpu"];
 
 #[derive(Debug, Clone, Default)]
 struct Download {
@@ -21,6 +28,10 @@ struct Download {
     sha256: Option<Digest>,
     strip_prefix: Option<String>,
     file_name: Option<String>,
+    /// Whether the manifest names URLs, valid or not.
+    given: bool,
+    /// Where it names them.
+    place: Option<Place>,
 }
 
 struct Archive {
@@ -32,17 +43,16 @@ struct Archive {
 }
 
 fn bind(
+    fields: &mut Fields,
     toolchain: &Toolchain,
     _manifest: &Manifest,
     problems: &mut Problems,
 ) -> Option<Box<dyn Source>> {
-    let mut fields = toolchain.fields.clone();
     let version = fields.required_string("version", problems);
     if let Some(version) = &version {
         check_version(&version.value, version.span.clone(), problems);
     }
-    let mut given = fields.has("url") || fields.has("urls");
-    let common = read_download(&mut fields, problems);
+    let common = read_download(fields, problems);
     let mut platforms = vec![];
     if let Some(mut table) = fields.table("platform", problems) {
         for key in table.keys() {
@@ -50,13 +60,14 @@ fn bind(
             let inner = table.table(&key, problems);
             match (key.parse::<Platform>(), inner) {
                 (Ok(platform), Some(mut inner)) => {
-                    given |= inner.has("url") || inner.has("urls");
                     let mut download = read_download(&mut inner, problems);
                     inner.finish(problems);
                     download.strip_prefix = download.strip_prefix.or(common.strip_prefix.clone());
                     download.file_name = download.file_name.or(common.file_name.clone());
-                    if download.urls.is_empty() {
+                    if !download.given {
                         download.urls = common.urls.clone();
+                        download.given = common.given;
+                        download.place = common.place.clone();
                     }
                     platforms.push((platform, download));
                 }
@@ -65,16 +76,28 @@ fn bind(
             }
         }
     }
-    for platform in &toolchain.platforms {
-        let urls =
-            platforms.iter().find(|(p, _)| p == platform).map_or(&common.urls, |(_, d)| &d.urls);
-        if urls.is_empty() && !given {
-            problems.add(fields.span(), format!("an archive needs the key \"url\", here or in [toolchains.{}.platform.{platform}]", toolchain.name));
-        }
+    let of = |platform: &Platform| {
+        platforms.iter().find(|(p, _)| p == platform).map_or(&common, |(_, d)| d)
+    };
+    let (with, without): (Vec<Platform>, Vec<Platform>) =
+        toolchain.platforms.iter().partition(|p| of(p).given);
+    for platform in without {
+        let key = format!("[toolchains.{}.platform.{platform}]", toolchain.name);
+        problems.add(
+            fields.span(),
+            match with.as_slice() {
+                [] => format!("an archive needs the key \"url\", here or in {key}"),
+                others => format!(
+                    "[toolchains.{}] has no URL for {platform}: add `url` to {key}, or leave the platform out: platforms = [{}]",
+                    toolchain.name,
+                    others.iter().map(|p| format!("{:?}", p.as_str())).collect::<Vec<_>>().join(", ")
+                ),
+            },
+        );
     }
-    let runtime =
-        DebianRequest::read(&mut fields, false, problems).filter(|s| !s.packages.is_empty());
-    fields.finish(problems);
+    let runtime = DebianRequest::read(fields, false, problems)
+        .filter(|s| !s.packages.is_empty())
+        .map(|s| s.on(&toolchain.platforms));
     let toolchain = toolchain.name.clone();
     Some(Box::new(Archive { toolchain, version: version?.value, common, platforms, runtime }))
 }
@@ -93,7 +116,13 @@ pub(super) fn check_version(text: &str, span: std::ops::Range<usize>, problems: 
 fn read_download(fields: &mut Fields, problems: &mut Problems) -> Download {
     let mut out = Download::default();
     for key in ["url", "urls"] {
+        out.given |= fields.has(key);
         for url in fields.string_list(key, problems).unwrap_or_default() {
+            out.place.get_or_insert_with(|| problems.place(url.span.start));
+            if let Some(why) = wrong_placeholder(&url.value) {
+                problems.add(url.span, why);
+                continue;
+            }
             match url.value.parse::<Location>() {
                 Ok(_) => out.urls.push(url.value),
                 Err(why) => problems.add(url.span, why),
@@ -114,6 +143,23 @@ fn read_download(fields: &mut Fields, problems: &mut Problems) -> Download {
     }
     out.file_name = fields.string("file_name", problems).map(|s| s.value);
     out
+}
+
+/// What is wrong with the placeholders of a URL. No URL holds a brace otherwise (RFC 3986, section 2).
+fn wrong_placeholder(url: &str) -> Option<String> {
+    let known = "there are {version}, {platform} (such as x86_64-linux) and {cpu} (such as x86_64)";
+    let mut rest = url;
+    while let Some(at) = rest.find(['{', '}']) {
+        let Some((name, after)) = rest[at..].strip_prefix('{').and_then(|r| r.split_once('}'))
+        else {
+            return Some(format!("expected a placeholder's name between braces: {known}"));
+        };
+        if !PLACEHOLDERS.contains(&name) {
+            return Some(format!("unknown placeholder {{{name}}}: {known}"));
+        }
+        rest = after;
+    }
+    None
 }
 
 impl Archive {
@@ -162,7 +208,11 @@ impl Source for Archive {
         cx: &ResolveContext,
     ) -> Result<Resolution> {
         let urls = self.urls(platform);
-        let (size, sha256) = self.find(&urls, platform, cx)?;
+        let (size, sha256) =
+            self.find(&urls, platform, cx).map_err(|e| match &self.download(platform).place {
+                Some(place) => e.located(place.clone()),
+                None => e,
+            })?;
         let locations: Vec<Location> =
             urls.iter().map(|u| u.parse()).collect::<Result<_, _>>().map_err(Error::user)?;
         let download = self.download(platform);
@@ -198,32 +248,38 @@ impl Archive {
         {
             return Ok((size, sha256));
         }
-        let mut last = Error::user("no URL to fetch from");
+        let mut refusals = Refusals::default();
         for url in urls {
             let location: Location = url.parse().map_err(Error::user)?;
             for candidate in cx.fetcher.mirrors.expand(&location, None) {
                 let Candidate::Url(real) = candidate else { continue };
                 let task = cx.reporter.task(&redact(&real), 0);
                 match cx.fetcher.discover(&real, &task) {
-                    Ok((size, got)) if expected.is_none_or(|e| e == got) => return Ok((size, got)),
-                    Ok((_, got)) => {
-                        last = Error::verification(format!(
-                            "{} is not the file that toolchains.toml asks for",
-                            redact(&real)
-                        ))
-                        .because(format!(
-                            "expected sha256 {}, got {got}",
-                            expected.expect("compared above")
-                        ))
-                        .hint(
-                            "if the new file is the right one, put its hash into toolchains.toml",
-                        );
+                    Ok((size, got)) if expected.is_none_or(|e| e == got) => {
+                        refusals.warn(&task);
+                        return Ok((size, got));
                     }
-                    Err(e) if e.kind() == ErrorKind::Network => last = e,
-                    Err(e) => return Err(e),
+                    Ok((_, got)) => refusals.add(&real, other_file(&real, expected, got)),
+                    Err(e) if matches!(e.reason(), Some(Cause::Io { .. })) => return Err(e),
+                    Err(e) if e.kind() == ErrorKind::Interrupted => return Err(e),
+                    Err(e) => refusals.add(&real, e),
                 }
             }
         }
-        Err(last)
+        Err(refusals.into_error().unwrap_or_else(|| {
+            Error::user(format!("no mirror is known for {}", urls.join(", ")))
+                .hint("name one under [mirrors] in toolchains.toml")
+        }))
     }
+}
+
+/// The error for a file that has another hash than the manifest says.
+fn other_file(url: &str, expected: Option<Digest>, got: Digest) -> Error {
+    Error::verification(format!("{} is not the file that toolchains.toml asks for", redact(url)))
+        .because_of(Cause::Mismatch {
+            what: Measure::Sha256,
+            expected: expected.map_or_else(String::new, |e| e.hex()),
+            got: got.hex(),
+        })
+        .hint("if the new file is the right one, put its hash into toolchains.toml")
 }

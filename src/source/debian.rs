@@ -1,12 +1,13 @@
 //! Debian packages: the closure of a list of packages of a signed suite.
 
-use std::collections::BTreeSet;
+use std::cell::RefCell;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::BufReader;
 use std::rc::Rc;
 
 use super::kind::{Resolution, ResolveContext, Source, SourceKind};
-use crate::error::{Error, Kind as ErrorKind, Result};
-use crate::fetch::redact;
+use crate::error::{Cause, Error, Kind as ErrorKind, Place, Result, known_names, nearest};
+use crate::fetch::{Http, redact, says_absent};
 use crate::lockfile::{Fingerprint, TrustedRelease};
 use crate::manifest::{Fields, Manifest, Problems, Spanned, Toolchain};
 use crate::model::{Component, Ecosystem, Format, Input, Location, Platform, SourcePackage};
@@ -18,7 +19,11 @@ use crate::resolve::debian_version::without_epoch;
 use crate::unpack::decoder_for;
 
 /// The source `debian`.
-pub const KIND: SourceKind = SourceKind { name: "debian", bind };
+pub const KIND: SourceKind = SourceKind {
+    name: "debian",
+    keys: &["archive", "suite", "components", "packages", "exclude", "include"],
+    bind,
+};
 
 /// What to take from a Debian archive.
 #[derive(Debug, Clone)]
@@ -35,6 +40,25 @@ pub struct DebianRequest {
     pub exclude: Vec<String>,
     /// Packages that the recipe would leave out, but are wanted.
     pub include: Vec<String>,
+    /// What `exclude` left out on the platforms that were resolved so far, and how many there are in all.
+    left_out: RefCell<(usize, BTreeSet<String>)>,
+    platforms: usize,
+    /// Where the manifest names the suite, and each of the components, packages and exclusions.
+    places: BTreeMap<Named, Place>,
+}
+
+/// A name that a spec takes from the manifest.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+enum Named {
+    Suite,
+    Component(String),
+    Package(String),
+    Exclude(String),
+}
+
+/// The name of a package without its version.
+fn plain_name(package: &str) -> &str {
+    package.split_once('=').map_or(package, |(name, _)| name)
 }
 
 impl DebianRequest {
@@ -55,8 +79,35 @@ impl DebianRequest {
             |key: &str| -> Option<Vec<Spanned<String>>> { fields.string_list(key, problems) };
         let (components, packages, exclude, include) =
             (list("components"), list("packages"), list("exclude"), list("include"));
+        let mut places = BTreeMap::new();
+        let mut note = |named: Named, span: &std::ops::Range<usize>| {
+            places.entry(named).or_insert_with(|| problems.place(span.start));
+        };
+        for component in components.iter().flatten() {
+            note(Named::Component(component.value.clone()), &component.span);
+        }
+        for package in packages.iter().flatten() {
+            note(Named::Package(package.value.clone()), &package.span);
+        }
+        for package in exclude.iter().flatten() {
+            note(Named::Exclude(package.value.clone()), &package.span);
+        }
+        if let Some(suite) = &suite {
+            note(Named::Suite, &suite.span);
+        }
+        for excluded in exclude.iter().flatten() {
+            if packages.iter().flatten().any(|p| plain_name(&p.value) == excluded.value) {
+                problems.add(
+                    excluded.span.clone(),
+                    format!(
+                        "`exclude` names {:?}, which `packages` asks for: leave one of the two out",
+                        excluded.value
+                    ),
+                );
+            }
+        }
         for package in packages.iter().chain(&exclude).chain(&include).flatten() {
-            let name = package.value.split('=').next().unwrap_or("");
+            let name = plain_name(&package.value);
             let valid = name.len() > 1
                 && name
                     .bytes()
@@ -100,6 +151,9 @@ impl DebianRequest {
             packages,
             exclude: plain(exclude),
             include: plain(include),
+            left_out: RefCell::default(),
+            platforms: 1,
+            places,
         })
     }
 
@@ -161,7 +215,10 @@ impl DebianRequest {
             exclude.remove(plain_name(name));
         }
         let chosen =
-            debian_closure::resolve(index, platform.debian_arch(), &self.packages, &exclude)?;
+            debian_closure::resolve(index, platform.debian_arch(), &self.packages, &exclude)
+                .map_err(|e| self.locate(e))?;
+        self.warn_of_idle_exclusions(index, chosen.left_out, cx);
+        let chosen = chosen.packages;
         let names: Vec<&str> = self.packages.iter().map(|p| plain_name(p)).collect();
         let principal = recipe.principal(&names).unwrap_or_default();
         let version = chosen
@@ -191,22 +248,70 @@ impl DebianRequest {
     }
 }
 
-/// The name in `name=version`.
-fn plain_name(package: &str) -> &str {
-    package.split('=').next().expect("a split has a first part")
+impl DebianRequest {
+    /// The error with the line of the manifest that asks for the package that it is about.
+    fn locate(&self, error: Error) -> Error {
+        let place = error
+            .subjects()
+            .find_map(|package| self.places.get(&Named::Package(package.to_owned())))
+            .cloned();
+        match place {
+            Some(place) => error.located(place),
+            None => error,
+        }
+    }
+
+    /// For a toolchain of so many platforms.
+    #[must_use]
+    pub fn on(mut self, platforms: &[Platform]) -> Self {
+        self.platforms = platforms.len();
+        self
+    }
+
+    /// An exclusion that leaves nothing out, on no platform, is a wrong name as a rule.
+    fn warn_of_idle_exclusions(
+        &self,
+        index: &Index,
+        left_out: BTreeSet<String>,
+        cx: &ResolveContext,
+    ) {
+        let mut so_far = self.left_out.borrow_mut();
+        so_far.0 += 1;
+        so_far.1.extend(left_out);
+        if so_far.0 != self.platforms {
+            return;
+        }
+        for (named, place) in &self.places {
+            let Named::Exclude(name) = named else { continue };
+            if so_far.1.contains(name) {
+                continue;
+            }
+            let why = if index.names().any(|known| known == name) {
+                "nothing that is taken depends on it".to_owned()
+            } else {
+                match nearest(name, index.names(), 3).as_slice() {
+                    [] => "the suite has no such package".to_owned(),
+                    near => format!(
+                        "the suite has no such package; did you mean {}?",
+                        near.join(" or ")
+                    ),
+                }
+            };
+            cx.reporter.warn(&format!("{place}: `exclude` of {name:?} leaves nothing out: {why}"));
+        }
+    }
 }
 
 struct Debian(DebianRequest);
 
 fn bind(
+    fields: &mut Fields,
     toolchain: &Toolchain,
     manifest: &Manifest,
     problems: &mut Problems,
 ) -> Option<Box<dyn Source>> {
-    let mut fields = toolchain.fields.clone();
-    let spec = DebianRequest::read(&mut fields, true, problems);
-    fields.finish(problems);
-    let mut spec = spec?;
+    let spec = DebianRequest::read(fields, true, problems);
+    let mut spec = spec?.on(&toolchain.platforms);
     // The packages of the libraries that the sysroot is to hold.
     for library in &toolchain.libraries {
         if let Some(other) = manifest.toolchains.get(&library.value) {
@@ -272,32 +377,121 @@ fn load_index(
     cx.index.replace(None);
     let now = cx.now.strftime("%Y%m%dT%H%M%SZ").to_string();
     let bases = cx.fetcher.mirrors.bases(&spec.archive, Some(&now));
-    let mut refused = None;
+    let mut refused: Vec<(&String, Error)> = vec![];
     for base in &bases {
         match read_index(spec, platform, base, cx) {
             Ok(read) => {
+                for (_, e) in refused.iter().filter(|(_, e)| e.kind() == ErrorKind::Verification) {
+                    cx.reporter.warn(&format!("{e}; another mirror had the right one"));
+                }
                 let read = Rc::new(read);
                 cx.index.replace(Some((key, read.clone())));
                 return Ok(read);
             }
-            Err(e) if matches!(e.kind(), ErrorKind::Network | ErrorKind::Verification) => {
+            Err(e)
+                if e.reason() == Some(&Cause::NoSuchSuite)
+                    || matches!(e.kind(), ErrorKind::Network | ErrorKind::Verification) =>
+            {
                 cx.reporter.detail(&format!("{}: {e}", redact(base)));
-                // What one mirror has wrong weighs more than that the next is out of reach.
-                if refused.as_ref().is_none_or(|old: &Error| old.kind() == ErrorKind::Network) {
-                    refused = Some(e);
-                }
+                refused.push((base, e));
             }
             Err(e) => return Err(e),
         }
     }
-    Err(refused
-        .unwrap_or_else(|| {
-            Error::network(format!("no mirror is known for the archive {:?}", spec.archive))
-        })
-        .hint(format!(
-            "name a mirror that has {}: [mirrors] {} = [\"https://...\"] in toolchains.toml",
-            spec.suite, spec.archive
+    let place = spec.places.get(&Named::Suite).cloned();
+    let located = |error: Error| match place {
+        Some(place) => error.located(place),
+        None => error,
+    };
+    let weight = |e: &Error| match (e.kind(), e.reason()) {
+        // What one mirror has wrong weighs more than that the next is out of reach.
+        (ErrorKind::Verification, _) => 0,
+        (_, Some(Cause::NoSuchSuite)) => 1,
+        _ => 2,
+    };
+    let Some(gravest) = refused.iter().map(|(_, e)| weight(e)).min() else {
+        return Err(located(Error::network(format!(
+            "no mirror is known for the archive {:?}",
+            spec.archive
         )))
+        .hint(mirror_hint(spec)));
+    };
+    if gravest == 1 {
+        return Err(located(no_such_suite(spec, &refused, &cx.fetcher.http)));
+    }
+    let at = refused.iter().position(|(_, e)| weight(e) == gravest).expect("one has that weight");
+    let (_, first) = refused.remove(at);
+    let error = refused.iter().fold(first, |error, (_, other)| error.because(other.to_string()));
+    Err(error.hint(mirror_hint(spec)))
+}
+
+fn mirror_hint(spec: &DebianRequest) -> String {
+    format!(
+        "name a mirror that has {}: [mirrors] {} = [\"https://...\"] in toolchains.toml",
+        spec.suite, spec.archive
+    )
+}
+
+/// Suites that Debian's own archives have had for years, for hints where a mirror does not list its own.
+const SUITES: &[&str] = &[
+    "bookworm",
+    "bookworm-backports",
+    "bookworm-updates",
+    "bullseye",
+    "bullseye-updates",
+    "sid",
+    "stable",
+    "testing",
+    "trixie",
+    "trixie-backports",
+    "trixie-updates",
+    "unstable",
+];
+
+/// The error for a suite that the mirrors which answer do not have.
+fn no_such_suite(spec: &DebianRequest, refused: &[(&String, Error)], http: &Http) -> Error {
+    let error = refused.iter().fold(
+        Error::user(format!("no mirror has the suite {:?} of {}", spec.suite, spec.archive))
+            .with_cause(Cause::NoSuchSuite),
+        |error, (_, e)| error.because(e.to_string()),
+    );
+    let absent = refused.iter().filter(|(_, e)| e.reason() == Some(&Cause::NoSuchSuite));
+    let listed: Vec<String> = absent.flat_map(|(base, _)| suites_of(http, base)).collect();
+    let (known, whose): (Vec<&str>, _) = if listed.is_empty() {
+        (SUITES.to_vec(), "Debian's suites")
+    } else {
+        (listed.iter().map(String::as_str).collect(), "the mirror's suites")
+    };
+    match known_names(&spec.suite, &known) {
+        Some(hint) => error.hint(format!("of {whose}, {hint}")),
+        None => error,
+    }
+    .hint(mirror_hint(spec))
+}
+
+/// The suites that a mirror shows below `dists/`, if it shows any.
+fn suites_of(http: &Http, base: &str) -> Vec<String> {
+    let page = format!("{base}/dists/");
+    if let Some(dir) = page.strip_prefix("file://") {
+        let entries = fs_err::read_dir(dir).into_iter().flatten();
+        return entries
+            .filter_map(|e| Some(e.ok()?.file_name().to_string_lossy().into_owned()))
+            .collect();
+    }
+    let Ok((text, _)) = http.text(&page, 1 << 20, None) else { return vec![] };
+    let mut out: Vec<String> = text
+        .split("href=\"")
+        .skip(1)
+        .filter_map(|rest| rest.split('"').next()?.strip_suffix('/'))
+        .filter(|name| {
+            name.starts_with(|c: char| c.is_ascii_lowercase())
+                && name.bytes().all(|b| b.is_ascii_alphanumeric() || b"-.".contains(&b))
+        })
+        .map(str::to_owned)
+        .collect();
+    out.sort();
+    out.dedup();
+    out
 }
 
 fn read_index(
@@ -309,7 +503,11 @@ fn read_index(
     let dist = format!("{base}/dists/{}", spec.suite);
     let url = format!("{dist}/InRelease");
     let shown = redact(&url);
-    let (text, _) = cx.fetcher.http.text(&url, 16 << 20, None)?;
+    let (text, _) = cx
+        .fetcher
+        .http
+        .text(&url, 16 << 20, None)
+        .map_err(|e| if says_absent(&e) { e.with_cause(Cause::NoSuchSuite) } else { e })?;
     let release = Release::verify(&text, cx.keyring, &shown)?;
     release.check_suite(&spec.suite, &shown)?;
     if let Some(known) = cx.newest_known(&spec.archive, &spec.suite)
@@ -334,10 +532,20 @@ fn read_index(
         let found =
             [".xz", ".gz", ""].iter().find_map(|e| release.files.iter().find(|f| f.0 == wanted(e)));
         let Some((name, size, sha256)) = found else {
-            return Err(Error::user(format!(
+            let error = Error::user(format!(
                 "{shown} lists no index of {component} for {}",
                 platform.debian_arch()
-            )));
+            ));
+            let error = match spec.places.get(&Named::Component(component.clone())) {
+                Some(place) => error.located(place.clone()),
+                None => error,
+            };
+            let known = components_of(&release, platform);
+            let known: Vec<&str> = known.iter().map(String::as_str).collect();
+            return Err(match known_names(component, &known) {
+                Some(hint) => error.hint(format!("of its components, {hint}")),
+                None => error.hint(format!("it has no packages for {}", platform.debian_arch())),
+            });
         };
         let by_hash =
             name.rsplit_once('/').map(|(dir, _)| format!("{dist}/{dir}/by-hash/SHA256/{sha256}"));
@@ -365,4 +573,19 @@ fn read_index(
         key: release.key.clone(),
     };
     Ok((index, vec![locked]))
+}
+
+/// The components that a release has indexes of, for a platform.
+fn components_of(release: &Release, platform: Platform) -> Vec<String> {
+    let part = format!("/binary-{}/Packages", platform.debian_arch());
+    let mut out: Vec<String> = release
+        .files
+        .iter()
+        .filter_map(|(name, ..)| name.split_once(&part))
+        .filter(|(component, _)| !component.contains("debian-installer"))
+        .map(|(component, _)| component.to_owned())
+        .collect();
+    out.sort();
+    out.dedup();
+    out
 }

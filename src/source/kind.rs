@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use crate::error::Result;
 use crate::fetch::Fetcher;
 use crate::lockfile::{Fingerprint, TrustedRelease};
-use crate::manifest::{Manifest, Problems, Toolchain};
+use crate::manifest::{Fields, Manifest, Problems, Toolchain};
 use crate::model::{Input, Kind, Platform};
 use crate::recipe::Recipe;
 use crate::reporter::Reporter;
@@ -19,8 +19,10 @@ use crate::resolve::debian_release::Keyring;
 pub struct SourceKind {
     /// Its name in the manifest.
     pub name: &'static str,
-    /// Reads its keys of a toolchain's table.
-    pub bind: fn(&Toolchain, &Manifest, &mut Problems) -> Option<Box<dyn Source>>,
+    /// The keys of a toolchain's table that belong to it.
+    pub keys: &'static [&'static str],
+    /// Takes its keys out of a toolchain's table.
+    pub bind: fn(&mut Fields, &Toolchain, &Manifest, &mut Problems) -> Option<Box<dyn Source>>,
 }
 
 /// What a manifest asks of a source for one toolchain.

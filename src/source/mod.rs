@@ -7,7 +7,7 @@ mod pypi;
 
 use std::collections::BTreeMap;
 
-use crate::manifest::{Manifest, Problems, did_you_mean};
+use crate::manifest::{Fields, Manifest, Problems};
 use crate::model::ToolchainName;
 
 use kind::SourceKind;
@@ -36,20 +36,38 @@ pub fn bind(manifest: &Manifest, problems: &mut Problems) -> Sources {
     let mut out = Sources::new();
     for (name, toolchain) in &manifest.toolchains {
         match KINDS.iter().find(|k| k.name == toolchain.source.value) {
-            Some(kind) => out.extend(
-                (kind.bind)(toolchain, manifest, problems).map(|source| (name.clone(), source)),
-            ),
+            Some(kind) => {
+                let mut fields = toolchain.fields.clone();
+                let source = (kind.bind)(&mut fields, toolchain, manifest, problems);
+                finish(fields, kind, problems);
+                out.extend(source.map(|source| (name.clone(), source)));
+            }
             None => {
                 let known = names().map(|n| format!("{n:?}")).collect::<Vec<_>>().join(", ");
                 let got = &toolchain.source.value;
+                let near = problems.did_you_mean(got, names());
                 problems.add(
                     toolchain.source.span.clone(),
-                    format!("expected one of {known}, got {got:?}{}", did_you_mean(got, names())),
+                    format!("expected one of {known}, got {got:?}{near}"),
                 );
             }
         }
     }
     out
+}
+
+/// Reports the keys that `own` does not know, and to which other source they belong.
+fn finish(fields: Fields, own: &SourceKind, problems: &mut Problems) {
+    fields.finish_knowing(problems, |key| {
+        let others: Vec<String> = KINDS
+            .iter()
+            .filter(|k| k.keys.contains(&key))
+            .map(|k| format!("source = {:?}", k.name))
+            .collect();
+        (!others.is_empty()).then(|| {
+            format!("it belongs to {}, and this is source = {:?}", others.join(" and "), own.name)
+        })
+    });
 }
 
 #[cfg(test)]

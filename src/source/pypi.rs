@@ -3,9 +3,9 @@
 
 use super::debian::DebianRequest;
 use super::kind::{Resolution, ResolveContext, Source, SourceKind};
-use crate::error::{Error, Result};
+use crate::error::{Cause, Error, Measure, Place, Result};
 use crate::lockfile::Fingerprint;
-use crate::manifest::{Manifest, Problems, Toolchain};
+use crate::manifest::{Fields, Manifest, Problems, Toolchain};
 use crate::model::normalize_project as normalize;
 use crate::model::{Component, Digest, Ecosystem, Format, Input, Kind, Location, Platform};
 use crate::recipe::Recipe;
@@ -14,24 +14,30 @@ use crate::recipe::Recipe;
 pub const NAME: &str = "pypi";
 
 /// The source `pypi`.
-pub const KIND: SourceKind = SourceKind { name: NAME, bind };
+pub const KIND: SourceKind =
+    SourceKind { name: NAME, keys: &["package", "version", "sha256"], bind };
 
 struct Pypi {
     package: String,
     version: String,
     sha256: Option<Digest>,
     runtime: Option<DebianRequest>,
+    /// Where the project is named, or else the toolchain.
+    package_place: Place,
+    /// Where the version is named.
+    version_place: Place,
 }
 
 fn bind(
+    fields: &mut Fields,
     toolchain: &Toolchain,
     _manifest: &Manifest,
     problems: &mut Problems,
 ) -> Option<Box<dyn Source>> {
-    let mut fields = toolchain.fields.clone();
-    let package = fields
-        .string("package", problems)
-        .map_or_else(|| toolchain.name.as_str().to_owned(), |s| s.value);
+    let package = fields.string("package", problems);
+    let package_place =
+        package.as_ref().map_or_else(|| toolchain.place.clone(), |p| problems.place(p.span.start));
+    let package = package.map_or_else(|| toolchain.name.as_str().to_owned(), |s| s.value);
     let version = fields.required_string("version", problems);
     if let Some(version) = &version {
         super::archive::check_version(&version.value, version.span.clone(), problems);
@@ -39,10 +45,18 @@ fn bind(
     let sha256 = fields.string("sha256", problems).and_then(|hash| {
         hash.value.parse().map_err(|why: String| problems.add(hash.span, why)).ok()
     });
-    let runtime =
-        DebianRequest::read(&mut fields, false, problems).filter(|s| !s.packages.is_empty());
-    fields.finish(problems);
-    Some(Box::new(Pypi { package: normalize(&package), version: version?.value, sha256, runtime }))
+    let runtime = DebianRequest::read(fields, false, problems)
+        .filter(|s| !s.packages.is_empty())
+        .map(|s| s.on(&toolchain.platforms));
+    let version = version?;
+    Some(Box::new(Pypi {
+        package: normalize(&package),
+        version_place: problems.place(version.span.start),
+        version: version.value,
+        sha256,
+        runtime,
+        package_place,
+    }))
 }
 
 impl Source for Pypi {
@@ -77,7 +91,12 @@ impl Source for Pypi {
                 "{} is not the file that toolchains.toml asks for",
                 input.file_name()
             ))
-            .because(format!("expected sha256 {expected}, got {}", input.sha256)));
+            .because_of(Cause::Mismatch {
+                what: Measure::Sha256,
+                expected: expected.hex(),
+                got: input.sha256.hex(),
+            })
+            .hint("if the new file is the right one, put its hash into toolchains.toml"));
         }
         DebianRequest::beside(&self.runtime, input, &self.version, platform, recipe, cx)
     }
@@ -102,7 +121,10 @@ impl Pypi {
     }
 
     fn through_index(&self, platform: Platform, cx: &ResolveContext) -> Result<Input> {
-        let project = cx.fetcher.python_project(&self.package)?;
+        let project = cx
+            .fetcher
+            .python_project(&self.package)
+            .map_err(|e| e.located(self.package_place.clone()))?;
         let of_version: Vec<_> = project
             .files
             .iter()
@@ -118,11 +140,18 @@ impl Pypi {
             } else {
                 near
             };
-            return Err(Error::user(format!(
+            let error = Error::user(format!(
                 "the package index has no wheel of {} {}",
                 self.package, self.version
             ))
-            .hint(format!("it has {}", shown.join(", "))));
+            .located(self.version_place.clone());
+            return Err(if shown.is_empty() {
+                error.hint(
+                    "it has no wheel of any version: a tool must come as a wheel, or as an archive",
+                )
+            } else {
+                error.hint(format!("it has {}", shown.join(", ")))
+            });
         }
         let best = of_version
             .iter()
@@ -136,7 +165,9 @@ impl Pypi {
                 "{} {} has no wheel for {platform}",
                 self.package, self.version
             ))
-            .because(format!("it has {}", names.join(", "))));
+            .located(self.version_place.clone())
+            .because(format!("it has {}", names.join(", ")))
+            .hint("name a version that has one, or leave the platform out: platforms = [...]"));
         };
         if file.yanked {
             cx.reporter.warn(&format!("{} was withdrawn by its authors", file.name));
@@ -150,6 +181,10 @@ impl Pypi {
             return Err(Error::verification(format!(
                 "{} is not the file that its index lists",
                 file.name
+            ))
+            .because(format!(
+                "expected sha256 {}, got {sha256}",
+                file.sha256.map_or_else(String::new, |s| s.hex())
             )));
         }
         Ok(self.input(&file.name, size, sha256))

@@ -9,18 +9,17 @@ use crate::model::Platform;
 use crate::recipe::Recipe;
 
 /// Adding a source is this and its line in [`KINDS`].
-pub const DUMMY: SourceKind = SourceKind { name: "dummy", bind };
+pub const DUMMY: SourceKind = SourceKind { name: "dummy", keys: &["word"], bind };
 
 struct Dummy(String);
 
 fn bind(
-    toolchain: &Toolchain,
+    fields: &mut Fields,
+    _toolchain: &Toolchain,
     _manifest: &Manifest,
     problems: &mut Problems,
 ) -> Option<Box<dyn Source>> {
-    let mut fields = toolchain.fields.clone();
     let word = fields.required_string("word", problems);
-    fields.finish(problems);
     Some(Box::new(Dummy(word?.value)))
 }
 

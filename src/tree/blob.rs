@@ -7,7 +7,7 @@ use std::sync::{Arc, OnceLock};
 
 use fs_err as fs;
 
-use crate::error::{Error, Result};
+use crate::error::{Cause, Error, Result};
 use crate::model::{Digest, Hasher};
 
 /// The content of one file: a staged file on disk and its length. Cheap to clone.
@@ -174,5 +174,5 @@ pub(crate) fn archive_error(e: io::Error) -> Error {
     if e.get_ref().is_some_and(|inner| inner.is::<Error>()) {
         return crate::error::from_io("", e);
     }
-    Error::verification("the archive is damaged").cause(&e)
+    Error::verification("the archive is damaged").cause(&e).with_cause(Cause::DamagedArchive)
 }

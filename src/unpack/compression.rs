@@ -2,7 +2,7 @@
 
 use std::io::{self, BufReader, Read};
 
-use crate::error::Error;
+use crate::error::{Cause, Error};
 
 /// Memory that one xz decoder may take, in bytes: the largest preset (-9) needs 65 MiB.
 const XZ_MEMORY: u64 = 100 << 20;
@@ -89,7 +89,8 @@ pub fn by_ending(name: &str) -> Result<Compression, Error> {
         other => {
             return Err(Error::verification(format!(
                 "expected a member compressed with gz, xz, zst or bz2, got .{other}"
-            )));
+            ))
+            .with_cause(Cause::DamagedArchive));
         }
     })
 }

@@ -24,6 +24,7 @@ mod jail;
 mod launcher;
 mod libraries;
 mod locking;
+mod messages;
 mod nix;
 mod requirements;
 mod snapshots;
