@@ -167,7 +167,15 @@ fn dispatch(command: Command, cx: &Context) -> Result<ExitCode, Error> {
 fn report(e: &Error) {
     let red = anstyle::AnsiColor::Red.on_default().bold();
     let cyan = anstyle::AnsiColor::Cyan.on_default().bold();
-    let block = |text: &str| text.replace('\n', "\n    ");
+    // What a server, a lock or an archive said may steer a terminal.
+    let block = |text: &str| -> String {
+        let shown = |c: char| match c {
+            '\n' => "\n    ".to_owned(),
+            c if c.is_control() && c != '\t' => c.escape_unicode().to_string(),
+            c => c.to_string(),
+        };
+        text.chars().map(shown).collect()
+    };
     line(&format!("{red}error:{red:#} {}", block(e.message())));
     if let Some(place) = e.place() {
         line(&format!("  {red}at:{red:#} {place}"));

@@ -136,7 +136,8 @@ impl Composer<'_> {
             fetcher: self.fetcher,
             blobs: &work.blobs,
             task: &task,
-        })?;
+        })
+        .map_err(|e| e.about(plan.name.as_str()))?;
         drop(task);
         work.layers.lock().expect("no panic holds it").insert(i, layer);
         if work.left.fetch_sub(1, Ordering::AcqRel) > 1 {
@@ -159,7 +160,7 @@ impl Composer<'_> {
             if e.is_about(plan.name.as_str()) {
                 e
             } else {
-                e.context(format!("can't compose {}", plan.tree_name()))
+                e.context(format!("can't compose {}", plan.tree_name())).about(plan.name.as_str())
             }
         };
         let mut tree = Tree::default();

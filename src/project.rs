@@ -84,6 +84,24 @@ impl Project {
         Err(error.hint("begin with [toolchains.gcc], kind = \"cc\", source = \"debian\", suite = \"bookworm\", packages = [\"gcc\"]; `cotter init` in an empty directory writes a whole one"))
     }
 
+    /// A failure that the manifest is to blame for, with the line of the toolchain or set that it is about.
+    pub fn locate(&self, error: Error) -> Error {
+        if !matches!(error.kind(), ErrorKind::User | ErrorKind::Build) {
+            return error;
+        }
+        let place =
+            error.subjects().filter_map(|s| s.parse::<ToolchainName>().ok()).find_map(|name| {
+                let toolchain = self.manifest.toolchains.get(&name).map(|t| &t.place);
+                toolchain
+                    .or_else(|| self.manifest.requirements.get(&name).map(|r| &r.place))
+                    .cloned()
+            });
+        match place {
+            Some(place) => error.located(place),
+            None => error,
+        }
+    }
+
     /// Every toolchain with each of its platforms, in the order of the lock.
     pub fn entries(&self) -> impl Iterator<Item = (&Toolchain, Platform)> {
         self.manifest.toolchains.values().flat_map(|t| t.platforms.iter().map(move |p| (t, *p)))

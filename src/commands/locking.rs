@@ -177,8 +177,8 @@ fn resolve_and_compose(
         let toolchain = &project.manifest.toolchains[&name];
         let _spinner = cx.reporter.spinner("resolving", &format!("{name} for {platform}"));
         let found = project.sources[&name].resolve(platform, &resolving).map_err(|e| {
-            let kind = e.kind();
-            e.context(format!("can't lock {name} for {platform}")).with_kind(kind)
+            project
+                .locate(e.context(format!("can't lock {name} for {platform}")).about(name.as_str()))
         })?;
         plans.push(Plan {
             name,
@@ -205,7 +205,7 @@ fn resolve_and_compose(
         .iter()
         .map(|plan| Order { plan, expected: None, keep: native == Some(plan.platform) })
         .collect();
-    let made = composer.run(&orders)?;
+    let made = composer.run(&orders).map_err(|e| project.locate(e))?;
     for (plan, made) in plans.into_iter().zip(&made) {
         lock.put(LockedTree { plan, output: made.output.clone() });
     }

@@ -62,8 +62,8 @@ pub fn update(
         let _spinner = cx.reporter.spinner("resolving", group[0].name.as_str());
         let locking = Locking { project, cx, fetcher, lock: &*lock };
         let done = locking.group(&group, wanted).map_err(|e| {
-            let kind = e.kind();
-            e.context(format!("can't lock {}", group[0].name)).with_kind(kind)
+            let error = e.context(format!("can't lock {}", group[0].name));
+            project.locate(error.about(group[0].set.name.as_str()))
         })?;
         made.extend(done.made);
         written.extend(done.file);

@@ -516,6 +516,35 @@ fn a_toolchain_may_be_called_bin() {
     }
 }
 
+/// What only the composed tree shows is told with the line of the toolchain, and with what there is.
+#[test]
+fn what_the_tree_lacks_is_told_with_a_line_and_what_there_is() {
+    let server = Server::start();
+    let tar = Tar::new().program("x-1/bin/tool", b"x").file("x-1/share/doc", b"x").finish();
+    let url = server.put("/a.tar", tar);
+    let project = Project::new("");
+    let lock = |more: &str| {
+        project.manifest(&format!("{TOOL}url = \"{url}\"\n{more}\n"));
+        project.fails(1, &["lock"])
+    };
+    contains(
+        &lock("bin = { t = \"x-1/bin/toool\" }"),
+        &[
+            "at: toolchains.toml:1:13",
+            "x has no x-1/bin/toool, which `bin` names",
+            "did you mean x-1/bin/tool",
+        ],
+    );
+    contains(
+        &lock("bin = { t = \"QQQ\" }"),
+        &["at: toolchains.toml:1:13", "there are x-1/bin/tool, x-1/share/doc"],
+    );
+    contains(
+        &lock("strip_prefix = \"y\""),
+        &["at: toolchains.toml:1:13", "nothing in a.tar lies below strip_prefix", "x-1"],
+    );
+}
+
 /// Very many problems are told in a moment, and not all of them.
 #[test]
 fn thousands_of_problems_take_no_time() {
@@ -744,6 +773,85 @@ fn mangled_locks_never_end_in_a_panic() {
         }
     }
     assert!(bad > 100 && good > 0, "{good} good, {bad} bad");
+}
+
+/// A lock whose every value was replaced by what a stranger might write there: each is told, none ends in a panic, and nothing is written outside the store.
+#[test]
+fn hostile_values_in_a_lock_never_end_in_a_panic() {
+    let project = Project::new("");
+    let tar = Tar::new().program("bin/x", b"x").file("share/y", b"y").finish();
+    let path = project.scratch.write("a.tar", tar);
+    project.manifest(&format!(
+        "platforms = [\"x86_64-linux\"]\n{TOOL}url = \"file://{}\"\nprune = [\"share/**\"]\nself_exe = [\"bin/y\"]\nbin = {{ z = \"bin/x\" }}\n",
+        path.display()
+    ));
+    project.ok(&["setup"]);
+    let good = project.lock_text();
+    let hostile = [
+        "",
+        "/",
+        "..",
+        "../../x",
+        "a/../b",
+        "a/b",
+        "\\u0000",
+        "a\\u0000=bin/x",
+        "=",
+        "=bin/x",
+        "\\u001b[2J",
+        "\u{e9}",
+        "+1",
+        "-1",
+        "{",
+        "mirror://x/y",
+        "file:///",
+        "http://",
+        "99999999999999999999",
+        "[",
+        "**/**",
+        "sha256-",
+        "cc",
+        "python",
+        "packages",
+    ];
+    let numbers = ["0", "-1", "9223372036854775807"];
+    let mut tried = 0;
+    let mut attempt = |from: std::ops::Range<usize>, to: &str| {
+        let text = format!("{}{to}{}", &good[..from.start], &good[from.end..]);
+        project.scratch.write("project/toolchains.lock", &text);
+        for args in [&["setup", "--frozen", "--offline"][..], &["list"], &["lock", "--check"]] {
+            let output = project.cotter(args).output().unwrap();
+            let said = crate::support::text(&output);
+            assert!(!said.contains("panicked"), "{args:?}: {said}\n{text}");
+            let code = output.status.code();
+            assert!(code.is_some_and(|c| c <= 8), "{args:?}: {code:?} {said}\n{text}");
+            assert!(!said.contains('\x1b'), "{args:?} prints an escape of the lock's: {said:?}");
+        }
+        tried += 1;
+    };
+    // Every string, and every number.
+    let mut at = 0;
+    while let Some(open) = good[at..].find('"').map(|i| at + i + 1) {
+        let close = open + good[open..].find('"').unwrap();
+        for value in hostile {
+            attempt(open..close, value);
+        }
+        at = close + 1;
+    }
+    for (start, _) in good.match_indices(" = ").map(|(i, m)| (i + m.len(), m)) {
+        let digits = good[start..].bytes().take_while(u8::is_ascii_digit).count();
+        if digits > 0 {
+            for value in numbers {
+                attempt(start..start + digits, value);
+            }
+        }
+    }
+    assert!(tried > 300, "{tried}");
+    assert_eq!(
+        crate::support::names(project.scratch.path()),
+        ["a.tar", "project", "store"],
+        "something was written outside"
+    );
 }
 
 /// The words of an error are for people. Whoever reads them to decide something breaks when they are reworded: causes are types.
