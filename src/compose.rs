@@ -90,7 +90,8 @@ impl Composer<'_> {
             .collect();
         queue.sort_by_key(|(w, i)| std::cmp::Reverse(works[*w].order.plan.inputs[*i].size));
         let mut reporter = self.reporter.clone();
-        reporter.begin_total(orders.iter().map(|o| o.plan.input_bytes()).sum());
+        let sizes = orders.iter().map(|o| o.plan.input_bytes());
+        reporter.begin_total(sizes.fold(0, u64::saturating_add));
         let queue = Mutex::new(VecDeque::from(queue));
         let state = Mutex::new(State::default());
         std::thread::scope(|scope| {

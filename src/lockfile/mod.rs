@@ -115,7 +115,7 @@ impl Plan {
 
     /// The sum of the sizes of the inputs, in bytes.
     pub fn input_bytes(&self) -> u64 {
-        self.inputs.iter().map(|i| i.size).sum()
+        self.inputs.iter().fold(0, |sum, i| sum.saturating_add(i.size))
     }
 }
 

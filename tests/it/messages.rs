@@ -411,6 +411,8 @@ fn errors_are_json_where_json_was_asked_for() {
         error["causes"][0].as_str().unwrap(),
         &["toolchains.toml:6:1: unknown key \"surprise\""],
     );
+    assert_eq!(error["cause"]["type"], "problems");
+    assert_eq!(error["cause"]["problems"][0]["place"]["line"], 6);
     // Where it lies, and what stands behind it.
     server.fault("/a.tar", Fault::Status(404, 99));
     project.manifest(&format!("{TOOL}url = \"{url}\"\n"));
