@@ -7,7 +7,7 @@ use crate::cli::{Export, ExportFormat};
 use crate::context::{Context, shown};
 use crate::error::{Error, Kind as ErrorKind, Result};
 use crate::lockfile::LockedTree;
-use crate::manifest::{Kind, did_you_mean};
+use crate::manifest::{Kind, no_such_set};
 use crate::model::redact;
 use crate::project::{Project, stale_error};
 use crate::python::pylock;
@@ -35,11 +35,8 @@ pub fn run(args: &Export, cx: &Context) -> Result<ExitCode> {
         || lock.trees.values().filter(|t| t.plan.kind == Kind::Packages && !t.plan.serves_builds());
     let trees: Vec<&LockedTree> = sets().filter(|t| t.plan.name == args.name).collect();
     if trees.is_empty() {
-        let near = did_you_mean(args.name.as_str(), sets().map(|t| t.plan.name.as_str()));
-        return Err(Error::user(format!(
-            "there is no set of requirements {:?}{near}",
-            args.name.as_str()
-        )));
+        let known = sets().map(|t| t.plan.name.as_str()).collect::<std::collections::BTreeSet<_>>();
+        return Err(no_such_set(args.name.as_str(), known.into_iter()));
     }
     let fetcher = cx.fetcher(Some(&project.manifest))?;
     pip::offer(cx, &fetcher, &lock, project.manifest.settings.hard_links)?;

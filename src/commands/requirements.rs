@@ -141,6 +141,7 @@ impl Locking<'_> {
             indexes: &indexes,
             preferred: preferred.as_deref(),
             offline: self.cx.global.offline,
+            http: &self.fetcher.http,
             env: &env,
         };
         let (text, warnings) = job.universal()?;

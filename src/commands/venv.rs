@@ -10,7 +10,7 @@ use crate::cli::{Setup, Venv};
 use crate::context::{Context, shown};
 use crate::error::{Error, Result};
 use crate::lockfile;
-use crate::manifest::{Kind, did_you_mean};
+use crate::manifest::{Kind, no_such_set};
 use crate::model::ToolchainName;
 use crate::model::site_packages;
 
@@ -37,13 +37,9 @@ pub fn run(args: &Venv, cx: &Context) -> Result<ExitCode> {
     };
     let sets = || ready.iter().filter(|t| t.kind == Kind::Packages);
     let set = match &args.name {
-        Some(name) => sets().find(|t| t.name == *name).ok_or_else(|| {
-            Error::user(format!(
-                "there is no set of requirements {:?}{}",
-                name.as_str(),
-                did_you_mean(name.as_str(), sets().map(|t| t.name.as_str()))
-            ))
-        })?,
+        Some(name) => sets()
+            .find(|t| t.name == *name)
+            .ok_or_else(|| no_such_set(name.as_str(), sets().map(|t| t.name.as_str())))?,
         None => match sets().collect::<Vec<_>>().as_slice() {
             [one] => one,
             [] => {

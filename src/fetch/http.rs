@@ -172,6 +172,7 @@ impl Http {
             Error::network(format!("can't reach {}", redact(url)))
                 .cause(&e.without_url())
                 .with_cause(Cause::Unreachable)
+                .hint("check the network, and the proxy if one is set (https_proxy, http_proxy)")
         })?;
         let status = response.status();
         if !status.is_success() {

@@ -301,6 +301,16 @@ pub fn no_such_toolchain<'a>(name: &str, known: impl Iterator<Item = &'a str>) -
     }
 }
 
+/// The error for a name that no set of Python packages has.
+pub fn no_such_set<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> Error {
+    let known: Vec<&str> = known.collect();
+    let error = Error::user(format!("there is no set of requirements {name:?}"));
+    match known_names(name, &known) {
+        Some(hint) => error.hint(hint),
+        None => error.hint("toolchains.toml asks for none: add [requirements.<name>]"),
+    }
+}
+
 fn read_platforms(fields: &mut Fields, problems: &mut Problems) -> Option<Vec<Platform>> {
     let span = fields.key_span("platforms");
     let list = fields.string_list("platforms", problems)?;
