@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use crate::error::{Error, Result};
 use crate::fetch::Fetcher;
 use crate::lockfile::{Output, Plan};
-use crate::recipe;
+use crate::recipe::{self, Idle, Pruning};
 use crate::reporter::Reporter;
 use crate::source::{self, Unpack};
 use crate::store::{Commit, Staging, Store};
@@ -45,6 +45,8 @@ pub struct Composed {
     pub output: Output,
     /// How long it took, from the first of its inputs on.
     pub time: Duration,
+    /// The patterns of the manifest that matched nothing in it.
+    pub idle: Vec<Idle>,
 }
 
 /// The inputs of one order on their way.
@@ -52,6 +54,7 @@ struct Work<'a> {
     order: &'a Order<'a>,
     staging: Staging,
     blobs: BlobDir,
+    pruning: Pruning,
     layers: Mutex<BTreeMap<usize, Tree>>,
     left: AtomicUsize,
     started: Mutex<Option<Instant>>,
@@ -78,6 +81,7 @@ impl Composer<'_> {
                 order,
                 staging,
                 blobs,
+                pruning: Pruning::of(order.plan)?,
                 layers: Mutex::default(),
                 left: AtomicUsize::new(order.plan.inputs.len()),
                 started: Mutex::default(),
@@ -134,6 +138,7 @@ impl Composer<'_> {
         let layer = source::unpack(&Unpack {
             plan,
             input,
+            pruning: &work.pruning,
             fetcher: self.fetcher,
             blobs: &work.blobs,
             task: &task,
@@ -146,16 +151,16 @@ impl Composer<'_> {
         }
         let _spinner = reporter.spinner("composing", &plan.tree_name());
         let layers = std::mem::take(&mut *work.layers.lock().expect("no panic holds it"));
-        let output = self.finish(work, layers)?;
+        let (output, idle) = self.finish(work, layers)?;
         state
             .lock()
             .expect("no panic holds it")
             .done
-            .insert(w, Composed { output, time: start.elapsed() });
+            .insert(w, Composed { output, time: start.elapsed(), idle });
         Ok(())
     }
 
-    fn finish(&self, work: &Work, layers: BTreeMap<usize, Tree>) -> Result<Output> {
+    fn finish(&self, work: &Work, layers: BTreeMap<usize, Tree>) -> Result<(Output, Vec<Idle>)> {
         let plan = work.order.plan;
         let named = |e: Error| {
             if e.is_about(plan.name.as_str()) {
@@ -168,7 +173,8 @@ impl Composer<'_> {
         for (i, layer) in layers {
             tree.merge(layer, plan.inputs[i].file_name()).map_err(named)?;
         }
-        let tree = recipe::finish(plan, tree, &work.blobs).map_err(named)?;
+        let tree = recipe::finish(plan, tree, &work.blobs, &work.pruning).map_err(named)?;
+        let idle = work.pruning.idle(&tree);
         let expected = work.order.expected.map(|o| &o.nar_hash);
         let commit = Commit::stage(self.store, &work.staging, &tree, self.hard_links, expected)?;
         let output = Output {
@@ -187,6 +193,6 @@ impl Composer<'_> {
         if work.order.keep {
             commit.publish(&output.store_name)?;
         }
-        Ok(output)
+        Ok((output, idle))
     }
 }

@@ -10,7 +10,7 @@ use crate::lockfile::{self, LockedTree, Lockfile, Request};
 use crate::manifest::{Manifest, Problems, Requirements, Toolchain};
 use crate::model::{Digest, Platform, ToolchainName, redact};
 use crate::python::requirement_files;
-use crate::recipe;
+use crate::recipe::{self, Idle};
 use crate::source::{self, Sources};
 
 /// A project on disk.
@@ -99,6 +99,39 @@ impl Project {
         match place {
             Some(place) => error.located(place),
             None => error,
+        }
+    }
+
+    /// Warns of the patterns of `prune` and `keep` that matched nothing in any of the trees that were made of their toolchain: wrong names, as a rule.
+    pub fn warn_of_idle_patterns(&self, made: &[(&ToolchainName, &[Idle])], cx: &Context) {
+        let mut told = std::collections::BTreeSet::new();
+        for (name, idle) in made {
+            let places =
+                match (self.manifest.toolchains.get(name), self.manifest.requirements.get(name)) {
+                    (Some(toolchain), _) => &toolchain.pattern_places,
+                    (None, Some(set)) => &set.pattern_places,
+                    (None, None) => continue,
+                };
+            for Idle { key, pattern, near } in *idle {
+                let everywhere = made
+                    .iter()
+                    .filter(|(other, _)| other == name)
+                    .all(|(_, idle)| idle.iter().any(|i| i.key == *key && i.pattern == *pattern));
+                let Some(place) = places.get(&(*key, pattern.clone())).filter(|_| everywhere)
+                else {
+                    continue;
+                };
+                if !told.insert(place.to_string()) {
+                    continue;
+                }
+                let hint = match near.as_slice() {
+                    [] => String::new(),
+                    near => format!("; there is {}", near.join(", ")),
+                };
+                cx.reporter.warn(&format!(
+                    "{place}: `{key}` of {pattern:?} matches nothing in {name}{hint}"
+                ));
+            }
         }
     }
 

@@ -206,6 +206,9 @@ fn resolve_and_compose(
         .map(|plan| Order { plan, expected: None, keep: native == Some(plan.platform) })
         .collect();
     let made = composer.run(&orders).map_err(|e| project.locate(e))?;
+    let idle: Vec<_> =
+        plans.iter().zip(&made).map(|(p, made)| (&p.name, made.idle.as_slice())).collect();
+    project.warn_of_idle_patterns(&idle, cx);
     for (plan, made) in plans.into_iter().zip(&made) {
         lock.put(LockedTree { plan, output: made.output.clone() });
     }

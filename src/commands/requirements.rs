@@ -185,6 +185,8 @@ impl Locking<'_> {
             })
             .collect();
         let made = composer.run(&orders)?;
+        let idle: Vec<_> = made.iter().map(|m| (&set.name, m.idle.as_slice())).collect();
+        self.project.warn_of_idle_patterns(&idle, self.cx);
         let trees = plans
             .into_iter()
             .zip(&made)

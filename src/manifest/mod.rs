@@ -12,6 +12,7 @@ use std::collections::BTreeMap;
 
 pub use fields::{Fields, Spanned, Value};
 pub use kind::Kind;
+pub use patterns::Places as PatternPlaces;
 pub use problems::Problems;
 pub use requirements::Requirements;
 pub use settings::{Allowed, AuditSettings, BazelSettings, Libc, Settings};
@@ -52,6 +53,8 @@ pub struct Toolchain {
     pub source: Spanned<String>,
     /// Where its table begins.
     pub place: Place,
+    /// Where its patterns stand.
+    pub pattern_places: PatternPlaces,
     /// The platforms it is locked for, sorted.
     pub platforms: Vec<Platform>,
     /// Patterns of paths to leave out, on top of the recipe's own.
@@ -363,9 +366,10 @@ fn read_toolchain(
             format!("a library has no programs, so {key:?} names none: leave it out, or make it a toolchain of kind \"tool\""),
         );
     }
-    let prune = patterns::read("prune", &mut fields, problems);
-    let keep = patterns::read("keep", &mut fields, problems);
-    let self_exe = patterns::read("self_exe", &mut fields, problems);
+    let mut pattern_places = patterns::Places::new();
+    let prune = patterns::read("prune", &mut fields, &mut pattern_places, problems);
+    let keep = patterns::read("keep", &mut fields, &mut pattern_places, problems);
+    let self_exe = patterns::read("self_exe", &mut fields, &mut pattern_places, problems);
     let mut bin = BTreeMap::new();
     if let Some(mut table) = fields.table("bin", problems) {
         for key in table.keys() {
@@ -408,6 +412,7 @@ fn read_toolchain(
         kind: kind?,
         source: source?,
         place,
+        pattern_places,
         platforms,
         prune,
         keep,

@@ -20,7 +20,7 @@ use crate::relocate::{paths, scripts, stub, symlinks};
 use crate::tree::{BlobDir, Node, Tree};
 
 pub use packages::INDEX as PACKAGES_INDEX;
-pub use prune::{Pruning, left_out_packages};
+pub use prune::{Idle, Pruning, left_out_packages};
 
 /// The recipe of a kind, with its version.
 pub fn current(kind: Kind) -> &'static str {
@@ -33,11 +33,11 @@ pub fn current(kind: Kind) -> &'static str {
     }
 }
 
-/// Finishes the tree of `plan` out of its unpacked inputs.
+/// Finishes the tree of `plan` out of its unpacked inputs, without what `pruning` leaves out.
 ///
 /// # Errors
 /// If the plan was made for another version of its recipe, or the inputs do not make a sealed tree.
-pub fn finish(plan: &Plan, mut tree: Tree, blobs: &BlobDir) -> Result<Tree> {
+pub fn finish(plan: &Plan, mut tree: Tree, blobs: &BlobDir, pruning: &Pruning) -> Result<Tree> {
     if plan.recipe != current(plan.kind) {
         return Err(Error::user(format!(
             "the lock's entry for {} was made with the recipe {}, this cotter has {}",
@@ -55,7 +55,7 @@ pub fn finish(plan: &Plan, mut tree: Tree, blobs: &BlobDir) -> Result<Tree> {
         packages::finish(plan, &mut tree, blobs)?;
         return Ok(tree);
     }
-    prune::apply(plan, &mut tree)?;
+    prune::apply(pruning, &mut tree);
     for dir in ["lib", "lib64"] {
         let (link, target) = (MemberPath::literal(dir), MemberPath::literal(&format!("usr/{dir}")));
         if tree.exists(&target) && !tree.exists(&link) {

@@ -1,5 +1,7 @@
 //! What no tree needs. The list is documented in `docs/trees.md`; `prune` and `keep` of the manifest change it.
 
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use glob::{MatchOptions, Pattern};
 
 use crate::error::{Error, Result};
@@ -139,11 +141,48 @@ impl Patterns {
     }
 }
 
-/// What a plan prunes.
+/// What a plan prunes. It is made once for a tree and serves all of its inputs, so that it knows in the end which patterns of the manifest matched nothing.
 pub struct Pruning {
     base: Patterns,
-    prune: Patterns,
-    keep: Patterns,
+    prune: Noted,
+    keep: Noted,
+}
+
+/// Patterns of the manifest, with whether each has matched.
+struct Noted(Vec<(String, Patterns, AtomicBool)>);
+
+impl Noted {
+    fn new(list: &[String]) -> Result<Self> {
+        let note =
+            |text: &String| Ok((text.clone(), Patterns::new(&[text])?, AtomicBool::new(false)));
+        list.iter().map(note).collect::<Result<_>>().map(Noted)
+    }
+
+    fn matches(&self, path: &MemberPath) -> bool {
+        // All of them are asked: two may match one path.
+        self.0.iter().fold(false, |any, (_, pattern, matched)| {
+            let this = pattern.matches(path);
+            if this {
+                matched.store(true, Ordering::Relaxed);
+            }
+            any || this
+        })
+    }
+
+    fn idle(&self) -> impl Iterator<Item = &str> {
+        self.0.iter().filter(|(.., m)| !m.load(Ordering::Relaxed)).map(|(text, ..)| text.as_str())
+    }
+}
+
+/// A pattern of the manifest that matched nothing.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Idle {
+    /// `prune` or `keep`.
+    pub key: &'static str,
+    /// The pattern.
+    pub pattern: String,
+    /// Paths of the tree that are like it.
+    pub near: Vec<String>,
 }
 
 impl Pruning {
@@ -161,30 +200,45 @@ impl Pruning {
             Kind::Packages => {
                 return Ok(Pruning {
                     base: Patterns::new::<&str>(&[])?,
-                    prune: Patterns::new(plan.requested("prune"))?,
-                    keep: Patterns::new::<&str>(&[])?,
+                    prune: Noted::new(plan.requested("prune"))?,
+                    keep: Noted::new(&[])?,
                 });
             }
         };
         Ok(Pruning {
             base: Patterns::new(&[&[ALWAYS], of_kind].concat().concat())?,
-            prune: Patterns::new(plan.requested("prune"))?,
-            keep: Patterns::new(plan.requested("keep"))?,
+            prune: Noted::new(plan.requested("prune"))?,
+            keep: Noted::new(plan.requested("keep"))?,
         })
     }
 
     /// Whether a path stays.
     pub fn keeps(&self, path: &MemberPath) -> bool {
-        self.keep.matches(path) || !(self.base.matches(path) || self.prune.matches(path))
+        let (kept, pruned) = (self.keep.matches(path), self.prune.matches(path));
+        kept || !(pruned || self.base.matches(path))
+    }
+
+    /// The patterns of the manifest that matched nothing so far; `tree` has the paths that are like them.
+    pub fn idle(&self, tree: &Tree) -> Vec<Idle> {
+        let idle = |key, patterns: &Noted| -> Vec<Idle> {
+            let near = |pattern: &str| {
+                let plain = pattern.trim_end_matches("/**");
+                let mut paths: Vec<String> = vec![];
+                for (path, _) in tree.iter() {
+                    paths.push(path.to_string());
+                    paths.extend(path.parent().map(|p| p.to_string()));
+                }
+                let near = crate::error::nearest(plain, paths.iter().map(String::as_str), 3);
+                near.into_iter().map(str::to_owned).collect()
+            };
+            patterns.idle().map(|p| Idle { key, pattern: p.to_owned(), near: near(p) }).collect()
+        };
+        [idle("prune", &self.prune), idle("keep", &self.keep)].concat()
     }
 }
 
 /// Takes out of the tree what its kind and its manifest do not want.
-///
-/// # Errors
-/// If a pattern of the manifest is none.
-pub fn apply(plan: &Plan, tree: &mut Tree) -> Result<()> {
-    let pruning = Pruning::of(plan)?;
+pub fn apply(pruning: &Pruning, tree: &mut Tree) {
     tree.retain(|path, _| pruning.keeps(path));
     // Directories that pruning left empty.
     let empty = tree.paths(|path, node| {
@@ -193,7 +247,6 @@ pub fn apply(plan: &Plan, tree: &mut Tree) -> Result<()> {
     for path in empty {
         tree.remove(&path);
     }
-    Ok(())
 }
 
 #[cfg(test)]

@@ -349,10 +349,9 @@ impl Source for Debian {
 
 fn unpack(job: &Unpack) -> Result<Tree> {
     let input = job.input;
-    let pruning = recipe::Pruning::of(job.plan)?;
     job.fetcher
         .read(input, job.plan.snapshot().as_deref(), job.task, &mut |bytes| {
-            unpack_deb(bytes, input.size, job.blobs, &|path| pruning.keeps(path))
+            unpack_deb(bytes, input.size, job.blobs, &|path| job.pruning.keeps(path))
         })
         .map_err(|e| {
             if e.blames_archive() {

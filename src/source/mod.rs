@@ -16,6 +16,7 @@ use crate::fetch::Fetcher;
 use crate::lockfile::{Plan, Release, Request};
 use crate::manifest::{Fields, Manifest, Problems, Toolchain};
 use crate::model::{Input, Platform, ToolchainName};
+use crate::recipe::Pruning;
 use crate::reporter::{Reporter, Task};
 use crate::resolve::debian_index::Index;
 use crate::resolve::debian_release::Keyring;
@@ -97,6 +98,8 @@ pub struct Unpack<'a> {
     pub plan: &'a Plan,
     /// The input.
     pub input: &'a Input,
+    /// What of it is left out.
+    pub pruning: &'a Pruning,
     /// The fetcher.
     pub fetcher: &'a Fetcher,
     /// Where contents go.

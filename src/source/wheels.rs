@@ -4,7 +4,6 @@ use super::Unpack;
 use crate::error::{Error, Result};
 use crate::model::MemberPath;
 use crate::python::{sdist, wheel};
-use crate::recipe::Pruning;
 use crate::tree::Tree;
 use crate::unpack::Limits;
 
@@ -26,7 +25,6 @@ pub fn unpack(job: &Unpack) -> Result<Tree> {
     };
     let name = built.map_or(job.input.file_name(), |b| b.file.as_str());
     let file = fs_err::File::open(&path).map_err(|e| Error::at("read", &path, e))?;
-    let pruning = Pruning::of(job.plan)?;
     let size = built.map_or(job.input.size, |b| b.size);
     wheel::install(
         file,
@@ -34,6 +32,6 @@ pub fn unpack(job: &Unpack) -> Result<Tree> {
         &job.plan.version,
         Limits::for_archive(size),
         job.blobs,
-        &|path: &MemberPath| pruning.keeps(path),
+        &|path: &MemberPath| job.pruning.keeps(path),
     )
 }

@@ -547,6 +547,52 @@ fn what_the_tree_lacks_is_told_with_a_line_and_what_there_is() {
     );
 }
 
+/// A pattern that matches nothing is a wrong name as a rule: a warning with its line and what is like it; one that serves on one platform of two is not told.
+#[test]
+fn patterns_that_match_nothing_are_told() {
+    let server = Server::start();
+    let tar = |dir: &str| {
+        Tar::new()
+            .file("share/doc/a", b"x")
+            .file("usr/share/man/b", b"x")
+            .file(&format!("{dir}/c"), b"x")
+            .file("d", b"x")
+            .finish()
+    };
+    server.put("/x86_64.tar", tar("lib/x86_64-linux-gnu"));
+    server.put("/aarch64.tar", tar("lib/aarch64-linux-gnu"));
+    let project = Project::new(&format!(
+        "platforms = [\"x86_64-linux\", \"aarch64-linux\"]\n{TOOL}url = \"{}/{{cpu}}.tar\"\n\
+         prune = [\"share/doc/**\", \"share/dok/**\", \"lib/x86_64-linux-gnu/**\", \"usr/share/man/**\"]\n\
+         keep = [\"usr/share/man/**\", \"usr/share/men/**\"]\n",
+        server.url
+    ));
+    let said = text(&project.cotter(&["lock"]).output().unwrap());
+    contains(
+        &said,
+        &[
+            "warning: toolchains.toml:7:26: `prune` of \"share/dok/**\" matches nothing in x",
+            "warning: toolchains.toml:8:29: `keep` of \"usr/share/men/**\" matches nothing in x; there is usr/share/man",
+        ],
+    );
+    assert_eq!(said.matches("warning:").count(), 2, "{said}");
+    // Debian's packages are pruned as they are unpacked.
+    let signer = Signer::new();
+    debian(&server, &signer);
+    project.scratch.write("project/keys.asc", signer.public());
+    project.manifest(&debian_manifest(
+        &[&format!("{}/debian", server.url)],
+        "test",
+        "packages = [\"thing\"]\nprune = [\"usr/share/thing\", \"usr/share/thong\"]",
+    ));
+    let said = text(&project.cotter(&["lock"]).output().unwrap());
+    contains(
+        &said,
+        &["warning: toolchains.toml:11:29: `prune` of \"usr/share/thong\" matches nothing"],
+    );
+    assert_eq!(said.matches("warning:").count(), 1, "{said}");
+}
+
 /// Very many problems are told in a moment, and not all of them.
 #[test]
 fn thousands_of_problems_take_no_time() {
