@@ -89,7 +89,7 @@ pub enum Cause {
         /// The status in words.
         reason: &'static str,
     },
-    /// No connection came about: no such host, nobody listens, an untrusted certificate.
+    /// Who was asked can't be asked: no such host, nobody listens, an untrusted certificate; a local mirror's file that can't be opened.
     Unreachable,
     /// A transfer ended too early.
     BrokenOff {

@@ -213,13 +213,15 @@ fn open_local(url: &str, path: &Path, from: u64) -> Result<Body> {
         let error = Error::user(format!("can't read {}", redact(url)));
         match e.kind() {
             io::ErrorKind::NotFound => error.because_of(Cause::NoSuchFile),
-            _ => error.cause(&e),
+            _ => error.cause(&e).with_cause(Cause::Unreachable),
         }
     };
     let mut file = fs::File::open(path).map_err(failed)?;
     let meta = file.metadata().map_err(failed)?;
     if meta.is_dir() {
-        return Err(Error::user(format!("can't read {}", redact(url))).because("it is a directory"));
+        return Err(Error::user(format!("can't read {}", redact(url)))
+            .because("it is a directory")
+            .with_cause(Cause::Unreachable));
     }
     file.seek(SeekFrom::Start(from)).map_err(failed)?;
     Ok(Body { reader: Box::new(file), skipped: from, length: Some(meta.len()) })

@@ -213,6 +213,13 @@ fn a_suite_a_component_or_a_package_that_does_not_exist_is_the_users_to_mend() {
         &lock(&wrong.replace("bookwrom", "tets"), 1),
         &["of the mirror's suites, did you mean test"],
     );
+    // A mirror on a disk, too.
+    std::fs::create_dir_all(project.scratch.join("mirror/dists/stable")).unwrap();
+    let local = format!("file://{}", project.scratch.join("mirror").display());
+    contains(
+        &lock(&wrong.replace(&mirror, &local).replace("bookwrom", "stabel"), 1),
+        &["there is no such file", "of the mirror's suites, did you mean stable?"],
+    );
     // If nobody answers it is the network, whatever the name.
     contains(
         &lock(&wrong.replace(&mirror, "http://127.0.0.1:9/debian"), 5),
@@ -920,10 +927,15 @@ fn nothing_hangs_on_the_words_of_a_message() {
     // Where errors are made, and where they are told; the parser of TOML has errors of its own, which `Problems` explains.
     let allowed = ["src/error.rs", "src/app.rs", "src/manifest/problems.rs"];
     let mut seen = 0;
-    for file in files {
-        let name = file.strip_prefix(REPO).unwrap().display().to_string();
-        let text = std::fs::read_to_string(&file).unwrap();
-        let shipped = text.split("#[cfg(test)]").next().unwrap();
+    let all: Vec<(String, String)> = files
+        .iter()
+        .map(|file| {
+            let text = std::fs::read_to_string(file).unwrap();
+            let shipped = text.split("#[cfg(test)]").next().unwrap().to_owned();
+            (file.strip_prefix(REPO).unwrap().display().to_string(), shipped)
+        })
+        .collect();
+    for (name, shipped) in &all {
         seen += shipped.matches(".reason()").count();
         if allowed.contains(&name.as_str()) {
             continue;
@@ -942,4 +954,9 @@ fn nothing_hangs_on_the_words_of_a_message() {
         }
     }
     assert!(seen > 3, "nobody asks for a cause: does this test look in the right place?");
+    // One place turns errors into exit codes; an interruption that can't wait ends the process by itself.
+    let exits = ["src/error.rs", "src/app.rs", "src/interrupt.rs"];
+    for (name, shipped) in &all {
+        assert!(exits.contains(&name.as_str()) || !shipped.contains(".exit_code()"), "{name}");
+    }
 }
