@@ -9,7 +9,7 @@ use serde_json::json;
 use crate::cli::{AuditWhat, Cli, Command, Exec, Global};
 use crate::commands;
 use crate::context::{self, Context};
-use crate::error::{Cause, Error, Kind, Measure, Medium};
+use crate::error::{Cause, Error, Kind, Measure, Medium, Place};
 use crate::reporter::line;
 
 /// Runs the program.
@@ -167,7 +167,15 @@ fn dispatch(command: Command, cx: &Context) -> Result<ExitCode, Error> {
 fn report(e: &Error) {
     let red = anstyle::AnsiColor::Red.on_default().bold();
     let cyan = anstyle::AnsiColor::Cyan.on_default().bold();
-    let block = |text: &str| text.replace('\n', "\n    ");
+    // What a server, a lock or an archive said may steer a terminal.
+    let block = |text: &str| -> String {
+        let shown = |c: char| match c {
+            '\n' => "\n    ".to_owned(),
+            c if c.is_control() && c != '\t' => c.escape_unicode().to_string(),
+            c => c.to_string(),
+        };
+        text.chars().map(shown).collect()
+    };
     line(&format!("{red}error:{red:#} {}", block(e.message())));
     if let Some(place) = e.place() {
         line(&format!("  {red}at:{red:#} {place}"));
@@ -182,7 +190,7 @@ fn report(e: &Error) {
 
 /// The error as one line of JSON on standard error. Its keys are documented in `docs/exit-codes.md`.
 fn report_json(e: &Error) {
-    let place = e.place().map(|p| json!({ "file": p.file, "line": p.line, "column": p.column }));
+    let place = e.place().map(place_json);
     line(
         &json!({ "error": {
             "kind": e.kind().as_str(),
@@ -195,6 +203,10 @@ fn report_json(e: &Error) {
         } })
         .to_string(),
     );
+}
+
+fn place_json(place: &Place) -> serde_json::Value {
+    json!({ "file": place.file, "line": place.line, "column": place.column })
 }
 
 fn cause_json(cause: &Cause) -> serde_json::Value {
@@ -225,5 +237,12 @@ fn cause_json(cause: &Cause) -> serde_json::Value {
             "got": got,
         }),
         Cause::NoSuchSuite => json!({ "type": "no-such-suite" }),
+        Cause::Problems(list) => json!({
+            "type": "problems",
+            "problems": list
+                .iter()
+                .map(|(place, message)| json!({ "place": place_json(place), "message": message }))
+                .collect::<Vec<_>>(),
+        }),
     }
 }

@@ -89,7 +89,7 @@ pub enum Cause {
         /// The status in words.
         reason: &'static str,
     },
-    /// No connection came about: no such host, nobody listens, an untrusted certificate.
+    /// Who was asked can't be asked: no such host, nobody listens, an untrusted certificate; a local mirror's file that can't be opened.
     Unreachable,
     /// A transfer ended too early.
     BrokenOff {
@@ -113,6 +113,8 @@ pub enum Cause {
     },
     /// A Debian mirror that was asked has no such suite.
     NoSuchSuite,
+    /// A file of the user's says what can't be: each problem with its place.
+    Problems(Vec<(Place, String)>),
 }
 
 /// What is compared of bytes.
@@ -143,6 +145,7 @@ impl fmt::Display for Cause {
                 write!(f, "expected {expected} bytes, got {got}")
             }
             Cause::NoSuchSuite => f.write_str("it has no such suite"),
+            Cause::Problems(list) => write!(f, "{} problems", list.len()),
         }
     }
 }
@@ -455,5 +458,54 @@ pub fn known_names(name: &str, known: &[&str]) -> Option<String> {
         }
         [one] => Some(format!("there is {one}")),
         all => Some(format!("there are {}", all.join(", "))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_hint_fits_what_was_written() {
+        use io::ErrorKind::{BrokenPipe, PermissionDenied, ReadOnlyFilesystem, StorageFull};
+        let hints = |medium: Medium, kind: io::ErrorKind| {
+            Error::io_of(medium, "can't write", kind.into()).hints().join(" ")
+        };
+        for kind in [StorageFull, ReadOnlyFilesystem, PermissionDenied] {
+            assert!(hints(Medium::Store, kind).contains("--store"), "{kind}");
+            for medium in [Medium::Output, Medium::StandardOutput] {
+                let hint = hints(medium, kind);
+                assert!(!hint.contains("store") && !hint.contains("gc"), "{kind}: {hint}");
+            }
+        }
+        assert!(Error::output("make", Path::new("venv"), StorageFull.into()).hints().len() == 1);
+        let closed = |medium| Error::io_of(medium, "x", BrokenPipe.into()).is_closed_output();
+        assert!(
+            closed(Medium::StandardOutput) && !closed(Medium::Output) && !closed(Medium::Store)
+        );
+    }
+
+    #[test]
+    fn what_an_error_is_about_does_not_depend_on_its_words() {
+        let error = Error::user("there is no such program in bin/").about("gcc");
+        assert!(error.is_about("gcc") && !error.is_about("bin"));
+        let place = |line| Place { file: "f".to_owned(), line, column: 1 };
+        let error = error.located(place(2)).context("can't lock").located(place(1));
+        assert_eq!(error.place(), Some(&place(2)));
+        let error = io::Error::from(error.because_of(Cause::NoSuchFile));
+        let error = from_io("not this", error);
+        assert_eq!(error.reason(), Some(&Cause::NoSuchFile));
+        assert_eq!(error.causes().last().map(String::as_str), Some("there is no such file"));
+    }
+
+    #[test]
+    fn of_names_the_near_ones_or_all_are_told() {
+        assert_eq!(known_names("gc", &["gcc", "python"]).as_deref(), Some("did you mean gcc?"));
+        assert_eq!(known_names("q", &["gcc", "zig"]).as_deref(), Some("there are gcc, zig"));
+        assert_eq!(known_names("q", &["gcc"]).as_deref(), Some("there is gcc"));
+        assert_eq!(known_names("q", &[]), None);
+        let many: Vec<String> = (0..40).map(|i| format!("t{i}")).collect();
+        let many: Vec<&str> = many.iter().map(String::as_str).collect();
+        assert!(known_names("q", &many).is_some_and(|h| h.ends_with("and 28 more")));
     }
 }

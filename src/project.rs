@@ -5,14 +5,14 @@ use std::path::{Path, PathBuf};
 use fs_err as fs;
 
 use crate::context::{Context, shown};
-use crate::error::{Error, Place, Result};
+use crate::error::{Error, Kind as ErrorKind, Place, Result};
 use crate::fetch::Fetcher;
 use crate::lockfile::{self, Lockfile};
 use crate::make::Maker;
 use crate::manifest::{Manifest, Problems, Requirements, Toolchain};
 use crate::model::{Platform, ToolchainName};
 use crate::python::requirement_files;
-use crate::recipe::{self, Recipe};
+use crate::recipe::{self, Idle, Recipe};
 use crate::source::{self, Sources};
 
 /// A project on disk.
@@ -79,6 +79,57 @@ impl Project {
                 .because("expected at least one table [toolchains.<name>], got none"),
         };
         Err(error.hint("begin with [toolchains.gcc], kind = \"cc\", source = \"debian\", suite = \"bookworm\", packages = [\"gcc\"]; `cotter init` in an empty directory writes a whole one"))
+    }
+
+    /// A failure that the manifest is to blame for, with the line of the toolchain or set that it is about.
+    pub fn locate(&self, error: Error) -> Error {
+        if !matches!(error.kind(), ErrorKind::User | ErrorKind::Build) {
+            return error;
+        }
+        let place =
+            error.subjects().filter_map(|s| s.parse::<ToolchainName>().ok()).find_map(|name| {
+                let toolchain = self.manifest.toolchains.get(&name).map(|t| &t.place);
+                toolchain
+                    .or_else(|| self.manifest.requirements.get(&name).map(|r| &r.place))
+                    .cloned()
+            });
+        match place {
+            Some(place) => error.located(place),
+            None => error,
+        }
+    }
+
+    /// Warns of the patterns of `prune` and `keep` that matched nothing in any of the trees that were made of their toolchain: wrong names, as a rule.
+    pub fn warn_of_idle_patterns(&self, made: &[(&ToolchainName, &[Idle])], cx: &Context) {
+        let mut told = std::collections::BTreeSet::new();
+        for (name, idle) in made {
+            let places =
+                match (self.manifest.toolchains.get(name), self.manifest.requirements.get(name)) {
+                    (Some(toolchain), _) => &toolchain.pattern_places,
+                    (None, Some(set)) => &set.pattern_places,
+                    (None, None) => continue,
+                };
+            for Idle { key, pattern, near } in *idle {
+                let everywhere = made
+                    .iter()
+                    .filter(|(other, _)| other == name)
+                    .all(|(_, idle)| idle.iter().any(|i| i.key == *key && i.pattern == *pattern));
+                let Some(place) = places.get(&(*key, pattern.clone())).filter(|_| everywhere)
+                else {
+                    continue;
+                };
+                if !told.insert(place.to_string()) {
+                    continue;
+                }
+                let hint = match near.as_slice() {
+                    [] => String::new(),
+                    near => format!("; there is {}", near.join(", ")),
+                };
+                cx.reporter.warn(&format!(
+                    "{place}: `{key}` of {pattern:?} matches nothing in {name}{hint}"
+                ));
+            }
+        }
     }
 
     /// Every toolchain with each of its platforms, in the order of the lock.

@@ -8,7 +8,7 @@ use crate::context::{Context, shown};
 use crate::error::{Error, Kind as ErrorKind, Result};
 use crate::lock;
 use crate::lockfile::{LockedTree, Role};
-use crate::manifest::did_you_mean;
+use crate::manifest::no_such_set;
 use crate::model::redact;
 use crate::project::Project;
 use crate::python::pylock;
@@ -34,11 +34,8 @@ pub fn run(args: &Export, cx: &Context) -> Result<ExitCode> {
     };
     let trees: Vec<&LockedTree> = sets().filter(|t| t.plan.name == args.name).collect();
     if trees.is_empty() {
-        let near = did_you_mean(args.name.as_str(), sets().map(|t| t.plan.name.as_str()));
-        return Err(Error::user(format!(
-            "there is no set of requirements {:?}{near}",
-            args.name.as_str()
-        )));
+        let known = sets().map(|t| t.plan.name.as_str()).collect::<std::collections::BTreeSet<_>>();
+        return Err(no_such_set(args.name.as_str(), known.into_iter()));
     }
     let fetcher = cx.fetcher(Some(&project.manifest))?;
     project.maker(cx, &fetcher).offer_index(&lock)?;

@@ -12,7 +12,7 @@ use crate::error::{Error, Result};
 use crate::facts::Facts;
 use crate::lockfile;
 use crate::make;
-use crate::manifest::did_you_mean;
+use crate::manifest::no_such_set;
 use crate::model::Kind;
 use crate::project::read_lock;
 use crate::python::venv::{Environment, is_ours};
@@ -27,13 +27,9 @@ pub fn run(args: &Venv, cx: &Context) -> Result<ExitCode> {
     let ready = trees::roots(&[], platform, cx)?;
     let sets = || ready.iter().filter(|t| kind(t) == Kind::Packages.as_str());
     let set = match &args.name {
-        Some(name) => sets().find(|t| t.name == *name).ok_or_else(|| {
-            Error::user(format!(
-                "there is no set of requirements {:?}{}",
-                name.as_str(),
-                did_you_mean(name.as_str(), sets().map(|t| t.name.as_str()))
-            ))
-        })?,
+        Some(name) => sets()
+            .find(|t| t.name == *name)
+            .ok_or_else(|| no_such_set(name.as_str(), sets().map(|t| t.name.as_str())))?,
         None => match sets().collect::<Vec<_>>().as_slice() {
             [one] => one,
             [] => {

@@ -172,6 +172,7 @@ impl Http {
             Error::network(format!("can't reach {}", redact(url)))
                 .cause(&e.without_url())
                 .with_cause(Cause::Unreachable)
+                .hint("check the network, and the proxy if one is set (https_proxy, http_proxy)")
         })?;
         let status = response.status();
         if !status.is_success() {
@@ -212,13 +213,15 @@ fn open_local(url: &str, path: &Path, from: u64) -> Result<Body> {
         let error = Error::user(format!("can't read {}", redact(url)));
         match e.kind() {
             io::ErrorKind::NotFound => error.because_of(Cause::NoSuchFile),
-            _ => error.cause(&e),
+            _ => error.cause(&e).with_cause(Cause::Unreachable),
         }
     };
     let mut file = fs::File::open(path).map_err(failed)?;
     let meta = file.metadata().map_err(failed)?;
     if meta.is_dir() {
-        return Err(Error::user(format!("can't read {}", redact(url))).because("it is a directory"));
+        return Err(Error::user(format!("can't read {}", redact(url)))
+            .because("it is a directory")
+            .with_cause(Cause::Unreachable));
     }
     file.seek(SeekFrom::Start(from)).map_err(failed)?;
     Ok(Body { reader: Box::new(file), skipped: from, length: Some(meta.len()) })

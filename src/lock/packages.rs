@@ -67,9 +67,10 @@ pub fn update(
         crate::interrupt::check()?;
         let _spinner = cx.reporter.spinner("resolving", group[0].name.as_str());
         let locking = Locking { project, cx, fetcher, lock: &*lock };
-        let done = locking
-            .group(&group, wanted)
-            .map_err(|e| e.context(format!("can't lock {}", group[0].name)))?;
+        let done = locking.group(&group, wanted).map_err(|e| {
+            let error = e.context(format!("can't lock {}", group[0].name));
+            project.locate(error.about(group[0].set.name.as_str()))
+        })?;
         made.extend(done.made);
         written.extend(done.file);
         for tree in done.trees {
@@ -146,6 +147,7 @@ impl Locking<'_> {
             indexes: &indexes,
             preferred: preferred.as_deref(),
             offline: self.cx.global.offline,
+            http: &self.fetcher.http,
             env: &env,
         };
         let (text, warnings) = job.universal()?;
@@ -190,6 +192,8 @@ impl Locking<'_> {
         }
         self.build(&mut plans, set)?;
         let made = self.maker().identify(self.lock, &plans)?;
+        let idle: Vec<_> = made.iter().map(|m| (&set.name, m.idle.as_slice())).collect();
+        self.project.warn_of_idle_patterns(&idle, self.cx);
         let trees = plans
             .into_iter()
             .zip(&made)

@@ -63,10 +63,19 @@ impl Locking<'_> {
             let _spinner = cx.reporter.spinner("resolving", &format!("{name} for {platform}"));
             let toolchain = &project.manifest.toolchains[&name];
             let plan = self.plan(toolchain, platform, &resolving);
-            plans.push(plan.map_err(|e| e.context(format!("can't lock {name} for {platform}")))?);
+            plans.push(plan.map_err(|e| {
+                let error = e.context(format!("can't lock {name} for {platform}"));
+                project.locate(error.about(name.as_str()))
+            })?);
         }
         resolving.index.take();
-        let made = project.maker(cx, self.fetcher).identify(lock, &plans)?;
+        let made = project
+            .maker(cx, self.fetcher)
+            .identify(lock, &plans)
+            .map_err(|e| project.locate(e))?;
+        let idle: Vec<_> =
+            plans.iter().zip(&made).map(|(p, made)| (&p.name, made.idle.as_slice())).collect();
+        project.warn_of_idle_patterns(&idle, cx);
         for (plan, made) in plans.into_iter().zip(&made) {
             lock.put(LockedTree::new(plan, made.output.clone()));
         }

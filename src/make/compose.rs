@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::error::{Error, Result};
 use crate::lockfile::{Output, Plan};
-use crate::recipe;
+use crate::recipe::{self, Idle, Pruning};
 use crate::store::{Commit, Staging, Store};
 use crate::tree::{BlobDir, Tree};
 
@@ -14,21 +14,24 @@ pub struct Bench {
     pub staging: Staging,
     /// The contents of files.
     pub blobs: BlobDir,
+    /// What is left out, and which patterns of the manifest matched nothing so far.
+    pub pruning: Pruning,
 }
 
 impl Bench {
     /// Makes room in the store.
     ///
     /// # Errors
-    /// If the store cannot be written.
-    pub fn new(store: &Store) -> Result<Self> {
+    /// If the store cannot be written, or the plan was made for another recipe.
+    pub fn new(store: &Store, plan: &Plan) -> Result<Self> {
+        let pruning = recipe::pruning(plan)?;
         let staging = Staging::new(store)?;
         let blobs = BlobDir::create(staging.dir().join("blobs"))?;
-        Ok(Bench { staging, blobs })
+        Ok(Bench { staging, blobs, pruning })
     }
 
     /// Merges the layers, which stand under the numbers of their inputs, finishes the tree by its
-    /// recipe and finds out its identity. With `keep` the tree, its listing and its facts go into
+    /// recipe and finds out its identity, and which patterns of the manifest matched nothing. With `keep` the tree, its listing and its facts go into
     /// the store.
     ///
     /// # Errors
@@ -42,19 +45,20 @@ impl Bench {
         expected: Option<&Output>,
         keep: bool,
         hard_links: bool,
-    ) -> Result<Output> {
+    ) -> Result<(Output, Vec<Idle>)> {
         let named = |e: Error| {
             if e.is_about(plan.name.as_str()) {
                 e
             } else {
-                e.context(format!("can't compose {}", plan.tree_name()))
+                e.context(format!("can't compose {}", plan.tree_name())).about(plan.name.as_str())
             }
         };
         let mut tree = Tree::default();
         for (i, layer) in layers {
             tree.merge(layer, plan.inputs[i].file_name()).map_err(named)?;
         }
-        let tree = recipe::finish(plan, tree, &self.blobs).map_err(named)?;
+        let tree = recipe::finish(plan, tree, &self.blobs, &self.pruning).map_err(named)?;
+        let idle = self.pruning.idle(&tree);
         let hash = expected.map(|o| &o.nar_hash);
         let commit = Commit::stage(store, &self.staging, &tree, hard_links, hash)?;
         let output = Output {
@@ -85,6 +89,6 @@ impl Bench {
             store.write_facts(&output.store_name, &facts)?;
             commit.publish(&output.store_name)?;
         }
-        Ok(output)
+        Ok((output, idle))
     }
 }

@@ -6,7 +6,7 @@ use crate::fetch::Fetcher;
 use crate::lockfile::Plan;
 use crate::model::{Format, Input, MemberPath};
 use crate::python::{sdist, wheel};
-use crate::recipe;
+use crate::recipe::Pruning;
 use crate::reporter::Task;
 use crate::tree::{BlobDir, Node, Tree, archive_error};
 use crate::unpack::{
@@ -19,6 +19,8 @@ pub struct Unpack<'a> {
     pub plan: &'a Plan,
     /// The input.
     pub input: &'a Input,
+    /// What of it is left out.
+    pub pruning: &'a Pruning,
     /// The fetcher.
     pub fetcher: &'a Fetcher,
     /// Where contents go.
@@ -57,10 +59,9 @@ impl Unpack<'_> {
     }
 
     fn deb(&self) -> Result<Tree> {
-        let pruning = recipe::pruning(self.plan)?;
         let snapshot = self.plan.snapshot();
         self.fetcher.read(self.input, snapshot.as_deref(), self.task, &mut |bytes| {
-            unpack_deb(bytes, self.input.size, self.blobs, &|path| pruning.keeps(path))
+            unpack_deb(bytes, self.input.size, self.blobs, &|path| self.pruning.keeps(path))
                 .map_err(|e| self.named(e))
         })
     }
@@ -121,8 +122,7 @@ impl Unpack<'_> {
             None => (self.fetcher.file(input, None, self.task)?, input.file_name(), input.size),
         };
         let file = fs_err::File::open(&path).map_err(|e| Error::at("read", &path, e))?;
-        let pruning = recipe::pruning(self.plan)?;
-        let keeps = |path: &MemberPath| pruning.keeps(path);
+        let keeps = |path: &MemberPath| self.pruning.keeps(path);
         let python = &self.plan.version;
         wheel::install(file, name, python, Limits::for_archive(size), self.blobs, &keeps)
     }

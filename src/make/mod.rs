@@ -82,7 +82,7 @@ impl Maker<'_> {
             .position(|name| *name == tree.output.store_name)
         {
             Some(place) => made[place].clone(),
-            None => Made { output: tree.output.clone(), time: None },
+            None => Made { output: tree.output.clone(), time: None, idle: vec![] },
         };
         let out: Vec<Made> = wanted.iter().map(of).collect();
         for tree in wanted {

@@ -19,6 +19,7 @@ use crate::error::{Error, Result};
 use crate::fetch::Fetcher;
 use crate::lockfile::{LockedTree, Lockfile, Output, Plan};
 use crate::model::Platform;
+use crate::recipe::Idle;
 use crate::reporter::Reporter;
 use crate::store::{Store, TreeLock};
 use crate::tree::Tree;
@@ -47,6 +48,8 @@ pub struct Made {
     pub output: Output,
     /// How long it took, from its beginning on; `None` if it was there, after all.
     pub time: Option<Duration>,
+    /// The patterns of the manifest that matched nothing in it.
+    pub idle: Vec<Idle>,
 }
 
 /// What the threads work with.
@@ -121,7 +124,8 @@ impl Schedule<'_> {
             return Ok(vec![]);
         }
         let mut reporter = self.reporter.clone();
-        reporter.begin_total(jobs.iter().map(|j| j.plan.input_bytes()).sum());
+        let sizes = jobs.iter().map(|j| j.plan.input_bytes());
+        reporter.begin_total(sizes.fold(0, u64::saturating_add));
         let mut order: Vec<usize> = (0..jobs.len()).collect();
         let wanted = |j: usize| jobs.iter().filter(|job| job.after.contains(&j)).count();
         order.sort_by_key(|j| std::cmp::Reverse((wanted(*j), jobs[*j].plan.input_bytes())));
@@ -228,13 +232,13 @@ impl Board<'_, '_> {
                 if substituter.substitute(locked, schedule.store)? {
                     schedule.reporter.detail(&format!("{name} is in {}", substituter.name()));
                     let output = locked.output.clone();
-                    self.set(j, State::Done(Made { output, time: None }));
+                    self.set(j, State::Done(Made { output, time: None, idle: vec![] }));
                     return Ok(());
                 }
             }
         }
         let begun = Begun {
-            bench: Bench::new(schedule.store)?,
+            bench: Bench::new(schedule.store, job.plan)?,
             layers: Mutex::default(),
             since: Instant::now(),
             _held: held,
@@ -257,8 +261,11 @@ impl Board<'_, '_> {
             Workshop { store, fetcher, reporter, lock, platform }.rebuild(plan, input)?;
         }
         let task = reporter.task(input.file_name(), input.size);
-        let (fetcher, blobs) = (schedule.fetcher, &begun.bench.blobs);
-        let layer = Unpack { plan, input, fetcher, blobs, task: &task }.run()?;
+        let (fetcher, blobs, pruning) =
+            (schedule.fetcher, &begun.bench.blobs, &begun.bench.pruning);
+        let layer = Unpack { plan, input, pruning, fetcher, blobs, task: &task }
+            .run()
+            .map_err(|e| e.about(plan.name.as_str()))?;
         drop(task);
         begun.layers.lock().expect("no panic holds it").insert(i, layer);
         {
@@ -273,12 +280,12 @@ impl Board<'_, '_> {
         let layers = std::mem::take(&mut *begun.layers.lock().expect("no panic holds it"));
         let expected = job.locked.map(|locked| &locked.output);
         let (store, keep, links) = (schedule.store, job.keep, schedule.hard_links);
-        let output = begun.bench.compose(store, plan, layers, expected, keep, links)?;
+        let (output, idle) = begun.bench.compose(store, plan, layers, expected, keep, links)?;
         let time = Some(begun.since.elapsed());
         // The work and the lock go before others learn that the tree is there.
         self.set(j, State::Beginning);
         drop(begun);
-        self.set(j, State::Done(Made { output, time }));
+        self.set(j, State::Done(Made { output, time, idle }));
         Ok(())
     }
 }

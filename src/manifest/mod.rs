@@ -13,6 +13,7 @@ use std::collections::BTreeMap;
 
 pub use crate::model::Kind;
 pub use fields::{Fields, Spanned, parsed, root_table};
+pub use patterns::Places as PatternPlaces;
 pub use problems::Problems;
 pub use requirements::Requirements;
 pub use settings::{Allowed, AuditSettings, BazelSettings, Libc, Settings};
@@ -53,6 +54,8 @@ pub struct Toolchain {
     pub source: Spanned<String>,
     /// Where its table begins.
     pub place: Place,
+    /// Where its patterns stand.
+    pub pattern_places: PatternPlaces,
     /// The platforms it is locked for, sorted.
     pub platforms: Vec<Platform>,
     /// Patterns of paths to leave out, on top of the recipe's own.
@@ -296,6 +299,16 @@ pub fn no_such_toolchain<'a>(name: &str, known: impl Iterator<Item = &'a str>) -
     }
 }
 
+/// The error for a name that no set of Python packages has.
+pub fn no_such_set<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> Error {
+    let known: Vec<&str> = known.collect();
+    let error = Error::user(format!("there is no set of requirements {name:?}"));
+    match known_names(name, &known) {
+        Some(hint) => error.hint(hint),
+        None => error.hint("toolchains.toml asks for none: add [requirements.<name>]"),
+    }
+}
+
 fn read_platforms(fields: &mut Fields, problems: &mut Problems) -> Option<Vec<Platform>> {
     let span = fields.key_span("platforms");
     let list = fields.string_list("platforms", problems)?;
@@ -349,9 +362,10 @@ fn read_toolchain(
             format!("a library has no programs, so {key:?} names none: leave it out, or make it a toolchain of kind \"tool\""),
         );
     }
-    let prune = patterns::read("prune", &mut fields, problems);
-    let keep = patterns::read("keep", &mut fields, problems);
-    let self_exe = patterns::read("self_exe", &mut fields, problems);
+    let mut pattern_places = patterns::Places::new();
+    let prune = patterns::read("prune", &mut fields, &mut pattern_places, problems);
+    let keep = patterns::read("keep", &mut fields, &mut pattern_places, problems);
+    let self_exe = patterns::read("self_exe", &mut fields, &mut pattern_places, problems);
     let mut bin = BTreeMap::new();
     if let Some(mut table) = fields.table("bin", problems) {
         for key in table.keys() {
@@ -395,6 +409,7 @@ fn read_toolchain(
         recipe,
         source: source?,
         place,
+        pattern_places,
         platforms,
         prune,
         keep,

@@ -1,13 +1,27 @@
 //! Patterns of paths in a tree, as `prune` and `keep` take them.
 
+use std::collections::BTreeMap;
+
 use super::{Fields, Problems};
+use crate::error::Place;
+
+/// Where the manifest names each pattern, by its key and its text.
+pub type Places = BTreeMap<(&'static str, String), Place>;
 
 /// Takes a list of patterns; what can match nothing is a problem.
-pub fn read(key: &str, fields: &mut Fields, problems: &mut Problems) -> Vec<String> {
+pub fn read(
+    key: &'static str,
+    fields: &mut Fields,
+    places: &mut Places,
+    problems: &mut Problems,
+) -> Vec<String> {
     let mut out = vec![];
     for item in fields.string_list(key, problems).unwrap_or_default() {
         match fault(&item.value) {
-            None => out.push(item.value),
+            None => {
+                places.insert((key, item.value.clone()), problems.place(item.span.start));
+                out.push(item.value);
+            }
             Some(why) => problems.add(item.span, format!("{why}, got {:?}", item.value)),
         }
     }

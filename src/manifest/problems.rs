@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use super::syntax::{self, Fault};
-use crate::error::{Error, Place, Result, nearest};
+use crate::error::{Cause, Error, Place, Result, nearest};
 
 /// How many problems are printed: more are no help.
 const MOST_SHOWN: usize = 50;
@@ -105,7 +105,15 @@ impl Problems {
             1 => format!("{} has a problem", self.file),
             n => format!("{} has {n} problems", self.file),
         };
-        Err(self.lines().into_iter().fold(Error::user(message), Error::because))
+        let mut sorted: Vec<_> = self.list.iter().collect();
+        sorted.sort_by_key(|(span, _)| span.start);
+        let typed = sorted
+            .into_iter()
+            .take(MOST_SHOWN)
+            .map(|(span, message)| (self.place(span.start), message.clone()))
+            .collect();
+        let error = Error::user(message).with_cause(Cause::Problems(typed));
+        Err(self.lines().into_iter().fold(error, Error::because))
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{Fields, Problems, Spanned, patterns, read_platforms};
+use super::{Fields, PatternPlaces, Problems, Spanned, patterns, read_platforms};
 use crate::error::Place;
 use crate::model::{Platform, ToolchainName};
 
@@ -16,6 +16,8 @@ pub struct Requirements {
     pub name: ToolchainName,
     /// Where its table begins.
     pub place: Place,
+    /// Where its patterns stand.
+    pub pattern_places: PatternPlaces,
     /// Where the files of requirements and constraints are named, by name.
     pub places: BTreeMap<String, Place>,
     /// The interpreters that it is for: toolchains of kind `python`.
@@ -136,7 +138,8 @@ impl Requirements {
         } else {
             ["setuptools", "wheel"].map(str::to_owned).into()
         };
-        let prune = patterns::read("prune", &mut fields, problems);
+        let mut pattern_places = patterns::Places::new();
+        let prune = patterns::read("prune", &mut fields, &mut pattern_places, problems);
         let platforms = read_platforms(&mut fields, problems).unwrap_or_else(|| platforms.to_vec());
         let exclude_newer = fields.string("exclude_newer", problems).and_then(|s| {
             let ok = s.value.parse::<jiff::Timestamp>().is_ok()
@@ -161,6 +164,7 @@ impl Requirements {
         Some(Requirements {
             name,
             place,
+            pattern_places,
             places,
             python,
             inputs,
@@ -183,6 +187,7 @@ impl Requirements {
         Requirements {
             name: set.name.clone(),
             place: set.place.clone(),
+            pattern_places: PatternPlaces::new(),
             places: BTreeMap::new(),
             python: set.python.clone(),
             inputs: vec![Spanned { value: file.to_owned(), span: 0..0 }],

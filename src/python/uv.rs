@@ -9,6 +9,7 @@ use fs_err as fs;
 
 use super::requirement_files::{self, PylockEntry, PylockFile, pins};
 use crate::error::{Cause, Error, Kind, Place, Result};
+use crate::fetch::Http;
 use crate::manifest::Requirements;
 use crate::model::{Digest, Platform, WheelName, normalize_project, redact};
 
@@ -32,6 +33,8 @@ pub struct Job<'a> {
     pub preferred: Option<&'a str>,
     /// Whether uv must not use the network.
     pub offline: bool,
+    /// The client, to see for itself what uv could not fetch.
+    pub http: &'a Http,
     /// Variables for uv: where proxies, certificates and credentials are.
     pub env: &'a [(String, OsString)],
 }
@@ -268,8 +271,11 @@ impl Job<'_> {
             .map_err(|e| Error::build(format!("can't start {}", self.uv.display())).cause(&e))?;
         let said = self.redacted(&String::from_utf8_lossy(&output.stderr));
         if !output.status.success() {
-            let kind = self.kind_of_failure(&command, &output.status);
-            return Err(self.failure(kind, &said));
+            return Err(if self.blames_network(&command, &output.status, &said) {
+                self.failure(Kind::Network, &said)
+            } else {
+                self.failure(Kind::User, &said)
+            });
         }
         let warnings =
             said.lines().filter_map(|l| l.strip_prefix("warning: ")).map(str::to_owned).collect();
@@ -289,7 +295,7 @@ impl Job<'_> {
                 let text = match fs::read_to_string(&part) {
                     Ok(text) => text,
                     Err(e) => {
-                        let error = Error::unreadable(Path::new(&name), e.into());
+                        let error = Error::unreadable(Path::new(&name), e);
                         return Err(located(if part == path {
                             error
                         } else {
@@ -310,22 +316,35 @@ impl Job<'_> {
         Ok(())
     }
 
-    /// What kind of failure it was that a command of uv ended with. It has a status for "no solution" (1) and one for all else (2), the network among it: if the same
-    /// command without network ends otherwise, then it was the network.
-    fn kind_of_failure(&self, command: &Command, status: &std::process::ExitStatus) -> Kind {
-        if self.offline {
-            return Kind::Network;
+    /// Whether a command of uv failed because of the network, or of a server on it. uv has a status for what it can't resolve or fetch (1) and one for all else (2), an index
+    /// that does not answer among it.
+    fn blames_network(
+        &self,
+        command: &Command,
+        status: &std::process::ExitStatus,
+        said: &str,
+    ) -> bool {
+        match status.code() {
+            // What is wrong without network, too, is wrong by itself.
+            Some(2) if self.offline => false,
+            Some(2) => {
+                let mut again = Command::new(command.get_program());
+                again.args(command.get_args()).arg("--offline").stdin(Stdio::null());
+                again.current_dir(self.dir).env_clear();
+                again.envs(command.get_envs().filter_map(|(key, value)| Some((key, value?))));
+                again.output().is_ok_and(|output| output.status.code() != Some(2))
+            }
+            _ => self.offline || urls(said).into_iter().any(|url| self.is_not_served(url)),
         }
-        if status.code() != Some(2) {
-            return Kind::User;
-        }
-        let mut again = Command::new(command.get_program());
-        again.args(command.get_args()).arg("--offline").stdin(Stdio::null());
-        again.current_dir(self.dir).env_clear();
-        again.envs(command.get_envs().filter_map(|(key, value)| Some((key, value?))));
-        match again.output() {
-            Ok(output) if output.status.code() != Some(2) => Kind::Network,
-            _ => Kind::User,
+    }
+
+    /// Whether an address that uv names can't be fetched. One that asks for credentials proves nothing: uv does not tell those that it used.
+    fn is_not_served(&self, url: &str) -> bool {
+        let Err(error) = self.http.get(url, 0) else { return false };
+        match error.reason() {
+            Some(Cause::Unreachable | Cause::BrokenOff { .. }) => true,
+            Some(Cause::Http { status, .. }) => matches!(status, 404 | 410 | 500..),
+            _ => false,
         }
     }
 
@@ -348,7 +367,7 @@ impl Job<'_> {
             .trim()
             .lines()
             .map(|l| l.strip_prefix("error: ").unwrap_or(l))
-            .filter(|l| !(l.starts_with("hint: ") && !wants_source(l).is_empty()))
+            .filter(|l| wants_source(l).is_empty())
             .take(40)
             .collect();
         let error = error.because(format!("uv says:\n{}", block.join("\n").trim_end()));
@@ -379,6 +398,20 @@ impl Job<'_> {
             text.replace(index.trim_end_matches('/'), redact(index).trim_end_matches('/'))
         })
     }
+}
+
+/// The addresses in a text: the first five.
+fn urls(text: &str) -> Vec<&str> {
+    let ends = |c: char| c.is_whitespace() || "`'\"<>(),".contains(c);
+    let mut out: Vec<&str> = vec![];
+    for word in text.split(ends).map(|w| w.trim_end_matches(['.', ':', ';'])) {
+        let is_url =
+            ["http://", "https://"].iter().any(|s| word.len() > s.len() && word.starts_with(s));
+        if is_url && !out.contains(&word) && out.len() < 5 {
+            out.push(word);
+        }
+    }
+    out
 }
 
 /// The projects of which uv says that it has found source alone. Only a hint depends on its words.
@@ -438,6 +471,13 @@ fn rank(file: &str, platform: Platform) -> Option<(u32, u32, u32)> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn addresses_are_found_in_the_words_of_uv() {
+        let said = "error: Failed to fetch: http://127.0.0.1:1/lib/l-1.whl\n  cause: HTTP status client error (404 File not found) for url (http://127.0.0.1:1/lib/l-1.whl)\nsee `https://x.example/y`.";
+        assert_eq!(urls(said), ["http://127.0.0.1:1/lib/l-1.whl", "https://x.example/y"]);
+        assert_eq!(urls("http:// none"), Vec::<&str>::new());
+    }
 
     #[test]
     fn what_has_no_wheel_is_found_in_the_words_of_uv() {

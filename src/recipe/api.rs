@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use super::prune::ALWAYS;
+use super::prune::{ALWAYS, Pruning};
 use crate::environment::Builder;
 use crate::error::Result;
 use crate::facts::Facts;
@@ -59,11 +59,11 @@ pub trait Recipe: Sync {
         Spec::Tool(ToolSpec { selection: asked.selection, programs: asked.programs })
     }
 
-    /// Makes the tree out of the merged layers of its inputs.
+    /// Makes the tree out of the merged layers of its inputs, without what `pruning` leaves out.
     ///
     /// # Errors
     /// If the inputs do not make a sealed tree.
-    fn finish(&self, plan: &Plan, tree: Tree, blobs: &BlobDir) -> Result<Tree>;
+    fn finish(&self, plan: &Plan, tree: Tree, blobs: &BlobDir, pruning: &Pruning) -> Result<Tree>;
 
     /// Adds what a user of the tree needs in the environment.
     fn environment(&self, tree: &Active, environment: &mut Builder) {

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, known_names};
 use crate::lockfile::Plan;
 use crate::model::MemberPath;
 use crate::tree::{Node, Tree};
@@ -19,14 +19,13 @@ pub fn names(plan: &Plan, tree: &mut Tree) -> Result<()> {
             Error::user(format!("{target:?}, which `bin` names, is no path inside a tree"))
         })?;
         let Some((real, blob)) = tree.file(&path).map(|(real, blob)| (real, blob.clone())) else {
-            let near: Vec<String> = tree.iter().map(|(p, _)| p.to_string()).collect();
-            let near = crate::error::nearest(target, near.iter().map(String::as_str), 3);
+            let files = tree.iter().filter(|(_, node)| matches!(node, Node::File { .. }));
+            let files: Vec<&str> = files.map(|(path, _)| path.as_str()).collect();
             let error = Error::user(format!("{} has no {target}, which `bin` names", plan.name))
                 .about(plan.name.as_str());
-            return Err(if near.is_empty() {
-                error
-            } else {
-                error.hint(format!("did you mean {}?", near.join(" or ")))
+            return Err(match known_names(target, &files) {
+                Some(hint) => error.hint(hint),
+                None => error,
             });
         };
         // A program that is named is one, whatever its archive said of its mode.

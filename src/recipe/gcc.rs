@@ -2,7 +2,7 @@
 
 use super::api::{Active, Asked, Launchers, Recipe};
 use super::edit::{seal_constant, write};
-use super::prune;
+use super::prune::{self, Pruning};
 use super::seal::{Programs, Steps, seal};
 use crate::environment::Builder;
 use crate::error::{Error, Result};
@@ -114,14 +114,14 @@ impl Recipe for Gcc {
         })
     }
 
-    fn finish(&self, plan: &Plan, tree: Tree, blobs: &BlobDir) -> Result<Tree> {
+    fn finish(&self, plan: &Plan, tree: Tree, blobs: &BlobDir, pruning: &Pruning) -> Result<Tree> {
         let launchers = |_: &Tree| -> Launchers<'_> { Box::new(|path| instructions(path, plan)) };
         let steps = Steps {
             prepare: &|tree| prepare(plan, tree, blobs),
             launchers: &launchers,
             programs: Programs::Started,
         };
-        seal(self, plan, tree, blobs, &steps)
+        seal(plan, tree, blobs, pruning, &steps)
     }
 
     fn environment(&self, tree: &Active, environment: &mut Builder) {

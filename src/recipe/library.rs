@@ -3,8 +3,9 @@
 use std::collections::BTreeMap;
 
 use super::api::{Active, Asked, Recipe};
+use super::pkg_config;
+use super::prune::{self, Pruning};
 use super::seal::{self, Programs, Steps, seal};
-use super::{pkg_config, prune};
 use crate::environment::Builder;
 use crate::error::Result;
 use crate::facts::{Facts, LibraryFacts};
@@ -59,10 +60,10 @@ impl Recipe for Library {
         Spec::Library(LibrarySpec { selection: asked.selection })
     }
 
-    fn finish(&self, plan: &Plan, tree: Tree, blobs: &BlobDir) -> Result<Tree> {
+    fn finish(&self, plan: &Plan, tree: Tree, blobs: &BlobDir, pruning: &Pruning) -> Result<Tree> {
         let steps =
             Steps { prepare: &|_| Ok(()), launchers: &seal::plain, programs: Programs::Unused };
-        seal(self, plan, tree, blobs, &steps)
+        seal(plan, tree, blobs, pruning, &steps)
     }
 
     fn environment(&self, tree: &Active, environment: &mut Builder) {

@@ -28,7 +28,7 @@ use crate::model::Kind;
 use crate::tree::{BlobDir, Tree};
 
 pub use api::{Active, Asked, Recipe};
-pub use prune::Pruning;
+pub use prune::{Idle, Pruning};
 
 /// Every recipe.
 pub static RECIPES: &[&dyn Recipe] = &[
@@ -80,12 +80,12 @@ pub fn of_plan(plan: &Plan) -> Result<&'static dyn Recipe> {
     }
 }
 
-/// Finishes the tree of `plan` out of its unpacked inputs.
+/// Finishes the tree of `plan` out of its unpacked inputs, without what `pruning` leaves out.
 ///
 /// # Errors
 /// Those of [`of_plan`] and [`Recipe::finish`].
-pub fn finish(plan: &Plan, tree: Tree, blobs: &BlobDir) -> Result<Tree> {
-    of_plan(plan)?.finish(plan, tree, blobs)
+pub fn finish(plan: &Plan, tree: Tree, blobs: &BlobDir, pruning: &Pruning) -> Result<Tree> {
+    of_plan(plan)?.finish(plan, tree, blobs, pruning)
 }
 
 /// Which paths of a plan's inputs stay.

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::json;
 
 use super::api::{Active, Recipe};
+use super::prune::Pruning;
 use crate::environment::Builder;
 use crate::error::{Error, Result};
 use crate::facts::{Facts, PackagesFacts};
@@ -34,7 +35,7 @@ impl Recipe for Packages {
         vec![]
     }
 
-    fn finish(&self, plan: &Plan, mut tree: Tree, blobs: &BlobDir) -> Result<Tree> {
+    fn finish(&self, plan: &Plan, mut tree: Tree, blobs: &BlobDir, _: &Pruning) -> Result<Tree> {
         finish(plan, &mut tree, blobs)?;
         Ok(tree)
     }

@@ -1,5 +1,7 @@
 //! What no tree needs. The list is documented in `docs/trees.md`; `prune` and `keep` of the manifest change it.
 
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use glob::{MatchOptions, Pattern};
 
 use super::api::Recipe;
@@ -69,11 +71,48 @@ impl Patterns {
     }
 }
 
-/// Which paths of a plan's inputs stay.
+/// What a plan prunes. It is made once for a tree and serves all of its inputs, so that it knows in the end which patterns of the manifest matched nothing.
 pub struct Pruning {
     base: Patterns,
-    prune: Patterns,
-    keep: Patterns,
+    prune: Noted,
+    keep: Noted,
+}
+
+/// Patterns of the manifest, with whether each has matched.
+struct Noted(Vec<(String, Patterns, AtomicBool)>);
+
+impl Noted {
+    fn new(list: &[String]) -> Result<Self> {
+        let note =
+            |text: &String| Ok((text.clone(), Patterns::new(&[text])?, AtomicBool::new(false)));
+        list.iter().map(note).collect::<Result<_>>().map(Noted)
+    }
+
+    fn matches(&self, path: &MemberPath) -> bool {
+        // All of them are asked: two may match one path.
+        self.0.iter().fold(false, |any, (_, pattern, matched)| {
+            let this = pattern.matches(path);
+            if this {
+                matched.store(true, Ordering::Relaxed);
+            }
+            any || this
+        })
+    }
+
+    fn idle(&self) -> impl Iterator<Item = &str> {
+        self.0.iter().filter(|(.., m)| !m.load(Ordering::Relaxed)).map(|(text, ..)| text.as_str())
+    }
+}
+
+/// A pattern of the manifest that matched nothing.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Idle {
+    /// `prune` or `keep`.
+    pub key: &'static str,
+    /// The pattern.
+    pub pattern: String,
+    /// Paths of the tree that are like it.
+    pub near: Vec<String>,
 }
 
 impl Pruning {
@@ -85,23 +124,38 @@ impl Pruning {
         let selection = plan.spec.selection();
         Ok(Pruning {
             base: Patterns::new(&recipe.left_out_paths().concat())?,
-            prune: Patterns::new(&selection.prune)?,
-            keep: Patterns::new(&selection.keep)?,
+            prune: Noted::new(&selection.prune)?,
+            keep: Noted::new(&selection.keep)?,
         })
     }
 
     /// Whether a path stays.
     pub fn keeps(&self, path: &MemberPath) -> bool {
-        self.keep.matches(path) || !(self.base.matches(path) || self.prune.matches(path))
+        let (kept, pruned) = (self.keep.matches(path), self.prune.matches(path));
+        kept || !(pruned || self.base.matches(path))
+    }
+
+    /// The patterns of the manifest that matched nothing so far; `tree` has the paths that are like them.
+    pub fn idle(&self, tree: &Tree) -> Vec<Idle> {
+        let idle = |key, patterns: &Noted| -> Vec<Idle> {
+            let near = |pattern: &str| {
+                let plain = pattern.trim_end_matches("/**");
+                let mut paths: Vec<String> = vec![];
+                for (path, _) in tree.iter() {
+                    paths.push(path.to_string());
+                    paths.extend(path.parent().map(|p| p.to_string()));
+                }
+                let near = crate::error::nearest(plain, paths.iter().map(String::as_str), 3);
+                near.into_iter().map(str::to_owned).collect()
+            };
+            patterns.idle().map(|p| Idle { key, pattern: p.to_owned(), near: near(p) }).collect()
+        };
+        [idle("prune", &self.prune), idle("keep", &self.keep)].concat()
     }
 }
 
 /// Takes out of the tree what its recipe and its manifest do not want.
-///
-/// # Errors
-/// If a pattern of the manifest is none.
-pub fn apply(recipe: &dyn Recipe, plan: &Plan, tree: &mut Tree) -> Result<()> {
-    let pruning = Pruning::of(recipe, plan)?;
+pub fn apply(pruning: &Pruning, tree: &mut Tree) {
     tree.retain(|path, _| pruning.keeps(path));
     // Directories that pruning left empty.
     let empty = tree.paths(|path, node| {
@@ -110,7 +164,6 @@ pub fn apply(recipe: &dyn Recipe, plan: &Plan, tree: &mut Tree) -> Result<()> {
     for path in empty {
         tree.remove(&path);
     }
-    Ok(())
 }
 
 #[cfg(test)]

@@ -2,7 +2,7 @@
 
 use super::api::{Active, Asked, Launchers, Recipe};
 use super::edit::{replace as edit, write};
-use super::prune;
+use super::prune::{self, Pruning};
 use super::seal::{Programs, Steps, seal};
 use crate::environment::Builder;
 use crate::error::{Error, Result};
@@ -72,7 +72,7 @@ impl Recipe for Python {
         })
     }
 
-    fn finish(&self, plan: &Plan, tree: Tree, blobs: &BlobDir) -> Result<Tree> {
+    fn finish(&self, plan: &Plan, tree: Tree, blobs: &BlobDir, pruning: &Pruning) -> Result<Tree> {
         let launchers = |tree: &Tree| -> Launchers<'_> {
             let instructions = instructions(tree);
             Box::new(move |_| instructions.clone())
@@ -82,7 +82,7 @@ impl Recipe for Python {
             launchers: &launchers,
             programs: Programs::Started,
         };
-        seal(self, plan, tree, blobs, &steps)
+        seal(plan, tree, blobs, pruning, &steps)
     }
 
     fn environment(&self, tree: &Active, environment: &mut Builder) {

@@ -1,7 +1,8 @@
 //! What all recipes of programs and libraries share: pruning, links, `.pc` files, and a loader and
 //! libraries of the tree's own for each program.
 
-use super::api::{Launchers, Recipe};
+use super::api::Launchers;
+use super::prune::Pruning;
 use super::{bin, pkg_config, prune};
 use crate::error::{Error, Result};
 use crate::lockfile::Plan;
@@ -41,13 +42,13 @@ pub fn plain<'a>(_: &Tree) -> Launchers<'a> {
 /// # Errors
 /// If a program has no loader and no libc in the tree, or a file cannot be relocated.
 pub fn seal(
-    recipe: &dyn Recipe,
     plan: &Plan,
     mut tree: Tree,
     blobs: &BlobDir,
+    pruning: &Pruning,
     steps: &Steps,
 ) -> Result<Tree> {
-    prune::apply(recipe, plan, &mut tree)?;
+    prune::apply(pruning, &mut tree);
     for dir in ["lib", "lib64"] {
         let (link, target) = (MemberPath::literal(dir), MemberPath::literal(&format!("usr/{dir}")));
         if tree.exists(&target) && !tree.exists(&link) {

@@ -1,6 +1,7 @@
 //! Any program that is neither a compiler nor an interpreter with a recipe of its own.
 
 use super::api::Recipe;
+use super::prune::Pruning;
 use super::seal::{self, Programs, Steps, seal};
 use crate::error::Result;
 use crate::facts::{Facts, ToolFacts};
@@ -24,13 +25,13 @@ impl Recipe for Tool {
         Kind::Tool
     }
 
-    fn finish(&self, plan: &Plan, tree: Tree, blobs: &BlobDir) -> Result<Tree> {
+    fn finish(&self, plan: &Plan, tree: Tree, blobs: &BlobDir, pruning: &Pruning) -> Result<Tree> {
         let steps = Steps {
             prepare: &|_| Ok(()),
             launchers: &seal::plain,
             programs: Programs::StartedAndSealed,
         };
-        seal(self, plan, tree, blobs, &steps)
+        seal(plan, tree, blobs, pruning, &steps)
     }
 
     fn facts(&self, _plan: &Plan, tree: &Tree) -> Result<Facts> {

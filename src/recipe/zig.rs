@@ -3,8 +3,9 @@
 
 use super::api::{Active, Asked, Recipe};
 use super::gcc::compiler_environment;
+use super::pkg_config;
+use super::prune::{self, Pruning};
 use super::seal::{self, Programs, Steps, seal};
-use super::{pkg_config, prune};
 use crate::environment::Builder;
 use crate::error::{Error, Result};
 use crate::facts::{Facts, ZigFacts};
@@ -42,13 +43,13 @@ impl Recipe for Zig {
         })
     }
 
-    fn finish(&self, plan: &Plan, tree: Tree, blobs: &BlobDir) -> Result<Tree> {
+    fn finish(&self, plan: &Plan, tree: Tree, blobs: &BlobDir, pruning: &Pruning) -> Result<Tree> {
         let steps = Steps {
             prepare: &|tree| prepare(plan, tree, blobs),
             launchers: &seal::plain,
             programs: Programs::Started,
         };
-        seal(self, plan, tree, blobs, &steps)
+        seal(plan, tree, blobs, pruning, &steps)
     }
 
     fn environment(&self, tree: &Active, environment: &mut Builder) {

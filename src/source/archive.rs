@@ -3,7 +3,7 @@
 use super::debian::DebianRequest;
 use super::kind::{Resolution, ResolveContext, Source, SourceKind};
 use crate::error::{Cause, Error, Kind as ErrorKind, Measure, Place, Result};
-use crate::fetch::{Candidate, Refusals, redact};
+use crate::fetch::{Candidate, Refusals, redact, says_absent};
 use crate::lockfile::Fingerprint;
 use crate::manifest::{Fields, Manifest, Problems, Toolchain};
 use crate::model::{
@@ -208,11 +208,17 @@ impl Source for Archive {
         cx: &ResolveContext,
     ) -> Result<Resolution> {
         let urls = self.urls(platform);
-        let (size, sha256) =
-            self.find(&urls, platform, cx).map_err(|e| match &self.download(platform).place {
+        let (size, sha256) = self.find(&urls, platform, cx).map_err(|e| {
+            let e = match &self.download(platform).place {
                 Some(place) => e.located(place.clone()),
                 None => e,
-            })?;
+            };
+            if says_absent(&e) {
+                e.hint("check the address, and what is filled into it")
+            } else {
+                e
+            }
+        })?;
         let locations: Vec<Location> =
             urls.iter().map(|u| u.parse()).collect::<Result<_, _>>().map_err(Error::user)?;
         let download = self.download(platform);

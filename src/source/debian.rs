@@ -389,7 +389,7 @@ fn load_index(
                 return Ok(read);
             }
             Err(e)
-                if e.reason() == Some(&Cause::NoSuchSuite)
+                if matches!(e.reason(), Some(Cause::NoSuchSuite | Cause::Unreachable))
                     || matches!(e.kind(), ErrorKind::Network | ErrorKind::Verification) =>
             {
                 cx.reporter.detail(&format!("{}: {e}", redact(base)));

@@ -213,6 +213,13 @@ fn a_suite_a_component_or_a_package_that_does_not_exist_is_the_users_to_mend() {
         &lock(&wrong.replace("bookwrom", "tets"), 1),
         &["of the mirror's suites, did you mean test"],
     );
+    // A mirror on a disk, too.
+    std::fs::create_dir_all(project.scratch.join("mirror/dists/stable")).unwrap();
+    let local = format!("file://{}", project.scratch.join("mirror").display());
+    contains(
+        &lock(&wrong.replace(&mirror, &local).replace("bookwrom", "stabel"), 1),
+        &["there is no such file", "of the mirror's suites, did you mean stable?"],
+    );
     // If nobody answers it is the network, whatever the name.
     contains(
         &lock(&wrong.replace(&mirror, "http://127.0.0.1:9/debian"), 5),
@@ -411,6 +418,8 @@ fn errors_are_json_where_json_was_asked_for() {
         error["causes"][0].as_str().unwrap(),
         &["toolchains.toml:6:1: unknown key \"surprise\""],
     );
+    assert_eq!(error["cause"]["type"], "problems");
+    assert_eq!(error["cause"]["problems"][0]["place"]["line"], 6);
     // Where it lies, and what stands behind it.
     server.fault("/a.tar", Fault::Status(404, 99));
     project.manifest(&format!("{TOOL}url = \"{url}\"\n"));
@@ -514,6 +523,81 @@ fn a_toolchain_may_be_called_bin() {
             &[&format!("can't compose {name}-1-x86_64-linux"), "bin/x is a script"],
         );
     }
+}
+
+/// What only the composed tree shows is told with the line of the toolchain, and with what there is.
+#[test]
+fn what_the_tree_lacks_is_told_with_a_line_and_what_there_is() {
+    let server = Server::start();
+    let tar = Tar::new().program("x-1/bin/tool", b"x").file("x-1/share/doc", b"x").finish();
+    let url = server.put("/a.tar", tar);
+    let project = Project::new("");
+    let lock = |more: &str| {
+        project.manifest(&format!("{TOOL}url = \"{url}\"\n{more}\n"));
+        project.fails(1, &["lock"])
+    };
+    contains(
+        &lock("bin = { t = \"x-1/bin/toool\" }"),
+        &[
+            "at: toolchains.toml:1:13",
+            "x has no x-1/bin/toool, which `bin` names",
+            "did you mean x-1/bin/tool",
+        ],
+    );
+    contains(
+        &lock("bin = { t = \"QQQ\" }"),
+        &["at: toolchains.toml:1:13", "there are x-1/bin/tool, x-1/share/doc"],
+    );
+    contains(
+        &lock("strip_prefix = \"y\""),
+        &["at: toolchains.toml:1:13", "nothing in a.tar lies below strip_prefix", "x-1"],
+    );
+}
+
+/// A pattern that matches nothing is a wrong name as a rule: a warning with its line and what is like it; one that serves on one platform of two is not told.
+#[test]
+fn patterns_that_match_nothing_are_told() {
+    let server = Server::start();
+    let tar = |dir: &str| {
+        Tar::new()
+            .file("share/doc/a", b"x")
+            .file("usr/share/man/b", b"x")
+            .file(&format!("{dir}/c"), b"x")
+            .file("d", b"x")
+            .finish()
+    };
+    server.put("/x86_64.tar", tar("lib/x86_64-linux-gnu"));
+    server.put("/aarch64.tar", tar("lib/aarch64-linux-gnu"));
+    let project = Project::new(&format!(
+        "platforms = [\"x86_64-linux\", \"aarch64-linux\"]\n{TOOL}url = \"{}/{{cpu}}.tar\"\n\
+         prune = [\"share/doc/**\", \"share/dok/**\", \"lib/x86_64-linux-gnu/**\", \"usr/share/man/**\"]\n\
+         keep = [\"usr/share/man/**\", \"usr/share/men/**\"]\n",
+        server.url
+    ));
+    let said = text(&project.cotter(&["lock"]).output().unwrap());
+    contains(
+        &said,
+        &[
+            "warning: toolchains.toml:7:26: `prune` of \"share/dok/**\" matches nothing in x",
+            "warning: toolchains.toml:8:29: `keep` of \"usr/share/men/**\" matches nothing in x; there is usr/share/man",
+        ],
+    );
+    assert_eq!(said.matches("warning:").count(), 2, "{said}");
+    // Debian's packages are pruned as they are unpacked.
+    let signer = Signer::new();
+    debian(&server, &signer);
+    project.scratch.write("project/keys.asc", signer.public());
+    project.manifest(&debian_manifest(
+        &[&format!("{}/debian", server.url)],
+        "test",
+        "packages = [\"thing\"]\nprune = [\"usr/share/thing\", \"usr/share/thong\"]",
+    ));
+    let said = text(&project.cotter(&["lock"]).output().unwrap());
+    contains(
+        &said,
+        &["warning: toolchains.toml:11:29: `prune` of \"usr/share/thong\" matches nothing"],
+    );
+    assert_eq!(said.matches("warning:").count(), 1, "{said}");
 }
 
 /// Very many problems are told in a moment, and not all of them.
@@ -746,6 +830,85 @@ fn mangled_locks_never_end_in_a_panic() {
     assert!(bad > 100 && good > 0, "{good} good, {bad} bad");
 }
 
+/// A lock whose every value was replaced by what a stranger might write there: each is told, none ends in a panic, and nothing is written outside the store.
+#[test]
+fn hostile_values_in_a_lock_never_end_in_a_panic() {
+    let project = Project::new("");
+    let tar = Tar::new().program("bin/x", b"x").file("share/y", b"y").finish();
+    let path = project.scratch.write("a.tar", tar);
+    project.manifest(&format!(
+        "platforms = [\"x86_64-linux\"]\n{TOOL}url = \"file://{}\"\nprune = [\"share/**\"]\nself_exe = [\"bin/y\"]\nbin = {{ z = \"bin/x\" }}\n",
+        path.display()
+    ));
+    project.ok(&["setup"]);
+    let good = project.lock_text();
+    let hostile = [
+        "",
+        "/",
+        "..",
+        "../../x",
+        "a/../b",
+        "a/b",
+        "\\u0000",
+        "a\\u0000=bin/x",
+        "=",
+        "=bin/x",
+        "\\u001b[2J",
+        "\u{e9}",
+        "+1",
+        "-1",
+        "{",
+        "mirror://x/y",
+        "file:///",
+        "http://",
+        "99999999999999999999",
+        "[",
+        "**/**",
+        "sha256-",
+        "cc",
+        "python",
+        "packages",
+    ];
+    let numbers = ["0", "-1", "9223372036854775807"];
+    let mut tried = 0;
+    let mut attempt = |from: std::ops::Range<usize>, to: &str| {
+        let text = format!("{}{to}{}", &good[..from.start], &good[from.end..]);
+        project.scratch.write("project/toolchains.lock", &text);
+        for args in [&["setup", "--frozen", "--offline"][..], &["list"], &["lock", "--check"]] {
+            let output = project.cotter(args).output().unwrap();
+            let said = crate::support::text(&output);
+            assert!(!said.contains("panicked"), "{args:?}: {said}\n{text}");
+            let code = output.status.code();
+            assert!(code.is_some_and(|c| c <= 8), "{args:?}: {code:?} {said}\n{text}");
+            assert!(!said.contains('\x1b'), "{args:?} prints an escape of the lock's: {said:?}");
+        }
+        tried += 1;
+    };
+    // Every string, and every number.
+    let mut at = 0;
+    while let Some(open) = good[at..].find('"').map(|i| at + i + 1) {
+        let close = open + good[open..].find('"').unwrap();
+        for value in hostile {
+            attempt(open..close, value);
+        }
+        at = close + 1;
+    }
+    for (start, _) in good.match_indices(" = ").map(|(i, m)| (i + m.len(), m)) {
+        let digits = good[start..].bytes().take_while(u8::is_ascii_digit).count();
+        if digits > 0 {
+            for value in numbers {
+                attempt(start..start + digits, value);
+            }
+        }
+    }
+    assert!(tried > 300, "{tried}");
+    assert_eq!(
+        crate::support::names(project.scratch.path()),
+        ["a.tar", "project", "store"],
+        "something was written outside"
+    );
+}
+
 /// The words of an error are for people. Whoever reads them to decide something breaks when they are reworded: causes are types.
 #[test]
 fn nothing_hangs_on_the_words_of_a_message() {
@@ -764,10 +927,15 @@ fn nothing_hangs_on_the_words_of_a_message() {
     // Where errors are made, and where they are told; the parser of TOML has errors of its own, which `Problems` explains.
     let allowed = ["src/error.rs", "src/app.rs", "src/manifest/problems.rs"];
     let mut seen = 0;
-    for file in files {
-        let name = file.strip_prefix(REPO).unwrap().display().to_string();
-        let text = std::fs::read_to_string(&file).unwrap();
-        let shipped = text.split("#[cfg(test)]").next().unwrap();
+    let all: Vec<(String, String)> = files
+        .iter()
+        .map(|file| {
+            let text = std::fs::read_to_string(file).unwrap();
+            let shipped = text.split("#[cfg(test)]").next().unwrap().to_owned();
+            (file.strip_prefix(REPO).unwrap().display().to_string(), shipped)
+        })
+        .collect();
+    for (name, shipped) in &all {
         seen += shipped.matches(".reason()").count();
         if allowed.contains(&name.as_str()) {
             continue;
@@ -786,4 +954,9 @@ fn nothing_hangs_on_the_words_of_a_message() {
         }
     }
     assert!(seen > 3, "nobody asks for a cause: does this test look in the right place?");
+    // One place turns errors into exit codes; an interruption that can't wait ends the process by itself.
+    let exits = ["src/error.rs", "src/app.rs", "src/interrupt.rs"];
+    for (name, shipped) in &all {
+        assert!(exits.contains(&name.as_str()) || !shipped.contains(".exit_code()"), "{name}");
+    }
 }

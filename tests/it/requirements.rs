@@ -468,6 +468,17 @@ fn failures_of_uv_have_their_place_and_a_way_out() {
     // The network is the network's fault, and so is what --offline lacks.
     packages.inputs("absent-from-the-cache\n");
     packages.refused(5, &["lock", "--offline"], &["with --offline", "once without --offline"]);
+    // So is a file that the index lists and does not serve.
+    packages.server.put(
+        "/simple/listed/",
+        "<a href=\"../../files/listed-1.0-py3-none-any.whl\">listed-1.0-py3-none-any.whl</a>",
+    );
+    packages.inputs("listed\n");
+    packages.refused(
+        5,
+        &["lock"],
+        &["uv can't ask the package index", "listed-1.0-py3-none-any.whl"],
+    );
     packages.inputs("app\n");
     packages.project.manifest(&manifest.replace(&packages.server.url, "http://127.0.0.1:9"));
     packages.refused(5, &["lock"], &["uv can't ask the package index", "uv says:"]);
