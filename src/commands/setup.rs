@@ -235,7 +235,10 @@ pub fn ensure(args: &Setup, platform: Platform, cx: &Context) -> Result<Vec<Read
     let stamps =
         stamps.filter(|_| emits.as_ref().is_none_or(|project| project.stale(&lock).is_empty()));
     let inputs = emits.as_ref().map(Project::package_files).unwrap_or_default();
-    register(&cx.store, &manifest_path, stamps.unwrap_or_default(), inputs, &lock, &ready)?;
+    // Of a store that is part of an image, or of another user, nothing is deleted behind our back, and nothing was made: there is nothing to note.
+    if cx.store.is_writable() || ready.iter().any(|r| r.made_in.is_some()) {
+        register(&cx.store, &manifest_path, stamps.unwrap_or_default(), inputs, &lock, &ready)?;
+    }
     drop(held);
     if let Some(project) = emits {
         emit::after_setup(&project, &lock, cx)?;
