@@ -5,7 +5,7 @@ mod blob;
 use std::collections::BTreeMap;
 
 pub(crate) use blob::archive_error;
-pub use blob::{Blob, BlobDir};
+pub use blob::{Blob, BlobDir, MTIME};
 
 use crate::error::{Error, Result};
 use crate::model::MemberPath;
@@ -150,8 +150,7 @@ impl Tree {
                     continue;
                 }
                 (Some(Node::File { blob: a, .. }), Node::File { blob: b, .. })
-                    if a.same_content(b)
-                        .map_err(|e| Error::io("can't read a staged file", e))? =>
+                    if a.same_content(b) =>
                 {
                     continue;
                 }
