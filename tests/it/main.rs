@@ -11,6 +11,7 @@
 
 mod support;
 
+mod alone;
 mod archives;
 mod audit;
 mod bazel;
@@ -25,5 +26,6 @@ mod launcher;
 mod libraries;
 mod locking;
 mod nix;
+mod openpgp;
 mod requirements;
 mod store;
