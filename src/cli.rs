@@ -248,8 +248,12 @@ pub struct Env {
 /// `cotter path`
 #[derive(Args, Debug)]
 pub struct PathArgs {
-    /// Which toolchain
-    pub name: ToolchainName,
+    /// Which toolchain [with --bin: all]
+    #[arg(required_unless_present = "bin")]
+    pub name: Option<ToolchainName>,
+    /// The directory of its commands, ready for PATH: they start without cotter
+    #[arg(long)]
+    pub bin: bool,
     /// For another platform than this machine's
     #[arg(long)]
     pub platform: Option<Platform>,

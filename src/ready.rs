@@ -105,9 +105,9 @@ fn ensure(request: &Request, cx: &Context) -> Result<Outcome> {
     let Current { project, fetcher, hard_links, lock, made: made_before, known } = current;
     let wanted = wanted(request, &lock, &known)?;
     let missing = wanted.iter().any(|tree| !cx.store.has(&tree.output.store_name));
-    if missing || !cx.global.frozen {
+    if missing || cx.store.is_writable() {
         // Also when nothing is missing: a process may have been killed between its last tree and
-        // the end. A frozen setup of trees that are there writes nothing.
+        // the end.
         Staging::sweep(&cx.store)?;
     }
     let made = maker(cx, &fetcher, hard_links).ensure(&lock, &wanted)?;
@@ -126,12 +126,10 @@ fn ensure(request: &Request, cx: &Context) -> Result<Outcome> {
     let stamps = stamps
         .filter(|_| project.as_ref().is_none_or(|project| lock::stale(project, &lock).is_empty()));
     let inputs = project.as_ref().map(Project::package_files).unwrap_or_default();
-    let registered =
-        register(&cx.store, &manifest_path, stamps.unwrap_or_default(), inputs, &lock, &trees);
-    match registered {
-        // A store that cannot be written has no `gc` to fear.
-        Err(e) if cx.global.frozen && !missing => cx.reporter.detail(&e.to_string()),
-        other => other?,
+    // Of a store that is part of an image, or of another user, nothing is deleted behind our back,
+    // and nothing was made: there is nothing to note.
+    if cx.store.is_writable() || missing {
+        register(&cx.store, &manifest_path, stamps.unwrap_or_default(), inputs, &lock, &trees)?;
     }
     Ok(Outcome { trees, project: project.map(|project| (project, lock)) })
 }

@@ -194,6 +194,7 @@ impl Http {
         if let Some(client) = self.client.get() {
             return Ok(client);
         }
+        super::names::restrict_to_builtin();
         // Ring rather than aws-lc: it builds without cmake. A second install is refused, and harmless.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let client = reqwest::blocking::Client::builder()

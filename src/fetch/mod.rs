@@ -3,6 +3,7 @@
 mod apt;
 mod http;
 mod mirrors;
+mod names;
 mod netrc;
 pub mod python_index;
 mod refusals;

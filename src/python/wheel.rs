@@ -7,7 +7,7 @@ use std::io::{Read, Seek};
 use base64::Engine;
 
 use crate::error::{Error, Result};
-use crate::model::{Digest, MemberPath, WheelName, normalize_project as normalize, site_packages};
+use crate::model::{MemberPath, WheelName, normalize_project as normalize, site_packages};
 use crate::tree::{Blob, BlobDir, Node, Tree};
 use crate::unpack::{Limits, unpack_zip};
 
@@ -184,9 +184,7 @@ fn check_record(archive: &Tree, info: &str) -> Result<()> {
                 "its RECORD has a hash of {path} that is too weak: {hash:?}"
             )));
         };
-        let got = base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(
-            blob.sha256().map_err(|e| Error::io("can't read a staged file", e))?.as_bytes(),
-        );
+        let got = base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(blob.sha256().as_bytes());
         if got != expected.trim_end_matches('=') {
             return Err(Error::verification(format!("{path} is not what its RECORD says"))
                 .because(format!("expected sha256={expected}, got sha256={got}")));
@@ -296,9 +294,8 @@ fn record(tree: &Tree, site: &str, info: &str) -> Result<String> {
             Some(rest) => rest.trim_start_matches('/').to_owned(),
             None => format!("{up}{path}"),
         };
-        let digest: &Digest =
-            blob.sha256().map_err(|e| Error::io("can't read a staged file", e))?;
-        let hash = base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(digest.as_bytes());
+        let hash =
+            base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(blob.sha256().as_bytes());
         row(&relative, &format!("sha256={hash}"), &blob.size().to_string())?;
     }
     row(&format!("{info}/RECORD"), "", "")?;

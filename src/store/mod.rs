@@ -69,6 +69,18 @@ impl Store {
         rustix::fs::access(self.path(name), rustix::fs::Access::EXISTS).is_ok()
     }
 
+    /// Whether this process may write to the store, or make it. One that it may not write to is as good for reading.
+    pub fn is_writable(&self) -> bool {
+        let may = |path: &Path| rustix::fs::access(path, rustix::fs::Access::WRITE_OK);
+        match may(&self.dir) {
+            Ok(()) => !matches!(
+                may(&self.dir.join("roots")),
+                Err(rustix::io::Errno::ACCESS | rustix::io::Errno::ROFS)
+            ),
+            Err(e) => e == rustix::io::Errno::NOENT,
+        }
+    }
+
     /// Where downloads are kept.
     pub fn inputs(&self) -> PathBuf {
         self.dir.join("inputs")

@@ -5,7 +5,7 @@ mod blob;
 use std::collections::BTreeMap;
 
 pub(crate) use blob::archive_error;
-pub use blob::{Blob, BlobDir};
+pub use blob::{Blob, BlobDir, MTIME};
 
 use crate::error::{Error, Result};
 use crate::model::MemberPath;
@@ -125,7 +125,7 @@ impl Tree {
         out
     }
 
-    /// The tree that lies at `root` on the disk. Its contents are read when they are asked for.
+    /// The tree that lies at `root` on the disk. All of it is read once.
     ///
     /// # Errors
     /// If it cannot be read, or holds names that no tree of ours has.
@@ -153,7 +153,8 @@ impl Tree {
                 } else {
                     use std::os::unix::fs::PermissionsExt;
                     let executable = meta.permissions().mode() & 0o111 != 0;
-                    Node::File { blob: Blob::at(entry.path(), meta.len()), executable }
+                    let blob = Blob::of_file(entry.path()).map_err(read)?;
+                    Node::File { blob, executable }
                 };
                 tree.put(path, node);
             }
@@ -213,8 +214,7 @@ impl Tree {
                     continue;
                 }
                 (Some(Node::File { blob: a, .. }), Node::File { blob: b, .. })
-                    if a.same_content(b)
-                        .map_err(|e| Error::io("can't read a staged file", e))? =>
+                    if a.same_content(b) =>
                 {
                     continue;
                 }

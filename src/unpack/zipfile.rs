@@ -50,7 +50,7 @@ pub fn unpack_zip(
                 let declared = entry.size();
                 // One byte more than declared is enough to see the lie.
                 let allowed = declared.min(left).saturating_add(1);
-                let blob = blobs.write_hashed(&mut entry.by_ref().take(allowed), &mut buffer)?;
+                let blob = blobs.write(&mut entry.by_ref().take(allowed), &mut buffer)?;
                 if blob.size() > left {
                     return Err(hostile(format!(
                         "it unfolds to more than {} MiB: refused as a bomb",

@@ -11,6 +11,7 @@
 
 mod support;
 
+mod alone;
 mod archives;
 mod audit;
 mod bazel;
@@ -26,6 +27,7 @@ mod libraries;
 mod locking;
 mod messages;
 mod nix;
+mod openpgp;
 mod requirements;
 mod snapshots;
 mod store;
