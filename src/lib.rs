@@ -42,7 +42,9 @@ pub mod internals {
     pub use crate::lockfile::Lockfile;
     pub use crate::manifest::{Manifest, Problems};
     pub use crate::model::{Digest, Hasher, Platform};
+    pub use crate::relocate::elf::Elf;
     pub use crate::resolve::debian_release::{Keyring, Release};
+    pub use crate::resolve::openpgp::{Signed, keys};
     pub use crate::source::bind as bind_sources;
     pub use crate::store::hash_tree;
 }

@@ -63,10 +63,10 @@ impl Project {
         read_lock(&self.lock_path, cx)
     }
 
-    /// The error for a manifest that pins nothing, if it does; with it, the names that were asked for are in vain, too.
+    /// Checks that the manifest pins anything. `asked` are the toolchains that the user named: the first of them is what the message names then.
     ///
     /// # Errors
-    /// That error.
+    /// If it pins nothing, with how to begin.
     pub fn pins_something(&self, asked: &[ToolchainName], cx: &Context) -> Result<()> {
         if !self.manifest.toolchains.is_empty() || !self.manifest.requirements.is_empty() {
             return Ok(());
@@ -81,7 +81,7 @@ impl Project {
         Err(error.hint("begin with [toolchains.gcc], kind = \"cc\", source = \"debian\", suite = \"bookworm\", packages = [\"gcc\"]; `cotter init` in an empty directory writes a whole one"))
     }
 
-    /// A failure that the manifest is to blame for, with the line of the toolchain or set that it is about.
+    /// Adds the line of the toolchain or set that a failure is about, if the manifest is to blame for it.
     pub fn locate(&self, error: Error) -> Error {
         if !matches!(error.kind(), ErrorKind::User | ErrorKind::Build) {
             return error;

@@ -307,7 +307,7 @@ impl Job<'_> {
                 if let Some((line, text)) = requirement_files::repository_line(&text, is_list) {
                     return Err(Error::user(format!("{name} names a repository in place of a release"))
                         .located(Place { file: name, line, column: 1 })
-                        .because(format!("expected a release such as \"click==8.1.7\", got {text:?}"))
+                        .because(format!("expected a release such as \"click==8.1.7\", got {:?}", redact(text)))
                         .because("a lock names files of an index by hash; what a repository holds has none, and git would be needed to ask it")
                         .hint("name a release, or serve what you build of the repository from an index of yours"));
                 }
@@ -334,7 +334,15 @@ impl Job<'_> {
                 again.envs(command.get_envs().filter_map(|(key, value)| Some((key, value?))));
                 again.output().is_ok_and(|output| output.status.code() != Some(2))
             }
-            _ => self.offline || urls(said).into_iter().any(|url| self.is_not_served(url)),
+            _ => {
+                // An index's own address need not lead anywhere: only what lies below it does.
+                let is_index = |url: &str| {
+                    let root = |u: &str| redact(u).trim_end_matches('/').to_owned();
+                    self.indexes.iter().any(|index| root(index) == root(url))
+                };
+                let mut named = urls(said).into_iter().filter(|url| !is_index(url));
+                self.offline || named.any(|url| self.is_not_served(url))
+            }
         }
     }
 

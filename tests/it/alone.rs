@@ -4,7 +4,7 @@ use std::net::UdpSocket;
 use std::path::Path;
 use std::process::Command;
 
-use cotter::relocate::elf::Elf;
+use cotter::internals::Elf;
 
 use crate::support::archive::Tar;
 use crate::support::server::{Server, trusted_tls};

@@ -2,7 +2,7 @@
 
 use std::process::{Command, Stdio};
 
-use cotter::resolve::openpgp::{Signed, keys};
+use cotter::internals::{Signed, keys};
 use pgp::composed::{
     ArmorOptions, CleartextSignedMessage, KeyType, SecretKeyParamsBuilder, SignedPublicKey,
     SignedSecretKey, SubkeyParamsBuilder,

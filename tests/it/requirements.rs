@@ -454,17 +454,19 @@ fn failures_of_uv_have_their_place_and_a_way_out() {
     let said = packages.project.fails(1, &["lock"]);
     assert!(!said.contains("--no-build"), "a flag that nobody can give: {said}");
     // A repository in place of a release.
-    packages.inputs("app\nclick @ git+https://git.example/click.git\n");
+    packages.inputs("app\nclick @ git+https://user:secret@git.example/click.git\n");
     packages.refused(
         1,
         &["lock"],
         &[
             "at: requirements.in:2:1",
             "requirements.in names a repository in place of a release",
+            "got \"click @ git+https://git.example/click.git\"",
             "git would be needed",
             "name a release",
         ],
     );
+    assert!(!packages.project.fails(1, &["lock"]).contains("secret"));
     // The network is the network's fault, and so is what --offline lacks.
     packages.inputs("absent-from-the-cache\n");
     packages.refused(5, &["lock", "--offline"], &["with --offline", "once without --offline"]);
