@@ -97,7 +97,6 @@ fn dispatch(command: Command, cx: &Context) -> Result<ExitCode, Error> {
         Command::Path(args) => commands::path::run(&args, cx),
         Command::List(args) => commands::list::run(&args, cx),
         Command::Venv(args) => commands::venv::run(&args, cx),
-        Command::Export(args) => commands::export::run(&args, cx),
         Command::Verify(args) => commands::verify::run(&args, cx),
         Command::Emit(args) => commands::emit::run(&args, cx),
         Command::Audit(args) => commands::audit::run(&args, cx),

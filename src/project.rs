@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use fs_err as fs;
 
 use crate::context::{Context, shown};
+use crate::emit;
 use crate::error::{Error, Kind as ErrorKind, Result};
 use crate::lockfile::{self, LockedTree, Lockfile, Request};
 use crate::manifest::{Manifest, Problems, Requirements, Toolchain};
@@ -23,6 +24,8 @@ pub struct Project {
     pub manifest: Manifest,
     /// What it asks of each source.
     pub sources: Sources,
+    /// What it asks of each emitter.
+    pub emissions: Vec<emit::Bound>,
 }
 
 /// An entry of the lock that does not fit the manifest.
@@ -47,9 +50,10 @@ impl Project {
         let mut problems = Problems::new(&shown(&manifest_path, &cx.here), &text);
         let manifest = Manifest::parse(&text, &mut problems);
         let sources = source::bind(&manifest, &mut problems);
+        let emissions = emit::bind(&manifest, &mut problems);
         problems.check()?;
         let lock_path = manifest_path.with_file_name(lockfile::FILE_NAME);
-        Ok(Project { manifest_path, lock_path, manifest, sources })
+        Ok(Project { manifest_path, lock_path, manifest, sources, emissions })
     }
 
     /// The project's directory.

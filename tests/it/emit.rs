@@ -1,8 +1,16 @@
 //! `cotter emit bazel`: what is written, when, and what is said of it. That it builds is shown in bazel.rs.
 
+use std::collections::BTreeSet;
 use std::path::Path;
+use std::process::Command;
 
-use crate::support::{Project, REPO, contains, in_store, names, ok, shared_store, text};
+use starlark_syntax::syntax::ast::{
+    AssignTarget, AstExpr, AstStmt, Clause, Expr, ForClause, Parameter, Stmt,
+};
+use starlark_syntax::syntax::{AstModule, Dialect};
+
+use crate::support::bazel::copy_dir;
+use crate::support::{Project, REPO, Scratch, contains, in_store, names, ok, shared_store, text};
 
 const EXAMPLES: [&str; 5] = ["cpp", "flask", "mixed", "python", "zig"];
 
@@ -14,15 +22,40 @@ fn project(example: &str) -> Project {
     project
 }
 
+/// The folders are made, not committed: of the rules there is one copy, `templates/bazel`.
 #[test]
 fn the_examples_folders_are_what_their_locks_give() {
     for example in EXAMPLES {
-        ok(&mut in_store(
-            shared_store(),
-            &Path::new(REPO).join("examples").join(example),
-            &["emit", "bazel", "--check"],
-        ));
+        let workspace = Scratch::new();
+        copy_dir(&Path::new(REPO).join("examples").join(example), workspace.path());
+        let emit = |arguments: &[&str]| in_store(shared_store(), workspace.path(), arguments);
+        ok(&mut emit(&["emit", "bazel"]));
+        ok(&mut emit(&["emit", "bazel", "--check"]));
+        let committed = Command::new("git")
+            .args(["ls-files", "--", &format!("examples/{example}/bazel")])
+            .current_dir(REPO)
+            .output()
+            .unwrap();
+        assert!(committed.status.success() && committed.stdout.is_empty(), "{committed:?}");
+        // What differs from lock to lock is in these files alone.
+        for (name, text) in templates() {
+            let emitted = workspace.path().join("bazel/cotter").join(&name);
+            assert!(
+                std::fs::read_to_string(&emitted).unwrap().ends_with(&text),
+                "{example}: {name} is not the template"
+            );
+        }
     }
+}
+
+/// The fixed rules, by name.
+fn templates() -> Vec<(String, String)> {
+    let dir = Path::new(REPO).join("templates/bazel");
+    let read = |name: String| {
+        let text = std::fs::read_to_string(dir.join(&name)).unwrap();
+        (name, text)
+    };
+    names(&dir).into_iter().map(read).collect()
 }
 
 #[test]
@@ -79,8 +112,8 @@ fn check_shows_what_was_edited_by_hand() {
     contains(
         &text(&output),
         &[
-            "-    path = \"/opt/bash\",",
-            "+    path = \"/bin/bash\",",
+            "-    shell = \"/opt/bash\",",
+            "+    shell = \"/bin/bash\",",
             "1 file is not",
             "edited by hand",
         ],
@@ -137,7 +170,8 @@ fn settings_are_obeyed_and_checked() {
     );
     assert!(!read("lock.bzl").contains("python"), "{}", read("lock.bzl"));
     assert!(!read("cotter.MODULE.bazel").contains("register_toolchains"));
-    contains(&read("workspace.bzl"), &["@//tools/pins:"]);
+    contains(&read("lock.bzl"), &["FOLDER = \"//tools/pins\""]);
+    contains(&read("rules.bzl"), &["load(\"@pins//:rules_cc.bzl\""]);
     assert!(!read("cotter.bazelrc").contains("build --custom_malloc"));
     with("toolchains = [\"gc\"]");
     contains(
@@ -180,4 +214,202 @@ fn setup_emits_too() {
     .unwrap();
     contains(&setup(&["setup"]), &["wrote bazel/cotter"]);
     ok(&mut in_store(shared_store(), &project.dir(), &["emit", "bazel", "--check"]));
+}
+
+/// A set of packages is of no use without its interpreter.
+#[test]
+fn what_an_emitted_set_uses_is_emitted_too() {
+    let flask = Path::new(REPO).join("examples/flask");
+    let workspace = Scratch::new();
+    copy_dir(&flask, workspace.path());
+    let manifest = std::fs::read_to_string(flask.join("toolchains.toml")).unwrap();
+    let only = manifest.replace("[emit.bazel]\n", "[emit.bazel]\ntoolchains = [\"app\"]\n");
+    assert_ne!(manifest, only);
+    workspace.write("toolchains.toml", &only);
+    ok(&mut in_store(shared_store(), workspace.path(), &["emit", "bazel"]));
+    let lock = std::fs::read_to_string(workspace.join("bazel/cotter/lock.bzl")).unwrap();
+    contains(&lock, &["\"app-x86_64-linux\": {", "\"python-x86_64-linux\": {"]);
+    assert!(!lock.contains("\"gcc-x86_64-linux\"") && !lock.contains("app-2020"), "{lock}");
+}
+
+#[test]
+fn names_that_would_clash_are_refused() {
+    let project = project("python");
+    let manifest = std::fs::read_to_string(project.dir().join("toolchains.toml")).unwrap();
+    project.manifest(&manifest.replace("[emit.bazel]", "[emit.bazzel]"));
+    contains(
+        &project.fails(1, &["emit", "bazel"]),
+        &["unknown key \"bazzel\" in [emit]", "did you mean \"bazel\"?"],
+    );
+}
+
+/// `emit pylock`, and its old name.
+#[test]
+fn pylock_is_an_emitter() {
+    let flask = Path::new(REPO).join("examples/flask");
+    let run = |arguments: &[&str]| in_store(shared_store(), &flask, arguments).output().unwrap();
+    let (new, old) = (run(&["emit", "pylock", "app"]), run(&["export", "pylock", "app"]));
+    assert!(new.status.success(), "{}", text(&new));
+    assert_eq!(new.stdout, old.stdout);
+    contains(&text(&new), &["lock-version = \"1.0\"", "name = \"flask\""]);
+    contains(&text(&run(&["emit", "pylock"])), &["which set of Python packages?", "app-2020"]);
+    contains(&text(&run(&["emit", "pylock", "ap"])), &["there is no set", "did you mean \"app\"?"]);
+    contains(&text(&run(&["emit", "bazel", "app"])), &["out of the whole lock"]);
+}
+
+/// What Bazel 9 defines everywhere in .bzl files, as far as it is used here. What it took away since Bazel 7: rules and providers of languages.
+const GLOBALS: &str = "False True None Label DefaultInfo all any attr bool config config_common depset dict dir enumerate fail getattr hasattr int json len \
+     list load max min module_extension native platform_common print provider range repository_rule repr reversed rule select sorted str struct tuple type zip";
+/// What it defines in BUILD files, and in MODULE.bazel.
+const GLOBALS_OF_BUILD: &str = "exports_files glob load package";
+const GLOBALS_OF_MODULE: &str =
+    "bazel_dep include module register_toolchains use_extension use_repo";
+/// What the module `native` of Bazel 9 holds, as far as it is used here.
+const NATIVE: &str = "alias bazel_version config_setting constraint_setting constraint_value filegroup glob platform register_toolchains repo_name repository_name \
+     toolchain";
+
+/// The names of a file that nothing in it defines, and `native.x` for what it takes of the module `native`.
+fn free_names(file: &str, text: &str) -> BTreeSet<String> {
+    #[derive(Default)]
+    struct Names {
+        bound: BTreeSet<String>,
+        used: BTreeSet<String>,
+    }
+    impl Names {
+        fn bind(&mut self, target: &AssignTarget) {
+            match target {
+                AssignTarget::Identifier(name) => drop(self.bound.insert(name.node.ident.clone())),
+                AssignTarget::Tuple(list) => list.iter().for_each(|t| self.bind(&t.node)),
+                AssignTarget::Index(both) => {
+                    self.expr(&both.0);
+                    self.expr(&both.1);
+                }
+                AssignTarget::Dot(object, _) => self.expr(object),
+            }
+        }
+        fn parameter(&mut self, parameter: &Parameter) {
+            if let Some(name) = parameter.ident() {
+                self.bound.insert(name.node.ident.clone());
+            }
+            if let Parameter::Normal(_, _, Some(default)) = parameter {
+                self.expr(default);
+            }
+        }
+        fn clause(&mut self, clause: &ForClause) {
+            self.bind(&clause.var.node);
+            self.expr(&clause.over);
+        }
+        fn expr(&mut self, expr: &AstExpr) {
+            match &expr.node {
+                Expr::Identifier(name) => drop(self.used.insert(name.node.ident.clone())),
+                Expr::Dot(object, attribute) => {
+                    if matches!(&object.node, Expr::Identifier(name) if name.node.ident == "native")
+                    {
+                        self.used.insert(format!("native.{}", attribute.node));
+                    }
+                }
+                Expr::Lambda(lambda) => lambda.params.iter().for_each(|p| self.parameter(&p.node)),
+                Expr::ListComprehension(_, first, rest)
+                | Expr::DictComprehension(_, first, rest) => {
+                    self.clause(first);
+                    for clause in rest {
+                        if let Clause::For(clause) = clause {
+                            self.clause(clause);
+                        }
+                    }
+                }
+                _ => {}
+            }
+            expr.node.visit_expr(|inner| self.expr(inner));
+        }
+        fn statement(&mut self, statement: &AstStmt) {
+            match &statement.node {
+                Stmt::Assign(assign) => self.bind(&assign.lhs.node),
+                Stmt::AssignModify(target, _, _) => self.bind(&target.node),
+                Stmt::For(each) => self.bind(&each.var.node),
+                Stmt::Def(def) => {
+                    self.bound.insert(def.name.node.ident.clone());
+                    def.params.iter().for_each(|p| self.parameter(&p.node));
+                }
+                Stmt::Load(load) => {
+                    for argument in &load.args {
+                        self.bound.insert(argument.local.node.ident.clone());
+                    }
+                }
+                _ => {}
+            }
+            statement.node.visit_stmt(|inner| self.statement(inner));
+            // The expressions right in the statement; those of the statements in it come by themselves.
+            match &statement.node {
+                Stmt::Return(Some(e)) | Stmt::Expression(e) => self.expr(e),
+                Stmt::Assign(assign) => self.expr(&assign.rhs),
+                Stmt::AssignModify(_, _, e) => self.expr(e),
+                Stmt::If(condition, _) => self.expr(condition),
+                Stmt::IfElse(condition, _) => self.expr(condition),
+                Stmt::For(each) => self.expr(&each.over),
+                _ => {}
+            }
+        }
+    }
+    let module = AstModule::parse(file, text.to_owned(), &Dialect::Standard)
+        .unwrap_or_else(|e| panic!("{file}: {e}"));
+    let mut names = Names::default();
+    names.statement(module.statement());
+    &names.used - &names.bound
+}
+
+/// No emitted file needs what Bazel 9 took away, but those that hand over what older versions bring along.
+#[test]
+fn the_emitted_files_are_ready_for_bazel_9() {
+    let words = |text: &str| text.split_whitespace().map(str::to_owned).collect::<BTreeSet<_>>();
+    let native = words(NATIVE);
+    let mut removed = BTreeSet::new();
+    for example in EXAMPLES {
+        let project = project(example);
+        project.ok(&["emit", "bazel", "--frozen"]);
+        let dir = project.dir().join("bazel/cotter");
+        let mut read = 0;
+        for name in names(&dir) {
+            if ![".bzl", ".bazel"].iter().any(|ending| name.ends_with(ending)) {
+                continue;
+            }
+            read += 1;
+            let text = std::fs::read_to_string(dir.join(&name)).unwrap();
+            let globals = match name.as_str() {
+                "BUILD.bazel" => words(GLOBALS_OF_BUILD),
+                "cotter.MODULE.bazel" => words(GLOBALS_OF_MODULE),
+                _ => words(GLOBALS),
+            };
+            let unknown: Vec<String> = free_names(&name, &text)
+                .into_iter()
+                .filter(|word| match word.strip_prefix("native.") {
+                    Some(of) => !native.contains(of),
+                    None => !globals.contains(word),
+                })
+                .collect();
+            // The one kind of load that Bazel 9 has not.
+            let loads: Vec<&str> = [
+                "@bazel_tools//tools/python",
+                "@bazel_tools//tools/cpp",
+                "@bazel_tools//tools/build_defs/cc",
+            ]
+            .into_iter()
+            .filter(|of| {
+                text.contains(&format!("load(\"{of}")) || text.contains(&format!("    \"{of}"))
+            })
+            .collect();
+            if name.ends_with("_native.bzl") {
+                removed.extend(unknown);
+                assert!(!loads.is_empty(), "{name}");
+            } else {
+                assert!(unknown.is_empty(), "{name} uses {unknown:?}");
+                assert!(loads.is_empty(), "{name} loads from {loads:?}");
+            }
+        }
+        assert!(read > 15, "{example}: {read}");
+    }
+    // The check sees what it is to see.
+    for name in ["CcInfo", "cc_common", "native.cc_library", "native.py_binary"] {
+        assert!(removed.contains(name), "{removed:?}");
+    }
 }
