@@ -4,7 +4,7 @@
 
 mod bazel;
 mod pylock;
-mod starlark;
+pub mod starlark;
 
 pub use bazel::MARK;
 

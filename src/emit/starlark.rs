@@ -262,62 +262,6 @@ impl File {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use rand::Rng;
-    use starlark_syntax::syntax::ast::{AstLiteral, ExprP, StmtP};
-    use starlark_syntax::syntax::{AstModule, Dialect};
-
-    /// The value of `X = <string>` as a reader of Starlark understands it.
-    fn read(text: &str) -> String {
-        let module = AstModule::parse("x.bzl", text.to_owned(), &Dialect::Standard)
-            .unwrap_or_else(|e| panic!("{e}\n{text:?}"));
-        let mut found = None;
-        let mut visit = |statement: &StmtP<_>| {
-            if let StmtP::Assign(assign) = statement
-                && let ExprP::Literal(AstLiteral::String(value)) = &assign.rhs.node
-            {
-                found = Some(value.node.clone());
-            }
-        };
-        match &module.statement().node {
-            StmtP::Statements(list) => list.iter().for_each(|s| visit(&s.node)),
-            other => visit(other),
-        }
-        found.unwrap_or_else(|| panic!("no string in {text:?}"))
-    }
-
-    #[test]
-    fn any_string_comes_back() {
-        let mut random = rand::thread_rng();
-        let hard = [
-            '"',
-            '\'',
-            '\\',
-            '\n',
-            '\r',
-            '\t',
-            '\0',
-            '\u{7f}',
-            '{',
-            '}',
-            '$',
-            '%',
-            '#',
-            'é',
-            '\u{1f600}',
-            '0',
-            '7',
-        ];
-        for _ in 0..2000 {
-            let text: String = (0..random.gen_range(0..12))
-                .map(|_| match random.gen_range(0..3) {
-                    0 => hard[random.gen_range(0..hard.len())],
-                    1 => char::from(random.gen_range(0..128u8)),
-                    _ => random.r#gen::<char>(),
-                })
-                .collect();
-            assert_eq!(read(&File::new().assign("X", text.as_str()).render()), text);
-        }
-    }
 
     #[test]
     fn it_is_formatted_as_buildifier_would() {
