@@ -58,8 +58,8 @@ fn main() {
         let start = Instant::now();
         assert!(
             Command::new(env!("CARGO_BIN_EXE_cotter"))
-                .args(["emit", "bazel", "--check"])
-                .current_dir(format!("{REPO}/examples/flask"))
+                .args(["emit", "bazel", "--check", "--frozen"])
+                .current_dir(&pinned.dir)
                 .status()
                 .unwrap()
                 .success()
@@ -136,21 +136,20 @@ impl Workspace {
         write("WORKSPACE", "workspace(name = \"bench\")\n");
         write(".bazelrc", "");
         if is_pinned {
-            assert!(
-                Command::new("cp")
-                    .arg("-r")
-                    .arg(format!("{REPO}/examples/flask/bazel"))
-                    .arg(&dir)
-                    .status()
-                    .unwrap()
-                    .success()
-            );
             for file in ["WORKSPACE", ".bazelrc", "toolchains.toml", "toolchains.lock"] {
                 write(
                     file,
                     &std::fs::read_to_string(format!("{REPO}/examples/flask/{file}")).unwrap(),
                 );
             }
+            assert!(
+                Command::new(env!("CARGO_BIN_EXE_cotter"))
+                    .args(["emit", "bazel", "--frozen"])
+                    .current_dir(&dir)
+                    .status()
+                    .unwrap()
+                    .success()
+            );
         }
         let (mut nothing, mut unit, mut cc, mut empty) =
             (String::new(), String::new(), String::new(), String::new());
@@ -201,9 +200,12 @@ impl Workspace {
         let mut command = Command::new("bazel");
         command.arg(format!("--output_user_root={}", self.root.display())).arg(verb);
         if !matches!(verb, "shutdown") {
-            for name in ["rules_cc", "rules_java", "remote_coverage_tools"] {
+            for name in ["rules_cc", "rules_java"] {
                 command.arg(format!("--override_repository={name}={REPO}/tests/bazel/4/{name}"));
             }
+            command.arg(format!(
+                "--override_repository=remote_coverage_tools={REPO}/tests/bazel/coverage"
+            ));
         }
         if matches!(verb, "test" | "build") {
             command.arg("--nosandbox_debug");

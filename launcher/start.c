@@ -17,7 +17,7 @@ enum { NR_GETCWD = 17 };
 #define LOADER "ld-linux-aarch64.so.1"
 #endif
 
-enum { DT_STRTAB = 5, DT_RPATH = 15, PT_PHDR = 6, AT_PHNUM = 5, PATH = 4096, MARK = 512, SEGMENTS = 32 };
+enum { DT_STRTAB = 5, DT_RPATH = 15, PT_DYNAMIC = 2, PT_PHDR = 6, AT_PHNUM = 5, PATH = 4096, MARK = 512, SEGMENTS = 32 };
 
 // What the loader goes on reading as long as the program runs.
 static struct segment segments[SEGMENTS];
@@ -27,7 +27,6 @@ static char loader[PATH];
 static const char mark[] = "/cotter-runtime/";
 
 extern const char image[] __asm__("__ehdr_start") __attribute__((visibility("hidden")));
-extern word dynamic[] __asm__("_DYNAMIC") __attribute__((visibility("hidden")));
 extern const char begin[] __asm__("_start") __attribute__((visibility("hidden")));
 
 // Appends `n` characters; returns the new length, or 0 if it would be too long.
@@ -69,11 +68,11 @@ static word find(char *dir, const char *program, word n) {
 }
 
 // Writes the directory over the mark in DT_RPATH; what is left of it becomes slashes, which mean nothing.
-static void tell(const char *dir, word n, word page, const struct segment *first, word count) {
+static void tell(const char *dir, word n, word page, const struct segment *first, word count, const word *dynamic) {
   const char *strings = 0, *path = 0;
-  for (word *d = dynamic; d[0]; d += 2)
+  for (const word *d = dynamic; d[0]; d += 2)
     if (d[0] == DT_STRTAB) strings = image + d[1];
-  for (word *d = dynamic; d[0]; d += 2)
+  for (const word *d = dynamic; d[0]; d += 2)
     if (d[0] == DT_RPATH) path = strings + d[1];
   for (; path && *path; path++) {
     word k = 0;
@@ -105,6 +104,11 @@ __attribute__((used, visibility("hidden"))) word cotter_find_and_map(word *stack
     if (a[0] == AT_PHNUM) count = a[1];
     if (a[0] == AT_EXECFN) called = (const char *)a[1];
   }
+  const word *dynamic = 0;
+  for (word i = 0; i < count; i++)
+    if (first[i].type == PT_DYNAMIC) dynamic = (const word *)(image + first[i].vaddr);
+  // The program was linked statically after all: its libc is a part of it, and its own start code is all that it needs.
+  if (!dynamic) return (word)begin;
   char program[PATH], dir[PATH];
   word n = 0, found = 0;
   if (*called != '/') {
@@ -121,7 +125,7 @@ __attribute__((used, visibility("hidden"))) word cotter_find_and_map(word *stack
   program[n < PATH ? n : PATH - 1] = 0;
   if (!found) complain("find the run-time files " COTTER_RUNTIME " of", program);
   dir[found] = 0;
-  tell(dir, found, page, first, count);
+  tell(dir, found, page, first, count, dynamic);
   append(dir, found, "/" LOADER, sizeof LOADER);
   for (word i = 0; i < PATH; i++) loader[i] = dir[i];
   word entry, base = map_loader(loader, &entry, page);

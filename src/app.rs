@@ -55,7 +55,6 @@ fn wants_json(command: &Command) -> bool {
         | Command::Shell(_)
         | Command::Path(_)
         | Command::Venv(_)
-        | Command::Export(_)
         | Command::Completions(_)
         | Command::Schema(_) => false,
     }
@@ -152,7 +151,6 @@ fn dispatch(command: Command, cx: &Context) -> Result<ExitCode, Error> {
         Command::Path(args) => commands::path::run(&args, cx),
         Command::List(args) => commands::list::run(&args, cx),
         Command::Venv(args) => commands::venv::run(&args, cx),
-        Command::Export(args) => commands::export::run(&args, cx),
         Command::Verify(args) => commands::verify::run(&args, cx),
         Command::Emit(args) => commands::emit::run(&args, cx),
         Command::Audit(args) => commands::audit::run(&args, cx),

@@ -3,8 +3,10 @@
 use std::path::PathBuf;
 
 use clap::builder::styling::{AnsiColor, Styles};
+use clap::builder::{PossibleValue, PossibleValuesParser};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use crate::emit::EMITTERS;
 use crate::model::{Platform, ToolchainName};
 
 const STYLES: Styles = Styles::styled()
@@ -128,13 +130,12 @@ pub enum Command {
     Path(PathArgs),
     /// Make a virtual environment of locked Python packages
     Venv(Venv),
-    /// Write the locked Python packages for other tools
-    Export(Export),
     /// List the toolchains of the lock
     List(List),
     /// Check the trees in the store
     Verify(Verify),
     /// Write the files by which other tools use the toolchains
+    #[command(alias = "export")]
     Emit(Emit),
     /// Find reaches to the host
     Audit(Audit),
@@ -271,26 +272,6 @@ pub struct Venv {
     pub force: bool,
 }
 
-/// `cotter export`
-#[derive(Args, Debug)]
-pub struct Export {
-    /// In which format
-    #[arg(value_enum)]
-    pub format: ExportFormat,
-    /// Which set of requirements
-    pub name: ToolchainName,
-    /// Where to write it [default: standard output]
-    #[arg(long, short, value_name = "FILE")]
-    pub output: Option<PathBuf>,
-}
-
-/// The formats of other tools.
-#[derive(ValueEnum, Debug, Clone, Copy, PartialEq, Eq)]
-pub enum ExportFormat {
-    /// pylock.toml (PEP 751), with the addresses that the index in force gives.
-    Pylock,
-}
-
 /// `cotter list`
 #[derive(Args, Debug)]
 pub struct List {
@@ -322,8 +303,13 @@ pub struct Verify {
 #[derive(Args, Debug)]
 pub struct Emit {
     /// For which tool
-    #[arg(value_enum)]
-    pub tool: Tool,
+    #[arg(value_parser = emitters())]
+    pub tool: String,
+    /// Of what, if the tool's file is about a part of the lock: for pylock, which set of requirements
+    pub names: Vec<ToolchainName>,
+    /// Where to write it, if it is one file [default: standard output]
+    #[arg(long, short, value_name = "FILE", conflicts_with = "check")]
+    pub output: Option<PathBuf>,
     /// Write nothing; show what would change, and exit with 3 if anything would
     #[arg(long)]
     pub check: bool,
@@ -333,10 +319,8 @@ pub struct Emit {
 }
 
 /// The tools that files are written for.
-#[derive(ValueEnum, Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Tool {
-    /// A folder of repository rules and toolchains.
-    Bazel,
+fn emitters() -> PossibleValuesParser {
+    EMITTERS.iter().map(|e| PossibleValue::new(e.name()).help(e.about())).collect::<Vec<_>>().into()
 }
 
 /// `cotter audit`

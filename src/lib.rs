@@ -37,6 +37,7 @@ mod unpack;
 /// What this repository's own tests and benchmarks use of the inside. It is no interface for others and promises nothing.
 #[doc(hidden)]
 pub mod internals {
+    pub use crate::emit::starlark;
     pub use crate::error::Kind;
     pub use crate::fetch::{Candidate, Mirrors};
     pub use crate::lockfile::Lockfile;

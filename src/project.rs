@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use fs_err as fs;
 
 use crate::context::{Context, shown};
+use crate::emit;
 use crate::error::{Error, Kind as ErrorKind, Place, Result};
 use crate::fetch::Fetcher;
 use crate::lockfile::{self, Lockfile};
@@ -25,6 +26,8 @@ pub struct Project {
     pub manifest: Manifest,
     /// What it asks of each source.
     pub sources: Sources,
+    /// What it asks of each emitter.
+    pub emissions: Vec<emit::Bound>,
 }
 
 impl Project {
@@ -45,9 +48,10 @@ impl Project {
         let manifest = Manifest::parse(&text, &mut problems);
         let sources = source::bind(&manifest, &mut problems);
         check_recipes(&manifest, &mut problems);
+        let emissions = emit::bind(&manifest, &mut problems);
         problems.check()?;
         let lock_path = manifest_path.with_file_name(lockfile::FILE_NAME);
-        Ok(Project { manifest_path, lock_path, manifest, sources })
+        Ok(Project { manifest_path, lock_path, manifest, sources, emissions })
     }
 
     /// The project's directory.

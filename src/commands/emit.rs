@@ -7,13 +7,14 @@ use fs_err as fs;
 use serde_json::json;
 
 use super::{print, print_json};
-use crate::cli::{Emit, Tool};
+use crate::cli::Emit;
 use crate::context::{Context, shown};
-use crate::emit::{BAZEL, Emitter, Request};
+use crate::emit::{Bound, Destination, Files, Request};
 use crate::error::{Error, Kind, Result};
+use crate::fetch::Fetcher;
 use crate::lock;
 use crate::lockfile::Lockfile;
-use crate::manifest::did_you_mean;
+use crate::model::{ToolchainName, redact};
 use crate::project::Project;
 
 /// A file of the folder that is not as it should be.
@@ -28,7 +29,7 @@ struct Change {
 /// Runs the command.
 ///
 /// # Errors
-/// If the lock is missing or stale, or the folder can't be written; with `--check`, if a file is not what would be written.
+/// If the lock is missing or stale, or the result can't be written; with `--check`, if a file is not what would be written.
 pub fn run(args: &Emit, cx: &Context) -> Result<ExitCode> {
     let project = Project::load(cx)?;
     let lock = project.lock(cx)?.ok_or_else(|| {
@@ -38,10 +39,53 @@ pub fn run(args: &Emit, cx: &Context) -> Result<ExitCode> {
     if !cx.global.frozen {
         lock::check(&project, &lock, cx)?;
     }
-    let emitter = match args.tool {
-        Tool::Bazel => BAZEL,
-    };
-    let (dir, changes) = changes(emitter, &project, &lock, cx)?;
+    let bound = project
+        .emissions
+        .iter()
+        .find(|bound| bound.name == args.tool)
+        .expect("the command line takes the names of emitters only");
+    match bound.emission.destination() {
+        Destination::Folder(dir) => {
+            if args.output.is_some() || !args.names.is_empty() {
+                return Err(Error::user(format!(
+                    "`cotter emit {}` writes the folder {dir}, out of the whole lock",
+                    bound.name
+                ))
+                .hint(
+                    "leave the names and --output out; [emit] in toolchains.toml has the folder",
+                ));
+            }
+            folder(bound, dir, args, &project, &lock, cx)
+        }
+        Destination::Output => {
+            if args.check || args.json {
+                return Err(Error::user(format!(
+                    "`cotter emit {}` has neither --check nor --json",
+                    bound.name
+                )));
+            }
+            let files = files(bound, &args.names, &project, &lock, cx)?;
+            let text: String = files.into_values().collect();
+            match &args.output {
+                Some(path) => crate::project::replace(&cx.here.join(path), &text)?,
+                None => print(&text)?,
+            }
+            Ok(ExitCode::SUCCESS)
+        }
+    }
+}
+
+/// Writes or checks a folder.
+fn folder(
+    bound: &Bound,
+    dir: &str,
+    args: &Emit,
+    project: &Project,
+    lock: &Lockfile,
+    cx: &Context,
+) -> Result<ExitCode> {
+    let dir = project.dir().join(dir);
+    let changes = changes(&dir, files(bound, &[], project, lock, cx)?)?;
     let paths: Vec<String> = changes.iter().map(|c| shown(&c.path, &cx.here)).collect();
     if args.json {
         print_json(&json!({ "dir": dir, "changed": paths, "written": !args.check }))?;
@@ -65,7 +109,7 @@ pub fn run(args: &Emit, cx: &Context) -> Result<ExitCode> {
             ),
         )
         .because("the lock is newer, or a file was edited by hand")
-        .hint(format!("run `cotter emit {}`", emitter.name())));
+        .hint(format!("run `cotter emit {}`", bound.name)));
     }
     write(&changes)?;
     if !args.json {
@@ -77,55 +121,56 @@ pub fn run(args: &Emit, cx: &Context) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// After a setup: brings the folder up to date, if the manifest wants one. With `--locked` nothing is written, only told.
+/// After a setup: brings the folders up to date that the manifest asks for. With `--locked` nothing is written, only told.
 ///
 /// # Errors
-/// If the folder can't be written.
+/// If a folder can't be written.
 pub fn after_setup(project: &Project, lock: &Lockfile, cx: &Context) -> Result<()> {
-    if project.manifest.bazel.is_none() {
-        return Ok(());
+    for bound in project.emissions.iter().filter(|bound| bound.is_asked_for) {
+        let Destination::Folder(dir) = bound.emission.destination() else { continue };
+        let dir = project.dir().join(dir);
+        let changes = changes(&dir, files(bound, &[], project, lock, cx)?)?;
+        if changes.is_empty() {
+            continue;
+        }
+        if cx.global.locked {
+            cx.reporter.warn(&format!(
+                "{} is not what toolchains.lock gives: run `cotter emit {}`",
+                shown(&dir, &cx.here),
+                bound.name
+            ));
+            continue;
+        }
+        write(&changes)?;
+        cx.reporter.line(&format!("wrote {}", shown(&dir, &cx.here)));
     }
-    let (dir, changes) = changes(BAZEL, project, lock, cx)?;
-    if changes.is_empty() {
-        return Ok(());
-    }
-    if cx.global.locked {
-        cx.reporter.warn(&format!(
-            "{} is not what toolchains.lock gives: run `cotter emit bazel`",
-            shown(&dir, &cx.here)
-        ));
-        return Ok(());
-    }
-    write(&changes)?;
-    cx.reporter.line(&format!("wrote {}", shown(&dir, &cx.here)));
     Ok(())
 }
 
-fn changes(
-    emitter: &dyn Emitter,
+/// What an emission gives. The index is only asked where the emission asks for an address.
+fn files(
+    bound: &Bound,
+    names: &[ToolchainName],
     project: &Project,
     lock: &Lockfile,
     cx: &Context,
-) -> Result<(PathBuf, Vec<Change>)> {
-    let defaults = crate::manifest::BazelSettings::default();
-    let bazel = project.manifest.bazel.as_ref().unwrap_or(&defaults);
-    for name in bazel.toolchains.iter().flatten() {
-        let (toolchains, sets) = (&project.manifest.toolchains, &project.manifest.requirements);
-        if !toolchains.contains_key(name) && !sets.contains_key(name) {
-            let known = toolchains.keys().chain(sets.keys()).map(|n| n.as_str());
-            return Err(Error::user(format!(
-                "{}: [emit.bazel] names a toolchain {:?} that is not there{}",
-                shown(&project.manifest_path, &cx.here),
-                name.as_str(),
-                did_you_mean(name.as_str(), known)
-            )));
+) -> Result<Files> {
+    let mut index: Option<Fetcher> = None;
+    let mut url = |name: &str, file: &str| {
+        if index.is_none() {
+            let fetcher = cx.fetcher(Some(&project.manifest))?;
+            project.maker(cx, &fetcher).offer_index(lock)?;
+            index = Some(fetcher);
         }
-    }
-    let request = Request { lock, bazel };
-    let dir = project.dir().join(emitter.dir(&request));
-    let files = emitter
-        .files(&request)
-        .map_err(|why| Error::user(format!("can't emit for {}: {why}", emitter.name())))?;
+        let fetcher = index.as_ref().expect("it was made above");
+        // An index may hand out addresses with its own credentials in them.
+        Ok(redact(&fetcher.python_project(name)?.url_of(file)?))
+    };
+    bound.emission.files(&mut Request { lock, names, url: &mut url })
+}
+
+/// What of a folder is not as it should be.
+fn changes(dir: &Path, files: Files) -> Result<Vec<Change>> {
     let mut out = vec![];
     for (name, after) in files {
         let path = dir.join(name);
@@ -139,7 +184,7 @@ fn changes(
             out.push(Change { path, before, after });
         }
     }
-    Ok((dir, out))
+    Ok(out)
 }
 
 fn write(changes: &[Change]) -> Result<()> {

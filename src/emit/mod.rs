@@ -1,38 +1,106 @@
 //! Files for other tools, out of the lock. Pure: the same lock and settings give the same bytes.
+//!
+//! An emitter is a file here and a line in [`EMITTERS`].
 
 mod bazel;
+mod pylock;
+pub mod starlark;
 
 pub use bazel::MARK;
 
 use std::collections::BTreeMap;
+use std::fmt::Debug;
 
+use crate::error::Result;
 use crate::lockfile::Lockfile;
-use crate::manifest::BazelSettings;
+use crate::manifest::{Fields, Manifest, Problems, did_you_mean};
+use crate::model::ToolchainName;
+
+/// Every emitter.
+pub static EMITTERS: &[&dyn Emitter] = &[&bazel::Bazel, &pylock::Pylock];
 
 /// Files by their path below the folder that is emitted.
 pub type Files = BTreeMap<String, String>;
 
-/// What an emitter is given.
-#[derive(Debug, Clone, Copy)]
+/// Makes the files of one tool.
+pub trait Emitter: Sync {
+    /// What the user calls it, in `cotter emit <name>` and `[emit.<name>]`.
+    fn name(&self) -> &'static str;
+
+    /// What it is, in a few words, for the help.
+    fn about(&self) -> &'static str;
+
+    /// Reads its table of the manifest; `None` if the manifest has none. Everything wrong with it goes into `problems`.
+    fn bind(
+        &self,
+        fields: Option<Fields>,
+        manifest: &Manifest,
+        problems: &mut Problems,
+    ) -> Box<dyn Emission>;
+}
+
+/// Where the result of an emission goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Destination<'a> {
+    /// Into a folder, named relative to the manifest: written by `setup` too, if the manifest has the emitter's table.
+    Folder(&'a str),
+    /// To standard output, or into a file that the user names: one text.
+    Output,
+}
+
+/// An emitter with its settings.
+pub trait Emission: Debug {
+    /// Where the files go.
+    fn destination(&self) -> Destination<'_>;
+
+    /// The files; of [`Destination::Output`] only one.
+    ///
+    /// # Errors
+    /// If the lock cannot be said in the tool's terms, or a question has no answer.
+    fn files(&self, request: &mut Request) -> Result<Files>;
+}
+
+/// What an emission is made of.
 pub struct Request<'a> {
     /// The lock.
     pub lock: &'a Lockfile,
-    /// The `[emit.bazel]` table, or its defaults.
-    pub bazel: &'a BazelSettings,
+    /// What the user named on the command line.
+    pub names: &'a [ToolchainName],
+    /// Where a file of a Python project lies, by the names of both: what neither lock nor manifest say.
+    pub url: &'a mut dyn FnMut(&str, &str) -> Result<String>,
 }
 
-/// Makes the files of one tool.
-pub trait Emitter: Sync {
-    /// What the user calls it.
-    fn name(&self) -> &'static str;
-    /// The folder, relative to the manifest.
-    fn dir<'a>(&self, request: &Request<'a>) -> &'a str;
-    /// The files.
-    ///
-    /// # Errors
-    /// A sentence if the lock cannot be said in the tool's terms.
-    fn files(&self, request: &Request) -> Result<Files, String>;
+/// An emission that a manifest may ask for.
+#[derive(Debug)]
+pub struct Bound {
+    /// The emitter's name.
+    pub name: &'static str,
+    /// Whether the manifest has its table.
+    pub is_asked_for: bool,
+    /// The emitter with its settings.
+    pub emission: Box<dyn Emission>,
 }
 
-/// The emitter for Bazel.
-pub static BAZEL: &dyn Emitter = &bazel::Bazel;
+/// Reads the `[emit]` table of a manifest.
+pub fn bind(manifest: &Manifest, problems: &mut Problems) -> Vec<Bound> {
+    let names = || EMITTERS.iter().map(|e| e.name());
+    for (name, table) in &manifest.emit {
+        if !names().any(|n| n == name) {
+            problems.add(
+                table.span(),
+                format!("unknown key {name:?} in [emit]{}", did_you_mean(name, names())),
+            );
+        }
+    }
+    EMITTERS
+        .iter()
+        .map(|emitter| {
+            let fields = manifest.emit.get(emitter.name()).cloned();
+            Bound {
+                name: emitter.name(),
+                is_asked_for: fields.is_some(),
+                emission: emitter.bind(fields, manifest, problems),
+            }
+        })
+        .collect()
+}

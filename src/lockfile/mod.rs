@@ -45,7 +45,7 @@ impl Lockfile {
             Some(_) => v2::read(text, &mut problems),
             None => Lockfile::default(),
         };
-        problems.check().map_err(|e| e.with_kind(ErrorKind::LockStale).hint(ANEW))?;
+        problems.check().map_err(|e| e.with_kind(ErrorKind::LockDamaged).hint(ANEW))?;
         Ok(lock)
     }
 

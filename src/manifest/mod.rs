@@ -16,7 +16,7 @@ pub use fields::{Fields, Spanned, parsed, root_table};
 pub use patterns::Places as PatternPlaces;
 pub use problems::Problems;
 pub use requirements::Requirements;
-pub use settings::{Allowed, AuditSettings, BazelSettings, Libc, Settings};
+pub use settings::{Allowed, AuditSettings, Settings};
 
 use crate::error::{Error, Place, known_names, nearest};
 use crate::model::{Platform, ToolchainName};
@@ -31,8 +31,8 @@ pub struct Manifest {
     pub mirrors: BTreeMap<String, Vec<String>>,
     /// The `[settings]` table.
     pub settings: Settings,
-    /// The `[emit.bazel]` table, if there is one.
-    pub bazel: Option<BazelSettings>,
+    /// The tables of `[emit]` by the emitter's name, still raw: `emit::bind` reads them.
+    pub emit: BTreeMap<String, Fields>,
     /// The `[audit]` table.
     pub audit: AuditSettings,
     /// The toolchains by name.
@@ -101,12 +101,12 @@ impl Manifest {
             }
         }
         let settings = Settings::read(root.table("settings", problems), problems);
-        let bazel = root.table("emit", problems).and_then(|mut emit| {
-            let bazel =
-                emit.table("bazel", problems).map(|fields| BazelSettings::read(fields, problems));
-            emit.finish(problems);
-            bazel
-        });
+        let mut emit = BTreeMap::new();
+        if let Some(mut table) = root.table("emit", problems) {
+            for key in table.keys() {
+                emit.extend(table.table(&key, problems).map(|fields| (key, fields)));
+            }
+        }
         let audit = AuditSettings::read(root.table("audit", problems), problems);
         let mut toolchains = BTreeMap::new();
         if let Some(mut table) = root.table("toolchains", problems) {
@@ -144,7 +144,7 @@ impl Manifest {
             }
         }
         root.finish(problems);
-        let manifest = Manifest { mirrors, settings, bazel, audit, toolchains, requirements };
+        let manifest = Manifest { mirrors, settings, emit, audit, toolchains, requirements };
         manifest.check_libraries(problems);
         manifest.check_requirements(problems);
         manifest

@@ -1,31 +1,23 @@
 """A C++ toolchain of GCC out of a pinned tree: every path in a command line is relative to the execution root."""
 
-load("@bazel_tools//tools/build_defs/cc:action_names.bzl", "ACTION_NAMES")
-load(
-    "@bazel_tools//tools/cpp:cc_toolchain_config_lib.bzl",
-    "env_entry",
-    "env_set",
-    "feature",
-    "tool_path",
-)
-load(":cc_features.bzl", "ALL_COMPILE", "ALL_CPP", "ALL_LINK", "LINK_SHARED", "PREPROCESSED", "both", "flags", "standards", "switch")
+load(":cc_features.bzl", "ALL_COMPILE", "ALL_CPP", "ALL_LINK", "LINK_SHARED", "PREPROCESSED", "both", "environment", "flags", "flags_for", "modes", "standards", "switch", "wanted_by_name")
+load(":labels.bzl", "own_repository")
+load(":rules.bzl", "cc")
 
 def _isystem(root, dirs):
     return [flag for d in dirs for flag in ["-isystem", root + "/" + d]]
 
+# A header is compiled as a whole source file, for nothing but its errors: included into a file without a line, and to assembler, which is thrown away.
+_HEADER = [cc.actions.cpp_header_parsing]
+_NOT_HEADER = [action for action in ALL_COMPILE if action not in _HEADER]
+
 def _features(ctx, root):
-    return [
-        # What the modes are called; Bazel enables one of them.
-        feature(name = "dbg"),
-        feature(name = "opt"),
-        feature(name = "fastbuild"),
-        feature(name = "supports_pic", enabled = True),
-        feature(name = "supports_dynamic_linker", enabled = True),
+    return modes() + [
         # Debug information and __FILE__ name files relative to the execution root, wherever that lies.
         switch("reproducible_paths", [
             flags(ALL_COMPILE, ["-fno-canonical-system-headers", "-ffile-prefix-map=/proc/self/cwd=."]),
             flags(ALL_COMPILE + ALL_LINK, ["-no-canonical-prefixes"]),
-        ], env_sets = [env_set(actions = ALL_COMPILE + ALL_LINK, env_entries = [env_entry("PWD", "/proc/self/cwd")])], enabled = True),
+        ], env_sets = environment(ALL_COMPILE + ALL_LINK, {"PWD": "/proc/self/cwd"}), enabled = True),
         switch("reproducible_time", [flags(ALL_COMPILE, [
             "-Wno-builtin-macro-redefined",
             "-D__DATE__=\"redacted\"",
@@ -38,11 +30,11 @@ def _features(ctx, root):
             flags(ALL_COMPILE, ["-g0", "-O2", "-DNDEBUG", "-ffunction-sections", "-fdata-sections"], with_features = ["opt"]),
         ], enabled = True),
         switch("fortify", [flags(ALL_COMPILE, ["-U_FORTIFY_SOURCE", "-D_FORTIFY_SOURCE=2"], with_features = ["opt"])], enabled = True),
-    ] + standards() + [
+    ] + standards() + wanted_by_name() + [
         # No directory that the compiler was built with: only these, relative, in this order.
         switch("tree_includes", [
             flags(PREPROCESSED, ["-nostdinc"]),
-            flags([a for a in ALL_CPP if a != ACTION_NAMES.cpp_module_codegen], ["-nostdinc++"] + _isystem(root, ctx.attr.cpp_includes)),
+            flags([a for a in ALL_CPP if a != cc.actions.cpp_module_codegen], ["-nostdinc++"] + _isystem(root, ctx.attr.cpp_includes)),
             flags(PREPROCESSED, _isystem(root, ctx.attr.includes)),
         ], enabled = True),
         switch("default_link_flags", [
@@ -56,8 +48,17 @@ def _features(ctx, root):
         both("asan", ["-fsanitize=address", "-fno-common", "-fno-omit-frame-pointer", "-DADDRESS_SANITIZER"], link = ["-fsanitize=address", "-static-libasan"]),
         both("ubsan", ["-fsanitize=undefined", "-fno-sanitize-recover=all"], link = ["-fsanitize=undefined", "-static-libubsan"]),
         both("tsan", ["-fsanitize=thread", "-DTHREAD_SANITIZER"], link = ["-fsanitize=thread", "-static-libtsan"]),
+        # Debug information in files of its own, for --fission. Bazel's own features would ask for an index that only gold makes.
+        switch("per_object_debug_info", [flags_for(ALL_COMPILE, ["-gsplit-dwarf", "-g"], "per_object_debug_info_file")], enabled = True),
+        switch("fission_support", [], enabled = True),
+        # For --process_headers_in_dependencies.
+        switch("parse_headers", []),
+        switch("compiler_input_flags", [
+            flags_for(_NOT_HEADER, ["-c", "%{source_file}"], "source_file"),
+            flags_for(_HEADER, ["-S", "-include", "%{source_file}", root + "/empty.cc"], "source_file"),
+        ], enabled = True),
         switch("static_libgcc_libstdcxx", [flags(ALL_LINK, ["-static-libgcc", "-l:libstdc++.a"])]),
-        switch("fully_static_link", [flags([ACTION_NAMES.cpp_link_executable], ["-static"])]),
+        switch("fully_static_link", [flags([cc.actions.cpp_link_executable], ["-static"])]),
         switch("default_libraries", [flags(ALL_LINK, ["-lstdc++", "-lm"], without = ["static_libgcc_libstdcxx"]), flags(ALL_LINK, ["-lm"], with_features = ["static_libgcc_libstdcxx"])], enabled = True),
         # Libraries leave the search to the program that loads them: DT_RUNPATH would end it.
         switch("pinned_libc", [flags(LINK_SHARED, ["-Wl,--disable-new-dtags"])], enabled = True),
@@ -77,7 +78,7 @@ def _config_impl(ctx):
         "objdump": "objdump",
         "strip": "strip",
     }.items()}
-    return cc_common.create_cc_toolchain_config_info(
+    return cc.common.create_cc_toolchain_config_info(
         ctx = ctx,
         toolchain_identifier = ctx.attr.identifier,
         host_system_name = "local",
@@ -89,7 +90,7 @@ def _config_impl(ctx):
         abi_libc_version = "glibc",
         features = _features(ctx, root),
         cxx_builtin_include_directories = ctx.attr.cpp_includes + ctx.attr.includes,
-        tool_paths = [tool_path(name = name, path = path) for name, path in tools.items()],
+        tool_paths = [cc.config.tool_path(name = name, path = path) for name, path in tools.items()],
     )
 
 _cc_toolchain_config = rule(
@@ -102,18 +103,24 @@ _cc_toolchain_config = rule(
         "tool_prefix": attr.string(),
         "triple": attr.string(),
     },
-    provides = [CcToolchainConfigInfo],
+    provides = [cc.config_info],
 )
 
-def cotter_cc_toolchain(name, **kwargs):
-    """The cc_toolchain of a tree, in the tree's own package.
+def cotter_cc_toolchain(name, inputs, **kwargs):
+    """The cc_toolchain of a tree and the library by which programs bring their libc along, in the tree's own package.
 
     Args:
       name: the target's name.
+      inputs: what of the tree is an input of an action, as directories.
       **kwargs: facts of the tree, see the rule above.
     """
     _cc_toolchain_config(name = name + "_config", **kwargs)
-    native.cc_toolchain(
+    native.filegroup(
+        name = "files",
+        srcs = inputs + ["empty.cc"],
+        visibility = ["//visibility:public"],
+    )
+    cc.toolchain(
         name = name,
         all_files = ":files",
         ar_files = ":files",
@@ -124,24 +131,26 @@ def cotter_cc_toolchain(name, **kwargs):
         linker_files = ":files",
         objcopy_files = ":files",
         strip_files = ":files",
+        supports_header_parsing = True,
         supports_param_files = True,
         toolchain_config = ":" + name + "_config",
         toolchain_identifier = kwargs["identifier"],
         visibility = ["//visibility:public"],
     )
+    _pinned_libc(name = "pinned_libc", visibility = ["//visibility:public"])
 
 # The linker reserves this much of DT_RPATH; the start code writes over it where the run-time files are.
 _RUNTIME_MARK = "/cotter-runtime/" + "x" * 496
 
-def cotter_pinned_libc(name, visibility):
+def _pinned_libc(name, visibility):
     """A library that makes a program run with the loader and the libraries of its compiler's tree, which travel in its runfiles.
 
     Args:
       name: the target's name.
-      visibility: as ever.
+      visibility: who may depend on it.
     """
-    runtime = native.repository_name().lstrip("@") + "/runtime"
-    native.cc_library(
+    runtime = own_repository() + "/runtime"
+    cc.library(
         name = name,
         srcs = ["start.c"],
         copts = [
@@ -161,7 +170,6 @@ def cotter_pinned_libc(name, visibility):
         ],
         data = ["runtime"],
         linkopts = [
-            "-pie",
             "-Wl,-e,cotter_start",
             "-Wl,-u,cotter_start",
             "-Wl,--no-dynamic-linker",

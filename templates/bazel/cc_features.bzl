@@ -1,62 +1,119 @@
-"""What the C++ toolchains share: the actions, and how a feature is said."""
+"""What the C++ toolchains share: the actions, and short names for features and their flags."""
 
-load("@bazel_tools//tools/build_defs/cc:action_names.bzl", "ACTION_NAMES")
-load(
-    "@bazel_tools//tools/cpp:cc_toolchain_config_lib.bzl",
-    "feature",
-    "flag_group",
-    "flag_set",
-    "with_feature_set",
-)
+load(":rules.bzl", "cc")
+
+_ACTIONS = cc.actions
 
 PREPROCESSED = [
-    ACTION_NAMES.c_compile,
-    ACTION_NAMES.cpp_compile,
-    ACTION_NAMES.preprocess_assemble,
-    ACTION_NAMES.linkstamp_compile,
-    ACTION_NAMES.cpp_header_parsing,
-    ACTION_NAMES.cpp_module_compile,
-    ACTION_NAMES.clif_match,
+    _ACTIONS.c_compile,
+    _ACTIONS.cpp_compile,
+    _ACTIONS.preprocess_assemble,
+    _ACTIONS.linkstamp_compile,
+    _ACTIONS.cpp_header_parsing,
+    _ACTIONS.cpp_module_compile,
+    _ACTIONS.clif_match,
 ]
-ALL_COMPILE = PREPROCESSED + [ACTION_NAMES.assemble, ACTION_NAMES.cpp_module_codegen, ACTION_NAMES.lto_backend]
+ALL_COMPILE = PREPROCESSED + [_ACTIONS.assemble, _ACTIONS.cpp_module_codegen, _ACTIONS.lto_backend]
 ALL_CPP = [
-    ACTION_NAMES.cpp_compile,
-    ACTION_NAMES.linkstamp_compile,
-    ACTION_NAMES.cpp_header_parsing,
-    ACTION_NAMES.cpp_module_compile,
-    ACTION_NAMES.cpp_module_codegen,
-    ACTION_NAMES.clif_match,
+    _ACTIONS.cpp_compile,
+    _ACTIONS.linkstamp_compile,
+    _ACTIONS.cpp_header_parsing,
+    _ACTIONS.cpp_module_compile,
+    _ACTIONS.cpp_module_codegen,
+    _ACTIONS.clif_match,
 ]
 ALL_LINK = [
-    ACTION_NAMES.cpp_link_executable,
-    ACTION_NAMES.cpp_link_dynamic_library,
-    ACTION_NAMES.cpp_link_nodeps_dynamic_library,
+    _ACTIONS.cpp_link_executable,
+    _ACTIONS.cpp_link_dynamic_library,
+    _ACTIONS.cpp_link_nodeps_dynamic_library,
 ]
 LINK_SHARED = ALL_LINK[1:]
 
 def flags(actions, values, with_features = [], without = []):
-    """Flags for some actions: always, or in the modes that are named."""
-    conditions = [with_feature_set(features = [f]) for f in with_features]
+    """Flags for some actions: always, or in the modes that are named.
+
+    Args:
+      actions: the names of the actions.
+      values: the flags.
+      with_features: features one of which must be on.
+      without: features all of which must be off.
+
+    Returns:
+      A flag set.
+    """
+    conditions = [cc.config.with_feature_set(features = [f]) for f in with_features]
     if without:
-        conditions.append(with_feature_set(not_features = without))
-    return flag_set(actions = actions, flag_groups = [flag_group(flags = values)] if values else [], with_features = conditions)
+        conditions.append(cc.config.with_feature_set(not_features = without))
+    return cc.config.flag_set(
+        actions = actions,
+        flag_groups = [cc.config.flag_group(flags = values)] if values else [],
+        with_features = conditions,
+    )
+
+def flags_for(actions, values, variable, each = False):
+    """Flags for some actions where Bazel sets a variable.
+
+    Args:
+      actions: the names of the actions.
+      values: the flags, with the variable between `%{` and `}`.
+      variable: its name.
+      each: whether the variable is a list, and the flags are wanted once for each of its items.
+
+    Returns:
+      A flag set.
+    """
+    return cc.config.flag_set(actions = actions, flag_groups = [cc.config.flag_group(
+        flags = values,
+        expand_if_available = variable,
+        iterate_over = variable if each else None,
+    )])
 
 def switch(name, flag_sets, **kwargs):
     """A feature."""
-    return feature(name = name, flag_sets = flag_sets, **kwargs)
+    return cc.config.feature(name = name, flag_sets = flag_sets, **kwargs)
 
 def both(name, values, link = None, **kwargs):
     """A feature that compiles and links with the same flags."""
     return switch(name, [flags(ALL_COMPILE, values), flags(ALL_LINK, values if link == None else link)], **kwargs)
+
+def modes():
+    """What Bazel calls its compilation modes, and what a toolchain says it is able to do."""
+    return [
+        cc.config.feature(name = "dbg"),
+        cc.config.feature(name = "opt"),
+        cc.config.feature(name = "fastbuild"),
+        cc.config.feature(name = "supports_pic", enabled = True),
+        cc.config.feature(name = "supports_dynamic_linker", enabled = True),
+    ]
+
+def environment(actions, values):
+    """Variables of the environment of some actions.
+
+    Args:
+      actions: the names of the actions.
+      values: the variables.
+
+    Returns:
+      A list for `env_sets`.
+    """
+    entries = [cc.config.env_entry(key, value) for key, value in values.items()]
+    return [cc.config.env_set(actions = actions, env_entries = entries)]
 
 def standards():
     """One feature for each language standard. The first of each language is the default, and gives way to any other."""
     cpp = ["c++17", "c++11", "c++14", "c++20", "c++23", "gnu++11", "gnu++14", "gnu++17", "gnu++20", "gnu++23"]
     c = ["c17", "c99", "c11", "c2x", "gnu99", "gnu11", "gnu17", "gnu2x"]
     out = [switch("default_standard", [
-        flags([a for a in ALL_CPP if a != ACTION_NAMES.cpp_module_codegen], ["-std=" + cpp[0]], without = cpp),
+        flags([a for a in ALL_CPP if a != _ACTIONS.cpp_module_codegen], ["-std=" + cpp[0]], without = cpp),
     ], enabled = True)]
-    for names, actions in [(cpp, ALL_CPP), (c, [ACTION_NAMES.c_compile])]:
+    for names, actions in [(cpp, ALL_CPP), (c, [_ACTIONS.c_compile])]:
         for name in names:
             out.append(switch(name, [flags(actions, ["-std=" + name])]))
     return out
+
+def wanted_by_name():
+    """Features of Bazel that are off until somebody names them: a map of the link, and headers of other repositories as those of the system."""
+    return [
+        switch("generate_linkmap", [flags_for([_ACTIONS.cpp_link_executable], ["-Wl,-Map=%{output_execpath}.map"], "output_execpath")]),
+        switch("external_include_paths", [flags_for(PREPROCESSED, ["-isystem", "%{external_include_paths}"], "external_include_paths", each = True)]),
+    ]

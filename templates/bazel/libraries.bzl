@@ -1,58 +1,75 @@
 """Targets for the packages of a library's tree."""
 
-def cotter_libraries(name, packages, triple, compatible):
+load(":rules.bzl", "cc")
+
+# Libraries of the C library itself.
+_SYSTEM = ["dl", "m", "pthread", "resolv", "rt"]
+
+def cotter_libraries(name, packages, shared, static, includes, compatible):
     """One cc_library for each .pc file, one for all of them under the toolchain's name, and for both a `_static` one.
 
     Args:
       name: the toolchain's name.
-      packages: what `read_packages` found.
-      triple: the name of the directory of libraries.
+      packages: by the name of the .pc file, what it says: `includes`, `defines`, `libs`, `libs_private`, `requires`, `requires_private`.
+      shared: by stem, the file of each shared library.
+      static: by stem, the file of each static library.
+      includes: the directories in which every package looks for headers.
       compatible: the constraints of the platform.
     """
     visibility = ["//visibility:public"]
-    lib = "usr/lib/" + triple + "/"
-    include = ["usr/include", "usr/include/" + triple]
-    native.cc_library(
+    cc.library(
         name = "_headers",
         hdrs = native.glob(["usr/include/**"]),
-        includes = include,
+        includes = includes,
         target_compatible_with = compatible,
     )
-    for stem, file in packages["shared"].items():
-        native.cc_import(name = "_shared_" + stem, shared_library = lib + file)
-    for stem, file in packages["static"].items():
-        native.cc_import(name = "_archive_" + stem, static_library = "usr/lib/" + file)
+    for stem, file in shared.items():
+        cc.import_(name = "_shared_" + stem, shared_library = file)
+    for stem, file in static.items():
+        cc.import_(name = "_archive_" + stem, static_library = file)
 
     # What the libraries need of each other at run time; the linker leaves out what is not needed. DT_RPATH, for DT_RUNPATH would not serve
     # the libraries' own needs.
-    native.cc_library(
+    cc.library(
         name = "_all_shared",
         linkopts = ["-Wl,--disable-new-dtags"],
         target_compatible_with = compatible,
-        deps = [":_shared_" + stem for stem in packages["shared"]],
+        deps = [":_shared_" + stem for stem in shared],
     )
-    known = packages["packages"]
-    for package, facts in known.items():
-        shared = [":" + need for need in facts["needs"] if need in known]
-        static = [":" + need + "_static" for need in facts["needs_static"] if need in known]
-        for suffix, deps, options in [
-            ("", [":_shared_" + stem for stem in facts["shared"]] + shared + [":_all_shared"], facts["system"]),
-            ("_static", [":_archive_" + stem for stem in facts["static"]] + [":_shared_" + stem for stem in facts["only_shared"]] + static + ([":_all_shared"] if facts["only_shared"] else []), facts["system_static"]),
+    for package, facts in packages.items():
+        own, private = facts["libs"], facts["libs_private"]
+        only_shared = [stem for stem in own + private if stem in shared and stem not in static]
+        foreign = {stem: None for stem in own + private if stem not in shared and stem not in static}
+        for suffix, deps, needs, more, options in [
+            (
+                "",
+                [":_shared_" + stem for stem in own if stem in shared],
+                facts["requires"],
+                [":_all_shared"],
+                ["-l" + stem for stem in own if stem in foreign],
+            ),
+            (
+                "_static",
+                [":_archive_" + stem for stem in own + private if stem in static] + [":_shared_" + stem for stem in only_shared],
+                facts["requires"] + facts["requires_private"],
+                [":_all_shared"] if only_shared else [],
+                ["-l" + stem for stem in own + private if stem in foreign and stem in _SYSTEM],
+            ),
         ]:
-            native.cc_library(
+            cc.library(
                 name = package + suffix,
-                defines = [option[2:] for option in facts["options"]],
-                includes = [path for path in facts["includes"] if path not in include],
+                defines = facts["defines"],
+                includes = [path for path in facts["includes"] if path not in includes],
                 linkopts = options,
                 target_compatible_with = compatible,
                 visibility = visibility,
-                deps = [":_headers"] + deps,
+                deps = [":_headers"] + deps + [":" + need + suffix for need in needs if need in packages] + more,
             )
     for suffix in ["", "_static"]:
-        if name not in known:
-            native.cc_library(
+        if name not in packages:
+            cc.library(
                 name = name + suffix,
                 target_compatible_with = compatible,
                 visibility = visibility,
-                deps = [":" + package + suffix for package in known],
+                deps = [":" + package + suffix for package in packages],
             )

@@ -1,10 +1,13 @@
 """A Python toolchain out of a pinned tree."""
 
-load("@bazel_tools//tools/python:toolchain.bzl", "py_runtime_pair")
+load(":labels.bzl", "IS_CANONICAL", "NO_TOOLCHAIN", "own_repository")
+load(":rules.bzl", "cc", "py")
 
 # What stands first in the executable of a py_binary: a shell finds the runfiles and starts the pinned interpreter right on the main file,
 # in the environment that Bazel's own start code would make. To Python, which reads it where that start code is wanted after all (zip
-# files, coverage), all of it is one string. Bazel fills in what stands between percent signs.
+# files), all of it is one string. Bazel fills in what stands between percent signs. The directory that the interpreter itself would search
+# first is that of the file to which the link of the main file leads, where files lie that nobody declared: it is told to leave it out, and
+# finds the main file's directory in the runfiles instead.
 _STUB = """#!/bin/sh
 ''''true
 self=$0
@@ -23,8 +26,9 @@ while :; do
 done
 if [ -z "$runfiles" ]; then echo "$0: there is no directory $0.runfiles" >&2; exit 1; fi
 python=$runfiles/%python_binary%
+main=$runfiles/%main%
 if [ -n "${PYTHON_COVERAGE-}" ]; then exec "$python" "$self" "$@"; fi
-path=$runfiles/@REPOSITORY@/stdlib:$runfiles
+path=$runfiles/@REPOSITORY@/start:${main%/*}:$runfiles
 imports="%imports%"
 set -f; ifs=$IFS; IFS=:
 for import in $imports; do path=$path:$runfiles/$import; done
@@ -36,12 +40,18 @@ else
 fi
 export PYTHONPATH="$path${PYTHONPATH:+:$PYTHONPATH}"
 if [ -z "${RUNFILES_DIR-}${RUNFILES_MANIFEST_FILE-}" ]; then export RUNFILES_DIR="$runfiles"; fi
-exec "$python" "$runfiles/%main%" "$@"
+if [ -n "${COVERAGE_DIR-}" ]; then
+  for site in "$runfiles"/@COVERAGE@/lib/python*/site-packages; do
+    if [ -d "$site/coverage" ]; then exec "$python" @SAFE@"$runfiles/@REPOSITORY@/start/run_coverage.py" "$site" "$runfiles" "$main" "$@"; fi
+  done
+  echo "$0: its coverage is not measured: add coverage to a set of [requirements] for this interpreter, then type: cotter lock" >&2
+fi
+@GUARD@exec "$python" @SAFE@"$main" "$@"
 '''"""
 
 def _stdlib(ctx):
     compiler = ctx.file.compiler
-    out = ctx.actions.declare_file("stdlib/{}.zip".format(ctx.attr.cache_tag))
+    out = ctx.actions.declare_file("start/{}.zip".format(ctx.attr.cache_tag))
     ctx.actions.run(
         executable = compiler,
         arguments = [
@@ -56,7 +66,11 @@ def _stdlib(ctx):
         mnemonic = "PyStdlib",
         outputs = [out],
         progress_message = "Compiling Python's standard library",
+        **NO_TOOLCHAIN
     )
+    if ctx.configuration.coverage_enabled and not ctx.attr.measures_coverage:
+        # buildifier: disable=print
+        print("the coverage of Python is not measured: add coverage to a set of [requirements] for this interpreter, then type `cotter lock` and `cotter emit bazel`")
     return [DefaultInfo(files = depset([out]))]
 
 _py_stdlib = rule(
@@ -67,60 +81,80 @@ _py_stdlib = rule(
         "compiler": attr.label(allow_single_file = True, cfg = "exec"),
         "compiler_files": attr.label(cfg = "exec"),
         "library": attr.string(doc = "The directory of the standard library in the tree."),
-        "_script": attr.label(default = "//@DIR@:compile_stdlib.py", allow_single_file = True),
+        "measures_coverage": attr.bool(doc = "Whether a set of packages holds what measures coverage."),
+        "_script": attr.label(default = ":compile_stdlib.py", allow_single_file = True),
     },
 )
 
-def cotter_py_toolchain(version, compiler):
+def cotter_py_toolchain(version, interpreter, stdlib, cache_tag, inputs, includes, compiler, coverage, folder):
     """The runtime of a tree, its headers and what compiles extensions against them, in the tree's own package.
 
     Args:
       version: the interpreter's version, such as "3.11".
+      interpreter: its file.
+      stdlib: the directory of its standard library.
+      cache_tag: what it calls its bytecode.
+      inputs: what it needs beside its file, as directories: one symlink each in a sandbox.
+      includes: the directories of its headers; empty if there are none.
       compiler: the label of the interpreter's name in the hub: that of the machine that builds.
+      coverage: the repository of the packages that hold coverage.py for it; empty if there is none.
+      folder: the package of the rules.
     """
     visibility = ["//visibility:public"]
-
-    # Directories, not the thousands of files below them: one symlink each in a sandbox.
     native.filegroup(
         name = "files",
-        srcs = native.glob(["usr/lib", "usr/share", "etc", "usr/bin/.python*.real"], exclude_directories = 0),
+        srcs = inputs,
         visibility = visibility,
     )
     native.filegroup(
         name = "interpreter",
-        srcs = ["usr/bin/python" + version],
+        srcs = [interpreter],
         visibility = visibility,
     )
     _py_stdlib(
         name = "stdlib",
-        cache_tag = "cpython-" + version.replace(".", ""),
+        cache_tag = cache_tag,
         compiler = compiler,
         compiler_files = compiler + "_files",
-        library = "usr/lib/python" + version,
+        library = stdlib,
+        measures_coverage = bool(coverage),
     )
-    native.py_runtime(
+
+    # Since 3.11 an interpreter can be told with a flag not to search the directory of the main file; before, `sitecustomize.py` sees to it.
+    is_safe = [int(part) for part in version.split(".")] >= [3, 11]
+    measures = ["start/run_coverage.py", "@{}//:_files_coverage".format(coverage)] if coverage else []
+    if IS_CANONICAL and measures:
+        # Old versions of Bazel make toolchains for the machine that builds, and there nobody asks for coverage.
+        measures = select({folder + ":coverage": measures, "//conditions:default": []})
+    py.runtime(
         name = "runtime",
         files = [
-            "stdlib/sitecustomize.py",
+            "start/sitecustomize.py",
             ":files",
             ":stdlib",
-        ],
+        ] + measures,
         interpreter = ":interpreter",
         python_version = "PY3",
-        stub_shebang = _STUB.replace("@REPOSITORY@", native.repository_name().lstrip("@")),
+        stub_shebang = _STUB
+            .replace("@COVERAGE@", _beside(own_repository(), coverage) if coverage else ".")
+            .replace("@GUARD@", "" if is_safe else "export COTTER_MAIN=\"$main\"\n")
+            .replace("@REPOSITORY@", own_repository())
+            .replace("@SAFE@", "-P " if is_safe else ""),
         visibility = visibility,
     )
-    py_runtime_pair(
+    py.runtime_pair(
         name = "runtime_pair",
         py3_runtime = ":runtime",
         visibility = visibility,
     )
-    native.cc_library(
+    cc.library(
         name = "headers",
-        hdrs = native.glob(["usr/include/**/*.h"]),
-        includes = [
-            "usr/include/python" + version,
-            "usr/include",
-        ],
+        hdrs = native.glob([directory + "/**/*.h" for directory in includes], allow_empty = True),
+        includes = includes,
         visibility = visibility,
     )
+
+def _beside(repository, other):
+    """The canonical name of another repository of the same extension: the names differ in what stands behind the last sign."""
+    end = max(repository.rfind("~"), repository.rfind("+"))
+    return repository[:end + 1] + other

@@ -1,5 +1,8 @@
 """Targets for the packages of a set, in their tree's own package, and names for them in the set's."""
 
+load(":labels.bzl", "NO_TOOLCHAIN")
+load(":rules.bzl", "py")
+
 def _bytecode(ctx):
     compiler = ctx.file.compiler
     out = ctx.actions.declare_file("bytecode/{}.{}".format(ctx.attr.package, ctx.attr.cache_tag))
@@ -14,6 +17,7 @@ def _bytecode(ctx):
         mnemonic = "PyBytecode",
         outputs = [out],
         progress_message = "Compiling the Python package " + ctx.attr.package,
+        **NO_TOOLCHAIN
     )
     return [DefaultInfo(files = depset([out]), runfiles = ctx.runfiles([out]))]
 
@@ -28,7 +32,7 @@ _py_bytecode = rule(
         "package": attr.string(),
         "site": attr.string(doc = "The directory of packages in the tree."),
         "srcs": attr.label_list(allow_files = True),
-        "_script": attr.label(default = "//@DIR@:compile_packages.py", allow_single_file = True),
+        "_script": attr.label(default = ":compile_packages.py", allow_single_file = True),
     },
 )
 
@@ -60,6 +64,8 @@ def cotter_packages(python, packages, requires, compiler):
         native.filegroup(
             name = "_files_" + name,
             srcs = facts["entries"],
+            # The interpreter's runtime takes those of coverage.
+            visibility = ["//visibility:public"],
         )
         _py_bytecode(
             name = "_bytecode_" + name,
@@ -73,14 +79,14 @@ def cotter_packages(python, packages, requires, compiler):
         )
     for name, facts in packages.items():
         needs = _closure(name, requires)
-        native.py_library(
+        py.library(
             name = name,
             data = [":_files_" + need for need in needs] + [":_bytecode_" + need for need in needs],
             imports = [site],
             visibility = ["//visibility:public"],
         )
         for script in facts["scripts"]:
-            native.py_binary(
+            py.binary(
                 name = "bin_" + script,
                 # The directory comes first on sys.path: no module may have the file's name.
                 srcs = ["cotter_scripts/cotter_script_{}.py".format(script)],
@@ -88,15 +94,3 @@ def cotter_packages(python, packages, requires, compiler):
                 visibility = ["//visibility:public"],
                 deps = [":" + name],
             )
-
-def script_text(target):
-    """The program of a script.
-
-    Args:
-      target: `module:attribute`.
-
-    Returns:
-      Its text.
-    """
-    module, attribute = target.split(":")
-    return "import sys\n\nfrom {} import {}\n\nsys.exit({}())\n".format(module.strip(), attribute.strip().split(".")[0], attribute.strip())

@@ -1,6 +1,8 @@
-"""Repositories over the store: one for each tree of the lock, and one with a name for each toolchain."""
+"""Repositories over the store: one for each tree of the lock, and those with names for toolchains and packages."""
 
-load(":build_files.bzl", "build_file", "hub_build_file", "packages_build_file", "parts")
+load(":build_files.bzl", "build_file", "hub_build_file", "packages_build_file", "rules_file", "script_text")
+load(":facts.bzl", "list_names", "read_facts", "read_file")
+load(":labels.bzl", "IS_CANONICAL", "folder")
 load(":lock.bzl", "HUB", "MANIFEST", "PACKAGES", "TREES")
 
 _ENVIRON = ["COTTER", "COTTER_STORE", "HOME", "PATH", "XDG_DATA_HOME"]
@@ -16,70 +18,114 @@ def _cotter(ctx):
     named = ctx.os.environ.get("COTTER")
     return ctx.path(named) if named else ctx.which("cotter")
 
+def _manifest(ctx):
+    """The path of the manifest that this folder was made from."""
+    directory = ctx.path(ctx.attr._lock).dirname
+    for _ in range(MANIFEST.count("../")):
+        directory = directory.dirname
+    return directory.get_child(MANIFEST.split("/")[-1])
+
 def _run(ctx, cotter, arguments):
-    """Runs cotter on the manifest that this folder was made from. Returns nothing, or what went wrong."""
-    manifest = str(ctx.path(ctx.attr._lock).dirname) + "/" + MANIFEST
-    result = ctx.execute([cotter, "--quiet", "--manifest", manifest, "--store", _store(ctx)] + arguments, timeout = 3600)
+    """Runs cotter on the manifest. Returns nothing, or what went wrong."""
+    result = ctx.execute([cotter, "--quiet", "--manifest", _manifest(ctx), "--store", _store(ctx)] + arguments, timeout = 3600)
     return None if result.return_code == 0 else result.stderr.strip()
 
+def _had_tree(ctx):
+    """Whether the project was using the tree before: one of the store's roots says so."""
+    roots = ctx.path(_store(ctx) + "/roots")
+    for name in list_names(ctx, roots):
+        text = read_file(ctx, roots.get_child(name))
+        if "project {}\n".format(_manifest(ctx)) in text and ctx.attr.store_name in text:
+            return True
+    return False
+
+def _watch(ctx, path):
+    """Makes Bazel fetch the repository anew when the path vanishes or comes back. Before 7.1 Bazel is not able to."""
+    if hasattr(ctx, "watch"):
+        ctx.watch(path)
+
+def _reproducible(ctx):
+    """What a repository rule returns that gives the same files for the same attributes. Before 8.3 there is nothing to return."""
+    return ctx.repo_metadata(reproducible = True) if hasattr(ctx, "repo_metadata") else None
+
 def _tree(ctx):
-    """The directory of the tree: out of the store, or made there by cotter."""
+    """The directory of the tree: out of the store, or made there by cotter. The manifest becomes a root of the store: `cotter gc` leaves its trees alone."""
     want = [ctx.attr.toolchain, "--platform", ctx.attr.platform]
     command = "cotter setup " + " ".join(want)
     tree = ctx.path(_store(ctx) + "/store/" + ctx.attr.store_name)
     cotter = _cotter(ctx)
-    if not tree.exists:
-        if not cotter:
-            fail("\n{} is not in the store {}, and there is no cotter on PATH.\nType: {}\nor name the program in the variable COTTER, the store in COTTER_STORE.".format(ctx.attr.store_name, _store(ctx), command))
-        ctx.report_progress(command)
+    if not tree.exists and not cotter:
+        fail("\n{} is not in the store {}, and there is no cotter on PATH.\nType: {}\nor name the program in the variable COTTER, the store in COTTER_STORE.".format(ctx.attr.store_name, _store(ctx), command))
+    if cotter:
+        was_there = tree.exists
+        is_lost = not was_there and _had_tree(ctx)
+        if not was_there:
+            ctx.report_progress(command)
         wrong = _run(ctx, cotter, ["--locked", "setup"] + want)
-        if wrong:
-            fail("\n`{}` failed:\n{}".format(command, wrong))
         if not tree.exists:
-            fail("\ntoolchains.lock no longer names {}.\nType: cotter emit bazel".format(ctx.attr.store_name))
-    elif cotter:
-        wrong = _run(ctx, cotter, ["verify"] + want)
-        if wrong:
-            fail("\n{} is damaged, or the lock is newer than this folder:\n{}\nType: cotter verify --repair {}, or cotter emit bazel".format(tree, wrong, ctx.attr.toolchain))
-    if not tree.get_child("usr").exists and not tree.readdir():
+            fail("\n`{}` failed:\n{}".format(command, wrong) if wrong else "\ntoolchains.lock no longer names {}.\nType: cotter emit bazel".format(ctx.attr.store_name))
+        if is_lost:
+            # What Bazel found out about the files of the tree before this command began, it believes until the command ends.
+            fail("\n{} was deleted from the store while Bazel was using it. It was made anew just now.\nType the same command again".format(ctx.attr.store_name))
+        if was_there:
+            wrong = _run(ctx, cotter, ["verify"] + want)
+            if wrong:
+                fail("\n{} is damaged, or the lock is newer than this folder:\n{}\nType: cotter verify --repair {}, or cotter emit bazel".format(tree, wrong, ctx.attr.toolchain))
+    if not list_names(ctx, tree):
         fail("\n{} is empty.\nType: cotter verify --repair {}".format(tree, ctx.attr.toolchain))
+    _watch(ctx, tree)
     return tree
 
 def _cotter_tree(ctx):
     tree = _tree(ctx)
-    for entry in tree.readdir():
-        ctx.symlink(entry, entry.basename)
-    found = parts(tree, ctx.attr.kind, ctx.attr.target)
-    for name, target in found.links.items():
-        ctx.symlink(target, name)
+    for name in list_names(ctx, tree):
+        ctx.symlink(tree.get_child(name), name)
+    facts = read_facts(ctx, _store(ctx))
     if ctx.attr.kind == "cc":
+        ctx.file("empty.cc", "")
         ctx.symlink(ctx.attr._start, "start.c")
+        for path in facts.get("runtime", []):
+            ctx.symlink(str(tree) + "/" + path, "runtime/" + path.split("/")[-1])
     if ctx.attr.kind == "python":
-        ctx.symlink(ctx.attr._sitecustomize, "stdlib/sitecustomize.py")
-    ctx.file("BUILD.bazel", build_file(ctx, found))
+        ctx.symlink(ctx.attr._coverage, "start/run_coverage.py")
+        ctx.symlink(ctx.attr._sitecustomize, "start/sitecustomize.py")
+    if ctx.attr.kind == "packages":
+        for package in facts["packages"].values():
+            for script, target in package["scripts"].items():
+                ctx.file("cotter_scripts/cotter_script_{}.py".format(script), script_text(target))
+    ctx.file("BUILD.bazel", build_file(ctx, facts))
+    return _reproducible(ctx)
 
 cotter_tree = repository_rule(
     doc = "A tree of the lock.",
     implementation = _cotter_tree,
     attrs = {
+        "coverage": attr.string(doc = "For an interpreter: the repository of packages that hold coverage.py."),
         "folder": attr.string(doc = "The package of these files, as a label can be made of it anywhere."),
         "hub": attr.string(doc = "The repository that has a name for each toolchain."),
-        "kind": attr.string(doc = "cc, python, tool or library."),
+        "kind": attr.string(doc = "cc, library, packages, python or tool."),
         "platform": attr.string(doc = "The platform that the tree's programs run on."),
         "python": attr.string(doc = "For Python packages: the toolchain of their interpreter."),
         "requires": attr.string_list_dict(doc = "For Python packages: what each needs."),
         "store_name": attr.string(doc = "The name of the tree in the store: hash, toolchain, version, platform."),
         "target": attr.string(doc = "The platform that a compiler makes programs for."),
         "toolchain": attr.string(doc = "The name of the toolchain in toolchains.toml."),
-        "_lock": attr.label(default = "//@DIR@:lock.bzl"),
-        "_sitecustomize": attr.label(default = "//@DIR@:sitecustomize.py"),
-        "_start": attr.label(default = "//@DIR@:start.c"),
+        "_coverage": attr.label(default = ":run_coverage.py"),
+        "_lock": attr.label(default = ":lock.bzl"),
+        "_sitecustomize": attr.label(default = ":sitecustomize.py"),
+        "_start": attr.label(default = ":start.c"),
     },
     environ = _ENVIRON,
+    # Where Bazel is not able to watch the tree, it looks at least when it starts.
+    local = not IS_CANONICAL,
 )
 
 def _cotter_hub(ctx):
-    ctx.file("BUILD.bazel", hub_build_file(TREES, HUB, ctx.attr.folder))
+    named = ctx.attr.modules
+    ctx.file("BUILD.bazel", hub_build_file(TREES, HUB, ctx.attr.folder, named.get("shell", "@bazel_tools//tools/sh:toolchain_type")))
+    ctx.file("rules_cc.bzl", rules_file(ctx.attr.folder, "cc", "cc", "cc" in named))
+    ctx.file("rules_python.bzl", rules_file(ctx.attr.folder, "python", "py", "python" in named))
+    return _reproducible(ctx)
 
 cotter_hub = repository_rule(
     doc = "A name for each toolchain, that stands for the tree of the platform.",
@@ -87,11 +133,13 @@ cotter_hub = repository_rule(
     attrs = {
         "folder": attr.string(doc = "The package of these files, as a label can be made of it anywhere."),
         "lock": attr.string(doc = "Changes when the lock does."),
+        "modules": attr.string_dict(doc = "The modules of rules that the main module names, by language, with a label of each."),
     },
 )
 
 def _cotter_packages_hub(ctx):
     ctx.file("BUILD.bazel", packages_build_file(TREES, PACKAGES, HUB, ctx.attr.set, ctx.attr.folder))
+    return _reproducible(ctx)
 
 cotter_packages_hub = repository_rule(
     doc = "A name for each package of a set, that stands for that of the platform and the interpreter.",
@@ -103,16 +151,29 @@ cotter_packages_hub = repository_rule(
     },
 )
 
-def cotter_repositories():
-    """Declares the repositories."""
-    folder = str(Label("//@DIR@:lock.bzl"))
-    if folder.startswith("//"):
-        folder = "@" + folder
-    folder = folder[:-len(":lock.bzl")]
+def _repository(key):
+    return HUB + "_" + key.replace("-", "_")
+
+def _coverage(python, platform):
+    """The repository of the first set of packages for an interpreter that holds coverage.py; empty if none does."""
+    for key in sorted(PACKAGES):
+        tree = TREES[key]
+        if tree["python"] == python and tree["platform"] == platform and "coverage" in PACKAGES[key]:
+            return _repository(key)
+    return ""
+
+def cotter_repositories(modules):
+    """Declares the repositories.
+
+    Args:
+      modules: the modules of rules that the main module names, by language, with a label of each; none in WORKSPACE.
+    """
+    package = folder()
     for key, tree in TREES.items():
         cotter_tree(
-            name = HUB + "_" + key.replace("-", "_"),
-            folder = folder,
+            name = _repository(key),
+            coverage = _coverage(tree["name"], tree["platform"]) if tree["kind"] == "python" else "",
+            folder = package,
             hub = HUB,
             kind = tree["kind"],
             platform = tree["platform"],
@@ -122,11 +183,11 @@ def cotter_repositories():
             target = tree["target"],
             toolchain = tree["name"],
         )
-    cotter_hub(name = HUB, folder = folder, lock = str([tree["store"] for tree in TREES.values()]))
+    cotter_hub(name = HUB, folder = package, lock = str([tree["store"] for tree in TREES.values()]), modules = modules)
     for set in sorted({tree["set"]: None for tree in TREES.values() if "set" in tree}):
         cotter_packages_hub(
-            name = HUB + "_" + set.replace("-", "_"),
-            folder = folder,
+            name = _repository(set),
+            folder = package,
             lock = str([tree["store"] for tree in TREES.values() if tree.get("set") == set]),
             set = set,
         )

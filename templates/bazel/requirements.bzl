@@ -1,13 +1,14 @@
 """For BUILD files: the packages of the lock by name, and tests that need no main of their own.
 
-    load("//@DIR@:requirements.bzl", "pytest_test", "requirement")
+    load("//bazel/cotter:requirements.bzl", "pytest_test", "requirement")
 
     py_library(name = "app", srcs = ["app.py"], deps = [requirement("flask")])
 
     pytest_test(name = "app_test", srcs = ["app_test.py"], deps = [":app"])
 """
 
-load(":lock.bzl", "HUB", "PACKAGES", "TREES")
+load(":lock.bzl", "FOLDER", "HUB", "PACKAGES", "TREES")
+load(":rules.bzl", "py")
 
 def _sets():
     """The sets by name, each with its packages and their scripts."""
@@ -78,11 +79,11 @@ def console_script(name, script = None, set = None, **kwargs):
     native.alias(name = name, actual = select(choices), **kwargs)
 
 def _runner_test(name, runner, srcs, deps, args, **kwargs):
-    native.py_test(
+    py.test(
         name = name,
-        srcs = srcs + ["//@DIR@:" + runner],
+        srcs = srcs + [FOLDER + ":" + runner],
         args = ["$(rootpath {})".format(src) for src in srcs] + args,
-        main = "//@DIR@:" + runner,
+        main = FOLDER + ":" + runner,
         deps = deps,
         **kwargs
     )
@@ -93,7 +94,7 @@ def pytest_test(name, srcs, deps = [], args = [], set = None, **kwargs):
     Args:
       name: the target's.
       srcs: files of tests.
-      deps: as ever; pytest itself is added.
+      deps: what the tests need; pytest itself is added.
       args: more arguments for pytest.
       set: the set that holds pytest, if there are several.
       **kwargs: as of py_test.
@@ -106,7 +107,7 @@ def unittest_test(name, srcs, deps = [], args = [], **kwargs):
     Args:
       name: the target's.
       srcs: files of tests.
-      deps: as ever.
+      deps: what the tests need.
       args: more arguments for unittest.
       **kwargs: as of py_test.
     """

@@ -5,10 +5,26 @@ import os
 import sys
 import unittest
 
+SHARDS = int(os.environ.get("TEST_TOTAL_SHARDS") or "1")
+SHARD = int(os.environ.get("TEST_SHARD_INDEX") or "0")
+
+if os.environ.get("TEST_SHARD_STATUS_FILE"):
+    # Bazel wants to see that the tests know of their shard.
+    open(os.environ["TEST_SHARD_STATUS_FILE"], "a").close()
+
 files = [argument for argument in sys.argv[1:] if argument.endswith(".py")]
 options = [argument for argument in sys.argv[1:] if not argument.endswith(".py")]
 if os.environ.get("TESTBRIDGE_TEST_ONLY"):
     options += ["-k", os.environ["TESTBRIDGE_TEST_ONLY"]]
+
+
+def tests(suite):
+    """The tests of a suite and of the suites in it, in their order."""
+    for test in suite:
+        if isinstance(test, unittest.TestSuite):
+            yield from tests(test)
+        else:
+            yield test
 
 
 class Loader(unittest.TestLoader):
@@ -28,7 +44,10 @@ class Loader(unittest.TestLoader):
             sys.modules[name] = loaded
             spec.loader.exec_module(loaded)
             suite.addTests(super().loadTestsFromModule(loaded, *args, **kwargs))
-        return suite
+        return self.suiteClass(test for at, test in enumerate(tests(suite)) if at % SHARDS == SHARD)
 
 
-unittest.main(argv=[sys.argv[0], *options], testLoader=Loader())
+program = unittest.main(argv=[sys.argv[0], *options], testLoader=Loader(), exit=False)
+# Since 3.12 it is an error that no test ran; but a shard may have nothing to do.
+is_idle = SHARDS > 1 and program.result.testsRun == 0
+sys.exit(0 if program.result.wasSuccessful() and (is_idle or program.result.testsRun or sys.version_info < (3, 12)) else 1)

@@ -10,6 +10,20 @@ if os.path.exists(_archive):
             sys.path.insert(_at, _archive)
             break
 
+# The interpreter will search the directory first in which the main file lies once its link is followed: there may be files that no target declares. The
+# directory in the runfiles stands on the path already. From 3.11 on the start code says so with a flag.
+_main = os.environ.pop("COTTER_MAIN", None)
+if _main and sys.version_info < (3, 11):
+    _own = os.path.dirname(os.path.realpath(_main))
+
+    class _Nothing:
+        @staticmethod
+        def find_spec(name, target=None):
+            return None
+
+    if _own not in sys.path:
+        sys.path_importer_cache[_own] = _Nothing
+
 # Bytecode of packages: `bytecode/<package>` beside their `lib` holds that of all their modules. The modules stay where they are, with all that they read.
 _packages = [_entry for _entry in sys.path if _entry.endswith("/site-packages") and os.path.isdir(os.path.join(_entry, "../../../bytecode"))]
 if _packages:

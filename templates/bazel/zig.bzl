@@ -1,38 +1,23 @@
 """A C++ toolchain of Zig out of a pinned tree: every path in a command line is relative to the execution root."""
 
-load("@bazel_tools//tools/build_defs/cc:action_names.bzl", "ACTION_NAMES")
-load(
-    "@bazel_tools//tools/cpp:cc_toolchain_config_lib.bzl",
-    "action_config",
-    "env_entry",
-    "env_set",
-    "feature",
-    "tool",
-    "tool_path",
-)
-load(":cc_features.bzl", "ALL_COMPILE", "ALL_LINK", "both", "flags", "standards", "switch")
+load(":cc_features.bzl", "ALL_COMPILE", "ALL_LINK", "both", "environment", "flags", "modes", "standards", "switch", "wanted_by_name")
+load(":rules.bzl", "cc")
 
 # Zig builds the C library's stubs and libc++ when it first links for a target, which takes a minute or two, and keeps them here.
 _CACHE = "/tmp/cotter-zig"
 
 def _features(root, lib):
-    everywhere = ALL_COMPILE + ALL_LINK + [ACTION_NAMES.cpp_link_static_library]
-    return [
-        # What the modes are called; Bazel enables one of them.
-        feature(name = "dbg"),
-        feature(name = "opt"),
-        feature(name = "fastbuild"),
-        feature(name = "supports_pic", enabled = True),
-        feature(name = "supports_dynamic_linker", enabled = True),
-        switch("zig_directories", [], env_sets = [env_set(actions = everywhere, env_entries = [
-            env_entry("ZIG_LIB_DIR", root + "/" + lib),
-            env_entry("ZIG_GLOBAL_CACHE_DIR", _CACHE),
-            env_entry("ZIG_LOCAL_CACHE_DIR", _CACHE),
-        ])], enabled = True),
+    everywhere = ALL_COMPILE + ALL_LINK + [cc.actions.cpp_link_static_library]
+    return modes() + [
+        switch("zig_directories", [], env_sets = environment(everywhere, {
+            "ZIG_GLOBAL_CACHE_DIR": _CACHE,
+            "ZIG_LIB_DIR": root + "/" + lib,
+            "ZIG_LOCAL_CACHE_DIR": _CACHE,
+        }), enabled = True),
         # Debug information and __FILE__ name files relative to the execution root, wherever that lies.
         switch("reproducible_paths", [
             flags(ALL_COMPILE, ["-ffile-prefix-map=/proc/self/cwd=.", "-no-canonical-prefixes"]),
-        ], env_sets = [env_set(actions = everywhere, env_entries = [env_entry("PWD", "/proc/self/cwd")])], enabled = True),
+        ], env_sets = environment(everywhere, {"PWD": "/proc/self/cwd"}), enabled = True),
         switch("reproducible_time", [flags(ALL_COMPILE, [
             "-Wno-builtin-macro-redefined",
             "-D__DATE__=\"redacted\"",
@@ -44,7 +29,7 @@ def _features(root, lib):
             flags(ALL_COMPILE, ["-g"], with_features = ["dbg"]),
             flags(ALL_COMPILE, ["-g0", "-O2", "-DNDEBUG", "-ffunction-sections", "-fdata-sections"], with_features = ["opt"]),
         ], enabled = True),
-    ] + standards() + [
+    ] + standards() + wanted_by_name() + [
         switch("default_link_flags", [
             flags(ALL_LINK, ["-Wl,--as-needed", "-Wl,--build-id=none"]),
             # The debug information of libc++ names the directory that Zig built it in.
@@ -56,7 +41,7 @@ def _features(root, lib):
     ]
 
 def _config_impl(ctx):
-    return cc_common.create_cc_toolchain_config_info(
+    return cc.common.create_cc_toolchain_config_info(
         ctx = ctx,
         toolchain_identifier = ctx.attr.identifier,
         host_system_name = "local",
@@ -67,7 +52,7 @@ def _config_impl(ctx):
         abi_version = "clang",
         abi_libc_version = "glibc",
         # All else goes to the compiler of C++.
-        action_configs = [action_config(
+        action_configs = [cc.config.action_config(
             action_name = name,
             enabled = True,
             implies = [
@@ -78,11 +63,11 @@ def _config_impl(ctx):
                 "compiler_input_flags",
                 "compiler_output_flags",
             ],
-            tools = [tool(path = "bin/cc")],
-        ) for name in [ACTION_NAMES.c_compile, ACTION_NAMES.assemble, ACTION_NAMES.preprocess_assemble]],
+            tools = [cc.config.tool(path = "bin/cc")],
+        ) for name in [cc.actions.c_compile, cc.actions.assemble, cc.actions.preprocess_assemble]],
         features = _features(ctx.label.workspace_root, ctx.attr.lib),
         cxx_builtin_include_directories = [ctx.attr.lib],
-        tool_paths = [tool_path(name = name, path = "bin/" + tool) for name, tool in {
+        tool_paths = [cc.config.tool_path(name = name, path = "bin/" + tool) for name, tool in {
             "ar": "ar",
             "cpp": "c++",
             "dwp": "zig",
@@ -104,23 +89,29 @@ _zig_toolchain_config = rule(
         "lib": attr.string(),
         "triple": attr.string(),
     },
-    provides = [CcToolchainConfigInfo],
+    provides = [cc.config_info],
 )
 
 def _no_pinned_libc(ctx):
-    fail("{} has no libc that a program could bring along: Zig's programs run with that of the system. Take the pinned_libc of a GCC, or none".format(ctx.label.workspace_name))
+    fail("{} has no libc that a program could bring along: Zig's programs run with that of the system. Take the pinned_libc of a GCC, or none".format(ctx.label.workspace_root))
 
-_zig_no_pinned_libc = rule(implementation = _no_pinned_libc, provides = [CcInfo])
+_zig_no_pinned_libc = rule(implementation = _no_pinned_libc, provides = [cc.info])
 
-def cotter_zig_toolchain(name, **kwargs):
+def cotter_zig_toolchain(name, inputs, **kwargs):
     """The cc_toolchain of a tree, in the tree's own package.
 
     Args:
       name: the target's name.
+      inputs: what of the tree is an input of an action, as directories.
       **kwargs: facts of the tree, see the rule above.
     """
+    native.filegroup(
+        name = "files",
+        srcs = inputs,
+        visibility = ["//visibility:public"],
+    )
     _zig_toolchain_config(name = name + "_config", **kwargs)
-    native.cc_toolchain(
+    cc.toolchain(
         name = name,
         all_files = ":files",
         ar_files = ":files",

@@ -5,7 +5,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::Command;
 
-use crate::support::bazel::{ALL, Bazel, Workspace, copy_dir};
+use crate::support::bazel::{ALL, Bazel, Workspace};
 use crate::support::{REPO, contains, in_store, ok, shared_store, text, tree};
 
 /// `cotter audit bazel` on the machine that has no compilers.
@@ -43,10 +43,10 @@ fn the_examples_have_no_findings() {
 fn leaks(bazel: Bazel) -> Workspace {
     let mut workspace = Workspace::copy(bazel, &Path::new(REPO).join("tests/bazel/leaks"));
     let example = Path::new(REPO).join("examples/python");
-    copy_dir(&example.join("bazel"), &workspace.dir.join("bazel"));
     std::fs::copy(example.join("toolchains.lock"), workspace.dir.join("toolchains.lock")).unwrap();
     let manifest = std::fs::read_to_string(example.join("toolchains.toml")).unwrap();
     workspace.write("toolchains.toml", &format!("{manifest}\n[audit]\nglibc_floor = \"2.30\"\n"));
+    workspace.emit();
     let gcc = tree("gcc").join("bin/gcc");
     ok(Command::new(gcc)
         .args(["-x", "c", "-", "-Wl,-rpath,/usr/local/lib", "-o"])

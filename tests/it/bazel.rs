@@ -535,7 +535,7 @@ fn libpq_links_and_runs() {
         workspace.write("toolchains.toml", &format!("{manifest}\n[emit.bazel]\nregister = true\n"));
         std::fs::copy(libraries.join("toolchains.lock"), workspace.dir.join("toolchains.lock"))
             .unwrap();
-        ok(&mut crate::support::in_store(shared_store(), &workspace.dir, &["emit", "bazel"]));
+        workspace.emit();
         for name in ["WORKSPACE", "WORKSPACE.bzlmod", "MODULE.bazel", ".bazelrc"] {
             std::fs::copy(
                 std::path::Path::new(crate::support::REPO).join("examples/cpp").join(name),
@@ -611,4 +611,329 @@ fn rules_python_uses_the_pinned_interpreter() {
     );
     workspace.write("BUILD.bazel", &format!("load(\"@rules_python//python:defs.bzl\", \"py_binary\", \"py_library\", \"py_test\")\n\n{}", read("BUILD.bazel")));
     contains(&workspace.ok("test", &["//..."]), &["//:words_test", "PASSED"]);
+}
+
+/// A workspace of an example as later versions of Bazel want it: rules come from modules, which the main module names.
+fn with_modules(example: &str) -> Workspace {
+    let workspace = Workspace::example(Bazel::V7, example);
+    let read = |name: &str| std::fs::read_to_string(workspace.dir.join(name)).unwrap();
+    let module = read("MODULE.bazel");
+    workspace.write(
+        "MODULE.bazel",
+        &format!(
+            "{module}\nbazel_dep(name = \"platforms\", version = \"0.0.9\")\nbazel_dep(name = \"rules_cc\", version = \"0.0.11\")\nbazel_dep(name = \"rules_python\", version = \"0.22.1\")\n"
+        ),
+    );
+    for name in ["BUILD.bazel", "src/BUILD.bazel", "test/BUILD.bazel"] {
+        if !workspace.dir.join(name).exists() {
+            continue;
+        }
+        let text = read(name);
+        let mut loads = String::new();
+        for (file, rules) in [
+            ("@rules_cc//cc:defs.bzl", ["cc_binary", "cc_library", "cc_test"]),
+            ("@rules_python//python:defs.bzl", ["py_binary", "py_library", "py_test"]),
+        ] {
+            for rule in rules {
+                if text.contains(&format!("{rule}(")) {
+                    loads += &format!("load({file:?}, {rule:?})\n");
+                }
+            }
+        }
+        workspace.write(name, &(loads + &text));
+    }
+    workspace
+}
+
+/// Flags of 7.7.1 that do not lead to Bazel 8, or cannot hold: why, and what says so.
+const NOT_HELD: [(&str, &str); 3] = [
+    // Bazel's own cc_binary declares its outputs that way.
+    ("--incompatible_no_rule_outputs_param", "virtual_builtins_bzl/common/cc/cc_binary.bzl"),
+    // Bazel's own py_binary returns a struct.
+    ("--incompatible_disallow_struct_provider_syntax", "virtual_builtins_bzl/common/python"),
+    // The rules of Java, whose toolchains Bazel registers by itself, name CcInfo.
+    ("--incompatible_stop_exporting_language_modules", "tools/jdk/launcher_flag_alias.bzl"),
+];
+
+/// Every `--incompatible_*` flag of 7.7.1 that is off and can hold, at once: among them repositories with `+` in their names, execution groups, no native rules
+/// of Python. The main module names `platforms`, `rules_cc` and `rules_python`, as the modules of other projects do.
+#[test]
+fn the_examples_build_with_what_later_versions_demand() {
+    for example in ["cpp", "python", "mixed", "flask"] {
+        let workspace = with_modules(example);
+        let help = text(&workspace.shell("$BAZEL help build --long").output().unwrap());
+        let flags: Vec<String> = help
+            .lines()
+            .filter_map(|l| l.trim().strip_prefix("--[no]"))
+            .filter(|l| l.contains("default: \"false\"") && l.starts_with("incompatible_"))
+            .map(|l| format!("--{}", l.split(' ').next().unwrap()))
+            // It brings an old behaviour back.
+            .filter(|l| l != "--incompatible_legacy_local_fallback")
+            .collect();
+        assert!(flags.len() > 25, "{flags:?}");
+        for (flag, why) in NOT_HELD {
+            assert!(flags.iter().any(|f| f == flag), "{flag} is not in {flags:?}");
+            if example == "mixed" {
+                contains(&workspace.fails("build", &["--nobuild", flag, "//..."]), &[why]);
+            }
+        }
+        let mut arguments: Vec<&str> = flags
+            .iter()
+            .map(String::as_str)
+            .filter(|f| !NOT_HELD.iter().any(|(flag, _)| f == flag))
+            .collect();
+        arguments.push("//...");
+        contains(&workspace.ok("test", &arguments), &["PASSED"]);
+    }
+}
+
+/// A module may name `platforms` before or after the segment; it need not name it at all.
+#[test]
+fn the_segment_leaves_the_names_of_others_alone() {
+    let workspace = Workspace::example(Bazel::V7, "cpp");
+    let include = "include(\"//bazel/cotter:cotter.MODULE.bazel\")\n";
+    let dep = "bazel_dep(name = \"platforms\", version = \"0.0.9\")\n";
+    for module in [format!("{dep}{include}"), format!("{include}{dep}"), include.to_owned()] {
+        workspace.write("MODULE.bazel", &format!("module(name = \"cpp\")\n\n{module}"));
+        workspace.ok("build", &["//:squeeze"]);
+    }
+}
+
+/// Debug information of its own, libcs that are not needed, maps, headers alone, headers of others.
+#[test]
+fn features_that_bazel_asks_for_by_name() {
+    for bazel in [Bazel::V4, Bazel::V7] {
+        let workspace = Workspace::example(bazel, "cpp");
+        workspace.write(
+            "more/BUILD.bazel",
+            "cc_library(name = \"greet\", srcs = [\"greet.cc\"], hdrs = [\"greet.h\"])\n\
+             cc_library(name = \"broken\", hdrs = [\"broken.h\"])\n\
+             cc_binary(name = \"hello\", srcs = [\"hello.cc\"], deps = [\":greet\"])\n\
+             cc_test(name = \"hello_test\", srcs = [\"hello.cc\"], deps = [\":greet\"])\n\
+             cc_test(name = \"pinned_test\", srcs = [\"hello.cc\"], deps = [\":greet\"], malloc = \"@cotter//:pinned_libc\")\n\
+             cc_library(name = \"uses_zlib\", srcs = [\"uses_zlib.cc\"], deps = [\"@cotter//:zlib\"])\n",
+        );
+        workspace.write(
+            "more/greet.h",
+            "#pragma once\n#include <string>\nstd::string greet(const std::string &name);\n",
+        );
+        workspace.write(
+            "more/greet.cc",
+            "#include \"more/greet.h\"\nstd::string greet(const std::string &name) { return \"hello \" + name; }\n",
+        );
+        workspace.write(
+            "more/hello.cc",
+            "#include \"more/greet.h\"\nint main() { return greet(\"you\") != \"hello you\"; }\n",
+        );
+        workspace.write("more/broken.h", "#pragma once\nstd::string broken();\n");
+        workspace.write(
+            "more/uses_zlib.cc",
+            "#include <zlib.h>\nconst char *version() { return zlibVersion(); }\n",
+        );
+        // Fault of old: a .dwp of no bytes.
+        workspace.ok("build", &["-c", "dbg", "--fission=yes", "//more:hello.dwp", "//more:hello"]);
+        let dwp = std::fs::read(workspace.bin().join("more/hello.dwp")).unwrap();
+        for section in [".debug_info.dwo", ".debug_str.dwo"] {
+            assert!(dwp.windows(section.len()).any(|w| w == section.as_bytes()), "{bazel:?}");
+        }
+        let program = std::fs::read(workspace.bin().join("more/hello")).unwrap();
+        assert!(!program.windows(11).any(|w| w == b".debug_str\0"), "{bazel:?}: not split");
+        // With the feature named, too.
+        workspace.ok(
+            "build",
+            &["-c", "dbg", "--fission=yes", "--features=per_object_debug_info", "//more:hello.dwp"],
+        );
+        // Static programs, also where the libc was to be pinned; and the pinned ones as before.
+        let said = workspace.all_ok(&[
+            ("test", &["--config=fully_static", "//more:hello_test", "//more:pinned_test"]),
+            ("test", &["--config=fully_static", "--config=pinned_libc", "//more:hello_test"]),
+        ]);
+        assert_eq!(said.matches(" PASSED in ").count(), 3, "{said}");
+        for name in ["more/hello_test", "more/pinned_test"] {
+            let program = std::fs::read(workspace.bin().join(name)).unwrap();
+            assert_eq!(program[16], 2, "{name}: e_type is not that of a program at a fixed place");
+        }
+        workspace.ok("test", &["//more:pinned_test"]);
+        // Headers alone.
+        let headers = ["--features=parse_headers", "--process_headers_in_dependencies"];
+        workspace.ok("build", &[headers[0], headers[1], "//more:hello"]);
+        contains(
+            &workspace.fails("build", &[headers[0], headers[1], "//more:broken"]),
+            &["broken.h", "string"],
+        );
+        workspace.ok("build", &["//more:broken"]);
+        if bazel == Bazel::V7 {
+            workspace.ok(
+                "build",
+                &["--features=generate_linkmap", "--output_groups=+linkmap", "//more:hello"],
+            );
+            let map = std::fs::read_to_string(workspace.bin().join("more/hello.map")).unwrap();
+            contains(&map, &["Memory Configuration", "greet"]);
+            let said = workspace.ok(
+                "aquery",
+                &["--features=external_include_paths", "mnemonic(CppCompile, //more:uses_zlib)"],
+            );
+            let lines: Vec<&str> = said.lines().map(str::trim).collect();
+            let is_zlib = |l: &&str| l.contains("cotter_zlib_") && l.contains("usr/include");
+            assert!(
+                lines.windows(2).any(|w| w[0].starts_with("-isystem") && is_zlib(&w[1])),
+                "{said}"
+            );
+            assert!(
+                !lines.windows(2).any(|w| w[0].starts_with("-iquote") && is_zlib(&w[1])),
+                "{said}"
+            );
+        }
+    }
+}
+
+/// What no target declares is not found, be it beside the main file; what is declared is, from processes of its own too. Shards and coverage.
+#[test]
+fn python_finds_what_is_declared() {
+    for bazel in ALL {
+        let workspace = Workspace::example(bazel, "flask");
+        // A set with what measures coverage.
+        let requirements = std::fs::read_to_string(workspace.dir.join("requirements.in")).unwrap();
+        workspace.write("requirements.in", &format!("{requirements}\ncoverage\n"));
+        ok(crate::support::in_store(shared_store(), &workspace.dir, &["setup"])
+            .env("COTTER_HTTP_TIMEOUT", "60"));
+        workspace.write(
+            "more/BUILD.bazel",
+            "load(\"//bazel/cotter:requirements.bzl\", \"pytest_test\", \"unittest_test\")\n\n\
+             py_library(name = \"parity\", srcs = [\"parity.py\"])\n\
+             py_test(name = \"reaches\", srcs = [\"reaches.py\"])\n\
+             py_test(name = \"declares\", srcs = [\"declares.py\", \"beside.py\"], main = \"declares.py\", deps = [\":parity\"])\n\
+             py_test(name = \"covers\", srcs = [\"covers.py\"], deps = [\":parity\"])\n\
+             pytest_test(name = \"shards_pytest\", srcs = [\"shards_pytest_test.py\"], set = \"app\", shard_count = 3, deps = [\":parity\"])\n\
+             pytest_test(name = \"many_pytest\", srcs = [\"one_test.py\"], set = \"app\", shard_count = 3)\n\
+             pytest_test(name = \"reaches_pytest\", srcs = [\"reaches_test.py\"], set = \"app\")\n\
+             unittest_test(name = \"shards_unittest\", srcs = [\"shards_unittest_test.py\"], shard_count = 3)\n\
+             unittest_test(name = \"many_unittest\", srcs = [\"one_test.py\"], shard_count = 3)\n\
+             unittest_test(name = \"reaches_unittest\", srcs = [\"reaches_test.py\"])\n",
+        );
+        workspace.write("more/neighbour.py", "x = 1\n");
+        workspace.write("more/beside.py", "y = 2\n");
+        workspace.write(
+            "more/parity.py",
+            "def even(n):\n    if n % 2 == 0:\n        return True\n    return False\n\n\ndef never():\n    return 1\n",
+        );
+        workspace.write("more/reaches.py", "import neighbour\n");
+        let test = "import unittest\n\n\nclass T(unittest.TestCase):\n    def test_one(self):\n        pass\n";
+        workspace.write("more/reaches_test.py", &format!("import neighbour\n{test}"));
+        workspace.write("more/one_test.py", test);
+        workspace.write(
+            "more/declares.py",
+            "import multiprocessing\n\nimport beside\nfrom more import parity\n\n\ndef work(n):\n    return parity.even(n)\n\n\n\
+             if __name__ == \"__main__\":\n    assert beside.y == 2\n    with multiprocessing.get_context(\"spawn\").Pool(1) as pool:\n        assert pool.map(work, [1, 2]) == [False, True]\n",
+        );
+        workspace.write("more/covers.py", "from more import parity\n\nassert parity.even(4)\n");
+        workspace.write(
+            "more/shards_pytest_test.py",
+            "import pytest\n\nfrom more import parity\n\n\n@pytest.mark.parametrize(\"n\", range(7))\ndef test_number(n):\n    print(f\"runs pytest {n}\")\n    parity.even(n)\n",
+        );
+        workspace.write(
+            "more/shards_unittest_test.py",
+            "import unittest\n\n\nclass A(unittest.TestCase):\n    def test_a(self):\n        print(\"runs unittest a\")\n\n    def test_b(self):\n        print(\"runs unittest b\")\n\n\n\
+             class B(unittest.TestCase):\n    def test_c(self):\n        print(\"runs unittest c\")\n\n    def test_d(self):\n        print(\"runs unittest d\")\n",
+        );
+        let said = workspace.fails(
+            "test",
+            &[
+                "--keep_going",
+                "--test_output=all",
+                "--test_arg=-s",
+                "//more:reaches",
+                "//more:reaches_pytest",
+                "//more:reaches_unittest",
+                "//more:declares",
+                "//more:shards_pytest",
+                "//more:many_pytest",
+            ],
+        );
+        assert_eq!(said.matches("No module named 'neighbour'").count(), 3, "{bazel:?}: {said}");
+        assert_eq!(said.matches(" PASSED in ").count(), 3, "{bazel:?}: {said}");
+        for n in 0..7 {
+            assert_eq!(said.matches(&format!("runs pytest {n}\n")).count(), 1, "{bazel:?}: {said}");
+        }
+        let said = workspace
+            .ok("test", &["--test_output=all", "//more:shards_unittest", "//more:many_unittest"]);
+        for name in ["a", "b", "c", "d"] {
+            assert_eq!(said.matches(&format!("runs unittest {name}\n")).count(), 1, "{said}");
+        }
+        // Coverage: of what ran, and of what did not.
+        let said = workspace
+            .ok("coverage", &["--combined_report=none", "//more:covers", "//more:shards_pytest"]);
+        assert!(!said.contains("is not measured"), "{said}");
+        let logs = workspace.dir.join("bazel-testlogs").canonicalize().unwrap();
+        let data = std::fs::read_to_string(logs.join("more/covers/coverage.dat")).unwrap();
+        contains(
+            &data,
+            &[
+                "SF:more/parity.py\n",
+                "DA:2,1\n",
+                "DA:4,0\n",
+                "DA:8,0\n",
+                "FN:1,even\n",
+                "BRDA:2,0,0,1\n",
+            ],
+        );
+        let data =
+            std::fs::read_to_string(logs.join("more/shards_pytest/shard_1_of_3/coverage.dat"))
+                .unwrap();
+        contains(&data, &["SF:more/parity.py\n", "DA:2,1\n"]);
+        // Where nothing measures it, it is told and not silently empty.
+        workspace.write("requirements.in", &requirements);
+        ok(crate::support::in_store(shared_store(), &workspace.dir, &["setup"])
+            .env("COTTER_HTTP_TIMEOUT", "60"));
+        let said = workspace
+            .ok("coverage", &["--combined_report=none", "--test_output=all", "//more:covers"]);
+        contains(&said, &["coverage is not measured: add coverage to a set of [requirements]"]);
+        if bazel != Bazel::V4 {
+            contains(&said, &["the coverage of Python is not measured"]);
+        }
+    }
+}
+
+/// A tree that goes while Bazel runs comes back, and Bazel says what to do; `cotter gc` leaves alone what only Bazel uses.
+#[test]
+fn a_tree_that_vanishes_under_bazel_comes_back() {
+    for bazel in [Bazel::V4, Bazel::V7] {
+        let elsewhere = Scratch::new();
+        let mut workspace = Workspace::example(bazel, "cpp");
+        workspace.store =
+            part_of_the_store(&elsewhere, &["-gcc-12", "-gcc-aarch64-", "-shell-", "-zlib-"]);
+        workspace.env.push(("COTTER".to_owned(), env!("CARGO_BIN_EXE_cotter").to_owned()));
+        let build = workspace.line("build", &["//:squeeze"]);
+        // Bazel 4 looks when it starts, Bazel 7 at every command.
+        let next = if bazel == Bazel::V4 { "$BAZEL shutdown" } else { ":" };
+        let script = format!(
+            "{build}\necho one\nzlib=$(echo $COTTER_STORE/store/*-zlib-*)\nchmod -R u+w \"$zlib\"; rm -rf \"$zlib\"\n{next}\n\
+             if {build}; then echo it did not see; exit 1; fi\necho two\ntest -d \"$zlib\"\necho // >> squeeze.cc\n{build}\necho three\n\
+             \"$COTTER\" gc\ntest -d \"$zlib\"\n{build}\necho four"
+        );
+        let output = workspace.shell(&script).output().unwrap();
+        let said = text(&output);
+        assert!(output.status.success(), "{bazel:?}: {said}");
+        contains(
+            &said,
+            &[
+                "one",
+                "was deleted from the store while Bazel was using it. It was made anew just now.",
+                "Type the same command again",
+                "three",
+                "four",
+            ],
+        );
+        // No project but the one that Bazel builds uses the store: what it does not use is gone.
+        let left = names(&workspace.store.join("store"));
+        assert!(
+            left.iter().any(|n| n.contains("-zlib-")) && left.iter().any(|n| n.contains("-gcc-12")),
+            "{left:?}"
+        );
+        assert!(!left.iter().any(|n| n.contains("-shell-")), "{left:?}");
+        let roots = names(&workspace.store.join("roots"));
+        assert_eq!(roots.len(), 1, "{roots:?}");
+        let root = std::fs::read_to_string(workspace.store.join("roots").join(&roots[0])).unwrap();
+        contains(&root, &[&format!("{}/toolchains.toml", workspace.dir.display())]);
+    }
 }

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::sync::{Mutex, MutexGuard, OnceLock};
 
-use super::{REPO, Scratch, shared_store, text};
+use super::{REPO, Scratch, in_store, ok, shared_store, text};
 
 /// A version of Bazel, and how it is told about repositories.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -56,15 +56,21 @@ impl Bazel {
         ];
         match self {
             Bazel::V4 => {
-                for name in ["rules_cc", "rules_java", "remote_coverage_tools"] {
+                for name in ["rules_cc", "rules_java"] {
                     flags.push(format!("--override_repository={name}={REPO}/tests/bazel/4/{name}"));
                 }
+                flags.push(format!(
+                    "--override_repository=remote_coverage_tools={REPO}/tests/bazel/coverage"
+                ));
             }
             Bazel::V7 => {
                 flags.push("--lockfile_mode=off".to_owned());
                 for name in ["buildozer", "protobuf", "zlib", "apple_support"] {
                     flags.push(format!("--override_module={name}={REPO}/tests/bazel/7/{name}"));
                 }
+                flags.push(format!(
+                    "--override_repository=bazel_tools~remote_coverage_tools_extension~remote_coverage_tools={REPO}/tests/bazel/coverage"
+                ));
             }
             Bazel::V7Workspace => {
                 flags.push("--noenable_bzlmod".to_owned());
@@ -79,6 +85,9 @@ impl Bazel {
                 ] {
                     flags.push(format!("--override_repository={name}=/usr/share/bazel/{path}"));
                 }
+                flags.push(format!(
+                    "--override_repository=remote_coverage_tools={REPO}/tests/bazel/coverage"
+                ));
             }
         }
         flags
@@ -99,9 +108,16 @@ pub struct Workspace {
 }
 
 impl Workspace {
-    /// A copy of an example, at a path of its own, on the shared store.
+    /// A copy of an example, at a path of its own, on the shared store, with what its lock gives for Bazel.
     pub fn example(bazel: Bazel, name: &str) -> Self {
-        Self::copy(bazel, &Path::new(REPO).join("examples").join(name))
+        let workspace = Self::copy(bazel, &Path::new(REPO).join("examples").join(name));
+        workspace.emit();
+        workspace
+    }
+
+    /// Writes the folder for Bazel.
+    pub fn emit(&self) {
+        ok(&mut in_store(shared_store(), &self.dir, &["emit", "bazel"]));
     }
 
     /// A copy of a directory.
@@ -213,7 +229,7 @@ impl Workspace {
     }
 
     /// One command of Bazel, for a shell.
-    fn line(&self, verb: &str, arguments: &[&str]) -> String {
+    pub fn line(&self, verb: &str, arguments: &[&str]) -> String {
         let quote = |s: &str| format!("'{}'", s.replace('\'', "'\\''"));
         let words: Vec<String> = self
             .bazel

@@ -1,0 +1,307 @@
+//! A folder for Bazel: repository rules, toolchains, platforms; for WORKSPACE and for bzlmod.
+//!
+//! What depends on the lock and on the settings is written here; the rest are templates, the same text in every workspace.
+
+mod entry;
+mod settings;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use self::entry::Entry;
+use self::settings::{Libc, Settings};
+use super::starlark::{Call, File, Value};
+use super::{Destination, Emission, Emitter, Files, Request};
+use crate::error::{Error, Result};
+use crate::manifest::{Fields, Kind, Manifest, Problems};
+use crate::model::Platform;
+
+/// What every emitted file says of itself.
+pub const MARK: &str = "Written by `cotter emit bazel`; what is changed here is lost.";
+
+macro_rules! templates {
+    ($($name:literal)*) => {
+        &[$(($name, include_str!(concat!("../../../templates/bazel/", $name)))),*]
+    };
+}
+
+const TEMPLATES: &[(&str, &str)] = templates! {
+    "BUILD.bazel"
+    "build_files.bzl"
+    "cc.bzl"
+    "cc_features.bzl"
+    "compile_packages.py"
+    "compile_stdlib.py"
+    "extension.bzl"
+    "facts.bzl"
+    "labels.bzl"
+    "libraries.bzl"
+    "package.bzl"
+    "python.bzl"
+    "python_packages.bzl"
+    "repositories.bzl"
+    "requirements.bzl"
+    "rules_cc_loaded.bzl"
+    "rules_cc_native.bzl"
+    "rules_python_loaded.bzl"
+    "rules_python_native.bzl"
+    "run_coverage.py"
+    "run_pytest.py"
+    "run_unittest.py"
+    "sitecustomize.py"
+    "starlark.bzl"
+    "tools.bzl"
+    "workspace.bzl"
+    "zig.bzl"
+};
+
+/// See the module.
+#[derive(Debug)]
+pub struct Bazel;
+
+impl Emitter for Bazel {
+    fn name(&self) -> &'static str {
+        "bazel"
+    }
+
+    fn about(&self) -> &'static str {
+        "A folder of repository rules and toolchains"
+    }
+
+    fn bind(
+        &self,
+        fields: Option<Fields>,
+        manifest: &Manifest,
+        problems: &mut Problems,
+    ) -> Box<dyn Emission> {
+        Box::new(match fields {
+            Some(fields) => Settings::read(fields, manifest, problems),
+            None => Settings::default(),
+        })
+    }
+}
+
+impl Emission for Settings {
+    fn destination(&self) -> Destination<'_> {
+        Destination::Folder(&self.dir)
+    }
+
+    fn files(&self, request: &mut Request) -> Result<Files> {
+        let all = Entry::all(request.lock);
+        let entries: Vec<&Entry> = match &self.toolchains {
+            None => all.iter().collect(),
+            Some(names) => {
+                let mut wanted: BTreeSet<&str> = names.iter().map(|n| n.as_str()).collect();
+                // What is emitted is of no use without what it uses.
+                let named = all.iter().filter(|e| wanted.iter().any(|name| e.is_named(name)));
+                let used: Vec<&str> = named.flat_map(|e| e.uses.iter().copied()).collect();
+                wanted.extend(used);
+                all.iter().filter(|e| wanted.iter().any(|name| e.is_named(name))).collect()
+            }
+        };
+        if entries.is_empty() {
+            return Err(Error::user("the lock names no toolchain that is to be emitted"));
+        }
+        check_names(&entries, self)?;
+        let mut files = Files::new();
+        for (name, text) in TEMPLATES {
+            files.insert((*name).to_owned(), format!("# {MARK}\n\n{text}"));
+        }
+        files.insert("start.c".to_owned(), start());
+        files.insert("lock.bzl".to_owned(), lock(&entries, self));
+        files.insert("rules.bzl".to_owned(), rules(self));
+        files.insert("cotter.bazelrc".to_owned(), bazelrc(&entries, self));
+        files.insert("cotter.MODULE.bazel".to_owned(), module(&entries, self));
+        Ok(files)
+    }
+}
+
+/// No two trees may have one repository, and no two targets of the hub one name.
+fn check_names(entries: &[&Entry], settings: &Settings) -> Result<()> {
+    let mut repositories = BTreeMap::new();
+    let mut names: BTreeMap<String, &str> = BTreeMap::new();
+    for platform in Platform::ALL {
+        names.insert(platform.as_str().to_owned(), "");
+    }
+    // As in build_files.bzl.
+    for name in ["pinned_libc", "sh_toolchain_type"] {
+        names.insert(name.to_owned(), "");
+    }
+    for set in sets(entries) {
+        repositories.insert(repository(set, settings), set);
+    }
+    for entry in entries {
+        let (own, repository) = (entry.name, repository(&entry.key(), settings));
+        if let Some(other) = repositories.insert(repository.clone(), own) {
+            return Err(Error::user(format!(
+                "{own} and {other} would have one repository, {repository}: rename one of them"
+            )));
+        }
+        // As in build_files.bzl.
+        let suffixes: &[&str] = match entry.kind {
+            Kind::Cc => &["", "_toolchain", "_pinned_libc"],
+            Kind::Library => &["", "_static"],
+            Kind::Python => &["", "_files", "_headers", "_runtime"],
+            Kind::Tool => &["", "_for_platform"],
+            Kind::Packages => &[],
+        };
+        for suffix in suffixes {
+            let name = format!("{own}{suffix}");
+            if let Some(other) = names.insert(name.clone(), own).filter(|other| *other != own) {
+                let other = if other.is_empty() { "the repository itself" } else { other };
+                return Err(Error::user(format!(
+                    "{own} and {other} both want the name @{}//:{name}: rename the toolchain",
+                    settings.repository
+                )));
+            }
+        }
+    }
+    Ok(())
+}
+
+/// The repository of a tree, by its key, or of a set of packages, by its name.
+fn repository(of: &str, settings: &Settings) -> String {
+    format!("{}_{}", settings.repository, of.replace('-', "_"))
+}
+
+/// The sets of Python packages.
+fn sets<'a>(entries: &[&'a Entry]) -> BTreeSet<&'a str> {
+    entries.iter().filter_map(|e| e.set.as_ref()).map(|set| set.name).collect()
+}
+
+/// The names of the toolchain targets. Of several interpreters or compilers for one platform Bazel takes the first.
+fn toolchains(entries: &[&Entry]) -> Vec<String> {
+    let mut out: Vec<String> = entries
+        .iter()
+        .filter(|e| matches!(e.kind, Kind::Cc | Kind::Python))
+        .map(|e| e.key())
+        .collect();
+    out.push("sh".to_owned());
+    out
+}
+
+/// The start code as one file: what it includes stands in it.
+fn start() -> String {
+    let parts = [
+        include_str!("../../../launcher/sys.h"),
+        include_str!("../../../launcher/map.h"),
+        include_str!("../../../launcher/start.c"),
+    ];
+    let mut out = format!("// {MARK}\n\n");
+    for line in parts.join("\n").lines().filter(|l| !l.starts_with("#include \"")) {
+        out.push_str(line);
+        out.push('\n');
+    }
+    out
+}
+
+fn lock(entries: &[&Entry], settings: &Settings) -> String {
+    let up = "../".repeat(settings.dir.split('/').count());
+    let tree = |entry: &&Entry| {
+        let mut facts = vec![
+            ("kind", entry.kind.as_str()),
+            ("name", entry.name),
+            ("platform", entry.platform.as_str()),
+            ("store", entry.store_name),
+            ("target", entry.target.as_str()),
+        ];
+        if let Some(set) = &entry.set {
+            facts.extend([("python", set.python), ("set", set.name)]);
+        }
+        facts.sort_unstable();
+        let facts = facts.into_iter().map(|(key, value)| (key.to_owned(), value.into()));
+        (entry.key(), Value::Dict(facts.collect()))
+    };
+    let packages = |entry: &&Entry| {
+        let list = entry.set.as_ref()?.packages.iter().map(|(name, requires)| {
+            ((*name).to_owned(), requires.iter().map(String::as_str).collect())
+        });
+        Some((entry.key(), Value::TallDict(list.collect())))
+    };
+    File::new()
+        .doc(&format!("What toolchains.lock pins.\n\n{MARK}"))
+        .comment("The package of these files.")
+        .assign("FOLDER", format!("//{}", settings.dir))
+        .comment("The repository that has a name for each toolchain.")
+        .assign("HUB", settings.repository.as_str())
+        .comment("The manifest, from this folder.")
+        .assign("MANIFEST", format!("{up}{}", crate::manifest::FILE_NAME))
+        .assign("TREES", Value::TallDict(entries.iter().map(tree).collect()))
+        .comment("The Python packages of each tree, with what they need of each other.")
+        .assign("PACKAGES", Value::TallDict(entries.iter().filter_map(packages).collect()))
+        .comment("The toolchains of this package, in the order in which they are registered.")
+        .assign(
+            "TOOLCHAINS",
+            Value::TallList(toolchains(entries).into_iter().map(Value::from).collect()),
+        )
+        .render()
+}
+
+/// The rules by which the targets of the trees are made: the repository with the names of toolchains knows where they come from.
+fn rules(settings: &Settings) -> String {
+    let file = |language: &str| format!("@{}//:rules_{language}.bzl", settings.repository);
+    File::new()
+        .doc(&format!(
+            "The rules of C++ and Python: those of the modules rules_cc and rules_python where the main module names them, or else Bazel's own.\n\n{MARK}"
+        ))
+        .load(&file("cc"), &[("_cc", "cc")])
+        .load(&file("python"), &[("_py", "py")])
+        .assign("cc", Value::Name("_cc"))
+        .assign("py", Value::Name("_py"))
+        .render()
+}
+
+fn bazelrc(entries: &[&Entry], settings: &Settings) -> String {
+    let mut out = format!(
+        "# {MARK}\n#\n# In the workspace's .bazelrc:\n#     import %workspace%/{}/cotter.bazelrc\n\n\
+         # Trees are inputs as directories; Bazel is to look into them.\n\
+         startup --host_jvm_args=-DBAZEL_TRACK_SOURCE_DIRECTORIES=1\n\n\
+         # Nothing looks for compilers and shells of this machine.\n\
+         build --incompatible_enable_cc_toolchain_resolution\n\
+         build --repo_env=BAZEL_DO_NOT_DETECT_CPP_TOOLCHAIN=1\n\
+         build --repo_env=BAZEL_SH=/bin/bash\n\n\
+         # Nothing of the environment reaches an action.\n\
+         build --incompatible_strict_action_env\n\n\
+         # A /tmp for each action: for Bazel 6 and newer, where it is not the default: build --config=hermetic_tmp\n\
+         build:hermetic_tmp --incompatible_sandbox_hermetic_tmp\n",
+        settings.dir
+    );
+    if entries.iter().any(|e| e.kind == Kind::Cc) {
+        let flag = format!("--custom_malloc=@{}//:pinned_libc", settings.repository);
+        out.push_str(
+            "\n# Programs start with the loader and the libraries of the compiler's tree.\n",
+        );
+        if settings.libc == Libc::Pinned {
+            out.push_str(&format!("build {flag}\n"));
+        }
+        out.push_str(&format!("build:pinned_libc {flag}\n"));
+        out.push_str(
+            "\n# Programs hold everything: tests too, which Bazel would link with shared libraries of their own.\n\
+             build:fully_static --features=fully_static_link --dynamic_mode=off\n",
+        );
+    }
+    out
+}
+
+fn module(entries: &[&Entry], settings: &Settings) -> String {
+    let mut repositories: Vec<String> =
+        entries.iter().map(|e| repository(&e.key(), settings)).collect();
+    repositories.extend(sets(entries).iter().map(|set| repository(set, settings)));
+    repositories.sort();
+    repositories.insert(0, settings.repository.clone());
+    let extension =
+        Call::new("use_extension").arg(format!("//{}:extension.bzl", settings.dir)).arg("cotter");
+    let mut file = File::new()
+        .comment(&format!(
+            "{MARK}\n\nIn MODULE.bazel, for Bazel 7.2 and newer:\n    include(\"//{0}:cotter.MODULE.bazel\")\nFor 7.1 copy what follows.",
+            settings.dir
+        ))
+        .paragraph()
+        .assign("cotter", extension)
+        .call(Call::tall("use_repo").arg(Value::Name("cotter")).args(repositories));
+    if settings.register {
+        let labels =
+            toolchains(entries).into_iter().map(|name| format!("//{}:{name}", settings.dir));
+        file = file.call(Call::tall("register_toolchains").args(labels));
+    }
+    file.render()
+}

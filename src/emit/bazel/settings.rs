@@ -1,0 +1,107 @@
+//! The `[emit.bazel]` table.
+
+use crate::manifest::{Fields, Manifest, Problems, did_you_mean};
+use crate::model::{MemberPath, ToolchainName};
+
+/// The libc that programs run with, where no target says otherwise.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Libc {
+    /// That of the system they run on.
+    #[default]
+    System,
+    /// That of the compiler's tree.
+    Pinned,
+}
+
+/// The `[emit.bazel]` table.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Settings {
+    /// The folder, relative to the manifest; also the package of its labels, so the manifest's directory must be the workspace's.
+    pub dir: String,
+    /// The repository that has a name for each toolchain, and what the names of the trees' repositories begin with.
+    pub repository: String,
+    /// Which toolchains; without it all.
+    pub toolchains: Option<Vec<ToolchainName>>,
+    /// Whether the segment for `MODULE.bazel` registers the toolchains.
+    pub register: bool,
+    /// The libc of programs.
+    pub libc: Libc,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Settings {
+            dir: "bazel/cotter".to_owned(),
+            repository: "cotter".to_owned(),
+            toolchains: None,
+            register: false,
+            libc: Libc::System,
+        }
+    }
+}
+
+impl Settings {
+    /// Reads the table. Everything wrong with it goes into `problems`.
+    pub fn read(mut fields: Fields, manifest: &Manifest, problems: &mut Problems) -> Self {
+        let mut out = Self::default();
+        if let Some(dir) = fields.string("dir", problems) {
+            match MemberPath::parse(dir.value.trim_end_matches('/').as_bytes()) {
+                Ok(Some(path))
+                    if path
+                        .as_str()
+                        .bytes()
+                        .all(|b| b.is_ascii_alphanumeric() || b"/_-.".contains(&b)) =>
+                {
+                    out.dir = path.to_string();
+                }
+                _ => problems.add(dir.span, format!("expected a folder below the manifest's, in letters, digits, '_', '-' and '.', got {:?}", dir.value)),
+            }
+        }
+        if let Some(name) = fields.string("repository", problems) {
+            let plain = |s: &str| {
+                s.starts_with(|c: char| c.is_ascii_lowercase())
+                    && s.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_')
+            };
+            if plain(&name.value) {
+                out.repository = name.value;
+            } else {
+                problems.add(name.span, format!("expected the name of a repository in lower-case letters, digits and '_', got {:?}", name.value));
+            }
+        }
+        out.toolchains = fields.string_list("toolchains", problems).map(|list| {
+            let mut names: Vec<ToolchainName> = vec![];
+            for item in list {
+                match item.value.parse::<ToolchainName>() {
+                    Err(why) => problems.add(item.span, why),
+                    Ok(name)
+                        if !manifest.toolchains.contains_key(&name)
+                            && !manifest.requirements.contains_key(&name) =>
+                    {
+                        let known = manifest.toolchains.keys().chain(manifest.requirements.keys());
+                        problems.add(
+                            item.span,
+                            format!(
+                                "[emit.bazel] names a toolchain {:?} that is not there{}",
+                                name.as_str(),
+                                did_you_mean(name.as_str(), known.map(ToolchainName::as_str))
+                            ),
+                        );
+                    }
+                    Ok(name) => names.push(name),
+                }
+            }
+            names
+        });
+        out.register = fields.bool("register", problems).unwrap_or(false);
+        if let Some(libc) = fields.string("libc", problems) {
+            match libc.value.as_str() {
+                "system" => out.libc = Libc::System,
+                "pinned" => out.libc = Libc::Pinned,
+                other => problems
+                    .add(libc.span, format!("expected \"system\" or \"pinned\", got {other:?}")),
+            }
+        }
+        fields.finish(problems);
+        out
+    }
+}

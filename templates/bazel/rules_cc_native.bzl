@@ -1,0 +1,36 @@
+"""The rules of C++ that Bazel brings along: for WORKSPACE, and for modules of Bazel 7 and 8 that do not name rules_cc. Newer versions of Bazel never load this file."""
+
+load("@bazel_tools//tools/build_defs/cc:action_names.bzl", "ACTION_NAMES")
+load(
+    "@bazel_tools//tools/cpp:cc_toolchain_config_lib.bzl",
+    "action_config",
+    "env_entry",
+    "env_set",
+    "feature",
+    "flag_group",
+    "flag_set",
+    "tool",
+    "tool_path",
+    "with_feature_set",
+)
+
+cc = struct(
+    actions = ACTION_NAMES,
+    common = cc_common,
+    config = struct(
+        action_config = action_config,
+        env_entry = env_entry,
+        env_set = env_set,
+        feature = feature,
+        flag_group = flag_group,
+        flag_set = flag_set,
+        tool = tool,
+        tool_path = tool_path,
+        with_feature_set = with_feature_set,
+    ),
+    config_info = CcToolchainConfigInfo,
+    import_ = native.cc_import,
+    info = CcInfo,
+    library = native.cc_library,
+    toolchain = native.cc_toolchain,
+)
