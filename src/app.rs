@@ -45,8 +45,8 @@ fn wants_json(command: &Command) -> bool {
         Command::Verify(args) => args.json,
         Command::Emit(args) => args.json,
         Command::Audit(args) => match &args.what {
-            AuditWhat::Bazel(args) => args.output.json,
-            AuditWhat::Tree(args) => args.output.json,
+            AuditWhat::Bazel(args) => args.output.is_json(),
+            AuditWhat::Tree(args) => args.output.is_json(),
         },
         Command::Gc(args) => args.json,
         Command::Doctor(args) => args.json,

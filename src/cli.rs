@@ -8,6 +8,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::emit::EMITTERS;
 use crate::model::{Platform, ToolchainName};
+use crate::report::{self, Report};
 
 const STYLES: Styles = Styles::styled()
     .header(AnsiColor::Green.on_default().bold())
@@ -376,12 +377,38 @@ pub struct AuditTree {
 /// How findings are printed.
 #[derive(Args, Debug)]
 pub struct AuditOutput {
-    /// As JSON
-    #[arg(long, group = "format")]
+    /// As what [default: text]
+    #[arg(long, value_name = "FORMAT", value_parser = reports(), group = "output")]
+    format: Option<String>,
+    /// As JSON: --format json
+    #[arg(long, group = "output")]
     pub json: bool,
-    /// As SARIF 2.1.0
-    #[arg(long, group = "format")]
-    pub sarif: bool,
+    /// As SARIF 2.1.0: --format sarif
+    #[arg(long, group = "output")]
+    sarif: bool,
+}
+
+/// The names of the reports.
+fn reports() -> clap::builder::PossibleValuesParser {
+    report::REPORTS.iter().map(|r| r.name()).collect::<Vec<_>>().into()
+}
+
+impl AuditOutput {
+    /// The report that is asked for.
+    pub fn report(&self) -> &'static dyn Report {
+        let name = match (&self.format, self.json, self.sarif) {
+            (Some(name), ..) => name.as_str(),
+            (None, true, _) => "json",
+            (None, _, true) => "sarif",
+            (None, ..) => return report::REPORTS[0],
+        };
+        report::named(name).expect("the command line takes the names of reports only")
+    }
+
+    /// Whether errors are to be JSON, too.
+    pub fn is_json(&self) -> bool {
+        self.report().name() == "json"
+    }
 }
 
 /// `cotter gc`

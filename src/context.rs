@@ -72,6 +72,11 @@ impl Context {
         Ok(Context { store: Store::at(store), reporter, global, here })
     }
 
+    /// The time.
+    pub fn now(&self) -> jiff::Timestamp {
+        jiff::Timestamp::now()
+    }
+
     /// The path of the manifest: the one that was named, or the first found here or above.
     ///
     /// # Errors

@@ -26,6 +26,7 @@ mod python;
 mod ready;
 mod recipe;
 mod relocate;
+mod report;
 mod reporter;
 mod resolve;
 mod source;

@@ -3,7 +3,6 @@
 pub mod actions;
 pub mod artifact;
 pub mod repositories;
-pub mod sarif;
 pub mod shell;
 pub mod trace;
 

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt::Write;
 
-use super::{Destination, Emission, Emitter, Files, Request};
+use super::api::{Destination, Emission, Emitter, Files, Request};
 use crate::error::{Error, Result};
 use crate::lockfile::{LockedTree, Role};
 use crate::manifest::{Fields, Manifest, Problems, no_such_set};

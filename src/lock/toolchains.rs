@@ -3,7 +3,6 @@
 use std::cell::RefCell;
 
 use fs_err as fs;
-use jiff::Timestamp;
 
 use super::options::Options;
 use super::stale::fingerprint;
@@ -49,7 +48,7 @@ impl Locking<'_> {
         let resolving = ResolveContext {
             fetcher: self.fetcher,
             reporter: &cx.reporter,
-            now: Timestamp::now(),
+            now: cx.now(),
             keyring: &keyring,
             check_valid_until: settings.check_valid_until && !self.options.allow_expired,
             known: self.known.clone(),

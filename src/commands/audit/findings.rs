@@ -2,15 +2,13 @@
 
 use std::process::ExitCode;
 
-use anstyle::{AnsiColor, Style};
-use serde_json::json;
-
-use super::super::{print, print_json};
-use crate::audit::{Finding, RULES, Severity, sarif};
+use super::super::print;
+use crate::audit::{Finding, RULES};
 use crate::cli::AuditOutput;
 use crate::context::Context;
 use crate::error::{Error, Kind, Result};
 use crate::manifest::{AuditSettings, did_you_mean};
+use crate::report::Findings;
 
 /// Prints what was found, and says by the exit code whether anything was.
 pub(super) fn report(
@@ -49,66 +47,20 @@ pub(super) fn report(
             entry.id.value, entry.place
         ));
     }
-    if format.sarif {
-        print_json(&sarif::log(&findings, &accepted))?;
-    } else if format.json {
-        let told = |f: &Finding| json!({ "id": f.id, "severity": f.rule().severity.as_str(), "place": f.place, "reason": f.reason, "what": f.rule().what, "fix": f.rule().fix });
-        let accepted: Vec<_> = accepted
-            .iter()
-            .map(|(f, reason)| {
-                let mut value = told(f);
-                value["accepted"] = json!(reason);
-                value
-            })
-            .collect();
-        print_json(
-            &json!({ "findings": findings.iter().map(told).collect::<Vec<_>>(), "accepted": accepted }),
-        )?;
-    } else {
-        print(&text(&findings))?;
-    }
-    let accepted = match accepted.len() {
+    let found = Findings { open: findings, accepted };
+    print(&format.report().render(&found))?;
+    let accepted = match found.accepted.len() {
         0 => String::new(),
         n => format!("; {n} accepted by [audit] allow"),
     };
-    if findings.is_empty() {
+    if found.open.is_empty() {
         cx.reporter.line(&format!("no reach to the host found{accepted}"));
         return Ok(ExitCode::SUCCESS);
     }
-    let count = findings.len();
+    let count = found.open.len();
     Err(Error::new(
         Kind::Leak,
         format!("{count} reach{} to the host{accepted}", if count == 1 { "" } else { "es" }),
     )
     .hint("what must stay goes into toolchains.toml: [[audit.allow]] with id, place and reason"))
-}
-
-fn text(findings: &[Finding]) -> String {
-    let paint = |style: Style, text: &str| format!("{style}{text}{style:#}");
-    let mut out = String::new();
-    let mut last = "";
-    for finding in findings {
-        let rule = finding.rule();
-        if finding.id != last {
-            let color =
-                if rule.severity == Severity::Error { AnsiColor::Red } else { AnsiColor::Yellow };
-            let head = paint(
-                color.on_default().bold(),
-                &format!("{}[{}]", rule.severity.as_str(), rule.id),
-            );
-            out.push_str(&format!("{head} {}\n", rule.what));
-            out.push_str(&format!(
-                "  {} {}\n",
-                paint(AnsiColor::Cyan.on_default().bold(), "fix:"),
-                rule.fix
-            ));
-            last = finding.id;
-        }
-        out.push_str(&format!(
-            "  {} {}\n",
-            paint(Style::new().bold(), &finding.place),
-            finding.reason
-        ));
-    }
-    out
 }

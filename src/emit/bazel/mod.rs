@@ -9,8 +9,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use self::entry::Entry;
 use self::settings::{Libc, Settings};
+use super::api::{Destination, Emission, Emitter, Files, Request};
 use super::starlark::{Call, File, Value};
-use super::{Destination, Emission, Emitter, Files, Request};
 use crate::error::{Error, Result};
 use crate::manifest::{Fields, Kind, Manifest, Problems};
 use crate::model::Platform;

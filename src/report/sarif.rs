@@ -2,10 +2,24 @@
 
 use serde_json::{Value, json};
 
-use super::{Finding, RULES};
+use super::api::{Findings, Report};
+use crate::audit::{Finding, RULES};
+
+/// See the module.
+pub struct Sarif;
+
+impl Report for Sarif {
+    fn name(&self) -> &'static str {
+        "sarif"
+    }
+
+    fn render(&self, findings: &Findings) -> String {
+        format!("{:#}\n", log(&findings.open, &findings.accepted))
+    }
+}
 
 /// A log of one run. What the allow list accepts is in it, as suppressed.
-pub fn log(findings: &[Finding], accepted: &[(Finding, String)]) -> Value {
+fn log(findings: &[Finding], accepted: &[(Finding, String)]) -> Value {
     let rules: Vec<Value> = RULES
         .iter()
         .map(|r| {
