@@ -2,27 +2,16 @@
 
 use std::path::Path;
 
-use crate::support::{Project, REPO, contains, in_store, names, ok, shared_store, text};
+use crate::support::{Project, REPO, contains, names, text};
 
-const EXAMPLES: [&str; 5] = ["cpp", "flask", "mixed", "python", "zig"];
+pub const EXAMPLES: [&str; 5] = ["cpp", "flask", "mixed", "python", "zig"];
 
 /// A project with the manifest and the lock of an example.
-fn project(example: &str) -> Project {
+pub fn project(example: &str) -> Project {
     let dir = Path::new(REPO).join("examples").join(example);
     let project = Project::new(&std::fs::read_to_string(dir.join("toolchains.toml")).unwrap());
     std::fs::copy(dir.join("toolchains.lock"), project.dir().join("toolchains.lock")).unwrap();
     project
-}
-
-#[test]
-fn the_examples_folders_are_what_their_locks_give() {
-    for example in EXAMPLES {
-        ok(&mut in_store(
-            shared_store(),
-            &Path::new(REPO).join("examples").join(example),
-            &["emit", "bazel", "--check"],
-        ));
-    }
 }
 
 #[test]
@@ -160,24 +149,4 @@ fn settings_are_obeyed_and_checked() {
     project.fails(1, &["emit", "bazel"]);
     project.manifest(&format!("{manifest}\n[[audit.allow]]\nid = \"shebang\"\nreason = \" \"\n"));
     contains(&project.fails(1, &["emit", "bazel"]), &["expected a reason"]);
-}
-
-#[test]
-fn setup_emits_too() {
-    let project = project("python");
-    let setup = |arguments: &[&str]| {
-        text(&in_store(shared_store(), &project.dir(), arguments).output().unwrap())
-    };
-    contains(
-        &setup(&["setup", "--locked"]),
-        &["is not what toolchains.lock gives: run `cotter emit bazel`"],
-    );
-    assert!(!project.dir().join("bazel").exists());
-    std::fs::write(
-        project.dir().join("toolchains.toml"),
-        std::fs::read_to_string(project.dir().join("toolchains.toml")).unwrap() + "\n",
-    )
-    .unwrap();
-    contains(&setup(&["setup"]), &["wrote bazel/cotter"]);
-    ok(&mut in_store(shared_store(), &project.dir(), &["emit", "bazel", "--check"]));
 }
