@@ -205,3 +205,78 @@ fn every_public_item_says_what_it_is() {
     }
     none(&problems);
 }
+
+/// Files of `src/lockfile` that read versions of the lock that are no longer written: the schema describes the present one.
+const OLD_LOCKS: &[&str] = &[];
+
+/// Finds the keys that structures read from a file: their fields, under the names that serde gives them.
+#[derive(Default)]
+struct KeysRead(BTreeSet<String>);
+
+impl<'ast> Visit<'ast> for KeysRead {
+    fn visit_item_struct(&mut self, item: &'ast syn::ItemStruct) {
+        let derives = item.attrs.iter().filter(|a| a.path().is_ident("derive"));
+        let reads = derives.map(|a| match &a.meta {
+            syn::Meta::List(list) => list.tokens.to_string(),
+            _ => String::new(),
+        });
+        if !reads.collect::<String>().contains("Deserialize") {
+            return;
+        }
+        for field in &item.fields {
+            let mut name = field.ident.as_ref().expect("keys have names").to_string();
+            for attribute in field.attrs.iter().filter(|a| a.path().is_ident("serde")) {
+                let _ = attribute.parse_nested_meta(|meta| {
+                    if meta.path.is_ident("rename") {
+                        name = meta.value()?.parse::<syn::LitStr>()?.value();
+                    }
+                    Ok(())
+                });
+            }
+            self.0.insert(name);
+        }
+    }
+}
+
+/// The names of all properties in a JSON Schema.
+fn properties(schema: &serde_json::Value, out: &mut BTreeSet<String>) {
+    match schema {
+        serde_json::Value::Object(object) => {
+            for (key, value) in object {
+                if let Some(named) = value.as_object().filter(|_| key == "properties") {
+                    out.extend(named.keys().cloned());
+                }
+                properties(value, out);
+            }
+        }
+        serde_json::Value::Array(list) => list.iter().for_each(|value| properties(value, out)),
+        _ => {}
+    }
+}
+
+#[test]
+fn every_key_of_the_lock_is_in_the_schema_and_the_docs() {
+    let mut read_by_code = KeysRead::default();
+    let dir = std::path::Path::new(REPO).join("src/lockfile");
+    for file in files_below(&dir, ".rs") {
+        if !OLD_LOCKS.iter().any(|old| file.ends_with(old)) {
+            let text = std::fs::read_to_string(&file).unwrap();
+            read_by_code.visit_file(&syn::parse_file(&text).unwrap());
+        }
+    }
+    assert!(read_by_code.0.len() > 10, "{:?}", read_by_code.0);
+    let schema = serde_json::from_str(&read("templates/toolchains-lock.schema.json")).unwrap();
+    let mut listed = BTreeSet::new();
+    properties(&schema, &mut listed);
+    assert_eq!(read_by_code.0, listed, "the keys that the code reads, and those of the schema");
+    let page = read("docs/lockfile.md");
+    let mut problems = vec![];
+    for key in &listed {
+        let shown =
+            [format!("`{key}`"), format!("{key} = "), format!("[{key}"), format!(".{key}]")];
+        if !shown.iter().any(|form| page.contains(form.as_str())) {
+            problems.push(format!("docs/lockfile.md lacks {key}"));
+        }
+    }
+    none(&problems);
+}
