@@ -3,36 +3,91 @@
 use std::process::ExitCode;
 
 use clap::Parser;
-use clap::error::ErrorKind;
+use clap::error::{ContextKind, ContextValue, ErrorKind};
+use serde_json::json;
 
-use crate::cli::{Cli, Command, Exec, Global};
+use crate::cli::{AuditWhat, Cli, Command, Exec, Global};
 use crate::commands;
 use crate::context::{self, Context};
-use crate::error::{Error, Kind};
+use crate::error::{Cause, Error, Kind, Measure, Medium, Place};
 use crate::reporter::line;
 
 /// Runs the program.
 pub fn run() -> ExitCode {
     let cli = match quick_exec().map_or_else(Cli::try_parse, Ok) {
         Ok(cli) => cli,
-        Err(e) => {
-            let _ = e.print();
-            return match e.kind() {
-                ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => ExitCode::SUCCESS,
-                _ => ExitCode::from(Kind::Usage.exit_code()),
-            };
-        }
+        Err(e) => return usage(e),
     };
-    let quiet_pipe =
-        |e: &Error| e.kind() == Kind::Store && e.causes().iter().any(|c| c.contains("Broken pipe"));
+    let json = wants_json(&cli.command);
+    crate::interrupt::tell_by(if json { report_json } else { report });
     match Context::new(cli.global).and_then(|cx| dispatch(cli.command, &cx)) {
         Ok(code) => code,
-        Err(e) if quiet_pipe(&e) => ExitCode::SUCCESS,
+        // Nobody reads on: the end of a pipe, such as `cotter list | head -1`.
+        Err(e) if e.is_closed_output() => ExitCode::SUCCESS,
         Err(e) => {
-            report(&e);
+            if json {
+                report_json(&e)
+            } else {
+                report(&e)
+            }
             ExitCode::from(e.kind().exit_code())
         }
     }
+}
+
+/// Whether the command was asked for JSON: then an error is JSON, too.
+fn wants_json(command: &Command) -> bool {
+    match command {
+        Command::Lock(args) => args.json,
+        Command::Setup(args) => args.json,
+        Command::Env(args) => args.json,
+        Command::List(args) => args.json,
+        Command::Verify(args) => args.json,
+        Command::Emit(args) => args.json,
+        Command::Audit(args) => match &args.what {
+            AuditWhat::Bazel(args) => args.output.json,
+            AuditWhat::Tree(args) => args.output.json,
+        },
+        Command::Gc(args) => args.json,
+        Command::Doctor(args) => args.json,
+        Command::Init(_)
+        | Command::Exec(_)
+        | Command::Shell(_)
+        | Command::Path(_)
+        | Command::Venv(_)
+        | Command::Export(_)
+        | Command::Completions(_)
+        | Command::Schema(_) => false,
+    }
+}
+
+/// Help and version, which are no errors; and wrong usage, in clap's words.
+fn usage(mut e: clap::Error) -> ExitCode {
+    if matches!(e.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion) {
+        let _ = e.print();
+        return ExitCode::SUCCESS;
+    }
+    let args: Vec<_> = std::env::args_os().skip(1).take_while(|a| a != "--").collect();
+    // A flag of the command that is to be run: whatever flag of cotter's is alike is no help.
+    if e.kind() == ErrorKind::UnknownArgument
+        && args.iter().any(|a| a == "exec")
+        && args.len() == std::env::args_os().count() - 1
+    {
+        e.remove(ContextKind::SuggestedArg);
+        let tip = "the command stands behind `--`: cotter exec gcc -- gcc --version";
+        e.insert(ContextKind::Suggested, ContextValue::StyledStrs(vec![tip.into()]));
+        let usage = "Usage: cotter exec [NAMES]... -- <COMMAND>...";
+        e.insert(ContextKind::Usage, ContextValue::StyledStr(usage.into()));
+    }
+    if args.iter().any(|a| a == "--json") {
+        let text = e.render().to_string();
+        let message = text.lines().next().unwrap_or_default();
+        let error = Error::new(Kind::Usage, message.strip_prefix("error: ").unwrap_or(message));
+        report_json(&error.hint("run `cotter --help`, or the command with --help"));
+    } else {
+        let _ = e.print();
+    }
+    ExitCode::from(Kind::Usage.exit_code())
 }
 
 /// `cotter exec NAME... -- COMMAND` without flags, read without clap: building its tables takes a third of a millisecond, which every program started through
@@ -108,15 +163,86 @@ fn dispatch(command: Command, cx: &Context) -> Result<ExitCode, Error> {
     }
 }
 
-/// `error:`, `caused by:`, `hint:` on standard error.
+/// `error:`, `at:`, `caused by:`, `hint:` on standard error. What has several lines is a block below its first.
 fn report(e: &Error) {
     let red = anstyle::AnsiColor::Red.on_default().bold();
     let cyan = anstyle::AnsiColor::Cyan.on_default().bold();
-    line(&format!("{red}error:{red:#} {}", e.message()));
+    // What a server, a lock or an archive said may steer a terminal.
+    let block = |text: &str| -> String {
+        let shown = |c: char| match c {
+            '\n' => "\n    ".to_owned(),
+            c if c.is_control() && c != '\t' => c.escape_unicode().to_string(),
+            c => c.to_string(),
+        };
+        text.chars().map(shown).collect()
+    };
+    line(&format!("{red}error:{red:#} {}", block(e.message())));
+    if let Some(place) = e.place() {
+        line(&format!("  {red}at:{red:#} {place}"));
+    }
     for cause in e.causes() {
-        line(&format!("  {red}caused by:{red:#} {cause}"));
+        line(&format!("  {red}caused by:{red:#} {}", block(cause)));
     }
     for hint in e.hints() {
-        line(&format!("  {cyan}hint:{cyan:#} {hint}"));
+        line(&format!("  {cyan}hint:{cyan:#} {}", block(hint)));
+    }
+}
+
+/// The error as one line of JSON on standard error. Its keys are documented in `docs/exit-codes.md`.
+fn report_json(e: &Error) {
+    let place = e.place().map(place_json);
+    line(
+        &json!({ "error": {
+            "kind": e.kind().as_str(),
+            "exit_code": e.kind().exit_code(),
+            "message": e.message(),
+            "place": place,
+            "cause": e.reason().map(cause_json),
+            "causes": e.causes(),
+            "hints": e.hints(),
+        } })
+        .to_string(),
+    );
+}
+
+fn place_json(place: &Place) -> serde_json::Value {
+    json!({ "file": place.file, "line": place.line, "column": place.column })
+}
+
+fn cause_json(cause: &Cause) -> serde_json::Value {
+    match cause {
+        Cause::Io { kind, medium } => json!({
+            "type": "io",
+            "error": kind.to_string(),
+            "medium": match medium {
+                Medium::Store => "store",
+                Medium::Output => "output",
+                Medium::StandardOutput => "standard-output",
+            },
+        }),
+        Cause::NoSuchFile => json!({ "type": "no-such-file" }),
+        Cause::Http { status, .. } => json!({ "type": "http", "status": status }),
+        Cause::Unreachable => json!({ "type": "unreachable" }),
+        Cause::BrokenOff { stalled } => json!({ "type": "broken-off", "stalled": stalled }),
+        Cause::Offline => json!({ "type": "offline" }),
+        Cause::HostileArchive => json!({ "type": "hostile-archive" }),
+        Cause::DamagedArchive => json!({ "type": "damaged-archive" }),
+        Cause::Mismatch { what, expected, got } => json!({
+            "type": "mismatch",
+            "of": match what {
+                Measure::Sha256 => "sha256",
+                Measure::Size => "size",
+            },
+            "expected": expected,
+            "got": got,
+        }),
+        Cause::NoSuchSuite => json!({ "type": "no-such-suite" }),
+        Cause::Problems(list) => json!({
+            "type": "problems",
+            "problems": list
+                .iter()
+                .map(|(place, message)| json!({ "place": place_json(place), "message": message }))
+                .collect::<Vec<_>>(),
+        }),
     }
 }

@@ -56,7 +56,7 @@ pub struct Global {
     #[arg(long, global = true, env = "COTTER_FROZEN", value_parser = clap::builder::FalseyValueParser::new(), help_heading = "Global options")]
     pub frozen: bool,
     /// How many inputs to work on at once [default: one a core, at least 4]
-    #[arg(long, short = 'j', global = true, env = "COTTER_JOBS", value_name = "N", value_parser = parse_jobs, help_heading = "Global options")]
+    #[arg(long, short = 'j', global = true, env = "COTTER_JOBS", value_name = "N", value_parser = parse_jobs, allow_negative_numbers = true, help_heading = "Global options")]
     pub jobs: Option<usize>,
     /// Say nothing but errors
     #[arg(long, short, global = true, env = "COTTER_QUIET", value_parser = clap::builder::FalseyValueParser::new(), conflicts_with = "verbose", help_heading = "Global options")]
@@ -81,10 +81,20 @@ pub struct Global {
 }
 
 fn parse_jobs(text: &str) -> Result<usize, String> {
-    match text.parse() {
-        Ok(n) if (1..=256).contains(&n) => Ok(n),
-        _ => Err("expected a number from 1 to 256".to_owned()),
-    }
+    crate::model::decimal(text)
+        .and_then(|n| usize::try_from(n).ok())
+        .filter(|n| (1..=256).contains(n))
+        .ok_or_else(|| "expected a number from 1 to 256".to_owned())
+}
+
+/// A hundred years: longer than any store.
+const MOST_DAYS: u64 = 36_525;
+
+fn parse_days(text: &str) -> Result<u32, String> {
+    crate::model::decimal(text)
+        .filter(|n| *n <= MOST_DAYS)
+        .and_then(|n| u32::try_from(n).ok())
+        .ok_or_else(|| format!("expected a number of days from 0 to {MOST_DAYS}"))
 }
 
 /// When to use colours.
@@ -169,6 +179,9 @@ pub struct Lock {
     /// Move to the newest versions: of the named toolchains, or of all
     #[arg(long, value_name = "NAME", num_args = 0..)]
     pub upgrade: Option<Vec<ToolchainName>>,
+    /// Lock everything anew, without reading the lock that is there
+    #[arg(long, conflicts_with_all = ["check", "upgrade"])]
+    pub fresh: bool,
     /// Accept an index past its Valid-Until
     #[arg(long)]
     pub allow_expired: bool,
@@ -235,8 +248,12 @@ pub struct Env {
 /// `cotter path`
 #[derive(Args, Debug)]
 pub struct PathArgs {
-    /// Which toolchain
-    pub name: ToolchainName,
+    /// Which toolchain [with --bin: all]
+    #[arg(required_unless_present = "bin")]
+    pub name: Option<ToolchainName>,
+    /// The directory of its commands, ready for PATH: they start without cotter
+    #[arg(long)]
+    pub bin: bool,
     /// For another platform than this machine's
     #[arg(long)]
     pub platform: Option<Platform>,
@@ -390,7 +407,7 @@ pub struct Gc {
     #[arg(long)]
     pub dry_run: bool,
     /// Keep what was made in the last N days
-    #[arg(long, value_name = "N", default_value_t = 0)]
+    #[arg(long, value_name = "N", default_value_t = 0, value_parser = parse_days, allow_negative_numbers = true)]
     pub keep_days: u32,
     /// As JSON
     #[arg(long)]

@@ -1,25 +1,7 @@
-//! The variables by which programs find the toolchains. Pure.
+//! The variables by which programs find the toolchains. Pure: which of them a tree needs, its
+//! recipe says.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
-
-use crate::manifest::Kind;
-use crate::model::Platform;
-
-/// A tree that is to be used.
-#[derive(Debug, Clone)]
-pub struct Active {
-    /// What it is for.
-    pub kind: Kind,
-    /// Its platform.
-    pub platform: Platform,
-    /// Where it lies.
-    pub path: PathBuf,
-    /// Whether it holds Zig, whose compilers have other names than GCC's.
-    pub zig: bool,
-    /// For Python packages: the version of their interpreter, such as `3.11`.
-    pub python: Option<String>,
-}
 
 /// What to change in an environment.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -32,100 +14,49 @@ pub struct Changes {
     pub unset: Vec<String>,
 }
 
-/// The programs of a compiler that build systems ask for by variable.
-const CC_VARIABLES: &[(&str, &str)] = &[
-    ("CC", "gcc"),
-    ("CXX", "g++"),
-    ("AR", "gcc-ar"),
-    ("AS", "as"),
-    ("LD", "ld"),
-    ("NM", "gcc-nm"),
-    ("OBJCOPY", "objcopy"),
-    ("OBJDUMP", "objdump"),
-    ("RANLIB", "gcc-ranlib"),
-    ("STRIP", "strip"),
-];
+/// Changes under way: what the trees need, one after the other.
+#[derive(Debug, Default)]
+pub struct Builder {
+    changes: Changes,
+    /// Variables that are lists of paths.
+    lists: BTreeMap<&'static str, Vec<String>>,
+}
 
-/// The same for Zig.
-const ZIG_VARIABLES: &[(&str, &str)] =
-    &[("CC", "cc"), ("CXX", "c++"), ("AR", "ar"), ("OBJCOPY", "objcopy"), ("RANLIB", "ranlib")];
+impl Builder {
+    /// Puts a directory behind those that are in front of PATH already.
+    pub fn path(&mut self, directory: String) {
+        self.changes.path.push(directory);
+    }
 
-/// What an environment needs for `trees`, of which the first comes first on PATH.
-pub fn changes(trees: &[Active]) -> Changes {
-    let mut out = Changes::default();
-    let mut libraries = vec![];
-    let mut packages = vec![];
-    let mut pkg_config = vec![];
-    let mut prefixes = vec![];
-    let ordered = trees
-        .iter()
-        .filter(|t| t.kind == Kind::Library)
-        .chain(trees.iter().filter(|t| t.kind != Kind::Library));
-    for tree in ordered {
-        let root = tree.path.display().to_string();
-        if tree.kind != Kind::Library {
-            out.path.push(format!("{root}/bin"));
-        }
-        if tree.kind == Kind::Library {
-            libraries.push(root.clone());
-            prefixes.push(format!("{root}/usr"));
-        }
-        if let Some(version) = &tree.python {
-            packages.push(format!("{root}/{}", crate::model::site_packages(version)));
-        }
-        if matches!(tree.kind, Kind::Library | Kind::Cc) {
-            pkg_config.push(format!("{root}/usr/lib/{}/pkgconfig", tree.platform.multiarch()));
-            pkg_config.push(format!("{root}/usr/share/pkgconfig"));
-        }
-        if tree.kind == Kind::Cc && !out.set.contains_key("CC") {
-            for (name, program) in if tree.zig { ZIG_VARIABLES } else { CC_VARIABLES } {
-                out.set.insert((*name).to_owned(), format!("{root}/bin/{program}"));
+    /// Adds a path to a variable that is a list of paths.
+    pub fn list(&mut self, variable: &'static str, path: String) {
+        self.lists.entry(variable).or_default().push(path);
+    }
+
+    /// Sets a variable, unless a tree before this one did.
+    pub fn set_default(&mut self, variable: &str, value: String) {
+        self.changes.set.entry(variable.to_owned()).or_insert(value);
+    }
+
+    /// Whether a tree before this one set a variable.
+    pub fn is_set(&self, variable: &str) -> bool {
+        self.changes.set.contains_key(variable)
+    }
+
+    /// Takes variables out.
+    pub fn unset(&mut self, variables: &[&str]) {
+        for name in variables {
+            if !self.changes.unset.iter().any(|n| n == name) {
+                self.changes.unset.push((*name).to_owned());
             }
         }
     }
-    let mut joined = |name: &str, parts: &[String]| {
-        if !parts.is_empty() {
-            out.set.insert(name.to_owned(), parts.join(":"));
+
+    /// The changes.
+    pub fn finish(mut self) -> Changes {
+        for (variable, paths) in self.lists {
+            self.changes.set.insert(variable.to_owned(), paths.join(":"));
         }
-    };
-    joined("COTTER_LIBRARIES", &libraries);
-    joined("PYTHONPATH", &packages);
-    joined("CMAKE_PREFIX_PATH", &prefixes);
-    joined("PKG_CONFIG_LIBDIR", &pkg_config);
-    if !pkg_config.is_empty() {
-        out.unset = ["PKG_CONFIG_PATH", "PKG_CONFIG_SYSROOT_DIR"].map(str::to_owned).into();
-    }
-    if trees.iter().any(|t| t.kind == Kind::Cc) {
-        out.unset.extend(
-            ["CPATH", "C_INCLUDE_PATH", "CPLUS_INCLUDE_PATH", "LIBRARY_PATH"].map(str::to_owned),
-        );
-    }
-    if trees.iter().any(|t| t.kind == Kind::Python) {
-        out.unset.push("PYTHONHOME".to_owned());
-    }
-    out
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn libraries_reach_the_compiler_and_pkg_config() {
-        let tree = |kind, path: &str| Active {
-            kind,
-            platform: Platform::X86_64Linux,
-            path: path.into(),
-            zig: false,
-            python: None,
-        };
-        let out = changes(&[tree(Kind::Cc, "/s/gcc"), tree(Kind::Library, "/s/z")]);
-        assert_eq!(out.path, ["/s/gcc/bin"]);
-        assert_eq!(out.set["CC"], "/s/gcc/bin/gcc");
-        assert_eq!(out.set["COTTER_LIBRARIES"], "/s/z");
-        assert!(
-            out.set["PKG_CONFIG_LIBDIR"].starts_with("/s/z/usr/lib/x86_64-linux-gnu/pkgconfig:")
-        );
-        assert!(out.unset.contains(&"PKG_CONFIG_PATH".to_owned()));
+        self.changes
     }
 }

@@ -13,6 +13,7 @@ const GRACE: Duration = Duration::from_millis(1500);
 
 static STOP: AtomicBool = AtomicBool::new(false);
 static SWEEP: Mutex<Option<fn()>> = Mutex::new(None);
+static TELL: Mutex<Option<fn(&Error)>> = Mutex::new(None);
 
 /// Takes over SIGINT, SIGTERM and SIGHUP. The first asks to stop, and ends the process if that takes too long; the second ends it at once.
 pub fn install() {
@@ -37,17 +38,22 @@ pub fn before_end(sweep: fn()) {
     }
 }
 
+/// Says how an error is told: the process may be ended in the middle of its work.
+pub fn tell_by(tell: fn(&Error)) {
+    if let Ok(mut slot) = TELL.lock() {
+        *slot = Some(tell);
+    }
+}
+
 fn end() -> ! {
     if let Some(sweep) = SWEEP.lock().ok().and_then(|s| *s) {
         sweep();
     }
-    let e = interrupted();
-    let _ = writeln!(
-        std::io::stderr(),
-        "\nerror: {}\n  hint: {}",
-        e.message(),
-        e.hints().join("\n  hint: ")
-    );
+    // Behind the ^C that the terminal shows.
+    let _ = writeln!(std::io::stderr());
+    if let Some(tell) = TELL.lock().ok().and_then(|t| *t) {
+        tell(&interrupted());
+    }
     std::process::exit(i32::from(Kind::Interrupted.exit_code()));
 }
 

@@ -6,27 +6,31 @@ pub mod app;
 mod audit;
 mod cli;
 mod commands;
-mod compose;
 mod context;
 #[cfg(test)]
 mod documented;
 mod emit;
 mod environment;
 mod error;
+mod facts;
 mod fetch;
 mod interrupt;
+mod lock;
 mod lockfile;
+mod make;
 mod manifest;
 mod model;
 mod nix;
 mod project;
 mod python;
+mod ready;
 mod recipe;
 mod relocate;
 mod reporter;
 mod resolve;
 mod source;
 mod store;
+mod text;
 mod tree;
 mod unpack;
 
@@ -36,7 +40,11 @@ pub mod internals {
     pub use crate::error::Kind;
     pub use crate::fetch::{Candidate, Mirrors};
     pub use crate::lockfile::Lockfile;
+    pub use crate::manifest::{Manifest, Problems};
     pub use crate::model::{Digest, Hasher, Platform};
+    pub use crate::relocate::elf::Elf;
     pub use crate::resolve::debian_release::{Keyring, Release};
+    pub use crate::resolve::openpgp::{Signed, keys};
+    pub use crate::source::bind as bind_sources;
     pub use crate::store::hash_tree;
 }

@@ -1,16 +1,18 @@
-//! A project: its manifest, its lock, and whether the one fits the other.
+//! A project: its manifest, its lock, and the files that they name.
 
 use std::path::{Path, PathBuf};
 
 use fs_err as fs;
 
 use crate::context::{Context, shown};
-use crate::error::{Error, Kind as ErrorKind, Result};
-use crate::lockfile::{self, LockedTree, Lockfile, Request};
+use crate::error::{Error, Kind as ErrorKind, Place, Result};
+use crate::fetch::Fetcher;
+use crate::lockfile::{self, Lockfile};
+use crate::make::Maker;
 use crate::manifest::{Manifest, Problems, Requirements, Toolchain};
-use crate::model::{Digest, Platform, ToolchainName, redact};
+use crate::model::{Platform, ToolchainName};
 use crate::python::requirement_files;
-use crate::recipe;
+use crate::recipe::{self, Idle, Recipe};
 use crate::source::{self, Sources};
 
 /// A project on disk.
@@ -25,28 +27,24 @@ pub struct Project {
     pub sources: Sources,
 }
 
-/// An entry of the lock that does not fit the manifest.
-#[derive(Debug)]
-pub struct Stale {
-    /// The toolchain.
-    pub name: ToolchainName,
-    /// The platform.
-    pub platform: Platform,
-    /// Why, in a few words each.
-    pub reasons: Vec<String>,
-}
-
 impl Project {
+    /// How trees are made for this project.
+    pub fn maker<'a>(&self, cx: &'a Context, fetcher: &'a Fetcher) -> Maker<'a> {
+        maker(cx, fetcher, self.manifest.settings.hard_links)
+    }
+
     /// Reads the manifest.
     ///
     /// # Errors
     /// If there is none, or with everything that is wrong with it.
     pub fn load(cx: &Context) -> Result<Self> {
         let manifest_path = cx.manifest_path()?;
-        let text = read_text(&manifest_path)?;
-        let mut problems = Problems::new(&shown(&manifest_path, &cx.here), &text);
+        let file = shown(&manifest_path, &cx.here);
+        let text = read_text(&manifest_path, &file)?;
+        let mut problems = Problems::new(&file, &text);
         let manifest = Manifest::parse(&text, &mut problems);
         let sources = source::bind(&manifest, &mut problems);
+        check_recipes(&manifest, &mut problems);
         problems.check()?;
         let lock_path = manifest_path.with_file_name(lockfile::FILE_NAME);
         Ok(Project { manifest_path, lock_path, manifest, sources })
@@ -65,89 +63,88 @@ impl Project {
         read_lock(&self.lock_path, cx)
     }
 
+    /// Checks that the manifest pins anything. `asked` are the toolchains that the user named: the first of them is what the message names then.
+    ///
+    /// # Errors
+    /// If it pins nothing, with how to begin.
+    pub fn pins_something(&self, asked: &[ToolchainName], cx: &Context) -> Result<()> {
+        if !self.manifest.toolchains.is_empty() || !self.manifest.requirements.is_empty() {
+            return Ok(());
+        }
+        let file = shown(&self.manifest_path, &cx.here);
+        let error = match asked.first() {
+            Some(name) => Error::user(format!("there is no toolchain {:?}", name.as_str()))
+                .because(format!("{file} pins nothing")),
+            None => Error::user(format!("{file} pins nothing"))
+                .because("expected at least one table [toolchains.<name>], got none"),
+        };
+        Err(error.hint("begin with [toolchains.gcc], kind = \"cc\", source = \"debian\", suite = \"bookworm\", packages = [\"gcc\"]; `cotter init` in an empty directory writes a whole one"))
+    }
+
+    /// Adds the line of the toolchain or set that a failure is about, if the manifest is to blame for it.
+    pub fn locate(&self, error: Error) -> Error {
+        if !matches!(error.kind(), ErrorKind::User | ErrorKind::Build) {
+            return error;
+        }
+        let place =
+            error.subjects().filter_map(|s| s.parse::<ToolchainName>().ok()).find_map(|name| {
+                let toolchain = self.manifest.toolchains.get(&name).map(|t| &t.place);
+                toolchain
+                    .or_else(|| self.manifest.requirements.get(&name).map(|r| &r.place))
+                    .cloned()
+            });
+        match place {
+            Some(place) => error.located(place),
+            None => error,
+        }
+    }
+
+    /// Warns of the patterns of `prune` and `keep` that matched nothing in any of the trees that were made of their toolchain: wrong names, as a rule.
+    pub fn warn_of_idle_patterns(&self, made: &[(&ToolchainName, &[Idle])], cx: &Context) {
+        let mut told = std::collections::BTreeSet::new();
+        for (name, idle) in made {
+            let places =
+                match (self.manifest.toolchains.get(name), self.manifest.requirements.get(name)) {
+                    (Some(toolchain), _) => &toolchain.pattern_places,
+                    (None, Some(set)) => &set.pattern_places,
+                    (None, None) => continue,
+                };
+            for Idle { key, pattern, near } in *idle {
+                let everywhere = made
+                    .iter()
+                    .filter(|(other, _)| other == name)
+                    .all(|(_, idle)| idle.iter().any(|i| i.key == *key && i.pattern == *pattern));
+                let Some(place) = places.get(&(*key, pattern.clone())).filter(|_| everywhere)
+                else {
+                    continue;
+                };
+                if !told.insert(place.to_string()) {
+                    continue;
+                }
+                let hint = match near.as_slice() {
+                    [] => String::new(),
+                    near => format!("; there is {}", near.join(", ")),
+                };
+                cx.reporter.warn(&format!(
+                    "{place}: `{key}` of {pattern:?} matches nothing in {name}{hint}"
+                ));
+            }
+        }
+    }
+
     /// Every toolchain with each of its platforms, in the order of the lock.
     pub fn entries(&self) -> impl Iterator<Item = (&Toolchain, Platform)> {
         self.manifest.toolchains.values().flat_map(|t| t.platforms.iter().map(move |p| (t, *p)))
     }
 
-    /// What the manifest asks for, in the words of the lock.
-    pub fn request(&self, toolchain: &Toolchain, platform: Platform) -> Request {
-        let mut out = self.sources[&toolchain.name].request(platform);
-        let mut put = |key: &str, values: Vec<String>| {
-            if !values.is_empty() {
-                out.insert(key.to_owned(), values);
-            }
-        };
-        put("prune", toolchain.prune.clone());
-        put("keep", toolchain.keep.clone());
-        put("self_exe", toolchain.self_exe.clone());
-        put("bin", toolchain.bin.iter().map(|(name, path)| format!("{name}={path}")).collect());
-        put(
-            "target",
-            toolchain
-                .target
-                .filter(|t| *t != platform)
-                .map(|t| t.to_string())
-                .into_iter()
-                .collect(),
-        );
-        put("libraries", toolchain.libraries.iter().map(|l| l.value.to_string()).collect());
-        out
-    }
-
-    /// What of the lock does not fit the manifest.
-    pub fn stale(&self, lock: &Lockfile) -> Vec<Stale> {
-        let mut out = vec![];
-        for (toolchain, platform) in self.entries() {
-            let reasons = match lock.get(&toolchain.name, platform) {
-                Some(locked) => self.differences(toolchain, platform, locked),
-                None => vec!["it is not in the lock".to_owned()],
-            };
-            if !reasons.is_empty() {
-                out.push(Stale { name: toolchain.name.clone(), platform, reasons });
-            }
-        }
-        for tree in self.package_trees() {
-            let reasons = match lock.get(&tree.name, tree.platform) {
-                Some(locked) => self.package_differences(&tree, locked, lock),
-                None => vec!["it is not in the lock".to_owned()],
-            };
-            if !reasons.is_empty() {
-                out.push(Stale { name: tree.name, platform: tree.platform, reasons });
-            }
-        }
-        for (name, platform) in lock.trees.keys() {
-            let asked = self.entries().any(|(t, p)| t.name == *name && p == *platform)
-                || self.package_trees().iter().any(|t| t.name == *name && t.platform == *platform);
-            if !asked {
-                out.push(Stale {
-                    name: name.clone(),
-                    platform: *platform,
-                    reasons: vec!["the manifest does not ask for it any more".to_owned()],
-                });
-            }
-        }
-        out
-    }
-
-    fn differences(
-        &self,
-        toolchain: &Toolchain,
-        platform: Platform,
-        locked: &LockedTree,
-    ) -> Vec<String> {
-        let plan = &locked.plan;
-        let mut out = vec![];
-        let mut compare = |what: &str, was: &str, is: &str| {
-            if was != is {
-                out.push(format!("{what} was {was:?}, is {is:?}"));
-            }
-        };
-        compare("kind", plan.kind.as_str(), toolchain.kind.as_str());
-        compare("source", &plan.source, &toolchain.source.value);
-        compare("the recipe", &plan.recipe, recipe::current(toolchain.kind));
-        out.extend(different_requests(plan, &self.request(toolchain, platform)));
-        out
+    /// The recipe that finishes the tree of a toolchain.
+    pub fn recipe(&self, toolchain: &Toolchain) -> &'static dyn Recipe {
+        let named = toolchain.recipe.as_ref().map(|r| r.value.as_str());
+        let of_source = || self.sources[&toolchain.name].recipe(toolchain.kind);
+        named
+            .or_else(of_source)
+            .and_then(recipe::named)
+            .unwrap_or_else(|| recipe::of_kind(toolchain.kind))
     }
 
     /// The trees of the sets of Python packages, in the order in which they are locked: what builds import before what is built.
@@ -174,86 +171,6 @@ impl Project {
         out
     }
 
-    /// The interpreter's version as packages know it, such as `3.11`; empty if it is not locked.
-    pub fn python_version(
-        &self,
-        python: &ToolchainName,
-        platform: Platform,
-        lock: &Lockfile,
-    ) -> String {
-        let locked = lock
-            .get(python, platform)
-            .or_else(|| Platform::ALL.into_iter().find_map(|p| lock.get(python, p)));
-        locked.map(|t| minor_version(&t.plan.version)).unwrap_or_default()
-    }
-
-    /// What the manifest and the files that it names ask of a set, in the words of the lock. `output` is the text of the file of requirements that is about to be
-    /// written; without it, the one that is there counts.
-    pub fn package_request(
-        &self,
-        tree: &PackageTree,
-        lock: &Lockfile,
-        output: Option<&str>,
-    ) -> Request {
-        let set = tree.set;
-        let mut out = Request::new();
-        let mut put = |key: &str, values: Vec<String>| {
-            if !values.is_empty() {
-                out.insert(key.to_owned(), values);
-            }
-        };
-        put("set", vec![set.name.to_string()]);
-        put(
-            "python",
-            vec![tree.python.to_string(), self.python_version(tree.python, tree.platform, lock)],
-        );
-        put("exclude_newer", set.exclude_newer.iter().cloned().collect());
-        put(
-            "build_requires",
-            if set.build.is_empty() { vec![] } else { set.build_requires.clone() },
-        );
-        if tree.builds {
-            put("role", vec!["build".to_owned()]);
-            return out;
-        }
-        let files = self.requirement_files(set);
-        let shown =
-            |path: &Path| path.strip_prefix(self.dir()).unwrap_or(path).display().to_string();
-        let digest = |text: &str| Digest::of(text.as_bytes()).hex()[..16].to_owned();
-        let state = |path: &Path| match fs::read_to_string(path) {
-            Ok(text) => format!("{} {}", shown(path), digest(&text)),
-            Err(_) => format!("{} is not there", shown(path)),
-        };
-        put("inputs", files.iter().map(|f| state(f)).collect());
-        put("extras", set.extras.clone());
-        put("groups", set.groups.clone());
-        put("build", set.build.clone());
-        if !set.build.is_empty() {
-            let builds = Requirements::builds_name(&tree.name);
-            let used =
-                [tree.python, &builds].into_iter().chain(set.build_tools.iter().map(|t| &t.value));
-            let made = |name: &ToolchainName| {
-                lock.get(name, tree.platform)
-                    .or_else(|| Platform::ALL.into_iter().find_map(|p| lock.get(name, p)))
-            };
-            put(
-                "built_with",
-                used.filter_map(|name| Some(made(name)?.output.store_name.to_string())).collect(),
-            );
-        }
-        put("build_tools", set.build_tools.iter().map(|t| t.value.to_string()).collect());
-        put("prune", set.prune.clone());
-        let file = set.output(tree.python);
-        put(
-            "output",
-            vec![match output {
-                Some(text) => format!("{file} {}", digest(text)),
-                None => state(&self.dir().join(&file)),
-            }],
-        );
-        out
-    }
-
     /// The files that say which Python packages are required, and those that are written of it.
     pub fn package_files(&self) -> Vec<PathBuf> {
         let mut out = std::collections::BTreeSet::new();
@@ -265,7 +182,7 @@ impl Project {
     }
 
     /// The files that a set is asked for in.
-    fn requirement_files(&self, set: &Requirements) -> std::collections::BTreeSet<PathBuf> {
+    pub fn requirement_files(&self, set: &Requirements) -> std::collections::BTreeSet<PathBuf> {
         let mut files = std::collections::BTreeSet::new();
         for file in set.inputs.iter().chain(&set.constraints) {
             files.extend(requirement_files::closure(&self.dir().join(&file.value)));
@@ -275,22 +192,24 @@ impl Project {
         }
         files
     }
+}
 
-    /// Why the entry of a set does not fit.
-    pub fn package_differences(
-        &self,
-        tree: &PackageTree,
-        locked: &LockedTree,
-        lock: &Lockfile,
-    ) -> Vec<String> {
-        let plan = &locked.plan;
-        let recipe = recipe::current(crate::manifest::Kind::Packages);
-        let mut out = vec![];
-        if plan.recipe != recipe {
-            out.push(format!("the recipe was {:?}, is {recipe:?}", plan.recipe));
+/// Reports recipes that are not there, or are not for the kind of the toolchain.
+fn check_recipes(manifest: &Manifest, problems: &mut Problems) {
+    for toolchain in manifest.toolchains.values() {
+        let Some(recipe) = &toolchain.recipe else { continue };
+        let fits = recipe::RECIPES.iter().filter(|r| r.kind() == toolchain.kind).map(|r| r.name());
+        if !fits.clone().any(|name| name == recipe.value) {
+            let known = fits.map(|n| format!("{n:?}")).collect::<Vec<_>>().join(", ");
+            problems.add(
+                recipe.span.clone(),
+                format!(
+                    "expected one of {known} for a toolchain of kind {:?}, got {:?}",
+                    toolchain.kind.as_str(),
+                    recipe.value
+                ),
+            );
         }
-        out.extend(different_requests(plan, &self.package_request(tree, lock, None)));
-        out
     }
 }
 
@@ -309,38 +228,9 @@ pub struct PackageTree<'a> {
     pub builds: bool,
 }
 
-/// `3.11` of `3.11.2-6+deb12u8`.
-pub fn minor_version(version: &str) -> String {
-    version.split('.').take(2).collect::<Vec<_>>().join(".")
-}
-
-/// What the manifest asks for now against what it asked for when the lock was made, key by key.
-fn different_requests(plan: &crate::lockfile::Plan, request: &Request) -> Vec<String> {
-    let mut out = vec![];
-    let keys: std::collections::BTreeSet<&String> =
-        plan.request.keys().chain(request.keys()).collect();
-    for key in keys {
-        let empty = vec![];
-        let (was, is) =
-            (plan.request.get(key).unwrap_or(&empty), request.get(key).unwrap_or(&empty));
-        if was == is {
-            continue;
-        }
-        let added: Vec<_> = is.iter().filter(|v| !was.contains(v)).map(|v| redact(v)).collect();
-        let removed: Vec<_> = was.iter().filter(|v| !is.contains(v)).map(|v| redact(v)).collect();
-        let mut parts = vec![];
-        if !added.is_empty() {
-            parts.push(format!("added {}", added.join(", ")));
-        }
-        if !removed.is_empty() {
-            parts.push(format!("removed {}", removed.join(", ")));
-        }
-        if parts.is_empty() {
-            parts.push("another order".to_owned());
-        }
-        out.push(format!("{key}: {}", parts.join("; ")));
-    }
-    out
+/// How trees are made in a context.
+pub fn maker<'a>(cx: &'a Context, fetcher: &'a Fetcher, hard_links: bool) -> Maker<'a> {
+    Maker { store: &cx.store, fetcher, reporter: cx.reporter.clone(), jobs: cx.jobs(), hard_links }
 }
 
 /// Reads a lock, if there is one.
@@ -351,42 +241,33 @@ pub fn read_lock(path: &Path, cx: &Context) -> Result<Option<Lockfile>> {
     if !path.exists() {
         return Ok(None);
     }
-    Lockfile::parse(&read_text(path)?, &shown(path, &cx.here)).map(Some)
+    let file = shown(path, &cx.here);
+    Lockfile::parse(&read_text(path, &file)?, &file).map(Some)
 }
 
-/// Reads a text file of the user's.
+/// Reads a text file of the user's, which messages call `file`.
 ///
 /// # Errors
 /// If it cannot be read or is no UTF-8.
-pub fn read_text(path: &Path) -> Result<String> {
-    let bytes = fs::read(path)
-        .map_err(|e| Error::user(format!("can't read {}", path.display())).cause(&e))?;
+pub fn read_text(path: &Path, file: &str) -> Result<String> {
+    if path.is_dir() {
+        return Err(Error::user(format!("{file} is a directory, and was to be a file"))
+            .hint("move it away, or name the file: --manifest FILE"));
+    }
+    let bytes = fs::read(path).map_err(|e| Error::unreadable(Path::new(file), e))?;
     String::from_utf8(bytes).map_err(|e| {
-        Error::user(format!(
-            "{} is no UTF-8 text, from byte {} on",
-            path.display(),
-            e.utf8_error().valid_up_to()
-        ))
+        let (good, bad) = e.as_bytes().split_at(e.utf8_error().valid_up_to());
+        let line_start = good.iter().rposition(|b| *b == b'\n').map_or(0, |i| i + 1);
+        let before = String::from_utf8_lossy(&good[line_start..]);
+        Error::user(format!("{file} is no UTF-8 text"))
+            .located(Place {
+                file: file.to_owned(),
+                line: good.iter().filter(|b| **b == b'\n').count() + 1,
+                column: before.chars().count() + 1,
+            })
+            .because(format!("expected UTF-8, got the byte {:#04x}", bad.first().unwrap_or(&0)))
+            .hint("save the file as UTF-8")
     })
-}
-
-/// The error for a lock that does not fit.
-pub fn stale_error(stale: &[Stale], lock_path: &Path, cx: &Context) -> Error {
-    let lines =
-        stale.iter().map(|s| format!("{} for {}: {}", s.name, s.platform, s.reasons.join("; ")));
-    lines
-        .fold(
-            Error::new(
-                ErrorKind::LockStale,
-                format!(
-                    "{} does not fit {}",
-                    shown(lock_path, &cx.here),
-                    crate::manifest::FILE_NAME
-                ),
-            ),
-            Error::because,
-        )
-        .hint("run `cotter lock` and commit the result")
 }
 
 /// Writes a file whole or not at all: beside it, then over it.
@@ -401,5 +282,5 @@ pub fn replace(path: &Path, text: &str) -> Result<()> {
     if written.is_err() {
         let _ = fs::remove_file(&new);
     }
-    written.map_err(|e| Error::user(format!("can't write {}", path.display())).cause(&e))
+    written.map_err(|e| Error::output("write", path, e))
 }

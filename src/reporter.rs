@@ -161,6 +161,11 @@ impl Task {
         }
     }
 
+    /// Warns.
+    pub fn warn(&self, text: &str) {
+        self.reporter.warn(text);
+    }
+
     /// Says something that only the curious want to know.
     pub fn note(&self, text: &str) {
         self.reporter.detail(text);

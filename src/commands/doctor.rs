@@ -157,8 +157,8 @@ fn mirrors(cx: &Context) -> Vec<Check> {
     }
     let suite = project
         .iter()
-        .flat_map(|p| p.entries().map(|(t, platform)| p.request(t, platform)).collect::<Vec<_>>())
-        .find_map(|r| r.get("suite")?.first().cloned());
+        .flat_map(|p| p.sources.values())
+        .find_map(|source| source.suites().first().map(|(_, suite)| (*suite).to_owned()));
     let suite = suite.unwrap_or_else(|| "bookworm".to_owned());
     let bases = fetcher.mirrors.bases("debian", None);
     if bases.is_empty() {

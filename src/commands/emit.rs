@@ -11,9 +11,10 @@ use crate::cli::{Emit, Tool};
 use crate::context::{Context, shown};
 use crate::emit::{BAZEL, Emitter, Request};
 use crate::error::{Error, Kind, Result};
+use crate::lock;
 use crate::lockfile::Lockfile;
 use crate::manifest::did_you_mean;
-use crate::project::{Project, stale_error};
+use crate::project::Project;
 
 /// A file of the folder that is not as it should be.
 struct Change {
@@ -35,10 +36,7 @@ pub fn run(args: &Emit, cx: &Context) -> Result<ExitCode> {
             .hint("run `cotter lock` first")
     })?;
     if !cx.global.frozen {
-        let stale = project.stale(&lock);
-        if !stale.is_empty() {
-            return Err(stale_error(&stale, &project.lock_path, cx));
-        }
+        lock::check(&project, &lock, cx)?;
     }
     let emitter = match args.tool {
         Tool::Bazel => BAZEL,
@@ -135,7 +133,7 @@ fn changes(
             Ok(text) => Some(text),
             Err(e) if e.kind() == std::io::ErrorKind::NotFound => None,
             Err(e) if e.kind() == std::io::ErrorKind::InvalidData => Some(String::new()),
-            Err(e) => return Err(Error::at("read", &path, e)),
+            Err(e) => return Err(Error::unreadable(&path, e)),
         };
         if before.as_ref() != Some(&after) {
             out.push(Change { path, before, after });
@@ -147,7 +145,7 @@ fn changes(
 fn write(changes: &[Change]) -> Result<()> {
     for change in changes {
         let dir = change.path.parent().unwrap_or(Path::new("."));
-        fs::create_dir_all(dir).map_err(|e| Error::at("make", dir, e))?;
+        fs::create_dir_all(dir).map_err(|e| Error::output("make", dir, e))?;
         crate::project::replace(&change.path, &change.after)?;
     }
     Ok(())

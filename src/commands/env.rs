@@ -7,19 +7,20 @@ use std::process::ExitCode;
 use fs_err as fs;
 use serde_json::json;
 
-use super::{active, print, print_json};
+use super::{print, print_json, trees};
 use crate::cli::Env;
 use crate::context::{Context, var_os};
-use crate::environment::{self, Changes};
+use crate::environment::Changes;
 use crate::error::{Error, Result};
+use crate::recipe;
 
 /// Runs the command.
 ///
 /// # Errors
 /// If the toolchains cannot be made ready, or GitHub's files cannot be written.
 pub fn run(args: &Env, cx: &Context) -> Result<ExitCode> {
-    let trees = active::trees(&args.names, cx)?;
-    let changes = environment::changes(&trees);
+    let active = trees::active(&args.names, cx)?;
+    let changes = recipe::environment(&active);
     if args.json {
         print_json(&json!({ "path": changes.path, "set": changes.set, "unset": changes.unset }))?;
     } else if args.github {
@@ -64,7 +65,7 @@ fn github(changes: &Changes) -> Result<()> {
         let open =
             fs::OpenOptions::new().append(true).create(true).open(std::path::PathBuf::from(&path));
         open.and_then(|mut f| f.write_all(text.as_bytes()))
-            .map_err(|e| Error::at("write", std::path::Path::new(&path), e))
+            .map_err(|e| Error::output("write", std::path::Path::new(&path), e))
     };
     append("GITHUB_PATH", changes.path.iter().rev().map(|d| format!("{d}\n")).collect())?;
     let set = changes.set.iter().map(|(k, v)| format!("{k}={v}\n"));

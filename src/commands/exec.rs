@@ -5,19 +5,20 @@ use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 
-use super::active;
+use super::trees;
 use crate::cli::Exec;
 use crate::context::{Context, var_os};
-use crate::environment::{self, Changes};
+use crate::environment::Changes;
 use crate::error::{Error, Kind, Result};
+use crate::recipe;
 
 /// Runs the command: this process becomes it, so that signals and the exit code are its own.
 ///
 /// # Errors
 /// If the toolchains cannot be made ready, or the command cannot be started.
 pub fn run(args: Exec, cx: &Context) -> Result<ExitCode> {
-    let trees = active::trees(&args.names, cx)?;
-    let changes = environment::changes(&trees);
+    let active = trees::active(&args.names, cx)?;
+    let changes = recipe::environment(&active);
     Err(become_command(&args.command[0], &args.command[1..], &changes, args.pure, &cx.here))
 }
 

@@ -2,14 +2,15 @@
 
 use std::process::ExitCode;
 
-use super::{pip, print};
+use super::print;
 use crate::cli::{Export, ExportFormat};
 use crate::context::{Context, shown};
 use crate::error::{Error, Kind as ErrorKind, Result};
-use crate::lockfile::LockedTree;
-use crate::manifest::{Kind, did_you_mean};
+use crate::lock;
+use crate::lockfile::{LockedTree, Role};
+use crate::manifest::no_such_set;
 use crate::model::redact;
-use crate::project::{Project, stale_error};
+use crate::project::Project;
 use crate::python::pylock;
 
 /// Runs the command.
@@ -26,23 +27,18 @@ pub fn run(args: &Export, cx: &Context) -> Result<ExitCode> {
         .hint("run `cotter lock` first")
     })?;
     if !cx.global.frozen {
-        let stale = project.stale(&lock);
-        if !stale.is_empty() {
-            return Err(stale_error(&stale, &project.lock_path, cx));
-        }
+        lock::check(&project, &lock, cx)?;
     }
-    let sets =
-        || lock.trees.values().filter(|t| t.plan.kind == Kind::Packages && !t.plan.serves_builds());
+    let sets = || {
+        lock.trees.values().filter(|t| t.plan.spec.packages().is_some_and(|p| p.role == Role::Set))
+    };
     let trees: Vec<&LockedTree> = sets().filter(|t| t.plan.name == args.name).collect();
     if trees.is_empty() {
-        let near = did_you_mean(args.name.as_str(), sets().map(|t| t.plan.name.as_str()));
-        return Err(Error::user(format!(
-            "there is no set of requirements {:?}{near}",
-            args.name.as_str()
-        )));
+        let known = sets().map(|t| t.plan.name.as_str()).collect::<std::collections::BTreeSet<_>>();
+        return Err(no_such_set(args.name.as_str(), known.into_iter()));
     }
     let fetcher = cx.fetcher(Some(&project.manifest))?;
-    pip::offer(cx, &fetcher, &lock, project.manifest.settings.hard_links)?;
+    project.maker(cx, &fetcher).offer_index(&lock)?;
     let text = match args.format {
         // An index may hand out addresses with its own credentials in them.
         ExportFormat::Pylock => pylock::render(&trees, &mut |name, file| {

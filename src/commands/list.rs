@@ -27,7 +27,7 @@ pub fn run(args: &List, cx: &Context) -> Result<ExitCode> {
             .values()
             .map(|t| {
                 json!({
-                    "name": t.plan.name.as_str(), "kind": t.plan.kind.as_str(), "source": t.plan.source, "version": t.plan.version, "platform": t.plan.platform.as_str(),
+                    "name": t.plan.name.as_str(), "kind": t.plan.spec.kind().as_str(), "source": t.plan.source, "version": t.plan.version, "platform": t.plan.platform.as_str(),
                     "store_name": t.output.store_name.as_str(), "nar_hash": t.output.nar_hash.sri(), "size": t.output.nar_size, "download": t.plan.input_bytes(),
                     "inputs": t.plan.inputs.len(), "path": cx.store.path(&t.output.store_name), "present": cx.store.has(&t.output.store_name),
                 })
@@ -43,7 +43,7 @@ pub fn run(args: &List, cx: &Context) -> Result<ExitCode> {
             let there = if cx.store.has(&t.output.store_name) { "ready" } else { "not set up" };
             vec![
                 t.plan.name.to_string(),
-                t.plan.kind.to_string(),
+                t.plan.spec.kind().to_string(),
                 t.plan.version.clone(),
                 t.plan.platform.to_string(),
                 human(t.plan.input_bytes()),

@@ -4,20 +4,21 @@ use std::process::ExitCode;
 
 use serde_json::json;
 
-use super::locking::{self, Upgrade};
 use super::{print, print_json};
 use crate::cli::Lock;
 use crate::context::{Context, shown};
-use crate::error::{Error, Result};
-use crate::manifest::did_you_mean;
-use crate::project::{Project, stale_error};
+use crate::error::Result;
+use crate::lock::{self, Options, Upgrade};
+use crate::manifest::no_such_toolchain;
+use crate::project::Project;
 
 /// Runs the command.
 ///
 /// # Errors
-/// See [`locking::update`]; with `--check`, a stale lock.
+/// See [`lock::update`]; with `--check`, a stale lock.
 pub fn run(args: &Lock, cx: &Context) -> Result<ExitCode> {
     let project = Project::load(cx)?;
+    project.pins_something(args.upgrade.as_deref().unwrap_or_default(), cx)?;
     if args.check {
         return check(&project, args, cx);
     }
@@ -30,11 +31,7 @@ pub fn run(args: &Lock, cx: &Context) -> Result<ExitCode> {
                     (&project.manifest.toolchains, &project.manifest.requirements);
                 if !toolchains.contains_key(name) && !sets.contains_key(name) {
                     let known = toolchains.keys().chain(sets.keys()).map(|n| n.as_str());
-                    return Err(Error::user(format!(
-                        "there is no toolchain {:?} in the manifest, nor a set of requirements{}",
-                        name.as_str(),
-                        did_you_mean(name.as_str(), known)
-                    )));
+                    return Err(no_such_toolchain(name.as_str(), known));
                 }
             }
             Upgrade::Some(names.clone())
@@ -42,10 +39,11 @@ pub fn run(args: &Lock, cx: &Context) -> Result<ExitCode> {
     };
     crate::interrupt::install();
     let fetcher = cx.fetcher(Some(&project.manifest))?;
-    let outcome = locking::update(&project, cx, &fetcher, &upgrade, args.allow_expired)?;
+    let options = Options { upgrade, fresh: args.fresh, allow_expired: args.allow_expired };
+    let outcome = lock::update(&project, cx, &fetcher, &options)?;
     if args.json {
         print_json(&json!({ "lock": project.lock_path, "changes": outcome.changes }))?;
-    } else if outcome.changes.is_empty() {
+    } else if !outcome.written {
         cx.reporter.line(&format!(
             "{} is up to date: {} trees",
             shown(&project.lock_path, &cx.here),
@@ -62,20 +60,13 @@ pub fn run(args: &Lock, cx: &Context) -> Result<ExitCode> {
 
 fn check(project: &Project, args: &Lock, cx: &Context) -> Result<ExitCode> {
     let lock = project.lock(cx)?.unwrap_or_default();
-    let stale = project.stale(&lock);
+    let stale = lock::stale(project, &lock);
     if args.json {
         let list: Vec<_> = stale.iter().map(|s| json!({ "name": s.name.as_str(), "platform": s.platform.as_str(), "reasons": s.reasons })).collect();
         print_json(&json!({ "stale": list }))?;
-        return Ok(if stale.is_empty() {
-            ExitCode::SUCCESS
-        } else {
-            ExitCode::from(crate::error::Kind::LockStale.exit_code())
-        });
     }
-    if !stale.is_empty() {
-        return Err(stale_error(&stale, &project.lock_path, cx));
-    }
-    if cx.reporter.verbosity() > crate::reporter::Verbosity::Quiet {
+    lock::check(project, &lock, cx)?;
+    if !args.json && cx.reporter.verbosity() > crate::reporter::Verbosity::Quiet {
         print(&format!(
             "{} fits the manifest: {} trees\n",
             shown(&project.lock_path, &cx.here),

@@ -12,21 +12,18 @@ pub mod init;
 pub mod list;
 pub mod lock;
 pub mod path;
-pub mod requirements;
 pub mod schema;
 pub mod setup;
 pub mod shell;
 pub mod venv;
 pub mod verify;
 
-mod active;
-mod locking;
-mod pip;
 mod table;
+mod trees;
 
 use std::io::Write;
 
-use crate::error::{Error, Result};
+use crate::error::{Error, Medium, Result};
 
 /// Writes data to standard output.
 ///
@@ -36,7 +33,7 @@ fn print(text: &str) -> Result<()> {
     let mut out = anstream::stdout().lock();
     out.write_all(text.as_bytes())
         .and_then(|()| out.flush())
-        .map_err(|e| Error::io("can't write to standard output", e))
+        .map_err(|e| Error::io_of(Medium::StandardOutput, "can't write to standard output", e))
 }
 
 /// Writes a value as JSON to standard output.

@@ -2,18 +2,30 @@
 
 use std::process::ExitCode;
 
-use super::{active, print, setup};
+use super::{print, trees};
 use crate::cli::PathArgs;
 use crate::context::Context;
 use crate::error::Result;
+use crate::ready;
 
 /// Runs the command.
 ///
 /// # Errors
 /// If the toolchain cannot be made ready.
 pub fn run(args: &PathArgs, cx: &Context) -> Result<ExitCode> {
-    let platform = setup::native_or(args.platform)?;
-    let trees = active::root_trees(std::slice::from_ref(&args.name), platform, cx)?;
+    let platform = ready::native_or(args.platform)?;
+    let trees = trees::roots(args.name.as_slice(), platform, cx)?;
+    if args.bin {
+        // Libraries have no commands.
+        let dirs: Vec<String> = trees
+            .iter()
+            .map(|tree| cx.store.path(&tree.store_name).join("bin"))
+            .filter(|dir| dir.is_dir())
+            .map(|dir| dir.display().to_string())
+            .collect();
+        print(&format!("{}\n", dirs.join(":")))?;
+        return Ok(ExitCode::SUCCESS);
+    }
     for tree in trees {
         print(&format!("{}\n", cx.store.path(&tree.store_name).display()))?;
     }

@@ -3,19 +3,19 @@
 use std::ffi::OsString;
 use std::process::ExitCode;
 
-use super::{active, exec};
+use super::{exec, trees};
 use crate::cli::Shell;
 use crate::context::{Context, var_os};
-use crate::environment;
 use crate::error::Result;
+use crate::recipe;
 
 /// Runs the command.
 ///
 /// # Errors
 /// If the toolchains cannot be made ready, or the shell cannot be started.
 pub fn run(args: &Shell, cx: &Context) -> Result<ExitCode> {
-    let trees = active::trees(&args.names, cx)?;
-    let mut changes = environment::changes(&trees);
+    let active = trees::active(&args.names, cx)?;
+    let mut changes = recipe::environment(&active);
     // For prompts, and so that a script can tell.
     changes.set.insert("COTTER_SHELL".to_owned(), "1".to_owned());
     let shell = var_os("SHELL").unwrap_or_else(|| OsString::from("/bin/sh"));

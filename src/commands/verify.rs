@@ -4,11 +4,10 @@ use std::process::ExitCode;
 
 use serde_json::json;
 
-use super::{pip, print_json};
+use super::print_json;
 use crate::cli::Verify;
-use crate::compose::{Composer, Order};
 use crate::context::Context;
-use crate::error::{Error, Kind, Result};
+use crate::error::{Error, Result, known_names};
 use crate::lockfile::{self, LockedTree, Lockfile};
 use crate::model::StoreName;
 use crate::project::{Project, read_lock};
@@ -47,7 +46,14 @@ pub fn run(args: &Verify, cx: &Context) -> Result<ExitCode> {
             })
             .collect();
         if found.is_empty() {
-            return Err(Error::user(format!("{name} is not in the lock")));
+            let known: std::collections::BTreeSet<&str> =
+                lock.trees.keys().map(|(name, _)| name.as_str()).collect();
+            let error = Error::user(format!("{name} is not in the lock"));
+            let known: Vec<&str> = known.into_iter().collect();
+            return Err(match known_names(name.as_str(), &known) {
+                Some(hint) => error.hint(hint),
+                None => error.hint("run `cotter lock` first"),
+            });
         }
         names.extend(found.iter().map(|t| t.output.store_name.clone()));
     }
@@ -60,20 +66,14 @@ pub fn run(args: &Verify, cx: &Context) -> Result<ExitCode> {
             broken.push((name.clone(), findings));
         }
     }
-    let mut repaired = vec![];
-    let mut lost = vec![];
+    let of_lock = |name: &StoreName| lock.trees.values().find(|t| t.output.store_name == *name);
+    let mut repaired: Vec<StoreName> = vec![];
     if args.repair && !broken.is_empty() {
-        cx.store.drop_rotten_links()?;
-        for (name, _) in &broken {
-            match lock.trees.values().find(|t| t.output.store_name == *name) {
-                Some(tree) => {
-                    repair(tree, &lock, cx)?;
-                    repaired.push(name.clone());
-                }
-                None => lost.push(name.clone()),
-            }
-        }
+        let trees: Vec<&LockedTree> = broken.iter().filter_map(|(n, _)| of_lock(n)).collect();
+        repair(&trees, &lock, cx)?;
+        repaired = trees.iter().map(|t| t.output.store_name.clone()).collect();
     }
+    let lost = args.repair && broken.iter().any(|(name, _)| of_lock(name).is_none());
     if args.json {
         let list: Vec<_> = broken
             .iter()
@@ -97,9 +97,6 @@ pub fn run(args: &Verify, cx: &Context) -> Result<ExitCode> {
         }
         return Ok(ExitCode::SUCCESS);
     }
-    if args.json {
-        return Ok(ExitCode::from(Kind::Verification.exit_code()));
-    }
     let mut error =
         Error::verification(format!("{} of {} trees are broken", left.len(), names.len()));
     for (name, findings) in &left {
@@ -110,29 +107,22 @@ pub fn run(args: &Verify, cx: &Context) -> Result<ExitCode> {
             error = error.because(format!("{name}: and {} more", findings.len() - SHOWN));
         }
     }
-    Err(if lost.is_empty() {
+    Err(if !lost {
         error.hint("run `cotter verify --repair` in the project that uses them")
     } else {
         error.hint("this project's lock does not name them: repair them from the project that does, or let `cotter gc` delete them")
     })
 }
 
-/// Takes a broken tree away and makes it anew.
-fn repair(tree: &LockedTree, lock: &Lockfile, cx: &Context) -> Result<()> {
+/// Takes broken trees away and makes them anew. All of them go first: what one of them is built
+/// with may be another, and what is missing is made before what needs it.
+fn repair(trees: &[&LockedTree], lock: &Lockfile, cx: &Context) -> Result<()> {
+    cx.store.drop_rotten_links()?;
     let project = Project::load(cx)?;
     let fetcher = cx.fetcher(Some(&project.manifest))?;
-    if tree.plan.comes_from_python_index() {
-        pip::offer(cx, &fetcher, lock, project.manifest.settings.hard_links)?;
+    for tree in trees {
+        let _held = cx.store.lock_to_compose(&tree.output.store_name)?;
+        cx.store.remove(&tree.output.store_name)?;
     }
-    let _held = cx.store.lock_to_compose(&tree.output.store_name)?;
-    cx.store.remove(&tree.output.store_name)?;
-    let composer = Composer {
-        store: &cx.store,
-        fetcher: &fetcher,
-        reporter: cx.reporter.clone(),
-        jobs: cx.jobs(),
-        hard_links: project.manifest.settings.hard_links,
-    };
-    super::requirements::rebuild(&[tree], lock, cx, &fetcher, &composer)?;
-    composer.run(&[Order { plan: &tree.plan, expected: Some(&tree.output), keep: true }]).map(drop)
+    project.maker(cx, &fetcher).ensure(lock, trees).map(drop)
 }

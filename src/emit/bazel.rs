@@ -103,7 +103,7 @@ fn check_names(trees: &[&LockedTree], settings: &BazelSettings) -> Result<(), St
             ));
         }
         // As in build_files.bzl.
-        let suffixes: &[&str] = match tree.plan.kind {
+        let suffixes: &[&str] = match tree.plan.spec.kind() {
             Kind::Cc => &["", "_toolchain", "_pinned_libc"],
             Kind::Library => &["", "_static"],
             Kind::Python => &["", "_files", "_headers", "_runtime"],
@@ -157,7 +157,7 @@ fn lock(trees: &[&LockedTree], settings: &BazelSettings) -> String {
     );
     for tree in trees {
         let plan = &tree.plan;
-        let of_set = match plan.kind {
+        let of_set = match plan.spec.kind() {
             Kind::Packages => format!(
                 "\"python\": {:?}, \"set\": {:?}, ",
                 first(plan, "python"),
@@ -169,7 +169,7 @@ fn lock(trees: &[&LockedTree], settings: &BazelSettings) -> String {
             out,
             "    {:?}: {{\"kind\": {:?}, \"name\": {:?}, \"platform\": {:?}, {of_set}\"store\": {:?}, \"target\": {:?}}},",
             key(tree),
-            plan.kind.as_str(),
+            plan.spec.kind().as_str(),
             plan.name.as_str(),
             plan.platform.as_str(),
             tree.output.store_name.as_str(),
@@ -177,8 +177,11 @@ fn lock(trees: &[&LockedTree], settings: &BazelSettings) -> String {
         )
         .expect("writing to a string");
     }
-    let packages: Vec<String> =
-        trees.iter().filter(|t| t.plan.kind == Kind::Packages).map(|t| packages(t)).collect();
+    let packages: Vec<String> = trees
+        .iter()
+        .filter(|t| t.plan.spec.kind() == Kind::Packages)
+        .map(|t| packages(t))
+        .collect();
     out.push_str("}\n\n# The Python packages of each tree, with what they need of each other.\n");
     if packages.is_empty() {
         out.push_str("PACKAGES = {}\n");
@@ -193,16 +196,20 @@ fn lock(trees: &[&LockedTree], settings: &BazelSettings) -> String {
     out
 }
 
-/// The first value of a key of a plan's request.
+/// What a set's name or interpreter is called in the lock; empty of other trees.
 fn first<'a>(plan: &'a crate::lockfile::Plan, key: &str) -> &'a str {
-    plan.requested(key).first().map_or("", String::as_str)
+    match (plan.spec.packages(), key) {
+        (Some(set), "set") => set.set.as_str(),
+        (Some(set), _) => set.interpreter.as_str(),
+        (None, _) => "",
+    }
 }
 
 /// The packages of a tree, one a line.
 fn packages(tree: &LockedTree) -> String {
     let mut out = format!("    {:?}: {{\n", key(tree));
     for input in &tree.plan.inputs {
-        let requires = input.package.as_ref().map_or(&[][..], |p| p.requires.as_slice());
+        let requires = &input.requires;
         let list = requires.iter().map(|r| format!("{r:?}")).collect::<Vec<_>>().join(", ");
         writeln!(out, "        {:?}: [{list}],", input.project().unwrap_or_default())
             .expect("writing to a string");
@@ -212,14 +219,18 @@ fn packages(tree: &LockedTree) -> String {
 
 /// The sets of Python packages.
 fn sets<'a>(trees: &[&'a LockedTree]) -> std::collections::BTreeSet<&'a str> {
-    trees.iter().filter(|t| t.plan.kind == Kind::Packages).map(|t| first(&t.plan, "set")).collect()
+    trees
+        .iter()
+        .filter(|t| t.plan.spec.kind() == Kind::Packages)
+        .map(|t| first(&t.plan, "set"))
+        .collect()
 }
 
 /// The names of the toolchain targets. Of several interpreters or compilers for one platform Bazel takes the first.
 fn toolchains(trees: &[&LockedTree]) -> Vec<String> {
     let mut out: Vec<String> = trees
         .iter()
-        .filter(|t| matches!(t.plan.kind, Kind::Cc | Kind::Python))
+        .filter(|t| matches!(t.plan.spec.kind(), Kind::Cc | Kind::Python))
         .map(|t| key(t))
         .collect();
     out.push("sh".to_owned());
@@ -234,7 +245,7 @@ fn build(trees: &[&LockedTree], settings: &BazelSettings) -> String {
     let pythons: Vec<&str> = {
         let mut names: Vec<&str> = trees
             .iter()
-            .filter(|t| t.plan.kind == Kind::Python)
+            .filter(|t| t.plan.spec.kind() == Kind::Python)
             .map(|t| t.plan.name.as_str())
             .collect();
         names.dedup();
@@ -267,7 +278,7 @@ fn build(trees: &[&LockedTree], settings: &BazelSettings) -> String {
     for tree in trees {
         let repository = repository(tree, settings);
         let runs_on = constraints(tree.plan.platform);
-        match tree.plan.kind {
+        match tree.plan.spec.kind() {
             Kind::Cc => write!(
                 out,
                 "\ntoolchain(\n    name = \"{}\",\n    exec_compatible_with = [\n        {runs_on}\n    ],\n    target_compatible_with = [\n        {}\n    ],\n    \
@@ -311,7 +322,7 @@ fn bazelrc(trees: &[&LockedTree], settings: &BazelSettings) -> String {
          build:hermetic_tmp --incompatible_sandbox_hermetic_tmp\n",
         settings.dir
     );
-    if trees.iter().any(|t| t.plan.kind == Kind::Cc) {
+    if trees.iter().any(|t| t.plan.spec.kind() == Kind::Cc) {
         let flag = format!("--custom_malloc=@{}//:pinned_libc", settings.repository);
         let default = match settings.libc {
             Libc::Pinned => format!("build {flag}\n"),

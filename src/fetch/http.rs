@@ -11,7 +11,8 @@ use reqwest::header;
 
 use super::Patience;
 use super::netrc::Netrc;
-use crate::error::{Error, Result};
+use crate::error::{Cause, Error, Kind, Result};
+use crate::model::decimal;
 pub use crate::model::redact;
 
 /// An HTTP(S) and file client with this program's manners.
@@ -70,12 +71,8 @@ impl Http {
         loop {
             let out = self.request_text(url, most, accept);
             match out {
-                Err(e)
-                    if e.kind() == crate::error::Kind::Network
-                        && attempt < self.patience.retries
-                        && !e.causes().iter().any(|c| c.starts_with("the server answered 4")) =>
-                {
-                    crate::interrupt::sleep(self.patience.backoff * 2u32.pow(attempt.min(6)))?;
+                Err(e) if is_passing(&e) && attempt < self.patience.retries => {
+                    crate::interrupt::sleep(self.patience.pause(attempt))?;
                     attempt += 1;
                 }
                 out => return out,
@@ -95,7 +92,7 @@ impl Http {
                 .reader
                 .take(most)
                 .read_to_string(&mut out)
-                .map_err(|e| transfer_error(url, e))?;
+                .map_err(|e| Error::user(format!("can't read {}", redact(url))).cause(&e))?;
             return Ok((out, None));
         }
         let response = self.send(url, 0, accept)?;
@@ -119,24 +116,11 @@ impl Http {
 
     fn request(&self, url: &str, from: u64, accept: Option<&str>) -> Result<Body> {
         if let Some(path) = url.strip_prefix("file://") {
-            let missing = |e| {
-                Error::network(format!("can't read {url}"))
-                    .cause(&e)
-                    .because("the server answered 404 Not Found: there is no such file")
-            };
-            let mut file = fs::File::open(Path::new(path)).map_err(missing)?;
-            let length = file.metadata().ok().map(|m| m.len());
-            file.seek(SeekFrom::Start(from)).map_err(|e| Error::at("read", Path::new(path), e))?;
-            return Ok(Body { reader: Box::new(file), skipped: from, length });
+            return open_local(url, Path::new(path), from);
         }
         let response = self.send(url, from, accept)?;
-        let header_number = |name| {
-            response
-                .headers()
-                .get(name)
-                .and_then(|v| v.to_str().ok())
-                .and_then(|v| v.parse::<u64>().ok())
-        };
+        let header_number =
+            |name| response.headers().get(name).and_then(|v| v.to_str().ok()).and_then(decimal);
         let (skipped, length) = if response.status() == StatusCode::PARTIAL_CONTENT {
             // RFC 9110, section 14.4: `bytes 0-499/1234`.
             let range = response
@@ -144,17 +128,15 @@ impl Http {
                 .get(header::CONTENT_RANGE)
                 .and_then(|v| v.to_str().ok())
                 .unwrap_or("");
-            let start = range
-                .strip_prefix("bytes ")
-                .and_then(|r| r.split('-').next())
-                .and_then(|s| s.parse().ok());
+            let start =
+                range.strip_prefix("bytes ").and_then(|r| r.split('-').next()).and_then(decimal);
             if start != Some(from) {
                 return Err(Error::network(format!(
                     "{} sent another range than was asked for: {range:?}",
                     redact(url)
                 )));
             }
-            (from, range.rsplit('/').next().and_then(|s| s.parse().ok()))
+            (from, range.rsplit('/').next().and_then(decimal))
         } else {
             (0, header_number(header::CONTENT_LENGTH))
         };
@@ -168,7 +150,8 @@ impl Http {
         accept: Option<&str>,
     ) -> Result<reqwest::blocking::Response> {
         if self.offline {
-            return Err(Error::network(format!("--offline forbids to fetch {}", redact(url))));
+            return Err(Error::network(format!("--offline forbids to fetch {}", redact(url)))
+                .with_cause(Cause::Offline));
         }
         let mut request = self.client()?.get(url);
         if from > 0 {
@@ -186,12 +169,18 @@ impl Http {
             request = request.basic_auth(user, Some(password));
         }
         let response = request.send().map_err(|e| {
-            Error::network(format!("can't reach {}", redact(url))).cause(&e.without_url())
+            Error::network(format!("can't reach {}", redact(url)))
+                .cause(&e.without_url())
+                .with_cause(Cause::Unreachable)
+                .hint("check the network, and the proxy if one is set (https_proxy, http_proxy)")
         })?;
         let status = response.status();
         if !status.is_success() {
-            let mut error = Error::network(format!("can't fetch {}", redact(url)))
-                .because(format!("the server answered {status}"));
+            let mut error =
+                Error::network(format!("can't fetch {}", redact(url))).because_of(Cause::Http {
+                    status: status.as_u16(),
+                    reason: status.canonical_reason().unwrap_or("without a reason"),
+                });
             if matches!(status.as_u16(), 401 | 403 | 407) {
                 error =
                     error.hint("put the credentials into ~/.netrc (or the file that NETRC names)");
@@ -205,6 +194,7 @@ impl Http {
         if let Some(client) = self.client.get() {
             return Ok(client);
         }
+        super::names::restrict_to_builtin();
         // Ring rather than aws-lc: it builds without cmake. A second install is refused, and harmless.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let client = reqwest::blocking::Client::builder()
@@ -218,14 +208,41 @@ impl Http {
     }
 }
 
-/// Whether a failure may pass: of the network, and not a server's final word.
-pub fn is_passing(error: &Error) -> bool {
-    let says_no = |cause: &String| {
-        cause.starts_with("the server answered 4")
-            && !cause.contains("408")
-            && !cause.contains("429")
+/// A file of this machine, from byte `from` on.
+fn open_local(url: &str, path: &Path, from: u64) -> Result<Body> {
+    let failed = |e: io::Error| {
+        let error = Error::user(format!("can't read {}", redact(url)));
+        match e.kind() {
+            io::ErrorKind::NotFound => error.because_of(Cause::NoSuchFile),
+            _ => error.cause(&e).with_cause(Cause::Unreachable),
+        }
     };
-    error.kind() == crate::error::Kind::Network && !error.causes().iter().any(says_no)
+    let mut file = fs::File::open(path).map_err(failed)?;
+    let meta = file.metadata().map_err(failed)?;
+    if meta.is_dir() {
+        return Err(Error::user(format!("can't read {}", redact(url)))
+            .because("it is a directory")
+            .with_cause(Cause::Unreachable));
+    }
+    file.seek(SeekFrom::Start(from)).map_err(failed)?;
+    Ok(Body { reader: Box::new(file), skipped: from, length: Some(meta.len()) })
+}
+
+/// Whether a failure may pass: of the network, and not a server's final word. Those that ask for patience say 408, 425 or 429 (RFC 9110, RFC 8470, RFC 6585).
+pub fn is_passing(error: &Error) -> bool {
+    error.kind() == Kind::Network
+        && match error.reason() {
+            Some(Cause::Http { status, .. }) => {
+                !(400..500).contains(status) || matches!(status, 408 | 425 | 429)
+            }
+            Some(Cause::Offline) => false,
+            _ => true,
+        }
+}
+
+/// Whether the one who was asked says that there is no such file: the next may have it.
+pub fn says_absent(error: &Error) -> bool {
+    matches!(error.reason(), Some(Cause::Http { status: 404 | 410, .. } | Cause::NoSuchFile))
 }
 
 /// A failure while a body was read.
@@ -233,9 +250,15 @@ pub fn transfer_error(url: &str, e: io::Error) -> Error {
     if e.get_ref().is_some_and(|inner| inner.is::<Error>()) {
         return crate::error::from_io("", e);
     }
-    let chain = std::iter::successors(Some(&e as &dyn std::error::Error), |e| e.source());
+    let timed_out = |e: &(dyn std::error::Error + 'static)| {
+        e.downcast_ref::<reqwest::Error>().is_some_and(reqwest::Error::is_timeout)
+            || e.downcast_ref::<io::Error>().is_some_and(|e| e.kind() == io::ErrorKind::TimedOut)
+    };
+    let inner = e.get_ref().map(|inner| inner as &(dyn std::error::Error + 'static));
     let stalled = e.kind() == io::ErrorKind::TimedOut
-        || chain.map(ToString::to_string).any(|text| text.contains("timed out"));
+        || std::iter::successors(inner, |e| e.source()).any(timed_out);
     let what = if stalled { "went silent" } else { "broke off" };
-    Error::network(format!("{} {what}", redact(url))).cause(&e)
+    Error::network(format!("{} {what}", redact(url)))
+        .cause(&e)
+        .with_cause(Cause::BrokenOff { stalled })
 }

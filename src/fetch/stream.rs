@@ -8,7 +8,8 @@ use rustix::fs::{FlockOperation, flock};
 
 use super::Fetcher;
 use super::http::{Body, is_passing, redact, transfer_error};
-use crate::error::{Error, Kind, Result};
+use super::refusals::Refusals;
+use crate::error::{Cause, Error, Kind, Measure, Result};
 use crate::model::{Digest, Hasher, Input};
 use crate::reporter::Task;
 
@@ -81,6 +82,7 @@ pub struct InputStream<'a> {
     fetcher: &'a Fetcher,
     input: &'a Input,
     candidates: Vec<String>,
+    refusals: &'a mut Refusals,
     current: usize,
     attempts: u32,
     part: Part,
@@ -105,6 +107,7 @@ impl<'a> InputStream<'a> {
         fetcher: &'a Fetcher,
         input: &'a Input,
         candidates: Vec<String>,
+        refusals: &'a mut Refusals,
         part: Part,
         task: &'a Task,
     ) -> Result<Self> {
@@ -117,6 +120,7 @@ impl<'a> InputStream<'a> {
             fetcher,
             input,
             candidates,
+            refusals,
             current: 0,
             attempts: 0,
             part,
@@ -160,7 +164,7 @@ impl<'a> InputStream<'a> {
         if let Some(error) = self.gave_up {
             return Err(Failure::Final(error));
         }
-        let got = self.hasher.finish();
+        let got = std::mem::take(&mut self.hasher).finish();
         // If several sent parts of it, the first is refused: the last may be right, and is asked for all of it.
         let by = self.candidates[self.first.unwrap_or(self.current).min(self.candidates.len() - 1)]
             .clone();
@@ -172,14 +176,14 @@ impl<'a> InputStream<'a> {
         }
         fs::remove_file(&self.part.path)
             .map_err(|e| Failure::Final(Error::at("remove", &self.part.path, e)))?;
-        let error = Error::verification(format!("{} is not the file that was locked", self.input.file_name()))
-            .because(if self.too_long {
-                format!("expected {} bytes, got more", self.input.size)
+        let error = self
+            .other_file()
+            .because_of(if self.too_long {
+                self.mismatch(Measure::Size, &self.input.size.to_string(), "more")
             } else {
-                format!("expected sha256 {}, got {got}", self.input.sha256)
+                self.mismatch(Measure::Sha256, &self.input.sha256.hex(), &got.hex())
             })
-            .because(format!("it came from {}", redact(&by)))
-            .hint("a mirror or a proxy altered the file, or it was published anew; `cotter lock --upgrade` pins what is published now");
+            .because(format!("it came from {}", redact(&by)));
         Err(Failure::WrongBytes { by, resumed: self.kept > 0, error })
     }
 
@@ -192,42 +196,62 @@ impl<'a> InputStream<'a> {
             let got = io::copy(&mut (&mut body.reader).take(skip), &mut io::sink())
                 .map_err(|e| transfer_error(&url, e))?;
             if got != skip {
-                return Err(Error::network(format!("{} ended after {got} bytes", redact(&url))));
+                return Err(Error::network(format!("{} ended after {got} bytes", redact(&url)))
+                    .with_cause(Cause::BrokenOff { stalled: false }));
             }
         }
         if let Some(total) = body.length
             && total != self.input.size
         {
-            return Err(Error::verification(format!("{} is not the file that was locked", self.input.file_name()))
-                .because(format!("expected {} bytes, {} offers {total}", self.input.size, redact(&url)))
-                .hint("a mirror or a proxy altered the file, or it was published anew; `cotter lock --upgrade` pins what is published now"));
+            let expected = self.input.size;
+            return Err(self
+                .other_file()
+                .because(format!("expected {expected} bytes, {} offers {total}", redact(&url)))
+                .with_cause(self.mismatch(
+                    Measure::Size,
+                    &expected.to_string(),
+                    &total.to_string(),
+                )));
         }
         self.body = Some(body);
         Ok(())
     }
 
+    fn other_file(&self) -> Error {
+        Error::verification(format!("{} is not the file that was locked", self.input.file_name()))
+            .hint("a mirror or a proxy altered the file, or it was published anew; `cotter lock --upgrade` pins what is published now")
+    }
+
+    fn mismatch(&self, what: Measure, expected: &str, got: &str) -> Cause {
+        Cause::Mismatch { what, expected: expected.to_owned(), got: got.to_owned() }
+    }
+
     /// Decides after a failure: `Ok` to go on (after a pause, or with the next mirror), `Err` to give up.
     fn recover(&mut self, error: Error) -> Result<()> {
         self.body = None;
-        let patience = &self.fetcher.http.patience();
-        let retry = is_passing(&error);
-        if !matches!(error.kind(), Kind::Network | Kind::Verification) {
+        // The disk, or the user who asked to stop: no mirror's fault.
+        if matches!(error.reason(), Some(Cause::Io { .. })) || error.kind() == Kind::Interrupted {
             return Err(error);
         }
-        if retry && self.attempts < patience.retries {
+        let patience = self.fetcher.http.patience();
+        if is_passing(&error) && self.attempts < patience.retries {
             let pause = patience.pause(self.attempts);
             self.attempts += 1;
-            self.task.note(&format!("{}; trying again", error.message()));
+            self.task.note(&format!("{error}; trying again"));
             crate::interrupt::sleep(pause)?;
             return Ok(());
         }
-        if self.current + 1 < self.candidates.len() {
-            self.task.note(&format!("{}; asking the next mirror", error.message()));
+        let more = self.current + 1 < self.candidates.len();
+        if more {
+            self.task.note(&format!("{error}; asking the next mirror"));
+        }
+        self.refusals.add(&self.candidates[self.current], error);
+        if more {
             self.current += 1;
             self.attempts = 0;
             return Ok(());
         }
-        Err(error)
+        Err(std::mem::take(self.refusals).into_error().expect("one was added"))
     }
 
     fn read_some(&mut self, buf: &mut [u8]) -> Result<usize> {
@@ -266,7 +290,8 @@ impl<'a> InputStream<'a> {
                         redact(&self.candidates[self.current]),
                         self.position,
                         self.input.size
-                    ));
+                    ))
+                    .with_cause(Cause::BrokenOff { stalled: false });
                     self.recover(error)?;
                 }
                 Ok(n) => {

@@ -5,7 +5,7 @@ use std::ops::Range;
 
 use toml::de::{DeTable, DeValue};
 
-use super::{Problems, did_you_mean};
+use super::Problems;
 
 /// A value and the bytes of the file that it was read from.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -23,6 +23,8 @@ pub enum Value {
     String(String),
     /// A boolean.
     Bool(bool),
+    /// A whole number that is not negative.
+    Number(u64),
     /// An array.
     Array(Vec<Spanned<Value>>),
     /// A table.
@@ -42,7 +44,8 @@ impl Value {
                     .collect(),
             ),
             DeValue::Table(t) => Value::Table(entries(t)),
-            DeValue::Integer(_) => Value::Other("an integer"),
+            DeValue::Integer(i) => u64::from_str_radix(i.as_str(), i.radix())
+                .map_or(Value::Other("an integer"), Value::Number),
             DeValue::Float(_) => Value::Other("a float"),
             DeValue::Datetime(_) => Value::Other("a date"),
         }
@@ -52,6 +55,7 @@ impl Value {
         match self {
             Value::String(_) => "a string",
             Value::Bool(_) => "a boolean",
+            Value::Number(_) => "an integer",
             Value::Array(_) => "an array",
             Value::Table(_) => "a table",
             Value::Other(name) => name,
@@ -123,8 +127,8 @@ impl Fields {
     ) -> Option<Spanned<String>> {
         if !self.left.contains_key(key) {
             self.known.push(key.to_owned());
-            problems.add(self.span(), format!("{} needs the key {key:?}", self.what));
         }
+        self.require(key, problems);
         self.string(key, problems)
     }
 
@@ -160,6 +164,55 @@ impl Fields {
             Value::Bool(value) => Some(value),
             other => wrong(problems, item.span, "a boolean", key, &other),
         }
+    }
+
+    /// Takes a whole number that is not negative.
+    pub fn number(&mut self, key: &str, problems: &mut Problems) -> Option<Spanned<u64>> {
+        let item = self.take(key)?;
+        match item.value {
+            Value::Number(value) => Some(Spanned { value, span: item.span }),
+            other => wrong(problems, item.span, "a whole number", key, &other),
+        }
+    }
+
+    /// Takes a whole number that must be there.
+    pub fn required_number(&mut self, key: &str, problems: &mut Problems) -> Option<Spanned<u64>> {
+        self.require(key, problems);
+        self.number(key, problems)
+    }
+
+    /// Takes a table of which each key has an array of strings; empty if it is not there.
+    pub fn string_lists(
+        &mut self,
+        key: &str,
+        problems: &mut Problems,
+    ) -> BTreeMap<String, Vec<String>> {
+        let mut out = BTreeMap::new();
+        if let Some(mut table) = self.table(key, problems) {
+            for key in table.keys() {
+                if let Some(list) = table.string_list(&key, problems) {
+                    out.insert(key, list.into_iter().map(|s| s.value).collect());
+                }
+            }
+        }
+        out
+    }
+
+    /// An empty table at the place of this one, for a table that may be left out.
+    pub fn nothing(&self, what: &str) -> Fields {
+        Fields { what: what.to_owned(), span: self.span(), left: BTreeMap::new(), known: vec![] }
+    }
+
+    /// Reports a key that must be there and is not.
+    pub fn require(&mut self, key: &str, problems: &mut Problems) {
+        if !self.left.contains_key(key) {
+            problems.add(self.span(), format!("{} needs the key {key:?}", self.what));
+        }
+    }
+
+    /// The place of a key's value, or of the table if the key is not there.
+    pub fn value_span(&self, key: &str) -> Range<usize> {
+        self.left.get(key).map_or(self.span(), |(_, value)| value.span.clone())
     }
 
     /// Takes a table.
@@ -198,8 +251,22 @@ impl Fields {
 
     /// Reports every key that nobody asked for.
     pub fn finish(self, problems: &mut Problems) {
+        self.finish_knowing(problems, |_| None);
+    }
+
+    /// The same; `elsewhere` says what a key means where it belongs.
+    pub fn finish_knowing(
+        self,
+        problems: &mut Problems,
+        elsewhere: impl Fn(&str) -> Option<String>,
+    ) {
         for (key, (span, _)) in &self.left {
-            let hint = did_you_mean(key, self.known.iter().map(String::as_str));
+            let mut hint = problems.did_you_mean(key, self.known.iter().map(String::as_str));
+            if hint.is_empty()
+                && let Some(meaning) = elsewhere(key)
+            {
+                hint = format!("; {meaning}");
+            }
             problems.add(span.clone(), format!("unknown key {key:?} in {}{hint}", self.what));
         }
     }
@@ -210,6 +277,26 @@ impl Fields {
         self.known.push(key.to_owned());
         self.left.remove(key).map(|(_, value)| value)
     }
+}
+
+/// Takes a string and parses it; what is wrong with it names the key.
+pub fn parsed<T: std::str::FromStr<Err = String>>(
+    fields: &mut Fields,
+    key: &str,
+    problems: &mut Problems,
+) -> Option<T> {
+    let text = fields.string(key, problems)?;
+    text.value.parse().map_err(|why| problems.add(text.span, format!("{key}: {why}"))).ok()
+}
+
+/// The table of a whole file; syntax errors go into `problems`.
+pub fn root_table(what: &str, text: &str, problems: &mut Problems) -> Fields {
+    let (parsed, errors) = DeTable::parse_recoverable(text);
+    // What is left of a text that is no TOML would only give false problems.
+    let empty = DeTable::new();
+    let table = if errors.is_empty() { parsed.get_ref() } else { &empty };
+    problems.add_syntax(errors);
+    Fields::new(what, table, parsed.span())
 }
 
 fn wrong<T>(

@@ -3,20 +3,22 @@
 #[cfg(test)]
 pub(crate) mod asked;
 mod fields;
-mod kind;
+mod patterns;
 mod problems;
 mod requirements;
 mod settings;
+mod syntax;
 
 use std::collections::BTreeMap;
 
-pub use fields::{Fields, Spanned};
-pub use kind::Kind;
+pub use crate::model::Kind;
+pub use fields::{Fields, Spanned, parsed, root_table};
+pub use patterns::Places as PatternPlaces;
 pub use problems::Problems;
 pub use requirements::Requirements;
 pub use settings::{Allowed, AuditSettings, BazelSettings, Libc, Settings};
 
-use crate::error::nearest;
+use crate::error::{Error, Place, known_names, nearest};
 use crate::model::{Platform, ToolchainName};
 
 /// The file's name.
@@ -46,8 +48,14 @@ pub struct Toolchain {
     pub name: ToolchainName,
     /// What it is for, and so which recipe finishes its tree.
     pub kind: Kind,
+    /// The recipe that finishes its tree, if it is named; else its source and its kind decide.
+    pub recipe: Option<Spanned<String>>,
     /// The name of the source and where it stands.
     pub source: Spanned<String>,
+    /// Where its table begins.
+    pub place: Place,
+    /// Where its patterns stand.
+    pub pattern_places: PatternPlaces,
     /// The platforms it is locked for, sorted.
     pub platforms: Vec<Platform>,
     /// Patterns of paths to leave out, on top of the recipe's own.
@@ -69,11 +77,7 @@ pub struct Toolchain {
 impl Manifest {
     /// Reads the text of a manifest. Everything wrong with it goes into `problems`, all at once.
     pub fn parse(text: &str, problems: &mut Problems) -> Manifest {
-        let (root, errors) = toml::de::DeTable::parse_recoverable(text);
-        for e in errors {
-            problems.add(e.span().unwrap_or(0..0), e.message());
-        }
-        let mut root = Fields::new("the manifest", root.get_ref(), root.span());
+        let mut root = root_table("the manifest", text, problems);
 
         let platforms =
             read_platforms(&mut root, problems).unwrap_or_else(|| vec![Platform::X86_64Linux]);
@@ -179,16 +183,24 @@ impl Manifest {
                             );
                         }
                     }
-                    Some(_) => problems.add(python.span.clone(), format!("expected a toolchain of kind \"python\", {:?} is none", python.value.as_str())),
-                    None => problems.add(
+                    Some(_) => problems.add(
                         python.span.clone(),
                         format!(
-                            "[requirements.{}] is for the interpreter {:?}, and there is no such toolchain{}",
-                            set.name,
-                            python.value.as_str(),
-                            did_you_mean(python.value.as_str(), known())
+                            "expected a toolchain of kind \"python\", {:?} is none",
+                            python.value.as_str()
                         ),
                     ),
+                    None => {
+                        let hint = problems.did_you_mean(python.value.as_str(), known());
+                        problems.add(
+                            python.span.clone(),
+                            format!(
+                                "[requirements.{}] is for the interpreter {:?}, and there is no such toolchain{hint}",
+                                set.name,
+                                python.value.as_str(),
+                            ),
+                        );
+                    }
                 }
                 let tree = set.tree_name(&python.value);
                 if !set.build.is_empty() {
@@ -213,13 +225,10 @@ impl Manifest {
             }
             for tool in &set.build_tools {
                 if !self.toolchains.contains_key(&tool.value) {
+                    let hint = problems.did_you_mean(tool.value.as_str(), known());
                     problems.add(
                         tool.span.clone(),
-                        format!(
-                            "there is no toolchain {:?}{}",
-                            tool.value.as_str(),
-                            did_you_mean(tool.value.as_str(), known())
-                        ),
+                        format!("there is no toolchain {:?}{hint}", tool.value.as_str()),
                     );
                 }
             }
@@ -257,7 +266,7 @@ impl Manifest {
                     ),
                     None => {
                         let known = self.toolchains.keys().map(ToolchainName::as_str);
-                        let hint = did_you_mean(library.value.as_str(), known);
+                        let hint = problems.did_you_mean(library.value.as_str(), known);
                         problems.add(
                             library.span.clone(),
                             format!("there is no toolchain {:?}{hint}", library.value.as_str()),
@@ -280,8 +289,33 @@ pub fn did_you_mean<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> Str
     }
 }
 
+/// The error for a name that no toolchain has: the most alike of those that are there, or else all.
+pub fn no_such_toolchain<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> Error {
+    let known: Vec<&str> = known.collect();
+    let error = Error::user(format!("there is no toolchain {name:?}"));
+    match known_names(name, &known) {
+        Some(hint) => error.hint(hint),
+        None => error.hint("toolchains.toml names none yet: `cotter init` shows how it begins"),
+    }
+}
+
+/// The error for a name that no set of Python packages has.
+pub fn no_such_set<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> Error {
+    let known: Vec<&str> = known.collect();
+    let error = Error::user(format!("there is no set of requirements {name:?}"));
+    match known_names(name, &known) {
+        Some(hint) => error.hint(hint),
+        None => error.hint("toolchains.toml asks for none: add [requirements.<name>]"),
+    }
+}
+
 fn read_platforms(fields: &mut Fields, problems: &mut Problems) -> Option<Vec<Platform>> {
+    let span = fields.key_span("platforms");
     let list = fields.string_list("platforms", problems)?;
+    if list.is_empty() {
+        let all = Platform::ALL.map(|p| format!("{:?}", p.as_str())).join(", ");
+        problems.add(span, format!("expected at least one platform, got none: there are {all}"));
+    }
     let mut out: Vec<Platform> = vec![];
     for item in list {
         match item.value.parse() {
@@ -318,18 +352,28 @@ fn read_toolchain(
             }
         });
     let source = fields.required_string("source", problems);
+    let recipe = fields.string("recipe", problems);
+    let place = problems.place(fields.span().start);
     let platforms = read_platforms(&mut fields, problems).unwrap_or_else(|| platforms.to_vec());
-    let mut list = |key: &str, fields: &mut Fields| {
-        fields.string_list(key, problems).unwrap_or_default().into_iter().map(|s| s.value).collect()
-    };
-    let prune = list("prune", &mut fields);
-    let keep = list("keep", &mut fields);
-    let self_exe = list("self_exe", &mut fields);
+    let has_programs = kind != Some(Kind::Library);
+    for key in ["self_exe", "bin"].into_iter().filter(|key| !has_programs && fields.has(key)) {
+        problems.add(
+            fields.key_span(key),
+            format!("a library has no programs, so {key:?} names none: leave it out, or make it a toolchain of kind \"tool\""),
+        );
+    }
+    let mut pattern_places = patterns::Places::new();
+    let prune = patterns::read("prune", &mut fields, &mut pattern_places, problems);
+    let keep = patterns::read("keep", &mut fields, &mut pattern_places, problems);
+    let self_exe = patterns::read("self_exe", &mut fields, &mut pattern_places, problems);
     let mut bin = BTreeMap::new();
     if let Some(mut table) = fields.table("bin", problems) {
         for key in table.keys() {
             let span = table.key_span(&key);
-            if key.is_empty() || key.contains('/') || key.starts_with('.') {
+            let plain = crate::model::MemberPath::parse(key.as_bytes())
+                .is_ok_and(|p| p.is_some_and(|p| p.as_str() == key && p.depth() == 1));
+            // The lock joins name and path by `=`.
+            if !plain || key.starts_with('.') || key.contains('=') {
                 problems.add(span, format!("expected a plain file name, got {key:?}"));
             }
             if let Some(path) = table.string(&key, problems) {
@@ -362,7 +406,10 @@ fn read_toolchain(
     Some(Toolchain {
         name,
         kind: kind?,
+        recipe,
         source: source?,
+        place,
+        pattern_places,
         platforms,
         prune,
         keep,

@@ -2,20 +2,35 @@
 
 use std::ops::Range;
 
-use crate::error::{Error, Result};
+use super::syntax::{self, Fault};
+use crate::error::{Cause, Error, Place, Result, nearest};
+
+/// How many problems are printed: more are no help.
+const MOST_SHOWN: usize = 50;
+
+/// For how many problems near names are looked for.
+const MOST_SUGGESTIONS: usize = 100;
 
 /// The problems of one file.
 #[derive(Debug)]
 pub struct Problems {
     file: String,
     text: String,
+    /// Where each line begins, in bytes.
+    lines: Vec<usize>,
     list: Vec<(Range<usize>, String)>,
 }
 
 impl Problems {
     /// No problem yet with `text`, read from `file`.
     pub fn new(file: &str, text: &str) -> Self {
-        Problems { file: file.to_owned(), text: text.to_owned(), list: vec![] }
+        let ends = text.bytes().enumerate().filter(|(_, b)| *b == b'\n').map(|(i, _)| i + 1);
+        Problems {
+            file: file.to_owned(),
+            text: text.to_owned(),
+            lines: std::iter::once(0).chain(ends).collect(),
+            list: vec![],
+        }
     }
 
     /// Adds a problem with the bytes at `span`.
@@ -23,16 +38,60 @@ impl Problems {
         self.list.push((span, message.into()));
     }
 
-    /// `file:line:column: message` for each problem, in the order of the file.
+    /// How many there are so far.
+    pub fn count(&self) -> usize {
+        self.list.len()
+    }
+
+    /// Adds what the TOML parser has to say of the text. A key or table that stands there twice is told once, with its name and its first place.
+    pub fn add_syntax(&mut self, errors: impl IntoIterator<Item = toml::de::Error>) {
+        let faults: Vec<(Range<usize>, String)> = errors
+            .into_iter()
+            .map(|e| (e.span().unwrap_or(0..0), e.message().to_owned()))
+            .collect();
+        for Fault { span, message, first } in syntax::explain(&self.text, faults) {
+            let first = first.map(|at| format!("; the first is at {}", self.place(at)));
+            self.add(span, message + &first.unwrap_or_default());
+        }
+    }
+
+    /// The place of a byte offset.
+    pub fn place(&self, offset: usize) -> Place {
+        let offset = offset.min(self.text.len());
+        let line = self.lines.partition_point(|start| *start <= offset);
+        let start = self.lines[line - 1];
+        let before = &self.text.as_bytes()[start..offset];
+        Place {
+            file: self.file.clone(),
+            line,
+            column: String::from_utf8_lossy(before).chars().count() + 1,
+        }
+    }
+
+    /// `; did you mean "x"?`, or nothing. Of many problems only the first get one: it takes time.
+    pub fn did_you_mean<'a>(&self, name: &str, known: impl Iterator<Item = &'a str>) -> String {
+        if self.list.len() >= MOST_SUGGESTIONS {
+            return String::new();
+        }
+        match nearest(name, known, 3).as_slice() {
+            [] => String::new(),
+            names => format!(
+                "; did you mean {}?",
+                names.iter().map(|n| format!("{n:?}")).collect::<Vec<_>>().join(" or ")
+            ),
+        }
+    }
+
+    /// `file:line:column: message` for each problem, in the order of the file; of very many the first, and how many more there are.
     pub fn lines(&self) -> Vec<String> {
         let mut sorted: Vec<_> = self.list.iter().collect();
         sorted.sort_by_key(|(span, _)| span.start);
+        let more = sorted.len().saturating_sub(MOST_SHOWN);
         sorted
             .iter()
-            .map(|(span, message)| {
-                let (line, column) = position(&self.text, span.start);
-                format!("{}:{line}:{column}: {message}", self.file)
-            })
+            .take(MOST_SHOWN)
+            .map(|(span, message)| format!("{}: {message}", self.place(span.start)))
+            .chain((more > 0).then(|| format!("and {more} more")))
             .collect()
     }
 
@@ -41,20 +100,43 @@ impl Problems {
     /// # Errors
     /// One error that tells them all.
     pub fn check(&self) -> Result<()> {
-        let lines = self.lines();
-        let message = match lines.len() {
+        let message = match self.list.len() {
             0 => return Ok(()),
             1 => format!("{} has a problem", self.file),
             n => format!("{} has {n} problems", self.file),
         };
-        Err(lines.into_iter().fold(Error::user(message), Error::because))
+        let mut sorted: Vec<_> = self.list.iter().collect();
+        sorted.sort_by_key(|(span, _)| span.start);
+        let typed = sorted
+            .into_iter()
+            .take(MOST_SHOWN)
+            .map(|(span, message)| (self.place(span.start), message.clone()))
+            .collect();
+        let error = Error::user(message).with_cause(Cause::Problems(typed));
+        Err(self.lines().into_iter().fold(error, Error::because))
     }
 }
 
-/// The line and column of a byte offset, both from 1; the column counts characters.
-fn position(text: &str, offset: usize) -> (usize, usize) {
-    let before = &text.as_bytes()[..offset.min(text.len())];
-    let start = before.iter().rposition(|b| *b == b'\n').map_or(0, |i| i + 1);
-    let line = before.iter().filter(|b| **b == b'\n').count() + 1;
-    (line, String::from_utf8_lossy(&before[start..]).chars().count() + 1)
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn places_count_characters_and_of_many_problems_some_are_told() {
+        let mut problems = Problems::new("f", "a\n\u{e9}\u{e9}b\n");
+        let at = |problems: &Problems, offset| problems.place(offset).to_string();
+        assert_eq!(at(&problems, 0), "f:1:1");
+        assert_eq!(at(&problems, 1), "f:1:2");
+        assert_eq!(at(&problems, 2), "f:2:1");
+        assert_eq!(at(&problems, 6), "f:2:3");
+        // In the middle of a character, at the end, and past it.
+        assert_eq!(at(&problems, 3), "f:2:2");
+        assert_eq!(at(&problems, 8), "f:3:1");
+        assert_eq!(at(&problems, 800), "f:3:1");
+        for i in 0..5000 {
+            problems.add(i..i, "wrong");
+        }
+        let lines = problems.lines();
+        assert_eq!((lines.len(), lines[50].as_str()), (51, "and 4950 more"));
+    }
 }

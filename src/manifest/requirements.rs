@@ -1,6 +1,9 @@
 //! The tables `[requirements.<name>]`: sets of Python packages.
 
-use super::{Fields, Problems, Spanned, read_platforms};
+use std::collections::BTreeMap;
+
+use super::{Fields, PatternPlaces, Problems, Spanned, patterns, read_platforms};
+use crate::error::Place;
 use crate::model::{Platform, ToolchainName};
 
 /// How long the names of a set and an interpreter may be together, so that those of their trees are names, too.
@@ -11,6 +14,12 @@ const MOST_OF_NAMES: usize = 57;
 pub struct Requirements {
     /// Its name.
     pub name: ToolchainName,
+    /// Where its table begins.
+    pub place: Place,
+    /// Where its patterns stand.
+    pub pattern_places: PatternPlaces,
+    /// Where the files of requirements and constraints are named, by name.
+    pub places: BTreeMap<String, Place>,
     /// The interpreters that it is for: toolchains of kind `python`.
     pub python: Vec<Spanned<ToolchainName>>,
     /// The files that say what is required, relative to the manifest.
@@ -85,6 +94,31 @@ impl Requirements {
             None => Spanned { value: "uv".parse().expect("a name"), span: span.clone() },
         };
         let constraints = fields.string_list("constraints", problems).unwrap_or_default();
+        for (key, files) in [("inputs", &inputs), ("constraints", &constraints)] {
+            for file in files {
+                if let Some(why) = unreadable_kind(&file.value, key == "constraints") {
+                    problems.add(file.span.clone(), why);
+                }
+            }
+        }
+        let places = inputs
+            .iter()
+            .chain(&constraints)
+            .map(|f| (f.value.clone(), problems.place(f.span.start)))
+            .collect();
+        // uv takes extras from the files that declare them, and a lock declares none.
+        if fields.has("extras")
+            && !inputs.iter().any(|f| declares_extras(&f.value))
+            && !inputs.is_empty()
+        {
+            problems.add(
+                fields.key_span("extras"),
+                format!(
+                    "`extras` are those of a pyproject.toml, and none is among the inputs: add \"{}\" to them",
+                    beside(&inputs[0].value, "pyproject.toml")
+                ),
+            );
+        }
         let mut list = |key: &str, fields: &mut Fields| -> Vec<String> {
             fields
                 .string_list(key, problems)
@@ -104,7 +138,8 @@ impl Requirements {
         } else {
             ["setuptools", "wheel"].map(str::to_owned).into()
         };
-        let prune = list("prune", &mut fields);
+        let mut pattern_places = patterns::Places::new();
+        let prune = patterns::read("prune", &mut fields, &mut pattern_places, problems);
         let platforms = read_platforms(&mut fields, problems).unwrap_or_else(|| platforms.to_vec());
         let exclude_newer = fields.string("exclude_newer", problems).and_then(|s| {
             let ok = s.value.parse::<jiff::Timestamp>().is_ok()
@@ -124,9 +159,13 @@ impl Requirements {
         if inputs.is_empty() && groups.is_empty() {
             problems.add(span, format!("[requirements.{name}] names neither inputs nor groups: say inputs = [\"requirements.in\"]"));
         }
+        let place = problems.place(fields.span().start);
         fields.finish(problems);
         Some(Requirements {
             name,
+            place,
+            pattern_places,
+            places,
             python,
             inputs,
             constraints,
@@ -147,6 +186,9 @@ impl Requirements {
     pub fn of_builds(set: &Requirements, file: &str) -> Requirements {
         Requirements {
             name: set.name.clone(),
+            place: set.place.clone(),
+            pattern_places: PatternPlaces::new(),
+            places: BTreeMap::new(),
             python: set.python.clone(),
             inputs: vec![Spanned { value: file.to_owned(), span: 0..0 }],
             constraints: vec![],
@@ -160,6 +202,14 @@ impl Requirements {
             prune: vec![],
             output: None,
             uv: set.uv.clone(),
+        }
+    }
+
+    /// Where the manifest says what is required: the file's name if there is but one, or else the table.
+    pub fn inputs_place(&self) -> &Place {
+        match self.inputs.as_slice() {
+            [one] => self.places.get(&one.value).unwrap_or(&self.place),
+            _ => &self.place,
         }
     }
 
@@ -187,5 +237,97 @@ impl Requirements {
                 format!("{stem}-{python}.{ending}")
             }
         }
+    }
+}
+
+/// The last component of a path that the manifest names.
+fn file_name(path: &str) -> &str {
+    path.rsplit('/').next().unwrap_or(path)
+}
+
+/// The path of a file in the directory of another.
+fn beside(path: &str, name: &str) -> String {
+    match path.rsplit_once('/') {
+        Some((dir, _)) => format!("{dir}/{name}"),
+        None => name.to_owned(),
+    }
+}
+
+/// Whether a file may declare extras: all but lists of requirements and locks.
+fn declares_extras(path: &str) -> bool {
+    matches!(file_name(path), "pyproject.toml" | "setup.py" | "setup.cfg")
+}
+
+/// Why a file is of no kind that is read, by its name.
+fn unreadable_kind(path: &str, constraints: bool) -> Option<String> {
+    let name = file_name(path);
+    let lower = name.to_ascii_lowercase();
+    let way_out = match lower.as_str() {
+        "pipfile" | "pipfile.lock" => "`pipenv requirements > requirements.txt` makes a list of it",
+        "poetry.lock" => "name the pyproject.toml beside it, or a list that `poetry export` makes",
+        "pdm.lock" => "name the pyproject.toml beside it, or a list that `pdm export` makes",
+        "environment.yml" | "environment.yaml" | "conda-lock.yml" | "pixi.toml" | "pixi.lock" => {
+            "packages of conda are no packages of an index: name what you need of one in a list"
+        }
+        _ if name.is_empty() => "a directory is none",
+        "uv.lock" if !constraints => return None,
+        _ if lower.ends_with(".lock") => "it is a lock of an unknown tool",
+        _ if [".toml", ".yml", ".yaml", ".json", ".whl", ".gz", ".zip", ".cfg", ".py"]
+            .iter()
+            .any(|e| lower.ends_with(e)) =>
+        {
+            let known =
+                declares_extras(name) || (lower.starts_with("pylock.") && lower.ends_with(".toml"));
+            if known && !constraints {
+                return None;
+            }
+            "it has another form"
+        }
+        _ => return None,
+    };
+    let expected = if constraints {
+        "a list of requirements (constraints.txt)"
+    } else {
+        "a list of requirements (requirements.in, requirements.txt), pyproject.toml, setup.cfg, setup.py, pylock.toml or uv.lock"
+    };
+    Some(format!("expected {expected}, got {path:?}: {way_out}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn kinds_of_files_are_known_by_name() {
+        for good in [
+            "requirements.in",
+            "dir/requirements.txt",
+            "pyproject.toml",
+            "a/setup.cfg",
+            "setup.py",
+            "pylock.toml",
+            "pylock.dev.toml",
+            "locked/uv.lock",
+            "requirements",
+            "needs.pip",
+        ] {
+            assert_eq!(unreadable_kind(good, false), None, "{good}");
+        }
+        for bad in [
+            "Pipfile",
+            "x/Pipfile.lock",
+            "poetry.lock",
+            "environment.yml",
+            "other.lock",
+            "config.toml",
+            "package.json",
+            "a-1-py3-none-any.whl",
+            "dir/",
+            "",
+        ] {
+            assert!(unreadable_kind(bad, false).is_some(), "{bad}");
+        }
+        assert_eq!(unreadable_kind("constraints.txt", true), None);
+        assert!(unreadable_kind("pyproject.toml", true).is_some());
     }
 }

@@ -57,7 +57,8 @@ impl FromStr for Digest {
             return Self::from_sri(text);
         }
         let bad = || format!("expected a sha256 as 64 hexadecimal digits, got {text:?}");
-        if text.len() != 64 || !text.is_ascii() {
+        // Not left to the parser of numbers, which takes a sign.
+        if text.len() != 64 || !text.bytes().all(|b| b.is_ascii_hexdigit()) {
             return Err(bad());
         }
         let mut out = [0; 32];
@@ -166,8 +167,17 @@ mod tests {
 
     #[test]
     fn other_spellings_are_refused() {
-        for bad in ["", "abc", "sha256-abc", "sha512-ungWv48Bz", &"g".repeat(64), &"é".repeat(32)]
-        {
+        for bad in [
+            "",
+            "abc",
+            "sha256-abc",
+            "sha512-ungWv48Bz",
+            &"g".repeat(64),
+            &"é".repeat(32),
+            &"+1".repeat(32),
+            &"-0".repeat(32),
+            &" 1".repeat(32),
+        ] {
             assert!(bad.parse::<Digest>().is_err(), "{bad}");
         }
     }

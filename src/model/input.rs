@@ -8,23 +8,160 @@ use super::Digest;
 /// One file that a tree is made of.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Input {
-    /// Where to look, in this order. Hints: the digest is the identity.
+    /// Where to look, in this order. Locations are hints: the digest is the identity.
     pub locations: Vec<Location>,
     /// The exact length in bytes.
     pub size: u64,
     /// The digest of the bytes.
     pub sha256: Digest,
-    /// What it is to a set of Python packages, if it is part of one.
-    pub package: Option<Package>,
-}
-
-/// A file of a Python package.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Default)]
-pub struct Package {
-    /// The packages of the same set that it needs on this platform, by normalised name, sorted.
+    /// How the bytes become files.
+    pub format: Format,
+    /// What the file is to people and to databases of packages.
+    pub component: Component,
+    /// How the files of the archive are laid out in the tree.
+    pub layout: Layout,
+    /// For a Python package: the packages of the same set that it needs on this platform, by
+    /// normalised name, sorted.
     pub requires: Vec<String>,
     /// For a source distribution: the wheel that it is built into.
     pub built: Option<Built>,
+}
+
+/// The format of an input's bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Format {
+    /// A Debian binary package (deb(5)).
+    Deb,
+    /// A Python wheel (PEP 427).
+    Wheel,
+    /// A Python source distribution (PEP 625), which is built into a wheel.
+    Sdist,
+    /// A tar archive, plain or compressed.
+    Tar,
+    /// A zip archive.
+    Zip,
+    /// One file, plain or compressed, which becomes a program.
+    File,
+}
+
+impl Format {
+    /// Every format, in the order of the documentation.
+    pub const ALL: [Format; 6] =
+        [Format::Deb, Format::Wheel, Format::Sdist, Format::Tar, Format::Zip, Format::File];
+
+    /// The word for it in the lock.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Format::Deb => "deb",
+            Format::Wheel => "wheel",
+            Format::Sdist => "sdist",
+            Format::Tar => "tar",
+            Format::Zip => "zip",
+            Format::File => "file",
+        }
+    }
+
+    /// The format that a file name tells, for an archive of no package system.
+    pub fn of_archive(file_name: &str) -> Format {
+        const TAR: [&str; 10] = [
+            ".tar", ".tar.gz", ".tgz", ".tar.xz", ".txz", ".tar.zst", ".tzst", ".tar.bz2", ".tbz2",
+            ".tbz",
+        ];
+        if file_name.ends_with(".deb") {
+            Format::Deb
+        } else if file_name.ends_with(".whl") {
+            Format::Wheel
+        } else if file_name.ends_with(".zip") {
+            Format::Zip
+        } else if TAR.iter().any(|ending| file_name.ends_with(ending)) {
+            Format::Tar
+        } else {
+            Format::File
+        }
+    }
+}
+
+impl FromStr for Format {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let known = || Format::ALL.map(|f| format!("{:?}", f.as_str())).join(", ");
+        Self::ALL
+            .into_iter()
+            .find(|f| f.as_str() == text)
+            .ok_or_else(|| format!("expected one of {}, got {text:?}", known()))
+    }
+}
+
+/// A package system.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Ecosystem {
+    /// Debian and what shares its archive format.
+    Debian,
+    /// The Python package index.
+    Pypi,
+    /// No package system: an archive by URL.
+    Generic,
+}
+
+impl Ecosystem {
+    /// Every ecosystem.
+    pub const ALL: [Ecosystem; 3] = [Ecosystem::Debian, Ecosystem::Pypi, Ecosystem::Generic];
+
+    /// The word for it in the lock. `pypi` and `generic` are types of the package URL
+    /// specification (purl); `debian` stands for its type `deb` with the namespace `debian`.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Ecosystem::Debian => "debian",
+            Ecosystem::Pypi => "pypi",
+            Ecosystem::Generic => "generic",
+        }
+    }
+}
+
+impl FromStr for Ecosystem {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let known = || Ecosystem::ALL.map(|e| format!("{:?}", e.as_str())).join(", ");
+        Self::ALL
+            .into_iter()
+            .find(|e| e.as_str() == text)
+            .ok_or_else(|| format!("expected one of {}, got {text:?}", known()))
+    }
+}
+
+/// What an input is called where it comes from: the identity that software bills of materials,
+/// databases of vulnerabilities and comparisons of versions work with.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Component {
+    /// The package system.
+    pub ecosystem: Ecosystem,
+    /// The name there; a Python project's is normalised (PEP 503).
+    pub name: String,
+    /// The version, with a Debian version's epoch.
+    pub version: String,
+    /// For Debian: the source package that it was built from, if another than itself.
+    pub source: Option<SourcePackage>,
+}
+
+/// A Debian source package.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct SourcePackage {
+    /// Its name.
+    pub name: String,
+    /// Its version. A lock of version 1 did not tell it.
+    pub version: Option<String>,
+}
+
+/// How the files of an archive are laid out in the tree.
+#[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Layout {
+    /// The directory of the archive that becomes the root of the tree; what lies beside it is left
+    /// out.
+    pub strip_prefix: Option<String>,
+    /// For a single file: the name that it gets, in place of the last part of its URL.
+    pub file_name: Option<String>,
 }
 
 /// A wheel that is built on the spot.
@@ -39,12 +176,27 @@ pub struct Built {
 }
 
 impl Input {
-    /// An input that is no Python package's.
-    pub fn new(locations: Vec<Location>, size: u64, sha256: Digest) -> Self {
-        Input { locations, size, sha256, package: None }
+    /// An input without a layout of its own, and not of a set of Python packages.
+    pub fn new(
+        locations: Vec<Location>,
+        size: u64,
+        sha256: Digest,
+        format: Format,
+        component: Component,
+    ) -> Self {
+        Input {
+            locations,
+            size,
+            sha256,
+            format,
+            component,
+            layout: Layout::default(),
+            requires: vec![],
+            built: None,
+        }
     }
 
-    /// The normalised name of the Python project whose file it is.
+    /// The normalised name of the Python project whose file it is, if an index has it.
     pub fn project(&self) -> Option<&str> {
         match self.locations.first() {
             Some(Location::Mirror { mirror, path }) if mirror == "python" => {

@@ -3,14 +3,22 @@
 pub mod base32;
 mod digest;
 mod input;
+mod kind;
 mod member_path;
 mod name;
+mod number;
 mod platform;
 mod python;
 
 pub use digest::{Digest, Hasher, HashingReader};
-pub use input::{Built, Input, Location, Package, redact};
+pub use input::{
+    Built, Component, Ecosystem, Format, Input, Layout, Location, SourcePackage, redact,
+};
+pub use kind::Kind;
 pub use member_path::{MemberPath, MemberPathError};
 pub use name::{StoreName, ToolchainName};
+pub use number::decimal;
 pub use platform::Platform;
-pub use python::{WheelName, normalize_project, site_packages};
+pub use python::{
+    PACKAGES_INDEX, WheelName, abi_tag, minor_version, normalize_project, site_packages,
+};

@@ -19,8 +19,16 @@ impl FromStr for ToolchainName {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        let ok = text.len() <= 64
-            && text.starts_with(|c: char| c.is_ascii_lowercase())
+        const MOST: usize = 64;
+        if text.len() > MOST {
+            let start: String = text.chars().take(20).collect();
+            return Err(format!(
+                "expected a name of at most {MOST} characters, got one of {}: \"{}...\"",
+                text.chars().count(),
+                start.escape_debug()
+            ));
+        }
+        let ok = text.starts_with(|c: char| c.is_ascii_lowercase())
             && text
                 .bytes()
                 .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-' || b == b'_');

@@ -43,9 +43,23 @@ impl<'a> WheelName<'a> {
     }
 }
 
+/// The file at the root of a tree of Python packages that says which files and scripts are of which
+/// package.
+pub const PACKAGES_INDEX: &str = "packages.json";
+
 /// The directory of packages of an interpreter (`3.11`), below the root of an environment.
 pub fn site_packages(python: &str) -> String {
     format!("lib/python{python}/site-packages")
+}
+
+/// `3.11` of `3.11.2-6+deb12u8`.
+pub fn minor_version(version: &str) -> String {
+    version.split('.').take(2).collect::<Vec<_>>().join(".")
+}
+
+/// The ABI tag of CPython's extension modules (PEP 425, "ABI Tag"): `cp311` of `3.11`.
+pub fn abi_tag(minor_version: &str) -> String {
+    format!("cp{}", minor_version.replace('.', ""))
 }
 
 #[cfg(test)]

@@ -55,12 +55,7 @@ impl<W: Write> NarWriter<W> {
         content: &mut dyn Read,
         buffer: &mut [u8],
     ) -> io::Result<()> {
-        self.strings(&[b"(", b"type", b"regular"])?;
-        if executable {
-            self.strings(&[b"executable", b""])?;
-        }
-        self.string(b"contents")?;
-        self.out.write_all(&size.to_le_bytes())?;
+        self.begin_file(executable, size)?;
         let mut left = size;
         while left > 0 {
             let want = buffer.len().min(usize::try_from(left).unwrap_or(usize::MAX));
@@ -74,6 +69,26 @@ impl<W: Write> NarWriter<W> {
             self.out.write_all(&buffer[..got])?;
             left -= got as u64;
         }
+        self.end_file(size)
+    }
+
+    /// Opens a regular file node; `size` bytes of content follow.
+    pub fn begin_file(&mut self, executable: bool, size: u64) -> io::Result<()> {
+        self.strings(&[b"(", b"type", b"regular"])?;
+        if executable {
+            self.strings(&[b"executable", b""])?;
+        }
+        self.string(b"contents")?;
+        self.out.write_all(&size.to_le_bytes())
+    }
+
+    /// Some of the content of a file that was opened.
+    pub fn content(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.out.write_all(bytes)
+    }
+
+    /// Closes a regular file node of `size` bytes.
+    pub fn end_file(&mut self, size: u64) -> io::Result<()> {
         self.pad(size)?;
         self.string(b")")
     }

@@ -4,4 +4,5 @@ pub mod pylock;
 pub mod requirement_files;
 pub mod sdist;
 pub mod uv;
+pub mod venv;
 pub mod wheel;

@@ -6,8 +6,6 @@ use std::fmt::Write;
 use crate::lockfile::LockedTree;
 use crate::model::{Digest, Platform};
 
-use crate::model::WheelName;
-
 /// A file and where it lies.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Located {
@@ -33,8 +31,8 @@ pub fn render<E>(
     let mut packages: BTreeMap<(String, String), (Vec<Located>, Vec<Platform>)> = BTreeMap::new();
     for tree in trees {
         for input in &tree.plan.inputs {
-            let project = input.project().unwrap_or_default().to_owned();
-            let version = version_of(input.file_name(), &project);
+            let project = input.component.name.clone();
+            let version = input.component.version.clone();
             let entry = packages.entry((project.clone(), version)).or_default();
             let located = Located {
                 file: input.file_name().to_owned(),
@@ -80,31 +78,4 @@ pub fn render<E>(
         }
     }
     Ok(out)
-}
-
-/// The version in a file name: a wheel's second part, or what stands behind the project's name (PEP 625).
-pub fn version_of(file: &str, project: &str) -> String {
-    if let Some(name) = WheelName::parse(file) {
-        return name.version.replace('_', "-");
-    }
-    let stem = [".tar.gz", ".zip", ".tar.bz2", ".tar.xz", ".tgz"]
-        .iter()
-        .find_map(|e| file.strip_suffix(e))
-        .unwrap_or(file);
-    stem.get(project.len() + 1..).unwrap_or(stem).to_owned()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn versions_are_in_file_names() {
-        assert_eq!(version_of("Flask-1.1.2.tar.gz", "flask"), "1.1.2");
-        assert_eq!(
-            version_of("typing_extensions-4.0-py3-none-any.whl", "typing-extensions"),
-            "4.0"
-        );
-        assert_eq!(version_of("backports.zoneinfo-0.2.1.tar.gz", "backports-zoneinfo"), "0.2.1");
-    }
 }

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use serde::Deserialize;
 
 use crate::error::{Error, Result};
+use crate::manifest::Problems;
 use crate::model::Digest;
 use crate::model::normalize_project as normalize;
 
@@ -15,10 +16,7 @@ pub fn closure(file: &Path) -> BTreeSet<PathBuf> {
     let mut out = BTreeSet::new();
     let mut todo = vec![file.to_owned()];
     while let Some(file) = todo.pop() {
-        // uv takes any other name for a list of requirements.
-        let is_list =
-            file.extension().is_none_or(|e| e != "toml" && e != "lock" && e != "py" && e != "cfg");
-        if !out.insert(file.clone()) || !is_list {
+        if !out.insert(file.clone()) || !is_list(&file) {
             continue;
         }
         let Ok(text) = std::fs::read_to_string(&file) else { continue };
@@ -37,6 +35,34 @@ pub fn closure(file: &Path) -> BTreeSet<PathBuf> {
         }
     }
     out
+}
+
+/// Whether a file is a list of requirements: uv takes any name for one that is no other's.
+pub fn is_list(file: &Path) -> bool {
+    file.extension().is_none_or(|e| e != "toml" && e != "lock" && e != "py" && e != "cfg")
+}
+
+/// The first line of a file that names a repository of a version control system in place of a release: its number, from 1, and its text. Source: pip's documentation of
+/// "VCS Support". In a file that `is_list` says is no list of requirements only `name @ repository` is one: addresses stand there for other reasons, too.
+pub fn repository_line(text: &str, is_list: bool) -> Option<(usize, &str)> {
+    const SCHEMES: [&str; 4] = ["git+", "hg+", "svn+", "bzr+"];
+    let code = |line: &str| {
+        let end = if line.trim_start().starts_with('#') { 0 } else { line.len() };
+        line[..line.find(" #").unwrap_or(end).min(end)].to_owned()
+    };
+    let names_one = |line: &str| {
+        let line = code(line);
+        SCHEMES.iter().any(|scheme| {
+            line.match_indices(scheme).any(|(at, _)| {
+                let before = &line[..at];
+                let begins = !before.ends_with(char::is_alphanumeric);
+                begins
+                    && line[at..].contains("://")
+                    && (is_list || before.trim_end().ends_with('@'))
+            })
+        })
+    };
+    text.lines().enumerate().find(|(_, line)| names_one(line)).map(|(i, line)| (i + 1, line.trim()))
 }
 
 /// A pinned line of a requirements file, as uv writes it.
@@ -160,7 +186,12 @@ pub struct PylockEntry {
 /// If it is none.
 pub fn pylock(text: &str, file: &str) -> Result<Vec<PylockEntry>> {
     let lock: Pylock = toml::from_str(text).map_err(|e| {
-        Error::user(format!("{file} is no pylock.toml")).because(e.message().to_owned())
+        let mut problems = Problems::new(file, text);
+        problems.add_syntax([e]);
+        problems
+            .lines()
+            .into_iter()
+            .fold(Error::user(format!("{file} is no pylock.toml")), Error::because)
     })?;
     let entry = |p: PylockPackage| PylockEntry {
         name: normalize(&p.name),
@@ -192,6 +223,21 @@ pub fn requirements_of(entries: &[PylockEntry]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn repositories_are_found() {
+        let line = |text: &str| repository_line(text, true).map(|(n, _)| n);
+        assert_eq!(line("a\nclick @ git+https://x.example/y.git\n"), Some(2));
+        assert_eq!(line("-e git+ssh://git@x.example/y#egg=y"), Some(1));
+        assert_eq!(line("dependencies = [\"y @ hg+https://x.example/y\"]"), Some(1));
+        for none in ["# git+https://x", "a # was git+https://x", "digit+x==1", "a==1", ""] {
+            assert_eq!(line(none), None, "{none}");
+        }
+        let toml = "[project.urls]\nRepository = \"git+https://x.example/y.git\"\n";
+        assert_eq!(repository_line(toml, false), None);
+        let toml = "dependencies = [\"y @ git+https://x.example/y\"]";
+        assert_eq!(repository_line(toml, false).map(|(n, _)| n), Some(1));
+    }
 
     #[test]
     fn pins_are_read_with_hashes_and_reasons() {

@@ -80,8 +80,9 @@ impl Builder<'_> {
             .map_err(|e| made(e, &job))?;
         let mut command = Command::new(self.python.join("bin/python3"));
         command.arg("-I").arg(&program).arg(&job).env_clear().stdin(Stdio::null());
-        let output =
-            command.output().map_err(|e| Error::io("can't start the pinned interpreter", e))?;
+        let output = command
+            .output()
+            .map_err(|e| Error::build("can't start the pinned interpreter").cause(&e))?;
         if !output.status.success() {
             let said = format!(
                 "{}{}",

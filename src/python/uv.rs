@@ -8,10 +8,10 @@ use std::process::{Command, Stdio};
 use fs_err as fs;
 
 use super::requirement_files::{self, PylockEntry, PylockFile, pins};
-use crate::error::{Error, Result};
+use crate::error::{Cause, Error, Kind, Place, Result};
+use crate::fetch::Http;
 use crate::manifest::Requirements;
-use crate::model::WheelName;
-use crate::model::{Digest, Platform, redact};
+use crate::model::{Digest, Platform, WheelName, normalize_project, redact};
 
 /// What to resolve, and with what.
 pub struct Job<'a> {
@@ -33,6 +33,8 @@ pub struct Job<'a> {
     pub preferred: Option<&'a str>,
     /// Whether uv must not use the network.
     pub offline: bool,
+    /// The client, to see for itself what uv could not fetch.
+    pub http: &'a Http,
     /// Variables for uv: where proxies, certificates and credentials are.
     pub env: &'a [(String, OsString)],
 }
@@ -42,6 +44,8 @@ pub struct Job<'a> {
 pub struct Chosen {
     /// The normalised project.
     pub project: String,
+    /// Its version.
+    pub version: String,
     /// The file's name.
     pub file: String,
     /// Its digest, if the index says.
@@ -58,6 +62,7 @@ impl Job<'_> {
     /// # Errors
     /// If they cannot be met: uv's explanation is in the message.
     pub fn universal(&self) -> Result<(String, Vec<String>)> {
+        self.check_files()?;
         let out = self.scratch.join("universal.txt");
         if let Some(text) = self.preferred {
             fs::write(&out, text).map_err(|e| Error::at("write", &out, e))?;
@@ -121,12 +126,11 @@ impl Job<'_> {
                     entry.name,
                     entry.version.as_deref().unwrap_or("")
                 ))
-                .hint(format!(
-                    "to build it from source, name it: build = [{:?}] in [requirements.{}]",
-                    entry.name, self.set.name
-                )));
+                .located(self.set.inputs_place().clone())
+                .hint(self.build_hint(std::slice::from_ref(&entry.name))));
             }
             out.push(Chosen {
+                version: entry.version.clone().unwrap_or_default(),
                 sha256: file.sha256(),
                 size: file.size(),
                 file: name,
@@ -162,6 +166,7 @@ impl Job<'_> {
             return Ok((sdist, true));
         }
         Err(Error::user(format!("{} is no package of an index", entry.name))
+            .located(self.set.inputs_place().clone())
             .because("it has neither wheels nor a source distribution there: a lock names files of an index by hash, not directories and repositories"))
     }
 
@@ -263,38 +268,136 @@ impl Job<'_> {
         }
         let output = command
             .output()
-            .map_err(|e| Error::io(format!("can't start {}", self.uv.display()), e))?;
+            .map_err(|e| Error::build(format!("can't start {}", self.uv.display())).cause(&e))?;
         let said = self.redacted(&String::from_utf8_lossy(&output.stderr));
         if !output.status.success() {
-            let mut lines = said
-                .lines()
-                .map(|l| {
-                    l.trim()
-                        .trim_start_matches("error: ")
-                        .trim_start_matches(['×', '╰', '─', '▶', '│', '├', ' '])
-                })
-                .filter(|l| !l.is_empty());
-            let network = [
-                "error sending request",
-                "Failed to fetch",
-                "dns error",
-                "Network connectivity is disabled",
-            ]
-            .iter()
-            .any(|w| said.contains(w));
-            let error = if network {
-                Error::network("uv can't ask the package index")
+            return Err(if self.blames_network(&command, &output.status, &said) {
+                self.failure(Kind::Network, &said)
             } else {
-                Error::user(format!("uv can't resolve [requirements.{}]", self.set.name))
-            };
-            return Err(lines
-                .by_ref()
-                .take(40)
-                .fold(error, |e, line| e.because(line.trim_start_matches("cause: ").to_owned())));
+                self.failure(Kind::User, &said)
+            });
         }
         let warnings =
             said.lines().filter_map(|l| l.strip_prefix("warning: ")).map(str::to_owned).collect();
         Ok((String::from_utf8_lossy(&output.stdout).into_owned(), warnings))
+    }
+
+    /// The files that the set names are there and name no repositories: uv's own words for that are of no help.
+    fn check_files(&self) -> Result<()> {
+        for file in self.set.inputs.iter().chain(&self.set.constraints) {
+            let path = self.dir.join(&file.value);
+            let located = |e: Error| match self.set.places.get(&file.value) {
+                Some(place) => e.located(place.clone()),
+                None => e,
+            };
+            for part in requirement_files::closure(&path) {
+                let name = part.strip_prefix(self.dir).unwrap_or(&part).display().to_string();
+                let text = match fs::read_to_string(&part) {
+                    Ok(text) => text,
+                    Err(e) => {
+                        let error = Error::unreadable(Path::new(&name), e);
+                        return Err(located(if part == path {
+                            error
+                        } else {
+                            error.because(format!("{} names it", file.value))
+                        }));
+                    }
+                };
+                let is_list = requirement_files::is_list(&part);
+                if let Some((line, text)) = requirement_files::repository_line(&text, is_list) {
+                    return Err(Error::user(format!("{name} names a repository in place of a release"))
+                        .located(Place { file: name, line, column: 1 })
+                        .because(format!("expected a release such as \"click==8.1.7\", got {:?}", redact(text)))
+                        .because("a lock names files of an index by hash; what a repository holds has none, and git would be needed to ask it")
+                        .hint("name a release, or serve what you build of the repository from an index of yours"));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether a command of uv failed because of the network, or of a server on it. uv has a status for what it can't resolve or fetch (1) and one for all else (2), an index
+    /// that does not answer among it.
+    fn blames_network(
+        &self,
+        command: &Command,
+        status: &std::process::ExitStatus,
+        said: &str,
+    ) -> bool {
+        match status.code() {
+            // What is wrong without network, too, is wrong by itself.
+            Some(2) if self.offline => false,
+            Some(2) => {
+                let mut again = Command::new(command.get_program());
+                again.args(command.get_args()).arg("--offline").stdin(Stdio::null());
+                again.current_dir(self.dir).env_clear();
+                again.envs(command.get_envs().filter_map(|(key, value)| Some((key, value?))));
+                again.output().is_ok_and(|output| output.status.code() != Some(2))
+            }
+            _ => {
+                // An index's own address need not lead anywhere: only what lies below it does.
+                let is_index = |url: &str| {
+                    let root = |u: &str| redact(u).trim_end_matches('/').to_owned();
+                    self.indexes.iter().any(|index| root(index) == root(url))
+                };
+                let mut named = urls(said).into_iter().filter(|url| !is_index(url));
+                self.offline || named.any(|url| self.is_not_served(url))
+            }
+        }
+    }
+
+    /// Whether an address that uv names can't be fetched. One that asks for credentials proves nothing: uv does not tell those that it used.
+    fn is_not_served(&self, url: &str) -> bool {
+        let Err(error) = self.http.get(url, 0) else { return false };
+        match error.reason() {
+            Some(Cause::Unreachable | Cause::BrokenOff { .. }) => true,
+            Some(Cause::Http { status, .. }) => matches!(status, 404 | 410 | 500..),
+            _ => false,
+        }
+    }
+
+    /// The error for a command of uv that failed and said so.
+    fn failure(&self, kind: Kind, said: &str) -> Error {
+        let set = format!("[requirements.{}]", self.set.name);
+        let error = match kind {
+            Kind::Network if self.offline => {
+                Error::network(format!("uv can't resolve {set} with --offline"))
+                    .with_cause(Cause::Offline)
+                    .hint("run the same command once without --offline")
+            }
+            Kind::Network => Error::network("uv can't ask the package index"),
+            _ => Error::user(format!("uv can't resolve {set}")),
+        };
+        let error = error.located(self.set.inputs_place().clone());
+        let sources = wants_source(said);
+        // The hint that names a flag of uv's, which nobody can give it here, is said in our own words.
+        let block: Vec<&str> = said
+            .trim()
+            .lines()
+            .map(|l| l.strip_prefix("error: ").unwrap_or(l))
+            .filter(|l| wants_source(l).is_empty())
+            .take(40)
+            .collect();
+        let error = error.because(format!("uv says:\n{}", block.join("\n").trim_end()));
+        if !sources.is_empty() {
+            return error.hint(self.build_hint(&sources));
+        }
+        match kind {
+            Kind::User => {
+                error.hint("change the requirements that uv names, or the files that they stand in")
+            }
+            _ => error,
+        }
+    }
+
+    fn build_hint(&self, projects: &[String]) -> String {
+        let mut build = self.set.build.clone();
+        build.extend(projects.iter().cloned());
+        format!(
+            "to build {} from source, say so: build = {build:?} in [requirements.{}]",
+            projects.join(", "),
+            self.set.name
+        )
     }
 
     /// What uv said, without credentials of an index.
@@ -303,6 +406,33 @@ impl Job<'_> {
             text.replace(index.trim_end_matches('/'), redact(index).trim_end_matches('/'))
         })
     }
+}
+
+/// The addresses in a text: the first five.
+fn urls(text: &str) -> Vec<&str> {
+    let ends = |c: char| c.is_whitespace() || "`'\"<>(),".contains(c);
+    let mut out: Vec<&str> = vec![];
+    for word in text.split(ends).map(|w| w.trim_end_matches(['.', ':', ';'])) {
+        let is_url =
+            ["http://", "https://"].iter().any(|s| word.len() > s.len() && word.starts_with(s));
+        if is_url && !out.contains(&word) && out.len() < 5 {
+            out.push(word);
+        }
+    }
+    out
+}
+
+/// The projects of which uv says that it has found source alone. Only a hint depends on its words.
+fn wants_source(said: &str) -> Vec<String> {
+    let mut out: Vec<String> = said
+        .split("Wheels are required for `")
+        .skip(1)
+        .filter_map(|rest| rest.split('`').next())
+        .map(normalize_project)
+        .collect();
+    out.sort();
+    out.dedup();
+    out
 }
 
 /// The newest version of glibc that uv has a platform for and that is not above `glibc` (`2.36`): its second part.
@@ -349,6 +479,20 @@ fn rank(file: &str, platform: Platform) -> Option<(u32, u32, u32)> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn addresses_are_found_in_the_words_of_uv() {
+        let said = "error: Failed to fetch: http://127.0.0.1:1/lib/l-1.whl\n  cause: HTTP status client error (404 File not found) for url (http://127.0.0.1:1/lib/l-1.whl)\nsee `https://x.example/y`.";
+        assert_eq!(urls(said), ["http://127.0.0.1:1/lib/l-1.whl", "https://x.example/y"]);
+        assert_eq!(urls("http:// none"), Vec::<&str>::new());
+    }
+
+    #[test]
+    fn what_has_no_wheel_is_found_in_the_words_of_uv() {
+        let said = "error: No solution found when resolving dependencies\n  cause: Because docopt==0.6.2 has no usable wheels\n\nhint: Wheels are required for `Doc_opt` because building from source is disabled for all packages (i.e., with `--no-build`)\n";
+        assert_eq!(wants_source(said), ["doc-opt"]);
+        assert_eq!(wants_source("error: other"), Vec::<String>::new());
+    }
 
     #[test]
     fn any_glibc_has_a_platform_of_uv() {

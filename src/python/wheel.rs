@@ -7,7 +7,7 @@ use std::io::{Read, Seek};
 use base64::Engine;
 
 use crate::error::{Error, Result};
-use crate::model::{Digest, MemberPath, WheelName, normalize_project as normalize, site_packages};
+use crate::model::{MemberPath, WheelName, normalize_project as normalize, site_packages};
 use crate::tree::{Blob, BlobDir, Node, Tree};
 use crate::unpack::{Limits, unpack_zip};
 
@@ -184,9 +184,7 @@ fn check_record(archive: &Tree, info: &str) -> Result<()> {
                 "its RECORD has a hash of {path} that is too weak: {hash:?}"
             )));
         };
-        let got = base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(
-            blob.sha256().map_err(|e| Error::io("can't read a staged file", e))?.as_bytes(),
-        );
+        let got = base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(blob.sha256().as_bytes());
         if got != expected.trim_end_matches('=') {
             return Err(Error::verification(format!("{path} is not what its RECORD says"))
                 .because(format!("expected sha256={expected}, got sha256={got}")));
@@ -210,7 +208,7 @@ fn place(
 ) -> Result<(MemberPath, bool), String> {
     let text = path.as_str();
     let Some(rest) = text.strip_prefix(data).and_then(|r| r.strip_prefix('/')) else {
-        return Ok((MemberPath::literal(&format!("{site}/{text}")), false));
+        return Ok((clean(&format!("{site}/{text}"))?, false));
     };
     let (scheme, rest) =
         rest.split_once('/').ok_or_else(|| format!("{path} belongs to no installation scheme"))?;
@@ -225,7 +223,16 @@ fn place(
             ));
         }
     };
-    Ok((MemberPath::literal(&to), scheme == "scripts"))
+    Ok((clean(&to)?, scheme == "scripts"))
+}
+
+/// A path made of parts that others wrote: the names of a wheel's file, of the interpreter's version.
+fn clean(path: &str) -> Result<MemberPath, String> {
+    match MemberPath::parse(path.as_bytes()) {
+        Ok(Some(clean)) => Ok(clean),
+        Ok(None) => Err(format!("{path:?} names no file")),
+        Err(why) => Err(why.to_string()),
+    }
 }
 
 /// A script that begins with `#!python` gets a head that finds the interpreter.
@@ -287,9 +294,8 @@ fn record(tree: &Tree, site: &str, info: &str) -> Result<String> {
             Some(rest) => rest.trim_start_matches('/').to_owned(),
             None => format!("{up}{path}"),
         };
-        let digest: &Digest =
-            blob.sha256().map_err(|e| Error::io("can't read a staged file", e))?;
-        let hash = base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(digest.as_bytes());
+        let hash =
+            base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(blob.sha256().as_bytes());
         row(&relative, &format!("sha256={hash}"), &blob.size().to_string())?;
     }
     row(&format!("{info}/RECORD"), "", "")?;

@@ -1,8 +1,9 @@
 //! `bin/`: the plain names that people type, as links to the programs.
 
-use crate::error::{Error, Result};
+use std::collections::BTreeMap;
+
+use crate::error::{Error, Result, known_names};
 use crate::lockfile::Plan;
-use crate::manifest::Kind;
 use crate::model::MemberPath;
 use crate::tree::{Node, Tree};
 
@@ -11,29 +12,31 @@ use crate::tree::{Node, Tree};
 /// # Errors
 /// If the manifest's `bin` names a path that is not there.
 pub fn names(plan: &Plan, tree: &mut Tree) -> Result<()> {
-    if plan.kind == Kind::Library {
-        return Ok(());
-    }
-    for entry in plan.requested("bin") {
-        let (name, target) = entry.split_once('=').unwrap_or((entry, entry));
+    let none = BTreeMap::new();
+    let named = plan.spec.programs().map_or(&none, |p| &p.bin);
+    for (name, target) in named {
         let path = MemberPath::parse(target.as_bytes()).ok().flatten().ok_or_else(|| {
             Error::user(format!("{target:?}, which `bin` names, is no path inside a tree"))
         })?;
         let Some((real, blob)) = tree.file(&path).map(|(real, blob)| (real, blob.clone())) else {
-            let near: Vec<String> = tree.iter().map(|(p, _)| p.to_string()).collect();
-            let near = crate::error::nearest(target, near.iter().map(String::as_str), 3);
-            let error = Error::user(format!("{} has no {target}, which `bin` names", plan.name));
-            return Err(if near.is_empty() {
-                error
-            } else {
-                error.hint(format!("did you mean {}?", near.join(" or ")))
+            let files = tree.iter().filter(|(_, node)| matches!(node, Node::File { .. }));
+            let files: Vec<&str> = files.map(|(path, _)| path.as_str()).collect();
+            let error = Error::user(format!("{} has no {target}, which `bin` names", plan.name))
+                .about(plan.name.as_str());
+            return Err(match known_names(target, &files) {
+                Some(hint) => error.hint(hint),
+                None => error,
             });
         };
         // A program that is named is one, whatever its archive said of its mode.
         tree.put(real, Node::File { blob, executable: true });
-        tree.link(MemberPath::literal(&format!("bin/{name}")), &path);
+        let link = MemberPath::parse(format!("bin/{name}").as_bytes()).ok().flatten();
+        let link = link.filter(|link| link.depth() == 2).ok_or_else(|| {
+            Error::user(format!("{name:?}, which `bin` names, is no plain file name"))
+        })?;
+        tree.link(link, &path);
     }
-    if plan.requested("bin").is_empty() {
+    if named.is_empty() {
         let mut found =
             tree.paths(|path, node| is_program_place(path) && leads_to_program(tree, path, node));
         if found.is_empty() {

@@ -1,217 +1,120 @@
-//! Recipes: how the unpacked inputs of a toolchain become a tree that needs no host file and runs at any path.
+//! Recipes: how the unpacked inputs of a toolchain become a tree that needs no host file and runs
+//! at any path, what of a user's environment the tree changes, and what is known of it.
 //!
-//! A recipe's result depends on the lock entry and the inputs' bytes alone. Whenever a change here changes a single byte of a tree, the recipe's version goes up:
-//! the lock then says that the entry is stale, instead of failing to match its hash.
+//! A recipe's result depends on the lock entry and the inputs' bytes alone. Whenever a change here
+//! changes a single byte of a tree, the recipe's version goes up: the lock then says that the
+//! entry is stale, instead of failing to match its hash.
+//!
+//! Adding a recipe is one file here and one line in [`RECIPES`].
 
+mod api;
 mod bin;
-mod cc;
+mod edit;
+mod gcc;
+mod library;
 mod packages;
 mod pkg_config;
 mod prune;
 mod python;
+mod seal;
+mod tool;
 mod zig;
 
+use crate::environment::{Builder, Changes};
 use crate::error::{Error, Result};
-use crate::lockfile::Plan;
-use crate::manifest::Kind;
-use crate::model::MemberPath;
-use crate::relocate::launcher::{self, Instructions, Runtime, is_library_name};
-use crate::relocate::{paths, scripts, stub, symlinks};
-use crate::tree::{BlobDir, Node, Tree};
+use crate::facts::Facts;
+use crate::lockfile::{Plan, RecipeId};
+use crate::model::Kind;
+use crate::tree::{BlobDir, Tree};
 
-pub use packages::INDEX as PACKAGES_INDEX;
-pub use prune::{Pruning, left_out_packages};
+pub use api::{Active, Asked, Recipe};
+pub use prune::{Idle, Pruning};
 
-/// The recipe of a kind, with its version.
-pub fn current(kind: Kind) -> &'static str {
-    match kind {
-        Kind::Cc => "cc/1",
-        Kind::Python => "python/1",
-        Kind::Tool => "tool/1",
-        Kind::Library => "library/1",
-        Kind::Packages => "packages/1",
-    }
+/// Every recipe.
+pub static RECIPES: &[&dyn Recipe] = &[
+    &gcc::Gcc,
+    &zig::Zig,
+    &python::Python,
+    &tool::Tool,
+    &library::Library,
+    &packages::Packages,
+    #[cfg(test)]
+    &tests::Dummy,
+];
+
+/// The recipe with a name.
+pub fn named(name: &str) -> Option<&'static dyn Recipe> {
+    RECIPES.iter().copied().find(|r| r.name() == name)
 }
 
-/// Finishes the tree of `plan` out of its unpacked inputs.
+/// The recipe of a kind where the manifest names no other.
+pub fn of_kind(kind: Kind) -> &'static dyn Recipe {
+    RECIPES.iter().copied().find(|r| r.kind() == kind).expect("every kind has a recipe")
+}
+
+/// What the lock calls a recipe as it is now.
+pub fn id(recipe: &dyn Recipe) -> RecipeId {
+    RecipeId { name: recipe.name().to_owned(), version: recipe.version() }
+}
+
+/// The recipe of a plan.
 ///
 /// # Errors
-/// If the plan was made for another version of its recipe, or the inputs do not make a sealed tree.
-pub fn finish(plan: &Plan, mut tree: Tree, blobs: &BlobDir) -> Result<Tree> {
-    if plan.recipe != current(plan.kind) {
-        return Err(Error::user(format!(
-            "the lock's entry for {} was made with the recipe {}, this cotter has {}",
-            plan.name,
-            plan.recipe,
-            current(plan.kind)
-        ))
-        .hint(format!(
+/// If the plan was made for another version of its recipe, or for one that this cotter lacks.
+pub fn of_plan(plan: &Plan) -> Result<&'static dyn Recipe> {
+    let wrong = |has: String| {
+        let message =
+            format!("the lock's entry for {} was made with the recipe {}", plan.name, plan.recipe);
+        Error::user(message).about(plan.name.as_str()).because(has).hint(format!(
             "run `cotter lock --upgrade {}`, or use the cotter that your colleagues use",
             plan.name
-        )));
-    }
-    if plan.kind == Kind::Packages {
-        packages::finish(plan, &mut tree, blobs)?;
-        return Ok(tree);
-    }
-    prune::apply(plan, &mut tree)?;
-    for dir in ["lib", "lib64"] {
-        let (link, target) = (MemberPath::literal(dir), MemberPath::literal(&format!("usr/{dir}")));
-        if tree.exists(&target) && !tree.exists(&link) {
-            tree.link(link, &target);
-        }
-    }
-    match plan.kind {
-        Kind::Cc => match zig::home(&tree) {
-            Some(home) => zig::prepare(plan, &mut tree, blobs, &home)?,
-            None => cc::prepare(plan, &mut tree, blobs)?,
-        },
-        Kind::Python => python::prepare(plan, &mut tree, blobs)?,
-        Kind::Tool | Kind::Library | Kind::Packages => {}
-    }
-    symlinks::settle(&mut tree);
-    pkg_config::relocate(&mut tree, blobs)?;
-    paths::seal_libraries(&mut tree, blobs)?;
-
-    let runtime = find_runtime(plan, &tree);
-    let python = python::instructions(&tree);
-    let instructions = |path: &MemberPath| match plan.kind {
-        Kind::Cc => cc::instructions(path, plan),
-        Kind::Python => python.clone(),
-        Kind::Tool | Kind::Library | Kind::Packages => Instructions::default(),
+        ))
     };
-    let programs = programs(plan, &tree)?;
-    if plan.kind == Kind::Tool {
-        for path in &programs {
-            let Some(Node::File { blob, executable }) = tree.get(path) else { continue };
-            let (mut bytes, executable) = (blob.read()?, *executable);
-            if paths::seal_search_path(&mut bytes) {
-                tree.put(path.clone(), Node::File { blob: blobs.put(&bytes)?, executable });
-            }
+    match named(&plan.recipe.name) {
+        Some(recipe) if recipe.kind() != plan.spec.kind() => {
+            Err(wrong(format!("that recipe makes trees of kind {}", recipe.kind())))
         }
+        Some(recipe) if recipe.version() == plan.recipe.version => Ok(recipe),
+        Some(recipe) => Err(wrong(format!("this cotter has {}", id(recipe)))),
+        None => Err(wrong("this cotter has no recipe of that name".to_owned())),
     }
-    // A library's scripts were pruned with its programs.
-    if plan.kind != Kind::Library {
-        scripts::settle(&mut tree, blobs, plan.platform, runtime.as_ref(), &instructions)?;
-    }
-    match &runtime {
-        Some(runtime) => {
-            let in_place = prune::Patterns::new(plan.requested("self_exe"))?;
-            for path in &programs {
-                if in_place.matches(path) {
-                    let Some(Node::File { blob, .. }) = tree.get(path) else { continue };
-                    let sealed = stub::embed(&blob.read()?, path, runtime)?;
-                    tree.put(
-                        path.clone(),
-                        Node::File { blob: blobs.put(&sealed)?, executable: true },
-                    );
-                } else {
-                    launcher::wrap(&mut tree, blobs, runtime, path, &instructions(path))?;
-                }
-            }
-        }
-        // A library's helpers have no loader of their own, and nobody calls them.
-        None if plan.kind == Kind::Library => {
-            for path in programs {
-                tree.remove(&path);
-            }
-        }
-        None => {
-            if let Some(path) = programs.first() {
-                return Err(Error::build(format!("{} holds {path}, which needs a dynamic loader and a libc", plan.name))
-                    .hint("give the tree its own: suite = \"bookworm\" and packages = [\"libc6\", ...] beside the source")
-                    .hint("or choose a statically linked build"));
-            }
-        }
-    }
-    bin::names(plan, &mut tree)?;
-    symlinks::settle(&mut tree);
-    Ok(tree)
 }
 
-/// The dynamic executables, in order.
-fn programs(plan: &Plan, tree: &Tree) -> Result<Vec<MemberPath>> {
-    let mut out = vec![];
-    for (path, node) in tree.iter() {
-        if let Node::File { blob, executable: true } = node
-            && launcher::is_dynamic_program(path, blob, plan.platform, plan.target())?
-        {
-            out.push(path.clone());
-        }
-    }
-    Ok(out)
-}
-
-/// The tree's own loader and library directories, if it has them.
-fn find_runtime(plan: &Plan, tree: &Tree) -> Option<Runtime> {
-    let platform = plan.platform;
-    let (loader, _) = tree.file(&MemberPath::literal(platform.abi_loader()))?;
-    let multiarch = platform.multiarch();
-    let candidates = [
-        format!("usr/lib/{multiarch}"),
-        "usr/lib64".to_owned(),
-        "usr/lib".to_owned(),
-        format!("lib/{multiarch}"),
-        "lib64".to_owned(),
-        "lib".to_owned(),
-    ];
-    let has_libraries = |dir: &MemberPath| {
-        !matches!(tree.get(dir), Some(Node::Symlink(_)))
-            && tree.iter().any(|(p, n)| {
-                matches!(n, Node::File { .. })
-                    && is_library_name(p.file_name())
-                    && p.parent().as_ref() == Some(dir)
-                    && tree.real_path(dir).as_ref() == Some(dir)
-            })
-    };
-    let library_dirs =
-        candidates.iter().map(|d| MemberPath::literal(d)).filter(has_libraries).collect();
-    Some(Runtime { platform, loader, library_dirs })
-}
-
-/// Replaces `from` by `to` in a text file of the tree.
+/// Finishes the tree of `plan` out of its unpacked inputs, without what `pruning` leaves out.
 ///
 /// # Errors
-/// If the file is there but does not hold `from`: then the recipe does not fit this version, and must be looked at.
-fn edit(tree: &mut Tree, blobs: &BlobDir, path: &str, from: &str, to: &str) -> Result<()> {
-    let path = MemberPath::literal(path);
-    let Some((real, blob)) = tree.file(&path) else { return Ok(()) };
-    let text = String::from_utf8(blob.read()?)
-        .map_err(|_| Error::build(format!("{real} is no UTF-8 text")))?;
-    if !text.contains(from) {
-        return Err(Error::build(format!(
-            "{real} does not hold {from:?}: this version is unknown to the recipe"
-        )));
-    }
-    let executable = matches!(tree.get(&real), Some(Node::File { executable: true, .. }));
-    let blob = blobs.put(text.replacen(from, to, 1).as_bytes())?;
-    tree.put(real, Node::File { blob, executable });
-    Ok(())
+/// Those of [`of_plan`] and [`Recipe::finish`].
+pub fn finish(plan: &Plan, tree: Tree, blobs: &BlobDir, pruning: &Pruning) -> Result<Tree> {
+    of_plan(plan)?.finish(plan, tree, blobs, pruning)
 }
 
-/// Replaces a path in the constants of a program, by one of the same length that no system has. Returns how often.
+/// Which paths of a plan's inputs stay.
 ///
 /// # Errors
-/// If a staged file cannot be read or written.
-fn seal_constant(
-    tree: &mut Tree,
-    blobs: &BlobDir,
-    path: &MemberPath,
-    from: &[u8],
-    to: &[u8],
-) -> Result<usize> {
-    let Some(Node::File { blob, executable }) = tree.get(path) else { return Ok(0) };
-    let (mut bytes, executable) = (blob.read()?, *executable);
-    let count = paths::replace_constant(&mut bytes, from, to);
-    if count > 0 {
-        tree.put(path.clone(), Node::File { blob: blobs.put(&bytes)?, executable });
-    }
-    Ok(count)
+/// Those of [`of_plan`], or if a pattern of the manifest is none.
+pub fn pruning(plan: &Plan) -> Result<Pruning> {
+    Pruning::of(of_plan(plan)?, plan)
 }
 
-/// Puts a text file into the tree.
-fn write(tree: &mut Tree, blobs: &BlobDir, path: &str, text: &str) -> Result<()> {
-    let blob = blobs.put(text.as_bytes())?;
-    tree.put(MemberPath::literal(path), Node::File { blob, executable: false });
-    Ok(())
+/// The facts of a finished tree.
+///
+/// # Errors
+/// Those of [`of_plan`] and [`Recipe::facts`].
+pub fn facts(plan: &Plan, tree: &Tree) -> Result<Facts> {
+    of_plan(plan)?.facts(plan, tree)
 }
+
+/// What an environment needs for `trees`, of which the first comes first on PATH.
+pub fn environment(trees: &[Active]) -> Changes {
+    let mut out = Builder::default();
+    // Libraries first: what pkg-config finds in them comes before what a compiler's sysroot has.
+    let is_library = |tree: &&Active| tree.recipe.kind() == Kind::Library;
+    let others = trees.iter().filter(|t| !is_library(t));
+    for tree in trees.iter().filter(is_library).chain(others) {
+        tree.recipe.environment(tree, &mut out);
+    }
+    out.finish()
+}
+
+#[cfg(test)]
+mod tests;

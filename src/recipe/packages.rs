@@ -4,20 +4,69 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::json;
 
+use super::api::{Active, Recipe};
+use super::prune::Pruning;
+use crate::environment::Builder;
 use crate::error::{Error, Result};
+use crate::facts::{Facts, PackagesFacts};
 use crate::lockfile::Plan;
-use crate::model::MemberPath;
+use crate::model::{Kind, MemberPath, PACKAGES_INDEX as INDEX};
 use crate::python::wheel;
 use crate::tree::{BlobDir, Node, Tree};
 
-/// The file at the root of the tree that says which files and scripts are of which package.
-pub const INDEX: &str = "packages.json";
+/// See the module.
+pub struct Packages;
+
+impl Recipe for Packages {
+    fn name(&self) -> &'static str {
+        "packages"
+    }
+
+    fn version(&self) -> u32 {
+        1
+    }
+
+    fn kind(&self) -> Kind {
+        Kind::Packages
+    }
+
+    /// Nothing: a package finds what its RECORD names.
+    fn left_out_paths(&self) -> Vec<&'static [&'static str]> {
+        vec![]
+    }
+
+    fn finish(&self, plan: &Plan, mut tree: Tree, blobs: &BlobDir, _: &Pruning) -> Result<Tree> {
+        finish(plan, &mut tree, blobs)?;
+        Ok(tree)
+    }
+
+    fn environment(&self, tree: &Active, environment: &mut Builder) {
+        let root = tree.path.display();
+        environment.path(format!("{root}/bin"));
+        let site = crate::model::site_packages(&tree.version);
+        environment.list("PYTHONPATH", format!("{root}/{site}"));
+    }
+
+    /// Two sets on one search path would hide each other's packages.
+    fn excludes_its_like(&self) -> bool {
+        true
+    }
+
+    fn facts(&self, plan: &Plan, tree: &Tree) -> Result<Facts> {
+        let Some(Node::File { blob, .. }) = tree.at(INDEX) else {
+            return Err(Error::build(format!("the tree of {} holds no {INDEX}", plan.name)));
+        };
+        let facts: PackagesFacts = serde_json::from_slice(&blob.read()?)
+            .map_err(|e| Error::build(format!("can't read {INDEX} of {}", plan.name)).cause(&e))?;
+        Ok(Facts::Packages(facts))
+    }
+}
 
 /// Adds the index, and puts an empty file in the place of each `__pycache__` (see the recipe of interpreters).
 ///
 /// # Errors
 /// If a staged file cannot be read or written.
-pub fn finish(plan: &Plan, tree: &mut Tree, blobs: &BlobDir) -> Result<()> {
+fn finish(plan: &Plan, tree: &mut Tree, blobs: &BlobDir) -> Result<()> {
     let site = crate::model::site_packages(&plan.version);
     let mut packages = BTreeMap::new();
     // Which packages own files in a directory.

@@ -1,8 +1,114 @@
 //! `.pc` files name `/usr`; in a tree they are found relative to themselves. Source: pkgconf's pc(5), the variable `pcfiledir`.
 
+use std::collections::BTreeMap;
+
+use super::api::Active;
+use crate::environment::Builder;
 use crate::error::Result;
-use crate::model::MemberPath;
+use crate::facts::PcFacts;
+use crate::model::{MemberPath, Platform};
 use crate::tree::{BlobDir, Node, Tree};
+
+/// Where `.pc` files lie.
+pub fn directories(platform: Platform) -> [String; 2] {
+    [format!("usr/lib/{}/pkgconfig", platform.multiarch()), "usr/share/pkgconfig".to_owned()]
+}
+
+/// Lets pkg-config find the `.pc` files of a tree, and those of trees alone.
+pub fn environment(tree: &Active, environment: &mut Builder) {
+    for directory in directories(tree.platform) {
+        environment.list("PKG_CONFIG_LIBDIR", format!("{}/{directory}", tree.path.display()));
+    }
+    environment.unset(&["PKG_CONFIG_PATH", "PKG_CONFIG_SYSROOT_DIR"]);
+}
+
+/// What the `.pc` files in some directories of a tree say, by their names; of two files of one name
+/// the first counts.
+///
+/// # Errors
+/// If a file of the tree cannot be read.
+pub fn packages(tree: &Tree, directories: &[String]) -> Result<BTreeMap<String, PcFacts>> {
+    let mut out = BTreeMap::new();
+    for directory in directories {
+        for file in tree.entries(directory) {
+            let Some(name) = file.strip_suffix(".pc") else { continue };
+            let path = MemberPath::literal(&format!("{directory}/{file}"));
+            let Some((_, blob)) = tree.file(&path) else { continue };
+            let text = String::from_utf8_lossy(&blob.read()?).into_owned();
+            out.entry(name.to_owned()).or_insert_with(|| parse(&text, directory));
+        }
+    }
+    Ok(out)
+}
+
+/// Reads one file. `directory` is its place in the tree, for the variable `pcfiledir`.
+fn parse(text: &str, directory: &str) -> PcFacts {
+    let mut variables = vec![("pcfiledir".to_owned(), directory.to_owned())];
+    let mut fields: BTreeMap<String, String> = BTreeMap::new();
+    // A variable may be made of those before it.
+    let fill = |text: &str, variables: &[(String, String)]| {
+        let replace = |text: String, (name, value): &(String, String)| {
+            text.replace(&format!("${{{name}}}"), value)
+        };
+        variables.iter().fold(text.trim().to_owned(), replace)
+    };
+    for line in text.replace("\\\n", " ").lines() {
+        let line = line.split('#').next().unwrap_or("").trim();
+        match (line.find('='), line.find(':')) {
+            (Some(equals), colon) if colon.is_none_or(|colon| equals < colon) => {
+                let value = fill(&line[equals + 1..], &variables);
+                variables.push((line[..equals].trim().to_owned(), value));
+            }
+            (_, Some(colon)) => {
+                let value = fill(&line[colon + 1..], &variables);
+                fields.insert(line[..colon].trim().to_lowercase(), value);
+            }
+            _ => {}
+        }
+    }
+    let field = |name: &str| fields.get(name).map_or("", String::as_str);
+    let flags = |name: &str, flag: &str| -> Vec<String> {
+        let words = field(name).split_whitespace();
+        words.filter_map(|w| w.strip_prefix(flag)).map(str::to_owned).collect()
+    };
+    PcFacts {
+        version: field("version").to_owned(),
+        includes: flags("cflags", "-I").iter().map(|dir| inside(dir)).collect(),
+        defines: flags("cflags", "-D"),
+        libs: flags("libs", "-l"),
+        libs_private: flags("libs.private", "-l"),
+        requires: required(field("requires")),
+        requires_private: required(field("requires.private")),
+    }
+}
+
+/// A path of the tree without `..` and leading slashes.
+fn inside(path: &str) -> String {
+    let mut out: Vec<&str> = vec![];
+    for part in path.split('/') {
+        match part {
+            "" | "." => {}
+            ".." => drop(out.pop()),
+            part => out.push(part),
+        }
+    }
+    out.join("/")
+}
+
+/// The names in a `Requires` field, without the versions.
+fn required(text: &str) -> Vec<String> {
+    let text = text.replace(',', " ");
+    let mut words = text.split_whitespace();
+    let mut out = vec![];
+    while let Some(word) = words.next() {
+        if matches!(word, ">=" | "<=" | "=" | ">" | "<" | "!=") {
+            words.next();
+        } else {
+            out.push(word.to_owned());
+        }
+    }
+    out
+}
 
 /// Rewrites every `.pc` file of the tree.
 ///
@@ -61,6 +167,23 @@ fn replace_usr(line: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    #[test]
+    fn fields_are_read_with_their_variables() {
+        let text = "prefix=${pcfiledir}/../../..\nlibdir=${prefix}/lib\nVersion: 15.1\n\
+            Requires.private: libssl >= 1.1, libcrypto\nLibs: -L${libdir} -lpq # the client\n\
+            Libs.private: -lpgcommon \\\n -lm\nCflags: -I${prefix}/include/pg -DX=1\n";
+        let found = super::parse(text, "usr/lib/x86_64-linux-gnu/pkgconfig");
+        assert_eq!(found.version, "15.1");
+        assert_eq!(found.includes, ["usr/include/pg"]);
+        assert_eq!(found.defines, ["X=1"]);
+        assert_eq!(
+            (found.libs.join(" "), found.libs_private.join(" ")),
+            ("pq".into(), "pgcommon m".into())
+        );
+        assert_eq!(found.requires_private, ["libssl", "libcrypto"]);
+        assert!(found.requires.is_empty());
+    }
+
     #[test]
     fn usr_becomes_relative() {
         let text = "prefix=/usr\nlibdir=/usr/lib/x\nincludedir=${prefix}/include\nLibs: -L/usr/lib -lz\nURL: https://x/usr/y\n";

@@ -1,15 +1,17 @@
 //! What no tree needs. The list is documented in `docs/trees.md`; `prune` and `keep` of the manifest change it.
 
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use glob::{MatchOptions, Pattern};
 
+use super::api::Recipe;
 use crate::error::{Error, Result};
 use crate::lockfile::Plan;
-use crate::manifest::Kind;
 use crate::model::MemberPath;
 use crate::tree::Tree;
 
 /// Left out of every tree. Licences (`copyright`) stay.
-const ALWAYS: &[&str] = &[
+pub const ALWAYS: &[&str] = &[
     "usr/share/doc/*/!copyright",
     "usr/share/bash-completion/**",
     "usr/share/bug/**",
@@ -32,76 +34,6 @@ const ALWAYS: &[&str] = &[
     "etc/init.d/**",
     "var/**",
 ];
-
-/// Left out of compilers: the LTO dumper (32 MB), the profiler, tools that glibc's maintainers use.
-const CC: &[&str] = &[
-    "usr/bin/*lto-dump*",
-    "usr/bin/*gp-*",
-    "usr/bin/*gprofng*",
-    "usr/bin/sotruss",
-    "usr/bin/sprof",
-    "usr/lib/*/gprofng/**",
-    "usr/lib/*/audit/**",
-    "usr/sbin/**",
-    "usr/share/gcc/**",
-    "usr/share/gcc-*/**",
-    "etc/**",
-];
-
-/// Left out of interpreters: Debian's packaging helpers, the static libpython (an embedder links the shared one), NIS, maintenance tools.
-const PYTHON: &[&str] = &[
-    "usr/bin/py3clean",
-    "usr/bin/py3compile",
-    "usr/bin/py3versions",
-    "usr/bin/c_rehash",
-    "usr/sbin/**",
-    "usr/share/python3/**",
-    "usr/lib/python3*/config-*/*.a",
-    "usr/lib/python3*/config-*/*.o",
-    "usr/lib/python3*/lib-dynload/nis.*",
-    "usr/lib/ssl/misc/**",
-    "etc/ca-certificates/**",
-    "etc/ca-certificates.conf",
-];
-
-/// Left out of libraries: everything but headers, libraries and .pc files.
-const LIBRARY: &[&str] =
-    &["usr/bin/**", "usr/sbin/**", "usr/share/aclocal/**", "etc/**", "usr/lib/ssl/**"];
-
-/// Debian packages that a kind leaves out, whatever depends on them.
-pub fn left_out_packages(kind: Kind) -> &'static [&'static str] {
-    match kind {
-        // NIS and Sun RPC: they drag Kerberos and OpenSSL into a C compiler. gprofng: a profiler.
-        Kind::Cc => &["libnsl-dev", "libtirpc-dev", "rpcsvc-proto", "libgprofng0"],
-        // The C headers are the compiler's; NIS (the module `nis`, gone in Python 3.13) drags in Kerberos.
-        Kind::Python => &[
-            "libc6-dev",
-            "libc-dev",
-            "zlib1g-dev",
-            "libexpat1-dev",
-            "libnsl2",
-            "libtirpc3",
-            "mailcap",
-        ],
-        // What the compiler's own tree holds.
-        Kind::Library => &[
-            "libc6",
-            "libc6-dev",
-            "libc-dev",
-            "libc-dev-bin",
-            "linux-libc-dev",
-            "libcrypt1",
-            "libcrypt-dev",
-            "libgcc-s1",
-            "gcc-12-base",
-            "libstdc++6",
-            "libnsl-dev",
-            "libtirpc-dev",
-            "rpcsvc-proto",
-        ],
-        Kind::Tool | Kind::Packages => &[],
-    }
-}
 
 /// A list of path patterns: `*` stands for anything within a name, `**` for any directories; `!name` at the end for every name but that.
 pub struct Patterns(Vec<(Pattern, Option<String>)>);
@@ -139,52 +71,91 @@ impl Patterns {
     }
 }
 
-/// What a plan prunes.
+/// What a plan prunes. It is made once for a tree and serves all of its inputs, so that it knows in the end which patterns of the manifest matched nothing.
 pub struct Pruning {
     base: Patterns,
-    prune: Patterns,
-    keep: Patterns,
+    prune: Noted,
+    keep: Noted,
+}
+
+/// Patterns of the manifest, with whether each has matched.
+struct Noted(Vec<(String, Patterns, AtomicBool)>);
+
+impl Noted {
+    fn new(list: &[String]) -> Result<Self> {
+        let note =
+            |text: &String| Ok((text.clone(), Patterns::new(&[text])?, AtomicBool::new(false)));
+        list.iter().map(note).collect::<Result<_>>().map(Noted)
+    }
+
+    fn matches(&self, path: &MemberPath) -> bool {
+        // All of them are asked: two may match one path.
+        self.0.iter().fold(false, |any, (_, pattern, matched)| {
+            let this = pattern.matches(path);
+            if this {
+                matched.store(true, Ordering::Relaxed);
+            }
+            any || this
+        })
+    }
+
+    fn idle(&self) -> impl Iterator<Item = &str> {
+        self.0.iter().filter(|(.., m)| !m.load(Ordering::Relaxed)).map(|(text, ..)| text.as_str())
+    }
+}
+
+/// A pattern of the manifest that matched nothing.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Idle {
+    /// `prune` or `keep`.
+    pub key: &'static str,
+    /// The pattern.
+    pub pattern: String,
+    /// Paths of the tree that are like it.
+    pub near: Vec<String>,
 }
 
 impl Pruning {
-    /// The patterns of the plan's kind and manifest.
+    /// The patterns of the plan's recipe and of its manifest.
     ///
     /// # Errors
     /// If a pattern of the manifest is none.
-    pub fn of(plan: &Plan) -> Result<Self> {
-        let of_kind: &[&[&str]] = match plan.kind {
-            Kind::Cc => &[CC, super::zig::PRUNED],
-            Kind::Python => &[PYTHON],
-            Kind::Library => &[LIBRARY],
-            Kind::Tool => &[],
-            // Nothing: a package finds what its RECORD names.
-            Kind::Packages => {
-                return Ok(Pruning {
-                    base: Patterns::new::<&str>(&[])?,
-                    prune: Patterns::new(plan.requested("prune"))?,
-                    keep: Patterns::new::<&str>(&[])?,
-                });
-            }
-        };
+    pub fn of(recipe: &dyn Recipe, plan: &Plan) -> Result<Self> {
+        let selection = plan.spec.selection();
         Ok(Pruning {
-            base: Patterns::new(&[&[ALWAYS], of_kind].concat().concat())?,
-            prune: Patterns::new(plan.requested("prune"))?,
-            keep: Patterns::new(plan.requested("keep"))?,
+            base: Patterns::new(&recipe.left_out_paths().concat())?,
+            prune: Noted::new(&selection.prune)?,
+            keep: Noted::new(&selection.keep)?,
         })
     }
 
     /// Whether a path stays.
     pub fn keeps(&self, path: &MemberPath) -> bool {
-        self.keep.matches(path) || !(self.base.matches(path) || self.prune.matches(path))
+        let (kept, pruned) = (self.keep.matches(path), self.prune.matches(path));
+        kept || !(pruned || self.base.matches(path))
+    }
+
+    /// The patterns of the manifest that matched nothing so far; `tree` has the paths that are like them.
+    pub fn idle(&self, tree: &Tree) -> Vec<Idle> {
+        let idle = |key, patterns: &Noted| -> Vec<Idle> {
+            let near = |pattern: &str| {
+                let plain = pattern.trim_end_matches("/**");
+                let mut paths: Vec<String> = vec![];
+                for (path, _) in tree.iter() {
+                    paths.push(path.to_string());
+                    paths.extend(path.parent().map(|p| p.to_string()));
+                }
+                let near = crate::error::nearest(plain, paths.iter().map(String::as_str), 3);
+                near.into_iter().map(str::to_owned).collect()
+            };
+            patterns.idle().map(|p| Idle { key, pattern: p.to_owned(), near: near(p) }).collect()
+        };
+        [idle("prune", &self.prune), idle("keep", &self.keep)].concat()
     }
 }
 
-/// Takes out of the tree what its kind and its manifest do not want.
-///
-/// # Errors
-/// If a pattern of the manifest is none.
-pub fn apply(plan: &Plan, tree: &mut Tree) -> Result<()> {
-    let pruning = Pruning::of(plan)?;
+/// Takes out of the tree what its recipe and its manifest do not want.
+pub fn apply(pruning: &Pruning, tree: &mut Tree) {
     tree.retain(|path, _| pruning.keeps(path));
     // Directories that pruning left empty.
     let empty = tree.paths(|path, node| {
@@ -193,7 +164,6 @@ pub fn apply(plan: &Plan, tree: &mut Tree) -> Result<()> {
     for path in empty {
         tree.remove(&path);
     }
-    Ok(())
 }
 
 #[cfg(test)]

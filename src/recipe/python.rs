@@ -1,11 +1,122 @@
 //! CPython out of Debian packages.
 
-use super::{edit, write};
+use super::api::{Active, Asked, Launchers, Recipe};
+use super::edit::{replace as edit, write};
+use super::prune::{self, Pruning};
+use super::seal::{Programs, Steps, seal};
+use crate::environment::Builder;
 use crate::error::{Error, Result};
-use crate::lockfile::Plan;
-use crate::model::MemberPath;
+use crate::facts::{Facts, PythonFacts};
+use crate::lockfile::{Plan, PythonSpec, Spec};
+use crate::model::{Kind, MemberPath, abi_tag, minor_version};
 use crate::relocate::launcher::{Argv0, Instructions};
 use crate::tree::{BlobDir, Node, Tree};
+
+/// See the module.
+pub struct Python;
+
+/// Left out: Debian's packaging helpers, the static libpython (an embedder links the shared one),
+/// NIS, maintenance tools.
+const LEFT_OUT: &[&str] = &[
+    "usr/bin/py3clean",
+    "usr/bin/py3compile",
+    "usr/bin/py3versions",
+    "usr/bin/c_rehash",
+    "usr/sbin/**",
+    "usr/share/python3/**",
+    "usr/lib/python3*/config-*/*.a",
+    "usr/lib/python3*/config-*/*.o",
+    "usr/lib/python3*/lib-dynload/nis.*",
+    "usr/lib/ssl/misc/**",
+    "etc/ca-certificates/**",
+    "etc/ca-certificates.conf",
+];
+
+impl Recipe for Python {
+    fn name(&self) -> &'static str {
+        "python"
+    }
+
+    fn version(&self) -> u32 {
+        1
+    }
+
+    fn kind(&self) -> Kind {
+        Kind::Python
+    }
+
+    fn left_out_paths(&self) -> Vec<&'static [&'static str]> {
+        vec![prune::ALWAYS, LEFT_OUT]
+    }
+
+    /// The C headers are the compiler's; NIS (the module `nis`, gone in Python 3.13) drags in
+    /// Kerberos.
+    fn left_out_packages(&self) -> &'static [&'static str] {
+        &["libc6-dev", "libc-dev", "zlib1g-dev", "libexpat1-dev", "libnsl2", "libtirpc3", "mailcap"]
+    }
+
+    /// `python3.11`, wherever it stands among the packages.
+    fn principal<'p>(&self, packages: &[&'p str]) -> Option<&'p str> {
+        let is_python = |name: &&&str| interpreter_version(name).is_some();
+        packages.iter().find(is_python).or(packages.first()).copied()
+    }
+
+    fn spec(&self, asked: Asked) -> Spec {
+        let of_package = asked.principal.as_deref().and_then(interpreter_version);
+        let version = of_package.map_or_else(|| minor_version(&asked.version), str::to_owned);
+        Spec::Python(PythonSpec {
+            abi: abi_tag(&version),
+            version,
+            selection: asked.selection,
+            programs: asked.programs,
+        })
+    }
+
+    fn finish(&self, plan: &Plan, tree: Tree, blobs: &BlobDir, pruning: &Pruning) -> Result<Tree> {
+        let launchers = |tree: &Tree| -> Launchers<'_> {
+            let instructions = instructions(tree);
+            Box::new(move |_| instructions.clone())
+        };
+        let steps = Steps {
+            prepare: &|tree| prepare(plan, tree, blobs),
+            launchers: &launchers,
+            programs: Programs::Started,
+        };
+        seal(plan, tree, blobs, pruning, &steps)
+    }
+
+    fn environment(&self, tree: &Active, environment: &mut Builder) {
+        environment.path(format!("{}/bin", tree.path.display()));
+        environment.unset(&["PYTHONHOME"]);
+    }
+
+    fn facts(&self, plan: &Plan, tree: &Tree) -> Result<Facts> {
+        let version = version(tree)
+            .ok_or_else(|| Error::build(format!("the tree of {} holds no Python", plan.name)))?;
+        let there = |path: &str| tree.exists(&MemberPath::literal(path));
+        let stdlib = format!("usr/lib/python{version}");
+        let includes = [format!("usr/include/python{version}"), "usr/include".to_owned()];
+        let scripts = format!("{stdlib}/venv/scripts");
+        let dist_packages = "usr/lib/python3/dist-packages".to_owned();
+        // The program, behind its launcher, and all that it reads.
+        let real = format!("usr/bin/.python{version}.real");
+        let inputs = ["etc", "usr/lib", "usr/share", &real];
+        let mut inputs: Vec<String> =
+            inputs.iter().filter(|p| there(p)).map(|p| (*p).to_owned()).collect();
+        inputs.sort();
+        Ok(Facts::Python(PythonFacts {
+            interpreter: format!("usr/bin/python{version}"),
+            cache_tag: format!("cpython-{}", version.replace('.', "")),
+            abi: abi_tag(&version),
+            includes: if there(&includes[0]) { includes.into() } else { vec![] },
+            venv_scripts: there(&scripts).then_some(scripts),
+            dist_packages: there(&dist_packages).then_some(dist_packages),
+            inputs,
+            stdlib,
+            version,
+        }))
+    }
+}
 
 /// The certificates that the interpreter trusts if the user names no others.
 const CERTIFICATES: &str = "etc/ssl/certs/ca-certificates.crt";
@@ -15,11 +126,21 @@ const CERTIFICATES: &str = "etc/ssl/certs/ca-certificates.crt";
 const ROOT: &str = "os.path.realpath(__file__).rpartition('/usr/lib/python')[0]";
 
 /// Makes the interpreter find its files relative to itself, and none of the host's.
-pub fn prepare(plan: &Plan, tree: &mut Tree, blobs: &BlobDir) -> Result<()> {
+fn prepare(plan: &Plan, tree: &mut Tree, blobs: &BlobDir) -> Result<()> {
     let Some(version) = version(tree) else {
         return Err(Error::user(format!("the packages of {} hold no Python", plan.name))
+            .about(plan.name.as_str())
             .hint("a toolchain of kind \"python\" needs python3.<x> among its packages"));
     };
+    if let Some(spec) = plan.spec.python()
+        && spec.version != version
+    {
+        return Err(Error::user(format!(
+            "{} is locked as Python {}, and its inputs hold Python {version}",
+            plan.name, spec.version
+        ))
+        .hint("name the package of one interpreter, python3.<x>, or give the archive's version"));
+    }
     let lib = format!("usr/lib/python{version}");
     gather_certificates(tree, blobs)?;
     relocate_sysconfig(tree, blobs, &lib)?;
@@ -203,7 +324,7 @@ fn trust_own_certificates(tree: &mut Tree, blobs: &BlobDir, lib: &str) -> Result
 }
 
 /// How the launchers of the tree's programs start them.
-pub fn instructions(tree: &Tree) -> Instructions {
+fn instructions(tree: &Tree) -> Instructions {
     let mut default = vec![];
     if tree.exists(&MemberPath::literal("usr/share/zoneinfo")) {
         default.push("TZDIR=%R/usr/share/zoneinfo".to_owned());

@@ -1,17 +1,82 @@
 //! Zig as a compiler of C and C++: one static program that carries clang, lld, headers and the sources of the run-time libraries.
 //! Source: Zig's documentation of `zig cc`; <https://ziglang.org/learn/overview/>, "Zig is also a C compiler".
 
+use super::api::{Active, Asked, Recipe};
+use super::gcc::compiler_environment;
+use super::pkg_config;
+use super::prune::{self, Pruning};
+use super::seal::{self, Programs, Steps, seal};
+use crate::environment::Builder;
 use crate::error::{Error, Result};
-use crate::lockfile::Plan;
-use crate::model::{MemberPath, Platform};
+use crate::facts::{Facts, ZigFacts};
+use crate::lockfile::{CcSpec, Plan, Spec};
+use crate::model::{Kind, MemberPath, Platform};
 use crate::relocate::launcher::{self, Instructions};
 use crate::tree::{BlobDir, Node, Tree};
 
+/// See the module.
+pub struct Zig;
+
+impl Recipe for Zig {
+    fn name(&self) -> &'static str {
+        "zig"
+    }
+
+    fn version(&self) -> u32 {
+        1
+    }
+
+    fn kind(&self) -> Kind {
+        Kind::Cc
+    }
+
+    fn left_out_paths(&self) -> Vec<&'static [&'static str]> {
+        vec![prune::ALWAYS, PRUNED]
+    }
+
+    fn spec(&self, asked: Asked) -> Spec {
+        Spec::Cc(CcSpec {
+            target: asked.target,
+            libraries: asked.libraries,
+            selection: asked.selection,
+            programs: asked.programs,
+        })
+    }
+
+    fn finish(&self, plan: &Plan, tree: Tree, blobs: &BlobDir, pruning: &Pruning) -> Result<Tree> {
+        let steps = Steps {
+            prepare: &|tree| prepare(plan, tree, blobs),
+            launchers: &seal::plain,
+            programs: Programs::Started,
+        };
+        seal(plan, tree, blobs, pruning, &steps)
+    }
+
+    fn environment(&self, tree: &Active, environment: &mut Builder) {
+        compiler_environment(tree, VARIABLES, environment);
+        pkg_config::environment(tree, environment);
+    }
+
+    fn facts(&self, plan: &Plan, tree: &Tree) -> Result<Facts> {
+        let home = home(tree).unwrap_or_default();
+        Ok(Facts::Zig(ZigFacts {
+            triple: plan.target().multiarch().to_owned(),
+            glibc_floor: GLIBC_FLOOR.to_owned(),
+            lib: format!("{home}lib"),
+            inputs: tree.entries(""),
+        }))
+    }
+}
+
+/// The programs that build systems ask for by variable.
+const VARIABLES: &[(&str, &str)] =
+    &[("CC", "cc"), ("CXX", "c++"), ("AR", "ar"), ("OBJCOPY", "objcopy"), ("RANLIB", "ranlib")];
+
 /// The glibc that its programs need at least. Zig makes stubs of any version; this one every distribution in support has.
-pub const GLIBC_FLOOR: &str = "2.28";
+const GLIBC_FLOOR: &str = "2.28";
 
 /// Left out: the headers and sources of systems that cotter has no platform for.
-pub const PRUNED: &[&str] = &[
+const PRUNED: &[&str] = &[
     "**/lib/libc/darwin/**",
     "**/lib/libc/freebsd/**",
     "**/lib/libc/mingw/**",
@@ -28,7 +93,7 @@ pub const PRUNED: &[&str] = &[
 ];
 
 /// The directory of Zig in a tree: the one that holds `zig` and `lib/zig.h`.
-pub fn home(tree: &Tree) -> Option<String> {
+fn home(tree: &Tree) -> Option<String> {
     ["", "ziglang/"]
         .into_iter()
         .find(|home| {
@@ -43,10 +108,16 @@ pub fn home(tree: &Tree) -> Option<String> {
 ///
 /// # Errors
 /// If a launcher cannot be made.
-pub fn prepare(plan: &Plan, tree: &mut Tree, blobs: &BlobDir, home: &str) -> Result<()> {
+fn prepare(plan: &Plan, tree: &mut Tree, blobs: &BlobDir) -> Result<()> {
+    let home = home(tree).ok_or_else(|| {
+        Error::user(format!("the inputs of {} hold no Zig", plan.name))
+            .about(plan.name.as_str())
+            .hint("a toolchain with the recipe \"zig\" needs a file `zig` beside `lib/zig.h`")
+    })?;
     let program = MemberPath::literal(&format!("{home}zig"));
     let Some(Node::File { blob, .. }) = tree.get(&program) else {
-        return Err(Error::build(format!("{program} of {} is no file", plan.name)));
+        return Err(Error::build(format!("{program} of {} is no file", plan.name))
+            .about(plan.name.as_str()));
     };
     let blob = blob.clone();
     tree.put(program.clone(), Node::File { blob, executable: true });

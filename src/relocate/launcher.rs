@@ -149,6 +149,9 @@ pub fn is_dynamic_program(
     platform: Platform,
     target: Platform,
 ) -> Result<bool> {
+    if !blob.head(4)?.starts_with(b"\x7fELF") {
+        return Ok(false);
+    }
     let head = blob.head(4096)?;
     let Some(elf) = Elf::parse(&head) else { return Ok(false) };
     if !elf.has_interpreter() || is_library_name(path.file_name()) {

@@ -28,33 +28,51 @@ pub const NEVER: &[&str] = &[
 /// those that provide its name; of several providers the first by name is taken. So the result depends on the index and the request alone.
 ///
 /// # Errors
-/// If a package does not exist (with the nearest names), or a dependency cannot be met (with the chain that led to it).
+/// If a package does not exist (with the nearest names), or a dependency cannot be met (with the chain that led to it). The error is about the root that led to it.
 pub fn resolve<'a>(
     index: &'a Index,
     architecture: &str,
     roots: &[String],
     exclude: &BTreeSet<String>,
-) -> Result<Vec<&'a Package>> {
-    let mut closure = Closure { index, architecture, exclude, chosen: BTreeMap::new() };
+) -> Result<Chosen<'a>> {
+    let mut closure = Closure {
+        index,
+        architecture,
+        exclude,
+        chosen: BTreeMap::new(),
+        left_out: BTreeSet::new(),
+    };
     // All that was asked for first: a dependency with alternatives takes what is chosen already.
     for root in roots {
         let (name, version) =
             root.split_once('=').map_or((root.as_str(), None), |(n, v)| (n, Some(v)));
         let found = index
             .newest(name, |p| version.is_none_or(|v| p.version == v))
-            .ok_or_else(|| closure.missing(name, version))?;
+            .ok_or_else(|| closure.missing(name, version).about(root))?;
         if closure
             .chosen
             .insert(&found.name, found)
             .is_some_and(|other| other.version != found.version)
         {
-            return Err(Error::user(format!("{name} is asked for in two versions")));
+            return Err(Error::user(format!("{name} is asked for in two versions")).about(root));
         }
     }
     for package in closure.chosen.values().copied().collect::<Vec<_>>() {
-        closure.follow(package, &mut vec![])?;
+        closure.follow(package, &mut vec![]).map_err(|e| {
+            let root = roots.iter().find(|r| r.split('=').next() == Some(&package.name));
+            e.about(root.unwrap_or(&package.name))
+        })?;
     }
-    Ok(closure.chosen.into_values().collect())
+    Ok(Chosen { packages: closure.chosen.into_values().collect(), left_out: closure.left_out })
+}
+
+/// What a resolution gives.
+#[derive(Debug)]
+pub struct Chosen<'a> {
+    /// The packages, sorted by name.
+    pub packages: Vec<&'a Package>,
+    /// The names of `exclude` that something depends on.
+    pub left_out: BTreeSet<String>,
 }
 
 struct Closure<'a, 'b> {
@@ -62,6 +80,7 @@ struct Closure<'a, 'b> {
     architecture: &'b str,
     exclude: &'b BTreeSet<String>,
     chosen: BTreeMap<&'a str, &'a Package>,
+    left_out: BTreeSet<String>,
 }
 
 impl<'a> Closure<'a, '_> {
@@ -109,6 +128,8 @@ impl<'a> Closure<'a, '_> {
     }
 
     fn satisfy(&mut self, clause: &Clause, chain: &mut Vec<String>) -> Result<()> {
+        let excluded = clause.iter().filter(|d| self.exclude.contains(&d.name));
+        self.left_out.extend(excluded.map(|d| d.name.clone()));
         if clause.iter().any(|d| self.exclude.contains(&d.name) || self.met_by_chosen(d)) {
             return Ok(());
         }
@@ -203,6 +224,7 @@ mod tests {
         let roots: Vec<String> = roots.iter().map(|s| (*s).to_owned()).collect();
         let exclude = exclude.iter().map(|s| (*s).to_owned()).collect();
         Ok(resolve(index, "amd64", &roots, &exclude)?
+            .packages
             .into_iter()
             .map(|p| format!("{}={}", p.name, p.version))
             .collect())

@@ -17,6 +17,8 @@ pub struct Package {
     pub version: String,
     /// `amd64`, `all`, ...
     pub architecture: String,
+    /// The source package that it was built from, and its version, if they are other than its own.
+    pub source: Option<(String, String)>,
     /// `Pre-Depends` and `Depends` as they stand in the index: of 60,000 packages a resolution looks at a hundred.
     depends: String,
     /// `Provides`: a name, and a version if it is versioned.
@@ -176,6 +178,7 @@ fn parse(stanza: &str) -> Result<Package> {
         }
     }
     let name = fields.get("Package").copied().unwrap_or("?");
+    let version = fields.get("Version").copied().unwrap_or("");
     let need = |key: &str| {
         fields.get(key).copied().ok_or_else(|| {
             Error::verification(format!("the package index is damaged: {name} has no field {key}"))
@@ -191,6 +194,7 @@ fn parse(stanza: &str) -> Result<Package> {
         name: need("Package")?.to_owned(),
         version: need("Version")?.to_owned(),
         architecture: need("Architecture")?.to_owned(),
+        source: fields.get("Source").and_then(|text| source(text, name, version)),
         depends: depends.join(", "),
         provides: provides
             .into_iter()
@@ -198,9 +202,18 @@ fn parse(stanza: &str) -> Result<Package> {
             .map(|d| (d.name, d.version.map(|(_, v)| v)))
             .collect(),
         filename: need("Filename")?.to_owned(),
-        size: need("Size")?.parse().map_err(|_| damaged("Size"))?,
+        size: crate::model::decimal(need("Size")?).ok_or_else(|| damaged("Size"))?,
         sha256: need("SHA256")?.parse().map_err(|_| damaged("SHA256"))?,
     })
+}
+
+/// Reads a `Source` field: a name, and a version in parentheses if it is another than the binary
+/// package's (Debian Policy, section 5.6.1). `None` if both are the binary package's own.
+fn source(text: &str, name: &str, version: &str) -> Option<(String, String)> {
+    let (source, rest) = text.split_once('(').unwrap_or((text, ""));
+    let source = source.trim();
+    let own = rest.split(')').next().map(str::trim).filter(|v| !v.is_empty()).unwrap_or(version);
+    (source != name || own != version).then(|| (source.to_owned(), own.to_owned()))
 }
 
 /// Reads a relationship field: clauses between commas, alternatives between bars.

@@ -2,9 +2,8 @@
 //! Source: the Debian wiki, "RepositoryFormat"; RFC 9580, section 7 (cleartext signatures).
 
 use jiff::Timestamp;
-use pgp::composed::{CleartextSignedMessage, Deserializable, SignedPublicKey};
-use pgp::types::KeyDetails;
 
+use super::openpgp::{self, PublicKey, Signed};
 use crate::error::{Error, Result};
 use crate::model::Digest;
 
@@ -29,7 +28,7 @@ pub struct Release {
 }
 
 /// OpenPGP keys to trust.
-pub struct Keyring(Vec<SignedPublicKey>);
+pub struct Keyring(Vec<PublicKey>);
 
 impl Keyring {
     /// The keys that cotter ships.
@@ -42,39 +41,14 @@ impl Keyring {
     /// # Errors
     /// If it holds no key.
     pub fn parse(bytes: &[u8], name: &str) -> Result<Self> {
-        let bad =
-            |e: pgp::errors::Error| Error::user(format!("{name} is no OpenPGP keyring")).cause(&e);
-        let keys: Vec<SignedPublicKey> = if bytes.starts_with(b"-----BEGIN") {
-            SignedPublicKey::from_armor_many(bytes)
-                .map_err(bad)?
-                .0
-                .collect::<Result<_, _>>()
-                .map_err(bad)?
-        } else {
-            SignedPublicKey::from_bytes_many(bytes)
-                .map_err(bad)?
-                .collect::<Result<_, _>>()
-                .map_err(bad)?
-        };
+        let keys = openpgp::keys(bytes)
+            .ok_or_else(|| Error::user(format!("{name} is no OpenPGP keyring")))?;
         if keys.is_empty() {
-            return Err(Error::user(format!("{name} holds no OpenPGP key")));
+            return Err(Error::user(format!("{name} holds no OpenPGP key that may sign")).because(
+                "expected keys of RSA, Ed25519 or ECDSA (P-256, P-384) that are not revoked",
+            ));
         }
         Ok(Keyring(keys))
-    }
-
-    /// The fingerprint of the key, primary or subkey, that made a good signature.
-    fn signer(&self, message: &CleartextSignedMessage) -> Option<String> {
-        for key in &self.0 {
-            if message.verify(key).is_ok() {
-                return Some(key.fingerprint().to_string().to_uppercase());
-            }
-            for subkey in &key.public_subkeys {
-                if message.verify(subkey).is_ok() {
-                    return Some(subkey.fingerprint().to_string().to_uppercase());
-                }
-            }
-        }
-        None
     }
 }
 
@@ -84,14 +58,20 @@ impl Release {
     /// # Errors
     /// If no key of the ring signed it, or it is damaged. Expiry is the caller's to judge: see [`Release::check_date`].
     pub fn verify(text: &str, keyring: &Keyring, url: &str) -> Result<Release> {
-        let (message, _) = CleartextSignedMessage::from_string(text).map_err(|e| {
-            Error::verification(format!("{url} is not a signed Release file")).cause(&e)
+        let message = Signed::parse(text)
+            .ok_or_else(|| Error::verification(format!("{url} is not a signed Release file")))?;
+        let key = message.signer(&keyring.0).ok_or_else(|| {
+            let error =
+                Error::verification(format!("{url} is not signed by a key that is trusted"))
+                    .hint("for another archive than Debian's own, name its keyring: [settings] keyring = \"file\"");
+            if message.is_verifiable() {
+                error
+            } else {
+                error.because("expected a signature by RSA, Ed25519 or ECDSA (P-256, P-384) with SHA-256, SHA-384 or SHA-512")
+            }
         })?;
-        let key = keyring.signer(&message).ok_or_else(|| {
-            Error::verification(format!("{url} is not signed by a key that is trusted"))
-                .hint("for another archive than Debian's own, name its keyring: [settings] keyring = \"file\"")
-        })?;
-        let text = message.signed_text().replace("\r\n", "\n");
+        let key = key.fingerprint.clone();
+        let text = message.text();
         let damaged = |what: &str| Error::verification(format!("{url} has no valid {what}"));
         let field = |name: &str| {
             text.lines().find_map(|l| l.strip_prefix(name)?.strip_prefix(':')).map(str::trim)
@@ -115,7 +95,7 @@ impl Release {
             };
             files.push((
                 name.to_owned(),
-                size.parse().map_err(|_| damaged("SHA256 list"))?,
+                crate::model::decimal(size).ok_or_else(|| damaged("SHA256 list"))?,
                 hash.parse().map_err(|_| damaged("SHA256 list"))?,
             ));
         }

@@ -19,7 +19,7 @@ pub fn without_epoch(version: &str) -> &str {
 
 fn split(version: &str) -> (u64, &str, &str) {
     let (epoch, rest) = match version.split_once(':') {
-        Some((e, rest)) => (e.parse().unwrap_or(0), rest),
+        Some((e, rest)) => (crate::model::decimal(e).unwrap_or(0), rest),
         None => (0, version),
     };
     let (upstream, revision) = rest.rsplit_once('-').unwrap_or((rest, ""));

@@ -4,3 +4,4 @@ pub mod debian_closure;
 pub mod debian_index;
 pub mod debian_release;
 pub mod debian_version;
+pub mod openpgp;

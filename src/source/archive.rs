@@ -1,17 +1,26 @@
 //! Plain archives and single files by URL: tar (gz, xz, zst, bz2 or plain), zip, or one program.
 
-use super::debian::DebianSpec;
-use super::{Resolution, ResolveContext, Source, SourceKind, Unpack};
-use crate::error::{Error, Kind as ErrorKind, Result};
-use crate::fetch::{Candidate, redact};
-use crate::lockfile::Request;
+use super::debian::DebianRequest;
+use super::kind::{Resolution, ResolveContext, Source, SourceKind};
+use crate::error::{Cause, Error, Kind as ErrorKind, Measure, Place, Result};
+use crate::fetch::{Candidate, Refusals, redact, says_absent};
+use crate::lockfile::Fingerprint;
 use crate::manifest::{Fields, Manifest, Problems, Toolchain};
-use crate::model::{Digest, Input, Location, MemberPath, Platform};
-use crate::tree::{Node, Tree, archive_error};
-use crate::unpack::{CaseCollisions, Limits, TarOptions, sniffed, unpack_tar, unpack_zip};
+use crate::model::{
+    Component, Digest, Ecosystem, Format, Input, Kind, Layout, Location, MemberPath, Platform,
+    ToolchainName,
+};
+use crate::recipe::Recipe;
 
 /// The source `archive`.
-pub const KIND: SourceKind = SourceKind { name: "archive", bind, unpack };
+pub const KIND: SourceKind = SourceKind {
+    name: "archive",
+    keys: &["version", "url", "urls", "sha256", "strip_prefix", "file_name", "platform"],
+    bind,
+};
+
+/// What a URL may leave to be filled in.
+const PLACEHOLDERS: [&str; 3] = ["version", "platform", "cpu"];
 
 #[derive(Debug, Clone, Default)]
 struct Download {
@@ -19,27 +28,31 @@ struct Download {
     sha256: Option<Digest>,
     strip_prefix: Option<String>,
     file_name: Option<String>,
+    /// Whether the manifest names URLs, valid or not.
+    given: bool,
+    /// Where it names them.
+    place: Option<Place>,
 }
 
 struct Archive {
+    toolchain: ToolchainName,
     version: String,
     common: Download,
     platforms: Vec<(Platform, Download)>,
-    runtime: Option<DebianSpec>,
+    runtime: Option<DebianRequest>,
 }
 
 fn bind(
+    fields: &mut Fields,
     toolchain: &Toolchain,
     _manifest: &Manifest,
     problems: &mut Problems,
 ) -> Option<Box<dyn Source>> {
-    let mut fields = toolchain.fields.clone();
     let version = fields.required_string("version", problems);
     if let Some(version) = &version {
         check_version(&version.value, version.span.clone(), problems);
     }
-    let mut given = fields.has("url") || fields.has("urls");
-    let common = read_download(&mut fields, problems);
+    let common = read_download(fields, problems);
     let mut platforms = vec![];
     if let Some(mut table) = fields.table("platform", problems) {
         for key in table.keys() {
@@ -47,13 +60,14 @@ fn bind(
             let inner = table.table(&key, problems);
             match (key.parse::<Platform>(), inner) {
                 (Ok(platform), Some(mut inner)) => {
-                    given |= inner.has("url") || inner.has("urls");
                     let mut download = read_download(&mut inner, problems);
                     inner.finish(problems);
                     download.strip_prefix = download.strip_prefix.or(common.strip_prefix.clone());
                     download.file_name = download.file_name.or(common.file_name.clone());
-                    if download.urls.is_empty() {
+                    if !download.given {
                         download.urls = common.urls.clone();
+                        download.given = common.given;
+                        download.place = common.place.clone();
                     }
                     platforms.push((platform, download));
                 }
@@ -62,17 +76,30 @@ fn bind(
             }
         }
     }
-    for platform in &toolchain.platforms {
-        let urls =
-            platforms.iter().find(|(p, _)| p == platform).map_or(&common.urls, |(_, d)| &d.urls);
-        if urls.is_empty() && !given {
-            problems.add(fields.span(), format!("an archive needs the key \"url\", here or in [toolchains.{}.platform.{platform}]", toolchain.name));
-        }
+    let of = |platform: &Platform| {
+        platforms.iter().find(|(p, _)| p == platform).map_or(&common, |(_, d)| d)
+    };
+    let (with, without): (Vec<Platform>, Vec<Platform>) =
+        toolchain.platforms.iter().partition(|p| of(p).given);
+    for platform in without {
+        let key = format!("[toolchains.{}.platform.{platform}]", toolchain.name);
+        problems.add(
+            fields.span(),
+            match with.as_slice() {
+                [] => format!("an archive needs the key \"url\", here or in {key}"),
+                others => format!(
+                    "[toolchains.{}] has no URL for {platform}: add `url` to {key}, or leave the platform out: platforms = [{}]",
+                    toolchain.name,
+                    others.iter().map(|p| format!("{:?}", p.as_str())).collect::<Vec<_>>().join(", ")
+                ),
+            },
+        );
     }
-    let runtime = DebianSpec::read(&mut fields, toolchain.kind, false, problems)
-        .filter(|s| !s.packages.is_empty());
-    fields.finish(problems);
-    Some(Box::new(Archive { version: version?.value, common, platforms, runtime }))
+    let runtime = DebianRequest::read(fields, false, problems)
+        .filter(|s| !s.packages.is_empty())
+        .map(|s| s.on(&toolchain.platforms));
+    let toolchain = toolchain.name.clone();
+    Some(Box::new(Archive { toolchain, version: version?.value, common, platforms, runtime }))
 }
 
 /// Reports a version that cannot be one: it becomes part of names.
@@ -89,7 +116,13 @@ pub(super) fn check_version(text: &str, span: std::ops::Range<usize>, problems: 
 fn read_download(fields: &mut Fields, problems: &mut Problems) -> Download {
     let mut out = Download::default();
     for key in ["url", "urls"] {
+        out.given |= fields.has(key);
         for url in fields.string_list(key, problems).unwrap_or_default() {
+            out.place.get_or_insert_with(|| problems.place(url.span.start));
+            if let Some(why) = wrong_placeholder(&url.value) {
+                problems.add(url.span, why);
+                continue;
+            }
             match url.value.parse::<Location>() {
                 Ok(_) => out.urls.push(url.value),
                 Err(why) => problems.add(url.span, why),
@@ -112,6 +145,23 @@ fn read_download(fields: &mut Fields, problems: &mut Problems) -> Download {
     out
 }
 
+/// What is wrong with the placeholders of a URL. No URL holds a brace otherwise (RFC 3986, section 2).
+fn wrong_placeholder(url: &str) -> Option<String> {
+    let known = "there are {version}, {platform} (such as x86_64-linux) and {cpu} (such as x86_64)";
+    let mut rest = url;
+    while let Some(at) = rest.find(['{', '}']) {
+        let Some((name, after)) = rest[at..].strip_prefix('{').and_then(|r| r.split_once('}'))
+        else {
+            return Some(format!("expected a placeholder's name between braces: {known}"));
+        };
+        if !PLACEHOLDERS.contains(&name) {
+            return Some(format!("unknown placeholder {{{name}}}: {known}"));
+        }
+        rest = after;
+    }
+    None
+}
+
 impl Archive {
     fn download(&self, platform: Platform) -> &Download {
         self.platforms.iter().find(|(p, _)| *p == platform).map_or(&self.common, |(_, d)| d)
@@ -129,31 +179,64 @@ impl Archive {
 }
 
 impl Source for Archive {
-    fn request(&self, platform: Platform) -> Request {
+    fn fingerprint(&self, platform: Platform) -> Fingerprint {
         let download = self.download(platform);
-        let mut out = self.runtime.as_ref().map(DebianSpec::request).unwrap_or_default();
-        out.insert("version".to_owned(), vec![self.version.clone()]);
-        out.insert("urls".to_owned(), self.urls(platform));
-        let mut put =
-            |key: &str, value: Option<String>| out.extend(value.map(|v| (key.to_owned(), vec![v])));
-        put("sha256", download.sha256.map(|d| d.hex()));
-        put("strip_prefix", download.strip_prefix.clone());
-        put("file_name", download.file_name.clone());
+        let mut out = self.runtime.as_ref().map(DebianRequest::fingerprint).unwrap_or_default();
+        out.note("version", [&self.version]);
+        out.note("urls", self.urls(platform));
+        out.note("sha256", download.sha256.map(|d| d.hex()));
+        out.note("strip_prefix", download.strip_prefix.clone());
+        out.note("file_name", download.file_name.clone());
         out
     }
 
-    fn resolve(&self, platform: Platform, cx: &ResolveContext) -> Result<Resolution> {
+    /// An archive that brings a compiler of C is GCC, unless its name says that it is Zig.
+    fn recipe(&self, kind: Kind) -> Option<&'static str> {
+        let urls = self.common.urls.iter().chain(self.platforms.iter().flat_map(|p| &p.1.urls));
+        let is_zig = |url: &String| url.rsplit('/').next().is_some_and(|n| n.starts_with("zig-"));
+        (kind == Kind::Cc && urls.into_iter().any(is_zig)).then_some("zig")
+    }
+
+    fn suites(&self) -> Vec<(&str, &str)> {
+        self.runtime.iter().map(DebianRequest::suite).collect()
+    }
+
+    fn resolve(
+        &self,
+        platform: Platform,
+        recipe: &dyn Recipe,
+        cx: &ResolveContext,
+    ) -> Result<Resolution> {
         let urls = self.urls(platform);
-        let (size, sha256) = self.find(&urls, platform, cx)?;
-        let locations =
+        let (size, sha256) = self.find(&urls, platform, cx).map_err(|e| {
+            let e = match &self.download(platform).place {
+                Some(place) => e.located(place.clone()),
+                None => e,
+            };
+            if says_absent(&e) {
+                e.hint("check the address, and what is filled into it")
+            } else {
+                e
+            }
+        })?;
+        let locations: Vec<Location> =
             urls.iter().map(|u| u.parse()).collect::<Result<_, _>>().map_err(Error::user)?;
-        DebianSpec::beside(
-            &self.runtime,
-            Input::new(locations, size, sha256),
-            &self.version,
-            platform,
-            cx,
-        )
+        let download = self.download(platform);
+        let layout = Layout {
+            strip_prefix: download.strip_prefix.clone(),
+            file_name: download.file_name.clone(),
+        };
+        let component = Component {
+            ecosystem: Ecosystem::Generic,
+            name: self.toolchain.to_string(),
+            version: self.version.clone(),
+            source: None,
+        };
+        let mut input = Input::new(locations, size, sha256, Format::File, component);
+        let name = layout.file_name.as_deref().unwrap_or(input.file_name());
+        input.format = Format::of_archive(name);
+        input.layout = layout;
+        DebianRequest::beside(&self.runtime, input, &self.version, platform, recipe, cx)
     }
 }
 
@@ -171,113 +254,38 @@ impl Archive {
         {
             return Ok((size, sha256));
         }
-        let mut last = Error::user("no URL to fetch from");
+        let mut refusals = Refusals::default();
         for url in urls {
             let location: Location = url.parse().map_err(Error::user)?;
             for candidate in cx.fetcher.mirrors.expand(&location, None) {
                 let Candidate::Url(real) = candidate else { continue };
                 let task = cx.reporter.task(&redact(&real), 0);
                 match cx.fetcher.discover(&real, &task) {
-                    Ok((size, got)) if expected.is_none_or(|e| e == got) => return Ok((size, got)),
-                    Ok((_, got)) => {
-                        last = Error::verification(format!(
-                            "{} is not the file that toolchains.toml asks for",
-                            redact(&real)
-                        ))
-                        .because(format!(
-                            "expected sha256 {}, got {got}",
-                            expected.expect("compared above")
-                        ))
-                        .hint(
-                            "if the new file is the right one, put its hash into toolchains.toml",
-                        );
+                    Ok((size, got)) if expected.is_none_or(|e| e == got) => {
+                        refusals.warn(&task);
+                        return Ok((size, got));
                     }
-                    Err(e) if e.kind() == ErrorKind::Network => last = e,
-                    Err(e) => return Err(e),
+                    Ok((_, got)) => refusals.add(&real, other_file(&real, expected, got)),
+                    Err(e) if matches!(e.reason(), Some(Cause::Io { .. })) => return Err(e),
+                    Err(e) if e.kind() == ErrorKind::Interrupted => return Err(e),
+                    Err(e) => refusals.add(&real, e),
                 }
             }
         }
-        Err(last)
+        Err(refusals.into_error().unwrap_or_else(|| {
+            Error::user(format!("no mirror is known for {}", urls.join(", ")))
+                .hint("name one under [mirrors] in toolchains.toml")
+        }))
     }
 }
 
-fn unpack(job: &Unpack) -> Result<Tree> {
-    let input = job.input;
-    let name = job
-        .plan
-        .requested("file_name")
-        .first()
-        .map_or_else(|| input.file_name().to_owned(), Clone::clone);
-    let tree = if name.ends_with(".zip") || name.ends_with(".whl") {
-        let path = job.fetcher.file(input, None, job.task)?;
-        let file = fs_err::File::open(&path).map_err(|e| Error::at("read", &path, e))?;
-        unpack_zip(file, 0, Limits::for_archive(input.size), job.blobs)
-    } else if is_tar(&name) {
-        let options = TarOptions {
-            strip: 0,
-            cases: CaseCollisions::Refuse,
-            limits: Limits::for_archive(input.size),
-            map: &Some,
-        };
-        job.fetcher.read(input, None, job.task, &mut |bytes| {
-            unpack_tar(&mut sniffed(bytes).map_err(archive_error)?, job.blobs, &options)
+/// The error for a file that has another hash than the manifest says.
+fn other_file(url: &str, expected: Option<Digest>, got: Digest) -> Error {
+    Error::verification(format!("{} is not the file that toolchains.toml asks for", redact(url)))
+        .because_of(Cause::Mismatch {
+            what: Measure::Sha256,
+            expected: expected.map_or_else(String::new, |e| e.hex()),
+            got: got.hex(),
         })
-    } else {
-        single_file(job, &name)
-    };
-    let tree = tree.map_err(|e| {
-        if e.message().starts_with("the archive") {
-            e.context(format!("can't unpack {name}"))
-        } else {
-            e
-        }
-    })?;
-    match job.plan.requested("strip_prefix").first() {
-        Some(prefix) => strip(tree, prefix, &name),
-        None => Ok(tree),
-    }
-}
-
-fn is_tar(name: &str) -> bool {
-    [".tar", ".tar.gz", ".tgz", ".tar.xz", ".txz", ".tar.zst", ".tzst", ".tar.bz2", ".tbz2", ".tbz"]
-        .iter()
-        .any(|e| name.ends_with(e))
-}
-
-/// One program, perhaps compressed: becomes an executable of its own name.
-fn single_file(job: &Unpack, name: &str) -> Result<Tree> {
-    let limits = Limits::for_archive(job.input.size);
-    let plain =
-        [".gz", ".xz", ".zst", ".bz2"].iter().find_map(|e| name.strip_suffix(e)).unwrap_or(name);
-    let path = MemberPath::parse(plain.as_bytes())
-        .ok()
-        .flatten()
-        .ok_or_else(|| Error::user(format!("{name:?} is no file name")).hint("set `file_name`"))?;
-    job.fetcher.read(job.input, None, job.task, &mut |bytes| {
-        let mut reader = crate::unpack::Budget::new(
-            if plain == name { Box::new(bytes) } else { sniffed(bytes).map_err(archive_error)? },
-            limits.bytes,
-        );
-        let blob = job.blobs.write(&mut reader, &mut vec![0; 128 * 1024])?;
-        let mut tree = Tree::default();
-        tree.put(path.clone(), Node::File { blob, executable: true });
-        Ok(tree)
-    })
-}
-
-fn strip(tree: Tree, prefix: &str, name: &str) -> Result<Tree> {
-    let mut out = Tree::default();
-    for (path, node) in tree.iter() {
-        if let Some(rest) = path.as_str().strip_prefix(prefix).and_then(|r| r.strip_prefix('/')) {
-            out.put(MemberPath::literal(rest), node.clone());
-        }
-    }
-    if out.is_empty() {
-        let mut tops: Vec<&str> = tree.iter().filter_map(|(p, _)| p.parts().next()).collect();
-        tops.dedup();
-        tops.truncate(5);
-        return Err(Error::user(format!("nothing in {name} lies below strip_prefix {prefix:?}"))
-            .hint(format!("at its top it has {}", tops.join(", "))));
-    }
-    Ok(out)
+        .hint("if the new file is the right one, put its hash into toolchains.toml")
 }

@@ -1,35 +1,43 @@
 //! Tools that come as Python wheels: the wheel is an archive that carries a program.
 //! Source: the binary distribution format (PEP 427) and platform tags (PEP 600, PEP 656).
 
-use super::debian::DebianSpec;
-use super::{Resolution, ResolveContext, Source, SourceKind, Unpack};
-use crate::error::{Error, Result};
-use crate::lockfile::Request;
-use crate::manifest::{Manifest, Problems, Toolchain};
+use super::debian::DebianRequest;
+use super::kind::{Resolution, ResolveContext, Source, SourceKind};
+use crate::error::{Cause, Error, Measure, Place, Result};
+use crate::lockfile::Fingerprint;
+use crate::manifest::{Fields, Manifest, Problems, Toolchain};
 use crate::model::normalize_project as normalize;
-use crate::model::{Digest, Input, Location, Platform};
-use crate::tree::Tree;
-use crate::unpack::{Limits, unpack_zip};
+use crate::model::{Component, Digest, Ecosystem, Format, Input, Kind, Location, Platform};
+use crate::recipe::Recipe;
+
+/// The name of the source.
+pub const NAME: &str = "pypi";
 
 /// The source `pypi`.
-pub const KIND: SourceKind = SourceKind { name: "pypi", bind, unpack };
+pub const KIND: SourceKind =
+    SourceKind { name: NAME, keys: &["package", "version", "sha256"], bind };
 
 struct Pypi {
     package: String,
     version: String,
     sha256: Option<Digest>,
-    runtime: Option<DebianSpec>,
+    runtime: Option<DebianRequest>,
+    /// Where the project is named, or else the toolchain.
+    package_place: Place,
+    /// Where the version is named.
+    version_place: Place,
 }
 
 fn bind(
+    fields: &mut Fields,
     toolchain: &Toolchain,
     _manifest: &Manifest,
     problems: &mut Problems,
 ) -> Option<Box<dyn Source>> {
-    let mut fields = toolchain.fields.clone();
-    let package = fields
-        .string("package", problems)
-        .map_or_else(|| toolchain.name.as_str().to_owned(), |s| s.value);
+    let package = fields.string("package", problems);
+    let package_place =
+        package.as_ref().map_or_else(|| toolchain.place.clone(), |p| problems.place(p.span.start));
+    let package = package.map_or_else(|| toolchain.name.as_str().to_owned(), |s| s.value);
     let version = fields.required_string("version", problems);
     if let Some(version) = &version {
         super::archive::check_version(&version.value, version.span.clone(), problems);
@@ -37,22 +45,44 @@ fn bind(
     let sha256 = fields.string("sha256", problems).and_then(|hash| {
         hash.value.parse().map_err(|why: String| problems.add(hash.span, why)).ok()
     });
-    let runtime = DebianSpec::read(&mut fields, toolchain.kind, false, problems)
-        .filter(|s| !s.packages.is_empty());
-    fields.finish(problems);
-    Some(Box::new(Pypi { package: normalize(&package), version: version?.value, sha256, runtime }))
+    let runtime = DebianRequest::read(fields, false, problems)
+        .filter(|s| !s.packages.is_empty())
+        .map(|s| s.on(&toolchain.platforms));
+    let version = version?;
+    Some(Box::new(Pypi {
+        package: normalize(&package),
+        version_place: problems.place(version.span.start),
+        version: version.value,
+        sha256,
+        runtime,
+        package_place,
+    }))
 }
 
 impl Source for Pypi {
-    fn request(&self, _platform: Platform) -> Request {
-        let mut out = self.runtime.as_ref().map(DebianSpec::request).unwrap_or_default();
-        out.insert("package".to_owned(), vec![self.package.clone()]);
-        out.insert("version".to_owned(), vec![self.version.clone()]);
-        out.extend(self.sha256.map(|d| ("sha256".to_owned(), vec![d.hex()])));
+    fn fingerprint(&self, _platform: Platform) -> Fingerprint {
+        let mut out = self.runtime.as_ref().map(DebianRequest::fingerprint).unwrap_or_default();
+        out.note("package", [&self.package]);
+        out.note("version", [&self.version]);
+        out.note("sha256", self.sha256.map(|d| d.hex()));
         out
     }
 
-    fn resolve(&self, platform: Platform, cx: &ResolveContext) -> Result<Resolution> {
+    /// The one compiler of C that comes as a wheel.
+    fn recipe(&self, kind: Kind) -> Option<&'static str> {
+        (kind == Kind::Cc && self.package == "ziglang").then_some("zig")
+    }
+
+    fn suites(&self) -> Vec<(&str, &str)> {
+        self.runtime.iter().map(DebianRequest::suite).collect()
+    }
+
+    fn resolve(
+        &self,
+        platform: Platform,
+        recipe: &dyn Recipe,
+        cx: &ResolveContext,
+    ) -> Result<Resolution> {
         let input = self.through_index(platform, cx)?;
         if let Some(expected) = self.sha256
             && expected != input.sha256
@@ -61,13 +91,28 @@ impl Source for Pypi {
                 "{} is not the file that toolchains.toml asks for",
                 input.file_name()
             ))
-            .because(format!("expected sha256 {expected}, got {}", input.sha256)));
+            .because_of(Cause::Mismatch {
+                what: Measure::Sha256,
+                expected: expected.hex(),
+                got: input.sha256.hex(),
+            })
+            .hint("if the new file is the right one, put its hash into toolchains.toml"));
         }
-        DebianSpec::beside(&self.runtime, input, &self.version, platform, cx)
+        DebianRequest::beside(&self.runtime, input, &self.version, platform, recipe, cx)
     }
 }
 
 impl Pypi {
+    fn input(&self, file: &str, size: u64, sha256: Digest) -> Input {
+        let component = Component {
+            ecosystem: Ecosystem::Pypi,
+            name: self.package.clone(),
+            version: self.version.clone(),
+            source: None,
+        };
+        Input::new(self.location(file), size, sha256, Format::Wheel, component)
+    }
+
     fn location(&self, file: &str) -> Vec<Location> {
         vec![Location::Mirror {
             mirror: "python".to_owned(),
@@ -76,7 +121,10 @@ impl Pypi {
     }
 
     fn through_index(&self, platform: Platform, cx: &ResolveContext) -> Result<Input> {
-        let project = cx.fetcher.python_project(&self.package)?;
+        let project = cx
+            .fetcher
+            .python_project(&self.package)
+            .map_err(|e| e.located(self.package_place.clone()))?;
         let of_version: Vec<_> = project
             .files
             .iter()
@@ -92,11 +140,18 @@ impl Pypi {
             } else {
                 near
             };
-            return Err(Error::user(format!(
+            let error = Error::user(format!(
                 "the package index has no wheel of {} {}",
                 self.package, self.version
             ))
-            .hint(format!("it has {}", shown.join(", "))));
+            .located(self.version_place.clone());
+            return Err(if shown.is_empty() {
+                error.hint(
+                    "it has no wheel of any version: a tool must come as a wheel, or as an archive",
+                )
+            } else {
+                error.hint(format!("it has {}", shown.join(", ")))
+            });
         }
         let best = of_version
             .iter()
@@ -110,13 +165,15 @@ impl Pypi {
                 "{} {} has no wheel for {platform}",
                 self.package, self.version
             ))
-            .because(format!("it has {}", names.join(", "))));
+            .located(self.version_place.clone())
+            .because(format!("it has {}", names.join(", ")))
+            .hint("name a version that has one, or leave the platform out: platforms = [...]"));
         };
         if file.yanked {
             cx.reporter.warn(&format!("{} was withdrawn by its authors", file.name));
         }
         if let (Some(sha256), Some(size)) = (file.sha256, file.size) {
-            return Ok(Input::new(self.location(&file.name), size, sha256));
+            return Ok(self.input(&file.name, size, sha256));
         }
         let task = cx.reporter.task(&file.name, file.size.unwrap_or(0));
         let (size, sha256) = cx.fetcher.discover(&file.url, &task)?;
@@ -124,9 +181,13 @@ impl Pypi {
             return Err(Error::verification(format!(
                 "{} is not the file that its index lists",
                 file.name
+            ))
+            .because(format!(
+                "expected sha256 {}, got {sha256}",
+                file.sha256.map_or_else(String::new, |s| s.hex())
             )));
         }
-        Ok(Input::new(self.location(&file.name), size, sha256))
+        Ok(self.input(&file.name, size, sha256))
     }
 }
 
@@ -153,11 +214,4 @@ fn rank(tags: &str, platform: Platform, glibc: bool) -> Option<u32> {
             _ => None,
         })
         .min()
-}
-
-fn unpack(job: &Unpack) -> Result<Tree> {
-    let path = job.fetcher.file(job.input, None, job.task)?;
-    let file = fs_err::File::open(&path).map_err(|e| Error::at("read", &path, e))?;
-    unpack_zip(file, 0, Limits::for_archive(job.input.size), job.blobs)
-        .map_err(|e| e.context(format!("can't unpack {}", job.input.file_name())))
 }

@@ -3,22 +3,17 @@
 use std::io::Read;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
+use std::sync::mpsc::{Receiver, Sender, SyncSender};
 
 use fs_err as fs;
-use rustix::fs::{AtFlags, CWD, Timespec, Timestamps, utimensat};
+use rustix::fs::{AtFlags, CWD, utimensat};
 
 use super::{Listing, Staging, Store};
 use crate::error::{Error, Result};
 use crate::model::{Digest, Hasher, MemberPath, StoreName};
 use crate::nix::nar::NarWriter;
 use crate::nix::store_path;
-use crate::tree::{Blob, Node, Tree};
-
-/// The time of every file, as in a Nix store: one second after the epoch, for some tools take 0 for "unknown".
-const MTIME: Timestamps = Timestamps {
-    last_access: Timespec { tv_sec: 1, tv_nsec: 0 },
-    last_modification: Timespec { tv_sec: 1, tv_nsec: 0 },
-};
+use crate::tree::{Blob, MTIME, Node, Tree};
 
 /// A tree laid out in staging, with its identity.
 pub struct Commit<'a> {
@@ -73,11 +68,12 @@ impl<'a> Commit<'a> {
         };
         fs::create_dir(root).map_err(staged)?;
         let steps = steps(tree);
-        // One thread lays the files out (and hashes each for its link), the other follows and hashes the whole: a NAR is one stream, so that is all there is to share.
-        let (laid, following) = std::sync::mpsc::channel::<()>();
+        // One thread lays the files out and reads each back, the other hashes: a NAR is one stream, so that is all there is to share.
+        let (laid, following) = std::sync::mpsc::sync_channel(CHUNKS_AHEAD);
+        let (used, free) = std::sync::mpsc::channel();
         let (placed, hashed) = std::thread::scope(|scope| {
-            let placing = scope.spawn(|| lay_out(root, &steps, links, laid));
-            let hashed = hash(root, &steps, &following);
+            let placing = scope.spawn(|| lay_out(root, &steps, links, &Laid { to: laid, free }));
+            let hashed = hash(&steps, &following, &used);
             drop(following);
             (placing.join().expect("laying out does not panic"), hashed)
         });
@@ -210,12 +206,42 @@ fn staged(e: std::io::Error) -> Error {
     Error::io("can't write to the staging directory", e)
 }
 
-/// Makes the tree below `root`; says so after each step. Returns the links that were added to the store's.
+/// How many bytes of a file are handed on at a time, and how many such pieces may wait to be hashed: 8 MiB in all.
+const CHUNK: usize = 256 << 10;
+const CHUNKS_AHEAD: usize = 32;
+
+/// A buffer, and how many of its bytes are some of a file's. One without any is the end of the file.
+type Piece = (Box<[u8]>, usize);
+
+/// Where the contents of files go as they stand on the disk.
+struct Laid {
+    to: SyncSender<Piece>,
+    /// Buffers whose bytes were hashed, to be used again.
+    free: Receiver<Box<[u8]>>,
+}
+
+impl Laid {
+    /// Reads a file back and hands its content on.
+    fn file(&self, path: &Path) -> std::io::Result<()> {
+        let mut file = fs::File::open(path)?;
+        loop {
+            let mut buffer =
+                self.free.try_recv().unwrap_or_else(|_| vec![0; CHUNK].into_boxed_slice());
+            let n = file.read(&mut buffer)?;
+            // If nobody takes it, hashing has failed, and says why.
+            if self.to.send((buffer, n)).is_err() || n == 0 {
+                return Ok(());
+            }
+        }
+    }
+}
+
+/// Makes the tree below `root` and hands on what then stands in its files. Returns the links that were added to the store's.
 fn lay_out(
     root: &Path,
     steps: &[Step],
     links: Option<(PathBuf, bool)>,
-    laid: std::sync::mpsc::Sender<()>,
+    laid: &Laid,
 ) -> Result<Vec<PathBuf>> {
     let mut placed = Placed { dir: links, added: vec![] };
     let mut work = || -> Result<()> {
@@ -232,10 +258,11 @@ fn lay_out(
                     let _ = utimensat(CWD, &to, &MTIME, AtFlags::SYMLINK_NOFOLLOW);
                 }
                 Step::File(path, blob, executable) => {
-                    placed.place(blob, *executable, path, root).map_err(staged)?
+                    placed.place(blob, *executable, path, root).map_err(staged)?;
+                    laid.file(&root.join(path.as_str()))
+                        .map_err(|e| Error::io("can't read back a staged file", e))?;
                 }
             }
-            let _ = laid.send(());
         }
         // Deepest first: a directory that is read-only takes no more members.
         for step in steps.iter().rev() {
@@ -257,21 +284,12 @@ fn lay_out(
     }
 }
 
-/// Hashes the NAR of what stands below `root`, each step after it was laid out.
-fn hash(
-    root: &Path,
-    steps: &[Step],
-    laid: &std::sync::mpsc::Receiver<()>,
-) -> Result<(Digest, u64)> {
-    let read_back = |e| Error::io("can't read back a staged file", e);
+/// Hashes the NAR of a tree, whose files' contents come as they were laid out.
+fn hash(steps: &[Step], laid: &Receiver<Piece>, used: &Sender<Box<[u8]>>) -> Result<(Digest, u64)> {
+    let failed = |e| Error::io("can't hash the tree", e);
     let mut nar = NarWriter::new(Hasher::default()).expect("hashing does not fail");
-    let mut buffer = vec![0; 256 * 1024];
-    nar.begin_directory().map_err(read_back)?;
+    nar.begin_directory().map_err(failed)?;
     for step in steps {
-        if laid.recv().is_err() {
-            // The other thread failed, and says why.
-            return Err(Error::build("the tree was not laid out"));
-        }
         match step {
             Step::Directory(path) => {
                 nar.begin_entry(path.file_name()).and_then(|()| nar.begin_directory())
@@ -282,19 +300,30 @@ fn hash(
                 .and_then(|()| nar.symlink(target))
                 .and_then(|()| nar.end_entry()),
             Step::File(path, blob, executable) => (|| {
-                let mut file = fs::File::open(root.join(path.as_str()))?;
                 nar.begin_entry(path.file_name())?;
-                nar.file(*executable, blob.size(), &mut file, &mut buffer)?;
-                if file.read(&mut buffer[..1])? != 0 {
-                    // A file of the links that grew: the hash must not match.
+                nar.begin_file(*executable, blob.size())?;
+                let mut size = 0;
+                loop {
+                    // The other thread failed, and says why.
+                    let (buffer, n) = laid.recv().map_err(std::io::Error::other)?;
+                    size += n as u64;
+                    nar.content(&buffer[..n])?;
+                    let _ = used.send(buffer);
+                    if n == 0 {
+                        break;
+                    }
+                }
+                nar.end_file(blob.size())?;
+                if size != blob.size() {
+                    // A file of the links that grew or shrank: the hash must not match.
                     nar.symlink("damaged")?;
                 }
                 nar.end_entry()
             })(),
         }
-        .map_err(read_back)?;
+        .map_err(failed)?;
     }
-    nar.end_directory().map_err(read_back)?;
+    nar.end_directory().map_err(failed)?;
     let hasher = nar.into_inner();
     let size = hasher.len();
     Ok((hasher.finish(), size))
@@ -319,15 +348,15 @@ impl Placed {
         let to = root.join(path.as_str());
         let link = match &self.dir {
             Some((dir, _)) => Some(dir.join(if executable {
-                format!("{}-x", blob.sha256()?)
+                format!("{}-x", blob.sha256())
             } else {
-                blob.sha256()?.hex()
+                blob.sha256().hex()
             })),
             None => None,
         };
         if let Some(link) = &link {
             if matches!(self.dir, Some((_, true)))
-                && file_digest(link).is_some_and(|d| Ok(&d) != blob.sha256().map_err(drop))
+                && file_digest(link).is_some_and(|d| d != *blob.sha256())
             {
                 let _ = std::fs::remove_file(link);
             }
@@ -341,9 +370,13 @@ impl Placed {
                 Err(e) => return Err(e),
             }
         }
-        // The staged file may be wanted again: by a hard link of the archive, or if the tree is laid out anew.
-        if std::fs::hard_link(blob.path(), &to).is_err() || !is_sole_use(executable, &to)? {
-            let _ = std::fs::remove_file(&to);
+        // A staged file has its mode and time already. It may be wanted again, by a hard link of the archive or if the tree is laid out anew: then it is copied,
+        // for with links off each place has a file of its own, and one with the executable bit is another file than one without.
+        if blob.take_place() && std::fs::hard_link(blob.path(), &to).is_ok() {
+            if executable {
+                fs::set_permissions(&to, std::fs::Permissions::from_mode(0o555))?;
+            }
+        } else {
             fs::copy(blob.path(), &to)?;
             seal(&to, executable)?;
         }
@@ -357,17 +390,7 @@ impl Placed {
     }
 }
 
-/// Gives a freshly linked staged file its mode. `false` if it already stands elsewhere in a tree: with links off each place has a file of its own, and one
-/// with the executable bit is another file than one without.
-fn is_sole_use(executable: bool, to: &Path) -> std::io::Result<bool> {
-    use std::os::unix::fs::MetadataExt;
-    if fs::symlink_metadata(to)?.nlink() > 2 {
-        return Ok(false);
-    }
-    seal(to, executable)?;
-    Ok(true)
-}
-
+/// Gives a copy its final mode and time.
 fn seal(path: &Path, executable: bool) -> std::io::Result<()> {
     fs::set_permissions(
         path,

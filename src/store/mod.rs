@@ -7,12 +7,14 @@
 //! | `store/<name>` | finished trees; appears by rename, never changes |
 //! | `links/<sha256>[-x]` | one file for each content in the trees, hard-linked into them |
 //! | `listings/<name>` | names and sizes of a tree, for the quick `verify`; can be made anew from the tree |
+//! | `facts/<name>.json` | what the recipe knows of a tree; can be made anew from the tree |
 //! | `inputs/<sha256>` | downloads, `.part` while they are under way |
 //! | `staging/<pid>-<n>` | work under way, locked by its process |
 //! | `roots/<hash>` | which project uses which trees |
 //! | `locks/<name>`, `locks/<name>.compose` | held while a tree is used, or composed |
 
 mod commit;
+mod facts;
 mod gc;
 mod listing;
 mod roots;
@@ -67,6 +69,18 @@ impl Store {
         rustix::fs::access(self.path(name), rustix::fs::Access::EXISTS).is_ok()
     }
 
+    /// Whether this process may write to the store, or make it. One that it may not write to is as good for reading.
+    pub fn is_writable(&self) -> bool {
+        let may = |path: &Path| rustix::fs::access(path, rustix::fs::Access::WRITE_OK);
+        match may(&self.dir) {
+            Ok(()) => !matches!(
+                may(&self.dir.join("roots")),
+                Err(rustix::io::Errno::ACCESS | rustix::io::Errno::ROFS)
+            ),
+            Err(e) => e == rustix::io::Errno::NOENT,
+        }
+    }
+
     /// Where downloads are kept.
     pub fn inputs(&self) -> PathBuf {
         self.dir.join("inputs")
@@ -110,19 +124,28 @@ impl Store {
             .map_err(|e| Error::at("write", &path, e))
     }
 
+    /// Keeps others from composing the tree `name`; `None` if somebody composes it now.
+    ///
+    /// # Errors
+    /// If the store cannot be written.
+    pub fn try_lock_to_compose(&self, name: &StoreName) -> Result<Option<TreeLock>> {
+        let file = self.lock_file(&format!("{name}.compose"))?;
+        match flock(file.file(), FlockOperation::NonBlockingLockExclusive) {
+            Ok(()) => Ok(Some(TreeLock { _file: file })),
+            Err(rustix::io::Errno::WOULDBLOCK) => Ok(None),
+            Err(e) => Err(Error::io("can't lock the store", e.into())),
+        }
+    }
+
     /// Waits until nobody else composes the tree `name`, and keeps others from it.
     ///
     /// # Errors
     /// If the store cannot be written.
     pub fn lock_to_compose(&self, name: &StoreName) -> Result<TreeLock> {
-        let file = self.lock_file(&format!("{name}.compose"))?;
         loop {
-            match flock(file.file(), FlockOperation::NonBlockingLockExclusive) {
-                Ok(()) => return Ok(TreeLock { _file: file }),
-                Err(rustix::io::Errno::WOULDBLOCK) => {
-                    crate::interrupt::sleep(std::time::Duration::from_millis(50))?
-                }
-                Err(e) => return Err(Error::io("can't lock the store", e.into())),
+            match self.try_lock_to_compose(name)? {
+                Some(lock) => return Ok(lock),
+                None => crate::interrupt::sleep(std::time::Duration::from_millis(50))?,
             }
         }
     }

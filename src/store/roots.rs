@@ -9,10 +9,12 @@ use fs_err as fs;
 
 use super::Store;
 use crate::error::{Error, Result};
-use crate::manifest::Kind;
 use crate::model::{Digest, Platform, StoreName, ToolchainName};
 
-const HEADER: &str = "cotter root 1";
+const HEADER: &str = "cotter root 2";
+/// The header of roots that cotter wrote up to 0.1: where a tree's recipe stands now, its kind
+/// stood.
+const OLD_HEADER: &str = "cotter root 1";
 
 /// The state of a file by which a change is noticed without reading it.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -68,8 +70,8 @@ pub struct Root {
 pub struct RootTree {
     /// The toolchain.
     pub name: ToolchainName,
-    /// What it is for.
-    pub kind: Kind,
+    /// The name of the recipe that made it.
+    pub recipe: String,
     /// The platform.
     pub platform: Platform,
     /// The tree.
@@ -102,7 +104,7 @@ complete{complete}",
             let _ = writeln!(
                 out,
                 "tree {} {} {} {} {} {}",
-                t.name, t.kind, t.platform, t.store_name, t.nar_size, t.version
+                t.name, t.recipe, t.platform, t.store_name, t.nar_size, t.version
             );
         }
         out
@@ -110,13 +112,14 @@ complete{complete}",
 
     fn parse(text: &str) -> Option<Root> {
         let mut lines = text.lines();
-        if lines.next()? != HEADER {
+        let header = lines.next()?;
+        if header != HEADER && header != OLD_HEADER {
             return None;
         }
         let project = PathBuf::from(lines.next()?.strip_prefix("project ")?);
         let manifest = Stamp::parse(lines.next()?.strip_prefix("manifest ")?)?;
         let lock = Stamp::parse(lines.next()?.strip_prefix("lock ")?)?;
-        let complete = lines
+        let complete: Vec<Platform> = lines
             .next()?
             .strip_prefix("complete")?
             .split_whitespace()
@@ -132,11 +135,23 @@ complete{complete}",
             let mut words = line.strip_prefix("tree ")?.splitn(6, ' ');
             trees.push(RootTree {
                 name: words.next()?.parse().ok()?,
-                kind: words.next()?.parse().ok()?,
+                recipe: words.next()?.to_owned(),
                 platform: words.next()?.parse().ok()?,
                 store_name: words.next()?.parse().ok()?,
                 nar_size: words.next()?.parse().ok()?,
                 version: words.next()?.to_owned(),
+            });
+        }
+        // An old root keeps its trees from `gc`, and is no shortcut.
+        if header == OLD_HEADER {
+            let never = Stamp::default();
+            return Some(Root {
+                project,
+                manifest: never,
+                lock: never,
+                complete: vec![],
+                inputs,
+                trees,
             });
         }
         Some(Root { project, manifest, lock, complete, inputs, trees })
@@ -218,14 +233,17 @@ mod tests {
             inputs: vec![("/p/with space/requirements.in".into(), stamp)],
             trees: vec![RootTree {
                 name: "gcc".parse().unwrap(),
-                kind: Kind::Cc,
+                recipe: "gcc".to_owned(),
                 platform: Platform::X86_64Linux,
                 store_name: format!("{}-gcc-12", "0".repeat(32)).parse().unwrap(),
                 nar_size: 9,
                 version: "12.2.0 of today".to_owned(),
             }],
         };
-        assert_eq!(Root::parse(&root.render()), Some(root));
+        let text = root.render();
+        assert_eq!(Root::parse(&text).as_ref(), Some(&root));
+        let old = Root::parse(&text.replace(HEADER, OLD_HEADER)).unwrap();
+        assert_eq!((old.trees, old.complete, old.lock), (root.trees, vec![], Stamp::default()));
         assert_eq!(Root::parse("something else"), None);
     }
 }

@@ -98,6 +98,7 @@ impl Store {
             Err(e) => return Err(Error::at("remove", &path, e)),
         }
         let _ = fs::remove_file(self.dir.join("listings").join(name.as_str()));
+        let _ = fs::remove_file(self.facts_path(name));
         super::delete_tree(&away).map_err(|e| Error::at("delete", &away, e))
     }
 

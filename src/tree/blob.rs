@@ -1,16 +1,26 @@
 //! File contents on their way into the store.
 
-use std::io::{self, BufWriter, Read, Write};
+use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use fs_err as fs;
+use rustix::fs::{Mode, Timespec, Timestamps, fchmod, futimens};
 
-use crate::error::{Error, Result};
+use crate::error::{Cause, Error, Result};
 use crate::model::{Digest, Hasher};
 
-/// The content of one file: a staged file on disk and its length. Cheap to clone.
+/// The time of every file, as in a Nix store: one second after the epoch, for some tools take 0 for "unknown".
+pub const MTIME: Timestamps = Timestamps {
+    last_access: Timespec { tv_sec: 1, tv_nsec: 0 },
+    last_modification: Timespec { tv_sec: 1, tv_nsec: 0 },
+};
+
+/// How many of the first bytes of each blob are kept in memory: what tells programs, scripts and texts apart is asked of thousands of files.
+const HEAD: usize = 512;
+
+/// The content of one file: a staged file on disk, its length and its digest. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Blob(Arc<Inner>);
 
@@ -18,44 +28,47 @@ pub struct Blob(Arc<Inner>);
 struct Inner {
     path: PathBuf,
     size: u64,
-    sha256: OnceLock<Digest>,
+    sha256: Digest,
+    head: Box<[u8]>,
+    placed: AtomicBool,
 }
 
 impl Blob {
+    /// The content of a file that lies in the store already: it is read once, and stays where it is.
+    ///
+    /// # Errors
+    /// If the file cannot be read.
+    pub fn of_file(path: PathBuf) -> io::Result<Self> {
+        let mut hasher = Hasher::default();
+        let mut head = vec![];
+        let mut file = fs::File::open(&path)?;
+        (&mut file).take(HEAD as u64).read_to_end(&mut head)?;
+        hasher.update(&head);
+        io::copy(&mut file, &mut hasher)?;
+        let (size, sha256) = (hasher.len(), hasher.finish());
+        // Nobody may take the store's own file for a place in another tree.
+        let placed = AtomicBool::new(true);
+        Ok(Blob(Arc::new(Inner { path, size, sha256, head: head.into(), placed })))
+    }
+
     /// The length in bytes.
     pub fn size(&self) -> u64 {
         self.0.size
     }
 
-    /// The digest of the content, computed when it is first asked for: unpacking has better things to do.
-    ///
-    /// # Errors
-    /// If the staged file cannot be read.
-    pub fn sha256(&self) -> io::Result<&Digest> {
-        if let Some(known) = self.0.sha256.get() {
-            return Ok(known);
-        }
-        let mut hasher = Hasher::default();
-        let mut file = fs::File::open(&self.0.path)?;
-        let mut buffer =
-            vec![0; usize::try_from(self.0.size).unwrap_or(usize::MAX).clamp(1, 256 * 1024)];
-        loop {
-            let n = file.read(&mut buffer)?;
-            if n == 0 {
-                break;
-            }
-            hasher.update(&buffer[..n]);
-        }
-        Ok(self.0.sha256.get_or_init(|| hasher.finish()))
+    /// The digest of the content, as it was when it was written.
+    pub fn sha256(&self) -> &Digest {
+        &self.0.sha256
+    }
+
+    /// Takes the staged file itself for a place in a tree: `true` for the first who asks, all others need a copy.
+    pub fn take_place(&self) -> bool {
+        !self.0.placed.swap(true, Ordering::Relaxed)
     }
 
     /// Whether two blobs have the same content.
-    ///
-    /// # Errors
-    /// If a staged file cannot be read.
-    pub fn same_content(&self, other: &Blob) -> io::Result<bool> {
-        Ok(self.size() == other.size()
-            && (Arc::ptr_eq(&self.0, &other.0) || self.sha256()? == other.sha256()?))
+    pub fn same_content(&self, other: &Blob) -> bool {
+        self.sha256() == other.sha256()
     }
 
     /// Where the bytes are staged.
@@ -76,6 +89,10 @@ impl Blob {
     /// # Errors
     /// If the staged file cannot be read.
     pub fn head(&self, most: u64) -> Result<Vec<u8>> {
+        let known = self.0.head.len();
+        if most <= known as u64 || self.0.size <= known as u64 {
+            return Ok(self.0.head[..known.min(usize::try_from(most).unwrap_or(known))].to_owned());
+        }
         let read = || {
             let mut out = Vec::new();
             fs::File::open(&self.0.path)?.take(most).read_to_end(&mut out)?;
@@ -101,35 +118,12 @@ impl BlobDir {
         Ok(BlobDir { dir, next: AtomicU64::new(0) })
     }
 
-    /// Writes what `content` yields as a new blob.
+    /// Writes what `content` yields as a new blob: a file that nobody may write to, with the time that it has in the store, hashed while its bytes are at hand.
     ///
     /// # Errors
     /// Those of the reader, passed through; a failure to write is an error of the store.
     pub fn write(&self, content: &mut dyn Read, buffer: &mut [u8]) -> Result<Blob> {
-        self.write_and(content, buffer, &mut |_| {})
-            .map(|(path, size)| Blob(Arc::new(Inner { path, size, sha256: OnceLock::new() })))
-    }
-
-    /// The same for content whose digest is asked for at once.
-    ///
-    /// # Errors
-    /// As [`BlobDir::write`].
-    pub fn write_hashed(&self, content: &mut dyn Read, buffer: &mut [u8]) -> Result<Blob> {
-        let mut hasher = Hasher::default();
-        let (path, size) = self.write_and(content, buffer, &mut |bytes| hasher.update(bytes))?;
-        Ok(Blob(Arc::new(Inner { path, size, sha256: OnceLock::from(hasher.finish()) })))
-    }
-
-    fn write_and(
-        &self,
-        content: &mut dyn Read,
-        buffer: &mut [u8],
-        also: &mut dyn FnMut(&[u8]),
-    ) -> Result<(PathBuf, u64)> {
-        let path = self.dir.join(self.next.fetch_add(1, Ordering::Relaxed).to_string());
-        let staged = |e| Error::io("can't write to the staging directory", e);
-        let mut file = fs::File::create_new(&path).map_err(staged)?;
-        let mut size = 0;
+        let mut staged = self.begin()?;
         loop {
             let n = match content.read(buffer) {
                 Ok(0) => break,
@@ -137,11 +131,9 @@ impl BlobDir {
                 Err(e) if e.kind() == io::ErrorKind::Interrupted => continue,
                 Err(e) => return Err(archive_error(e)),
             };
-            size += n as u64;
-            file.write_all(&buffer[..n]).map_err(staged)?;
-            also(&buffer[..n]);
+            staged.add(&buffer[..n])?;
         }
-        Ok((path, size))
+        staged.finish()
     }
 
     /// Writes bytes as a new blob.
@@ -149,19 +141,51 @@ impl BlobDir {
     /// # Errors
     /// If the staging directory cannot be written.
     pub fn put(&self, bytes: &[u8]) -> Result<Blob> {
+        let mut staged = self.begin()?;
+        staged.add(bytes)?;
+        staged.finish()
+    }
+
+    fn begin(&self) -> Result<Staged> {
         let path = self.dir.join(self.next.fetch_add(1, Ordering::Relaxed).to_string());
-        let write = || {
-            let mut file = BufWriter::new(fs::File::create_new(&path)?);
-            file.write_all(bytes)?;
-            file.into_inner().map(drop).map_err(|e| e.into_error())
-        };
-        write().map_err(|e: io::Error| Error::io("can't write to the staging directory", e))?;
+        let file = fs::File::create_new(&path).map_err(unwritable)?;
+        Ok(Staged { path, file, hasher: Hasher::default(), head: vec![] })
+    }
+}
+
+/// A blob that is being written.
+struct Staged {
+    path: PathBuf,
+    file: fs::File,
+    hasher: Hasher,
+    head: Vec<u8>,
+}
+
+impl Staged {
+    fn add(&mut self, bytes: &[u8]) -> Result<()> {
+        self.file.write_all(bytes).map_err(unwritable)?;
+        self.hasher.update(bytes);
+        let rest = HEAD.saturating_sub(self.head.len());
+        self.head.extend(&bytes[..rest.min(bytes.len())]);
+        Ok(())
+    }
+
+    fn finish(self) -> Result<Blob> {
+        fchmod(self.file.file(), Mode::from_raw_mode(0o444))
+            .and_then(|()| futimens(self.file.file(), &MTIME))
+            .map_err(|e| unwritable(e.into()))?;
         Ok(Blob(Arc::new(Inner {
-            path: path.clone(),
-            size: bytes.len() as u64,
-            sha256: OnceLock::from(Digest::of(bytes)),
+            path: self.path,
+            size: self.hasher.len(),
+            sha256: self.hasher.finish(),
+            head: self.head.into_boxed_slice(),
+            placed: AtomicBool::new(false),
         })))
     }
+}
+
+fn unwritable(e: io::Error) -> Error {
+    Error::io("can't write to the staging directory", e)
 }
 
 /// An error that came out of a decoder: our own if it carries one, else damage in the archive.
@@ -169,5 +193,5 @@ pub(crate) fn archive_error(e: io::Error) -> Error {
     if e.get_ref().is_some_and(|inner| inner.is::<Error>()) {
         return crate::error::from_io("", e);
     }
-    Error::verification("the archive is damaged").cause(&e)
+    Error::verification("the archive is damaged").cause(&e).with_cause(Cause::DamagedArchive)
 }

@@ -5,7 +5,7 @@ mod blob;
 use std::collections::BTreeMap;
 
 pub(crate) use blob::archive_error;
-pub use blob::{Blob, BlobDir};
+pub use blob::{Blob, BlobDir, MTIME};
 
 use crate::error::{Error, Result};
 use crate::model::MemberPath;
@@ -98,6 +98,70 @@ impl Tree {
                 .is_some_and(|(p, _)| p.is_under(path.as_str()))
     }
 
+    /// The names of what lies right below a directory, sorted; below the root for an empty path.
+    pub fn entries(&self, directory: &str) -> Vec<String> {
+        let dir = if directory.is_empty() {
+            None
+        } else {
+            let Some(real) = self.real_path(&MemberPath::literal(directory)) else { return vec![] };
+            Some(real)
+        };
+        let mut out: Vec<String> = vec![];
+        for path in self.nodes.keys() {
+            let below = match &dir {
+                None => Some(path.as_str()),
+                Some(dir) => {
+                    path.as_str().strip_prefix(dir.as_str()).and_then(|r| r.strip_prefix('/'))
+                }
+            };
+            if let Some(name) = below.and_then(|below| below.split('/').next())
+                && out.last().is_none_or(|last| last != name)
+            {
+                out.push(name.to_owned());
+            }
+        }
+        out.sort();
+        out.dedup();
+        out
+    }
+
+    /// The tree that lies at `root` on the disk. All of it is read once.
+    ///
+    /// # Errors
+    /// If it cannot be read, or holds names that no tree of ours has.
+    pub fn on_disk(root: &std::path::Path) -> Result<Tree> {
+        let mut tree = Tree::default();
+        let mut todo: Vec<(std::path::PathBuf, String)> = vec![(root.to_owned(), String::new())];
+        while let Some((dir, prefix)) = todo.pop() {
+            let read = |e| Error::at("read", &dir, e);
+            for entry in fs_err::read_dir(&dir).map_err(read)? {
+                let entry = entry.map_err(read)?;
+                let meta = entry.metadata().map_err(read)?;
+                let name = format!("{prefix}{}", entry.file_name().to_string_lossy());
+                let path = MemberPath::parse(name.as_bytes()).ok().flatten().ok_or_else(|| {
+                    Error::verification(format!(
+                        "{} holds a name that is none: {name:?}",
+                        root.display()
+                    ))
+                })?;
+                let node = if meta.is_dir() {
+                    todo.push((entry.path(), format!("{name}/")));
+                    Node::Directory
+                } else if meta.is_symlink() {
+                    let target = fs_err::read_link(entry.path()).map_err(read)?;
+                    Node::Symlink(target.to_string_lossy().into_owned())
+                } else {
+                    use std::os::unix::fs::PermissionsExt;
+                    let executable = meta.permissions().mode() & 0o111 != 0;
+                    let blob = Blob::of_file(entry.path()).map_err(read)?;
+                    Node::File { blob, executable }
+                };
+                tree.put(path, node);
+            }
+        }
+        Ok(tree)
+    }
+
     /// Follows the symlinks of every component of `path`. `None` if it dangles, loops or leaves the tree.
     pub fn real_path(&self, path: &MemberPath) -> Option<MemberPath> {
         let mut todo: Vec<String> = path.parts().rev().map(str::to_owned).collect();
@@ -150,8 +214,7 @@ impl Tree {
                     continue;
                 }
                 (Some(Node::File { blob: a, .. }), Node::File { blob: b, .. })
-                    if a.same_content(b)
-                        .map_err(|e| Error::io("can't read a staged file", e))? =>
+                    if a.same_content(b) =>
                 {
                     continue;
                 }

@@ -3,7 +3,7 @@
 
 use std::io::{self, Read};
 
-use crate::error::{Error, Result};
+use crate::error::{Cause, Error, Result};
 
 /// Skips to the first member whose name begins with `prefix` and returns its name and content.
 ///
@@ -13,7 +13,10 @@ pub fn find_member<'a, R: Read>(
     archive: &'a mut R,
     prefix: &str,
 ) -> Result<(String, io::Take<&'a mut R>)> {
-    let damaged = |what: &str| Error::verification(format!("not a Debian package: {what}"));
+    let damaged = |what: &str| {
+        Error::verification(format!("not a Debian package: {what}"))
+            .with_cause(Cause::DamagedArchive)
+    };
     let mut magic = [0; 8];
     archive.read_exact(&mut magic).map_err(|e| damaged("too short").cause(&e))?;
     if &magic != b"!<arch>\n" {
@@ -31,8 +34,8 @@ pub fn find_member<'a, R: Read>(
             std::str::from_utf8(&header[range]).unwrap_or("").trim_end().to_owned()
         };
         let name = text(0..16).trim_end_matches('/').to_owned();
-        let size: u64 =
-            text(48..58).parse().map_err(|_| damaged("a member's size is no number"))?;
+        let size = crate::model::decimal(&text(48..58))
+            .ok_or_else(|| damaged("a member's size is no number"))?;
         if name.starts_with(prefix) {
             return Ok((name, archive.take(size)));
         }

@@ -2,7 +2,7 @@
 
 use std::io::{self, Read};
 
-use crate::error::Error;
+use crate::error::{Cause, Error};
 
 /// How large an archive may become.
 #[derive(Debug, Clone, Copy)]
@@ -40,10 +40,13 @@ impl<R: Read> Read for Budget<R> {
     fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
         let n = self.inner.read(buf)?;
         self.left = self.left.checked_sub(n as u64).ok_or_else(|| {
-            io::Error::from(Error::verification(format!(
-                "the archive unfolds to more than {} MiB: refused as a bomb",
-                self.limit >> 20
-            )))
+            io::Error::from(
+                Error::verification(format!(
+                    "the archive unfolds to more than {} MiB: refused as a bomb",
+                    self.limit >> 20
+                ))
+                .with_cause(Cause::HostileArchive),
+            )
         })?;
         Ok(n)
     }

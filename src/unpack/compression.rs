@@ -2,7 +2,7 @@
 
 use std::io::{self, BufReader, Read};
 
-use crate::error::Error;
+use crate::error::{Cause, Error};
 
 /// Memory that one xz decoder may take, in bytes: the largest preset (-9) needs 65 MiB.
 const XZ_MEMORY: u64 = 100 << 20;
@@ -35,23 +35,34 @@ impl Compression {
     }
 }
 
+/// Whether a decoder computes the checks that a stream holds of its own content.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Checks {
+    /// Yes.
+    Compute,
+    /// Not where that costs much and can be left out (xz): the compressed bytes are verified by a digest that somebody signed.
+    Trust,
+}
+
 /// A reader of the unpacked bytes. Concatenated members are read to the end.
 ///
 /// # Errors
 /// If the decoder cannot be set up.
 pub fn decoder<'a>(
     compression: Compression,
+    checks: Checks,
     inner: impl Read + 'a,
 ) -> io::Result<Box<dyn Read + 'a>> {
     Ok(match compression {
         Compression::None => Box::new(inner),
         Compression::Gzip => Box::new(flate2::read::MultiGzDecoder::new(inner)),
         Compression::Xz => {
-            let stream = liblzma::stream::Stream::new_stream_decoder(
-                XZ_MEMORY,
-                liblzma::stream::CONCATENATED,
-            )
-            .map_err(io::Error::from)?;
+            let flags = match checks {
+                Checks::Compute => liblzma::stream::CONCATENATED,
+                Checks::Trust => liblzma::stream::CONCATENATED | liblzma::stream::IGNORE_CHECK,
+            };
+            let stream = liblzma::stream::Stream::new_stream_decoder(XZ_MEMORY, flags)
+                .map_err(io::Error::from)?;
             Box::new(liblzma::bufread::XzDecoder::new_stream(
                 BufReader::with_capacity(super::BUFFER, inner),
                 stream,
@@ -75,7 +86,7 @@ pub fn sniffed<'a>(mut inner: impl Read + 'a) -> io::Result<Box<dyn Read + 'a>> 
     let mut head = Vec::with_capacity(6);
     (&mut inner).take(6).read_to_end(&mut head)?;
     let kind = Compression::sniff(&head);
-    decoder(kind, io::Cursor::new(head).chain(inner))
+    decoder(kind, Checks::Compute, io::Cursor::new(head).chain(inner))
 }
 
 /// A member name's compression by its ending, as in Debian's `data.tar.xz`.
@@ -89,7 +100,8 @@ pub fn by_ending(name: &str) -> Result<Compression, Error> {
         other => {
             return Err(Error::verification(format!(
                 "expected a member compressed with gz, xz, zst or bz2, got .{other}"
-            )));
+            ))
+            .with_cause(Cause::DamagedArchive));
         }
     })
 }
@@ -100,5 +112,5 @@ pub fn by_ending(name: &str) -> Result<Compression, Error> {
 /// If the decoder cannot be set up.
 pub fn decoder_for<'a>(name: &str, inner: impl Read + 'a) -> Result<Box<dyn Read + 'a>, Error> {
     let compression = by_ending(name).unwrap_or(Compression::None);
-    decoder(compression, inner).map_err(crate::tree::archive_error)
+    decoder(compression, Checks::Compute, inner).map_err(crate::tree::archive_error)
 }

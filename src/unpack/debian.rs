@@ -3,6 +3,7 @@
 use std::io::Read;
 
 use super::budget::Limits;
+use super::compression::Checks;
 use super::layer::CaseCollisions;
 use super::tarball::{TarOptions, unpack_tar};
 use super::{ar, compression};
@@ -23,8 +24,8 @@ pub fn unpack_deb(
 ) -> Result<Tree> {
     let map = |path| Some(usrmerged(path)).filter(|path| wanted(path));
     let (name, member) = ar::find_member(&mut package, "data.tar")?;
-    let mut data =
-        compression::decoder(compression::by_ending(&name)?, member).map_err(archive_error)?;
+    let format = compression::by_ending(&name)?;
+    let mut data = compression::decoder(format, Checks::Trust, member).map_err(archive_error)?;
     let options = TarOptions {
         strip: 0,
         cases: CaseCollisions::Allow,

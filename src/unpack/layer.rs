@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use super::budget::Limits;
-use crate::error::{Error, Result};
+use crate::error::{Cause, Error, Result};
 use crate::model::{MemberPath, MemberPathError};
 use crate::tree::{Node, Tree};
 
@@ -116,6 +116,12 @@ impl<'a> LayerBuilder<'a> {
                 next = p.parent();
             }
         }
+        // No file system takes another (PATH_MAX of Linux), and zip files may hold any bytes.
+        if let Node::Symlink(target) = &node
+            && (target.is_empty() || target.len() >= 4096 || target.contains('\0'))
+        {
+            return Err(hostile(format!("the symlink {path} has no valid target")));
+        }
         if let Node::Symlink(target) = &node
             && !target.starts_with('/')
             && !path.link_stays(target)
@@ -158,5 +164,5 @@ impl<'a> LayerBuilder<'a> {
 
 /// Refuses an archive.
 pub(crate) fn hostile(why: String) -> Error {
-    Error::verification("the archive is refused").because(why)
+    Error::verification("the archive is refused").because(why).with_cause(Cause::HostileArchive)
 }

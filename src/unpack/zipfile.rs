@@ -4,8 +4,8 @@ use std::io::{Read, Seek, SeekFrom};
 
 use super::budget::Limits;
 use super::layer::{CaseCollisions, LayerBuilder, hostile};
-use crate::error::{Error, Result};
-use crate::tree::{BlobDir, Node, Tree};
+use crate::error::Result;
+use crate::tree::{BlobDir, Node, Tree, archive_error};
 
 /// Reads a zip file.
 ///
@@ -17,10 +17,8 @@ pub fn unpack_zip(
     limits: Limits,
     blobs: &BlobDir,
 ) -> Result<Tree> {
-    let damaged =
-        |e: zip::result::ZipError| Error::verification("the archive is damaged").cause(&e);
-    let listed = listed_members(&mut file)
-        .map_err(|e| Error::verification("the archive is damaged").cause(&e))?;
+    let damaged = |e: zip::result::ZipError| archive_error(e.into());
+    let listed = listed_members(&mut file).map_err(archive_error)?;
     let mut zip = zip::ZipArchive::new(file).map_err(damaged)?;
     // The crate folds members of one name into one; the end record does not lie about them.
     if listed.is_some_and(|n| n != zip.len()) {
@@ -52,7 +50,7 @@ pub fn unpack_zip(
                 let declared = entry.size();
                 // One byte more than declared is enough to see the lie.
                 let allowed = declared.min(left).saturating_add(1);
-                let blob = blobs.write_hashed(&mut entry.by_ref().take(allowed), &mut buffer)?;
+                let blob = blobs.write(&mut entry.by_ref().take(allowed), &mut buffer)?;
                 if blob.size() > left {
                     return Err(hostile(format!(
                         "it unfolds to more than {} MiB: refused as a bomb",

@@ -181,6 +181,10 @@ fn links_that_leave_the_tree_are_refused() {
     refused("a.tar", Tar::new().hard_link("a", "/etc/passwd").finish(), &["absolute name"]);
     refused("a.tar", Tar::new().hard_link("a", "absent").finish(), &["leads to no file of it"]);
     refused("a.zip", zip(&[("a", 0o120_777, b"../../etc", 9)]), &["leads out of it"]);
+    // What no file system takes as a link's text.
+    refused("a.zip", zip(&[("a", 0o120_777, b"b\0c", 3)]), &["no valid target"]);
+    refused("a.zip", zip(&[("a", 0o120_777, b"", 0)]), &["no valid target"]);
+    refused("a.zip", zip(&[("a", 0o120_777, &[b'x'; 4096], 4096)]), &["no valid target"]);
     refused(
         "a.zip",
         zip(&[("a", 0o120_777, b"/tmp", 4), ("a/evil", 0o100_644, b"x", 1)]),

@@ -82,7 +82,11 @@ fn wrong_usage_has_its_own_code() {
 
 #[test]
 fn a_manifest_is_found_above_and_by_name() {
-    let project = Project::new("platforms = [\"x86_64-linux\"]\n");
+    let server = Server::start();
+    let project = Project::new(&format!(
+        "platforms = [\"x86_64-linux\"]\n[toolchains.x]\nkind = \"tool\"\nsource = \"archive\"\nversion = \"1\"\nurl = \"{}\"\n",
+        server.put("/x", b"program".to_vec())
+    ));
     project.scratch.write("project/deep/below/x", "");
     contains(
         &ok(project.cotter(&["setup"]).current_dir(project.dir().join("deep/below"))),

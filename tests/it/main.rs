@@ -12,6 +12,7 @@
 
 mod support;
 
+mod alone;
 mod archives;
 mod commands;
 mod debian;
@@ -19,6 +20,8 @@ mod emit;
 mod faults;
 mod house;
 mod locking;
+mod messages;
 mod online;
+mod openpgp;
 mod snapshots;
 mod store;

@@ -206,3 +206,74 @@ fn what_a_dead_process_left_is_swept() {
     rig.project.ok(&["setup"]);
     assert_eq!(rig.project.stored("staging"), Vec::<String>::new());
 }
+
+/// A store that this process may not write to (part of an image, or of another user) serves projects at paths that it has never seen.
+#[test]
+fn a_store_that_cannot_be_written_serves_a_project_at_another_path() {
+    let rig = rig();
+    let (store, scratch) = (&rig.project.store, rig.project.scratch.path());
+    let tree = rig.tree("one");
+    // As in an image: what is fetched and noted at run time is not there.
+    for part in ["inputs", "staging", "roots", "locks"] {
+        std::fs::remove_dir_all(store.join(part)).unwrap();
+    }
+    let elsewhere = rig.project.scratch.join("elsewhere");
+    std::fs::create_dir(&elsewhere).unwrap();
+    for file in ["toolchains.toml", "toolchains.lock"] {
+        std::fs::copy(rig.project.dir().join(file), elsewhere.join(file)).unwrap();
+    }
+    let program = scratch.join("cotter");
+    std::fs::copy(env!("CARGO_BIN_EXE_cotter"), &program).unwrap();
+    for path in [scratch, &elsewhere, &program] {
+        std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o755)).unwrap();
+    }
+    let before = crate::support::names(store);
+    let root = rustix::process::geteuid().is_root();
+    // In a mount that is read-only, and as another user (who is not root, if this is).
+    let mut read_only = vec!["bwrap", "--bind", "/", "/", "--dev", "/dev", "--ro-bind"];
+    read_only.extend([store.to_str().unwrap(), store.to_str().unwrap(), "--"]);
+    let nobody = vec!["setpriv", "--reuid", "65534", "--regid", "65534", "--clear-groups", "--"];
+    if !root {
+        std::fs::set_permissions(store, std::fs::Permissions::from_mode(0o555)).unwrap();
+    }
+    for way in [read_only, if root { nobody } else { vec!["env", "--"] }] {
+        let run = |args: &[&str]| {
+            let mut command = Command::new(way[0]);
+            crate::support::clean(&mut command, scratch);
+            command
+                .args(&way[1..])
+                .arg(&program)
+                .args(args)
+                .current_dir(&elsewhere)
+                .env("COTTER_STORE", store);
+            command
+        };
+        for flags in [&["--frozen", "--offline"][..], &["--locked", "--offline"], &[]] {
+            let with = |args: &[&'static str]| [flags, args].concat();
+            let show = "printf '%s ' \"$PATH\"; command -v one";
+            let said = ok(&mut run(&with(&["exec", "one", "--", "/bin/sh", "-c", show])));
+            contains(&said, &[&format!("{}/bin/one", tree.display())]);
+            assert_eq!(ok(&mut run(&with(&["path", "one"]))).trim(), tree.to_str().unwrap());
+            contains(&ok(&mut run(&with(&["env"]))), &[&format!("{}/bin", tree.display())]);
+            contains(&ok(&mut run(&with(&["setup"]))), &["already there"]);
+        }
+        // What is missing cannot be made, and the reason is told.
+        std::fs::rename(&tree, tree.with_extension("away")).unwrap();
+        let said = crate::support::fails(8, &mut run(&["--frozen", "path", "one"]));
+        contains(&said, &["can't", "--store DIR or COTTER_STORE"]);
+        std::fs::rename(tree.with_extension("away"), &tree).unwrap();
+    }
+    assert_eq!(crate::support::names(store), before);
+}
+
+#[test]
+fn the_directories_of_commands_need_no_cotter() {
+    let rig = rig();
+    let bin = |name: &str| rig.tree(name).join("bin").display().to_string();
+    assert_eq!(rig.project.ok(&["path", "--bin", "two"]).trim(), bin("two"));
+    let all = rig.project.ok(&["path", "--bin"]).trim().to_owned();
+    assert_eq!(all, format!("{}:{}", bin("one"), bin("two")));
+    contains(&rig.project.fails(2, &["path"]), &["<NAME>"]);
+    let found = ok(Command::new("/bin/sh").args(["-c", "command -v two"]).env("PATH", all));
+    assert_eq!(found.trim(), format!("{}/two", bin("two")));
+}

@@ -19,7 +19,7 @@ use crate::context::{Context, shown, var};
 use crate::emit::MARK;
 use crate::error::{Error, Result};
 use crate::lockfile::Lockfile;
-use crate::manifest::{AuditSettings, Kind as ToolchainKind};
+use crate::manifest::AuditSettings;
 use crate::project::Project;
 
 /// Larger files are not searched: no linker writes such.
@@ -92,15 +92,10 @@ pub fn run(args: &AuditBazel, cx: &Context) -> Result<ExitCode> {
 /// The newest glibc that outputs may ask for: the manifest's word, or the version in the compiler's tree.
 fn floor(settings: &AuditSettings, lock: &Lockfile) -> Option<String> {
     settings.glibc_floor.clone().or_else(|| {
-        let compilers = lock
-            .trees
+        lock.trees
             .values()
-            .filter(|t| t.plan.kind == ToolchainKind::Cc && t.plan.target() == t.plan.platform);
-        compilers.flat_map(|t| &t.plan.inputs).find_map(|i| {
-            let version =
-                i.file_name().strip_prefix("libc6_")?.split(['-', '_']).next()?.to_owned();
-            Some(version)
-        })
+            .filter(|t| t.plan.spec.cc().is_some_and(|cc| cc.target == t.plan.platform))
+            .find_map(|t| t.plan.glibc())
     })
 }
 

@@ -54,7 +54,7 @@ pub fn run(workspace: &Workspace, base: &Path, cx: &Context) -> Result<Vec<Findi
         base.file_name().unwrap_or_default().to_string_lossy(),
         std::process::id()
     ));
-    fs::create_dir_all(&root).map_err(|e| Error::at("make", &root, e))?;
+    fs::create_dir_all(&root).map_err(|e| Error::output("make", &root, e))?;
     let result = build(workspace, &root, &bwrap, &strace, cx);
     // Bazel's server lived in the jail's own process namespace and is gone.
     let _ = crate::store::delete_tree(&root);
@@ -69,7 +69,7 @@ fn build(
     cx: &Context,
 ) -> Result<Vec<Finding>> {
     let mask = root.join("masked");
-    fs::write(&mask, "").map_err(|e| Error::at("write", &mask, e))?;
+    fs::write(&mask, "").map_err(|e| Error::output("write", &mask, e))?;
     let trace = root.join("trace");
     let mut command = Command::new(bwrap);
     command.args([

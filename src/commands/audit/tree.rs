@@ -7,20 +7,22 @@ use std::process::ExitCode;
 
 use fs_err as fs;
 
-use super::super::{active, setup};
+use super::super::trees::{self, kind};
 use super::findings::report;
 use crate::audit::artifact::{self, Role, Subject};
 use crate::audit::{Finding, HOST_PATH};
 use crate::cli::AuditTree;
 use crate::context::Context;
 use crate::error::{Error, Result};
+use crate::model::Kind;
 use crate::project::Project;
+use crate::ready;
 use crate::store::RootTree;
 
 /// Looks at trees of the store.
 pub fn run(args: &AuditTree, cx: &Context) -> Result<ExitCode> {
     let project = Project::load(cx)?;
-    let trees = active::root_trees(&args.names, setup::native_or(None)?, cx)?;
+    let trees = trees::roots(&args.names, ready::native_or(None)?, cx)?;
     let mut findings = vec![];
     for tree in trees {
         let root = cx.store.path(&tree.store_name);
@@ -60,7 +62,7 @@ pub fn run(args: &AuditTree, cx: &Context) -> Result<ExitCode> {
                 libraries: &|name| libraries.contains(name),
             };
             // A library's tree leaves libc to the compiler's.
-            let is_library = tree.kind == crate::manifest::Kind::Library;
+            let is_library = kind(&tree) == Kind::Library.as_str();
             findings.extend(
                 artifact::look(&bytes, subject)
                     .into_iter()
@@ -82,14 +84,11 @@ fn shared_libraries(files: &[PathBuf]) -> BTreeSet<String> {
 
 /// The tree of the interpreter of a set of packages, if it is in the store.
 fn interpreter_of(tree: &RootTree, project: &Project, cx: &Context) -> Result<Option<PathBuf>> {
-    if tree.kind != crate::manifest::Kind::Packages {
-        return Ok(None);
-    }
     let lock = project.lock(cx)?.unwrap_or_default();
     let python = lock
         .get(&tree.name, tree.platform)
-        .and_then(|t| t.plan.requested("python").first()?.parse().ok())
-        .and_then(|name| lock.get(&name, tree.platform));
+        .and_then(|t| t.plan.spec.packages())
+        .and_then(|set| lock.get(&set.interpreter, tree.platform));
     Ok(python.map(|t| cx.store.path(&t.output.store_name)).filter(|path| path.exists()))
 }
 

@@ -420,6 +420,72 @@ fn what_cannot_be_met_is_told() {
     );
 }
 
+/// What uv can't do is told in its own words, as one block, with the manifest's line and a way that works.
+#[test]
+fn failures_of_uv_have_their_place_and_a_way_out() {
+    let packages = Packages::new("inputs = [\"requirements.in\"]");
+    publish_app(&packages);
+    let manifest = std::fs::read_to_string(packages.project.dir().join("toolchains.toml")).unwrap();
+    let line = manifest.lines().position(|l| l.starts_with("inputs")).unwrap() + 1;
+    let at = format!("at: toolchains.toml:{line}:11");
+    // No file, and one that another names.
+    packages.refused(1, &["lock"], &[&at, "can't read requirements.in"]);
+    packages.inputs("app\n-r more.in\n");
+    packages.refused(1, &["lock"], &[&at, "can't read more.in", "requirements.in names it"]);
+    // Versions that do not meet.
+    packages.inputs("app\nlib<1\n");
+    packages.refused(
+        1,
+        &["lock"],
+        &[
+            &at,
+            "uv can't resolve [requirements.app]",
+            "caused by: uv says:\n    No solution found when resolving dependencies\n      cause: Because ",
+            "hint: change the requirements",
+        ],
+    );
+    // No text of requirements at all.
+    packages.inputs("li b ==\n");
+    packages.refused(1, &["lock"], &[&at, "uv says:", "requirements.in"]);
+    // Source alone.
+    packages.publish("src", &[("src-1.0.tar.gz", sdist("def seen():\n    return 1\n"), "")]);
+    packages.inputs("src\n");
+    packages.refused(1, &["lock"], &[&at, "build = [\"src\"] in [requirements.app]"]);
+    let said = packages.project.fails(1, &["lock"]);
+    assert!(!said.contains("--no-build"), "a flag that nobody can give: {said}");
+    // A repository in place of a release.
+    packages.inputs("app\nclick @ git+https://user:secret@git.example/click.git\n");
+    packages.refused(
+        1,
+        &["lock"],
+        &[
+            "at: requirements.in:2:1",
+            "requirements.in names a repository in place of a release",
+            "got \"click @ git+https://git.example/click.git\"",
+            "git would be needed",
+            "name a release",
+        ],
+    );
+    assert!(!packages.project.fails(1, &["lock"]).contains("secret"));
+    // The network is the network's fault, and so is what --offline lacks.
+    packages.inputs("absent-from-the-cache\n");
+    packages.refused(5, &["lock", "--offline"], &["with --offline", "once without --offline"]);
+    // So is a file that the index lists and does not serve.
+    packages.server.put(
+        "/simple/listed/",
+        "<a href=\"../../files/listed-1.0-py3-none-any.whl\">listed-1.0-py3-none-any.whl</a>",
+    );
+    packages.inputs("listed\n");
+    packages.refused(
+        5,
+        &["lock"],
+        &["uv can't ask the package index", "listed-1.0-py3-none-any.whl"],
+    );
+    packages.inputs("app\n");
+    packages.project.manifest(&manifest.replace(&packages.server.url, "http://127.0.0.1:9"));
+    packages.refused(5, &["lock"], &["uv can't ask the package index", "uv says:"]);
+}
+
 #[test]
 fn lies_and_hostile_wheels_are_refused() {
     let packages = Packages::new("inputs = [\"requirements.txt\"]");

@@ -234,9 +234,35 @@ fn answer(
     }
 }
 
-/// Accepts one TLS handshake after the other with a certificate that nobody trusts.
-pub fn untrusted_tls() -> String {
-    let made = rcgen::generate_simple_self_signed(vec!["localhost".to_owned()]).unwrap();
+/// Serves `body` at every path over TLS, under a certificate for `name`. Returns the port, and the certificate as PEM.
+pub fn trusted_tls(name: &str, body: Vec<u8>) -> (u16, String) {
+    let (config, certificate) = tls_config(name);
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    std::thread::spawn(move || {
+        for mut stream in listener.incoming().filter_map(Result::ok) {
+            let Ok(mut tls) = rustls::ServerConnection::new(config.clone()) else { continue };
+            let _ = stream.set_read_timeout(Some(Duration::from_secs(5)));
+            let mut tls = rustls::Stream::new(&mut tls, &mut stream);
+            let mut request = vec![];
+            let mut byte = [0];
+            while !request.ends_with(b"\r\n\r\n") && tls.read(&mut byte).is_ok_and(|n| n == 1) {
+                request.push(byte[0]);
+            }
+            let head = format!(
+                "HTTP/1.1 200 OK\r\nContent-Length: {}\r\nConnection: close\r\n\r\n",
+                body.len()
+            );
+            let _ = tls.write_all(head.as_bytes()).and_then(|()| tls.write_all(&body));
+            tls.conn.send_close_notify();
+            let _ = tls.flush();
+        }
+    });
+    (port, certificate)
+}
+
+fn tls_config(name: &str) -> (Arc<rustls::ServerConfig>, String) {
+    let made = rcgen::generate_simple_self_signed(vec![name.to_owned()]).unwrap();
     let key = rustls::pki_types::PrivateKeyDer::try_from(made.signing_key.serialize_der()).unwrap();
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let config = rustls::ServerConfig::builder_with_provider(provider)
@@ -245,7 +271,12 @@ pub fn untrusted_tls() -> String {
         .with_no_client_auth()
         .with_single_cert(vec![made.cert.der().clone()], key)
         .unwrap();
-    let config = Arc::new(config);
+    (Arc::new(config), made.cert.pem())
+}
+
+/// Accepts one TLS handshake after the other with a certificate that nobody trusts.
+pub fn untrusted_tls() -> String {
+    let (config, _) = tls_config("localhost");
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = listener.local_addr().unwrap().port();
     std::thread::spawn(move || {

@@ -1,11 +1,217 @@
-//! Compilers: GCC, binutils and glibc out of Debian packages.
+//! GCC, binutils and glibc out of Debian packages.
 
-use super::{seal_constant, write};
+use super::api::{Active, Asked, Launchers, Recipe};
+use super::edit::{seal_constant, write};
+use super::prune::{self, Pruning};
+use super::seal::{Programs, Steps, seal};
+use crate::environment::Builder;
 use crate::error::{Error, Result};
-use crate::lockfile::Plan;
-use crate::model::{MemberPath, Platform};
+use crate::facts::{Facts, GccFacts};
+use crate::lockfile::{CcSpec, Plan, Spec};
+use crate::model::{Kind, MemberPath, Platform};
 use crate::relocate::launcher::{Argv0, Instructions};
 use crate::tree::{BlobDir, Node, Tree};
+
+/// See the module.
+pub struct Gcc;
+
+/// Left out: the LTO dumper (32 MB), the profiler, tools that glibc's maintainers use.
+const LEFT_OUT: &[&str] = &[
+    "usr/bin/*lto-dump*",
+    "usr/bin/*gp-*",
+    "usr/bin/*gprofng*",
+    "usr/bin/sotruss",
+    "usr/bin/sprof",
+    "usr/lib/*/gprofng/**",
+    "usr/lib/*/audit/**",
+    "usr/sbin/**",
+    "usr/share/gcc/**",
+    "usr/share/gcc-*/**",
+    "etc/**",
+];
+
+/// The programs that build systems ask for by variable.
+const VARIABLES: &[(&str, &str)] = &[
+    ("CC", "gcc"),
+    ("CXX", "g++"),
+    ("AR", "gcc-ar"),
+    ("AS", "as"),
+    ("LD", "ld"),
+    ("NM", "gcc-nm"),
+    ("OBJCOPY", "objcopy"),
+    ("OBJDUMP", "objdump"),
+    ("RANLIB", "gcc-ranlib"),
+    ("STRIP", "strip"),
+];
+
+/// The libraries of the tree that programs may need when they run, by stem; the rest serve the
+/// compiler itself.
+const RUNTIME: &[&str] = &[
+    "BrokenLocale",
+    "anl",
+    "asan",
+    "atomic",
+    "c",
+    "crypt",
+    "dl",
+    "gcc_s",
+    "gomp",
+    "itm",
+    "lsan",
+    "m",
+    "mvec",
+    "nsl",
+    "nss_compat",
+    "nss_dns",
+    "nss_files",
+    "nss_hesiod",
+    "pthread",
+    "quadmath",
+    "resolv",
+    "rt",
+    "stdc++",
+    "tsan",
+    "ubsan",
+    "util",
+];
+
+impl Recipe for Gcc {
+    fn name(&self) -> &'static str {
+        "gcc"
+    }
+
+    fn version(&self) -> u32 {
+        1
+    }
+
+    fn kind(&self) -> Kind {
+        Kind::Cc
+    }
+
+    fn left_out_paths(&self) -> Vec<&'static [&'static str]> {
+        vec![prune::ALWAYS, LEFT_OUT]
+    }
+
+    /// NIS and Sun RPC drag Kerberos and OpenSSL into a C compiler; gprofng is a profiler.
+    fn left_out_packages(&self) -> &'static [&'static str] {
+        &["libnsl-dev", "libtirpc-dev", "rpcsvc-proto", "libgprofng0"]
+    }
+
+    /// `gcc-12`, wherever it stands among the packages.
+    fn principal<'p>(&self, packages: &[&'p str]) -> Option<&'p str> {
+        let is_gcc = |name: &&&str| {
+            name.strip_prefix("gcc-").is_some_and(|v| v.starts_with(|c: char| c.is_ascii_digit()))
+        };
+        packages.iter().find(is_gcc).or(packages.first()).copied()
+    }
+
+    fn spec(&self, asked: Asked) -> Spec {
+        Spec::Cc(CcSpec {
+            target: asked.target,
+            libraries: asked.libraries,
+            selection: asked.selection,
+            programs: asked.programs,
+        })
+    }
+
+    fn finish(&self, plan: &Plan, tree: Tree, blobs: &BlobDir, pruning: &Pruning) -> Result<Tree> {
+        let launchers = |_: &Tree| -> Launchers<'_> { Box::new(|path| instructions(path, plan)) };
+        let steps = Steps {
+            prepare: &|tree| prepare(plan, tree, blobs),
+            launchers: &launchers,
+            programs: Programs::Started,
+        };
+        seal(plan, tree, blobs, pruning, &steps)
+    }
+
+    fn environment(&self, tree: &Active, environment: &mut Builder) {
+        compiler_environment(tree, VARIABLES, environment);
+        super::pkg_config::environment(tree, environment);
+    }
+
+    fn facts(&self, plan: &Plan, tree: &Tree) -> Result<Facts> {
+        Ok(Facts::Gcc(facts(plan, tree)?))
+    }
+}
+
+/// What every compiler sets: PATH, the variables of build systems unless a compiler before it did,
+/// and none that steer the search for headers and libraries.
+pub fn compiler_environment(tree: &Active, variables: &[(&str, &str)], environment: &mut Builder) {
+    let root = tree.path.display();
+    environment.path(format!("{root}/bin"));
+    if !environment.is_set("CC") {
+        for (name, program) in variables {
+            environment.set_default(name, format!("{root}/bin/{program}"));
+        }
+    }
+    environment.unset(&["CPATH", "C_INCLUDE_PATH", "CPLUS_INCLUDE_PATH", "LIBRARY_PATH"]);
+}
+
+fn facts(plan: &Plan, tree: &Tree) -> Result<GccFacts> {
+    let target = plan.target();
+    let triple = target.multiarch();
+    let gcc = gcc_dir(tree, plan)
+        .ok_or_else(|| Error::build(format!("the tree of {} holds no GCC", plan.name)))?;
+    let version = gcc.file_name().to_owned();
+    let cross = target != plan.platform;
+    let (c, cpp, libraries) = if cross {
+        let root = format!("usr/{triple}");
+        let cpp = format!("{root}/include/c++/{version}");
+        (
+            vec![format!("{gcc}/include"), format!("{root}/include")],
+            vec![cpp.clone(), format!("{cpp}/{triple}"), format!("{cpp}/backward")],
+            format!("{root}/lib"),
+        )
+    } else {
+        let cpp = format!("usr/include/c++/{version}");
+        (
+            vec![
+                format!("{gcc}/include"),
+                format!("usr/include/{triple}"),
+                "usr/include".to_owned(),
+            ],
+            vec![
+                cpp.clone(),
+                format!("usr/include/{triple}/c++/{version}"),
+                format!("{cpp}/backward"),
+            ],
+            format!("usr/lib/{triple}"),
+        )
+    };
+    let there = |dirs: Vec<String>| -> Vec<String> {
+        dirs.into_iter().filter(|d| tree.exists(&MemberPath::literal(d))).collect()
+    };
+    let is_runtime = |name: &str| {
+        name.starts_with("ld-linux")
+            || name
+                .strip_prefix("lib")
+                .and_then(|n| n.split_once(".so."))
+                .is_some_and(|(stem, _)| RUNTIME.contains(&stem))
+    };
+    let in_libraries = |path: &MemberPath| path.parent().is_some_and(|p| p.as_str() == libraries);
+    let runtime = tree.paths(|path, _| in_libraries(path) && is_runtime(path.file_name()));
+    let loader = format!("{libraries}/{}", target.loader());
+    Ok(GccFacts {
+        version,
+        triple: triple.to_owned(),
+        tool_prefix: if cross { format!("{triple}-") } else { String::new() },
+        c_includes: there(c),
+        cpp_includes: there(cpp),
+        runtime: runtime.iter().map(ToString::to_string).collect(),
+        loader: tree.exists(&MemberPath::literal(&loader)).then_some(loader),
+        inputs: ["lib", "lib64"]
+            .map(str::to_owned)
+            .into_iter()
+            .filter(|name| tree.exists(&MemberPath::literal(name)))
+            .chain(
+                tree.entries("usr")
+                    .into_iter()
+                    .filter(|e| e != "share")
+                    .map(|e| format!("usr/{e}")),
+            )
+            .collect(),
+    })
+}
 
 /// What GCC's driver looks for among its own files: without these links it would take them from PATH.
 const BINUTILS: &[&str] =
@@ -43,11 +249,12 @@ fn gcc_dir(tree: &Tree, plan: &Plan) -> Option<MemberPath> {
 
 /// Does what Debian's maintainer scripts and plain `gcc` packages would: unversioned names, `cc`, `c++`; gives the driver links to its binutils; adds the specs
 /// file by which outputs run with this tree's own libc.
-pub fn prepare(plan: &Plan, tree: &mut Tree, blobs: &BlobDir) -> Result<()> {
+fn prepare(plan: &Plan, tree: &mut Tree, blobs: &BlobDir) -> Result<()> {
     let platform = plan.target();
     let multiarch = platform.multiarch();
     let Some(gcc) = gcc_dir(tree, plan) else {
         return Err(Error::user(format!("the packages of {} hold no GCC", plan.name))
+            .about(plan.name.as_str())
             .hint("a toolchain of kind \"cc\" needs gcc-<version> among its packages"));
     };
     let version = gcc.file_name().to_owned();
@@ -127,7 +334,7 @@ fn is_driver(name: &str) -> bool {
 }
 
 /// How the launcher of a program of the tree starts it.
-pub fn instructions(path: &MemberPath, plan: &Plan) -> Instructions {
+fn instructions(path: &MemberPath, plan: &Plan) -> Instructions {
     let platform = plan.target();
     let multiarch = platform.multiarch();
     // iconv's tables, for -finput-charset and -fexec-charset.
@@ -168,25 +375,20 @@ pub fn instructions(path: &MemberPath, plan: &Plan) -> Instructions {
 mod tests {
     use super::*;
 
-    fn plan(target: &[&str]) -> Plan {
-        let request =
-            [("target".to_owned(), target.iter().map(|t| (*t).to_owned()).collect())].into();
-        Plan {
-            name: "gcc".parse().unwrap(),
-            platform: Platform::X86_64Linux,
-            kind: crate::manifest::Kind::Cc,
-            source: "debian".to_owned(),
-            version: "12".to_owned(),
-            recipe: "cc/1".to_owned(),
-            request,
-            releases: vec![],
-            inputs: vec![],
-        }
+    fn plan(target: Platform) -> Plan {
+        let cc = crate::lockfile::CcSpec {
+            target,
+            libraries: vec![],
+            selection: Default::default(),
+            programs: Default::default(),
+        };
+        crate::recipe::tests::plan("gcc", crate::lockfile::Spec::Cc(cc))
     }
 
     #[test]
     fn drivers_get_their_sysroot() {
-        let of = |path: &str| instructions(&MemberPath::literal(path), &plan(&[]));
+        let of =
+            |path: &str| instructions(&MemberPath::literal(path), &plan(Platform::X86_64Linux));
         assert_eq!(of("usr/bin/x86_64-linux-gnu-gcc-12").args, ["--sysroot=%R"]);
         assert_eq!(of("usr/bin/x86_64-linux-gnu-ld.bfd").args, ["--sysroot=%R"]);
         assert!(of("usr/bin/x86_64-linux-gnu-gcc-ar-12").args.is_empty());
@@ -195,7 +397,8 @@ mod tests {
 
     #[test]
     fn cross_compilers_have_a_home_of_their_own() {
-        let of = |path: &str| instructions(&MemberPath::literal(path), &plan(&["aarch64-linux"]));
+        let of =
+            |path: &str| instructions(&MemberPath::literal(path), &plan(Platform::Aarch64Linux));
         let driver = of("usr/bin/aarch64-linux-gnu-gcc-12");
         assert!(
             driver.set.contains(&"GCC_EXEC_PREFIX=%R/usr/lib/gcc-cross/".to_owned()),

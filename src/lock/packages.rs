@@ -1,4 +1,5 @@
-//! Locking of sets of Python packages, and the builds of those that come as source.
+//! Locking of sets of Python packages: a pinned uv resolves them, and those that come as source are
+//! built.
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -7,24 +8,29 @@ use std::sync::Mutex;
 
 use fs_err as fs;
 
-use super::locking::Upgrade;
-use super::pip;
-use crate::compose::{Composed, Composer, Order};
+use super::options::Upgrade;
+use super::stale::{python_version, set_differences, set_fingerprint};
 use crate::context::{Context, var_os};
-use crate::environment::{self, Active};
 use crate::error::{Error, Result};
 use crate::fetch::Fetcher;
-use crate::lockfile::{LockedTree, Lockfile, Plan};
+use crate::lockfile::{
+    LockedTree, Lockfile, PackagesSpec, Plan, Role, Selection, Spec, Uses, format_of_distribution,
+};
+use crate::make::{Made, Maker, Tools, Workshop, locked_for, native_or_refuse};
 use crate::manifest::Requirements;
-use crate::model::{Built, Input, Location, Package, Platform, ToolchainName, WheelName};
+use crate::model::{
+    Built, Component, Ecosystem, Format, Input, Kind, Location, Platform, ToolchainName, WheelName,
+    abi_tag,
+};
 use crate::project::{PackageTree, Project};
 use crate::python::requirement_files::{self, Pin, pins};
-use crate::python::sdist::Builder;
 use crate::python::uv::{Chosen, Job};
 use crate::recipe;
 use crate::reporter::Reporter;
-use crate::source::wheels;
 use crate::store::Staging;
+
+/// What the lock calls the source of sets.
+const SOURCE: &str = "wheels";
 
 /// The glibc of a tree that names none: old enough for any.
 const UNKNOWN_GLIBC: &str = "2.28";
@@ -40,21 +46,21 @@ pub fn update(
     old: &Lockfile,
     lock: &mut Lockfile,
     upgrade: &Upgrade,
-) -> Result<Vec<Composed>> {
+) -> Result<Vec<Made>> {
     let mut made = vec![];
     let mut written = vec![];
     for group in groups(project) {
         let is_stale = |tree: &PackageTree| {
             old.get(&tree.name, tree.platform)
-                .is_none_or(|locked| !project.package_differences(tree, locked, lock).is_empty())
+                .is_none_or(|locked| !set_differences(project, tree, locked, lock).is_empty())
         };
         let wanted = upgrade.wants(&group[0].set.name) || upgrade.wants(&group[0].name);
         if !wanted && !group.iter().any(is_stale) {
             for tree in &group {
-                lock.trees.extend(
-                    old.get(&tree.name, tree.platform)
-                        .map(|locked| ((tree.name.clone(), tree.platform), locked.clone())),
-                );
+                if let Some(locked) = old.get(&tree.name, tree.platform) {
+                    locked.check()?;
+                    lock.put(locked.clone());
+                }
             }
             continue;
         }
@@ -62,8 +68,8 @@ pub fn update(
         let _spinner = cx.reporter.spinner("resolving", group[0].name.as_str());
         let locking = Locking { project, cx, fetcher, lock: &*lock };
         let done = locking.group(&group, wanted).map_err(|e| {
-            let kind = e.kind();
-            e.context(format!("can't lock {}", group[0].name)).with_kind(kind)
+            let error = e.context(format!("can't lock {}", group[0].name));
+            project.locate(error.about(group[0].set.name.as_str()))
         })?;
         made.extend(done.made);
         written.extend(done.file);
@@ -100,7 +106,7 @@ struct Locking<'a> {
 
 struct Done {
     trees: Vec<LockedTree>,
-    made: Vec<Composed>,
+    made: Vec<Made>,
     /// The file of requirements to write.
     file: Option<(PathBuf, String)>,
 }
@@ -110,7 +116,7 @@ impl Locking<'_> {
         let (set, python) = (group[0].set, group[0].python);
         let scratch = Staging::new(&self.cx.store)?;
         let (uv, interpreter) = (self.native(&set.uv.value)?, self.native(python)?);
-        pip::offer(self.cx, self.fetcher, self.lock, self.project.manifest.settings.hard_links)?;
+        self.maker().offer_index(self.lock)?;
         let indexes = if self.cx.global.offline {
             self.fetcher.mirrors.python_indexes()
         } else {
@@ -141,6 +147,7 @@ impl Locking<'_> {
             indexes: &indexes,
             preferred: preferred.as_deref(),
             offline: self.cx.global.offline,
+            http: &self.fetcher.http,
             env: &env,
         };
         let (text, warnings) = job.universal()?;
@@ -160,63 +167,54 @@ impl Locking<'_> {
                 ))
                 .hint("leave the platform out: platforms = [...]"));
             }
+            let version = python_version(python, tree.platform, self.lock);
+            let spec = PackagesSpec {
+                set: set.name.clone(),
+                interpreter: python.clone(),
+                python: version.clone(),
+                abi: abi_tag(&version),
+                role: if tree.builds { Role::Builds } else { Role::Set },
+                build_tools: set.build_tools.iter().map(|t| t.value.clone()).collect(),
+                selection: Selection { prune: set.prune.clone(), keep: vec![] },
+            };
             plans.push(Plan {
                 name: tree.name.clone(),
                 platform: tree.platform,
-                kind: crate::manifest::Kind::Packages,
-                source: wheels::NAME.to_owned(),
-                version: self.project.python_version(python, tree.platform, self.lock),
-                recipe: recipe::current(crate::manifest::Kind::Packages).to_owned(),
-                request: self.project.package_request(tree, self.lock, Some(&text)),
+                uses: Uses::of_set(&spec, false, None),
+                spec: Spec::Packages(spec),
+                source: SOURCE.to_owned(),
+                version,
+                recipe: recipe::id(recipe::of_kind(Kind::Packages)),
+                fingerprint: set_fingerprint(self.project, tree, self.lock, Some(&text)),
                 releases: vec![],
                 inputs,
             });
         }
-        self.build(&mut plans, set, python, scratch.dir())?;
-        let composer = self.composer();
-        // What builds import is used at once; the rest is kept where it runs.
-        let orders: Vec<Order> = plans
-            .iter()
-            .map(|plan| Order {
-                plan,
-                expected: None,
-                keep: Platform::native() == Some(plan.platform),
-            })
-            .collect();
-        let made = composer.run(&orders)?;
+        self.build(&mut plans, set)?;
+        let made = self.maker().identify(self.lock, &plans)?;
+        let idle: Vec<_> = made.iter().map(|m| (&set.name, m.idle.as_slice())).collect();
+        self.project.warn_of_idle_patterns(&idle, self.cx);
         let trees = plans
             .into_iter()
             .zip(&made)
-            .map(|(plan, made)| LockedTree { plan, output: made.output.clone() })
+            .map(|(plan, made)| LockedTree::new(plan, made.output.clone()))
             .collect();
         Ok(Done { trees, made, file: (!group[0].builds).then_some((output, text)) })
     }
 
-    fn composer(&self) -> Composer<'_> {
-        let hard_links = self.project.manifest.settings.hard_links;
-        Composer {
-            store: &self.cx.store,
-            fetcher: self.fetcher,
-            reporter: self.cx.reporter.clone(),
-            jobs: self.cx.jobs(),
-            hard_links,
-        }
+    fn maker(&self) -> Maker<'_> {
+        self.project.maker(self.cx, self.fetcher)
     }
 
     /// The tree of a toolchain for this machine, made if it is not there.
     fn native(&self, name: &ToolchainName) -> Result<PathBuf> {
-        native_tree(name, self.lock, self.cx, &self.composer())
+        self.maker().native(self.lock, name)
     }
 
     /// The newest glibc whose wheels load on an interpreter: that of its own tree.
     fn glibc(&self, python: &ToolchainName, platform: Platform) -> String {
-        let inputs = self.lock.get(python, platform).map_or(&[][..], |t| t.plan.inputs.as_slice());
-        let version = inputs.iter().find_map(|i| {
-            i.file_name().strip_prefix("libc6_")?.split(['-', '_']).next().map(str::to_owned)
-        });
-        version
-            .map(|v| v.split('.').take(2).collect::<Vec<_>>().join("."))
-            .unwrap_or_else(|| UNKNOWN_GLIBC.to_owned())
+        let glibc = self.lock.get(python, platform).and_then(|tree| tree.plan.glibc());
+        glibc.unwrap_or_else(|| UNKNOWN_GLIBC.to_owned())
     }
 
     /// The hashes that the inputs themselves demand.
@@ -287,48 +285,58 @@ impl Locking<'_> {
     }
 
     /// Builds what comes as source, and notes what came out.
-    fn build(
-        &self,
-        plans: &mut [Plan],
-        set: &Requirements,
-        python: &ToolchainName,
-        scratch: &Path,
-    ) -> Result<()> {
+    fn build(&self, plans: &mut [Plan], set: &Requirements) -> Result<()> {
         let mut built: BTreeMap<String, Built> = BTreeMap::new();
         for plan in plans {
-            let (platform, name) = (plan.platform, plan.name.clone());
-            for input in plan.inputs.iter_mut().filter(|i| !i.file_name().ends_with(".whl")) {
+            let Spec::Packages(spec) = &plan.spec else { continue };
+            let requires = Requirements::builds_name(&plan.name);
+            let native = Platform::native();
+            let requires = native
+                .is_some_and(|native| self.lock.get(&requires, native).is_some())
+                .then_some(requires);
+            let tools = Tools {
+                interpreter: &spec.interpreter,
+                requires: requires.as_ref(),
+                path: &spec.build_tools,
+            };
+            let sources = plan.inputs.iter_mut().filter(|i| i.format == Format::Sdist);
+            for input in sources {
                 let file = input.file_name().to_owned();
                 let wheel = match built.get(&file) {
                     Some(known) => known.clone(),
-                    None => {
-                        let workshop = Workshop {
-                            cx: self.cx,
-                            fetcher: self.fetcher,
-                            lock: self.lock,
-                            composer: &self.composer(),
-                        };
-                        let wheel = workshop.build(
-                            input,
-                            python,
-                            &set.build_tools.iter().map(|t| t.value.clone()).collect::<Vec<_>>(),
-                            &Requirements::builds_name(&name),
-                            scratch,
-                        )?;
-                        built.insert(file.clone(), wheel.clone());
-                        wheel
-                    }
+                    None => self.build_one(input, &tools)?,
                 };
+                built.insert(file.clone(), wheel.clone());
                 if WheelName::parse(&wheel.file).is_none_or(|w| w.platform != "any")
-                    && Platform::native() != Some(platform)
+                    && native != Some(plan.platform)
                 {
-                    return Err(Error::build(format!("{file} holds native code, which can't be built for {platform} here"))
-                        .hint(format!("lock [requirements.{}] on such a machine, or leave the platform out: platforms = [...]", set.name)));
+                    return Err(Error::build(format!(
+                        "{file} holds native code, which can't be built for {} here",
+                        plan.platform
+                    ))
+                    .hint(format!(
+                        "lock [requirements.{}] on such a machine, or leave the platform out: platforms = [...]",
+                        set.name
+                    )));
                 }
-                input.package.get_or_insert_default().built = Some(wheel);
+                input.built = Some(wheel);
             }
+            let any = plan.inputs.iter().any(|i| i.built.is_some());
+            plan.uses = Uses::of_set(spec, any, requires);
         }
         Ok(())
+    }
+
+    /// Builds the wheel of an input, with the tools that are made first.
+    fn build_one(&self, input: &Input, tools: &Tools) -> Result<Built> {
+        let platform = native_or_refuse(Platform::native())?;
+        let (maker, lock) = (self.maker(), self.lock);
+        let used = [tools.interpreter].into_iter().chain(tools.requires).chain(tools.path);
+        let used: Vec<&LockedTree> =
+            used.map(|name| locked_for(lock, name, platform)).collect::<Result<_>>()?;
+        maker.ensure(lock, &used)?;
+        let (store, fetcher, reporter) = (&self.cx.store, self.fetcher, &self.cx.reporter);
+        Workshop { store, fetcher, reporter, lock, platform }.build(input, tools)
     }
 }
 
@@ -375,156 +383,18 @@ fn input_of(
         ))
         .hint("check where the hashes come from before you change them"));
     }
-    let package = Package { requires: file.requires, built: None };
     let path = format!("{}/{}", file.project, file.file);
-    Ok(Input {
-        locations: vec![Location::Mirror { mirror: "python".to_owned(), path }],
-        size,
-        sha256,
-        package: Some(package),
-    })
-}
-
-/// The tree of a toolchain for this machine, made if it is not there.
-///
-/// # Errors
-/// If it is not locked for this machine, or can't be made.
-pub fn native_tree(
-    name: &ToolchainName,
-    lock: &Lockfile,
-    cx: &Context,
-    composer: &Composer,
-) -> Result<PathBuf> {
-    let platform = super::setup::native_or(None)?;
-    let tree = lock.get(name, platform).ok_or_else(|| {
-        Error::user(format!("{name} is not locked for this machine, {platform}"))
-            .hint(format!("add {:?} to its platforms in toolchains.toml", platform.as_str()))
-    })?;
-    cx.store.mark_used(&tree.output.store_name);
-    if !cx.store.has(&tree.output.store_name) {
-        let _held = cx.store.lock_to_compose(&tree.output.store_name)?;
-        if !cx.store.has(&tree.output.store_name) {
-            composer.run(&[Order {
-                plan: &tree.plan,
-                expected: Some(&tree.output),
-                keep: true,
-            }])?;
-        }
-    }
-    Ok(cx.store.path(&tree.output.store_name))
-}
-
-/// Where wheels are built.
-struct Workshop<'a> {
-    cx: &'a Context,
-    fetcher: &'a Fetcher,
-    lock: &'a Lockfile,
-    composer: &'a Composer<'a>,
-}
-
-impl Workshop<'_> {
-    /// Builds an input's wheel and puts it into the cache.
-    fn build(
-        &self,
-        input: &Input,
-        python: &ToolchainName,
-        tools: &[ToolchainName],
-        requires: &ToolchainName,
-        scratch: &Path,
-    ) -> Result<Built> {
-        let platform = super::setup::native_or(None)?;
-        let name = input.file_name();
-        let task = self.cx.reporter.task(name, input.size);
-        let sdist = self.fetcher.file(input, None, &task)?;
-        drop(task);
-        let _spinner = self.cx.reporter.spinner("building", name);
-        let interpreter = native_tree(python, self.lock, self.cx, self.composer)?;
-        let requires = match self.lock.get(requires, platform) {
-            Some(_) => Some(native_tree(requires, self.lock, self.cx, self.composer)?),
-            None => None,
-        };
-        let mut trees = vec![];
-        let mut active = vec![];
-        for tool in tools {
-            let path = native_tree(tool, self.lock, self.cx, self.composer)?;
-            let kind =
-                self.lock.get(tool, platform).map_or(crate::manifest::Kind::Tool, |t| t.plan.kind);
-            active.push(Active {
-                kind,
-                platform,
-                path: path.clone(),
-                zig: path.join("bin/zig").exists(),
-                python: None,
-            });
-            trees.push((tool.to_string(), path));
-        }
-        let version = self
-            .lock
-            .get(python, platform)
-            .map(|t| crate::project::minor_version(&t.plan.version))
-            .unwrap_or_default();
-        let env = environment::changes(&active).set;
-        let builder = Builder {
-            python: &interpreter,
-            requires: requires.as_deref(),
-            version: &version,
-            tools: &trees,
-            env: &env,
-            scratch,
-        };
-        let (path, built) = builder.build(&sdist, name, input.project().unwrap_or_default())?;
-        self.fetcher.adopt(&path, &built.sha256)?;
-        Ok(built)
-    }
-}
-
-/// Builds the wheels that trees to be composed need and that are not at hand, and compares each with the lock.
-///
-/// # Errors
-/// If a build fails, or makes another wheel than the one that was locked.
-pub fn rebuild(
-    trees: &[&LockedTree],
-    lock: &Lockfile,
-    cx: &Context,
-    fetcher: &Fetcher,
-    composer: &Composer,
-) -> Result<()> {
-    for tree in trees {
-        for input in &tree.plan.inputs {
-            let Some(built) = input.package.as_ref().and_then(|p| p.built.as_ref()) else {
-                continue;
-            };
-            if fetcher.built(&built.sha256).is_some() {
-                continue;
-            }
-            let scratch = Staging::new(&cx.store)?;
-            let names = |key: &str| {
-                tree.plan
-                    .requested(key)
-                    .iter()
-                    .filter_map(|n| n.parse().ok())
-                    .collect::<Vec<ToolchainName>>()
-            };
-            let python = names("python").into_iter().next().ok_or_else(|| {
-                Error::user(format!("the lock does not tell the interpreter of {}", tree.plan.name))
-            })?;
-            let workshop = Workshop { cx, fetcher, lock, composer };
-            let got = workshop.build(
-                input,
-                &python,
-                &names("build_tools"),
-                &Requirements::builds_name(&tree.plan.name),
-                scratch.dir(),
-            )?;
-            if got != *built {
-                return Err(Error::verification(format!("the wheel built of {} is not the one that was locked", input.file_name()))
-                    .because(format!("expected {} with sha256 {}", built.file, built.sha256))
-                    .because(format!("got {} with sha256 {}", got.file, got.sha256))
-                    .hint("its build is not reproducible: ask its authors for a wheel, or serve the wheel that was locked from an index of yours"));
-            }
-        }
-    }
-    Ok(())
+    let component = Component {
+        ecosystem: Ecosystem::Pypi,
+        name: file.project.clone(),
+        version: file.version.clone(),
+        source: None,
+    };
+    let location = Location::Mirror { mirror: "python".to_owned(), path };
+    let format = format_of_distribution(&file.file);
+    let mut input = Input::new(vec![location], size, sha256, format, component);
+    input.requires = file.requires;
+    Ok(input)
 }
 
 /// What of this process's environment uv may see: proxies, certificates, credentials.

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-/// What a toolchain is for: it chooses the recipe that finishes its tree and the variables that `cotter env` sets.
+/// What a toolchain is for. The kind bounds which recipes may finish the tree.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Kind {
     /// C and C++ compilers with binutils, libc and headers.

@@ -1,0 +1,65 @@
+//! The trees that commands work with: made ready, with the files for other tools brought up to date.
+
+use super::emit;
+use crate::context::Context;
+use crate::error::Result;
+use crate::model::{Platform, ToolchainName};
+use crate::ready::{self, Ready, Request};
+use crate::recipe::{self, Active};
+use crate::store::RootTree;
+
+/// Makes trees ready, and writes what is emitted of them.
+///
+/// # Errors
+/// See [`ready::ready`]; if the emitted files cannot be written.
+pub fn ready(request: &Request, cx: &Context) -> Result<Vec<Ready>> {
+    let outcome = ready::ready(request, cx)?;
+    if let Some((project, lock)) = &outcome.project {
+        emit::after_setup(project, lock, cx)?;
+    }
+    Ok(outcome.trees)
+}
+
+/// The named trees of a platform in the order of their names, or all.
+///
+/// # Errors
+/// See [`ready`].
+pub fn roots(names: &[ToolchainName], platform: Platform, cx: &Context) -> Result<Vec<RootTree>> {
+    let ready = ready(&Request { names, platform, allow_expired: false }, cx)?;
+    let mut trees: Vec<RootTree> = ready.into_iter().map(|r| r.tree).collect();
+    if !names.is_empty() {
+        trees.sort_by_key(|t| names.iter().position(|n| *n == t.name));
+    }
+    Ok(trees)
+}
+
+/// The named trees of this machine's platform, or all, as what an environment is made of. The trees
+/// are marked as used.
+///
+/// # Errors
+/// See [`ready`].
+pub fn active(names: &[ToolchainName], cx: &Context) -> Result<Vec<Active>> {
+    let platform = ready::native_or(None)?;
+    let mut trees = roots(names, platform, cx)?;
+    for tree in &trees {
+        cx.store.mark_used(&tree.store_name);
+    }
+    // Marked now; what a `gc` took just before that is made again.
+    if !trees.iter().all(|t| cx.store.has(&t.store_name)) {
+        trees = roots(names, platform, cx)?;
+    }
+    let mut active = ready::active(trees, cx)?;
+    // Two sets at once would hide each other's packages: where there are several, they are asked
+    // for by name.
+    let several = active.iter().filter(|t| t.recipe.excludes_its_like()).count() > 1;
+    if names.is_empty() && several {
+        cx.reporter.detail("there are several sets of Python packages: name the one to use");
+        active.retain(|t| !t.recipe.excludes_its_like());
+    }
+    Ok(active)
+}
+
+/// The kind of a tree, for people and scripts.
+pub fn kind(tree: &RootTree) -> &str {
+    recipe::named(&tree.recipe).map_or(&tree.recipe, |recipe| recipe.kind().as_str())
+}

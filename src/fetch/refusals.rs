@@ -1,0 +1,72 @@
+//! What went wrong with each mirror that was asked for a file: if none had it, the gravest of it is the error, and the rest its causes.
+
+use crate::error::{Error, Kind};
+use crate::reporter::Task;
+
+/// The mirrors that did not serve a file, with the reasons, in the order in which they were asked.
+#[derive(Debug, Default)]
+pub struct Refusals {
+    list: Vec<(String, Error)>,
+}
+
+impl Refusals {
+    /// Notes that `url` did not serve the file.
+    pub fn add(&mut self, url: &str, error: Error) {
+        self.list.push((url.to_owned(), error));
+    }
+
+    /// Whether `url` was asked in vain.
+    pub fn has(&self, url: &str) -> bool {
+        self.list.iter().any(|(known, _)| known == url)
+    }
+
+    /// Warns of every mirror that served false bytes, now that another had the right ones.
+    pub fn warn(&self, task: &Task) {
+        for (_, error) in self.list.iter().filter(|(_, e)| e.kind() == Kind::Verification) {
+            task.warn(&format!("{error}; another mirror had the right one"));
+        }
+    }
+
+    /// One error for all: false bytes weigh more than a server that can't be reached, and that more than a file that is not there. `None` if nobody was asked.
+    pub fn into_error(self) -> Option<Error> {
+        let weight = |e: &Error| match e.kind() {
+            Kind::Verification => 0,
+            Kind::Network => 1,
+            _ => 2,
+        };
+        let mut rest: Vec<Error> = self.list.into_iter().map(|(_, e)| e).collect();
+        let at = (0..rest.len()).min_by_key(|i| weight(&rest[*i]))?;
+        let gravest = rest.remove(at);
+        let mut told: Vec<String> = vec![];
+        Some(rest.into_iter().fold(gravest, |error, other| {
+            let text = other.to_string();
+            if told.contains(&text) {
+                return error;
+            }
+            told.push(text.clone());
+            error.because(text)
+        }))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_gravest_is_told_first() {
+        let mut refusals = Refusals::default();
+        refusals.add("file:///a", Error::user("can't read file:///a"));
+        refusals.add("http://b", Error::network("can't reach http://b"));
+        refusals.add("http://c", Error::verification("c is another file"));
+        refusals.add("http://d", Error::network("can't reach http://d"));
+        assert!(refusals.has("http://c") && !refusals.has("http://e"));
+        let error = refusals.into_error().unwrap();
+        assert_eq!((error.kind(), error.message()), (Kind::Verification, "c is another file"));
+        assert_eq!(
+            error.causes(),
+            ["can't read file:///a", "can't reach http://b", "can't reach http://d"]
+        );
+        assert!(Refusals::default().into_error().is_none());
+    }
+}

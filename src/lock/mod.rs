@@ -1,0 +1,140 @@
+//! Bringing a lock up to date with its manifest: what is stale is resolved, source by source, then
+//! the sets of Python packages.
+
+mod options;
+mod packages;
+mod stale;
+mod toolchains;
+
+use crate::context::{Context, shown};
+use crate::error::Result;
+use crate::fetch::Fetcher;
+use crate::lockfile::{self, Lockfile, TrustedRelease};
+use crate::make::Made;
+use crate::model::{Platform, ToolchainName};
+use crate::project::{Project, read_text, replace};
+
+pub use options::{Options, Upgrade};
+pub use stale::{check, stale};
+
+/// A lock brought up to date.
+pub struct Outcome {
+    /// The lock now.
+    pub lock: Lockfile,
+    /// What changed, for people: a line each.
+    pub changes: Vec<String>,
+    /// Whether the file was written.
+    pub written: bool,
+    /// The trees that were made on the way, with the time that each took.
+    pub made: Vec<Made>,
+}
+
+/// Brings the lock up to date with the manifest and writes it if its bytes change.
+///
+/// # Errors
+/// If something cannot be resolved, fetched or composed; then the lock stays as it was.
+pub fn update(
+    project: &Project,
+    cx: &Context,
+    fetcher: &Fetcher,
+    options: &Options,
+) -> Result<Outcome> {
+    let there = project.lock_path.exists() && !options.fresh;
+    let file = shown(&project.lock_path, &cx.here);
+    let old_text = if there { read_text(&project.lock_path, &file)? } else { String::new() };
+    let old = if there { read_old(project, &old_text, cx)? } else { Lockfile::default() };
+    let stale = stale(project, &old);
+    let mut lock = Lockfile::default();
+    let mut made = vec![];
+    let mut todo: Vec<(ToolchainName, Platform)> = vec![];
+    for (toolchain, platform) in project.entries() {
+        let is_stale = stale.iter().any(|s| s.name == toolchain.name && s.platform == platform);
+        match old.get(&toolchain.name, platform) {
+            Some(locked) if !is_stale && !options.upgrade.wants(&toolchain.name) => {
+                locked.check()?;
+                lock.put(locked.clone());
+            }
+            _ => todo.push((toolchain.name.clone(), platform)),
+        }
+    }
+    let known: Vec<TrustedRelease> =
+        old.trees.values().flat_map(|t| t.plan.releases.clone()).collect();
+    let resolving = toolchains::Locking { project, cx, fetcher, known, options };
+    if !todo.is_empty() {
+        // What comes from a Python index may need the pinned Python, which must be locked first.
+        let is_indexed = |name: &ToolchainName| {
+            project.manifest.toolchains[name].source.value == crate::source::PYPI
+        };
+        let (indexed, plain): (Vec<_>, Vec<_>) =
+            todo.into_iter().partition(|(name, _)| is_indexed(name));
+        made.extend(resolving.run(&mut lock, plain)?);
+        if !indexed.is_empty() {
+            project.maker(cx, fetcher).offer_index(&lock)?;
+            made.extend(resolving.run(&mut lock, indexed)?);
+        }
+    }
+    made.extend(packages::update(project, cx, fetcher, &old, &mut lock, &options.upgrade)?);
+    let changes = describe(&old, &lock);
+    let text = lock.render();
+    let written = text != old_text;
+    if written {
+        replace(&project.lock_path, &text)?;
+    }
+    Ok(Outcome { lock, changes, written, made })
+}
+
+/// The lock as it was. From one with conflict markers, all entries of both sides that fit the
+/// manifest.
+fn read_old(project: &Project, text: &str, cx: &Context) -> Result<Lockfile> {
+    let file = shown(&project.lock_path, &cx.here);
+    if !lockfile::has_conflict_markers(text) {
+        return Lockfile::parse(text, &file);
+    }
+    cx.reporter
+        .line(&format!("{file} holds merge conflict markers: keeping what fits the manifest"));
+    let mut out = Lockfile::default();
+    for side in lockfile::sides(text) {
+        let Ok(lock) = Lockfile::parse(&side, &file) else { continue };
+        let stale = stale(project, &lock);
+        for ((name, platform), tree) in lock.trees {
+            let fits = !stale.iter().any(|s| s.name == name && s.platform == platform);
+            if fits && tree.edited.is_none() && out.get(&name, platform).is_none() {
+                out.put(tree);
+            }
+        }
+    }
+    Ok(out)
+}
+
+fn describe(old: &Lockfile, new: &Lockfile) -> Vec<String> {
+    let mut out = vec![];
+    let keys: std::collections::BTreeSet<_> = old.trees.keys().chain(new.trees.keys()).collect();
+    for key in keys {
+        let name = format!("{} for {}", key.0, key.1);
+        match (old.trees.get(key), new.trees.get(key)) {
+            (None, Some(tree)) => out.push(format!(
+                "added {name}: {}, {} inputs",
+                tree.plan.version,
+                tree.plan.inputs.len()
+            )),
+            (Some(_), None) => out.push(format!("removed {name}")),
+            (Some(a), Some(b)) if a != b => {
+                let version = if a.plan.version == b.plan.version {
+                    a.plan.version.clone()
+                } else {
+                    format!("{} -> {}", a.plan.version, b.plan.version)
+                };
+                out.push(format!("changed {name}: {version}"));
+                let only = |these: &lockfile::Plan, those: &lockfile::Plan| -> Vec<String> {
+                    let known = |hash| those.inputs.iter().any(|i| i.sha256 == hash);
+                    let new = these.inputs.iter().filter(|i| !known(i.sha256));
+                    new.map(|i| i.file_name().to_owned()).collect()
+                };
+                out.extend(only(&b.plan, &a.plan).iter().map(|file| format!("  + {file}")));
+                out.extend(only(&a.plan, &b.plan).iter().map(|file| format!("  - {file}")));
+            }
+            _ => {}
+        }
+    }
+    out
+}

@@ -1,0 +1,192 @@
+//! Which entries of a lock do not fit the manifest, and why.
+
+use std::path::Path;
+
+use crate::context::{Context, shown};
+use crate::error::{Error, Kind as ErrorKind, Result};
+use crate::lockfile::{Fingerprint, LockedTree, Lockfile};
+use crate::manifest::{Requirements, Toolchain};
+use crate::model::{Digest, Kind, Platform, ToolchainName};
+use crate::project::{PackageTree, Project};
+use crate::recipe;
+
+/// An entry of the lock that does not fit the manifest.
+#[derive(Debug)]
+pub struct Stale {
+    /// The toolchain.
+    pub name: ToolchainName,
+    /// The platform.
+    pub platform: Platform,
+    /// Why, in a few words each.
+    pub reasons: Vec<String>,
+}
+
+/// What of the lock does not fit the manifest.
+pub fn stale(project: &Project, lock: &Lockfile) -> Vec<Stale> {
+    let mut out = vec![];
+    let mut add = |name: &ToolchainName, platform, reasons: Vec<String>| {
+        if !reasons.is_empty() {
+            out.push(Stale { name: name.clone(), platform, reasons });
+        }
+    };
+    let missing = || vec!["it is not in the lock".to_owned()];
+    for (toolchain, platform) in project.entries() {
+        let locked = lock.get(&toolchain.name, platform);
+        let reasons =
+            locked.map_or_else(missing, |locked| differences(project, toolchain, platform, locked));
+        add(&toolchain.name, platform, reasons);
+    }
+    let trees = project.package_trees();
+    for tree in &trees {
+        let locked = lock.get(&tree.name, tree.platform);
+        let reasons =
+            locked.map_or_else(missing, |locked| set_differences(project, tree, locked, lock));
+        add(&tree.name, tree.platform, reasons);
+    }
+    for (name, platform) in lock.trees.keys() {
+        let asked = project.entries().any(|(t, p)| t.name == *name && p == *platform)
+            || trees.iter().any(|t| t.name == *name && t.platform == *platform);
+        if !asked {
+            add(name, *platform, vec!["the manifest does not ask for it any more".to_owned()]);
+        }
+    }
+    out
+}
+
+/// Fails if anything of the lock does not fit the manifest, or was edited.
+///
+/// # Errors
+/// A stale lock, with every reason; an entry that was edited.
+pub fn check(project: &Project, lock: &Lockfile, cx: &Context) -> Result<()> {
+    let stale = stale(project, lock);
+    if !stale.is_empty() {
+        return Err(error(&stale, &project.lock_path, cx));
+    }
+    lock.trees.values().try_for_each(LockedTree::check)
+}
+
+/// The error for a lock that does not fit.
+pub fn error(stale: &[Stale], lock_path: &Path, cx: &Context) -> Error {
+    let message =
+        format!("{} does not fit {}", shown(lock_path, &cx.here), crate::manifest::FILE_NAME);
+    stale
+        .iter()
+        .map(|s| format!("{} for {}: {}", s.name, s.platform, s.reasons.join("; ")))
+        .fold(Error::new(ErrorKind::LockStale, message), Error::because)
+        .hint("run `cotter lock` and commit the result")
+}
+
+fn differences(
+    project: &Project,
+    toolchain: &Toolchain,
+    platform: Platform,
+    locked: &LockedTree,
+) -> Vec<String> {
+    let plan = &locked.plan;
+    let mut out = vec![];
+    let mut compare = |what: &str, was: &str, is: &str| {
+        if was != is {
+            out.push(format!("{what} was {was:?}, is {is:?}"));
+        }
+    };
+    let current = recipe::id(project.recipe(toolchain)).to_string();
+    compare("kind", plan.spec.kind().as_str(), toolchain.kind.as_str());
+    compare("source", &plan.source, &toolchain.source.value);
+    compare("the recipe", &plan.recipe.to_string(), &current);
+    out.extend(plan.fingerprint.differences(&fingerprint(project, toolchain, platform)));
+    out
+}
+
+/// What the manifest asks for.
+pub fn fingerprint(project: &Project, toolchain: &Toolchain, platform: Platform) -> Fingerprint {
+    let mut out = project.sources[&toolchain.name].fingerprint(platform);
+    out.note("prune", &toolchain.prune);
+    out.note("keep", &toolchain.keep);
+    out.note("self_exe", &toolchain.self_exe);
+    out.note("bin", toolchain.bin.iter().map(|(name, path)| format!("{name}={path}")));
+    let target = toolchain.target.filter(|t| *t != platform);
+    out.note("target", target.map(|t| t.to_string()));
+    out.note("libraries", toolchain.libraries.iter().map(|l| l.value.to_string()));
+    out
+}
+
+/// Why the entry of a set of Python packages does not fit.
+pub fn set_differences(
+    project: &Project,
+    tree: &PackageTree,
+    locked: &LockedTree,
+    lock: &Lockfile,
+) -> Vec<String> {
+    let plan = &locked.plan;
+    let current = recipe::id(recipe::of_kind(Kind::Packages));
+    let mut out = vec![];
+    if plan.recipe != current {
+        out.push(format!(
+            "the recipe was {:?}, is {:?}",
+            plan.recipe.to_string(),
+            current.to_string()
+        ));
+    }
+    let now = set_fingerprint(project, tree, lock, None);
+    out.extend(plan.fingerprint.differences(&now));
+    out
+}
+
+/// The interpreter's version as packages know it, such as `3.11`; empty if it is not locked.
+pub fn python_version(interpreter: &ToolchainName, platform: Platform, lock: &Lockfile) -> String {
+    let spec = lock.get_or_any(interpreter, platform).and_then(|t| t.plan.spec.python());
+    spec.map(|python| python.version.clone()).unwrap_or_default()
+}
+
+/// What the manifest and the files that it names ask of a set. `output` is the text of the file of
+/// requirements that is about to be written; without it, the one that is there counts.
+pub fn set_fingerprint(
+    project: &Project,
+    tree: &PackageTree,
+    lock: &Lockfile,
+    output: Option<&str>,
+) -> Fingerprint {
+    let set = tree.set;
+    let mut out = Fingerprint::default();
+    out.note("set", [set.name.to_string()]);
+    let version = python_version(tree.python, tree.platform, lock);
+    out.note("python", [tree.python.to_string(), version]);
+    out.note("exclude_newer", set.exclude_newer.clone());
+    if !set.build.is_empty() {
+        out.note("build_requires", &set.build_requires);
+    }
+    if tree.builds {
+        out.note("role", ["build"]);
+        return out;
+    }
+    let shown =
+        |path: &Path| path.strip_prefix(project.dir()).unwrap_or(path).display().to_string();
+    let digest = |text: &str| Digest::of(text.as_bytes()).hex()[..16].to_owned();
+    let state = |path: &Path| match fs_err::read_to_string(path) {
+        Ok(text) => format!("{} {}", shown(path), digest(&text)),
+        Err(_) => format!("{} is not there", shown(path)),
+    };
+    out.note("inputs", project.requirement_files(set).iter().map(|f| state(f)));
+    out.note("extras", &set.extras);
+    out.note("groups", &set.groups);
+    out.note("build", &set.build);
+    if !set.build.is_empty() {
+        let builds = Requirements::builds_name(&tree.name);
+        let tools = set.build_tools.iter().map(|t| &t.value);
+        let made = [tree.python, &builds]
+            .into_iter()
+            .chain(tools)
+            .filter_map(|name| lock.get_or_any(name, tree.platform))
+            .map(|t| t.output.store_name.to_string());
+        out.note("built_with", made);
+    }
+    out.note("build_tools", set.build_tools.iter().map(|t| t.value.to_string()));
+    out.note("prune", &set.prune);
+    let file = set.output(tree.python);
+    let written = match output {
+        Some(text) => format!("{file} {}", digest(text)),
+        None => state(&project.dir().join(&file)),
+    };
+    out.note("output", [written]);
+    out
+}

@@ -1,0 +1,117 @@
+//! Source distributions into wheels, with the trees that the lock names for it.
+
+use std::path::PathBuf;
+
+use super::graph;
+use crate::error::{Error, Result};
+use crate::fetch::Fetcher;
+use crate::lockfile::{Lockfile, Plan};
+use crate::manifest::Requirements;
+use crate::model::{Built, Input, Platform, ToolchainName, minor_version};
+use crate::python::sdist::Builder;
+use crate::recipe::{self, Active};
+use crate::reporter::Reporter;
+use crate::store::{Staging, Store};
+
+/// Where wheels are built. What a build uses must be in the store.
+pub struct Workshop<'a> {
+    /// The store.
+    pub store: &'a Store,
+    /// The fetcher, whose cache takes the wheels.
+    pub fetcher: &'a Fetcher,
+    /// For progress.
+    pub reporter: &'a Reporter,
+    /// The lock that names the trees.
+    pub lock: &'a Lockfile,
+    /// The platform of the machine that builds.
+    pub platform: Platform,
+}
+
+/// The trees that a build works with.
+pub struct Tools<'a> {
+    /// The interpreter.
+    pub interpreter: &'a ToolchainName,
+    /// What the build may import, if anything.
+    pub requires: Option<&'a ToolchainName>,
+    /// Toolchains whose programs are on PATH.
+    pub path: &'a [ToolchainName],
+}
+
+impl Workshop<'_> {
+    /// Builds the wheels that a plan needs and that are not at hand, and compares each with the
+    /// lock.
+    ///
+    /// # Errors
+    /// If a build fails, or makes another wheel than the one that was locked.
+    pub fn rebuild(&self, plan: &Plan, input: &Input) -> Result<()> {
+        let (Some(built), Some(set)) = (&input.built, plan.spec.packages()) else { return Ok(()) };
+        if self.fetcher.built(&built.sha256).is_some() {
+            return Ok(());
+        }
+        let requires = Requirements::builds_name(&plan.name);
+        let tools = Tools {
+            interpreter: &set.interpreter,
+            requires: plan.uses.make.contains(&requires).then_some(&requires),
+            path: &set.build_tools,
+        };
+        let got = self.build(input, &tools)?;
+        if got != *built {
+            return Err(Error::verification(format!(
+                "the wheel built of {} is not the one that was locked",
+                input.file_name()
+            ))
+            .because(format!("expected {} with sha256 {}", built.file, built.sha256))
+            .because(format!("got {} with sha256 {}", got.file, got.sha256))
+            .hint("its build is not reproducible: ask its authors for a wheel, or serve the wheel that was locked from an index of yours"));
+        }
+        Ok(())
+    }
+
+    /// Builds an input's wheel and puts it into the cache.
+    ///
+    /// # Errors
+    /// If the input cannot be fetched, or its build fails.
+    pub fn build(&self, input: &Input, tools: &Tools) -> Result<Built> {
+        let name = input.file_name();
+        let task = self.reporter.task(name, input.size);
+        let sdist = self.fetcher.file(input, None, &task)?;
+        drop(task);
+        let scratch = Staging::new(self.store)?;
+        let _spinner = self.reporter.spinner("building", name);
+        let (python, interpreter) = self.tree(tools.interpreter)?;
+        let requires = tools.requires.map(|name| self.tree(name)).transpose()?;
+        let mut trees = vec![];
+        let mut active = vec![];
+        for tool in tools.path {
+            let (plan, path) = self.tree(tool)?;
+            active.push(Active {
+                recipe: recipe::of_plan(plan)?,
+                platform: self.platform,
+                path: path.clone(),
+                version: plan.version.clone(),
+            });
+            trees.push((tool.to_string(), path));
+        }
+        let env = recipe::environment(&active).set;
+        let version = python
+            .spec
+            .python()
+            .map_or_else(|| minor_version(&python.version), |p| p.version.clone());
+        let builder = Builder {
+            python: &interpreter,
+            requires: requires.as_ref().map(|(_, path)| path.as_path()),
+            version: &version,
+            tools: &trees,
+            env: &env,
+            scratch: scratch.dir(),
+        };
+        let (path, built) = builder.build(&sdist, name, &input.component.name)?;
+        self.fetcher.adopt(&path, &built.sha256)?;
+        Ok(built)
+    }
+
+    fn tree(&self, name: &ToolchainName) -> Result<(&Plan, PathBuf)> {
+        let tree = graph::locked_for(self.lock, name, self.platform)?;
+        Ok((&tree.plan, self.store.path(&tree.output.store_name)))
+    }
+}

@@ -1,0 +1,94 @@
+//! The layers of a tree become the tree, and the tree becomes an object of the store.
+
+use std::collections::BTreeMap;
+
+use crate::error::{Error, Result};
+use crate::lockfile::{Output, Plan};
+use crate::recipe::{self, Idle, Pruning};
+use crate::store::{Commit, Staging, Store};
+use crate::tree::{BlobDir, Tree};
+
+/// A tree under way: where its parts lie until it is published. All of it goes when it is dropped.
+pub struct Bench {
+    /// The directory of the work.
+    pub staging: Staging,
+    /// The contents of files.
+    pub blobs: BlobDir,
+    /// What is left out, and which patterns of the manifest matched nothing so far.
+    pub pruning: Pruning,
+}
+
+impl Bench {
+    /// Makes room in the store.
+    ///
+    /// # Errors
+    /// If the store cannot be written, or the plan was made for another recipe.
+    pub fn new(store: &Store, plan: &Plan) -> Result<Self> {
+        let pruning = recipe::pruning(plan)?;
+        let staging = Staging::new(store)?;
+        let blobs = BlobDir::create(staging.dir().join("blobs"))?;
+        Ok(Bench { staging, blobs, pruning })
+    }
+
+    /// Merges the layers, which stand under the numbers of their inputs, finishes the tree by its
+    /// recipe and finds out its identity, and which patterns of the manifest matched nothing. With `keep` the tree, its listing and its facts go into
+    /// the store.
+    ///
+    /// # Errors
+    /// If the layers do not fit together, the recipe refuses them, or what comes out is not
+    /// `expected`.
+    pub fn compose(
+        &self,
+        store: &Store,
+        plan: &Plan,
+        layers: BTreeMap<usize, Tree>,
+        expected: Option<&Output>,
+        keep: bool,
+        hard_links: bool,
+    ) -> Result<(Output, Vec<Idle>)> {
+        let named = |e: Error| {
+            if e.is_about(plan.name.as_str()) {
+                e
+            } else {
+                e.context(format!("can't compose {}", plan.tree_name())).about(plan.name.as_str())
+            }
+        };
+        let mut tree = Tree::default();
+        for (i, layer) in layers {
+            tree.merge(layer, plan.inputs[i].file_name()).map_err(named)?;
+        }
+        let tree = recipe::finish(plan, tree, &self.blobs, &self.pruning).map_err(named)?;
+        let idle = self.pruning.idle(&tree);
+        let hash = expected.map(|o| &o.nar_hash);
+        let commit = Commit::stage(store, &self.staging, &tree, hard_links, hash)?;
+        let output = Output {
+            store_name: commit.store_name(&plan.tree_name())?,
+            nar_hash: commit.nar_hash,
+            nar_size: commit.nar_size,
+        };
+        if let Some(expected) = expected
+            && *expected != output
+        {
+            return Err(Error::verification(format!(
+                "the tree of {} is not the one that was locked",
+                plan.name
+            ))
+            .because(format!(
+                "expected {} with NAR hash {}",
+                expected.store_name,
+                expected.nar_hash.sri()
+            ))
+            .because(format!("got {} with NAR hash {}", output.store_name, output.nar_hash.sri()))
+            .hint(format!(
+                "the lock was made by another cotter, or edited; `cotter lock --upgrade {}` makes the entry anew",
+                plan.name
+            )));
+        }
+        if keep {
+            let facts = recipe::facts(plan, &tree).map_err(named)?;
+            store.write_facts(&output.store_name, &facts)?;
+            commit.publish(&output.store_name)?;
+        }
+        Ok((output, idle))
+    }
+}

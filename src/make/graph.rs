@@ -1,0 +1,130 @@
+//! Which trees must be made, and in which order.
+
+use std::collections::BTreeMap;
+
+use crate::error::{Error, Result};
+use crate::fetch::Fetcher;
+use crate::lockfile::{LockedTree, Lockfile};
+use crate::model::{Platform, StoreName, ToolchainName};
+use crate::store::Store;
+
+/// A tree that is missing.
+pub struct Node<'a> {
+    /// The tree.
+    pub tree: &'a LockedTree,
+    /// The places in the graph of the trees that must be there first.
+    pub after: Vec<usize>,
+    /// The tree of the interpreter whose pip tells the package index, if none is configured.
+    pub index_of: Option<&'a LockedTree>,
+}
+
+/// What the graph is made from.
+pub struct Search<'a> {
+    /// The lock.
+    pub lock: &'a Lockfile,
+    /// The store: what is there is not made.
+    pub store: &'a Store,
+    /// The fetcher: what is in its cache needs no index and no build.
+    pub fetcher: &'a Fetcher,
+    /// The platform of this machine, on which what makes a tree runs.
+    pub native: Option<Platform>,
+    /// The interpreter that tells the package index, if one is needed for it.
+    pub index: Option<&'a LockedTree>,
+}
+
+impl<'a> Search<'a> {
+    /// The missing trees of `wanted`, and those that they need to be made: each behind those that it
+    /// needs.
+    ///
+    /// # Errors
+    /// If a tree is needed that is not locked for this machine, or trees need each other.
+    pub fn missing(&self, wanted: &[&'a LockedTree]) -> Result<Vec<Node<'a>>> {
+        let mut out = vec![];
+        let mut places = BTreeMap::new();
+        for tree in wanted {
+            self.visit(tree, &mut out, &mut places)?;
+        }
+        Ok(out)
+    }
+
+    /// Adds a tree and what it needs; returns its place, or `None` if it is there.
+    fn visit(
+        &self,
+        tree: &'a LockedTree,
+        out: &mut Vec<Node<'a>>,
+        places: &mut BTreeMap<StoreName, Option<usize>>,
+    ) -> Result<Option<usize>> {
+        let name = &tree.output.store_name;
+        match places.get(name) {
+            Some(Some(place)) => return Ok(Some(*place)),
+            Some(None) => {
+                return Err(Error::user(format!("{} needs itself to be made", tree.plan.name))
+                    .because("`uses` in the lock goes in a circle")
+                    .hint("restore the lock from version control, or run `cotter lock --fresh`"));
+            }
+            None => {}
+        }
+        if self.store.has(name) {
+            return Ok(None);
+        }
+        places.insert(name.clone(), None);
+        let mut after = vec![];
+        if self.must_build(tree) {
+            let native = native_or_refuse(self.native)?;
+            for used in &tree.plan.uses.make {
+                let used = locked_for(self.lock, used, native)?;
+                after.extend(self.visit(used, out, places)?);
+            }
+        }
+        let index_of = self.index.filter(|_| self.must_ask_index(tree));
+        if let Some(interpreter) = index_of {
+            after.extend(self.visit(interpreter, out, places)?);
+        }
+        let place = out.len();
+        places.insert(name.clone(), Some(place));
+        out.push(Node { tree, after, index_of });
+        Ok(Some(place))
+    }
+
+    /// Whether a wheel of it must be built.
+    fn must_build(&self, tree: &LockedTree) -> bool {
+        let built = tree.plan.inputs.iter().filter_map(|i| i.built.as_ref());
+        built.into_iter().any(|built| self.fetcher.built(&built.sha256).is_none())
+    }
+
+    /// Whether a file of it must be fetched from a Python package index.
+    fn must_ask_index(&self, tree: &LockedTree) -> bool {
+        tree.plan.inputs.iter().any(|input| {
+            let built = input.built.as_ref();
+            let at_hand = built.is_some_and(|built| self.fetcher.built(&built.sha256).is_some());
+            input.project().is_some() && !at_hand && !self.fetcher.has(input)
+        })
+    }
+}
+
+/// The platform of this machine.
+///
+/// # Errors
+/// If cotter has no trees for it.
+pub fn native_or_refuse(native: Option<Platform>) -> Result<Platform> {
+    native.ok_or_else(|| {
+        Error::user("cotter makes no trees that run on this machine").hint(
+            "name one of the manifest's platforms with --platform, to prepare trees for other machines",
+        )
+    })
+}
+
+/// The entry of a toolchain for a platform.
+///
+/// # Errors
+/// If it is not locked for that platform.
+pub fn locked_for<'a>(
+    lock: &'a Lockfile,
+    name: &ToolchainName,
+    platform: Platform,
+) -> Result<&'a LockedTree> {
+    lock.get(name, platform).ok_or_else(|| {
+        Error::user(format!("{name} is not locked for this machine, {platform}"))
+            .hint(format!("add {:?} to its platforms in toolchains.toml", platform.as_str()))
+    })
+}

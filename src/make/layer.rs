@@ -1,0 +1,146 @@
+//! One locked input becomes one layer of files: fetched, hashed and unpacked as its bytes arrive.
+//! Uses nothing but the lock and the input's bytes.
+
+use crate::error::{Error, Result};
+use crate::fetch::Fetcher;
+use crate::lockfile::Plan;
+use crate::model::{Format, Input, MemberPath};
+use crate::python::{sdist, wheel};
+use crate::recipe::Pruning;
+use crate::reporter::Task;
+use crate::tree::{BlobDir, Node, Tree, archive_error};
+use crate::unpack::{
+    Budget, CaseCollisions, Limits, TarOptions, sniffed, unpack_deb, unpack_tar, unpack_zip,
+};
+
+/// One input to unpack.
+pub struct Unpack<'a> {
+    /// What the tree is made of.
+    pub plan: &'a Plan,
+    /// The input.
+    pub input: &'a Input,
+    /// What of it is left out.
+    pub pruning: &'a Pruning,
+    /// The fetcher.
+    pub fetcher: &'a Fetcher,
+    /// Where contents go.
+    pub blobs: &'a BlobDir,
+    /// The bar.
+    pub task: &'a Task,
+}
+
+impl Unpack<'_> {
+    /// Unpacks the input. A source distribution's wheel must have been built before.
+    ///
+    /// # Errors
+    /// If its bytes cannot be had, or are refused.
+    pub fn run(&self) -> Result<Tree> {
+        let packages = self.plan.spec.packages().is_some();
+        let tree = match self.input.format {
+            Format::Wheel | Format::Sdist if packages => return self.install(),
+            Format::Deb => return self.deb(),
+            Format::Tar | Format::Sdist => self.tar(),
+            Format::Zip | Format::Wheel => self.zip(),
+            Format::File => self.single(),
+        };
+        match &self.input.layout.strip_prefix {
+            Some(prefix) => strip(tree?, prefix, &self.name()),
+            None => tree,
+        }
+    }
+
+    fn name(&self) -> String {
+        self.input.layout.file_name.clone().unwrap_or_else(|| self.input.file_name().to_owned())
+    }
+
+    /// What is wrong with an archive's content names the archive.
+    fn named(&self, e: Error) -> Error {
+        if e.blames_archive() { e.context(format!("can't unpack {}", self.name())) } else { e }
+    }
+
+    fn deb(&self) -> Result<Tree> {
+        let snapshot = self.plan.snapshot();
+        self.fetcher.read(self.input, snapshot.as_deref(), self.task, &mut |bytes| {
+            unpack_deb(bytes, self.input.size, self.blobs, &|path| self.pruning.keeps(path))
+                .map_err(|e| self.named(e))
+        })
+    }
+
+    fn tar(&self) -> Result<Tree> {
+        let limits = Limits::for_archive(self.input.size);
+        let options = TarOptions { strip: 0, cases: CaseCollisions::Refuse, limits, map: &Some };
+        self.fetcher.read(self.input, None, self.task, &mut |bytes| {
+            let tree = sniffed(bytes)
+                .map_err(archive_error)
+                .and_then(|mut bytes| unpack_tar(&mut bytes, self.blobs, &options));
+            tree.map_err(|e| self.named(e))
+        })
+    }
+
+    fn zip(&self) -> Result<Tree> {
+        let path = self.fetcher.file(self.input, None, self.task)?;
+        let file = fs_err::File::open(&path).map_err(|e| Error::at("read", &path, e))?;
+        unpack_zip(file, 0, Limits::for_archive(self.input.size), self.blobs)
+            .map_err(|e| self.named(e))
+    }
+
+    /// One program, perhaps compressed: it becomes an executable of its own name.
+    fn single(&self) -> Result<Tree> {
+        let name = self.name();
+        let limits = Limits::for_archive(self.input.size);
+        let endings = [".gz", ".xz", ".zst", ".bz2"];
+        let plain = endings.iter().find_map(|e| name.strip_suffix(e)).unwrap_or(&name);
+        let path = MemberPath::parse(plain.as_bytes()).ok().flatten().ok_or_else(|| {
+            Error::user(format!("{name:?} is no file name")).hint("set `file_name`")
+        })?;
+        self.fetcher.read(self.input, None, self.task, &mut |bytes| {
+            let bytes: Box<dyn std::io::Read> = if plain == name {
+                Box::new(bytes)
+            } else {
+                sniffed(bytes).map_err(|e| self.named(archive_error(e)))?
+            };
+            let mut reader = Budget::new(bytes, limits.bytes);
+            let blob = self.blobs.write(&mut reader, &mut vec![0; 128 * 1024])?;
+            let mut tree = Tree::default();
+            tree.put(path.clone(), Node::File { blob, executable: true });
+            Ok(tree)
+        })
+    }
+
+    /// Installs a wheel of a set of Python packages.
+    fn install(&self) -> Result<Tree> {
+        let input = self.input;
+        let (path, name, size) = match &input.built {
+            Some(built) => {
+                self.task.advance(input.size);
+                let path = self
+                    .fetcher
+                    .built(&built.sha256)
+                    .ok_or_else(|| sdist::not_built(self.plan, input))?;
+                (path, built.file.as_str(), built.size)
+            }
+            None => (self.fetcher.file(input, None, self.task)?, input.file_name(), input.size),
+        };
+        let file = fs_err::File::open(&path).map_err(|e| Error::at("read", &path, e))?;
+        let keeps = |path: &MemberPath| self.pruning.keeps(path);
+        let python = &self.plan.version;
+        wheel::install(file, name, python, Limits::for_archive(size), self.blobs, &keeps)
+    }
+}
+
+fn strip(tree: Tree, prefix: &str, name: &str) -> Result<Tree> {
+    let mut out = Tree::default();
+    for (path, node) in tree.iter() {
+        if let Some(rest) = path.as_str().strip_prefix(prefix).and_then(|r| r.strip_prefix('/')) {
+            out.put(MemberPath::literal(rest), node.clone());
+        }
+    }
+    if out.is_empty() {
+        let mut tops: Vec<&str> = tree.iter().filter_map(|(p, _)| p.parts().next()).collect();
+        tops.dedup();
+        tops.truncate(5);
+        return Err(Error::user(format!("nothing in {name} lies below strip_prefix {prefix:?}"))
+            .hint(format!("at its top it has {}", tops.join(", "))));
+    }
+    Ok(out)
+}

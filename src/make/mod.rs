@@ -1,0 +1,190 @@
+//! The one way to get a tree: it is there, or a cache has it, or it is composed of its inputs,
+//! some of which may have to be built before. Whatever a tree uses for it stands in the lock, and is
+//! made first.
+
+mod build;
+mod compose;
+mod graph;
+mod index;
+mod layer;
+mod schedule;
+mod substitute;
+
+use crate::error::Result;
+use crate::facts::Facts;
+use crate::fetch::Fetcher;
+use crate::lockfile::{LockedTree, Lockfile, Plan};
+use crate::model::{Kind, Platform, ToolchainName};
+use crate::recipe;
+use crate::reporter::Reporter;
+use crate::store::{Staging, Store};
+use crate::tree::Tree;
+
+pub use build::{Tools, Workshop};
+pub use graph::{locked_for, native_or_refuse};
+pub use schedule::Made;
+
+use graph::Search;
+use schedule::{Job, Schedule};
+use substitute::OwnStore;
+
+/// Makes trees.
+pub struct Maker<'a> {
+    /// The store.
+    pub store: &'a Store,
+    /// The fetcher.
+    pub fetcher: &'a Fetcher,
+    /// For progress.
+    pub reporter: Reporter,
+    /// How many inputs are worked on at once.
+    pub jobs: usize,
+    /// Whether equal files of the store are hard-linked.
+    pub hard_links: bool,
+}
+
+impl Maker<'_> {
+    /// Makes the trees of `wanted` that are missing, and those that they need to be made. The
+    /// results are in the order of `wanted`.
+    ///
+    /// # Errors
+    /// If an entry of the lock was edited, or a tree cannot be fetched, built, composed or stored.
+    pub fn ensure(&self, lock: &Lockfile, wanted: &[&LockedTree]) -> Result<Vec<Made>> {
+        for tree in wanted {
+            tree.check()?;
+            // From here on `gc` leaves them alone, there or not.
+            self.store.mark_used(&tree.output.store_name);
+        }
+        let search = Search {
+            lock,
+            store: self.store,
+            fetcher: self.fetcher,
+            native: Platform::native(),
+            index: self.index(lock),
+        };
+        let missing = search.missing(wanted)?;
+        let names: Vec<_> = missing.iter().map(|n| n.tree.output.store_name.clone()).collect();
+        let jobs: Vec<Job> = missing
+            .into_iter()
+            .map(|node| Job {
+                plan: &node.tree.plan,
+                locked: Some(node.tree),
+                keep: true,
+                after: node.after,
+                index_of: node.index_of,
+            })
+            .collect();
+        if !jobs.is_empty() {
+            Staging::sweep(self.store)?;
+        }
+        let made = self.schedule(lock).run(&jobs)?;
+        let of = |tree: &&LockedTree| match names
+            .iter()
+            .position(|name| *name == tree.output.store_name)
+        {
+            Some(place) => made[place].clone(),
+            None => Made { output: tree.output.clone(), time: None, idle: vec![] },
+        };
+        let out: Vec<Made> = wanted.iter().map(of).collect();
+        for tree in wanted {
+            self.derive_facts(tree)?;
+        }
+        Ok(out)
+    }
+
+    /// The tree of a toolchain for this machine, made if it is not there.
+    ///
+    /// # Errors
+    /// If it is not locked for this machine, or can't be made.
+    pub fn native(&self, lock: &Lockfile, name: &ToolchainName) -> Result<std::path::PathBuf> {
+        let tree = locked_for(lock, name, native_or_refuse(Platform::native())?)?;
+        self.ensure(lock, &[tree])?;
+        Ok(self.store.path(&tree.output.store_name))
+    }
+
+    /// Finds out what comes of plans that are not locked yet. The trees of this machine's platform
+    /// are kept.
+    ///
+    /// # Errors
+    /// As [`Maker::ensure`].
+    pub fn identify(&self, lock: &Lockfile, plans: &[Plan]) -> Result<Vec<Made>> {
+        let job = |plan| Job {
+            plan,
+            locked: None,
+            keep: Platform::native() == Some(plan.platform),
+            after: vec![],
+            index_of: None,
+        };
+        let jobs: Vec<Job> = plans.iter().map(job).collect();
+        Staging::sweep(self.store)?;
+        self.schedule(lock).run(&jobs)
+    }
+
+    /// Lets the fetcher ask the pinned Python's pip for a package index, if none is configured. The
+    /// interpreter is made if it is not there.
+    ///
+    /// # Errors
+    /// If the interpreter cannot be made.
+    pub fn offer_index(&self, lock: &Lockfile) -> Result<()> {
+        if let Some(interpreter) = self.index(lock) {
+            self.ensure(lock, &[interpreter])?;
+            index::offer(self.fetcher, self.store.path(&interpreter.output.store_name));
+        }
+        Ok(())
+    }
+
+    /// What is known of a tree that is in the store.
+    ///
+    /// # Errors
+    /// If nothing was written down and the tree cannot be read.
+    pub fn facts(&self, tree: &LockedTree) -> Result<Facts> {
+        facts(self.store, tree)
+    }
+
+    /// Writes down what is known of a tree of which nothing is: an older cotter made it.
+    fn derive_facts(&self, tree: &LockedTree) -> Result<()> {
+        let name = &tree.output.store_name;
+        if self.store.facts(name).is_some() || !self.store.has(name) {
+            return Ok(());
+        }
+        // A store that cannot be written is as good without: they are derived again where asked for.
+        let _ = self.store.write_facts(name, &self.facts(tree)?);
+        Ok(())
+    }
+
+    /// The interpreter of the lock that can tell a package index, if one must be asked.
+    fn index<'l>(&self, lock: &'l Lockfile) -> Option<&'l LockedTree> {
+        if self.fetcher.has_python_index() || self.fetcher.http.offline() {
+            return None;
+        }
+        let native = Platform::native();
+        lock.trees
+            .values()
+            .find(|t| t.plan.spec.kind() == Kind::Python && Some(t.plan.platform) == native)
+    }
+
+    fn schedule<'s>(&'s self, lock: &'s Lockfile) -> Schedule<'s> {
+        Schedule {
+            store: self.store,
+            fetcher: self.fetcher,
+            reporter: self.reporter.clone(),
+            threads: self.jobs,
+            hard_links: self.hard_links,
+            substituters: &[&OwnStore],
+            lock,
+            native: Platform::native(),
+        }
+    }
+}
+
+/// What is known of a tree that is in the store: what was written down when it was made, or what
+/// the tree itself tells.
+///
+/// # Errors
+/// If nothing was written down and the tree cannot be read.
+pub fn facts(store: &Store, tree: &LockedTree) -> Result<Facts> {
+    let name = &tree.output.store_name;
+    match store.facts(name) {
+        Some(facts) => Ok(facts),
+        None => recipe::facts(&tree.plan, &Tree::on_disk(&store.path(name))?),
+    }
+}

@@ -1,0 +1,291 @@
+//! Several trees at once, and several inputs of each: who does what next.
+//!
+//! An input of a tree that was begun comes before a new tree, and the largest input first: so few
+//! trees are under way at a time, and what they take on the disk is that of the largest, not the
+//! sum of all. A tree begins when the trees that it needs are published, and its lock is held from
+//! then until it is published itself: no thread ever waits for a tree while it holds the lock of
+//! another, so two processes cannot wait for each other.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard};
+use std::time::{Duration, Instant};
+
+use super::build::Workshop;
+use super::compose::Bench;
+use super::index;
+use super::layer::Unpack;
+use super::substitute::Substituter;
+use crate::error::{Error, Result};
+use crate::fetch::Fetcher;
+use crate::lockfile::{LockedTree, Lockfile, Output, Plan};
+use crate::model::Platform;
+use crate::recipe::Idle;
+use crate::reporter::Reporter;
+use crate::store::{Store, TreeLock};
+use crate::tree::Tree;
+
+/// How long a thread waits before it asks again for a tree that another process makes.
+const PATIENCE: Duration = Duration::from_millis(50);
+
+/// A tree to make.
+pub struct Job<'a> {
+    /// What it is made of.
+    pub plan: &'a Plan,
+    /// The entry of the lock, if there is one: what must come out.
+    pub locked: Option<&'a LockedTree>,
+    /// Whether it goes into the store; if not, only its identity is found out.
+    pub keep: bool,
+    /// The places of the jobs that must be done before this one begins.
+    pub after: Vec<usize>,
+    /// The interpreter that tells the package index.
+    pub index_of: Option<&'a LockedTree>,
+}
+
+/// What came of a job.
+#[derive(Debug, Clone)]
+pub struct Made {
+    /// The tree's identity.
+    pub output: Output,
+    /// How long it took, from its beginning on; `None` if it was there, after all.
+    pub time: Option<Duration>,
+    /// The patterns of the manifest that matched nothing in it.
+    pub idle: Vec<Idle>,
+}
+
+/// What the threads work with.
+pub struct Schedule<'a> {
+    /// The store.
+    pub store: &'a Store,
+    /// The fetcher.
+    pub fetcher: &'a Fetcher,
+    /// For progress.
+    pub reporter: Reporter,
+    /// How many threads.
+    pub threads: usize,
+    /// Whether equal files of the store are hard-linked.
+    pub hard_links: bool,
+    /// Who may have finished trees, in the order in which they are asked.
+    pub substituters: &'a [&'a dyn Substituter],
+    /// The lock, for the trees that builds use.
+    pub lock: &'a Lockfile,
+    /// The platform of this machine.
+    pub native: Option<Platform>,
+}
+
+/// A tree that was begun.
+struct Begun {
+    bench: Bench,
+    layers: Mutex<BTreeMap<usize, Tree>>,
+    since: Instant,
+    _held: Option<TreeLock>,
+}
+
+enum State {
+    /// Not begun; not before the time, if there is one.
+    Waiting(Option<Instant>),
+    /// A thread begins it.
+    Beginning,
+    /// Its inputs are worked on.
+    Open {
+        begun: Arc<Begun>,
+        todo: VecDeque<usize>,
+        left: usize,
+    },
+    Done(Made),
+}
+
+struct Shared {
+    states: Vec<State>,
+    failed: Option<Error>,
+}
+
+enum Task {
+    Begin(usize),
+    Input(usize, usize, Arc<Begun>),
+}
+
+/// The rest of a process's work: the lists of jobs with what became of them.
+struct Board<'a, 'j> {
+    schedule: &'a Schedule<'a>,
+    jobs: &'j [Job<'j>],
+    /// The jobs in the order in which they begin: those that others wait for, then the largest.
+    order: Vec<usize>,
+    shared: Mutex<Shared>,
+    changed: Condvar,
+}
+
+impl Schedule<'_> {
+    /// Makes the trees of all jobs; the results are in their order.
+    ///
+    /// # Errors
+    /// The first failure; then nothing of the tree that failed is left, and others may be done.
+    pub fn run(&self, jobs: &[Job]) -> Result<Vec<Made>> {
+        if jobs.is_empty() {
+            return Ok(vec![]);
+        }
+        let mut reporter = self.reporter.clone();
+        let sizes = jobs.iter().map(|j| j.plan.input_bytes());
+        reporter.begin_total(sizes.fold(0, u64::saturating_add));
+        let mut order: Vec<usize> = (0..jobs.len()).collect();
+        let wanted = |j: usize| jobs.iter().filter(|job| job.after.contains(&j)).count();
+        order.sort_by_key(|j| std::cmp::Reverse((wanted(*j), jobs[*j].plan.input_bytes())));
+        let states = jobs.iter().map(|_| State::Waiting(None)).collect();
+        let board = Board {
+            schedule: self,
+            jobs,
+            order,
+            shared: Mutex::new(Shared { states, failed: None }),
+            changed: Condvar::new(),
+        };
+        std::thread::scope(|scope| {
+            for _ in 0..self.threads.max(1) {
+                scope.spawn(|| board.work(&reporter));
+            }
+        });
+        reporter.end_total();
+        let shared = board.shared.into_inner().expect("no panic holds it");
+        match shared.failed {
+            Some(e) => Err(e),
+            None => Ok(shared.states.into_iter().filter_map(State::made).collect()),
+        }
+    }
+}
+
+impl State {
+    fn made(self) -> Option<Made> {
+        match self {
+            State::Done(made) => Some(made),
+            _ => None,
+        }
+    }
+}
+
+impl Board<'_, '_> {
+    fn lock(&self) -> MutexGuard<'_, Shared> {
+        self.shared.lock().expect("no panic holds it")
+    }
+
+    /// Works until nothing is left.
+    fn work(&self, reporter: &Reporter) {
+        while let Some(task) = self.next() {
+            let done = crate::interrupt::check().and_then(|()| match task {
+                Task::Begin(j) => self.begin(j),
+                Task::Input(j, i, begun) => self.input(j, i, begun, reporter),
+            });
+            if let Err(e) = done {
+                self.lock().failed.get_or_insert(e);
+            }
+            self.changed.notify_all();
+        }
+    }
+
+    /// The next task; `None` if all is done, or something failed.
+    fn next(&self) -> Option<Task> {
+        let mut shared = self.lock();
+        loop {
+            if shared.failed.is_some() {
+                return None;
+            }
+            for j in &self.order {
+                if let State::Open { begun, todo, .. } = &mut shared.states[*j]
+                    && let Some(i) = todo.pop_front()
+                {
+                    return Some(Task::Input(*j, i, begun.clone()));
+                }
+            }
+            let now = Instant::now();
+            let is_done = |j: &usize| matches!(shared.states[*j], State::Done(_));
+            let ready = self.order.iter().find(|j| {
+                let may = matches!(shared.states[**j], State::Waiting(time) if time.is_none_or(|t| t <= now));
+                may && self.jobs[**j].after.iter().all(is_done)
+            });
+            if let Some(j) = ready {
+                shared.states[*j] = State::Beginning;
+                return Some(Task::Begin(*j));
+            }
+            if self.order.iter().all(is_done) {
+                return None;
+            }
+            shared = self.changed.wait_timeout(shared, PATIENCE).expect("no panic holds it").0;
+        }
+    }
+
+    fn set(&self, j: usize, state: State) {
+        self.lock().states[j] = state;
+    }
+
+    fn begin(&self, j: usize) -> Result<()> {
+        let (job, schedule) = (&self.jobs[j], self.schedule);
+        if let Some(interpreter) = job.index_of {
+            index::offer(schedule.fetcher, schedule.store.path(&interpreter.output.store_name));
+        }
+        let mut held = None;
+        if let Some(locked) = job.locked {
+            let name = &locked.output.store_name;
+            held = schedule.store.try_lock_to_compose(name)?;
+            if held.is_none() {
+                // Another process makes it: there may be something else to do.
+                self.set(j, State::Waiting(Some(Instant::now() + PATIENCE)));
+                return Ok(());
+            }
+            for substituter in schedule.substituters {
+                if substituter.substitute(locked, schedule.store)? {
+                    schedule.reporter.detail(&format!("{name} is in {}", substituter.name()));
+                    let output = locked.output.clone();
+                    self.set(j, State::Done(Made { output, time: None, idle: vec![] }));
+                    return Ok(());
+                }
+            }
+        }
+        let begun = Begun {
+            bench: Bench::new(schedule.store, job.plan)?,
+            layers: Mutex::default(),
+            since: Instant::now(),
+            _held: held,
+        };
+        let mut todo: Vec<usize> = (0..job.plan.inputs.len()).collect();
+        todo.sort_by_key(|i| std::cmp::Reverse(job.plan.inputs[*i].size));
+        let left = todo.len();
+        self.set(j, State::Open { begun: Arc::new(begun), todo: todo.into(), left });
+        Ok(())
+    }
+
+    /// Unpacks one input; the last of a tree's also finishes the tree.
+    fn input(&self, j: usize, i: usize, begun: Arc<Begun>, reporter: &Reporter) -> Result<()> {
+        let (job, schedule) = (&self.jobs[j], self.schedule);
+        let (plan, input) = (job.plan, &job.plan.inputs[i]);
+        if let Some(platform) = schedule.native
+            && input.built.is_some()
+        {
+            let Schedule { store, fetcher, lock, .. } = schedule;
+            Workshop { store, fetcher, reporter, lock, platform }.rebuild(plan, input)?;
+        }
+        let task = reporter.task(input.file_name(), input.size);
+        let (fetcher, blobs, pruning) =
+            (schedule.fetcher, &begun.bench.blobs, &begun.bench.pruning);
+        let layer = Unpack { plan, input, pruning, fetcher, blobs, task: &task }
+            .run()
+            .map_err(|e| e.about(plan.name.as_str()))?;
+        drop(task);
+        begun.layers.lock().expect("no panic holds it").insert(i, layer);
+        {
+            let mut shared = self.lock();
+            let State::Open { left, .. } = &mut shared.states[j] else { return Ok(()) };
+            *left -= 1;
+            if *left > 0 {
+                return Ok(());
+            }
+        }
+        let _spinner = reporter.spinner("composing", &plan.tree_name());
+        let layers = std::mem::take(&mut *begun.layers.lock().expect("no panic holds it"));
+        let expected = job.locked.map(|locked| &locked.output);
+        let (store, keep, links) = (schedule.store, job.keep, schedule.hard_links);
+        let (output, idle) = begun.bench.compose(store, plan, layers, expected, keep, links)?;
+        let time = Some(begun.since.elapsed());
+        // The work and the lock go before others learn that the tree is there.
+        self.set(j, State::Beginning);
+        drop(begun);
+        self.set(j, State::Done(Made { output, time, idle }));
+        Ok(())
+    }
+}

@@ -1,0 +1,155 @@
+//! Virtual environments of locked packages. Source: PEP 405 and the module `venv`.
+
+use std::path::{Path, PathBuf};
+
+use fs_err as fs;
+
+use crate::error::{Error, Result};
+use crate::facts::PythonFacts;
+use crate::model::site_packages;
+
+/// What a `pyvenv.cfg` of ours holds besides what Python wants.
+const MARK: &str = "cotter = ";
+
+/// An environment to be.
+pub struct Environment<'a> {
+    /// Where it stands in the end.
+    pub dir: &'a Path,
+    /// The tree of the packages.
+    pub packages: &'a Path,
+    /// The tree of the interpreter.
+    pub interpreter: &'a Path,
+    /// What is known of the interpreter.
+    pub python: &'a PythonFacts,
+    /// The interpreter's whole version.
+    pub version: &'a str,
+    /// What the shell's prompt says.
+    pub prompt: &'a str,
+    /// The name of the packages' tree in the store.
+    pub object: &'a str,
+}
+
+impl Environment<'_> {
+    /// Makes the environment beside its place, then moves it there: it is whole, or what was there
+    /// stays.
+    ///
+    /// # Errors
+    /// If the directory cannot be written.
+    pub fn make(&self) -> Result<()> {
+        let parent = self.dir.parent().unwrap_or(Path::new("/"));
+        fs::create_dir_all(parent).map_err(|e| Error::output("make", parent, e))?;
+        let name = self.dir.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        let beside = |what: &str| parent.join(format!(".{name}.{what}-{}", std::process::id()));
+        let (new, old) = (beside("new"), beside("old"));
+        let _ = crate::store::delete_tree(&new);
+        if let Err(e) = self.lay_out(&new) {
+            let _ = crate::store::delete_tree(&new);
+            return Err(e);
+        }
+        let there = fs::symlink_metadata(self.dir).is_ok();
+        if there {
+            fs::rename(self.dir, &old).map_err(|e| Error::output("replace", self.dir, e))?;
+        }
+        fs::rename(&new, self.dir).map_err(|e| Error::output("make", self.dir, e))?;
+        if there {
+            crate::store::delete_tree(&old).map_err(|e| Error::output("delete", &old, e))?;
+        }
+        Ok(())
+    }
+
+    fn lay_out(&self, new: &Path) -> Result<()> {
+        let at = |e| Error::output("make", self.dir, e);
+        fs::create_dir(new).map_err(at)?;
+        copy_files(self.packages, new).map_err(at)?;
+        let bin = new.join("bin");
+        fs::create_dir_all(&bin).map_err(at)?;
+        fs::create_dir_all(new.join(site_packages(&self.python.version))).map_err(at)?;
+        fs::create_dir_all(new.join("include")).map_err(at)?;
+        let _ = fs::remove_file(new.join(crate::model::PACKAGES_INDEX));
+        // A package may bring files of these names, as links to the store's: they give way, and are not written through.
+        let link = |target: &Path, name: &str| {
+            let _ = fs::remove_file(bin.join(name));
+            std::os::unix::fs::symlink(target, bin.join(name))
+        };
+        link(&self.interpreter.join("bin/python3"), "python").map_err(at)?;
+        for name in ["python3".to_owned(), format!("python{}", self.python.version)] {
+            link(Path::new("python"), &name).map_err(at)?;
+        }
+        let _ = fs::remove_file(new.join("lib64"));
+        std::os::unix::fs::symlink("lib", new.join("lib64")).map_err(at)?;
+        let full: String =
+            self.version.chars().take_while(|c| c.is_ascii_digit() || *c == '.').collect();
+        let config = format!(
+            "home = {}\ninclude-system-site-packages = false\nversion = {full}\nprompt = {}\n{MARK}{}\n",
+            self.interpreter.join("bin").display(),
+            self.prompt,
+            self.object
+        );
+        let _ = fs::remove_file(new.join("pyvenv.cfg"));
+        fs::write(new.join("pyvenv.cfg"), config).map_err(at)?;
+        self.activate_scripts(&bin).map_err(at)
+    }
+
+    /// The scripts of the interpreter's own module `venv`, with their blanks filled in.
+    fn activate_scripts(&self, bin: &Path) -> std::io::Result<()> {
+        let blanks = [
+            ("__VENV_DIR__", self.dir.display().to_string()),
+            ("__VENV_NAME__", self.prompt.to_owned()),
+            ("__VENV_PROMPT__", format!("({}) ", self.prompt)),
+            ("__VENV_BIN_NAME__", "bin".to_owned()),
+            ("__VENV_PYTHON__", self.dir.join("bin/python").display().to_string()),
+        ];
+        let Some(scripts) = &self.python.venv_scripts else { return Ok(()) };
+        let scripts = self.interpreter.join(scripts);
+        for part in ["common", "posix"] {
+            let Ok(entries) = fs::read_dir(scripts.join(part)) else { continue };
+            for entry in entries {
+                let path = entry?.path();
+                let Ok(mut text) = fs::read_to_string(&path) else { continue };
+                for (blank, value) in &blanks {
+                    // Newer versions of the module quote what they fill in, older ones have the quotes in the script.
+                    text = text
+                        .replace(&format!("\"{blank}"), &format!("\"{value}"))
+                        .replace(blank, &format!("'{}'", value.replace('\'', "'\\''")));
+                }
+                let script = bin.join(path.file_name().unwrap_or_default());
+                let _ = fs::remove_file(&script);
+                fs::write(script, text)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Copies every file below `from` to below `to`. An environment may be written, by its user and by
+/// root, so it shares no inode with the store. Where the file system can, a copy shares the blocks
+/// (copy_file_range(2)). Bytecode caches are left to the environment.
+fn copy_files(from: &Path, to: &Path) -> std::io::Result<()> {
+    use std::os::unix::fs::PermissionsExt;
+    let mut todo: Vec<(PathBuf, PathBuf)> = vec![(from.to_owned(), to.to_owned())];
+    while let Some((from, to)) = todo.pop() {
+        for entry in fs::read_dir(&from)? {
+            let entry = entry?;
+            let target = to.join(entry.file_name());
+            let kind = entry.file_type()?;
+            if kind.is_dir() {
+                fs::create_dir(&target)?;
+                todo.push((entry.path(), target));
+            } else if kind.is_symlink() {
+                std::os::unix::fs::symlink(fs::read_link(entry.path())?, &target)?;
+            } else if entry.file_name() != "__pycache__" {
+                fs::copy(entry.path(), &target)?;
+                let executable = entry.metadata()?.permissions().mode() & 0o111 != 0;
+                let mode = if executable { 0o755 } else { 0o644 };
+                fs::set_permissions(&target, std::fs::Permissions::from_mode(mode))?;
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Whether a directory holds an environment that cotter made.
+pub fn is_ours(dir: &Path) -> bool {
+    let config = fs::read_to_string(dir.join("pyvenv.cfg"));
+    config.is_ok_and(|text| text.lines().any(|line| line.starts_with(MARK)))
+}

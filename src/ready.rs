@@ -1,0 +1,315 @@
+//! A project's trees, ready to use: by the short way through the project's root in the store, or by
+//! locking, making and registering what is missing.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use crate::context::Context;
+use crate::error::{Error, Kind, Result};
+use crate::fetch::Fetcher;
+use crate::lock::{self, Options, Upgrade};
+use crate::lockfile::{self, LockedTree, Lockfile};
+use crate::make::{Made, native_or_refuse};
+use crate::manifest::no_such_toolchain;
+use crate::model::{Platform, ToolchainName};
+use crate::project::{Project, maker, read_lock};
+use crate::recipe::{self, Active};
+use crate::store::{Root, RootTree, Staging, Stamp, Store};
+
+/// What is to be ready.
+#[derive(Debug, Clone)]
+pub struct Request<'a> {
+    /// Which toolchains; without any, all of the platform.
+    pub names: &'a [ToolchainName],
+    /// For which platform.
+    pub platform: Platform,
+    /// Whether an index past its `Valid-Until` is accepted, if something must be locked.
+    pub allow_expired: bool,
+}
+
+/// What became of one tree.
+pub struct Ready {
+    /// The tree.
+    pub tree: RootTree,
+    /// How long it took to make, if it was not there.
+    pub made_in: Option<Duration>,
+}
+
+/// Trees that are ready, and what they were made by.
+pub struct Outcome {
+    /// The trees.
+    pub trees: Vec<Ready>,
+    /// The project and its lock, if they were read: not by the short way, nor with `--frozen`.
+    pub project: Option<(Project, Lockfile)>,
+}
+
+/// The platform that was named, or this machine's.
+///
+/// # Errors
+/// If none was named and cotter has no trees for this machine.
+pub fn native_or(platform: Option<Platform>) -> Result<Platform> {
+    native_or_refuse(platform.or_else(Platform::native))
+}
+
+/// The trees of the project's root, if neither manifest nor lock changed since it was made and all are there: the way without reading either.
+pub fn fresh(names: &[ToolchainName], platform: Platform, cx: &Context) -> Option<Vec<RootTree>> {
+    let manifest = cx.manifest_path().ok()?;
+    let root = cx.store.root(&manifest)?;
+    if Stamp::of(&manifest) != Some(root.manifest)
+        || Stamp::of(&manifest.with_file_name(lockfile::FILE_NAME)) != Some(root.lock)
+        || root.inputs.iter().any(|(path, stamp)| Stamp::of(path) != Some(*stamp))
+        || (names.is_empty() && !root.complete.contains(&platform))
+    {
+        return None;
+    }
+    let mut trees: Vec<RootTree> =
+        root.trees.into_iter().filter(|t| t.platform == platform).collect();
+    if !names.is_empty() {
+        trees = names
+            .iter()
+            .map(|n| trees.iter().find(|t| t.name == *n).cloned())
+            .collect::<Option<_>>()?;
+    }
+    trees.iter().all(|t| cx.store.has(&t.store_name)).then_some(trees)
+}
+
+/// Makes the trees ready: by the short way if that is open.
+///
+/// # Errors
+/// See [`ensure`].
+pub fn ready(request: &Request, cx: &Context) -> Result<Outcome> {
+    match fresh(request.names, request.platform, cx) {
+        Some(trees) => {
+            let trees = trees.into_iter().map(|tree| Ready { tree, made_in: None }).collect();
+            Ok(Outcome { trees, project: None })
+        }
+        None => ensure(request, cx),
+    }
+}
+
+/// Makes the trees that are missing and registers the project's root.
+///
+/// # Errors
+/// If the lock does not fit and may not change, or a tree cannot be fetched, composed or stored.
+fn ensure(request: &Request, cx: &Context) -> Result<Outcome> {
+    crate::interrupt::install();
+    let manifest_path = cx.manifest_path()?;
+    let lock_path = manifest_path.with_file_name(lockfile::FILE_NAME);
+    // As they are now: what changes while this runs, the next run must see.
+    let manifest_stamp = Stamp::of(&manifest_path);
+    let current = if cx.global.frozen {
+        frozen(&lock_path, request.names, cx)?
+    } else {
+        Current::read(request, cx)?
+    };
+    let Current { project, fetcher, hard_links, lock, made: made_before, known } = current;
+    let wanted = wanted(request, &lock, &known)?;
+    let missing = wanted.iter().any(|tree| !cx.store.has(&tree.output.store_name));
+    if missing || cx.store.is_writable() {
+        // Also when nothing is missing: a process may have been killed between its last tree and
+        // the end.
+        Staging::sweep(&cx.store)?;
+    }
+    let made = maker(cx, &fetcher, hard_links).ensure(&lock, &wanted)?;
+    let ready = |(tree, made): (&&LockedTree, &Made)| {
+        let before = made_before.iter().find(|m| m.output == tree.output);
+        let made_in = made.time.or_else(|| before.and_then(|m| m.time));
+        Ready { tree: root_tree(tree), made_in }
+    };
+    let mut trees: Vec<Ready> = wanted.iter().zip(&made).map(ready).collect();
+    trees.sort_by(|a, b| a.tree.name.cmp(&b.tree.name));
+    let lock_stamp = Stamp::of(&lock_path);
+    let unchanged = read_lock(&lock_path, cx).is_ok_and(|now| now.as_ref() == Some(&lock));
+    // A root without valid stamps keeps its trees from `gc`, but is no shortcut.
+    let stamps = manifest_stamp.zip(lock_stamp).filter(|_| unchanged && !cx.global.frozen);
+    // The files of requirements may have changed meanwhile, too.
+    let stamps = stamps
+        .filter(|_| project.as_ref().is_none_or(|project| lock::stale(project, &lock).is_empty()));
+    let inputs = project.as_ref().map(Project::package_files).unwrap_or_default();
+    // Of a store that is part of an image, or of another user, nothing is deleted behind our back,
+    // and nothing was made: there is nothing to note.
+    if cx.store.is_writable() || missing {
+        register(&cx.store, &manifest_path, stamps.unwrap_or_default(), inputs, &lock, &trees)?;
+    }
+    Ok(Outcome { trees, project: project.map(|project| (project, lock)) })
+}
+
+/// The lock as it is to be used, and what it was read with.
+struct Current {
+    project: Option<Project>,
+    fetcher: Fetcher,
+    hard_links: bool,
+    lock: Lockfile,
+    /// What was made while it was locked.
+    made: Vec<Made>,
+    /// The names that may be asked for.
+    known: Vec<ToolchainName>,
+}
+
+/// The lock as it is. The manifest is not checked against it, but where its mirrors are is worth
+/// knowing.
+fn frozen(lock_path: &Path, names: &[ToolchainName], cx: &Context) -> Result<Current> {
+    let lock = read_lock(lock_path, cx)?.ok_or_else(|| {
+        Error::new(Kind::LockStale, format!("there is no {}", lock_path.display()))
+            .hint("run `cotter lock` first, or leave --frozen out")
+    })?;
+    let project = Project::load(cx).ok();
+    let fetcher = cx.fetcher(project.as_ref().map(|p| &p.manifest))?;
+    let hard_links = project.is_none_or(|p| p.manifest.settings.hard_links);
+    let known: Vec<ToolchainName> = lock.trees.keys().map(|k| k.0.clone()).collect();
+    check_names(names, &known)?;
+    Ok(Current { project: None, fetcher, hard_links, lock, made: vec![], known })
+}
+
+impl Current {
+    /// The lock, brought up to date if it may be.
+    fn read(request: &Request, cx: &Context) -> Result<Current> {
+        let project = Project::load(cx)?;
+        let fetcher = cx.fetcher(Some(&project.manifest))?;
+        let hard_links = project.manifest.settings.hard_links;
+        let sets = project.package_trees().into_iter().map(|t| t.name);
+        let known: Vec<ToolchainName> =
+            project.manifest.toolchains.keys().cloned().chain(sets).collect();
+        project.pins_something(request.names, cx)?;
+        // Before anything is fetched.
+        check_names(request.names, &known)?;
+        let (lock, made) = Self::lock(&project, request, cx, &fetcher)?;
+        Ok(Current { project: Some(project), fetcher, hard_links, lock, made, known })
+    }
+
+    fn lock(
+        project: &Project,
+        request: &Request,
+        cx: &Context,
+        fetcher: &Fetcher,
+    ) -> Result<(Lockfile, Vec<Made>)> {
+        if cx.global.locked {
+            let lock = project.lock(cx)?.unwrap_or_default();
+            lock::check(project, &lock, cx)?;
+            return Ok((lock, vec![]));
+        }
+        if let Some(lock) = project.lock(cx)?
+            && lock::stale(project, &lock).is_empty()
+        {
+            return Ok((lock, vec![]));
+        }
+        let options = Options {
+            upgrade: Upgrade::Nothing,
+            fresh: false,
+            allow_expired: request.allow_expired,
+        };
+        let outcome = lock::update(project, cx, fetcher, &options)?;
+        for line in &outcome.changes {
+            cx.reporter.line(line);
+        }
+        Ok((outcome.lock, outcome.made))
+    }
+}
+
+/// Fails if a name is asked for that is not known.
+fn check_names(asked: &[ToolchainName], known: &[ToolchainName]) -> Result<()> {
+    match asked.iter().find(|name| !known.contains(name)) {
+        Some(name) => {
+            let known: std::collections::BTreeSet<&str> =
+                known.iter().map(ToolchainName::as_str).collect();
+            Err(no_such_toolchain(name.as_str(), known.into_iter()))
+        }
+        None => Ok(()),
+    }
+}
+
+/// The trees that are asked for.
+fn wanted<'l>(
+    request: &Request,
+    lock: &'l Lockfile,
+    known: &[ToolchainName],
+) -> Result<Vec<&'l LockedTree>> {
+    let platform = request.platform;
+    let add = || format!("add {:?} to the platforms of toolchains.toml", platform.as_str());
+    for name in request.names {
+        if lock.get(name, platform).is_none() {
+            return Err(Error::user(format!("{name} is not locked for {platform}")).hint(add()));
+        }
+    }
+    let wants = |plan: &lockfile::Plan| match request.names {
+        [] => !plan.serves_builds(),
+        names => names.contains(&plan.name),
+    };
+    let wanted: Vec<&LockedTree> =
+        lock.trees.values().filter(|t| t.plan.platform == platform && wants(&t.plan)).collect();
+    if wanted.is_empty() && !known.is_empty() {
+        return Err(Error::user(format!("no toolchain is locked for {platform}")).hint(add()));
+    }
+    Ok(wanted)
+}
+
+fn root_tree(tree: &LockedTree) -> RootTree {
+    RootTree {
+        name: tree.plan.name.clone(),
+        recipe: tree.plan.recipe.name.clone(),
+        platform: tree.plan.platform,
+        store_name: tree.output.store_name.clone(),
+        nar_size: tree.output.nar_size,
+        version: tree.plan.version.clone(),
+    }
+}
+
+/// Registers what is ready now, with what the root had before and the lock still names. `stamps` are those of manifest and lock as they were read: if they changed
+/// meanwhile, the next setup must look again.
+fn register(
+    store: &Store,
+    manifest: &Path,
+    stamps: (Stamp, Stamp),
+    inputs: Vec<PathBuf>,
+    lock: &Lockfile,
+    ready: &[Ready],
+) -> Result<()> {
+    let project = manifest.to_owned();
+    let mut trees: Vec<RootTree> = ready.iter().map(|r| r.tree.clone()).collect();
+    if let Some(old) = store.root(&project) {
+        let still = |t: &RootTree| {
+            lock.get(&t.name, t.platform).is_some_and(|l| l.output.store_name == t.store_name)
+        };
+        trees.extend(old.trees.into_iter().filter(|t| {
+            still(t)
+                && !ready.iter().any(|r| r.tree.name == t.name && r.tree.platform == t.platform)
+        }));
+    }
+    trees.sort_by(|a, b| (&a.name, a.platform).cmp(&(&b.name, b.platform)));
+    let all_of = |platform: &Platform| {
+        let mut locked = lock
+            .trees
+            .values()
+            .filter(|t| t.plan.platform == *platform && !t.plan.serves_builds())
+            .peekable();
+        locked.peek().is_some()
+            && locked.all(|t| trees.iter().any(|r| r.store_name == t.output.store_name))
+    };
+    let complete = Platform::ALL.into_iter().filter(all_of).collect();
+    let inputs = inputs
+        .into_iter()
+        .filter_map(|path| Some((Stamp::of(&path)?, path)))
+        .map(|(stamp, path)| (path, stamp))
+        .collect();
+    let root = Root { project, manifest: stamps.0, lock: stamps.1, complete, inputs, trees };
+    if store.root(&root.project).as_ref() == Some(&root) {
+        return Ok(());
+    }
+    store.add_root(&root)
+}
+
+/// Ready trees as what an environment is made of. The trees are marked as used.
+///
+/// # Errors
+/// If a tree was made by a recipe that this cotter lacks.
+pub fn active(trees: Vec<RootTree>, cx: &Context) -> Result<Vec<Active>> {
+    let active = |tree: RootTree| {
+        let recipe = recipe::named(&tree.recipe).ok_or_else(|| {
+            Error::user(format!("this cotter has no recipe {:?}", tree.recipe))
+                .hint("run `cotter setup`")
+        })?;
+        let path = cx.store.path(&tree.store_name);
+        Ok(Active { recipe, platform: tree.platform, path, version: tree.version })
+    };
+    trees.into_iter().map(active).collect()
+}

@@ -1,0 +1,56 @@
+//! Changes of single files of a tree, as recipes make them.
+
+use crate::error::{Error, Result};
+use crate::model::MemberPath;
+use crate::relocate::paths;
+use crate::tree::{BlobDir, Node, Tree};
+
+/// Replaces `from` by `to` in a text file of the tree.
+///
+/// # Errors
+/// If the file is there but does not hold `from`: then the recipe does not fit this version, and must be looked at.
+pub fn replace(tree: &mut Tree, blobs: &BlobDir, path: &str, from: &str, to: &str) -> Result<()> {
+    let path = MemberPath::literal(path);
+    let Some((real, blob)) = tree.file(&path) else { return Ok(()) };
+    let text = String::from_utf8(blob.read()?)
+        .map_err(|_| Error::build(format!("{real} is no UTF-8 text")))?;
+    if !text.contains(from) {
+        return Err(Error::build(format!(
+            "{real} does not hold {from:?}: this version is unknown to the recipe"
+        )));
+    }
+    let executable = matches!(tree.get(&real), Some(Node::File { executable: true, .. }));
+    let blob = blobs.put(text.replacen(from, to, 1).as_bytes())?;
+    tree.put(real, Node::File { blob, executable });
+    Ok(())
+}
+
+/// Replaces a path in the constants of a program, by one of the same length that no system has. Returns how often.
+///
+/// # Errors
+/// If a staged file cannot be read or written.
+pub fn seal_constant(
+    tree: &mut Tree,
+    blobs: &BlobDir,
+    path: &MemberPath,
+    from: &[u8],
+    to: &[u8],
+) -> Result<usize> {
+    let Some(Node::File { blob, executable }) = tree.get(path) else { return Ok(0) };
+    let (mut bytes, executable) = (blob.read()?, *executable);
+    let count = paths::replace_constant(&mut bytes, from, to);
+    if count > 0 {
+        tree.put(path.clone(), Node::File { blob: blobs.put(&bytes)?, executable });
+    }
+    Ok(count)
+}
+
+/// Puts a text file into the tree.
+///
+/// # Errors
+/// If the staging directory cannot be written.
+pub fn write(tree: &mut Tree, blobs: &BlobDir, path: &str, text: &str) -> Result<()> {
+    let blob = blobs.put(text.as_bytes())?;
+    tree.put(MemberPath::literal(path), Node::File { blob, executable: false });
+    Ok(())
+}

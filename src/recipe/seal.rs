@@ -1,0 +1,157 @@
+//! What all recipes of programs and libraries share: pruning, links, `.pc` files, and a loader and
+//! libraries of the tree's own for each program.
+
+use super::api::Launchers;
+use super::prune::Pruning;
+use super::{bin, pkg_config, prune};
+use crate::error::{Error, Result};
+use crate::lockfile::Plan;
+use crate::model::MemberPath;
+use crate::relocate::launcher::{self, Instructions, Runtime, is_library_name};
+use crate::relocate::{paths, scripts, stub, symlinks};
+use crate::tree::{BlobDir, Node, Tree};
+
+/// What becomes of programs and scripts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Programs {
+    /// They are there to be started: each gets a loader of the tree, and a name in `bin`.
+    Started,
+    /// The same, and the directories that they were compiled to search are sealed.
+    StartedAndSealed,
+    /// Nobody starts them.
+    Unused,
+}
+
+/// How a recipe uses the shared steps.
+pub struct Steps<'a> {
+    /// The recipe's own step, after pruning and before anything is relocated.
+    pub prepare: &'a dyn Fn(&mut Tree) -> Result<()>,
+    /// How the launchers start the programs, once the tree is prepared.
+    pub launchers: &'a dyn Fn(&Tree) -> Launchers<'a>,
+    /// What becomes of programs.
+    pub programs: Programs,
+}
+
+/// Instructions of launchers that add nothing.
+pub fn plain<'a>(_: &Tree) -> Launchers<'a> {
+    Box::new(|_| Instructions::default())
+}
+
+/// Makes a sealed tree.
+///
+/// # Errors
+/// If a program has no loader and no libc in the tree, or a file cannot be relocated.
+pub fn seal(
+    plan: &Plan,
+    mut tree: Tree,
+    blobs: &BlobDir,
+    pruning: &Pruning,
+    steps: &Steps,
+) -> Result<Tree> {
+    prune::apply(pruning, &mut tree);
+    for dir in ["lib", "lib64"] {
+        let (link, target) = (MemberPath::literal(dir), MemberPath::literal(&format!("usr/{dir}")));
+        if tree.exists(&target) && !tree.exists(&link) {
+            tree.link(link, &target);
+        }
+    }
+    (steps.prepare)(&mut tree)?;
+    symlinks::settle(&mut tree);
+    pkg_config::relocate(&mut tree, blobs)?;
+    paths::seal_libraries(&mut tree, blobs)?;
+
+    let runtime = find_runtime(plan, &tree);
+    let instructions = (steps.launchers)(&tree);
+    let programs = dynamic_programs(plan, &tree)?;
+    if steps.programs == Programs::StartedAndSealed {
+        for path in &programs {
+            let Some(Node::File { blob, executable }) = tree.get(path) else { continue };
+            let (mut bytes, executable) = (blob.read()?, *executable);
+            if paths::seal_search_path(&mut bytes) {
+                tree.put(path.clone(), Node::File { blob: blobs.put(&bytes)?, executable });
+            }
+        }
+    }
+    // Scripts that nobody starts were pruned with the programs.
+    if steps.programs != Programs::Unused {
+        scripts::settle(&mut tree, blobs, plan.platform, runtime.as_ref(), &*instructions)?;
+    }
+    match &runtime {
+        Some(runtime) => {
+            let self_exe = plan.spec.programs().map_or(&[][..], |p| &p.self_exe);
+            let in_place = prune::Patterns::new(self_exe)?;
+            for path in &programs {
+                if in_place.matches(path) {
+                    let Some(Node::File { blob, .. }) = tree.get(path) else { continue };
+                    let sealed = stub::embed(&blob.read()?, path, runtime)?;
+                    let blob = blobs.put(&sealed)?;
+                    tree.put(path.clone(), Node::File { blob, executable: true });
+                } else {
+                    launcher::wrap(&mut tree, blobs, runtime, path, &instructions(path))?;
+                }
+            }
+        }
+        // Helpers of a library have no loader of their own, and nobody calls them.
+        None if steps.programs == Programs::Unused => {
+            for path in programs {
+                tree.remove(&path);
+            }
+        }
+        None => {
+            if let Some(path) = programs.first() {
+                return Err(Error::build(format!(
+                    "{} holds {path}, which needs a dynamic loader and a libc",
+                    plan.name
+                ))
+                .about(plan.name.as_str())
+                .hint("give the tree its own: suite = \"bookworm\" and packages = [\"libc6\", ...] beside the source")
+                .hint("or choose a statically linked build"));
+            }
+        }
+    }
+    if steps.programs != Programs::Unused {
+        bin::names(plan, &mut tree)?;
+    }
+    symlinks::settle(&mut tree);
+    Ok(tree)
+}
+
+/// The dynamic executables, in order.
+fn dynamic_programs(plan: &Plan, tree: &Tree) -> Result<Vec<MemberPath>> {
+    let mut out = vec![];
+    for (path, node) in tree.iter() {
+        if let Node::File { blob, executable: true } = node
+            && launcher::is_dynamic_program(path, blob, plan.platform, plan.target())?
+        {
+            out.push(path.clone());
+        }
+    }
+    Ok(out)
+}
+
+/// The tree's own loader and library directories, if it has them.
+fn find_runtime(plan: &Plan, tree: &Tree) -> Option<Runtime> {
+    let platform = plan.platform;
+    let (loader, _) = tree.file(&MemberPath::literal(platform.abi_loader()))?;
+    let multiarch = platform.multiarch();
+    let candidates = [
+        format!("usr/lib/{multiarch}"),
+        "usr/lib64".to_owned(),
+        "usr/lib".to_owned(),
+        format!("lib/{multiarch}"),
+        "lib64".to_owned(),
+        "lib".to_owned(),
+    ];
+    let has_libraries = |dir: &MemberPath| {
+        !matches!(tree.get(dir), Some(Node::Symlink(_)))
+            && tree.iter().any(|(p, n)| {
+                matches!(n, Node::File { .. })
+                    && is_library_name(p.file_name())
+                    && p.parent().as_ref() == Some(dir)
+                    && tree.real_path(dir).as_ref() == Some(dir)
+            })
+    };
+    let library_dirs =
+        candidates.iter().map(|d| MemberPath::literal(d)).filter(has_libraries).collect();
+    Some(Runtime { platform, loader, library_dirs })
+}

@@ -1,0 +1,115 @@
+//! What holds for all recipes, and a recipe that takes one file and one line in the list.
+
+use super::*;
+use crate::facts::ToolFacts;
+use crate::lockfile::{Spec, ToolSpec};
+use crate::model::{MemberPath, Platform};
+use crate::tree::Node;
+
+/// Adding a recipe is this and its line in [`RECIPES`].
+pub struct Dummy;
+
+impl Recipe for Dummy {
+    fn name(&self) -> &'static str {
+        "dummy"
+    }
+
+    fn version(&self) -> u32 {
+        7
+    }
+
+    fn kind(&self) -> Kind {
+        Kind::Tool
+    }
+
+    fn finish(&self, plan: &Plan, mut tree: Tree, blobs: &BlobDir, _: &Pruning) -> Result<Tree> {
+        let blob = blobs.put(plan.version.as_bytes())?;
+        tree.put(MemberPath::literal("VERSION"), Node::File { blob, executable: false });
+        Ok(tree)
+    }
+
+    fn environment(&self, tree: &Active, environment: &mut Builder) {
+        environment.set_default("DUMMY", tree.path.display().to_string());
+    }
+
+    fn facts(&self, _plan: &Plan, tree: &Tree) -> Result<Facts> {
+        Ok(Facts::Tool(ToolFacts { inputs: tree.entries(""), ..ToolFacts::default() }))
+    }
+}
+
+/// A plan of a recipe, without inputs.
+pub fn plan(recipe: &str, spec: Spec) -> Plan {
+    Plan {
+        name: recipe.parse().unwrap(),
+        platform: Platform::X86_64Linux,
+        spec,
+        source: "debian".to_owned(),
+        version: "12".to_owned(),
+        recipe: id(named(recipe).unwrap()),
+        uses: Default::default(),
+        fingerprint: Default::default(),
+        releases: vec![],
+        inputs: vec![],
+    }
+}
+
+#[test]
+fn a_recipe_is_one_file_and_one_line() {
+    let dir = std::env::temp_dir().join(format!("cotter-recipe-{}", std::process::id()));
+    let blobs = BlobDir::create(dir.clone()).unwrap();
+    let plan = plan("dummy", Spec::Tool(ToolSpec::default()));
+    let tree = finish(&plan, Tree::default(), &blobs, &pruning(&plan).unwrap()).unwrap();
+    let Some(Node::File { blob, .. }) = tree.at("VERSION") else { panic!("no file") };
+    assert_eq!(blob.read().unwrap(), b"12");
+    let Facts::Tool(facts) = facts(&plan, &tree).unwrap() else { panic!("other facts") };
+    assert_eq!(facts.inputs, ["VERSION"]);
+    let active = Active {
+        recipe: named("dummy").unwrap(),
+        platform: plan.platform,
+        path: "/s/dummy".into(),
+        version: plan.version.clone(),
+    };
+    assert_eq!(environment(&[active]).set["DUMMY"], "/s/dummy");
+    crate::store::delete_tree(&dir).unwrap();
+}
+
+#[test]
+fn a_plan_of_another_version_or_kind_is_refused() {
+    let mut plan = plan("dummy", Spec::Tool(ToolSpec::default()));
+    plan.recipe.version = 6;
+    assert!(of_plan(&plan).err().unwrap().to_string().contains("this cotter has dummy/7"));
+    plan.recipe = id(named("gcc").unwrap());
+    assert!(of_plan(&plan).err().unwrap().to_string().contains("kind cc"));
+    plan.recipe.name = "unknown".to_owned();
+    assert!(of_plan(&plan).is_err());
+}
+
+#[test]
+fn names_are_unique_and_every_kind_has_a_recipe() {
+    let mut names: Vec<&str> = RECIPES.iter().map(|r| r.name()).collect();
+    names.sort_unstable();
+    names.dedup();
+    assert_eq!(names.len(), RECIPES.len());
+    for kind in Kind::ALL {
+        assert_eq!(of_kind(kind).kind(), kind);
+    }
+}
+
+#[test]
+fn libraries_reach_the_compiler_and_pkg_config() {
+    let tree = |recipe: &str, path: &str| Active {
+        recipe: named(recipe).unwrap(),
+        platform: Platform::X86_64Linux,
+        path: path.into(),
+        version: "1".to_owned(),
+    };
+    let out = environment(&[tree("gcc", "/s/gcc"), tree("library", "/s/z")]);
+    assert_eq!(out.path, ["/s/gcc/bin"]);
+    assert_eq!(out.set["CC"], "/s/gcc/bin/gcc");
+    assert_eq!(out.set["COTTER_LIBRARIES"], "/s/z");
+    assert!(out.set["PKG_CONFIG_LIBDIR"].starts_with("/s/z/usr/lib/x86_64-linux-gnu/pkgconfig:"));
+    assert!(out.unset.contains(&"PKG_CONFIG_PATH".to_owned()));
+    let set = environment(&[tree("zig", "/s/zig"), tree("packages", "/s/app")]);
+    assert_eq!(set.set["CC"], "/s/zig/bin/cc");
+    assert_eq!(set.set["PYTHONPATH"], "/s/app/lib/python1/site-packages");
+}

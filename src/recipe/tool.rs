@@ -1,0 +1,46 @@
+//! Any program that is neither a compiler nor an interpreter with a recipe of its own.
+
+use super::api::Recipe;
+use super::prune::Pruning;
+use super::seal::{self, Programs, Steps, seal};
+use crate::error::Result;
+use crate::facts::{Facts, ToolFacts};
+use crate::lockfile::Plan;
+use crate::model::{Kind, MemberPath};
+use crate::tree::{BlobDir, Tree};
+
+/// See the module.
+pub struct Tool;
+
+impl Recipe for Tool {
+    fn name(&self) -> &'static str {
+        "tool"
+    }
+
+    fn version(&self) -> u32 {
+        1
+    }
+
+    fn kind(&self) -> Kind {
+        Kind::Tool
+    }
+
+    fn finish(&self, plan: &Plan, tree: Tree, blobs: &BlobDir, pruning: &Pruning) -> Result<Tree> {
+        let steps = Steps {
+            prepare: &|_| Ok(()),
+            launchers: &seal::plain,
+            programs: Programs::StartedAndSealed,
+        };
+        seal(plan, tree, blobs, pruning, &steps)
+    }
+
+    fn facts(&self, _plan: &Plan, tree: &Tree) -> Result<Facts> {
+        let has_usr = tree.exists(&MemberPath::literal("usr"));
+        Ok(Facts::Tool(ToolFacts {
+            bin: if has_usr { "usr/bin" } else { "bin" }.to_owned(),
+            programs: tree.entries("bin"),
+            // Where there is `usr`, the rest are links into it.
+            inputs: if has_usr { vec!["usr".to_owned()] } else { tree.entries("") },
+        }))
+    }
+}

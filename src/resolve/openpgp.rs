@@ -1,0 +1,519 @@
+//! As much of OpenPGP as it takes to verify a cleartext signature: packets, public keys, signatures. Every primitive (RSA, Ed25519, ECDSA, the hashes) is
+//! ring's, which the program holds for TLS anyway; nothing here is secret, so nothing here must run in constant time.
+//! Source: RFC 9580, sections 4 (packets), 5.2 (signatures), 5.5 (keys), 6 (armour) and 7 (cleartext signatures). Versions 4 and 6 of keys and signatures.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use ring::{digest, signature as ring_signature};
+
+/// A public key that may have signed something.
+#[derive(Debug)]
+pub struct PublicKey {
+    /// Its fingerprint in upper-case hexadecimal.
+    pub fingerprint: String,
+    /// The packet's body, as the fingerprint and binding signatures take it in.
+    body: Vec<u8>,
+    version: u8,
+    material: Option<Material>,
+}
+
+/// What a signature is verified with.
+#[derive(Debug)]
+enum Material {
+    Rsa { n: Vec<u8>, e: Vec<u8> },
+    Ed25519([u8; 32]),
+    EcdsaP256(Vec<u8>),
+    EcdsaP384(Vec<u8>),
+}
+
+/// A signature: what was signed beside the text, and by what means.
+#[derive(Debug)]
+struct Signature {
+    kind: u8,
+    public: u8,
+    hash: u8,
+    salt: Vec<u8>,
+    /// What the hash takes in after the text.
+    trailer: Vec<u8>,
+    /// The first two bytes of the digest.
+    check: [u8; 2],
+    values: Vec<u8>,
+    /// Fingerprints or key IDs of who made it, in upper-case hexadecimal; a fingerprint of version 4 ends in its key ID, one of version 6 begins with it.
+    issuers: Vec<String>,
+    /// What the key may be used for, in a binding signature.
+    flags: Option<u8>,
+    /// A signature of a subkey within a binding: the proof that it agrees to be one.
+    back: Vec<Vec<u8>>,
+    /// It holds a critical subpacket that is not understood, so it must not count.
+    critical: bool,
+}
+
+/// A text with signatures below it.
+#[derive(Debug)]
+pub struct Signed {
+    /// The text as it was signed, each line ended by CR LF but the last, white space at the end of lines removed.
+    canonical: String,
+    signatures: Vec<Signature>,
+}
+
+/// Packets: the type and the body of each.
+fn packets(mut bytes: &[u8]) -> Option<Vec<(u8, &[u8])>> {
+    let mut out = vec![];
+    while let Some((&head, rest)) = bytes.split_first() {
+        if head & 0x80 == 0 {
+            return None;
+        }
+        let (tag, len, rest) = if head & 0x40 != 0 {
+            let (&first, rest) = rest.split_first()?;
+            let (len, rest) = match first {
+                0..=191 => (usize::from(first), rest),
+                192..=223 => {
+                    let (&second, rest) = rest.split_first()?;
+                    (((usize::from(first) - 192) << 8) + usize::from(second) + 192, rest)
+                }
+                // Partial lengths are for data, which no key and no signature is.
+                224..=254 => return None,
+                255 => number(rest, 4)?,
+            };
+            (head & 0x3f, len, rest)
+        } else {
+            let (len, rest) = match head & 3 {
+                0 => number(rest, 1)?,
+                1 => number(rest, 2)?,
+                2 => number(rest, 4)?,
+                _ => return None,
+            };
+            ((head >> 2) & 0x0f, len, rest)
+        };
+        let (body, rest) = rest.split_at_checked(len)?;
+        out.push((tag, body));
+        bytes = rest;
+    }
+    Some(out)
+}
+
+/// A big-endian number of `size` bytes, and what follows it.
+fn number(bytes: &[u8], size: usize) -> Option<(usize, &[u8])> {
+    let (head, rest) = bytes.split_at_checked(size)?;
+    Some((head.iter().fold(0, |n, b| (n << 8) | usize::from(*b)), rest))
+}
+
+/// A multiprecision integer without leading zeros, and what follows it (section 3.2).
+fn mpi(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
+    let (bits, rest) = number(bytes, 2)?;
+    let (value, rest) = rest.split_at_checked(bits.div_ceil(8))?;
+    let zeros = value.iter().take_while(|b| **b == 0).count();
+    Some((&value[zeros..], rest))
+}
+
+/// `value` with zeros in front, `len` bytes long.
+fn padded(value: &[u8], len: usize) -> Option<Vec<u8>> {
+    let mut out = vec![0; len.checked_sub(value.len())?];
+    out.extend(value);
+    Some(out)
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|b| format!("{b:02X}")).collect()
+}
+
+/// The object identifiers of curves, without tag and length (section 9.2).
+const ED25519_LEGACY: &[u8] = &[0x2b, 0x06, 0x01, 0x04, 0x01, 0xda, 0x47, 0x0f, 0x01];
+const NIST_P256: &[u8] = &[0x2a, 0x86, 0x48, 0xce, 0x3d, 0x03, 0x01, 0x07];
+const NIST_P384: &[u8] = &[0x2b, 0x81, 0x04, 0x00, 0x22];
+
+impl PublicKey {
+    /// Reads the body of a key packet. `None` if it is damaged or of another version; a key of an algorithm that is not known here is read, and verifies nothing.
+    fn parse(body: &[u8]) -> Option<PublicKey> {
+        let (&version, rest) = body.split_first()?;
+        let (_created, rest) = rest.split_at_checked(4)?;
+        let (&algorithm, mut rest) = rest.split_first()?;
+        if version == 6 {
+            let (len, material) = number(rest, 4)?;
+            rest = material.get(..len)?;
+        }
+        let fingerprint = match version {
+            4 => digest::digest(&digest::SHA1_FOR_LEGACY_USE_ONLY, &hashed_key(version, body)?),
+            6 => digest::digest(&digest::SHA256, &hashed_key(version, body)?),
+            _ => return None,
+        };
+        Some(PublicKey {
+            fingerprint: hex(fingerprint.as_ref()),
+            body: body.to_owned(),
+            version,
+            material: Material::parse(algorithm, rest),
+        })
+    }
+
+    /// Whether this key made `signature` over `content`.
+    fn made(&self, signature: &Signature, content: &[u8]) -> bool {
+        self.check(signature, content).is_some()
+    }
+
+    fn check(&self, signature: &Signature, content: &[u8]) -> Option<()> {
+        if signature.critical || signature.version() != self.version {
+            return None;
+        }
+        let mut message = signature.salt.clone();
+        message.extend(content);
+        message.extend(&signature.trailer);
+        let hash = match signature.hash {
+            8 => &digest::SHA256,
+            9 => &digest::SHA384,
+            10 => &digest::SHA512,
+            _ => return None,
+        };
+        let digest = digest::digest(hash, &message);
+        if digest.as_ref()[..2] != signature.check {
+            return None;
+        }
+        match (self.material.as_ref()?, signature.public, signature.hash) {
+            (Material::Rsa { n, e }, 1 | 3, hash) => {
+                let (s, []) = mpi(&signature.values)? else { return None };
+                let parameters = match hash {
+                    8 => &ring_signature::RSA_PKCS1_2048_8192_SHA256,
+                    9 => &ring_signature::RSA_PKCS1_2048_8192_SHA384,
+                    _ => &ring_signature::RSA_PKCS1_2048_8192_SHA512,
+                };
+                ring_signature::RsaPublicKeyComponents { n, e }
+                    .verify(parameters, &message, &padded(s, n.len())?)
+                    .ok()
+            }
+            (Material::Ed25519(key), 22, _) => verify(
+                &ring_signature::ED25519,
+                key,
+                digest.as_ref(),
+                &pair(&signature.values, 32)?,
+            ),
+            (Material::Ed25519(key), 27, _) => {
+                verify(&ring_signature::ED25519, key, digest.as_ref(), &signature.values)
+            }
+            (Material::EcdsaP256(key), 19, 8) => {
+                let parameters = &ring_signature::ECDSA_P256_SHA256_FIXED;
+                verify(parameters, key, &message, &pair(&signature.values, 32)?)
+            }
+            (Material::EcdsaP384(key), 19, 9) => {
+                let parameters = &ring_signature::ECDSA_P384_SHA384_FIXED;
+                verify(parameters, key, &message, &pair(&signature.values, 48)?)
+            }
+            _ => None,
+        }
+    }
+}
+
+impl Material {
+    fn parse(algorithm: u8, bytes: &[u8]) -> Option<Material> {
+        let curve = |bytes: &'_ [u8]| -> Option<(Vec<u8>, Vec<u8>)> {
+            let (len, rest) = number(bytes, 1)?;
+            let (oid, rest) = rest.split_at_checked(len)?;
+            let (point, []) = mpi(rest)? else { return None };
+            Some((oid.to_owned(), point.to_owned()))
+        };
+        match algorithm {
+            1 | 3 => {
+                let (n, rest) = mpi(bytes)?;
+                let (e, []) = mpi(rest)? else { return None };
+                Some(Material::Rsa { n: n.to_owned(), e: e.to_owned() })
+            }
+            19 => match curve(bytes)? {
+                (oid, point) if oid == NIST_P256 => Some(Material::EcdsaP256(point)),
+                (oid, point) if oid == NIST_P384 => Some(Material::EcdsaP384(point)),
+                _ => None,
+            },
+            22 => {
+                let (oid, point) = curve(bytes)?;
+                let key = point.strip_prefix(&[0x40])?;
+                (oid == ED25519_LEGACY).then_some(Material::Ed25519(key.try_into().ok()?))
+            }
+            27 => Some(Material::Ed25519(bytes.try_into().ok()?)),
+            _ => None,
+        }
+    }
+}
+
+fn verify(
+    parameters: &'static dyn ring_signature::VerificationAlgorithm,
+    key: &[u8],
+    message: &[u8],
+    signature: &[u8],
+) -> Option<()> {
+    ring_signature::UnparsedPublicKey::new(parameters, key).verify(message, signature).ok()
+}
+
+/// Two integers of `len` bytes each, one behind the other.
+fn pair(values: &[u8], len: usize) -> Option<Vec<u8>> {
+    let (r, rest) = mpi(values)?;
+    let (s, []) = mpi(rest)? else { return None };
+    Some([padded(r, len)?, padded(s, len)?].concat())
+}
+
+/// A key as hashes take it in (section 5.2.4).
+fn hashed_key(version: u8, body: &[u8]) -> Option<Vec<u8>> {
+    let mut out = vec![];
+    if version == 6 {
+        out.push(0x9b);
+        out.extend(u32::try_from(body.len()).ok()?.to_be_bytes());
+    } else {
+        out.push(0x99);
+        out.extend(u16::try_from(body.len()).ok()?.to_be_bytes());
+    }
+    out.extend(body);
+    Some(out)
+}
+
+impl Signature {
+    fn version(&self) -> u8 {
+        self.trailer[0]
+    }
+
+    /// Reads the body of a signature packet. `None` if it is damaged or of another version.
+    fn parse(body: &[u8]) -> Option<Signature> {
+        let &[version @ (4 | 6), kind, public, hash, ..] = body else { return None };
+        let wide = if version == 6 { 4 } else { 2 };
+        let (hashed_len, rest) = number(&body[4..], wide)?;
+        let (hashed, rest) = rest.split_at_checked(hashed_len)?;
+        let (loose_len, rest) = number(rest, wide)?;
+        let (loose, rest) = rest.split_at_checked(loose_len)?;
+        let (check, mut rest) = rest.split_at_checked(2)?;
+        let mut salt = vec![];
+        if version == 6 {
+            let (len, with_salt) = number(rest, 1)?;
+            let (bytes, values) = with_salt.split_at_checked(len)?;
+            // Section 5.2.3: as long as the hash wants it.
+            if len
+                != match hash {
+                    8 => 16,
+                    9 => 24,
+                    _ => 32,
+                }
+            {
+                return None;
+            }
+            salt = bytes.to_owned();
+            rest = values;
+        }
+        let signed = &body[..4 + wide + hashed_len];
+        let mut trailer = signed.to_owned();
+        trailer.extend([version, 0xff]);
+        trailer.extend(u32::try_from(signed.len()).ok()?.to_be_bytes());
+        let mut out = Signature {
+            kind,
+            public,
+            hash,
+            salt,
+            trailer,
+            check: check.try_into().ok()?,
+            values: rest.to_owned(),
+            issuers: vec![],
+            flags: None,
+            back: vec![],
+            critical: false,
+        };
+        for (area, trusted) in [(hashed, true), (loose, false)] {
+            out.subpackets(area, trusted)?;
+        }
+        Some(out)
+    }
+
+    /// Notes what is of interest in an area of subpackets (section 5.2.3.7); only the hashed one is signed.
+    fn subpackets(&mut self, mut area: &[u8], hashed: bool) -> Option<()> {
+        while let Some((&first, rest)) = area.split_first() {
+            let (len, rest) = match first {
+                0..=191 => (usize::from(first), rest),
+                192..=254 => {
+                    let (second, rest) = number(rest, 1)?;
+                    (((usize::from(first) - 192) << 8) + second + 192, rest)
+                }
+                255 => number(rest, 4)?,
+            };
+            let (subpacket, rest) = rest.split_at_checked(len)?;
+            let (&head, content) = subpacket.split_first()?;
+            match head & 0x7f {
+                // The issuer's key ID or fingerprint: a hint where to look, no more.
+                16 => self.issuers.push(hex(content)),
+                33 => self.issuers.push(hex(content.get(1..)?)),
+                27 if hashed => self.flags = Some(content.first().copied().unwrap_or(0)),
+                32 => self.back.push(content.to_owned()),
+                // When it was made, when the key expires, preferences, policies, features: nothing that makes a signature count for less. Whether a Release is
+                // too old is told by its own dates.
+                2 | 9 | 11 | 21 | 22 | 23 | 24 | 25 | 26 | 30 | 34 | 39 => {}
+                _ => self.critical |= hashed && head & 0x80 != 0,
+            }
+            area = rest;
+        }
+        Some(())
+    }
+
+    /// Whether it may be by a key of this fingerprint.
+    fn may_be_by(&self, key: &PublicKey) -> bool {
+        let of = |issuer: &String| match (issuer.len(), key.version) {
+            (16, 4) => key.fingerprint.ends_with(issuer),
+            (16, _) => key.fingerprint.starts_with(issuer),
+            _ => key.fingerprint == *issuer,
+        };
+        self.issuers.is_empty() || self.issuers.iter().any(of)
+    }
+}
+
+/// The keys of a keyring that may sign: each primary key that is not revoked, followed by those of its subkeys which it names as signing keys and has not
+/// revoked. Keys of algorithms and versions that are not known here are left out. `None` if the bytes are no public keys of OpenPGP.
+pub fn keys(bytes: &[u8]) -> Option<Vec<PublicKey>> {
+    let armoured = bytes.trim_ascii_start().starts_with(b"-----BEGIN");
+    let decoded = if armoured { dearmoured(std::str::from_utf8(bytes).ok()?)? } else { vec![] };
+    // The primary key is the first part of a certificate, its subkeys are the others; each with the signatures that follow it.
+    type Part = (Option<PublicKey>, Vec<Signature>);
+    let mut certificates: Vec<Vec<Part>> = vec![];
+    for (tag, body) in packets(if armoured { &decoded } else { bytes })? {
+        match tag {
+            6 => certificates.push(vec![(PublicKey::parse(body), vec![])]),
+            14 => certificates.last_mut()?.push((PublicKey::parse(body), vec![])),
+            2 => certificates.last_mut()?.last_mut()?.1.extend(Signature::parse(body)),
+            // Marker, trust, names, pictures, padding.
+            10 | 12 | 13 | 17 | 21 => {}
+            _ => return None,
+        }
+    }
+    let mut out = vec![];
+    for mut parts in certificates {
+        let (Some(primary), signatures) = parts.remove(0) else { continue };
+        let Some(content) = hashed_key(primary.version, &primary.body) else { continue };
+        if signatures.iter().any(|s| s.kind == 0x20 && primary.made(s, &content)) {
+            continue;
+        }
+        let subkeys: Vec<PublicKey> = parts
+            .into_iter()
+            .filter_map(|(key, signatures)| key.filter(|key| signs_for(&primary, key, &signatures)))
+            .collect();
+        out.push(primary);
+        out.extend(subkeys);
+    }
+    out.retain(|key| key.material.is_some());
+    Some(out)
+}
+
+/// Whether a primary key made `key` one that signs, `key` agreed, and it was not revoked.
+fn signs_for(primary: &PublicKey, key: &PublicKey, signatures: &[Signature]) -> bool {
+    let (Some(mut content), Some(own)) =
+        (hashed_key(primary.version, &primary.body), hashed_key(key.version, &key.body))
+    else {
+        return false;
+    };
+    content.extend(own);
+    let agreed = |signature: &Signature| {
+        signature
+            .back
+            .iter()
+            .filter_map(|body| Signature::parse(body))
+            .any(|back| back.kind == 0x19 && key.made(&back, &content))
+    };
+    let binds = |s: &Signature| {
+        s.kind == 0x18
+            && s.flags.is_some_and(|flags| flags & 2 != 0)
+            && agreed(s)
+            && primary.made(s, &content)
+    };
+    let revokes = |s: &Signature| s.kind == 0x28 && primary.made(s, &content);
+    signatures.iter().any(binds) && !signatures.iter().any(revokes)
+}
+
+/// The bytes in all blocks of an armoured text, one behind the other. The checksum is of no use beside signatures, and is passed over.
+fn dearmoured(text: &str) -> Option<Vec<u8>> {
+    let mut out = vec![];
+    let mut lines = text.lines().map(str::trim_end);
+    while let Some(line) = lines.next() {
+        if line.is_empty() {
+            continue;
+        }
+        let kind = line.strip_prefix("-----BEGIN ")?;
+        for header in lines.by_ref() {
+            match header.contains(": ") {
+                true => {}
+                false if header.is_empty() => break,
+                false => return None,
+            }
+        }
+        let (mut base64, mut ended) = (String::new(), false);
+        for line in lines.by_ref() {
+            if line.strip_prefix("-----END ") == Some(kind) {
+                ended = true;
+                break;
+            }
+            if !line.starts_with('=') {
+                base64.push_str(line);
+            }
+        }
+        if !ended {
+            return None;
+        }
+        out.extend(STANDARD.decode(base64).ok()?);
+    }
+    Some(out)
+}
+
+impl Signed {
+    /// Reads a text with cleartext signatures. Nothing but white space may stand before or behind it: what is not signed must not be taken for what is.
+    /// `None` if it is not of that form.
+    pub fn parse(text: &str) -> Option<Signed> {
+        let body = text.trim_start().strip_prefix("-----BEGIN PGP SIGNED MESSAGE-----")?;
+        let at = body.find("\n-----BEGIN PGP SIGNATURE-----")?;
+        let (message, armour) = body.split_at(at);
+        let trimmed = |line: &'_ str| line.trim_end_matches([' ', '\t', '\r']).to_owned();
+        let mut lines = message.split('\n');
+        if !trimmed(lines.next()?).is_empty() {
+            return None;
+        }
+        loop {
+            match trimmed(lines.next()?) {
+                end if end.is_empty() => break,
+                header if header.starts_with("Hash: ") => {}
+                _ => return None,
+            }
+        }
+        let mut canonical = vec![];
+        for line in lines {
+            canonical.push(trimmed(match line.strip_prefix("- ") {
+                Some(escaped) => escaped,
+                None if line.starts_with('-') => return None,
+                None => line,
+            }));
+        }
+        let armour = armour.trim();
+        // One block: the text of a second message behind it would not be signed by the first.
+        if armour.matches("-----BEGIN").count() != 1 {
+            return None;
+        }
+        let mut signatures = vec![];
+        for (tag, body) in packets(&dearmoured(armour)?)? {
+            match tag {
+                2 => signatures.extend(Signature::parse(body)),
+                // Marker and padding.
+                10 | 21 => {}
+                _ => return None,
+            }
+        }
+        Some(Signed { canonical: canonical.join("\r\n"), signatures })
+    }
+
+    /// The text that was signed.
+    pub fn text(&self) -> String {
+        self.canonical.replace("\r\n", "\n")
+    }
+
+    /// Whether any of the signatures is of a kind that can be verified here.
+    pub fn is_verifiable(&self) -> bool {
+        self.signatures
+            .iter()
+            .any(|s| matches!(s.public, 1 | 3 | 19 | 22 | 27) && matches!(s.hash, 8..=10))
+    }
+
+    /// The first of the keys that made a good signature of the text.
+    pub fn signer<'a>(&self, keys: &'a [PublicKey]) -> Option<&'a PublicKey> {
+        let signed = |key: &&PublicKey| {
+            self.signatures.iter().any(|s| {
+                // 1: a signature of a text.
+                s.kind == 1 && s.may_be_by(key) && key.made(s, self.canonical.as_bytes())
+            })
+        };
+        keys.iter().find(signed)
+    }
+}
