@@ -6,11 +6,17 @@ use super::{code, none};
 
 /// Types that share a name, each with the reason.
 const SHARED: &[(&str, &str)] = &[
+    ("Builder", "of an environment and of source distributions; to be renamed"),
+    ("Chosen", "by uv and by Debian's resolver; to be renamed"),
+    ("Job", "of a schedule and of uv; to be renamed"),
     ("Kind", "of a failure and of a toolchain; to be renamed"),
-    ("Package", "of the lock and of a Debian index; to be renamed"),
+    ("Node", "of a graph and of a tree; to be renamed"),
+    ("Outcome", "of locking and of making ready; to be renamed"),
+    ("Programs", "of the lock and of a recipe; to be renamed"),
     ("Project", "of the user and of a Python index; to be renamed"),
-    ("Release", "of the lock and of a Debian archive; to be renamed"),
-    ("Request", "of the lock and of an emitter; to be renamed"),
+    ("Request", "of an emitter and of commands; to be renamed"),
+    ("Role", "of an audited file and of a set; to be renamed"),
+    ("Tool", "of the command line and the recipe; to be renamed"),
 ];
 
 #[test]
