@@ -3,13 +3,13 @@
 use std::process::ExitCode;
 
 use clap::Parser;
-use clap::error::{ContextKind, ContextValue, ErrorKind};
+use clap::error::{ContextKind, ContextValue, ErrorKind as ClapErrorKind};
 use serde_json::json;
 
 use crate::cli::{AuditWhat, Cli, Command, Exec, Global};
 use crate::commands;
 use crate::context::{self, Context};
-use crate::error::{Cause, Error, Kind, Measure, Medium, Place};
+use crate::error::{Cause, Error, ErrorKind, Measure, Medium, Place};
 use crate::reporter::line;
 
 /// Runs the program.
@@ -62,13 +62,13 @@ fn wants_json(command: &Command) -> bool {
 
 /// Help and version, which are no errors; and wrong usage, in clap's words.
 fn usage(mut e: clap::Error) -> ExitCode {
-    if matches!(e.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion) {
+    if matches!(e.kind(), ClapErrorKind::DisplayHelp | ClapErrorKind::DisplayVersion) {
         let _ = e.print();
         return ExitCode::SUCCESS;
     }
     let args: Vec<_> = std::env::args_os().skip(1).take_while(|a| a != "--").collect();
     // A flag of the command that is to be run: whatever flag of cotter's is alike is no help.
-    if e.kind() == ErrorKind::UnknownArgument
+    if e.kind() == ClapErrorKind::UnknownArgument
         && args.iter().any(|a| a == "exec")
         && args.len() == std::env::args_os().count() - 1
     {
@@ -81,12 +81,13 @@ fn usage(mut e: clap::Error) -> ExitCode {
     if args.iter().any(|a| a == "--json") {
         let text = e.render().to_string();
         let message = text.lines().next().unwrap_or_default();
-        let error = Error::new(Kind::Usage, message.strip_prefix("error: ").unwrap_or(message));
+        let error =
+            Error::new(ErrorKind::Usage, message.strip_prefix("error: ").unwrap_or(message));
         report_json(&error.hint("run `cotter --help`, or the command with --help"));
     } else {
         let _ = e.print();
     }
-    ExitCode::from(Kind::Usage.exit_code())
+    ExitCode::from(ErrorKind::Usage.exit_code())
 }
 
 /// `cotter exec NAME... -- COMMAND` without flags, read without clap: building its tables takes a third of a millisecond, which every program started through

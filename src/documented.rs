@@ -6,10 +6,12 @@ use clap::CommandFactory;
 use serde_json::Value;
 
 use crate::cli::Cli;
+use crate::lockfile::Lockfile;
 use crate::manifest::{Manifest, Problems, asked};
 use crate::source;
 
 const COMMANDS: &str = include_str!("../docs/commands.md");
+const LOCK: &str = include_str!("../docs/lockfile.md");
 const MANIFEST: &str = include_str!("../docs/manifest.md");
 const PACKAGES: &str = include_str!("../docs/python-packages.md");
 const BAZEL: &str = include_str!("../docs/bazel.md");
@@ -214,6 +216,51 @@ fn every_key_of_the_manifest_is_in_the_schema_and_the_docs() {
             if !shown.iter().any(|form| page.contains(form)) {
                 problems.push(format!("the docs lack {key} of {table}"));
             }
+        }
+    }
+    none(&problems);
+}
+
+/// The names of all properties in a JSON Schema.
+fn properties(schema: &Value, out: &mut BTreeSet<String>) {
+    match schema {
+        Value::Object(object) => {
+            for (key, value) in object {
+                if let Some(named) = value.as_object().filter(|_| key == "properties") {
+                    out.extend(named.keys().cloned());
+                }
+                properties(value, out);
+            }
+        }
+        Value::Array(list) => list.iter().for_each(|value| properties(value, out)),
+        _ => {}
+    }
+}
+
+#[test]
+fn every_key_of_the_lock_is_in_the_schema_and_the_docs() {
+    let mut asked_for = BTreeSet::new();
+    for kind in crate::model::Kind::ALL {
+        let text = format!(
+            "version = {}\n[[tree]]\nname = \"a-tree\"\nplatform = \"x86_64-linux\"\nkind = \"{kind}\"\nuses = {{}}\nspec = {{ bin = {{}} }}\nreleases = [{{}}]\ninputs = [{{ component = {{}}, built = {{}} }}]\n[tree.fingerprint]\n",
+            crate::lockfile::VERSION
+        );
+        let (lock, keys) = asked::during(|| Lockfile::parse(&text, "toolchains.lock"));
+        assert!(lock.is_err(), "a lock without hashes was read");
+        asked_for.extend(keys.into_iter().map(|(_, key)| key));
+    }
+    let schema: Value =
+        serde_json::from_str(include_str!("../templates/toolchains-lock.schema.json"))
+            .expect("JSON");
+    let mut listed = BTreeSet::new();
+    properties(&schema, &mut listed);
+    assert_eq!(asked_for, listed, "the keys that the code asks for, and those of the schema");
+    let mut problems = vec![];
+    for key in &listed {
+        let shown =
+            [format!("`{key}`"), format!("{key} = "), format!("[{key}"), format!(".{key}]")];
+        if !shown.iter().any(|form| LOCK.contains(form.as_str())) {
+            problems.push(format!("docs/lockfile.md lacks {key}"));
         }
     }
     none(&problems);

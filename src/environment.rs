@@ -16,13 +16,13 @@ pub struct Changes {
 
 /// Changes under way: what the trees need, one after the other.
 #[derive(Debug, Default)]
-pub struct Builder {
+pub struct Variables {
     changes: Changes,
     /// Variables that are lists of paths.
     lists: BTreeMap<&'static str, Vec<String>>,
 }
 
-impl Builder {
+impl Variables {
     /// Puts a directory behind those that are in front of PATH already.
     pub fn path(&mut self, directory: String) {
         self.changes.path.push(directory);

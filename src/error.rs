@@ -6,7 +6,7 @@ use std::path::Path;
 
 /// What kind of failure this is. Each kind has one exit code, documented in `docs/exit-codes.md`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Kind {
+pub enum ErrorKind {
     /// The user can fix it: a manifest, a name, a setting.
     User,
     /// Wrong usage of the command line.
@@ -33,39 +33,39 @@ pub enum Kind {
     Interrupted,
 }
 
-impl Kind {
+impl ErrorKind {
     /// The process exit code of this kind of failure.
     pub fn exit_code(self) -> u8 {
         match self {
-            Kind::User => 1,
-            Kind::Usage => 2,
-            Kind::LockStale | Kind::LockDamaged => 3,
-            Kind::Verification => 4,
-            Kind::Network => 5,
-            Kind::Build => 6,
-            Kind::Leak => 7,
-            Kind::Store => 8,
-            Kind::CommandNotExecutable => 126,
-            Kind::CommandNotFound => 127,
-            Kind::Interrupted => 130,
+            ErrorKind::User => 1,
+            ErrorKind::Usage => 2,
+            ErrorKind::LockStale | ErrorKind::LockDamaged => 3,
+            ErrorKind::Verification => 4,
+            ErrorKind::Network => 5,
+            ErrorKind::Build => 6,
+            ErrorKind::Leak => 7,
+            ErrorKind::Store => 8,
+            ErrorKind::CommandNotExecutable => 126,
+            ErrorKind::CommandNotFound => 127,
+            ErrorKind::Interrupted => 130,
         }
     }
 
     /// The kind's name in the JSON form of an error, documented in `docs/exit-codes.md`.
     pub fn as_str(self) -> &'static str {
         match self {
-            Kind::User => "user",
-            Kind::Usage => "usage",
-            Kind::LockStale => "lock-stale",
-            Kind::LockDamaged => "lock-damaged",
-            Kind::Verification => "verification",
-            Kind::Network => "network",
-            Kind::Build => "build",
-            Kind::Leak => "leak",
-            Kind::Store => "store",
-            Kind::CommandNotExecutable => "command-not-executable",
-            Kind::CommandNotFound => "command-not-found",
-            Kind::Interrupted => "interrupted",
+            ErrorKind::User => "user",
+            ErrorKind::Usage => "usage",
+            ErrorKind::LockStale => "lock-stale",
+            ErrorKind::LockDamaged => "lock-damaged",
+            ErrorKind::Verification => "verification",
+            ErrorKind::Network => "network",
+            ErrorKind::Build => "build",
+            ErrorKind::Leak => "leak",
+            ErrorKind::Store => "store",
+            ErrorKind::CommandNotExecutable => "command-not-executable",
+            ErrorKind::CommandNotFound => "command-not-found",
+            ErrorKind::Interrupted => "interrupted",
         }
     }
 }
@@ -211,7 +211,7 @@ pub struct Error(Box<Inner>);
 
 #[derive(Debug)]
 struct Inner {
-    kind: Kind,
+    kind: ErrorKind,
     message: String,
     place: Option<Place>,
     cause: Option<Cause>,
@@ -225,7 +225,7 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 
 impl Error {
     /// A failure of the given kind. The message starts in lower case and has no full stop.
-    pub fn new(kind: Kind, message: impl Into<String>) -> Self {
+    pub fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
         Error(Box::new(Inner {
             kind,
             message: message.into(),
@@ -239,22 +239,22 @@ impl Error {
 
     /// A failure that the user can mend.
     pub fn user(message: impl Into<String>) -> Self {
-        Self::new(Kind::User, message)
+        Self::new(ErrorKind::User, message)
     }
 
     /// A failure to confirm that bytes are what they should be.
     pub fn verification(message: impl Into<String>) -> Self {
-        Self::new(Kind::Verification, message)
+        Self::new(ErrorKind::Verification, message)
     }
 
     /// A failure of the network or a server.
     pub fn network(message: impl Into<String>) -> Self {
-        Self::new(Kind::Network, message)
+        Self::new(ErrorKind::Network, message)
     }
 
     /// A failure to compose a tree out of verified inputs.
     pub fn build(message: impl Into<String>) -> Self {
-        Self::new(Kind::Build, message)
+        Self::new(ErrorKind::Build, message)
     }
 
     /// A failed operation on the store. A full disk and a read-only store get a hint of their own.
@@ -284,7 +284,8 @@ impl Error {
     /// A failed operation on a file; what it was for decides on the hint.
     pub fn io_of(medium: Medium, what: impl Into<String>, error: io::Error) -> Self {
         let kind = error.kind();
-        let out = Self::new(Kind::Store, what).cause(&error).with_cause(Cause::Io { kind, medium });
+        let out =
+            Self::new(ErrorKind::Store, what).cause(&error).with_cause(Cause::Io { kind, medium });
         match medium.hint(kind) {
             Some(hint) => out.hint(hint),
             None => out,
@@ -348,13 +349,13 @@ impl Error {
     }
 
     /// The same failure under another kind.
-    pub fn with_kind(mut self, kind: Kind) -> Self {
+    pub fn with_kind(mut self, kind: ErrorKind) -> Self {
         self.0.kind = kind;
         self
     }
 
     /// What kind of failure it is.
-    pub fn kind(&self) -> Kind {
+    pub fn kind(&self) -> ErrorKind {
         self.0.kind
     }
 

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, Once};
 use std::time::{Duration, Instant};
 
-use crate::error::{Error, Kind, Result};
+use crate::error::{Error, ErrorKind, Result};
 
 /// How long work may take to end by itself.
 const GRACE: Duration = Duration::from_millis(1500);
@@ -54,18 +54,18 @@ fn end() -> ! {
     if let Some(tell) = TELL.lock().ok().and_then(|t| *t) {
         tell(&interrupted());
     }
-    std::process::exit(i32::from(Kind::Interrupted.exit_code()));
+    std::process::exit(i32::from(ErrorKind::Interrupted.exit_code()));
 }
 
 fn interrupted() -> Error {
-    Error::new(Kind::Interrupted, "interrupted")
+    Error::new(ErrorKind::Interrupted, "interrupted")
         .hint("run the same command again: it goes on where this one stopped")
 }
 
 /// Fails once the user has asked to stop.
 ///
 /// # Errors
-/// [`Kind::Interrupted`].
+/// [`ErrorKind::Interrupted`].
 pub fn check() -> Result<()> {
     if STOP.load(Ordering::Relaxed) { Err(interrupted()) } else { Ok(()) }
 }
@@ -73,7 +73,7 @@ pub fn check() -> Result<()> {
 /// Sleeps, but wakes when the user asks to stop.
 ///
 /// # Errors
-/// [`Kind::Interrupted`].
+/// [`ErrorKind::Interrupted`].
 pub fn sleep(time: Duration) -> Result<()> {
     let end = Instant::now() + time;
     loop {

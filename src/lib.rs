@@ -39,7 +39,7 @@ mod unpack;
 #[doc(hidden)]
 pub mod internals {
     pub use crate::emit::starlark;
-    pub use crate::error::Kind;
+    pub use crate::error::ErrorKind;
     pub use crate::fetch::{Candidate, Mirrors};
     pub use crate::lockfile::Lockfile;
     pub use crate::manifest::{Manifest, Problems};

@@ -6,7 +6,7 @@ use fs_err as fs;
 
 use crate::context::{Context, shown};
 use crate::emit;
-use crate::error::{Error, Kind as ErrorKind, Place, Result};
+use crate::error::{Error, ErrorKind, Place, Result};
 use crate::fetch::Fetcher;
 use crate::lockfile::{self, Lockfile};
 use crate::make::Maker;

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::context::Context;
-use crate::error::{Error, Kind, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::fetch::Fetcher;
 use crate::lock::{self, Options, Upgrade};
 use crate::lockfile::{self, LockedTree, Lockfile};
@@ -18,7 +18,7 @@ use crate::store::{Root, RootTree, Staging, Stamp, Store};
 
 /// What is to be ready.
 #[derive(Debug, Clone)]
-pub struct Request<'a> {
+pub struct Wanted<'a> {
     /// Which toolchains; without any, all of the platform.
     pub names: &'a [ToolchainName],
     /// For which platform.
@@ -36,7 +36,7 @@ pub struct Ready {
 }
 
 /// Trees that are ready, and what they were made by.
-pub struct Outcome {
+pub struct Prepared {
     /// The trees.
     pub trees: Vec<Ready>,
     /// The project and its lock, if they were read: not by the short way, nor with `--frozen`.
@@ -77,11 +77,11 @@ pub fn fresh(names: &[ToolchainName], platform: Platform, cx: &Context) -> Optio
 ///
 /// # Errors
 /// See [`ensure`].
-pub fn ready(request: &Request, cx: &Context) -> Result<Outcome> {
+pub fn ready(request: &Wanted, cx: &Context) -> Result<Prepared> {
     match fresh(request.names, request.platform, cx) {
         Some(trees) => {
             let trees = trees.into_iter().map(|tree| Ready { tree, made_in: None }).collect();
-            Ok(Outcome { trees, project: None })
+            Ok(Prepared { trees, project: None })
         }
         None => ensure(request, cx),
     }
@@ -91,7 +91,7 @@ pub fn ready(request: &Request, cx: &Context) -> Result<Outcome> {
 ///
 /// # Errors
 /// If the lock does not fit and may not change, or a tree cannot be fetched, composed or stored.
-fn ensure(request: &Request, cx: &Context) -> Result<Outcome> {
+fn ensure(request: &Wanted, cx: &Context) -> Result<Prepared> {
     crate::interrupt::install();
     let manifest_path = cx.manifest_path()?;
     let lock_path = manifest_path.with_file_name(lockfile::FILE_NAME);
@@ -131,7 +131,7 @@ fn ensure(request: &Request, cx: &Context) -> Result<Outcome> {
     if cx.store.is_writable() || missing {
         register(&cx.store, &manifest_path, stamps.unwrap_or_default(), inputs, &lock, &trees)?;
     }
-    Ok(Outcome { trees, project: project.map(|project| (project, lock)) })
+    Ok(Prepared { trees, project: project.map(|project| (project, lock)) })
 }
 
 /// The lock as it is to be used, and what it was read with.
@@ -150,7 +150,7 @@ struct Current {
 /// knowing.
 fn frozen(lock_path: &Path, names: &[ToolchainName], cx: &Context) -> Result<Current> {
     let lock = read_lock(lock_path, cx)?.ok_or_else(|| {
-        Error::new(Kind::LockStale, format!("there is no {}", lock_path.display()))
+        Error::new(ErrorKind::LockStale, format!("there is no {}", lock_path.display()))
             .hint("run `cotter lock` first, or leave --frozen out")
     })?;
     let project = Project::load(cx).ok();
@@ -163,7 +163,7 @@ fn frozen(lock_path: &Path, names: &[ToolchainName], cx: &Context) -> Result<Cur
 
 impl Current {
     /// The lock, brought up to date if it may be.
-    fn read(request: &Request, cx: &Context) -> Result<Current> {
+    fn read(request: &Wanted, cx: &Context) -> Result<Current> {
         let project = Project::load(cx)?;
         let fetcher = cx.fetcher(Some(&project.manifest))?;
         let hard_links = project.manifest.settings.hard_links;
@@ -179,7 +179,7 @@ impl Current {
 
     fn lock(
         project: &Project,
-        request: &Request,
+        request: &Wanted,
         cx: &Context,
         fetcher: &Fetcher,
     ) -> Result<(Lockfile, Vec<Made>)> {
@@ -220,7 +220,7 @@ fn check_names(asked: &[ToolchainName], known: &[ToolchainName]) -> Result<()> {
 
 /// The trees that are asked for.
 fn wanted<'l>(
-    request: &Request,
+    request: &Wanted,
     lock: &'l Lockfile,
     known: &[ToolchainName],
 ) -> Result<Vec<&'l LockedTree>> {

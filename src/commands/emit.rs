@@ -10,7 +10,7 @@ use super::{print, print_json};
 use crate::cli::Emit;
 use crate::context::{Context, shown};
 use crate::emit::{Bound, Destination, Files, Request};
-use crate::error::{Error, Kind, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::fetch::Fetcher;
 use crate::lock;
 use crate::lockfile::Lockfile;
@@ -33,8 +33,11 @@ struct Change {
 pub fn run(args: &Emit, cx: &Context) -> Result<ExitCode> {
     let project = Project::load(cx)?;
     let lock = project.lock(cx)?.ok_or_else(|| {
-        Error::new(Kind::LockStale, format!("there is no {}", shown(&project.lock_path, &cx.here)))
-            .hint("run `cotter lock` first")
+        Error::new(
+            ErrorKind::LockStale,
+            format!("there is no {}", shown(&project.lock_path, &cx.here)),
+        )
+        .hint("run `cotter lock` first")
     })?;
     if !cx.global.frozen {
         lock::check(&project, &lock, cx)?;
@@ -101,7 +104,7 @@ fn folder(
         }
         let count = paths.len();
         return Err(Error::new(
-            Kind::LockStale,
+            ErrorKind::LockStale,
             format!(
                 "in {} {count} file{} not what toolchains.lock gives",
                 shown(&dir, &cx.here),

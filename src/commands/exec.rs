@@ -9,7 +9,7 @@ use super::trees;
 use crate::cli::Exec;
 use crate::context::{Context, var_os};
 use crate::environment::Changes;
-use crate::error::{Error, Kind, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::recipe;
 
 /// Runs the command: this process becomes it, so that signals and the exit code are its own.
@@ -33,7 +33,7 @@ pub fn become_command(
     let path = search_path(changes, pure);
     let Some(found) = find(program, &path, here) else {
         let error = Error::new(
-            Kind::CommandNotFound,
+            ErrorKind::CommandNotFound,
             format!(
                 "there is no command {:?} in the toolchains{}",
                 program.to_string_lossy(),
@@ -51,9 +51,9 @@ pub fn become_command(
     apply(&mut command, changes, &path);
     let e = command.exec();
     let kind = if e.kind() == std::io::ErrorKind::NotFound {
-        Kind::CommandNotFound
+        ErrorKind::CommandNotFound
     } else {
-        Kind::CommandNotExecutable
+        ErrorKind::CommandNotExecutable
     };
     let error = Error::new(kind, format!("can't start {}", found.display())).cause(&e);
     match e.kind() {

@@ -7,7 +7,7 @@ use serde_json::json;
 use super::{human, print, print_json, table};
 use crate::cli::List;
 use crate::context::Context;
-use crate::error::{Error, Kind, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::lockfile;
 use crate::project::read_lock;
 
@@ -18,7 +18,7 @@ use crate::project::read_lock;
 pub fn run(args: &List, cx: &Context) -> Result<ExitCode> {
     let path = cx.manifest_path()?.with_file_name(lockfile::FILE_NAME);
     let lock = read_lock(&path, cx)?.ok_or_else(|| {
-        Error::new(Kind::LockStale, format!("there is no {}", path.display()))
+        Error::new(ErrorKind::LockStale, format!("there is no {}", path.display()))
             .hint("run `cotter lock`")
     })?;
     if args.json {

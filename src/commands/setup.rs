@@ -9,7 +9,7 @@ use super::{human, print, print_json, table};
 use crate::cli::Setup;
 use crate::context::Context;
 use crate::error::Result;
-use crate::ready::{self, Request};
+use crate::ready::{self, Wanted};
 use crate::reporter::Verbosity;
 
 /// Runs the command.
@@ -18,7 +18,7 @@ use crate::reporter::Verbosity;
 /// If a tree cannot be made ready, or the files for other tools cannot be written.
 pub fn run(args: &Setup, cx: &Context) -> Result<ExitCode> {
     let platform = ready::native_or(args.platform)?;
-    let request = Request { names: &args.names, platform, allow_expired: args.allow_expired };
+    let request = Wanted { names: &args.names, platform, allow_expired: args.allow_expired };
     let trees = super::trees::ready(&request, cx)?;
     if args.json {
         let list: Vec<_> = trees

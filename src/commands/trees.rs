@@ -4,7 +4,7 @@ use super::emit;
 use crate::context::Context;
 use crate::error::Result;
 use crate::model::{Platform, ToolchainName};
-use crate::ready::{self, Ready, Request};
+use crate::ready::{self, Ready, Wanted};
 use crate::recipe::{self, Active};
 use crate::store::RootTree;
 
@@ -12,7 +12,7 @@ use crate::store::RootTree;
 ///
 /// # Errors
 /// See [`ready::ready`]; if the emitted files cannot be written.
-pub fn ready(request: &Request, cx: &Context) -> Result<Vec<Ready>> {
+pub fn ready(request: &Wanted, cx: &Context) -> Result<Vec<Ready>> {
     let outcome = ready::ready(request, cx)?;
     if let Some((project, lock)) = &outcome.project {
         emit::after_setup(project, lock, cx)?;
@@ -25,7 +25,7 @@ pub fn ready(request: &Request, cx: &Context) -> Result<Vec<Ready>> {
 /// # Errors
 /// See [`ready`].
 pub fn roots(names: &[ToolchainName], platform: Platform, cx: &Context) -> Result<Vec<RootTree>> {
-    let ready = ready(&Request { names, platform, allow_expired: false }, cx)?;
+    let ready = ready(&Wanted { names, platform, allow_expired: false }, cx)?;
     let mut trees: Vec<RootTree> = ready.into_iter().map(|r| r.tree).collect();
     if !names.is_empty() {
         trees.sort_by_key(|t| names.iter().position(|n| *n == t.name));

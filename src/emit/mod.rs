@@ -7,7 +7,8 @@ mod bazel;
 mod pylock;
 pub mod starlark;
 
-pub use api::{Bound, Destination, Emission, Emitter, Files, Request};
+use api::Emitter;
+pub use api::{Bound, Destination, Files, Request};
 pub use bazel::MARK;
 
 use crate::manifest::{Manifest, Problems, did_you_mean};

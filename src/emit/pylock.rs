@@ -5,7 +5,7 @@ use std::fmt::Write;
 
 use super::api::{Destination, Emission, Emitter, Files, Request};
 use crate::error::{Error, Result};
-use crate::lockfile::{LockedTree, Role};
+use crate::lockfile::{LockedTree, PackagesRole};
 use crate::manifest::{Fields, Manifest, Problems, no_such_set};
 use crate::model::{Digest, Platform};
 use crate::text::toml::string as quoted;
@@ -44,7 +44,7 @@ impl Emission for Pylock {
     fn files(&self, request: &mut Request) -> Result<Files> {
         let sets = || {
             let all = request.lock.trees.values();
-            all.filter(|t| t.plan.spec.packages().is_some_and(|p| p.role == Role::Set))
+            all.filter(|t| t.plan.spec.packages().is_some_and(|p| p.role == PackagesRole::Set))
         };
         let [name] = request.names else {
             let known: Vec<&str> = sets().map(|t| t.plan.name.as_str()).collect();

@@ -1,5 +1,6 @@
 //! An emitter that takes one file and one line in the list.
 
+use super::api::Emission;
 use super::*;
 use crate::error::Result;
 use crate::lockfile::Lockfile;

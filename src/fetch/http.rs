@@ -11,7 +11,7 @@ use reqwest::header;
 
 use super::Patience;
 use super::netrc::Netrc;
-use crate::error::{Cause, Error, Kind, Result};
+use crate::error::{Cause, Error, ErrorKind, Result};
 use crate::model::decimal;
 pub use crate::model::redact;
 
@@ -230,7 +230,7 @@ fn open_local(url: &str, path: &Path, from: u64) -> Result<Body> {
 
 /// Whether a failure may pass: of the network, and not a server's final word. Those that ask for patience say 408, 425 or 429 (RFC 9110, RFC 8470, RFC 6585).
 pub fn is_passing(error: &Error) -> bool {
-    error.kind() == Kind::Network
+    error.kind() == ErrorKind::Network
         && match error.reason() {
             Some(Cause::Http { status, .. }) => {
                 !(400..500).contains(status) || matches!(status, 408 | 425 | 429)

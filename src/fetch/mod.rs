@@ -66,7 +66,7 @@ pub struct Fetcher {
     inputs: PathBuf,
     default_index: Mutex<Option<DefaultIndex>>,
     indexes: OnceLock<Vec<String>>,
-    pages: Mutex<HashMap<String, Arc<python_index::Project>>>,
+    pages: Mutex<HashMap<String, Arc<python_index::IndexProject>>>,
 }
 
 impl Fetcher {
@@ -308,7 +308,7 @@ impl Fetcher {
     ///
     /// # Errors
     /// If no index has the project.
-    pub fn python_project(&self, project: &str) -> Result<Arc<python_index::Project>> {
+    pub fn python_project(&self, project: &str) -> Result<Arc<python_index::IndexProject>> {
         if let Some(known) = self.pages.lock().expect("no panic holds it").get(project) {
             return Ok(known.clone());
         }

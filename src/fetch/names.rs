@@ -11,6 +11,7 @@ mod services {
         fn __nss_configure_lookup(database: *const c_char, services: *const c_char) -> c_int;
     }
 
+    /// Names the services that glibc itself holds as the only ones.
     pub fn restrict() {
         // SAFETY: both texts are constant and end in NUL, glibc copies what it needs of them, and takes its own lock.
         unsafe { __nss_configure_lookup(c"hosts".as_ptr(), c"files dns".as_ptr()) };

@@ -9,7 +9,7 @@ use crate::model::{Digest, normalize_project as normalize};
 
 /// What an index says of a project.
 #[derive(Debug, Default)]
-pub struct Project {
+pub struct IndexProject {
     /// Its name, normalised.
     pub name: String,
     /// Its files.
@@ -31,7 +31,7 @@ pub struct ProjectFile {
     pub yanked: bool,
 }
 
-impl Project {
+impl IndexProject {
     /// The URL of a file.
     ///
     /// # Errors
@@ -145,7 +145,7 @@ const PROGRAMS: &[&str] = &[
 ///
 /// # Errors
 /// If none has it.
-pub fn query(http: &Http, indexes: &[String], project: &str) -> Result<Project> {
+pub fn query(http: &Http, indexes: &[String], project: &str) -> Result<IndexProject> {
     let mut absent = vec![];
     for index in indexes {
         let page = format!("{}/{}/", index.trim_end_matches('/'), normalize(project));
@@ -155,7 +155,7 @@ pub fn query(http: &Http, indexes: &[String], project: &str) -> Result<Project> 
                 let json =
                     kind.is_some_and(|k| k.contains("json")) || text.trim_start().starts_with('{');
                 let files = if json { json_files(&text, &page)? } else { html_files(&text, &page) };
-                return Ok(Project { name: normalize(project), files });
+                return Ok(IndexProject { name: normalize(project), files });
             }
             // Only an index that says that it has no such project is passed over: behind one that is down, a stranger's project may have the same name.
             Err(e) if says_absent(&e) => absent.push(e),

@@ -1,6 +1,6 @@
 //! What went wrong with each mirror that was asked for a file: if none had it, the gravest of it is the error, and the rest its causes.
 
-use crate::error::{Error, Kind};
+use crate::error::{Error, ErrorKind};
 use crate::reporter::Task;
 
 /// The mirrors that did not serve a file, with the reasons, in the order in which they were asked.
@@ -22,7 +22,7 @@ impl Refusals {
 
     /// Warns of every mirror that served false bytes, now that another had the right ones.
     pub fn warn(&self, task: &Task) {
-        for (_, error) in self.list.iter().filter(|(_, e)| e.kind() == Kind::Verification) {
+        for (_, error) in self.list.iter().filter(|(_, e)| e.kind() == ErrorKind::Verification) {
             task.warn(&format!("{error}; another mirror had the right one"));
         }
     }
@@ -30,8 +30,8 @@ impl Refusals {
     /// One error for all: false bytes weigh more than a server that can't be reached, and that more than a file that is not there. `None` if nobody was asked.
     pub fn into_error(self) -> Option<Error> {
         let weight = |e: &Error| match e.kind() {
-            Kind::Verification => 0,
-            Kind::Network => 1,
+            ErrorKind::Verification => 0,
+            ErrorKind::Network => 1,
             _ => 2,
         };
         let mut rest: Vec<Error> = self.list.into_iter().map(|(_, e)| e).collect();
@@ -62,7 +62,7 @@ mod tests {
         refusals.add("http://d", Error::network("can't reach http://d"));
         assert!(refusals.has("http://c") && !refusals.has("http://e"));
         let error = refusals.into_error().unwrap();
-        assert_eq!((error.kind(), error.message()), (Kind::Verification, "c is another file"));
+        assert_eq!((error.kind(), error.message()), (ErrorKind::Verification, "c is another file"));
         assert_eq!(
             error.causes(),
             ["can't read file:///a", "can't reach http://b", "can't reach http://d"]

@@ -9,7 +9,7 @@ use rustix::fs::{FlockOperation, flock};
 use super::Fetcher;
 use super::http::{Body, is_passing, redact, transfer_error};
 use super::refusals::Refusals;
-use crate::error::{Cause, Error, Kind, Measure, Result};
+use crate::error::{Cause, Error, ErrorKind, Measure, Result};
 use crate::model::{Digest, Hasher, Input};
 use crate::reporter::Task;
 
@@ -230,7 +230,9 @@ impl<'a> InputStream<'a> {
     fn recover(&mut self, error: Error) -> Result<()> {
         self.body = None;
         // The disk, or the user who asked to stop: no mirror's fault.
-        if matches!(error.reason(), Some(Cause::Io { .. })) || error.kind() == Kind::Interrupted {
+        if matches!(error.reason(), Some(Cause::Io { .. }))
+            || error.kind() == ErrorKind::Interrupted
+        {
             return Err(error);
         }
         let patience = self.fetcher.http.patience();

@@ -14,7 +14,8 @@ use crate::context::{Context, var_os};
 use crate::error::{Error, Result};
 use crate::fetch::Fetcher;
 use crate::lockfile::{
-    LockedTree, Lockfile, PackagesSpec, Plan, Role, Selection, Spec, Uses, format_of_distribution,
+    LockedTree, Lockfile, PackagesRole, PackagesSpec, Plan, Selection, Spec, Uses,
+    format_of_distribution,
 };
 use crate::make::{Made, Maker, Tools, Workshop, locked_for, native_or_refuse};
 use crate::manifest::Requirements;
@@ -173,7 +174,7 @@ impl Locking<'_> {
                 interpreter: python.clone(),
                 python: version.clone(),
                 abi: abi_tag(&version),
-                role: if tree.builds { Role::Builds } else { Role::Set },
+                role: if tree.builds { PackagesRole::Builds } else { PackagesRole::Set },
                 build_tools: set.build_tools.iter().map(|t| t.value.clone()).collect(),
                 selection: Selection { prune: set.prune.clone(), keep: vec![] },
             };

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use crate::context::{Context, shown};
-use crate::error::{Error, Kind as ErrorKind, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::lockfile::{Fingerprint, LockedTree, Lockfile};
 use crate::manifest::{Requirements, Toolchain};
 use crate::model::{Digest, Kind, Platform, ToolchainName};

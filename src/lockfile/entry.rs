@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::fingerprint::Fingerprint;
-use super::spec::{PackagesSpec, Role, Spec};
+use super::spec::{PackagesRole, PackagesSpec, Spec};
 use crate::error::{Error, Result};
 use crate::model::{Digest, Input, Platform, StoreName, ToolchainName};
 use crate::nix::store_path;
@@ -151,7 +151,7 @@ impl Plan {
 
     /// Whether the tree serves the builds of a set of Python packages only.
     pub fn serves_builds(&self) -> bool {
-        self.spec.packages().is_some_and(|p| p.role == Role::Builds)
+        self.spec.packages().is_some_and(|p| p.role == PackagesRole::Builds)
     }
 
     /// Whether its inputs lie on a Python package index.

@@ -11,7 +11,7 @@ mod spec;
 mod v1;
 mod v2;
 
-use crate::error::{Error, Kind as ErrorKind, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::manifest::Problems;
 
 pub use conflict::{has_conflict_markers, sides};
@@ -19,7 +19,8 @@ pub use entry::{FILE_NAME, LockedTree, Lockfile, Output, Plan, RecipeId, Trusted
 pub use fingerprint::Fingerprint;
 pub use names::format_of_distribution;
 pub use spec::{
-    CcSpec, LibrarySpec, PackagesSpec, Programs, PythonSpec, Role, Selection, Spec, ToolSpec,
+    CcSpec, LibrarySpec, PackagesRole, PackagesSpec, Programs, PythonSpec, Selection, Spec,
+    ToolSpec,
 };
 
 /// The version of the format that this program writes, and the newest that it reads.

@@ -82,19 +82,19 @@ pub struct LibrarySpec {
 
 /// What the packages of a tree are there for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Role {
+pub enum PackagesRole {
     /// They are the set that the manifest asks for.
     Set,
     /// The builds of a set import them.
     Builds,
 }
 
-impl Role {
+impl PackagesRole {
     /// The word for it in the lock.
     pub fn as_str(self) -> &'static str {
         match self {
-            Role::Set => "set",
-            Role::Builds => "builds",
+            PackagesRole::Set => "set",
+            PackagesRole::Builds => "builds",
         }
     }
 }
@@ -111,7 +111,7 @@ pub struct PackagesSpec {
     /// The ABI tag of the interpreter's extension modules, such as `cp311`.
     pub abi: String,
     /// What the packages are there for.
-    pub role: Role,
+    pub role: PackagesRole,
     /// The toolchains whose programs are on the PATH of the builds.
     pub build_tools: Vec<ToolchainName>,
     /// Which files stay.

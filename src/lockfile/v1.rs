@@ -10,7 +10,8 @@ use super::entry::{LockedTree, Lockfile, Output, Plan, RecipeId, TrustedRelease,
 use super::fingerprint::Fingerprint;
 use super::names::{component_of_deb, format_of_distribution, version_in_file_name};
 use super::spec::{
-    CcSpec, LibrarySpec, PackagesSpec, Programs, PythonSpec, Role, Selection, Spec, ToolSpec,
+    CcSpec, LibrarySpec, PackagesRole, PackagesSpec, Programs, PythonSpec, Selection, Spec,
+    ToolSpec,
 };
 use crate::manifest::{Problems, Requirements};
 use crate::model::{
@@ -208,9 +209,9 @@ impl Request {
                     python: version.to_owned(),
                     abi: abi_tag(version),
                     role: if self.first("role").as_deref() == Some("build") {
-                        Role::Builds
+                        PackagesRole::Builds
                     } else {
-                        Role::Set
+                        PackagesRole::Set
                     },
                     build_tools: self.names("build_tools")?,
                     selection,

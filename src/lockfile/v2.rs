@@ -6,7 +6,8 @@ use std::collections::BTreeMap;
 use super::entry::{Edited, LockedTree, Lockfile, Output, Plan, TrustedRelease, Uses};
 use super::fingerprint::Fingerprint;
 use super::spec::{
-    CcSpec, LibrarySpec, PackagesSpec, Programs, PythonSpec, Role, Selection, Spec, ToolSpec,
+    CcSpec, LibrarySpec, PackagesRole, PackagesSpec, Programs, PythonSpec, Selection, Spec,
+    ToolSpec,
 };
 use crate::manifest::{Fields, Problems, Spanned, parsed, root_table};
 use crate::model::{
@@ -177,8 +178,9 @@ fn read_spec(
             let python = table.required_string("python", problems);
             let abi = table.required_string("abi", problems);
             let role = table.required_string("role", problems).and_then(|role| {
-                let known =
-                    [Role::Set, Role::Builds].into_iter().find(|r| r.as_str() == role.value);
+                let known = [PackagesRole::Set, PackagesRole::Builds]
+                    .into_iter()
+                    .find(|r| r.as_str() == role.value);
                 if known.is_none() {
                     let got = role.value;
                     problems.add(

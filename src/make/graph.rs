@@ -9,7 +9,7 @@ use crate::model::{Platform, StoreName, ToolchainName};
 use crate::store::Store;
 
 /// A tree that is missing.
-pub struct Node<'a> {
+pub struct Missing<'a> {
     /// The tree.
     pub tree: &'a LockedTree,
     /// The places in the graph of the trees that must be there first.
@@ -38,7 +38,7 @@ impl<'a> Search<'a> {
     ///
     /// # Errors
     /// If a tree is needed that is not locked for this machine, or trees need each other.
-    pub fn missing(&self, wanted: &[&'a LockedTree]) -> Result<Vec<Node<'a>>> {
+    pub fn missing(&self, wanted: &[&'a LockedTree]) -> Result<Vec<Missing<'a>>> {
         let mut out = vec![];
         let mut places = BTreeMap::new();
         for tree in wanted {
@@ -51,7 +51,7 @@ impl<'a> Search<'a> {
     fn visit(
         &self,
         tree: &'a LockedTree,
-        out: &mut Vec<Node<'a>>,
+        out: &mut Vec<Missing<'a>>,
         places: &mut BTreeMap<StoreName, Option<usize>>,
     ) -> Result<Option<usize>> {
         let name = &tree.output.store_name;
@@ -82,7 +82,7 @@ impl<'a> Search<'a> {
         }
         let place = out.len();
         places.insert(name.clone(), Some(place));
-        out.push(Node { tree, after, index_of });
+        out.push(Missing { tree, after, index_of });
         Ok(Some(place))
     }
 

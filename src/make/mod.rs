@@ -25,7 +25,7 @@ pub use graph::{locked_for, native_or_refuse};
 pub use schedule::Made;
 
 use graph::Search;
-use schedule::{Job, Schedule};
+use schedule::{Order, Schedule};
 use substitute::OwnStore;
 
 /// Makes trees.
@@ -63,9 +63,9 @@ impl Maker<'_> {
         };
         let missing = search.missing(wanted)?;
         let names: Vec<_> = missing.iter().map(|n| n.tree.output.store_name.clone()).collect();
-        let jobs: Vec<Job> = missing
+        let jobs: Vec<Order> = missing
             .into_iter()
-            .map(|node| Job {
+            .map(|node| Order {
                 plan: &node.tree.plan,
                 locked: Some(node.tree),
                 keep: true,
@@ -107,14 +107,14 @@ impl Maker<'_> {
     /// # Errors
     /// As [`Maker::ensure`].
     pub fn identify(&self, lock: &Lockfile, plans: &[Plan]) -> Result<Vec<Made>> {
-        let job = |plan| Job {
+        let job = |plan| Order {
             plan,
             locked: None,
             keep: Platform::native() == Some(plan.platform),
             after: vec![],
             index_of: None,
         };
-        let jobs: Vec<Job> = plans.iter().map(job).collect();
+        let jobs: Vec<Order> = plans.iter().map(job).collect();
         Staging::sweep(self.store)?;
         self.schedule(lock).run(&jobs)
     }

@@ -28,7 +28,7 @@ use crate::tree::Tree;
 const PATIENCE: Duration = Duration::from_millis(50);
 
 /// A tree to make.
-pub struct Job<'a> {
+pub struct Order<'a> {
     /// What it is made of.
     pub plan: &'a Plan,
     /// The entry of the lock, if there is one: what must come out.
@@ -107,7 +107,7 @@ enum Task {
 /// The rest of a process's work: the lists of jobs with what became of them.
 struct Board<'a, 'j> {
     schedule: &'a Schedule<'a>,
-    jobs: &'j [Job<'j>],
+    jobs: &'j [Order<'j>],
     /// The jobs in the order in which they begin: those that others wait for, then the largest.
     order: Vec<usize>,
     shared: Mutex<Shared>,
@@ -119,7 +119,7 @@ impl Schedule<'_> {
     ///
     /// # Errors
     /// The first failure; then nothing of the tree that failed is left, and others may be done.
-    pub fn run(&self, jobs: &[Job]) -> Result<Vec<Made>> {
+    pub fn run(&self, jobs: &[Order]) -> Result<Vec<Made>> {
         if jobs.is_empty() {
             return Ok(vec![]);
         }

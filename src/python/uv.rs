@@ -8,7 +8,7 @@ use std::process::{Command, Stdio};
 use fs_err as fs;
 
 use super::requirement_files::{self, PylockEntry, PylockFile, pins};
-use crate::error::{Cause, Error, Kind, Place, Result};
+use crate::error::{Cause, Error, ErrorKind, Place, Result};
 use crate::fetch::Http;
 use crate::manifest::Requirements;
 use crate::model::{Digest, Platform, WheelName, normalize_project, redact};
@@ -272,9 +272,9 @@ impl Job<'_> {
         let said = self.redacted(&String::from_utf8_lossy(&output.stderr));
         if !output.status.success() {
             return Err(if self.blames_network(&command, &output.status, &said) {
-                self.failure(Kind::Network, &said)
+                self.failure(ErrorKind::Network, &said)
             } else {
-                self.failure(Kind::User, &said)
+                self.failure(ErrorKind::User, &said)
             });
         }
         let warnings =
@@ -357,15 +357,15 @@ impl Job<'_> {
     }
 
     /// The error for a command of uv that failed and said so.
-    fn failure(&self, kind: Kind, said: &str) -> Error {
+    fn failure(&self, kind: ErrorKind, said: &str) -> Error {
         let set = format!("[requirements.{}]", self.set.name);
         let error = match kind {
-            Kind::Network if self.offline => {
+            ErrorKind::Network if self.offline => {
                 Error::network(format!("uv can't resolve {set} with --offline"))
                     .with_cause(Cause::Offline)
                     .hint("run the same command once without --offline")
             }
-            Kind::Network => Error::network("uv can't ask the package index"),
+            ErrorKind::Network => Error::network("uv can't ask the package index"),
             _ => Error::user(format!("uv can't resolve {set}")),
         };
         let error = error.located(self.set.inputs_place().clone());
@@ -383,7 +383,7 @@ impl Job<'_> {
             return error.hint(self.build_hint(&sources));
         }
         match kind {
-            Kind::User => {
+            ErrorKind::User => {
                 error.hint("change the requirements that uv names, or the files that they stand in")
             }
             _ => error,

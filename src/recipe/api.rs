@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use super::prune::{ALWAYS, Pruning};
-use crate::environment::Builder;
+use crate::environment::Variables;
 use crate::error::Result;
 use crate::facts::Facts;
 use crate::lockfile::{Plan, Programs, Selection, Spec, ToolSpec};
@@ -66,7 +66,7 @@ pub trait Recipe: Sync {
     fn finish(&self, plan: &Plan, tree: Tree, blobs: &BlobDir, pruning: &Pruning) -> Result<Tree>;
 
     /// Adds what a user of the tree needs in the environment.
-    fn environment(&self, tree: &Active, environment: &mut Builder) {
+    fn environment(&self, tree: &Active, environment: &mut Variables) {
         environment.path(format!("{}/bin", tree.path.display()));
     }
 

@@ -3,8 +3,8 @@
 use super::api::{Active, Asked, Launchers, Recipe};
 use super::edit::{seal_constant, write};
 use super::prune::{self, Pruning};
-use super::seal::{Programs, Steps, seal};
-use crate::environment::Builder;
+use super::seal::{ProgramUse, Steps, seal};
+use crate::environment::Variables;
 use crate::error::{Error, Result};
 use crate::facts::{Facts, GccFacts};
 use crate::lockfile::{CcSpec, Plan, Spec};
@@ -119,12 +119,12 @@ impl Recipe for Gcc {
         let steps = Steps {
             prepare: &|tree| prepare(plan, tree, blobs),
             launchers: &launchers,
-            programs: Programs::Started,
+            programs: ProgramUse::Started,
         };
         seal(plan, tree, blobs, pruning, &steps)
     }
 
-    fn environment(&self, tree: &Active, environment: &mut Builder) {
+    fn environment(&self, tree: &Active, environment: &mut Variables) {
         compiler_environment(tree, VARIABLES, environment);
         super::pkg_config::environment(tree, environment);
     }
@@ -136,7 +136,11 @@ impl Recipe for Gcc {
 
 /// What every compiler sets: PATH, the variables of build systems unless a compiler before it did,
 /// and none that steer the search for headers and libraries.
-pub fn compiler_environment(tree: &Active, variables: &[(&str, &str)], environment: &mut Builder) {
+pub fn compiler_environment(
+    tree: &Active,
+    variables: &[(&str, &str)],
+    environment: &mut Variables,
+) {
     let root = tree.path.display();
     environment.path(format!("{root}/bin"));
     if !environment.is_set("CC") {

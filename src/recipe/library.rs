@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use super::api::{Active, Asked, Recipe};
 use super::pkg_config;
 use super::prune::{self, Pruning};
-use super::seal::{self, Programs, Steps, seal};
-use crate::environment::Builder;
+use super::seal::{self, ProgramUse, Steps, seal};
+use crate::environment::Variables;
 use crate::error::Result;
 use crate::facts::{Facts, LibraryFacts};
 use crate::lockfile::{LibrarySpec, Plan, Spec};
@@ -62,11 +62,11 @@ impl Recipe for Library {
 
     fn finish(&self, plan: &Plan, tree: Tree, blobs: &BlobDir, pruning: &Pruning) -> Result<Tree> {
         let steps =
-            Steps { prepare: &|_| Ok(()), launchers: &seal::plain, programs: Programs::Unused };
+            Steps { prepare: &|_| Ok(()), launchers: &seal::plain, programs: ProgramUse::Unused };
         seal(plan, tree, blobs, pruning, &steps)
     }
 
-    fn environment(&self, tree: &Active, environment: &mut Builder) {
+    fn environment(&self, tree: &Active, environment: &mut Variables) {
         let root = tree.path.display().to_string();
         environment.list("CMAKE_PREFIX_PATH", format!("{root}/usr"));
         environment.list("COTTER_LIBRARIES", root);

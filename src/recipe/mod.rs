@@ -20,7 +20,7 @@ mod seal;
 mod tool;
 mod zig;
 
-use crate::environment::{Builder, Changes};
+use crate::environment::{Changes, Variables};
 use crate::error::{Error, Result};
 use crate::facts::Facts;
 use crate::lockfile::{Plan, RecipeId};
@@ -93,7 +93,7 @@ pub fn finish(plan: &Plan, tree: Tree, blobs: &BlobDir, pruning: &Pruning) -> Re
 /// # Errors
 /// Those of [`of_plan`], or if a pattern of the manifest is none.
 pub fn pruning(plan: &Plan) -> Result<Pruning> {
-    Pruning::of(of_plan(plan)?, plan)
+    Pruning::of(&of_plan(plan)?.left_out_paths(), plan)
 }
 
 /// The facts of a finished tree.
@@ -106,7 +106,7 @@ pub fn facts(plan: &Plan, tree: &Tree) -> Result<Facts> {
 
 /// What an environment needs for `trees`, of which the first comes first on PATH.
 pub fn environment(trees: &[Active]) -> Changes {
-    let mut out = Builder::default();
+    let mut out = Variables::default();
     // Libraries first: what pkg-config finds in them comes before what a compiler's sysroot has.
     let is_library = |tree: &&Active| tree.recipe.kind() == Kind::Library;
     let others = trees.iter().filter(|t| !is_library(t));

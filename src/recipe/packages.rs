@@ -6,7 +6,7 @@ use serde_json::json;
 
 use super::api::{Active, Recipe};
 use super::prune::Pruning;
-use crate::environment::Builder;
+use crate::environment::Variables;
 use crate::error::{Error, Result};
 use crate::facts::{Facts, PackagesFacts};
 use crate::lockfile::Plan;
@@ -40,7 +40,7 @@ impl Recipe for Packages {
         Ok(tree)
     }
 
-    fn environment(&self, tree: &Active, environment: &mut Builder) {
+    fn environment(&self, tree: &Active, environment: &mut Variables) {
         let root = tree.path.display();
         environment.path(format!("{root}/bin"));
         let site = crate::model::site_packages(&tree.version);

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::api::Active;
-use crate::environment::Builder;
+use crate::environment::Variables;
 use crate::error::Result;
 use crate::facts::PcFacts;
 use crate::model::{MemberPath, Platform};
@@ -15,7 +15,7 @@ pub fn directories(platform: Platform) -> [String; 2] {
 }
 
 /// Lets pkg-config find the `.pc` files of a tree, and those of trees alone.
-pub fn environment(tree: &Active, environment: &mut Builder) {
+pub fn environment(tree: &Active, environment: &mut Variables) {
     for directory in directories(tree.platform) {
         environment.list("PKG_CONFIG_LIBDIR", format!("{}/{directory}", tree.path.display()));
     }

@@ -4,7 +4,6 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use glob::{MatchOptions, Pattern};
 
-use super::api::Recipe;
 use crate::error::{Error, Result};
 use crate::lockfile::Plan;
 use crate::model::MemberPath;
@@ -116,14 +115,14 @@ pub struct Idle {
 }
 
 impl Pruning {
-    /// The patterns of the plan's recipe and of its manifest.
+    /// The patterns of the plan's manifest, and those that its recipe leaves out.
     ///
     /// # Errors
     /// If a pattern of the manifest is none.
-    pub fn of(recipe: &dyn Recipe, plan: &Plan) -> Result<Self> {
+    pub fn of(left_out: &[&[&str]], plan: &Plan) -> Result<Self> {
         let selection = plan.spec.selection();
         Ok(Pruning {
-            base: Patterns::new(&recipe.left_out_paths().concat())?,
+            base: Patterns::new(&left_out.concat())?,
             prune: Noted::new(&selection.prune)?,
             keep: Noted::new(&selection.keep)?,
         })

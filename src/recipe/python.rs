@@ -3,8 +3,8 @@
 use super::api::{Active, Asked, Launchers, Recipe};
 use super::edit::{replace as edit, write};
 use super::prune::{self, Pruning};
-use super::seal::{Programs, Steps, seal};
-use crate::environment::Builder;
+use super::seal::{ProgramUse, Steps, seal};
+use crate::environment::Variables;
 use crate::error::{Error, Result};
 use crate::facts::{Facts, PythonFacts};
 use crate::lockfile::{Plan, PythonSpec, Spec};
@@ -80,12 +80,12 @@ impl Recipe for Python {
         let steps = Steps {
             prepare: &|tree| prepare(plan, tree, blobs),
             launchers: &launchers,
-            programs: Programs::Started,
+            programs: ProgramUse::Started,
         };
         seal(plan, tree, blobs, pruning, &steps)
     }
 
-    fn environment(&self, tree: &Active, environment: &mut Builder) {
+    fn environment(&self, tree: &Active, environment: &mut Variables) {
         environment.path(format!("{}/bin", tree.path.display()));
         environment.unset(&["PYTHONHOME"]);
     }

@@ -13,7 +13,7 @@ use crate::tree::{BlobDir, Node, Tree};
 
 /// What becomes of programs and scripts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Programs {
+pub enum ProgramUse {
     /// They are there to be started: each gets a loader of the tree, and a name in `bin`.
     Started,
     /// The same, and the directories that they were compiled to search are sealed.
@@ -29,7 +29,7 @@ pub struct Steps<'a> {
     /// How the launchers start the programs, once the tree is prepared.
     pub launchers: &'a dyn Fn(&Tree) -> Launchers<'a>,
     /// What becomes of programs.
-    pub programs: Programs,
+    pub programs: ProgramUse,
 }
 
 /// Instructions of launchers that add nothing.
@@ -63,7 +63,7 @@ pub fn seal(
     let runtime = find_runtime(plan, &tree);
     let instructions = (steps.launchers)(&tree);
     let programs = dynamic_programs(plan, &tree)?;
-    if steps.programs == Programs::StartedAndSealed {
+    if steps.programs == ProgramUse::StartedAndSealed {
         for path in &programs {
             let Some(Node::File { blob, executable }) = tree.get(path) else { continue };
             let (mut bytes, executable) = (blob.read()?, *executable);
@@ -73,7 +73,7 @@ pub fn seal(
         }
     }
     // Scripts that nobody starts were pruned with the programs.
-    if steps.programs != Programs::Unused {
+    if steps.programs != ProgramUse::Unused {
         scripts::settle(&mut tree, blobs, plan.platform, runtime.as_ref(), &*instructions)?;
     }
     match &runtime {
@@ -92,7 +92,7 @@ pub fn seal(
             }
         }
         // Helpers of a library have no loader of their own, and nobody calls them.
-        None if steps.programs == Programs::Unused => {
+        None if steps.programs == ProgramUse::Unused => {
             for path in programs {
                 tree.remove(&path);
             }
@@ -109,7 +109,7 @@ pub fn seal(
             }
         }
     }
-    if steps.programs != Programs::Unused {
+    if steps.programs != ProgramUse::Unused {
         bin::names(plan, &mut tree)?;
     }
     symlinks::settle(&mut tree);

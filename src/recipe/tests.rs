@@ -28,7 +28,7 @@ impl Recipe for Dummy {
         Ok(tree)
     }
 
-    fn environment(&self, tree: &Active, environment: &mut Builder) {
+    fn environment(&self, tree: &Active, environment: &mut Variables) {
         environment.set_default("DUMMY", tree.path.display().to_string());
     }
 

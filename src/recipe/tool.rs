@@ -2,7 +2,7 @@
 
 use super::api::Recipe;
 use super::prune::Pruning;
-use super::seal::{self, Programs, Steps, seal};
+use super::seal::{self, ProgramUse, Steps, seal};
 use crate::error::Result;
 use crate::facts::{Facts, ToolFacts};
 use crate::lockfile::Plan;
@@ -29,7 +29,7 @@ impl Recipe for Tool {
         let steps = Steps {
             prepare: &|_| Ok(()),
             launchers: &seal::plain,
-            programs: Programs::StartedAndSealed,
+            programs: ProgramUse::StartedAndSealed,
         };
         seal(plan, tree, blobs, pruning, &steps)
     }

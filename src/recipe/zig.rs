@@ -5,8 +5,8 @@ use super::api::{Active, Asked, Recipe};
 use super::gcc::compiler_environment;
 use super::pkg_config;
 use super::prune::{self, Pruning};
-use super::seal::{self, Programs, Steps, seal};
-use crate::environment::Builder;
+use super::seal::{self, ProgramUse, Steps, seal};
+use crate::environment::Variables;
 use crate::error::{Error, Result};
 use crate::facts::{Facts, ZigFacts};
 use crate::lockfile::{CcSpec, Plan, Spec};
@@ -47,12 +47,12 @@ impl Recipe for Zig {
         let steps = Steps {
             prepare: &|tree| prepare(plan, tree, blobs),
             launchers: &seal::plain,
-            programs: Programs::Started,
+            programs: ProgramUse::Started,
         };
         seal(plan, tree, blobs, pruning, &steps)
     }
 
-    fn environment(&self, tree: &Active, environment: &mut Builder) {
+    fn environment(&self, tree: &Active, environment: &mut Variables) {
         compiler_environment(tree, VARIABLES, environment);
         pkg_config::environment(tree, environment);
     }

@@ -34,7 +34,7 @@ pub fn resolve<'a>(
     architecture: &str,
     roots: &[String],
     exclude: &BTreeSet<String>,
-) -> Result<Chosen<'a>> {
+) -> Result<Resolved<'a>> {
     let mut closure = Closure {
         index,
         architecture,
@@ -63,12 +63,12 @@ pub fn resolve<'a>(
             e.about(root.unwrap_or(&package.name))
         })?;
     }
-    Ok(Chosen { packages: closure.chosen.into_values().collect(), left_out: closure.left_out })
+    Ok(Resolved { packages: closure.chosen.into_values().collect(), left_out: closure.left_out })
 }
 
 /// What a resolution gives.
 #[derive(Debug)]
-pub struct Chosen<'a> {
+pub struct Resolved<'a> {
     /// The packages, sorted by name.
     pub packages: Vec<&'a Package>,
     /// The names of `exclude` that something depends on.

@@ -2,7 +2,7 @@
 
 use super::debian::DebianRequest;
 use super::kind::{Resolution, ResolveContext, Source, SourceKind};
-use crate::error::{Cause, Error, Kind as ErrorKind, Measure, Place, Result};
+use crate::error::{Cause, Error, ErrorKind, Measure, Place, Result};
 use crate::fetch::{Candidate, Refusals, redact, says_absent};
 use crate::lockfile::Fingerprint;
 use crate::manifest::{Fields, Manifest, Problems, Toolchain};

@@ -53,7 +53,9 @@ impl<'a> Commit<'a> {
             Ok(commit) if links != Links::Trusted || expected == Some(&commit.nar_hash) => {
                 Ok(commit)
             }
-            Err(e) if links != Links::Trusted || e.kind() == crate::error::Kind::Interrupted => {
+            Err(e)
+                if links != Links::Trusted || e.kind() == crate::error::ErrorKind::Interrupted =>
+            {
                 Err(e)
             }
             _ => Self::stage_once(store, &staging.dir().join("again"), tree, Links::Off),

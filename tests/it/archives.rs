@@ -6,7 +6,7 @@ use crate::support::archive::{Tar, bzip2, gzip, xz, zip, zstd};
 use crate::support::server::Server;
 use crate::support::{Project, contains, ok};
 
-fn manifest(url: &str, bytes: &[u8], more: &str) -> String {
+pub fn manifest(url: &str, bytes: &[u8], more: &str) -> String {
     format!(
         "platforms = [\"x86_64-linux\"]\n[toolchains.thing]\nkind = \"tool\"\nsource = \"archive\"\nversion = \"1.0\"\nurl = \"{url}\"\nsha256 = \"{}\"\n{more}\n",
         Digest::of(bytes)
@@ -277,24 +277,4 @@ fn a_wrong_prefix_names_what_is_there() {
         &["nothing in a.tar lies below strip_prefix \"other\"", "at its top it has thing-1.0"],
     );
     project.assert_store_empty();
-}
-
-#[test]
-fn a_dynamic_program_without_its_loader_is_refused_with_the_way_out() {
-    let server = Server::start();
-    let program = std::fs::read("/bin/true").unwrap();
-    let bytes = Tar::new().program("bin/true", &program).finish();
-    let project = Project::new(&manifest(&server.put("/a.tar", bytes.clone()), &bytes, ""));
-    contains(&project.fails(6, &["setup"]), &["needs a dynamic loader", "packages = [\"libc6\""]);
-    project.assert_store_empty();
-    // With a runtime of its own it runs where there is none.
-    let project = Project::new(&manifest(
-        &server.put("/a.tar", bytes.clone()),
-        &bytes,
-        "suite = \"bookworm\"\npackages = [\"libc6\"]",
-    ));
-    project.ok(&["setup"]);
-    let work = crate::support::Scratch::new();
-    ok(crate::support::jail::jail(&project.store, work.path())
-        .arg(project.tree().join("bin/true")));
 }

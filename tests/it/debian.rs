@@ -303,7 +303,7 @@ fn an_input_that_two_trees_share_is_downloaded_once() {
 fn the_keys_of_the_real_archive_are_known() {
     let keyring = cotter::internals::Keyring::shipped().unwrap();
     let error = cotter::internals::Release::verify("no release", &keyring, "x").unwrap_err();
-    assert_eq!(error.kind(), cotter::internals::Kind::Verification);
+    assert_eq!(error.kind(), cotter::internals::ErrorKind::Verification);
     // That they do verify the real bookworm is shown by every test that locks from it.
     let lock =
         std::fs::read_to_string(format!("{}/toolchains.lock", crate::support::REPO)).unwrap();

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use crate::support::archive::{Tar, gzip};
 use crate::support::server::{Fault, Server, untrusted_tls};
-use crate::support::{Project, Scratch, contains, fails, ok, text};
+use crate::support::{Project, contains, fails, ok, text};
 
 /// A few hundred kilobytes that do not compress.
 fn noise(len: usize) -> Vec<u8> {
@@ -413,103 +413,4 @@ fn eight_setups_at_once_give_one_result() {
     assert_eq!(setup.project.stored("staging"), Vec::<String>::new());
     assert_eq!(setup.server.log().len(), 1, "it was fetched more than once");
     setup.project.ok(&["verify", "--deep"]);
-}
-
-/// Kills a setup of `dir` from an empty store at random moments, while it downloads, unpacks, composes or commits; what has a name in the store is sound, and one more
-/// setup makes the rest. The bytes come from a mirror on loopback.
-fn killed(times: u32, dir: &std::path::Path) {
-    let server = Server::start();
-    let lock = cotter::internals::Lockfile::parse(
-        &std::fs::read_to_string(dir.join("toolchains.lock")).unwrap(),
-        "lock",
-    )
-    .unwrap();
-    for tree in lock
-        .trees
-        .values()
-        .filter(|t| Some(t.plan.platform) == cotter::internals::Platform::native())
-    {
-        for input in &tree.plan.inputs {
-            let bytes = std::fs::read(
-                crate::support::shared_store().join("inputs").join(input.sha256.hex()),
-            )
-            .unwrap();
-            server.put(&format!("/debian/{}", input.locations[0].path()), bytes);
-        }
-    }
-    let store = Scratch::new();
-    let cotter = |args: &[&str]| {
-        let mut command = crate::support::in_store(store.path(), dir, args);
-        command.stdout(Stdio::null()).env("COTTER_MIRROR_DEBIAN", format!("{}/debian", server.url));
-        command
-    };
-    let setup = ["setup", "--locked", "--quiet"];
-    let empty = || {
-        let _ = Command::new("chmod")
-            .args(["-R", "u+w"])
-            .arg(store.join("store"))
-            .arg(store.join("staging"))
-            .output();
-        for part in ["store", "roots", "links", "listings", "inputs", "locks", "staging"] {
-            let _ = std::fs::remove_dir_all(store.join(part));
-        }
-    };
-    let start = Instant::now();
-    ok(&mut cotter(&setup));
-    let whole = start.elapsed().as_micros() as u64;
-    let mut x = 88_172_645_463_325_252u64;
-    let mut unfinished = 0;
-    for _ in 0..times {
-        empty();
-        let mut child = cotter(&setup).spawn().unwrap();
-        x ^= x << 13;
-        x ^= x >> 7;
-        x ^= x << 17;
-        std::thread::sleep(Duration::from_micros(x % whole));
-        let _ = child.kill();
-        unfinished += u32::from(!child.wait().unwrap().success());
-        // Whatever has a name in the store is whole, and one more setup is all it takes.
-        ok(&mut cotter(&["verify", "--deep", "--quiet"]));
-        ok(&mut cotter(&setup));
-        ok(&mut cotter(&["verify", "--deep", "--quiet"]));
-        assert_eq!(crate::support::names(&store.join("staging")), Vec::<String>::new());
-    }
-    assert!(unfinished > times / 4, "only {unfinished} of {times} were killed in time");
-}
-
-#[test]
-fn kill_at_random_moments_leaves_a_sound_store() {
-    let project = Scratch::new();
-    small_project(&project);
-    killed(100, project.path());
-}
-
-/// The same with the repository's own compiler and interpreter.
-#[test]
-#[ignore = "full suite: takes minutes"]
-fn kill_at_a_hundred_random_moments_of_the_repositorys_own_setup() {
-    killed(100, std::path::Path::new(crate::support::REPO));
-}
-
-/// zlib and OpenSSL out of the example's lock: a tree that takes tenths of a second.
-fn small_project(scratch: &Scratch) {
-    let dir = std::path::Path::new(crate::support::REPO).join("examples/libraries");
-    crate::support::shared_store();
-    let pick = |text: &str, start: &str, want: &dyn Fn(&str) -> bool| -> String {
-        let mut parts = text.split(start);
-        let head = parts.next().unwrap().to_owned();
-        parts.filter(|p| want(p)).fold(head, |all, p| all + start + p)
-    };
-    let manifest = std::fs::read_to_string(dir.join("toolchains.toml")).unwrap();
-    scratch.write(
-        "toolchains.toml",
-        pick(&manifest, "[toolchains.", &|p| p.starts_with("zlib]") || p.starts_with("openssl]")),
-    );
-    let lock = std::fs::read_to_string(dir.join("toolchains.lock")).unwrap();
-    scratch.write(
-        "toolchains.lock",
-        pick(&lock, "[[tree]]", &|p| {
-            p.contains("name = \"zlib\"") || p.contains("name = \"openssl\"")
-        }),
-    );
 }

@@ -5,7 +5,7 @@ use std::process::Command;
 
 use crate::support::archive::Tar;
 use crate::support::server::Server;
-use crate::support::{Project, REPO, Scratch, clean, contains, in_store, ok, shared_store};
+use crate::support::{Project, REPO, Scratch, clean, contains, in_store, ok};
 
 /// A project of toolchains that are single files on a server.
 struct Tools {
@@ -41,53 +41,13 @@ impl Tools {
 }
 
 #[test]
-fn locking_twice_at_two_paths_in_two_profiles_gives_the_same_bytes() {
-    // The other profile than the one under test.
-    let (profile, flags): (&str, &[&str]) =
-        if cfg!(debug_assertions) { ("release", &["--release"]) } else { ("debug", &[]) };
-    ok(Command::new(env!("CARGO"))
-        .args(["build", "--quiet", "--bin", "cotter"])
-        .args(flags)
-        .current_dir(REPO));
-    let other = Path::new(env!("CARGO_BIN_EXE_cotter"))
-        .parent()
-        .unwrap()
-        .parent()
-        .unwrap()
-        .join(profile)
-        .join("cotter");
-    let manifest = std::fs::read_to_string(format!("{REPO}/toolchains.toml")).unwrap();
-    let (here, there) = (Scratch::new(), Scratch::new());
-    here.write("toolchains.toml", &manifest);
-    there.write("another/path/toolchains.toml", &manifest);
-    // Both stores may take downloads from the shared cache; nothing else.
-    for store in [here.join("store"), there.join("store")] {
-        std::fs::create_dir_all(store.join("inputs")).unwrap();
-        ok(Command::new("cp")
-            .args(["-rlT"])
-            .arg(shared_store().join("inputs"))
-            .arg(store.join("inputs")));
-    }
-    ok(&mut in_store(&here.join("store"), here.path(), &["lock"]));
-    let mut command = Command::new(other);
-    clean(&mut command, there.path());
-    ok(command
-        .arg("lock")
-        .current_dir(there.join("another/path"))
-        .env("COTTER_STORE", there.join("store")));
-    let first = std::fs::read_to_string(here.join("toolchains.lock")).unwrap();
-    assert!(first == std::fs::read_to_string(there.join("another/path/toolchains.lock")).unwrap());
-    ok(&mut in_store(&here.join("store"), here.path(), &["lock", "--upgrade"]));
-    assert!(first == std::fs::read_to_string(here.join("toolchains.lock")).unwrap());
-}
-
-#[test]
 fn a_lock_is_read_back_as_it_was_written() {
+    let store = Scratch::new();
     for dir in [REPO.to_owned(), format!("{REPO}/examples/libraries")] {
         let text = std::fs::read_to_string(format!("{dir}/toolchains.lock")).unwrap();
         let lock = cotter::internals::Lockfile::parse(&text, "lock").unwrap();
         assert_eq!(lock.render(), text);
-        ok(&mut in_store(shared_store(), Path::new(&dir), &["lock", "--check", "--offline"]));
+        ok(&mut in_store(store.path(), Path::new(&dir), &["lock", "--check", "--offline"]));
     }
 }
 
@@ -383,28 +343,5 @@ fn wheels_are_locked_by_name_and_hash_from_the_index_in_force() {
     contains(
         &crate::support::fails(1, &mut command),
         &["no Python package index is configured", "pin a Python with pip"],
-    );
-}
-
-/// Where no index is configured, the pinned Python's pip fetches: it knows its default.
-#[test]
-fn a_real_tool_comes_as_a_wheel() {
-    let manifest = std::fs::read_to_string(format!("{REPO}/templates/python.toml")).unwrap();
-    let mut project = Project::new(&format!("{manifest}[toolchains.ninja]\nkind = \"tool\"\nsource = \"pypi\"\nversion = \"1.11.1.4\"\nsuite = \"bookworm\"\npackages = [\"libc6\", \"libstdc++6\"]\n").replace("\"aarch64-linux\", ", ""));
-    project.store = shared_store().to_owned();
-    project.ok(&["setup"]);
-    // A project that has the lock but not the trees, and asks for the wheel alone: the Python that fetches it is made on the way.
-    let fresh =
-        Project::new(&std::fs::read_to_string(project.dir().join("toolchains.toml")).unwrap());
-    std::fs::copy(project.dir().join("toolchains.lock"), fresh.dir().join("toolchains.lock"))
-        .unwrap();
-    contains(&fresh.ok(&["setup", "--locked", "ninja"]), &["ninja", "fetched"]);
-    let work = Scratch::new();
-    let ninja: std::path::PathBuf = project.ok(&["path", "ninja"]).trim().into();
-    contains(
-        &ok(crate::support::jail::jail(shared_store(), work.path())
-            .arg(ninja.join("bin/ninja"))
-            .arg("--version")),
-        &["1.11.1"],
     );
 }

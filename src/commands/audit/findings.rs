@@ -6,7 +6,7 @@ use super::super::print;
 use crate::audit::{Finding, RULES};
 use crate::cli::AuditOutput;
 use crate::context::Context;
-use crate::error::{Error, Kind, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::manifest::{AuditSettings, did_you_mean};
 use crate::report::Findings;
 
@@ -59,7 +59,7 @@ pub(super) fn report(
     }
     let count = found.open.len();
     Err(Error::new(
-        Kind::Leak,
+        ErrorKind::Leak,
         format!("{count} reach{} to the host{accepted}", if count == 1 { "" } else { "es" }),
     )
     .hint("what must stay goes into toolchains.toml: [[audit.allow]] with id, place and reason"))

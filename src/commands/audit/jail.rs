@@ -8,7 +8,7 @@ use fs_err as fs;
 use super::workspace::Workspace;
 use crate::audit::{Finding, HOST_RUN, trace};
 use crate::context::{Context, var_os};
-use crate::error::{Error, Kind, Result};
+use crate::error::{Error, ErrorKind, Result};
 
 /// What is masked, by the beginning of the name.
 const MASKED: &[&str] = &[
@@ -114,7 +114,7 @@ fn build(
         .stdin(Stdio::null());
     cx.reporter.line("building once more in a jail, under a trace");
     let output = command.output().map_err(|e| {
-        Error::new(Kind::CommandNotFound, format!("can't start {}", bwrap.display())).cause(&e)
+        Error::new(ErrorKind::CommandNotFound, format!("can't start {}", bwrap.display())).cause(&e)
     })?;
     let text =
         fs::read(&trace).map(|b| String::from_utf8_lossy(&b).into_owned()).unwrap_or_default();

@@ -5,7 +5,7 @@ use std::process::{Command, Stdio};
 
 use crate::cli::AuditBazel;
 use crate::context::Context;
-use crate::error::{Error, Kind, Result};
+use crate::error::{Error, ErrorKind, Result};
 
 /// A workspace and how its Bazel is called.
 pub struct Workspace<'a> {
@@ -61,7 +61,7 @@ impl Workspace<'_> {
             .output()
             .map_err(|e| {
                 Error::new(
-                    Kind::CommandNotFound,
+                    ErrorKind::CommandNotFound,
                     format!("can't start {}", self.args.bazel.display()),
                 )
                 .cause(&e)

@@ -5,7 +5,7 @@ use std::rc::Rc;
 
 use super::super::kind::ResolveContext;
 use super::request::{DebianRequest, Named};
-use crate::error::{Cause, Error, Kind as ErrorKind, Result, known_names};
+use crate::error::{Cause, Error, ErrorKind, Result, known_names};
 use crate::fetch::{Http, redact, says_absent};
 use crate::lockfile::TrustedRelease;
 use crate::model::{Component, Ecosystem, Format, Input, Location, Platform};

@@ -168,8 +168,9 @@ impl Code {
             if module.items.contains(first) {
                 break;
             }
-            // An import that has the name of its own first segment (`use x::x`) stands for what it names.
-            if let Some(import) = module.imports.get(first).filter(|i| *i != path) {
+            // A module and a function may share a name (`mod x; use x::x;`): before `::` it is the module.
+            let before_more = rest.len() > 1 && self.modules.contains_key(&child);
+            if let Some(import) = module.imports.get(first).filter(|_| !before_more) {
                 let whole: Vec<String> = import.iter().chain(&rest[1..]).cloned().collect();
                 return self.resolve_within(&at, &whole, depth + 1);
             }
@@ -337,6 +338,21 @@ impl<'ast> Visit<'ast> for Reader {
         self.in_body += 1;
         visit::visit_block(self, block);
         self.in_body -= 1;
+    }
+
+    fn visit_stmt(&mut self, statement: &'ast syn::Stmt) {
+        use syn::Expr;
+        let attributes: &[syn::Attribute] = match statement {
+            syn::Stmt::Local(local) => &local.attrs,
+            syn::Stmt::Macro(call) => &call.attrs,
+            syn::Stmt::Expr(Expr::Call(e), _) => &e.attrs,
+            syn::Stmt::Expr(Expr::MethodCall(e), _) => &e.attrs,
+            syn::Stmt::Expr(Expr::Block(e), _) => &e.attrs,
+            _ => &[],
+        };
+        if !for_tests(attributes) {
+            visit::visit_stmt(self, statement);
+        }
     }
 
     fn visit_impl_item(&mut self, item: &'ast syn::ImplItem) {

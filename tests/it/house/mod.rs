@@ -7,14 +7,16 @@ mod layers;
 mod names;
 
 use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 
 use crate::support::REPO;
 use code::Code;
 
 /// The program's sources.
-fn code() -> Code {
+fn code() -> &'static Code {
+    static CODE: OnceLock<Code> = OnceLock::new();
     let src = Path::new(REPO).join("src");
-    Code::read(&|name| std::fs::read_to_string(src.join(name)).ok())
+    CODE.get_or_init(|| Code::read(&|name| std::fs::read_to_string(src.join(name)).ok()))
 }
 
 /// The files below a directory whose names have an ending.

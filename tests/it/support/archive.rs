@@ -72,7 +72,7 @@ pub fn gzip(bytes: &[u8]) -> Vec<u8> {
 }
 
 pub fn xz(bytes: &[u8]) -> Vec<u8> {
-    let mut out = liblzma::write::XzEncoder::new(vec![], 6);
+    let mut out = liblzma::write::XzEncoder::new(vec![], 0);
     out.write_all(bytes).unwrap();
     out.finish().unwrap()
 }

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use crate::foreign;
+use super::foreign;
 use crate::support::{Project, REPO, Scratch, contains, in_store, ok, shared_store, tree};
 
 const FLAGS: &[&str] = &[
