@@ -81,7 +81,9 @@ fn every_verb_flag_and_choice_is_documented() {
                 known.insert(flag);
             }
             if argument.get_action().takes_values() {
-                for choice in argument.get_possible_values() {
+                // What is called so is the tests' own.
+                let choices = argument.get_possible_values();
+                for choice in choices.iter().filter(|choice| choice.get_name() != "dummy") {
                     if !section.contains(choice.get_name()) {
                         problems.push(format!("`cotter {name}` lacks {:?}", choice.get_name()));
                     }
@@ -130,7 +132,8 @@ const REQUIREMENTS: &str = "a-set";
 fn keys_asked_for() -> BTreeMap<String, BTreeSet<String>> {
     let mut out: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
     for kind in crate::manifest::Kind::ALL {
-        for source in source::names() {
+        // One source is the tests' own.
+        for source in source::names().filter(|name| *name != "dummy") {
             let text = format!(
                 r#"
                 [mirrors]
@@ -150,6 +153,7 @@ fn keys_asked_for() -> BTreeMap<String, BTreeSet<String>> {
             let mut problems = Problems::new("toolchains.toml", &text);
             let (_, keys) = asked::during(|| {
                 let manifest = Manifest::parse(&text, &mut problems);
+                crate::emit::bind(&manifest, &mut problems);
                 source::bind(&manifest, &mut problems)
             });
             for (table, key) in keys {

@@ -18,7 +18,7 @@ pub struct Spanned<T> {
 
 /// A TOML value, without the kinds that no key of ours takes.
 #[derive(Debug, Clone)]
-pub enum Value {
+pub enum TomlValue {
     /// A string.
     String(String),
     /// A boolean.
@@ -26,50 +26,50 @@ pub enum Value {
     /// A whole number that is not negative.
     Number(u64),
     /// An array.
-    Array(Vec<Spanned<Value>>),
+    Array(Vec<Spanned<TomlValue>>),
     /// A table.
-    Table(BTreeMap<String, (Range<usize>, Spanned<Value>)>),
+    Table(BTreeMap<String, (Range<usize>, Spanned<TomlValue>)>),
     /// Anything else, by the name of its type.
     Other(&'static str),
 }
 
-impl Value {
-    fn of(value: &DeValue<'_>) -> Value {
+impl TomlValue {
+    fn of(value: &DeValue<'_>) -> TomlValue {
         match value {
-            DeValue::String(s) => Value::String(s.to_string()),
-            DeValue::Boolean(b) => Value::Bool(*b),
-            DeValue::Array(a) => Value::Array(
+            DeValue::String(s) => TomlValue::String(s.to_string()),
+            DeValue::Boolean(b) => TomlValue::Bool(*b),
+            DeValue::Array(a) => TomlValue::Array(
                 a.iter()
-                    .map(|v| Spanned { value: Value::of(v.get_ref()), span: v.span() })
+                    .map(|v| Spanned { value: TomlValue::of(v.get_ref()), span: v.span() })
                     .collect(),
             ),
-            DeValue::Table(t) => Value::Table(entries(t)),
+            DeValue::Table(t) => TomlValue::Table(entries(t)),
             DeValue::Integer(i) => u64::from_str_radix(i.as_str(), i.radix())
-                .map_or(Value::Other("an integer"), Value::Number),
-            DeValue::Float(_) => Value::Other("a float"),
-            DeValue::Datetime(_) => Value::Other("a date"),
+                .map_or(TomlValue::Other("an integer"), TomlValue::Number),
+            DeValue::Float(_) => TomlValue::Other("a float"),
+            DeValue::Datetime(_) => TomlValue::Other("a date"),
         }
     }
 
     fn type_name(&self) -> &'static str {
         match self {
-            Value::String(_) => "a string",
-            Value::Bool(_) => "a boolean",
-            Value::Number(_) => "an integer",
-            Value::Array(_) => "an array",
-            Value::Table(_) => "a table",
-            Value::Other(name) => name,
+            TomlValue::String(_) => "a string",
+            TomlValue::Bool(_) => "a boolean",
+            TomlValue::Number(_) => "an integer",
+            TomlValue::Array(_) => "an array",
+            TomlValue::Table(_) => "a table",
+            TomlValue::Other(name) => name,
         }
     }
 }
 
-fn entries(table: &DeTable<'_>) -> BTreeMap<String, (Range<usize>, Spanned<Value>)> {
+fn entries(table: &DeTable<'_>) -> BTreeMap<String, (Range<usize>, Spanned<TomlValue>)> {
     table
         .iter()
         .map(|(k, v)| {
             (
                 k.get_ref().to_string(),
-                (k.span(), Spanned { value: Value::of(v.get_ref()), span: v.span() }),
+                (k.span(), Spanned { value: TomlValue::of(v.get_ref()), span: v.span() }),
             )
         })
         .collect()
@@ -80,7 +80,7 @@ fn entries(table: &DeTable<'_>) -> BTreeMap<String, (Range<usize>, Spanned<Value
 pub struct Fields {
     what: String,
     span: Range<usize>,
-    left: BTreeMap<String, (Range<usize>, Spanned<Value>)>,
+    left: BTreeMap<String, (Range<usize>, Spanned<TomlValue>)>,
     known: Vec<String>,
 }
 
@@ -114,7 +114,7 @@ impl Fields {
     pub fn string(&mut self, key: &str, problems: &mut Problems) -> Option<Spanned<String>> {
         let item = self.take(key)?;
         match item.value {
-            Value::String(value) => Some(Spanned { value, span: item.span }),
+            TomlValue::String(value) => Some(Spanned { value, span: item.span }),
             other => wrong(problems, item.span, "a string", key, &other),
         }
     }
@@ -140,12 +140,12 @@ impl Fields {
     ) -> Option<Vec<Spanned<String>>> {
         let item = self.take(key)?;
         match item.value {
-            Value::String(value) => Some(vec![Spanned { value, span: item.span }]),
-            Value::Array(items) => {
+            TomlValue::String(value) => Some(vec![Spanned { value, span: item.span }]),
+            TomlValue::Array(items) => {
                 let mut out = vec![];
                 for item in items {
                     match item.value {
-                        Value::String(value) => out.push(Spanned { value, span: item.span }),
+                        TomlValue::String(value) => out.push(Spanned { value, span: item.span }),
                         other => {
                             wrong::<()>(problems, item.span, "strings", key, &other);
                         }
@@ -161,7 +161,7 @@ impl Fields {
     pub fn bool(&mut self, key: &str, problems: &mut Problems) -> Option<bool> {
         let item = self.take(key)?;
         match item.value {
-            Value::Bool(value) => Some(value),
+            TomlValue::Bool(value) => Some(value),
             other => wrong(problems, item.span, "a boolean", key, &other),
         }
     }
@@ -170,7 +170,7 @@ impl Fields {
     pub fn number(&mut self, key: &str, problems: &mut Problems) -> Option<Spanned<u64>> {
         let item = self.take(key)?;
         match item.value {
-            Value::Number(value) => Some(Spanned { value, span: item.span }),
+            TomlValue::Number(value) => Some(Spanned { value, span: item.span }),
             other => wrong(problems, item.span, "a whole number", key, &other),
         }
     }
@@ -220,7 +220,7 @@ impl Fields {
         let key_span = self.key_span(key);
         let item = self.take(key)?;
         match item.value {
-            Value::Table(left) => {
+            TomlValue::Table(left) => {
                 Some(Fields { what: format!("[{key}]"), span: key_span, left, known: vec![] })
             }
             other => wrong(problems, item.span, "a table", key, &other),
@@ -230,14 +230,14 @@ impl Fields {
     /// Takes an array of tables; empty if it is not there.
     pub fn table_list(&mut self, key: &str, problems: &mut Problems) -> Vec<Fields> {
         let Some(item) = self.take(key) else { return vec![] };
-        let Value::Array(list) = item.value else {
+        let TomlValue::Array(list) = item.value else {
             let _: Option<()> = wrong(problems, item.span, "an array of tables", key, &item.value);
             return vec![];
         };
         let mut out = vec![];
         for entry in list {
             match entry.value {
-                Value::Table(left) => out.push(Fields {
+                TomlValue::Table(left) => out.push(Fields {
                     what: format!("[[{key}]]"),
                     span: entry.span,
                     left,
@@ -271,7 +271,7 @@ impl Fields {
         }
     }
 
-    fn take(&mut self, key: &str) -> Option<Spanned<Value>> {
+    fn take(&mut self, key: &str) -> Option<Spanned<TomlValue>> {
         #[cfg(test)]
         super::asked::note(&self.what, key);
         self.known.push(key.to_owned());
@@ -304,7 +304,7 @@ fn wrong<T>(
     span: Range<usize>,
     expected: &str,
     key: &str,
-    got: &Value,
+    got: &TomlValue,
 ) -> Option<T> {
     problems.add(span, format!("expected {expected} for {key:?}, got {}", got.type_name()));
     None

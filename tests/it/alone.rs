@@ -21,8 +21,8 @@ fn alone(etc: &Path, work: &Path, args: &[&str]) -> Command {
         .arg(etc)
         .args(["/etc", "--bind"])
         .arg(work)
-        .args(["/work", "--chdir", "/work/project", "--setenv", "COTTER_STORE", "/work/store"])
-        .args(["--setenv", "SSL_CERT_FILE", "/work/certificate.pem"])
+        .args(["/box", "--chdir", "/box/project", "--setenv", "COTTER_STORE", "/box/store"])
+        .args(["--setenv", "SSL_CERT_FILE", "/box/certificate.pem"])
         .args(["--setenv", "COTTER_HTTP_RETRIES", "0", "--", "/cotter"])
         .args(args);
     command

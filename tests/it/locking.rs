@@ -197,21 +197,65 @@ fn newer_and_damaged_locks_are_refused() {
     write("version = 99\nnews = true\n");
     contains(
         &tools.project.fails(1, &["setup"]),
-        &["toolchains.lock has version 99, this cotter reads up to version 1", "update cotter"],
+        &["toolchains.lock has version 99, this cotter reads up to version 2", "update cotter"],
     );
     write(&good.replace("sha256 = \"", "sha256 = \"z"));
-    contains(&tools.project.fails(1, &["setup"]), &["toolchains.lock:", "expected a sha256"]);
+    let anew = "cotter lock --fresh";
+    contains(
+        &tools.project.fails(3, &["setup"]),
+        &["toolchains.lock:", "sha256: expected a sha256", anew],
+    );
     write(&good.replace("kind = \"tool\"", "kind = \"tool\"\nsurprise = 1"));
-    contains(&tools.project.fails(1, &["setup"]), &["unknown field `surprise`"]);
+    contains(
+        &tools.project.fails(3, &["setup"]),
+        &["toolchains.lock:", "unknown key \"surprise\"", anew],
+    );
     write(&format!("{good}{}", &good[good.find("[[tree]]").unwrap()..]));
-    contains(&tools.project.fails(1, &["setup"]), &["a for x86_64-linux stands here twice"]);
+    contains(&tools.project.fails(3, &["setup"]), &["a for x86_64-linux stands here twice", anew]);
     let inputs = good.find("inputs = [").unwrap();
     write(&format!(
         "{}inputs = []\n{}",
         &good[..inputs],
-        &good[good.find("[tree.request]").unwrap()..]
+        &good[good.find("[tree.fingerprint]").unwrap()..]
     ));
-    contains(&tools.project.fails(1, &["setup"]), &["a for x86_64-linux has no inputs"]);
+    contains(&tools.project.fails(3, &["setup"]), &["a for x86_64-linux has no inputs", anew]);
+    for (version, said) in [("0", "got 0"), ("-3", "got -3"), ("\"2\"", "got \"2\"")] {
+        write(&good.replace("version = 2\n", &format!("version = {version}\n")));
+        contains(
+            &tools.project.fails(3, &["setup"]),
+            &["toolchains.lock:2:11: expected a version from 1 to 2", said, anew],
+        );
+    }
+    for (text, said) in [
+        ("", "the file is empty"),
+        ("[[tree]]\n", "got no version"),
+        (&good[..good.len() / 2], "toolchains.lock:"),
+        ("version = 2\n\u{1}", "toolchains.lock:2"),
+    ] {
+        write(text);
+        contains(&tools.project.fails(3, &["setup"]), &[said, anew]);
+        contains(&tools.project.fails(3, &["lock"]), &[said, anew]);
+    }
+    // What is damaged is made anew where that is asked for.
+    tools.project.ok(&["lock", "--fresh"]);
+    assert_eq!(tools.project.lock_text(), good);
+    // What was edited by hand is found, on a store that has the tree, too, and the way out leads out.
+    let hash = &good[good.find("sha256 = \"").unwrap() + 10..][..64];
+    write(&good.replace(hash, &"0".repeat(64)));
+    contains(
+        &tools.project.fails(4, &["setup"]),
+        &["the entry of a for x86_64-linux in toolchains.lock was edited", "expected the digest"],
+    );
+    tools.project.ok(&["lock", "--upgrade", "a"]);
+    assert_eq!(tools.project.lock_text(), good);
+    write(&good.replace("version = \"1\"", "version = \"7\""));
+    contains(
+        &tools.project.fails(3, &["setup"]),
+        &["toolchains.lock:", "store_name: expected it to end in \"a-7-x86_64-linux\"", anew],
+    );
+    // A mirror may be changed by hand.
+    write(&good.replace("url = \"", "url = \"file:///nowhere/"));
+    tools.project.ok(&["setup", "--frozen"]);
     // An output that does not follow from the inputs is found out.
     let lock = cotter::internals::Lockfile::parse(&good, "lock").unwrap();
     let sri = lock.trees.values().next().unwrap().output.nar_hash.sri();

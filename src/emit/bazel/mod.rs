@@ -8,7 +8,7 @@ mod settings;
 use std::collections::{BTreeMap, BTreeSet};
 
 use self::entry::Entry;
-use self::settings::{Libc, Settings};
+use self::settings::{BazelSettings, Libc};
 use super::api::{Destination, Emission, Emitter, Files, Request};
 use super::starlark::{Call, File, Value};
 use crate::error::{Error, Result};
@@ -74,13 +74,13 @@ impl Emitter for Bazel {
         problems: &mut Problems,
     ) -> Box<dyn Emission> {
         Box::new(match fields {
-            Some(fields) => Settings::read(fields, manifest, problems),
-            None => Settings::default(),
+            Some(fields) => BazelSettings::read(fields, manifest, problems),
+            None => BazelSettings::default(),
         })
     }
 }
 
-impl Emission for Settings {
+impl Emission for BazelSettings {
     fn destination(&self) -> Destination<'_> {
         Destination::Folder(&self.dir)
     }
@@ -116,7 +116,7 @@ impl Emission for Settings {
 }
 
 /// No two trees may have one repository, and no two targets of the hub one name.
-fn check_names(entries: &[&Entry], settings: &Settings) -> Result<()> {
+fn check_names(entries: &[&Entry], settings: &BazelSettings) -> Result<()> {
     let mut repositories = BTreeMap::new();
     let mut names: BTreeMap<String, &str> = BTreeMap::new();
     for platform in Platform::ALL {
@@ -159,7 +159,7 @@ fn check_names(entries: &[&Entry], settings: &Settings) -> Result<()> {
 }
 
 /// The repository of a tree, by its key, or of a set of packages, by its name.
-fn repository(of: &str, settings: &Settings) -> String {
+fn repository(of: &str, settings: &BazelSettings) -> String {
     format!("{}_{}", settings.repository, of.replace('-', "_"))
 }
 
@@ -194,7 +194,7 @@ fn start() -> String {
     out
 }
 
-fn lock(entries: &[&Entry], settings: &Settings) -> String {
+fn lock(entries: &[&Entry], settings: &BazelSettings) -> String {
     let up = "../".repeat(settings.dir.split('/').count());
     let tree = |entry: &&Entry| {
         let mut facts = vec![
@@ -237,7 +237,7 @@ fn lock(entries: &[&Entry], settings: &Settings) -> String {
 }
 
 /// The rules by which the targets of the trees are made: the repository with the names of toolchains knows where they come from.
-fn rules(settings: &Settings) -> String {
+fn rules(settings: &BazelSettings) -> String {
     let file = |language: &str| format!("@{}//:rules_{language}.bzl", settings.repository);
     File::new()
         .doc(&format!(
@@ -250,7 +250,7 @@ fn rules(settings: &Settings) -> String {
         .render()
 }
 
-fn bazelrc(entries: &[&Entry], settings: &Settings) -> String {
+fn bazelrc(entries: &[&Entry], settings: &BazelSettings) -> String {
     let mut out = format!(
         "# {MARK}\n#\n# In the workspace's .bazelrc:\n#     import %workspace%/{}/cotter.bazelrc\n\n\
          # Trees are inputs as directories; Bazel is to look into them.\n\
@@ -282,7 +282,7 @@ fn bazelrc(entries: &[&Entry], settings: &Settings) -> String {
     out
 }
 
-fn module(entries: &[&Entry], settings: &Settings) -> String {
+fn module(entries: &[&Entry], settings: &BazelSettings) -> String {
     let mut repositories: Vec<String> =
         entries.iter().map(|e| repository(&e.key(), settings)).collect();
     repositories.extend(sets(entries).iter().map(|set| repository(set, settings)));

@@ -15,7 +15,7 @@ pub enum Libc {
 
 /// The `[emit.bazel]` table.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Settings {
+pub struct BazelSettings {
     /// The folder, relative to the manifest; also the package of its labels, so the manifest's directory must be the workspace's.
     pub dir: String,
     /// The repository that has a name for each toolchain, and what the names of the trees' repositories begin with.
@@ -28,9 +28,9 @@ pub struct Settings {
     pub libc: Libc,
 }
 
-impl Default for Settings {
+impl Default for BazelSettings {
     fn default() -> Self {
-        Settings {
+        BazelSettings {
             dir: "bazel/cotter".to_owned(),
             repository: "cotter".to_owned(),
             toolchains: None,
@@ -40,7 +40,7 @@ impl Default for Settings {
     }
 }
 
-impl Settings {
+impl BazelSettings {
     /// Reads the table. Everything wrong with it goes into `problems`.
     pub fn read(mut fields: Fields, manifest: &Manifest, problems: &mut Problems) -> Self {
         let mut out = Self::default();
