@@ -3,6 +3,8 @@
 //! An emitter is a file here and a line in [`EMITTERS`].
 
 mod bazel;
+#[cfg(test)]
+mod dummy;
 mod pylock;
 pub mod starlark;
 
@@ -17,7 +19,12 @@ use crate::manifest::{Fields, Manifest, Problems, did_you_mean};
 use crate::model::ToolchainName;
 
 /// Every emitter.
-pub static EMITTERS: &[&dyn Emitter] = &[&bazel::Bazel, &pylock::Pylock];
+pub static EMITTERS: &[&dyn Emitter] = &[
+    &bazel::Bazel,
+    &pylock::Pylock,
+    #[cfg(test)]
+    &dummy::Dummy,
+];
 
 /// Files by their path below the folder that is emitted.
 pub type Files = BTreeMap<String, String>;
@@ -103,4 +110,42 @@ pub fn bind(manifest: &Manifest, problems: &mut Problems) -> Vec<Bound> {
             }
         })
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn bound(text: &str) -> (Vec<Bound>, Vec<String>) {
+        let mut problems = Problems::new("toolchains.toml", text);
+        let manifest = Manifest::parse(text, &mut problems);
+        let bound = bind(&manifest, &mut problems);
+        (bound, problems.lines())
+    }
+
+    /// The worked example of docs/adding-an-emitter.md.
+    #[test]
+    fn an_emitter_is_one_file_and_one_line() {
+        let (bound, problems) = bound("[emit.dummy]\ndir = \"here\"\n");
+        assert_eq!(problems, Vec::<String>::new());
+        let dummy = bound.iter().find(|b| b.name == "dummy").unwrap();
+        assert!(dummy.is_asked_for && bound.iter().filter(|b| b.is_asked_for).count() == 1);
+        assert_eq!(dummy.emission.place(), Place::Folder("here"));
+        let mut request = Request {
+            lock: &Lockfile::default(),
+            names: &[],
+            url: &mut |_, _| unreachable!("it asks for no address"),
+        };
+        let files = dummy.emission.files(&mut request).unwrap();
+        assert_eq!(files.keys().collect::<Vec<_>>(), ["trees.txt"]);
+    }
+
+    #[test]
+    fn what_no_emitter_knows_is_told_with_its_line() {
+        let (_, problems) = bound("[emit.dumy]\n\n[emit.dummy]\ndirr = \"x\"\n");
+        assert_eq!(problems.len(), 2, "{problems:?}");
+        assert!(problems[0].starts_with("toolchains.toml:1:"), "{problems:?}");
+        assert!(problems[0].contains("did you mean \"dummy\"?"), "{problems:?}");
+        assert!(problems[1].contains("unknown key \"dirr\""), "{problems:?}");
+    }
 }
