@@ -190,9 +190,14 @@ fn the_jail_sees_files_that_no_target_declares() {
     let (code, out, all) = audit(&workspace, &["--jail", "--json", "//more:all"]);
     assert_eq!(code, Some(7), "{all}");
     let found: serde_json::Value = serde_json::from_str(&out).unwrap();
-    let findings = found["findings"].as_array().unwrap();
+    // That the tool begins with a script of /bin/sh is told too, and not the matter here.
+    let findings: Vec<_> = found["findings"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .filter(|f| f["id"] == "undeclared-file")
+        .collect();
     assert_eq!(findings.len(), 1, "{all}");
-    assert_eq!(findings[0]["id"], "undeclared-file");
     assert!(findings[0]["place"].as_str().unwrap().ends_with("/more/undeclared.txt"), "{all}");
 }
 
