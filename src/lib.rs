@@ -41,9 +41,9 @@ pub mod internals {
     pub use crate::emit::starlark;
     pub use crate::error::ErrorKind;
     pub use crate::fetch::{Candidate, Mirrors};
-    pub use crate::lockfile::Lockfile;
+    pub use crate::lockfile::{Lockfile, Spec};
     pub use crate::manifest::{Manifest, Problems};
-    pub use crate::model::{Digest, Hasher, Platform};
+    pub use crate::model::{Digest, Hasher, Platform, ToolchainName};
     pub use crate::relocate::elf::Elf;
     pub use crate::resolve::debian_release::{Keyring, Release};
     pub use crate::resolve::openpgp::{Signed, keys};

@@ -117,3 +117,27 @@ fn libraries_reach_the_compiler_and_pkg_config() {
     assert_eq!(set.set["CC"], "/s/zig/bin/cc");
     assert_eq!(set.set["PYTHONPATH"], "/s/app/lib/python1/site-packages");
 }
+
+/// Wherever the interpreter or the compiler stands among the packages, it gives the version.
+#[test]
+fn the_principal_package_is_the_recipes_own() {
+    let of = |recipe: &str, packages: &[&'static str]| named(recipe).unwrap().principal(packages);
+    assert_eq!(of("python", &["ca-certificates", "python3.11", "python3-pip"]), Some("python3.11"));
+    assert_eq!(of("gcc", &["libc6-dev", "g++-12", "gcc-12"]), Some("gcc-12"));
+    assert_eq!(of("tool", &["pkgconf-bin", "gcc-12"]), Some("pkgconf-bin"));
+    let asked = |principal: Option<&str>, version: &str| Asked {
+        target: Platform::X86_64Linux,
+        libraries: vec![],
+        selection: Default::default(),
+        programs: Default::default(),
+        version: version.to_owned(),
+        principal: principal.map(str::to_owned),
+    };
+    let python = |asked| match named("python").unwrap().spec(asked) {
+        Spec::Python(spec) => (spec.version, spec.abi),
+        other => panic!("{other:?}"),
+    };
+    let expected = ("3.11".to_owned(), "cp311".to_owned());
+    assert_eq!(python(asked(Some("python3.11"), "20230311+deb12u1")), expected);
+    assert_eq!(python(asked(None, "3.11.2")), expected);
+}

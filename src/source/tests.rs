@@ -61,3 +61,25 @@ fn an_unknown_source_is_a_problem_of_its_line() {
     assert!(problems[0].starts_with("toolchains.toml:3:10: expected one of"), "{problems:?}");
     assert!(problems[0].contains("did you mean \"debian\"?"), "{problems:?}");
 }
+
+/// A library's own components are searched for the compiler's sysroot, too.
+#[test]
+fn a_sysroot_has_the_components_of_its_libraries() {
+    let (sources, problems) = bound(
+        "[toolchains.gcc]\nkind = \"cc\"\nsource = \"debian\"\nsuite = \"bookworm\"\n\
+         packages = [\"gcc-12\"]\nlibraries = [\"pico\"]\n\
+         [toolchains.pico]\nkind = \"library\"\nsource = \"debian\"\nsuite = \"bookworm\"\n\
+         components = [\"main\", \"non-free\"]\npackages = [\"libttspico-dev\"]\n",
+    );
+    assert!(problems.is_empty(), "{problems:?}");
+    let gcc = sources.iter().find(|(name, _)| name.as_str() == "gcc").unwrap().1;
+    let differences = Fingerprint::default().differences(&gcc.fingerprint(Platform::X86_64Linux));
+    assert!(
+        differences.contains(&"components: added main, non-free".to_owned()),
+        "{differences:?}"
+    );
+    assert!(
+        differences.contains(&"packages: added gcc-12, libttspico-dev".to_owned()),
+        "{differences:?}"
+    );
+}

@@ -389,3 +389,106 @@ fn wheels_are_locked_by_name_and_hash_from_the_index_in_force() {
         &["no Python package index is configured", "pin a Python with pip"],
     );
 }
+
+/// What the locks of version 1 say, as version 2 says it.
+#[test]
+fn locks_of_version_1_are_read() {
+    let read = |example: &str| {
+        let file = format!("{REPO}/tests/locks/{example}.v1.lock");
+        let text = std::fs::read_to_string(&file).unwrap();
+        let lock = cotter::internals::Lockfile::parse(&text, &file).unwrap();
+        // What version 2 writes of it says the same.
+        let again = cotter::internals::Lockfile::parse(&lock.render(), "v2").unwrap();
+        assert!(again == lock, "{example}");
+        assert!(lock.render().contains("version = 2\n"));
+        lock
+    };
+    let of = |lock: &cotter::internals::Lockfile, name: &str| {
+        let tree = lock.trees.values().find(|t| t.plan.name.as_str() == name);
+        tree.unwrap_or_else(|| panic!("no {name}")).clone()
+    };
+    let (libraries, zig, flask, cpp) = (read("libraries"), read("zig"), read("flask"), read("cpp"));
+    assert_eq!(of(&libraries, "gcc").plan.recipe.to_string(), "gcc/1");
+    assert_eq!(of(&zig, "zig").plan.recipe.to_string(), "zig/1");
+    let cross = of(&cpp, "gcc-aarch64").plan;
+    assert_eq!(
+        (cross.target().as_str(), cross.platform.as_str()),
+        ("aarch64-linux", "x86_64-linux")
+    );
+    let gcc = of(&libraries, "gcc").plan;
+    let cpp12 = gcc.inputs.iter().find(|i| i.component.name == "cpp-12").unwrap();
+    assert_eq!(cpp12.component.source.as_ref().unwrap().name, "gcc-12");
+    assert_eq!(gcc.glibc().as_deref(), Some("2.36"));
+    let old = of(&flask, "app-2020").plan;
+    let cotter::internals::Spec::Packages(set) = &old.spec else { panic!("{:?}", old.spec) };
+    assert_eq!(
+        (set.interpreter.as_str(), set.python.as_str(), set.abi.as_str()),
+        ("python", "3.11", "cp311")
+    );
+    let names = |list: &[cotter::internals::ToolchainName]| -> Vec<String> {
+        list.iter().map(ToString::to_string).collect()
+    };
+    assert_eq!(names(&old.uses.run), ["python"]);
+    assert_eq!(names(&old.uses.make), ["app-2020-build", "gcc", "python"]);
+    assert_eq!(names(&of(&flask, "app").plan.uses.make), Vec::<String>::new());
+    let sdist = old.inputs.iter().find(|i| i.built.is_some()).unwrap();
+    assert_eq!(
+        (sdist.component.name.as_str(), sdist.component.version.as_str()),
+        ("markupsafe", "1.1.1")
+    );
+}
+
+/// The locks of this repository are what this cotter writes, to the byte.
+#[test]
+fn committed_locks_come_back_to_the_byte() {
+    let mut count = 0;
+    for dir in [
+        "",
+        "examples/libraries",
+        "examples/cpp",
+        "examples/python",
+        "examples/mixed",
+        "examples/zig",
+        "examples/flask",
+        "tests/python/many",
+    ] {
+        let file = Path::new(REPO).join(dir).join("toolchains.lock");
+        let text = std::fs::read_to_string(&file).unwrap();
+        let lock = cotter::internals::Lockfile::parse(&text, dir).unwrap();
+        assert!(lock.render() == text, "{dir}");
+        count += lock.trees.len();
+    }
+    assert!(count > 20, "{count} trees");
+}
+
+/// Staging of a tree goes when that tree is done: what several trees take on the disk is not the sum.
+#[test]
+fn few_trees_are_under_way_at_a_time() {
+    let server = Server::start();
+    let mut manifest = String::new();
+    for i in 0..6 {
+        let tar = Tar::new().program(&format!("bin/t{i}"), &vec![i as u8; 8 << 20]).finish();
+        server.put(&format!("/t{i}.tar"), tar);
+        manifest += &format!(
+            "[toolchains.t{i}]\nkind = \"tool\"\nsource = \"archive\"\nversion = \"1\"\nurl = \"{}/t{i}.tar\"\n",
+            server.url
+        );
+    }
+    let project = Project::new(&manifest);
+    project.ok(&["lock"]);
+    let _ = Command::new("chmod").args(["-R", "u+w"]).arg(&project.store).output();
+    std::fs::remove_dir_all(project.store.join("store")).unwrap();
+    std::fs::remove_dir_all(project.store.join("links")).unwrap();
+    let mut setup = project.cotter(&["setup", "-j", "1"]).spawn().unwrap();
+    let mut most = 0;
+    let status = loop {
+        let staged = crate::support::names(&project.store.join("staging"));
+        most = most.max(staged.iter().filter(|n| !n.ends_with(".lock")).count());
+        if let Some(status) = setup.try_wait().unwrap() {
+            break status;
+        }
+    };
+    assert!(status.success());
+    assert!((1..=2).contains(&most), "{most} trees were under way at a time");
+    assert_eq!(project.stored("store").len(), 6);
+}

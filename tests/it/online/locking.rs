@@ -68,3 +68,55 @@ fn a_real_tool_comes_as_a_wheel() {
         &["1.11.1"],
     );
 }
+
+/// A lock of version 1 serves as it is, and is written anew without moving anything.
+#[test]
+fn a_lock_of_version_1_serves_and_is_written_anew() {
+    for example in ["libraries", "zig"] {
+        let dir = Scratch::new();
+        let manifest = Path::new(REPO).join("examples").join(example).join("toolchains.toml");
+        dir.write("toolchains.toml", std::fs::read_to_string(manifest).unwrap());
+        let old = std::fs::read_to_string(format!("{REPO}/tests/locks/{example}.v1.lock")).unwrap();
+        let lock = dir.write("toolchains.lock", &old);
+        let run = |args: &[&str]| ok(&mut in_store(shared_store(), dir.path(), args));
+        run(&["setup", "--locked"]);
+        assert_eq!(std::fs::read_to_string(&lock).unwrap(), old, "a setup does not write it");
+        run(&["lock", "--offline"]);
+        let new = std::fs::read_to_string(&lock).unwrap();
+        contains(&new, &["version = 2\n", "[tree.fingerprint]", "format = ", "component = "]);
+        let outputs = |text: &str| -> Vec<String> {
+            let kept = ["store_name", "nar_hash", "nar_size"];
+            let is_kept = |l: &&str| kept.iter().any(|key| l.starts_with(key));
+            text.lines().filter(is_kept).map(str::to_owned).collect()
+        };
+        assert_eq!(outputs(&old), outputs(&new));
+        run(&["lock", "--check"]);
+    }
+}
+
+/// The interpreter gives the version, and so the place of the packages, wherever it stands among them.
+#[test]
+fn the_interpreter_need_not_be_named_first() {
+    let packages = "[\"ca-certificates\", \"python3.11\", \"libstdc++6\"]";
+    let project = Project::new(&format!(
+        "[toolchains.python]\nkind = \"python\"\nsource = \"debian\"\nsuite = \"bookworm\"\npackages = {packages}\n"
+    ));
+    std::fs::create_dir_all(project.store.join("inputs")).unwrap();
+    ok(Command::new("cp")
+        .args(["-rlT"])
+        .arg(shared_store().join("inputs"))
+        .arg(project.store.join("inputs")));
+    project.ok(&["lock"]);
+    contains(
+        &project.lock_text(),
+        &["version = \"3.11.2-", "spec = { version = \"3.11\", abi = \"cp311\" }"],
+    );
+    let said = project.ok(&[
+        "exec",
+        "--",
+        "python3",
+        "-c",
+        "import ssl, sys; print(sys.version_info[:2])",
+    ]);
+    contains(&said, &["(3, 11)"]);
+}

@@ -736,3 +736,104 @@ fn many_packages_import_in_an_empty_jail() {
         said.split(" modules of ").nth(1).unwrap().split(' ').next().unwrap().parse().unwrap();
     assert!(count >= 60, "{said}");
 }
+
+/// The example with the pins of 2020, one of which is built from source, and a store that has the downloads alone.
+fn flask_with_downloads() -> (Scratch, std::path::PathBuf) {
+    let scratch = Scratch::new();
+    let project = scratch.join("project");
+    crate::support::bazel::copy_dir(&Path::new(REPO).join("examples/flask"), &project);
+    std::fs::create_dir_all(scratch.join("store/inputs")).unwrap();
+    ok(Command::new("cp")
+        .args(["-rlT"])
+        .arg(shared_store().join("inputs"))
+        .arg(scratch.join("store/inputs")));
+    (scratch, project)
+}
+
+/// Two setups of one store that want the trees in another order do not wait for each other.
+#[test]
+fn two_setups_of_one_store_end() {
+    let (scratch, project) = flask_with_downloads();
+    let store = scratch.join("store");
+    // Its wheel is to be built by both.
+    let lock = std::fs::read_to_string(project.join("toolchains.lock")).unwrap();
+    let built = lock.split("built = {").nth(1).unwrap().split("sha256 = \"").nth(1).unwrap();
+    let _ = std::fs::remove_file(store.join("inputs").join(&built[..64]));
+    let start = |args: &[&str]| in_store(&store, &project, args).spawn().unwrap();
+    let mut both = [start(&["setup", "--frozen"]), {
+        std::thread::sleep(std::time::Duration::from_millis(150));
+        start(&["setup", "--frozen", "app-2020"])
+    }];
+    let begin = std::time::Instant::now();
+    let mut ended = [None, None];
+    while ended.contains(&None) {
+        for (child, end) in both.iter_mut().zip(&mut ended) {
+            *end = child.try_wait().unwrap();
+        }
+        if begin.elapsed().as_secs() > 300 {
+            both.iter_mut().for_each(|child| drop(child.kill()));
+            panic!("they wait for each other: {ended:?}");
+        }
+        std::thread::sleep(std::time::Duration::from_millis(50));
+    }
+    assert!(ended.iter().all(|end| end.unwrap().success()), "{ended:?}");
+    ok(&mut in_store(&store, &project, &["verify", "--deep"]));
+}
+
+/// A broken interpreter is made anew before what is built with it; and an environment shares no file with the store.
+#[test]
+fn a_repair_uses_nothing_that_is_broken() {
+    use std::os::unix::fs::{MetadataExt, PermissionsExt};
+    let (scratch, project) = flask_with_downloads();
+    let store = scratch.join("store");
+    let run = |args: &[&str]| ok(&mut in_store(&store, &project, args));
+    run(&["setup", "--frozen"]);
+    let path = |name: &str| -> std::path::PathBuf { run(&["path", name]).trim().into() };
+    let (python, app) = (path("python"), path("app-2020"));
+    run(&["venv", "app-2020"]);
+    let mut todo = vec![project.join(".venv")];
+    let mut count = 0;
+    while let Some(dir) = todo.pop() {
+        for entry in std::fs::read_dir(dir).unwrap() {
+            let path = entry.unwrap().path();
+            let meta = std::fs::symlink_metadata(&path).unwrap();
+            if meta.is_dir() {
+                todo.push(path);
+            } else if meta.is_file() {
+                assert_eq!(meta.nlink(), 1, "{}", path.display());
+                assert_ne!(meta.mode() & 0o200, 0, "{} can't be edited", path.display());
+                count += 1;
+            }
+        }
+    }
+    assert!(count > 100, "{count} files");
+    // The interpreter can't even start, and the wheel must be built again.
+    let damage = |file: std::path::PathBuf| {
+        let real = file.canonicalize().unwrap();
+        std::fs::set_permissions(&real, std::fs::Permissions::from_mode(0o755)).unwrap();
+        std::fs::write(&real, "damaged").unwrap();
+    };
+    damage(python.join("bin/python3"));
+    let module = std::fs::read_dir(app.join("lib/python3.11/site-packages/markupsafe")).unwrap();
+    damage(
+        module
+            .map(|e| e.unwrap().path())
+            .find(|p| p.extension().is_some_and(|e| e == "so"))
+            .unwrap(),
+    );
+    let lock = std::fs::read_to_string(project.join("toolchains.lock")).unwrap();
+    let built = lock.split("built = {").nth(1).unwrap().split("sha256 = \"").nth(1).unwrap();
+    std::fs::remove_file(store.join("inputs").join(&built[..64])).unwrap();
+    run(&["verify", "--deep", "--repair"]);
+    run(&["verify", "--deep"]);
+    let said = run(&[
+        "exec",
+        "python",
+        "app-2020",
+        "--",
+        "python3",
+        "-c",
+        "import markupsafe._speedups as s; print(s.__name__)",
+    ]);
+    contains(&said, &["markupsafe._speedups"]);
+}

@@ -2,6 +2,8 @@
 
 use std::path::Path;
 
+use crate::support::{REPO, in_store, ok, shared_store};
+
 /// What the trees promise of links, modes and times, on the real ones.
 #[test]
 fn the_real_trees_are_sealed() {
@@ -44,4 +46,39 @@ fn the_real_trees_are_sealed() {
         walk(&tree, &root, &mut count);
         assert!(count > 100, "{} holds {count} entries", tree.display());
     }
+}
+
+/// Facts follow from the tree alone: those that were written when a tree was made, and those that are derived from the store, are the same bytes.
+#[test]
+fn facts_can_be_derived_again() {
+    let store = shared_store();
+    let mut count = 0;
+    for example in ["", "examples/libraries", "examples/cpp", "examples/zig", "examples/flask"] {
+        let dir = Path::new(REPO).join(example);
+        let list = ok(&mut in_store(store, &dir, &["list", "--json"]));
+        let list: serde_json::Value = serde_json::from_str(&list).unwrap();
+        for tree in list["trees"].as_array().unwrap().iter().filter(|t| t["present"] == true) {
+            let name = tree["store_name"].as_str().unwrap();
+            let file = store.join("facts").join(format!("{name}.json"));
+            let before = std::fs::read_to_string(&file).unwrap();
+            // Set up in a store of its own that has nothing but the tree.
+            let scratch = crate::support::Scratch::new();
+            for part in ["store", "listings"] {
+                std::fs::create_dir_all(scratch.join(part)).unwrap();
+            }
+            std::os::unix::fs::symlink(
+                store.join("store").join(name),
+                scratch.join("store").join(name),
+            )
+            .unwrap();
+            let toolchain = tree["name"].as_str().unwrap();
+            let platform = tree["platform"].as_str().unwrap();
+            let setup = ["--frozen", "--offline", "setup", toolchain, "--platform", platform];
+            ok(&mut in_store(scratch.path(), &dir, &setup));
+            let after = std::fs::read_to_string(scratch.join("facts").join(format!("{name}.json")));
+            assert_eq!(before, after.unwrap(), "{name}");
+            count += 1;
+        }
+    }
+    assert!(count > 10, "{count} trees");
 }
