@@ -7,8 +7,8 @@
 //! |---|---|
 //! | `store/<name>` | finished trees; a tree appears by a rename and never changes |
 //! | `links/<sha256>[-x]` | one file for each content in the trees, hard-linked into them |
-//! | `listings/<name>` | the names and sizes of a tree, for the quick `verify`; can be derived again from the tree |
-//! | `facts/<name>.json` | what the recipe knows about a tree; can be derived again from the tree |
+//! | `listings/<name>` | names and sizes of a tree, for the quick `verify`; can be derived again |
+//! | `facts/<name>.json` | what the recipe knows about a tree; can be derived again |
 //! | `inputs/<sha256>` | downloads; unfinished ones end in `.part` |
 //! | `staging/<pid>-<n>` | work in progress, locked by its process |
 //! | `roots/<hash>` | the trees that each project uses |
