@@ -1,17 +1,21 @@
-//! What the processes of a build opened and started, out of a trace of `strace -f`.
+//! Determines from a trace of `strace -f` which files the processes of a build opened, and which
+//! programs they started.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Finding, HOST_FILE, HOST_RUN};
 
-/// Files by which any dynamic program and any shell starts. They are told apart by who opens them: those that a host's shell opens are its own.
+/// Files that every dynamically linked program and every shell opens at its start. What matters is
+/// who opens them: the files that a shell of the host opens are its own.
 const SHELLS: &[&str] = &["/bin/sh", "/bin/bash", "/usr/bin/sh", "/usr/bin/bash", "/usr/bin/dash"];
 
-/// Reads a trace whose lines begin with a process id. Only the descendants of Bazel's action runners (`process-wrapper`, `linux-sandbox`) count: the server itself is the
-/// host's business. What lies in `own`, the directories of the build and of the store, is no host's.
+/// Reads a trace whose lines begin with a process ID. Only the descendants of Bazel's action
+/// runners (`process-wrapper`, `linux-sandbox`) count, because the server itself may use the host.
+/// Paths in `own`, which are the directories of the build and of the store, do not belong to the
+/// host.
 pub fn look(trace: &str, own: &[String]) -> Vec<Finding> {
     let mut out: BTreeMap<(bool, String), String> = BTreeMap::new();
-    // What each process runs; none for those that belong to no action.
+    // The program that each process runs, or `None` for processes that belong to no action.
     let mut running: BTreeMap<u32, Option<String>> = BTreeMap::new();
     let mut unfinished: BTreeMap<u32, String> = BTreeMap::new();
     let mut early = BTreeSet::new();
@@ -27,7 +31,7 @@ pub fn look(trace: &str, own: &[String]) -> Vec<Finding> {
     for line in trace.lines() {
         let Some((pid, call)) = line.split_once(' ') else { continue };
         let (Ok(pid), call) = (pid.parse::<u32>(), call.trim_start()) else { continue };
-        // Where two processes call at once, a call comes in two parts.
+        // If two processes make calls at the same time, a call is reported in two parts.
         if let Some(first) = call.strip_suffix(" <unfinished ...>") {
             unfinished.insert(pid, first.to_owned());
             continue;
@@ -50,7 +54,7 @@ pub fn look(trace: &str, own: &[String]) -> Vec<Finding> {
                 continue;
             }
             let name = path.rsplit('/').next().unwrap_or_default();
-            // A child may be told of before the call that made it has come back.
+            // The trace may report a child before the call that created it has returned.
             if !running.contains_key(&pid) {
                 let parent = unfinished
                     .iter()
@@ -61,8 +65,8 @@ pub fn look(trace: &str, own: &[String]) -> Vec<Finding> {
             }
             let of_action = running.get(&pid).is_some_and(Option::is_some);
             if matches!(name, "process-wrapper" | "linux-sandbox") {
-                // Repository rules go through the same wrapper, with a limit of time that actions of a build do not have; what they look for is the matter of
-                // another rule.
+                // Repository rules use the same wrapper, with a time limit that the actions of a
+                // build do not have. A different rule examines what they search for.
                 let is_limited = call.contains("\"--timeout=") && !call.contains("\"--timeout=0\"");
                 let is_action =
                     name == "linux-sandbox" || call.contains("\"--stats=") || !is_limited;
@@ -83,7 +87,7 @@ pub fn look(trace: &str, own: &[String]) -> Vec<Finding> {
             if let Some(child) = call.rsplit("= ").next().and_then(|c| c.trim().parse::<u32>().ok())
             {
                 let parent = running.get(&pid).cloned().flatten();
-                // Numbers are used again.
+                // Process IDs are reused.
                 if !early.remove(&child) {
                     running.insert(child, parent);
                 }
@@ -91,7 +95,8 @@ pub fn look(trace: &str, own: &[String]) -> Vec<Finding> {
         } else if call.starts_with("openat(") || call.starts_with("open(") {
             let Some(path) = call.split('"').nth(1) else { continue };
             let opened = !call.contains("= -1");
-            // A host's program opens its own libraries; that it ran is told already.
+            // A program of the host opens its own libraries, and its start has already been
+            // reported.
             if let Some(Some(program)) = running.get(&pid)
                 && !program.is_empty()
                 && opened
@@ -115,7 +120,7 @@ pub fn look(trace: &str, own: &[String]) -> Vec<Finding> {
         .collect()
 }
 
-/// Whether a call makes a process.
+/// Whether a call creates a process.
 fn is_birth(call: &str) -> bool {
     ["clone(", "clone3(", "vfork(", "fork("].iter().any(|c| call.starts_with(c))
 }
