@@ -1,4 +1,5 @@
-//! `cotter audit bazel --jail`: the build once more, from nothing, where the host's compilers and interpreters are masked, and under a trace.
+//! `cotter audit bazel --jail`: runs the build again from scratch, with the compilers and
+//! interpreters of the host masked, and under a trace.
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -10,7 +11,7 @@ use crate::audit::{Finding, HOST_RUN, trace};
 use crate::context::{Context, var_os};
 use crate::error::{Error, ErrorKind, Result};
 
-/// What is masked, by the beginning of the name.
+/// The masked programs, by the beginning of their names.
 const MASKED: &[&str] = &[
     "python",
     "pydoc",
@@ -28,7 +29,7 @@ const MASKED: &[&str] = &[
     "x86_64-linux-gnu-",
     "aarch64-linux-gnu-",
 ];
-/// What is masked, by name.
+/// The masked programs, by name.
 const MASKED_NAMES: &[&str] = &[
     "cc",
     "c89",
@@ -46,7 +47,7 @@ const MASKED_NAMES: &[&str] = &[
     "pkg-config",
 ];
 
-/// Builds in the jail.
+/// Runs the build in the jail.
 pub fn run(workspace: &Workspace, base: &Path, cx: &Context) -> Result<Vec<Finding>> {
     let (bwrap, strace) = (tool("bwrap", "bubblewrap")?, tool("strace", "strace")?);
     let root = base.with_file_name(format!(
@@ -56,7 +57,7 @@ pub fn run(workspace: &Workspace, base: &Path, cx: &Context) -> Result<Vec<Findi
     ));
     fs::create_dir_all(&root).map_err(|e| Error::output("make", &root, e))?;
     let result = build(workspace, &root, &bwrap, &strace, cx);
-    // Bazel's server lived in the jail's own process namespace and is gone.
+    // Bazel's server ran in the process namespace of the jail and has ended with it.
     let _ = crate::store::delete_tree(&root);
     result
 }
@@ -104,7 +105,7 @@ fn build(
     command
         .arg(&workspace.args.bazel)
         .arg(format!("--output_base={}", root.join("base").display()));
-    // No server: the trace would go on as long as it idles.
+    // Without a server, because the trace would continue for as long as the server idles.
     command.arg("--batch");
     let targets: Vec<&str> =
         ["--"].into_iter().chain(workspace.args.targets.iter().map(String::as_str)).collect();
@@ -138,7 +139,7 @@ fn build(
     Ok(findings)
 }
 
-/// The files that are masked; links are followed, for a mount lies on a file.
+/// Returns the files that are masked. Links are followed, because a mount covers a file.
 fn programs(dir: &Path) -> Vec<PathBuf> {
     let mut out: Vec<PathBuf> = vec![];
     for entry in fs::read_dir(dir).into_iter().flatten().flatten() {
