@@ -143,7 +143,7 @@ impl<'a> LayerBuilder<'a> {
     /// # Errors
     /// If the archive has contained no such file so far.
     pub fn hard_link(&mut self, path: &MemberPath, target: &[u8]) -> Result<Option<Node>> {
-        self.entries -= 1; // place() checks the name of the target and counts it, but it is not an entry
+        self.entries -= 1; // place() counts the name of the target, which is not an entry
         // If the file was dropped, the link is dropped too.
         let Some(to) = self.place(target)? else { return Ok(None) };
         match self.tree.get(&to) {
