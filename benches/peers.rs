@@ -232,7 +232,7 @@ fn warm(scratch: &Path) {
     let through = many(&mut || cotter(&["exec", "gcc", "--", "/bin/true"]));
     let nothing = many(&mut || cotter(&["setup", "--quiet"]));
     println!("nothing to do; median of 200");
-    row("cotter setup (goal: under 5 ms)", nothing, nothing);
+    row("cotter setup (goal: under 1.2 ms)", nothing, nothing);
     if let Some(uv) = uv_project(scratch) {
         let sync = many(&mut || {
             let mut command = Command::new(&uv.0);
@@ -243,7 +243,7 @@ fn warm(scratch: &Path) {
     }
     println!("starting a program; median of 200");
     row("directly", direct, direct);
-    row("cotter exec (goal: under 1 ms more)", through, direct);
+    row("cotter exec (goal: under 0.5 ms more)", through, direct);
     println!("  more: {:.2} ms", (through.as_secs_f64() - direct.as_secs_f64()) * 1e3);
     // The launcher, beside the same program started by the loader without it.
     let at = |p: &str| format!("{gcc}/{p}");

@@ -90,6 +90,8 @@ rules! {
         "build it from source, or pin it as a toolchain of kind \"tool\""
     TOOL_INTERPRETER "tool-interpreter" Error "A checked-in tool needs the host's dynamic loader and libraries."
         "build it from source, or pin it as a toolchain of kind \"tool\""
+    UNDECLARED_FILE "undeclared-file" Error "A program of the build opened a file of the workspace that no target declares."
+        "add it to the srcs, data or deps of the target"
 }
 
 /// One access to the host.

@@ -3,7 +3,37 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Finding, HOST_FILE, HOST_RUN};
+use super::{Finding, HOST_FILE, HOST_RUN, Rule, UNDECLARED_FILE};
+
+/// Places that do not belong to the host, in addition to those of the kernel.
+#[derive(Debug)]
+pub struct OwnPlaces<'a> {
+    /// The directories of the build and of the store.
+    pub dirs: &'a [String],
+    /// The workspace.
+    pub workspace: &'a str,
+    /// The files of the workspace that are inputs or outputs of an action, relative to the
+    /// workspace.
+    pub declared: &'a BTreeSet<&'a str>,
+}
+
+impl OwnPlaces<'_> {
+    /// Whether a path is a file of the workspace that is no input of any action. A program that
+    /// follows the links of its sandbox finds such files.
+    fn is_undeclared(&self, path: &str) -> bool {
+        let Some(inner) = path.strip_prefix(self.workspace).and_then(|p| p.strip_prefix('/'))
+        else {
+            return false;
+        };
+        // Bazel's own links into its output root.
+        if inner.starts_with("bazel-") {
+            return false;
+        }
+        // A directory may be an input as a whole.
+        !std::iter::successors(Some(inner), |p| p.rsplit_once('/').map(|(dir, _)| dir))
+            .any(|p| self.declared.contains(p))
+    }
+}
 
 /// Files that every dynamically linked program and every shell opens at its start. What matters is
 /// who opens them: the files that a shell of the host opens are its own.
@@ -11,10 +41,8 @@ const SHELLS: &[&str] = &["/bin/sh", "/bin/bash", "/usr/bin/sh", "/usr/bin/bash"
 
 /// Reads a trace whose lines begin with a process ID. Only the descendants of Bazel's action
 /// runners (`process-wrapper`, `linux-sandbox`) count, because the server itself may use the host.
-/// Paths in `own`, which are the directories of the build and of the store, do not belong to the
-/// host.
-pub fn look(trace: &str, own: &[String]) -> Vec<Finding> {
-    let mut out: BTreeMap<(bool, String), String> = BTreeMap::new();
+pub fn look(trace: &str, allowed: OwnPlaces) -> Vec<Finding> {
+    let mut out: BTreeMap<(&str, String), (&'static Rule, String)> = BTreeMap::new();
     // The program that each process runs, or `None` for processes that belong to no action.
     let mut running: BTreeMap<u32, Option<String>> = BTreeMap::new();
     let mut unfinished: BTreeMap<u32, String> = BTreeMap::new();
@@ -23,9 +51,8 @@ pub fn look(trace: &str, own: &[String]) -> Vec<Finding> {
         ["/proc", "/dev", "/sys", "/tmp"]
             .iter()
             .any(|d| path == *d || path.starts_with(&format!("{d}/")))
-            || own.iter().any(|d| {
-                path.strip_prefix(d.as_str())
-                    .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+            || allowed.dirs.iter().map(String::as_str).chain([allowed.workspace]).any(|d| {
+                path.strip_prefix(d).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
             })
     };
     for line in trace.lines() {
@@ -80,7 +107,7 @@ pub fn look(trace: &str, own: &[String]) -> Vec<Finding> {
             let is_host = path.starts_with('/') && !inside(&path);
             if is_host && !SHELLS.contains(&path.as_str()) {
                 let by = running.get(&pid).cloned().flatten().unwrap_or_default();
-                out.entry((true, path.clone())).or_insert(by);
+                out.entry((HOST_RUN.id, path.clone())).or_insert((&HOST_RUN, by));
             }
             running.insert(pid, Some(if is_host { String::new() } else { path }));
         } else if is_birth(call) {
@@ -101,21 +128,22 @@ pub fn look(trace: &str, own: &[String]) -> Vec<Finding> {
                 && !program.is_empty()
                 && opened
                 && path.starts_with('/')
-                && !inside(path)
                 && !call.contains("O_DIRECTORY")
             {
-                out.entry((false, path.to_owned())).or_insert_with(|| program.clone());
+                let rule = match (inside(path), allowed.is_undeclared(path)) {
+                    (false, _) => &HOST_FILE,
+                    (true, true) => &UNDECLARED_FILE,
+                    (true, false) => continue,
+                };
+                out.entry((rule.id, path.to_owned())).or_insert_with(|| (rule, program.clone()));
             }
         }
     }
     out.into_iter()
-        .map(|((is_run, path), by)| {
+        .map(|((_, path), (rule, by))| {
             let by = if by.is_empty() { "a shell or a program of the host".to_owned() } else { by };
-            if is_run {
-                Finding::new(&HOST_RUN, path, format!("was started by {by}"))
-            } else {
-                Finding::new(&HOST_FILE, path, format!("was opened by {by}"))
-            }
+            let how = if rule.id == HOST_RUN.id { "was started by" } else { "was opened by" };
+            Finding::new(rule, path, format!("{how} {by}"))
         })
         .collect()
 }
@@ -143,9 +171,23 @@ mod tests {
                      12 clone(child_stack=NULL, flags=SIGCHLD) = 14\n\
                      14 execve(\"/out/bin/tool\", [\"tool\"], 0x0) = 0\n\
                      14 openat(AT_FDCWD, \"/etc/hostname\", O_RDONLY) = 3\n\
-                     14 openat(AT_FDCWD, \"/out/a\", O_RDONLY) = 3\n";
-        let found = look(trace, &["/out".to_owned()]);
+                     14 openat(AT_FDCWD, \"/out/a\", O_RDONLY) = 3\n\
+                     14 openat(AT_FDCWD, \"/ws/a/declared.py\", O_RDONLY) = 3\n\
+                     14 openat(AT_FDCWD, \"/ws/a/dir/b\", O_RDONLY) = 3\n\
+                     14 openat(AT_FDCWD, \"/ws/bazel-ws/external/a\", O_RDONLY) = 3\n\
+                     14 openat(AT_FDCWD, \"/ws/a/neighbour.py\", O_RDONLY) = 3\n";
+        let declared = ["a/declared.py", "a/dir"].into();
+        let allowed =
+            OwnPlaces { dirs: &["/out".to_owned()], workspace: "/ws", declared: &declared };
+        let found = look(trace, allowed);
         let told: Vec<_> = found.iter().map(|f| (f.id, f.place.as_str())).collect();
-        assert_eq!(told, [("host-file", "/etc/hostname"), ("host-run", "/usr/bin/python3")]);
+        assert_eq!(
+            told,
+            [
+                ("host-file", "/etc/hostname"),
+                ("host-run", "/usr/bin/python3"),
+                ("undeclared-file", "/ws/a/neighbour.py")
+            ]
+        );
     }
 }

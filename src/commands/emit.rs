@@ -204,8 +204,9 @@ fn write(changes: &[Change]) -> Result<()> {
 fn diff(path: &str, change: &Change) -> String {
     let before = change.before.as_deref().unwrap_or("");
     let from = if change.before.is_some() { format!("a/{path}") } else { "/dev/null".to_owned() };
-    similar::TextDiff::from_lines(before, &change.after)
-        .unified_diff()
-        .header(&from, &format!("b/{path}"))
+    diffy::DiffOptions::new()
+        .set_original_filename(from)
+        .set_modified_filename(format!("b/{path}"))
+        .create_patch(before, &change.after)
         .to_string()
 }

@@ -68,3 +68,16 @@ fn an_emitter_is_one_file_and_one_line() {
     assert_eq!(dummy.emission.files(&mut request).unwrap()["dummy.txt"], "hi, 0 trees\n");
     assert!(crate::cli::Cli::try_parse_from(["cotter", "emit", "dummy"]).is_ok());
 }
+
+#[test]
+fn what_no_emitter_knows_has_its_line() {
+    let text = "[emit.dumy]\n\n[emit.dummy]\ngreting = \"x\"\n";
+    let mut problems = Problems::new("toolchains.toml", text);
+    let manifest = Manifest::parse(text, &mut problems);
+    bind(&manifest, &mut problems);
+    let problems = problems.lines();
+    assert_eq!(problems.len(), 2, "{problems:?}");
+    assert!(problems[0].starts_with("toolchains.toml:1:"), "{problems:?}");
+    assert!(problems[0].contains("did you mean \"dummy\"?"), "{problems:?}");
+    assert!(problems[1].contains("unknown key \"greting\""), "{problems:?}");
+}

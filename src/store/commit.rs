@@ -361,14 +361,9 @@ impl Placed {
         root: &Path,
     ) -> std::io::Result<()> {
         let to = root.join(path.as_str());
-        let link = match &self.dir {
-            Some((dir, _)) => Some(dir.join(if executable {
-                format!("{}-x", blob.sha256())
-            } else {
-                blob.sha256().hex()
-            })),
-            None => None,
-        };
+        let link = self.dir.as_ref().map(|(dir, _)| {
+            dir.join(if executable { format!("{}-x", blob.sha256()) } else { blob.sha256().hex() })
+        });
         if let Some(link) = &link {
             if matches!(self.dir, Some((_, true)))
                 && file_digest(link).is_some_and(|d| d != *blob.sha256())

@@ -5,6 +5,9 @@ load(":facts.bzl", "list_names", "read_facts", "read_file")
 load(":labels.bzl", "IS_CANONICAL", "folder")
 load(":lock.bzl", "HUB", "MANIFEST", "PACKAGES", "TREES")
 
+# The languages whose rules the targets of the trees are made by.
+LANGUAGES = ["cc"] + (["python"] if [tree for tree in TREES.values() if tree["kind"] in ("packages", "python")] else [])
+
 _ENVIRON = ["COTTER", "COTTER_STORE", "HOME", "PATH", "XDG_DATA_HOME"]
 
 def _store(ctx):
@@ -62,6 +65,9 @@ def _tree(ctx):
         if not was_there:
             ctx.report_progress(command)
         wrong = _run(ctx, cotter, ["--locked", "setup"] + want)
+        if wrong and was_there:
+            # The manifest is ahead of the lock. The tree is a root's all the same.
+            _run(ctx, cotter, ["--frozen", "setup"] + want)
         if not tree.exists:
             fail("\n`{}` failed:\n{}".format(command, wrong) if wrong else "\ntoolchains.lock no longer names {}.\nType: cotter emit bazel".format(ctx.attr.store_name))
         if is_lost:
@@ -123,8 +129,9 @@ cotter_tree = repository_rule(
 def _cotter_hub(ctx):
     named = ctx.attr.modules
     ctx.file("BUILD.bazel", hub_build_file(TREES, HUB, ctx.attr.folder, named.get("shell", "@bazel_tools//tools/sh:toolchain_type")))
-    ctx.file("rules_cc.bzl", rules_file(ctx.attr.folder, "cc", "cc", "cc" in named))
-    ctx.file("rules_python.bzl", rules_file(ctx.attr.folder, "python", "py", "python" in named))
+    for language, symbol in [("cc", "cc"), ("python", "py")]:
+        text = rules_file(ctx.attr.folder, language, symbol, language in named) if language in LANGUAGES else symbol + " = None\n"
+        ctx.file("rules_{}.bzl".format(language), text)
     return _reproducible(ctx)
 
 cotter_hub = repository_rule(

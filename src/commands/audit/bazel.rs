@@ -84,7 +84,8 @@ pub fn run(args: &AuditBazel, cx: &Context) -> Result<ExitCode> {
     findings.extend(files(&graph, &workspace, &root, &base, floor(&settings, &lock), cx));
     findings.extend(look_at_repositories(&workspace, &base));
     if args.jail {
-        findings.extend(jail::run(&workspace, &base, cx)?);
+        let declared = graph.artifacts.iter().map(String::as_str).collect();
+        findings.extend(jail::run(&workspace, &base, &declared, cx)?);
     }
     report(findings, &settings, &args.output, cx)
 }

@@ -1,12 +1,14 @@
 //! `cotter audit bazel --jail`: runs the build again from scratch, with the compilers and
 //! interpreters of the host masked, and under a trace.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use fs_err as fs;
 
 use super::workspace::Workspace;
+use crate::audit::trace::OwnPlaces;
 use crate::audit::{Finding, HOST_RUN, trace};
 use crate::context::{Context, var_os};
 use crate::error::{Error, ErrorKind, Result};
@@ -48,7 +50,14 @@ const MASKED_NAMES: &[&str] = &[
 ];
 
 /// Runs the build in the jail.
-pub fn run(workspace: &Workspace, base: &Path, cx: &Context) -> Result<Vec<Finding>> {
+///
+/// `declared` are the inputs and outputs of the build's actions, relative to the execution root.
+pub fn run(
+    workspace: &Workspace,
+    base: &Path,
+    declared: &BTreeSet<&str>,
+    cx: &Context,
+) -> Result<Vec<Finding>> {
     let (bwrap, strace) = (tool("bwrap", "bubblewrap")?, tool("strace", "strace")?);
     let root = base.with_file_name(format!(
         "{}-jail-{}",
@@ -56,7 +65,7 @@ pub fn run(workspace: &Workspace, base: &Path, cx: &Context) -> Result<Vec<Findi
         std::process::id()
     ));
     fs::create_dir_all(&root).map_err(|e| Error::output("make", &root, e))?;
-    let result = build(workspace, &root, &bwrap, &strace, cx);
+    let result = build(workspace, &root, declared, &bwrap, &strace, cx);
     // Bazel's server ran in the process namespace of the jail and has ended with it.
     let _ = crate::store::delete_tree(&root);
     result
@@ -65,6 +74,7 @@ pub fn run(workspace: &Workspace, base: &Path, cx: &Context) -> Result<Vec<Findi
 fn build(
     workspace: &Workspace,
     root: &Path,
+    declared: &BTreeSet<&str>,
     bwrap: &Path,
     strace: &Path,
     cx: &Context,
@@ -119,9 +129,9 @@ fn build(
     })?;
     let text =
         fs::read(&trace).map(|b| String::from_utf8_lossy(&b).into_owned()).unwrap_or_default();
-    let dirs = [root.to_owned(), workspace.dir.clone(), cx.store.dir().to_owned()]
-        .map(|d| d.display().to_string());
-    let mut findings = trace::look(&text, &dirs);
+    let dirs = [root.to_owned(), cx.store.dir().to_owned()].map(|d| d.display().to_string());
+    let dir = workspace.dir.display().to_string();
+    let mut findings = trace::look(&text, OwnPlaces { dirs: &dirs, workspace: &dir, declared });
     if !output.status.success() {
         let said = String::from_utf8_lossy(&output.stderr);
         let why = said

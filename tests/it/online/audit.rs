@@ -172,6 +172,35 @@ fn the_jail_sees_what_the_command_lines_hide() {
     }
 }
 
+/// A program that follows the links of its sandbox finds what no target declares.
+#[test]
+fn the_jail_sees_files_that_no_target_declares() {
+    let workspace = Workspace::example(Bazel::V7, "python");
+    workspace.write("more/declared.txt", "one\n");
+    workspace.write("more/undeclared.txt", "two\n");
+    workspace.write(
+        "more/reader.py",
+        "import os\nimport sys\n\nhere = os.path.dirname(os.path.realpath(__file__))\nfor name in sys.argv[1:]:\n    print(open(os.path.join(here, name)).read())\n",
+    );
+    workspace.write(
+        "more/BUILD.bazel",
+        "py_binary(name = \"reader\", srcs = [\"reader.py\"], data = [\"declared.txt\"])\n\
+         genrule(name = \"read\", outs = [\"read.txt\"], cmd = \"$(location :reader) declared.txt undeclared.txt > $@\", tools = [\":reader\"])\n",
+    );
+    let (code, out, all) = audit(&workspace, &["--jail", "--json", "//more:all"]);
+    assert_eq!(code, Some(7), "{all}");
+    let found: serde_json::Value = serde_json::from_str(&out).unwrap();
+    // That the tool begins with a script of /bin/sh is told too, and not the matter here.
+    let findings: Vec<_> = found["findings"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .filter(|f| f["id"] == "undeclared-file")
+        .collect();
+    assert_eq!(findings.len(), 1, "{all}");
+    assert!(findings[0]["place"].as_str().unwrap().ends_with("/more/undeclared.txt"), "{all}");
+}
+
 #[test]
 fn trees_have_no_findings() {
     for (dir, names) in [

@@ -736,8 +736,9 @@ fn features_that_bazel_asks_for_by_name() {
         for section in [".debug_info.dwo", ".debug_str.dwo"] {
             assert!(dwp.windows(section.len()).any(|w| w == section.as_bytes()), "{bazel:?}");
         }
+        // The program names the files that hold what it lacks.
         let program = std::fs::read(workspace.bin().join("more/hello")).unwrap();
-        assert!(!program.windows(11).any(|w| w == b".debug_str\0"), "{bazel:?}: not split");
+        assert!(program.windows(5).any(|w| w == b".dwo\0"), "{bazel:?}: not split");
         // With the feature named, too.
         workspace.ok(
             "build",
@@ -840,18 +841,27 @@ fn python_finds_what_is_declared() {
             "test",
             &[
                 "--keep_going",
-                "--test_output=all",
-                "--test_arg=-s",
+                "--test_output=errors",
                 "//more:reaches",
                 "//more:reaches_pytest",
                 "//more:reaches_unittest",
                 "//more:declares",
-                "//more:shards_pytest",
-                "//more:many_pytest",
             ],
         );
-        assert_eq!(said.matches("No module named 'neighbour'").count(), 3, "{bazel:?}: {said}");
-        assert_eq!(said.matches(" PASSED in ").count(), 3, "{bazel:?}: {said}");
+        assert!(said.matches("No module named 'neighbour'").count() >= 3, "{bazel:?}: {said}");
+        for (name, passes) in [
+            ("reaches", false),
+            ("reaches_pytest", false),
+            ("reaches_unittest", false),
+            ("declares", true),
+        ] {
+            let line = said.lines().find(|l| l.starts_with(&format!("//more:{name} "))).unwrap();
+            contains(line, &[if passes { "PASSED" } else { "FAILED" }]);
+        }
+        let said = workspace.ok(
+            "test",
+            &["--test_output=all", "--test_arg=-s", "//more:shards_pytest", "//more:many_pytest"],
+        );
         for n in 0..7 {
             assert_eq!(said.matches(&format!("runs pytest {n}\n")).count(), 1, "{bazel:?}: {said}");
         }
