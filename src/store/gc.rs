@@ -81,7 +81,8 @@ impl Store {
         for name in super::names(&inputs)? {
             let path = inputs.join(&name);
             if path.is_dir() {
-                // Downloads of pip. A day is longer than any download that is still running.
+                // A temporary directory of a pip download. A day is longer than any download that is
+                // still running.
                 if !young(&path, options.keep.max(Duration::from_secs(24 * 60 * 60)))
                     && !options.dry_run
                 {
