@@ -1,19 +1,20 @@
-// The launcher: stands where a dynamic executable stood and starts it with the dynamic loader and the libraries of its own tree, wherever
-// that tree lies. It is linked statically, without a libc, at a fixed address; cotter copies it and writes its instructions into `config`.
+// The launcher takes the place of a dynamically linked executable, and starts the executable with the dynamic loader and the libraries of
+// its own tree, wherever the tree is located. It is linked statically, without a libc, at a fixed address. cotter copies it and writes its
+// instructions into `config`.
 //
-// Instructions are strings, one after another, up to an empty one. The first character says what a string is; in the others %R stands for
-// the root of the tree:
+// The instructions are a sequence of strings that ends with an empty string. The first character of a string is its type. In the remaining
+// characters, %R stands for the root of the tree:
 //   uN      the root is N directories above the directory of this program
-//   lPATH   the dynamic loader, below the root; without it the target is started directly
-//   pPATH   a library directory below the root; may stand several times
+//   lPATH   the dynamic loader, below the root; without it, the target is started directly
+//   pPATH   a library directory below the root; may occur several times
 //   tPATH   the program to start, below the root
-//   nf      argv[0] is a path that leads to this program: found through PATH if need be, else this program's own
-//   nPATH   argv[0] is this path below the root (else argv[0] is passed on as it came)
-//   aARG    an argument before the user's
-//   LARG    an argument after the user's, for each tree that COTTER_LIBRARIES names; %L stands for that tree
-//   dNAME   an environment variable to drop; NAME* drops all that begin so
+//   nf      argv[0] is a path that leads to this program: found through PATH if necessary, otherwise this program's own path
+//   nPATH   argv[0] is this path below the root (without nf and nPATH, argv[0] is passed on unchanged)
+//   aARG    an argument that precedes the user's
+//   LARG    an argument that follows the user's, for each tree in COTTER_LIBRARIES; %L stands for that tree
+//   dNAME   an environment variable to unset; NAME* unsets all variables whose name begins with NAME
 //   eN=V    an environment variable to set
-//   EN=V    an environment variable to set if it is not set
+//   EN=V    an environment variable to set unless it is already set
 #include "sys.h"
 
 enum { CONFIG = 4096, ARENA = 4 << 20 };
@@ -42,7 +43,7 @@ static char *join3(const char *a, word na, const char *b, word nb, const char *c
 
 static char *below_root(const char *path) { return join3(root, root_length, "/", 1, path); }
 
-// Replaces %<letter> by `value` throughout.
+// Replaces every %<letter> with `value`.
 static char *expand(const char *text, char letter, const char *value, word value_length) {
   for (const char *p = text; *p; p++)
     if (p[0] == '%' && p[1] == letter) {
@@ -52,7 +53,7 @@ static char *expand(const char *text, char letter, const char *value, word value
   return (char *)text;
 }
 
-// Whether `path` leads to the program that runs (`self`).
+// Whether `path` leads to the running program (`self`).
 static int leads_to(const char *path, const char *self) {
   long fd = call(NR_OPENAT, AT_FDCWD, path, O_PATH_CLOEXEC);
   if (fd < 0) return 0;
@@ -101,7 +102,7 @@ __attribute__((used)) void launch(word *stack) {
   static char self[4096];
   long n = call6(NR_READLINKAT, AT_FDCWD, (long)"/proc/self/exe", (long)self, sizeof self - 1, 0, 0);
   if (n <= 0) {
-    // No /proc: the path that the kernel was given (AT_EXECFN) is the next best.
+    // Without /proc, the path that was passed to the kernel (AT_EXECFN) is the best alternative.
     n = 0;
     for (word *aux = (word *)(env + count + 1); aux[0]; aux += 2)
       if (aux[0] == 31)
@@ -110,7 +111,7 @@ __attribute__((used)) void launch(word *stack) {
   self[n] = 0;
 
   const char *first = config + 16;
-  __asm__("" : "+r"(first));  // cotter changes the bytes behind the compiler's back
+  __asm__("" : "+r"(first));  // cotter changes these bytes after the compilation
   const char *loader = 0, *target = "", *argv0 = argc ? argv[0] : "";
   word injected = 0, per_library = 0, sets = 0;
   root = self;
@@ -130,7 +131,7 @@ __attribute__((used)) void launch(word *stack) {
   word trees = libraries && *libraries;
   for (const char *p = libraries; p && *p; p++) trees += *p == ':';
 
-  // Loader, its options, the target, the user's arguments, ours, and the end.
+  // The loader, its options, the target, the user's arguments, our own arguments, and the end.
   char **out = (char **)(((word)take((argc + injected + per_library * trees + 10) * sizeof *out + 16) + 15) & ~15ul);
   char **out_env = (char **)(((word)take((count + sets + 1) * sizeof *out + 16) + 15) & ~15ul);
   char **arg = out, **var = out_env;

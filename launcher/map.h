@@ -1,4 +1,5 @@
-// Maps a dynamic loader as the kernel would: for stub.c, which becomes part of finished programs, and start.c, which is linked into new ones.
+// Maps a dynamic loader as the kernel would. stub.c, which becomes part of finished programs, and start.c, which is linked into new programs,
+// use it.
 
 enum { PT_LOAD = 1, PT_INTERP = 3, AT_PHDR = 3, AT_PAGESZ = 6, AT_BASE = 7, AT_ENTRY = 9, AT_EXECFN = 31 };
 enum { PROT_READ = 1, PROT_WRITE = 2, PROT_EXEC = 4, MAP_PRIVATE = 2, MAP_FIXED = 16, MAP_ANONYMOUS = 32 };
@@ -8,7 +9,7 @@ struct segment { unsigned type, flags; word offset, vaddr, paddr, filesz, memsz,
 
 static int protection(unsigned flags) { return (flags & 4 ? PROT_READ : 0) | (flags & 2 ? PROT_WRITE : 0) | (flags & 1 ? PROT_EXEC : 0); }
 
-// Maps the loader; returns its base address. `page` is the kernel's: aarch64 has kernels with 16 and 64 KiB.
+// Maps the loader and returns its base address. `page` is the page size of the kernel in bytes: on aarch64, kernels with 16 and 64 KiB exist.
 static word map_loader(const char *path, word *entry, word page) {
   char first[2048] __attribute__((aligned(8)));
   long fd = call(NR_OPENAT, AT_FDCWD, path, O_RDONLY_CLOEXEC);
@@ -20,7 +21,7 @@ static word map_loader(const char *path, word *entry, word page) {
   word end = 0;
   for (int i = 0; i < header->phnum; i++)
     if (segments[i].type == PT_LOAD && segments[i].vaddr + segments[i].memsz > end) end = segments[i].vaddr + segments[i].memsz;
-  // 64 KiB: the largest page of the platforms.
+  // 64 KiB is the largest page size of the platforms.
   word align = 65536;
   word base = call6(NR_MMAP, 0, end + align, 0, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
   if (base > -4096ul) complain("map the loader", path);

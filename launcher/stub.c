@@ -1,12 +1,12 @@
-// The in-place stub: becomes a segment of a dynamic executable and its entry point. It maps the tree's own dynamic loader, found relative to
-// the executable, and hands over as the kernel would have. /proc/self/exe stays the program itself.
+// The in-place stub becomes a segment of a dynamically linked executable, and its entry point. It maps the dynamic loader of the tree, which
+// it finds relative to the executable, and passes control to it as the kernel would. /proc/self/exe still refers to the program itself.
 //
-// Position-independent, no libc, no writable data. cotter writes into `config` behind the magic:
+// The stub is position-independent and has no libc and no writable data. cotter writes into `config`, after the magic:
 //   8 bytes   the address of this blob in the executable (unrelocated)
 //   8 bytes   the executable's own entry point (unrelocated)
 //   4 bytes   the index of the program header that was PT_INTERP
-//   4 bytes   how many directories above the executable's own the root of the tree is
-//   then      the loader's path below the root, and an empty string
+//   4 bytes   the number of directories from the executable's own directory up to the root of the tree
+//   then      the path of the loader below the root, and an empty string
 #include "sys.h"
 #include "map.h"
 
@@ -19,11 +19,11 @@ extern const char blob[] __attribute__((visibility("hidden")));  // the first by
 
 __attribute__((used, visibility("hidden"))) word stub(word *stack) {
   char **env = (char **)(stack + 1 + stack[0] + 1), **kept = env, **e = env;
-  // The launcher's list, relocate/launcher.rs: what would let the host into any dynamic program.
+  // The list of relocate/launcher.rs: variables through which files of the host could get into any dynamically linked program.
   for (; *e; e++)
     if (!is_variable(*e, "LD_*") && !is_variable(*e, "GCONV_PATH") && !is_variable(*e, "LOCPATH") && !is_variable(*e, "NLSPATH") && !is_variable(*e, "GLIBC_TUNABLES")) *kept++ = *e;
   *kept = 0;
-  // The auxiliary vector stands right behind the environment and must go on doing so.
+  // The auxiliary vector directly follows the environment, and this must remain so.
   word *aux = (word *)(kept + 1), *from = (word *)(e + 1), n = 0;
   do {
     aux[n] = from[n];
@@ -32,7 +32,7 @@ __attribute__((used, visibility("hidden"))) word stub(word *stack) {
   } while (aux[n - 2]);
 
   const struct config *config = &initial;
-  __asm__("" : "+r"(config));  // cotter changes the bytes behind the compiler's back
+  __asm__("" : "+r"(config));  // cotter changes these bytes after the compilation
   char path[4096 + CONFIG];
   long length_of_path = call6(NR_READLINKAT, AT_FDCWD, (long)"/proc/self/exe", (long)path, 4095, 0, 0);
   if (length_of_path <= 0) complain("read", "/proc/self/exe");
@@ -51,7 +51,7 @@ __attribute__((used, visibility("hidden"))) word stub(word *stack) {
     if (aux[0] == AT_BASE) aux[1] = base;
     if (aux[0] == AT_ENTRY) aux[1] = bias + config->entry;
     if (aux[0] == AT_PHDR) {
-      // The kernel must not see PT_INTERP, the loader must.
+      // The kernel must not see PT_INTERP, but the loader must.
       struct segment *interp = (struct segment *)aux[1] + config->interp;
       word page = (word)interp & -page_size, size = ((word)(interp + 1) - page + page_size - 1) & -page_size;
       if (call(NR_MPROTECT, page, size, PROT_READ | PROT_WRITE)) complain("prepare", path);

@@ -1,4 +1,4 @@
-// What launcher.c and stub.c need of Linux: no libc, no headers, no state. Numbers from the kernel's unistd tables.
+// The interface to Linux that launcher.c and stub.c need, without a libc, headers or state. The numbers are from the kernel's unistd tables.
 
 typedef unsigned long word;
 
@@ -46,7 +46,7 @@ static inline int same(const char *a, const char *b) {
   return *a == *b;
 }
 
-// Whether the environment entry `name=value` is the variable `pattern`; a pattern that ends in * stands for all that begin so.
+// Whether the environment entry `name=value` is the variable `pattern`. A pattern that ends in * stands for all names that begin with it.
 static inline int is_variable(const char *entry, const char *pattern) {
   while (*pattern && *pattern != '*' && *entry == *pattern) entry++, pattern++;
   return *pattern == '*' || (!*pattern && *entry == '=');

@@ -1,4 +1,5 @@
-//! Arguments to context to command; the one place where errors become exit codes.
+//! Parses the arguments, creates the context and runs the command. This is the only place where
+//! errors are converted to exit codes.
 
 use std::process::ExitCode;
 
@@ -22,7 +23,7 @@ pub fn run() -> ExitCode {
     crate::interrupt::tell_by(if json { report_json } else { report });
     match Context::new(cli.global).and_then(|cx| dispatch(cli.command, &cx)) {
         Ok(code) => code,
-        // Nobody reads on: the end of a pipe, such as `cotter list | head -1`.
+        // The reader has closed the pipe, as in `cotter list | head -1`.
         Err(e) if e.is_closed_output() => ExitCode::SUCCESS,
         Err(e) => {
             if json {
@@ -35,7 +36,7 @@ pub fn run() -> ExitCode {
     }
 }
 
-/// Whether the command was asked for JSON: then an error is JSON, too.
+/// Whether the command was asked for JSON. Errors are then JSON, too.
 fn wants_json(command: &Command) -> bool {
     match command {
         Command::Lock(args) => args.json,
@@ -60,14 +61,15 @@ fn wants_json(command: &Command) -> bool {
     }
 }
 
-/// Help and version, which are no errors; and wrong usage, in clap's words.
+/// Prints help and the version, which are not errors, and reports incorrect usage in clap's words.
 fn usage(mut e: clap::Error) -> ExitCode {
     if matches!(e.kind(), ClapErrorKind::DisplayHelp | ClapErrorKind::DisplayVersion) {
         let _ = e.print();
         return ExitCode::SUCCESS;
     }
     let args: Vec<_> = std::env::args_os().skip(1).take_while(|a| a != "--").collect();
-    // A flag of the command that is to be run: whatever flag of cotter's is alike is no help.
+    // The flag belongs to the command that is to be run, so suggesting a similar flag of cotter
+    // would not help.
     if e.kind() == ClapErrorKind::UnknownArgument
         && args.iter().any(|a| a == "exec")
         && args.len() == std::env::args_os().count() - 1
@@ -90,8 +92,9 @@ fn usage(mut e: clap::Error) -> ExitCode {
     ExitCode::from(ErrorKind::Usage.exit_code())
 }
 
-/// `cotter exec NAME... -- COMMAND` without flags, read without clap: building its tables takes a third of a millisecond, which every program started through
-/// `exec` would pay. Whatever is not of that very form is clap's.
+/// Parses `cotter exec NAME... -- COMMAND` without flags and without clap. Building clap's tables
+/// takes a third of a millisecond, which every program started through `exec` would pay. Any other
+/// form is left to clap.
 fn quick_exec() -> Option<Cli> {
     let mut args = std::env::args_os().skip(1);
     if args.next()? != "exec" {
@@ -115,7 +118,8 @@ fn quick_exec() -> Option<Cli> {
     })
 }
 
-/// The global flags as the environment sets them; `None` if it sets one that takes more than a look.
+/// Returns the global flags as the environment sets them, or `None` if it sets one that needs
+/// further parsing.
 fn quick_global() -> Option<Global> {
     let rare = [
         "COTTER_OFFLINE",
@@ -162,11 +166,12 @@ fn dispatch(command: Command, cx: &Context) -> Result<ExitCode, Error> {
     }
 }
 
-/// `error:`, `at:`, `caused by:`, `hint:` on standard error. What has several lines is a block below its first.
+/// Writes the lines `error:`, `at:`, `caused by:` and `hint:` to standard error. If a text has
+/// several lines, they form a block below its first line.
 fn report(e: &Error) {
     let red = anstyle::AnsiColor::Red.on_default().bold();
     let cyan = anstyle::AnsiColor::Cyan.on_default().bold();
-    // What a server, a lock or an archive said may steer a terminal.
+    // Text from a server, a lock or an archive may contain control sequences for a terminal.
     let block = |text: &str| -> String {
         let shown = |c: char| match c {
             '\n' => "\n    ".to_owned(),
@@ -187,7 +192,7 @@ fn report(e: &Error) {
     }
 }
 
-/// The error as one line of JSON on standard error. Its keys are documented in `docs/exit-codes.md`.
+/// Writes the error as one line of JSON to standard error. `docs/exit-codes.md` documents its keys.
 fn report_json(e: &Error) {
     let place = e.place().map(place_json);
     line(

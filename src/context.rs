@@ -1,4 +1,5 @@
-//! What a command works with, built once: directories, client, clock, reporter, flags. The only place that reads the environment.
+//! The services that a command uses, created once: directories, client, clock, reporter and flags.
+//! This is the only place that reads the environment.
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -14,35 +15,35 @@ use crate::manifest::{self, Manifest};
 use crate::reporter::{Reporter, Verbosity};
 use crate::store::Store;
 
-/// What a command works with.
+/// The services that a command uses.
 pub struct Context {
     /// The store.
     pub store: Store,
-    /// Says what happens.
+    /// Reports progress and messages.
     pub reporter: Reporter,
-    /// The flags that every command takes.
+    /// The flags that every command accepts.
     pub global: Global,
-    /// The directory in which the user stands.
+    /// The user's working directory.
     pub here: PathBuf,
 }
 
-/// A variable of the environment, if it is set, not empty and valid Unicode.
+/// Returns an environment variable, if it is set, not empty, and valid Unicode.
 #[expect(clippy::disallowed_methods, reason = "the one place that reads the environment")]
 pub fn var(name: &str) -> Option<String> {
     std::env::var(name).ok().filter(|v| !v.is_empty())
 }
 
-/// A variable of the environment as it is.
+/// Returns an environment variable unchanged.
 #[expect(clippy::disallowed_methods, reason = "the one place that reads the environment")]
 pub fn var_os(name: &str) -> Option<OsString> {
     std::env::var_os(name)
 }
 
 impl Context {
-    /// Builds the context of one run.
+    /// Creates the context of one run.
     ///
     /// # Errors
-    /// If the working directory or the home directory cannot be found.
+    /// If the working directory or the home directory cannot be determined.
     #[expect(clippy::disallowed_methods, reason = "the one place that reads the environment")]
     pub fn new(global: Global) -> Result<Self> {
         let here = std::env::current_dir()
@@ -72,12 +73,13 @@ impl Context {
         Ok(Context { store: Store::at(store), reporter, global, here })
     }
 
-    /// The time.
+    /// Returns the current time.
     pub fn now(&self) -> jiff::Timestamp {
         jiff::Timestamp::now()
     }
 
-    /// The path of the manifest: the one that was named, or the first found here or above.
+    /// Returns the path of the manifest: the named one, or the first one found in the working
+    /// directory or its parents.
     ///
     /// # Errors
     /// If there is none.
@@ -104,17 +106,18 @@ impl Context {
         )
     }
 
-    /// How many inputs are worked on at once: by default one for each core, and at least four, for the network is waited for, too.
+    /// Returns the number of inputs that are processed at once. The default is one for each core,
+    /// but at least four, because some of the time is spent waiting for the network.
     pub fn jobs(&self) -> usize {
         self.global
             .jobs
             .unwrap_or_else(|| std::thread::available_parallelism().map_or(4, |n| n.get().max(4)))
     }
 
-    /// A fetcher with the mirrors of the manifest, the environment and this machine.
+    /// Creates a fetcher with the mirrors of the manifest, the environment and this machine.
     ///
     /// # Errors
-    /// If a variable of the environment has no valid value.
+    /// If an environment variable has an invalid value.
     pub fn fetcher(&self, manifest: Option<&Manifest>) -> Result<Fetcher> {
         let seconds = |n: f64| Duration::from_secs_f64(n.min(86_400.0));
         let number = |name: &str, default: f64| -> Result<f64> {
@@ -144,7 +147,8 @@ impl Context {
             .flat_map(|m| m.mirrors.keys().cloned())
             .chain(["debian", "debian-security", "python"].map(str::to_owned));
         for family in families {
-            // The environment's mirrors come before the manifest's: they are nearer to the machine that runs this.
+            // The mirrors of the environment precede those of the manifest, because they are
+            // specific to the machine on which this runs.
             let variable = format!("COTTER_MIRROR_{}", family.to_uppercase().replace('-', "_"));
             let mut urls: Vec<String> = var(&variable)
                 .map(|v| v.split([' ', ',']).filter(|u| !u.is_empty()).map(str::to_owned).collect())
@@ -164,7 +168,7 @@ impl Context {
     }
 }
 
-/// The user's home directory.
+/// Returns the home directory of the user.
 fn home() -> Result<PathBuf> {
     var_os("HOME").map(PathBuf::from).filter(|h| h.is_absolute()).ok_or_else(|| {
         Error::user("HOME is not set")
@@ -172,7 +176,8 @@ fn home() -> Result<PathBuf> {
     })
 }
 
-/// XDG Base Directory Specification, version 0.8.
+/// Returns the data directory of the user, following the XDG Base Directory Specification, version
+/// 0.8.
 fn data_home() -> Result<PathBuf> {
     match var_os("XDG_DATA_HOME").map(PathBuf::from).filter(|p| p.is_absolute()) {
         Some(dir) => Ok(dir),
@@ -180,7 +185,8 @@ fn data_home() -> Result<PathBuf> {
     }
 }
 
-/// The texts of uv's and pip's configuration files, most specific first, each with whether it is uv's.
+/// Returns the texts of the configuration files of uv and pip, the most specific first, each with a
+/// flag that is set for a file of uv.
 fn python_config_files() -> Vec<(bool, String)> {
     let config = var_os("XDG_CONFIG_HOME")
         .map(PathBuf::from)
@@ -201,7 +207,7 @@ fn python_config_files() -> Vec<(bool, String)> {
     paths.into_iter().filter_map(|(uv, path)| Some((uv, fs::read_to_string(path).ok()?))).collect()
 }
 
-/// A path for messages: relative to `here` if it lies below.
+/// Returns a path for messages, relative to `here` if it is below that directory.
 pub fn shown(path: &Path, here: &Path) -> String {
     path.strip_prefix(here).unwrap_or(path).display().to_string()
 }

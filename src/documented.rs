@@ -1,4 +1,5 @@
-//! What the program knows of itself stands in its docs and schemas, and they claim nothing else. A new verb, flag or key fails here until it is written down.
+//! Tests that the documentation and the schemas describe exactly what the program supports. A new
+//! verb, flag or key fails a test here until it is documented.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -22,13 +23,13 @@ fn none(problems: &[String]) {
     assert!(problems.is_empty(), "{}", problems.join("\n"));
 }
 
-/// The flags, `--word`, in a text.
+/// Returns the flags, `--word`, in a text.
 fn flags(text: &str) -> BTreeSet<&str> {
     let word = |c: char| c.is_ascii_alphanumeric() || c == '-';
     text.split(|c: char| !word(c)).filter(|w| w.starts_with("--") && w.len() > 2).collect()
 }
 
-/// A command with those below it.
+/// Returns a command with all its subcommands.
 fn with_all_below(command: &clap::Command) -> Vec<&clap::Command> {
     let mut out = vec![command];
     command.get_subcommands().for_each(|below| out.extend(with_all_below(below)));
@@ -81,7 +82,7 @@ fn every_verb_flag_and_choice_is_documented() {
                 known.insert(flag);
             }
             if argument.get_action().takes_values() {
-                // What is called so is the tests' own.
+                // The value with this name exists only in tests.
                 let choices = argument.get_possible_values();
                 for choice in choices.iter().filter(|choice| choice.get_name() != "dummy") {
                     if !section.contains(choice.get_name()) {
@@ -124,15 +125,17 @@ fn every_flags_variable_is_documented() {
     none(&problems);
 }
 
-/// The names of the tables that a manifest below has, so that they can be told in what the parser asked for.
+/// The name of the tables in the manifest below, so that they can be recognised in the keys that
+/// the parser asked for.
 const TOOLCHAIN: &str = "a-toolchain";
 const REQUIREMENTS: &str = "a-set";
 
-/// What a manifest's parser asks for when it meets every kind and every source: for each table, the keys. A key is asked for whether it is there or not.
+/// Returns the keys for which the parser of a manifest asks when it meets every kind and every
+/// source, by table. A key is asked for whether it exists or not.
 fn keys_asked_for() -> BTreeMap<String, BTreeSet<String>> {
     let mut out: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
     for kind in crate::manifest::Kind::ALL {
-        // One source is the tests' own.
+        // One source exists only in tests.
         for source in source::names().filter(|name| *name != "dummy") {
             let text = format!(
                 r#"
@@ -168,7 +171,8 @@ fn keys_asked_for() -> BTreeMap<String, BTreeSet<String>> {
 fn every_key_of_the_manifest_is_in_the_schema_and_the_docs() {
     let schema: Value =
         serde_json::from_str(include_str!("../templates/toolchains.schema.json")).expect("JSON");
-    // Each table as the parser calls it, its place in the schema, and the page that explains it.
+    // For each table: its name in the parser, its place in the schema, and the page that explains
+    // it.
     let tables = [
         ("the manifest", "", MANIFEST),
         ("[settings]", "/properties/settings", MANIFEST),
@@ -184,7 +188,7 @@ fn every_key_of_the_manifest_is_in_the_schema_and_the_docs() {
         ),
         (&format!("[{REQUIREMENTS}]"), "/$defs/requirements", PACKAGES),
     ];
-    // In these the user chooses the keys.
+    // In these tables, the user chooses the keys.
     let free = ["[mirrors]", "[toolchains]", "[requirements]", "[bin]", "[platform]"];
     let asked = keys_asked_for();
     let mut problems = vec![];
@@ -225,7 +229,7 @@ fn every_key_of_the_manifest_is_in_the_schema_and_the_docs() {
     none(&problems);
 }
 
-/// The names of all properties in a JSON Schema.
+/// Collects the names of all properties in a JSON Schema.
 fn properties(schema: &Value, out: &mut BTreeSet<String>) {
     match schema {
         Value::Object(object) => {

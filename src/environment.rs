@@ -1,29 +1,29 @@
-//! The variables by which programs find the toolchains. Pure: which of them a tree needs, its
-//! recipe says.
+//! The environment variables through which programs find the toolchains. Pure: the recipe of a tree
+//! decides which variables the tree needs.
 
 use std::collections::BTreeMap;
 
-/// What to change in an environment.
+/// The changes of an environment.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Changes {
-    /// Directories to put in front of PATH.
+    /// The directories to prepend to PATH.
     pub path: Vec<String>,
-    /// Variables to set.
+    /// The variables to set.
     pub set: BTreeMap<String, String>,
-    /// Variables to take out: they would lead tools to the host.
+    /// The variables to unset, because they would lead tools to files of the host.
     pub unset: Vec<String>,
 }
 
-/// Changes under way: what the trees need, one after the other.
+/// Collects the changes that several trees need, one tree after the other.
 #[derive(Debug, Default)]
 pub struct Variables {
     changes: Changes,
-    /// Variables that are lists of paths.
+    /// The variables that are lists of paths.
     lists: BTreeMap<&'static str, Vec<String>>,
 }
 
 impl Variables {
-    /// Puts a directory behind those that are in front of PATH already.
+    /// Appends a directory to those that will be prepended to PATH.
     pub fn path(&mut self, directory: String) {
         self.changes.path.push(directory);
     }
@@ -33,17 +33,17 @@ impl Variables {
         self.lists.entry(variable).or_default().push(path);
     }
 
-    /// Sets a variable, unless a tree before this one did.
+    /// Sets a variable, unless an earlier tree set it.
     pub fn set_default(&mut self, variable: &str, value: String) {
         self.changes.set.entry(variable.to_owned()).or_insert(value);
     }
 
-    /// Whether a tree before this one set a variable.
+    /// Whether an earlier tree set a variable.
     pub fn is_set(&self, variable: &str) -> bool {
         self.changes.set.contains_key(variable)
     }
 
-    /// Takes variables out.
+    /// Unsets variables.
     pub fn unset(&mut self, variables: &[&str]) {
         for name in variables {
             if !self.changes.unset.iter().any(|n| n == name) {
@@ -52,7 +52,7 @@ impl Variables {
         }
     }
 
-    /// The changes.
+    /// Returns the collected changes.
     pub fn finish(mut self) -> Changes {
         for (variable, paths) in self.lists {
             self.changes.set.insert(variable.to_owned(), paths.join(":"));

@@ -1,40 +1,41 @@
-//! The one error type of the program: what went wrong, why, and what to do next.
+//! The only error type of the program: what went wrong, why, and what to do next.
 
 use std::fmt;
 use std::io;
 use std::path::Path;
 
-/// What kind of failure this is. Each kind has one exit code, documented in `docs/exit-codes.md`.
+/// The kind of a failure. Each kind has one exit code, which is documented in `docs/exit-codes.md`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ErrorKind {
-    /// The user can fix it: a manifest, a name, a setting.
+    /// The user can correct it: a manifest, a name, a setting.
     User,
-    /// Wrong usage of the command line.
+    /// Incorrect usage of the command line.
     Usage,
-    /// The lock does not fit the manifest, or there is none.
+    /// The lock does not fit the manifest, or does not exist.
     LockStale,
-    /// The lock is damaged: it can't be read, or says what can't be.
+    /// The lock is damaged: it cannot be read, or contains invalid values.
     LockDamaged,
-    /// Bytes are not the ones that were promised: hash, size, signature, hostile archive, damaged store.
+    /// Bytes are not the expected ones: a hash, a size, a signature, a hostile archive, a damaged
+    /// store.
     Verification,
-    /// The network, or a server on it, did not do its part.
+    /// The network, or a server, failed.
     Network,
     /// A build or a composition failed.
     Build,
-    /// A reach to the host was found.
+    /// An access to the host was found.
     Leak,
-    /// A disk did not take or give bytes: full, read-only, permission denied.
+    /// A disk could not be read or written: it is full, read-only, or permission is denied.
     Store,
-    /// `exec`: the command can't be started.
+    /// `exec`: the command cannot be started.
     CommandNotExecutable,
-    /// `exec`: there is no such command.
+    /// `exec`: the command does not exist.
     CommandNotFound,
-    /// The user asked to stop.
+    /// The user interrupted the program.
     Interrupted,
 }
 
 impl ErrorKind {
-    /// The process exit code of this kind of failure.
+    /// Returns the exit code of the process for this kind of failure.
     pub fn exit_code(self) -> u8 {
         match self {
             ErrorKind::User => 1,
@@ -51,7 +52,8 @@ impl ErrorKind {
         }
     }
 
-    /// The kind's name in the JSON form of an error, documented in `docs/exit-codes.md`.
+    /// Returns the name of the kind in the JSON form of an error, documented in
+    /// `docs/exit-codes.md`.
     pub fn as_str(self) -> &'static str {
         match self {
             ErrorKind::User => "user",
@@ -70,54 +72,55 @@ impl ErrorKind {
     }
 }
 
-/// What stands behind a failure, for the program to act on: no behaviour hangs on the words of a message.
+/// The cause of a failure, for use by the program: no behaviour depends on the words of a message.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Cause {
     /// The operating system refused an operation on a file.
     Io {
-        /// Its word for it.
+        /// The kind of error that it reported.
         kind: io::ErrorKind,
-        /// What was read or written.
+        /// The file that was read or written.
         medium: Medium,
     },
-    /// There is no such file on this machine.
+    /// The file does not exist on this machine.
     NoSuchFile,
-    /// A server answered, and not with the file.
+    /// A server responded with something other than the file.
     Http {
         /// The status code (RFC 9110, section 15).
         status: u16,
         /// The status in words.
         reason: &'static str,
     },
-    /// Who was asked can't be asked: no such host, nobody listens, an untrusted certificate; a local mirror's file that can't be opened.
+    /// A server or file could not be reached: there is no such host, nobody listens, a certificate
+    /// is not trusted, or a file of a local mirror cannot be opened.
     Unreachable,
     /// A transfer ended too early.
     BrokenOff {
-        /// Whether the server fell silent, and did not hang up.
+        /// Whether the server stopped sending instead of closing the connection.
         stalled: bool,
     },
-    /// `--offline` forbids to ask.
+    /// `--offline` forbids the request.
     Offline,
-    /// An archive does what no honest one does.
+    /// An archive has content that no legitimate archive has.
     HostileArchive,
-    /// An archive can't be read.
+    /// An archive cannot be read.
     DamagedArchive,
-    /// Bytes are not the ones that were promised.
+    /// Bytes are not the expected ones.
     Mismatch {
-        /// What of them was compared.
+        /// The property of the bytes that was compared.
         what: Measure,
-        /// As it should be.
+        /// The expected value.
         expected: String,
-        /// As it is.
+        /// The actual value.
         got: String,
     },
-    /// A Debian mirror that was asked has no such suite.
+    /// A Debian mirror does not have the suite.
     NoSuchSuite,
-    /// A file of the user's says what can't be: each problem with its place.
+    /// A file of the user has invalid content. Each problem has its place.
     Problems(Vec<(Place, String)>),
 }
 
-/// What is compared of bytes.
+/// A property of bytes that is compared.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Measure {
     /// Their SHA-256 digest.
@@ -150,19 +153,19 @@ impl fmt::Display for Cause {
     }
 }
 
-/// What an operation on a file was for: it decides what the user can do about a failure.
+/// The purpose of an operation on a file. It determines what the user can do about a failure.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Medium {
-    /// The store, with its caches and staging directories.
+    /// The store, including its caches and staging directories.
     Store,
-    /// A file or directory of the user's that is written: the lock, an environment, what is emitted.
+    /// A file or directory of the user that is written: the lock, an environment, emitted files.
     Output,
     /// Standard output.
     StandardOutput,
 }
 
 impl Medium {
-    /// The next step after a failure.
+    /// Returns advice for the next step after a failure.
     fn hint(self, kind: io::ErrorKind) -> Option<&'static str> {
         match (kind, self) {
             (io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded, Medium::Store) => Some(
@@ -190,11 +193,11 @@ impl Medium {
 /// A place in a file that the user wrote.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Place {
-    /// The file, as messages name it.
+    /// The name of the file in messages.
     pub file: String,
-    /// The line, from 1.
+    /// The line, starting at 1.
     pub line: usize,
-    /// The column in characters, from 1.
+    /// The column in characters, starting at 1.
     pub column: usize,
 }
 
@@ -204,8 +207,9 @@ impl fmt::Display for Place {
     }
 }
 
-/// A failure as the user sees it: an `error:` line, perhaps an `at:` line, `caused by:` lines and `hint:` lines. Beside the text stands what the program acts on: a kind,
-/// a [`Cause`], and what the failure is about.
+/// A failure as the user sees it: an `error:` line, optionally an `at:` line, `caused by:` lines
+/// and `hint:` lines. In addition to the text, it contains the data on which the program acts: a
+/// kind, a [`Cause`], and the subjects of the failure.
 #[derive(Debug)]
 pub struct Error(Box<Inner>);
 
@@ -224,7 +228,7 @@ struct Inner {
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
 impl Error {
-    /// A failure of the given kind. The message starts in lower case and has no full stop.
+    /// Creates a failure of the given kind. The message starts in lower case and has no full stop.
     pub fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
         Error(Box::new(Inner {
             kind,
@@ -237,42 +241,44 @@ impl Error {
         }))
     }
 
-    /// A failure that the user can mend.
+    /// Creates a failure that the user can correct.
     pub fn user(message: impl Into<String>) -> Self {
         Self::new(ErrorKind::User, message)
     }
 
-    /// A failure to confirm that bytes are what they should be.
+    /// Creates a failure to verify that bytes are the expected ones.
     pub fn verification(message: impl Into<String>) -> Self {
         Self::new(ErrorKind::Verification, message)
     }
 
-    /// A failure of the network or a server.
+    /// Creates a failure of the network or of a server.
     pub fn network(message: impl Into<String>) -> Self {
         Self::new(ErrorKind::Network, message)
     }
 
-    /// A failure to compose a tree out of verified inputs.
+    /// Creates a failure to compose a tree from verified inputs.
     pub fn build(message: impl Into<String>) -> Self {
         Self::new(ErrorKind::Build, message)
     }
 
-    /// A failed operation on the store. A full disk and a read-only store get a hint of their own.
+    /// Creates the error for a failed operation on the store. A full disk and a read-only store
+    /// have hints of their own.
     pub fn io(what: impl Into<String>, error: io::Error) -> Self {
         Self::io_of(Medium::Store, what, error)
     }
 
-    /// [`Error::io`] for an operation on one path of the store.
+    /// Creates the error for an operation on one path of the store, like [`Error::io`].
     pub fn at(verb: &str, path: &Path, error: io::Error) -> Self {
         Self::io_of(Medium::Store, format!("can't {verb} {}", path.display()), error)
     }
 
-    /// [`Error::at`] for a file or directory of the user's that is written: an environment, what is emitted.
+    /// Creates the error for a file or directory of the user that is written, such as an
+    /// environment or emitted files, like [`Error::at`].
     pub fn output(verb: &str, path: &Path, error: io::Error) -> Self {
         Self::io_of(Medium::Output, format!("can't {verb} {}", path.display()), error)
     }
 
-    /// A file of the user's that can't be read: the user can mend it.
+    /// Creates the error for a file of the user that cannot be read. The user can correct it.
     pub fn unreadable(path: &Path, error: io::Error) -> Self {
         let out = Self::user(format!("can't read {}", path.display())).cause(&error);
         match error.kind() {
@@ -281,7 +287,7 @@ impl Error {
         }
     }
 
-    /// A failed operation on a file; what it was for decides on the hint.
+    /// Creates the error for a failed operation on a file. Its purpose determines the hint.
     pub fn io_of(medium: Medium, what: impl Into<String>, error: io::Error) -> Self {
         let kind = error.kind();
         let out =
@@ -292,31 +298,34 @@ impl Error {
         }
     }
 
-    /// Tells the program what stands behind the failure, and the reader nothing new.
+    /// Records the cause of the failure for the program without adding text for the reader.
     pub fn with_cause(mut self, cause: Cause) -> Self {
         self.0.cause = Some(cause);
         self
     }
 
-    /// Tells both the program and, in a `caused by:` line, the reader what stands behind the failure.
+    /// Records the cause of the failure for the program, and adds a `caused by:` line for the
+    /// reader.
     pub fn because_of(self, cause: Cause) -> Self {
         let text = cause.to_string();
         self.because(text).with_cause(cause)
     }
 
-    /// Says what the failure is about: a toolchain, a package as it was asked for. See [`Error::is_about`].
+    /// Records a subject of the failure: a toolchain, or a package in the form in which it was
+    /// requested. See [`Error::is_about`].
     pub fn about(mut self, subject: impl Into<String>) -> Self {
         self.0.subjects.push(subject.into());
         self
     }
 
-    /// Says where in a file of the user's the cause lies. The innermost place stays: it was nearest.
+    /// Records the place of the cause in a file of the user. A place that is already recorded
+    /// stays, because it is closer to the cause.
     pub fn located(mut self, place: Place) -> Self {
         self.0.place.get_or_insert(place);
         self
     }
 
-    /// Adds a `caused by:` line, and one for each deeper source that says something new.
+    /// Adds a `caused by:` line, and one for each deeper source that contains new information.
     pub fn cause(mut self, error: &dyn std::error::Error) -> Self {
         let mut next = Some(error);
         while let Some(e) = next {
@@ -341,66 +350,67 @@ impl Error {
         self
     }
 
-    /// Puts a new message on top; the present one becomes the first cause.
+    /// Puts a new message on top. The previous message becomes the first cause.
     pub fn context(mut self, message: impl Into<String>) -> Self {
         let old = std::mem::replace(&mut self.0.message, message.into());
         self.0.causes.insert(0, old);
         self
     }
 
-    /// The same failure under another kind.
+    /// Returns the same failure with another kind.
     pub fn with_kind(mut self, kind: ErrorKind) -> Self {
         self.0.kind = kind;
         self
     }
 
-    /// What kind of failure it is.
+    /// Returns the kind of the failure.
     pub fn kind(&self) -> ErrorKind {
         self.0.kind
     }
 
-    /// What stands behind it, as far as the program needs to know.
+    /// Returns the cause of the failure, if the program needs to know it.
     pub fn reason(&self) -> Option<&Cause> {
         self.0.cause.as_ref()
     }
 
-    /// Whether it was said to be about `subject`.
+    /// Whether `subject` was recorded as a subject of the failure.
     pub fn is_about(&self, subject: &str) -> bool {
         self.0.subjects.iter().any(|s| s == subject)
     }
 
-    /// What it was said to be about.
+    /// Returns the recorded subjects of the failure.
     pub fn subjects(&self) -> impl Iterator<Item = &str> {
         self.0.subjects.iter().map(String::as_str)
     }
 
-    /// Where in a file of the user's its cause lies.
+    /// Returns the place of the cause in a file of the user.
     pub fn place(&self) -> Option<&Place> {
         self.0.place.as_ref()
     }
 
-    /// Whether nobody reads standard output any more: the end of a pipe, and no failure.
+    /// Whether the failure is a closed standard output, which is the end of a pipe and no real
+    /// failure.
     pub fn is_closed_output(&self) -> bool {
         self.reason()
             == Some(&Cause::Io { kind: io::ErrorKind::BrokenPipe, medium: Medium::StandardOutput })
     }
 
-    /// Whether an archive's own content is at fault: hostile, or damaged.
+    /// Whether the content of an archive is to blame: it is hostile or damaged.
     pub fn blames_archive(&self) -> bool {
         matches!(self.reason(), Some(Cause::HostileArchive | Cause::DamagedArchive))
     }
 
-    /// The first line, without its `error:`.
+    /// Returns the first line without the prefix `error:`.
     pub fn message(&self) -> &str {
         &self.0.message
     }
 
-    /// The `caused by:` lines, outermost first.
+    /// Returns the `caused by:` lines, the outermost first.
     pub fn causes(&self) -> &[String] {
         &self.0.causes
     }
 
-    /// The `hint:` lines.
+    /// Returns the `hint:` lines.
     pub fn hints(&self) -> &[String] {
         &self.0.hints
     }
@@ -418,14 +428,15 @@ impl fmt::Display for Error {
 
 impl std::error::Error for Error {}
 
-/// Lets an [`io::Error`] carry an [`Error`] through a `Read` or `Write` and come out whole at the other end.
+/// Wraps an [`Error`] in an [`io::Error`], so that it passes unchanged through a `Read` or `Write`.
 impl From<Error> for io::Error {
     fn from(e: Error) -> Self {
         io::Error::other(e)
     }
 }
 
-/// Takes an [`Error`] out of an [`io::Error`] that carries one; any other failure is described as `what`.
+/// Extracts the [`Error`] from an [`io::Error`] that contains one. Any other failure is described
+/// as `what`.
 pub fn from_io(what: impl Into<String>, error: io::Error) -> Error {
     if error.get_ref().is_some_and(|e| e.is::<Error>()) {
         let inner = error.into_inner().expect("checked above");
@@ -434,7 +445,7 @@ pub fn from_io(what: impl Into<String>, error: io::Error) -> Error {
     Error::io(what, error)
 }
 
-/// The most alike of `names`, for "did you mean" hints: at most `most`, best first.
+/// Returns the most similar of `names` for "did you mean" hints: at most `most`, the best first.
 pub fn nearest<'a>(name: &str, names: impl Iterator<Item = &'a str>, most: usize) -> Vec<&'a str> {
     let mut scored: Vec<(f64, &str)> = names
         .map(|n| (strsim::jaro_winkler(name, n), n))
@@ -445,7 +456,8 @@ pub fn nearest<'a>(name: &str, names: impl Iterator<Item = &'a str>, most: usize
     scored.into_iter().take(most).map(|(_, n)| n).collect()
 }
 
-/// A hint for a name that is not known: the most alike of those that are, or else some of them all.
+/// Returns a hint for an unknown name: the most similar known names, or otherwise some of all known
+/// names.
 pub fn known_names(name: &str, known: &[&str]) -> Option<String> {
     const SHOWN: usize = 12;
     let near = nearest(name, known.iter().copied(), 3);

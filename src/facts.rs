@@ -1,5 +1,5 @@
-//! What a recipe knows of a tree that it made, written down once beside the tree: what emission,
-//! the audit and virtual environments would otherwise have to find out again. Pure.
+//! The facts that a recipe knows about a tree that it made. They are recorded once, next to the
+//! tree, so that emission, the audit and virtual environments need not derive them again. Pure.
 //!
 //! The facts of a tree follow from its content alone. All paths are relative to the tree.
 
@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 pub enum Facts {
     /// GCC.
     Gcc(GccFacts),
-    /// Zig as a compiler of C and C++.
+    /// Zig as a compiler for C and C++.
     Zig(ZigFacts),
     /// A Python interpreter.
     Python(PythonFacts),
@@ -33,13 +33,14 @@ pub struct GccFacts {
     pub version: String,
     /// The target in Debian's spelling, such as `x86_64-linux-gnu`.
     pub triple: String,
-    /// What stands before the names of the tools in `usr/bin`: empty for a native compiler.
+    /// The prefix of the names of the tools in `usr/bin`, which is empty for a native compiler.
     pub tool_prefix: String,
     /// The directories of C headers, in the order in which they are searched.
     pub c_includes: Vec<String>,
     /// The directories of C++ headers, which are searched before those of C.
     pub cpp_includes: Vec<String>,
-    /// The loader and the libraries that programs of this compiler may need when they run, sorted.
+    /// The loader and the libraries that programs built with this compiler may need at run time,
+    /// sorted.
     pub runtime: Vec<String>,
     /// The target's dynamic loader.
     pub loader: Option<String>,
@@ -53,9 +54,9 @@ pub struct GccFacts {
 pub struct ZigFacts {
     /// The target in Debian's spelling, such as `x86_64-linux-gnu`.
     pub triple: String,
-    /// The newest glibc that its programs may need, such as `2.28`.
+    /// The oldest glibc with which the compiled programs run, such as `2.28`.
     pub glibc_floor: String,
-    /// The directory of its headers and sources.
+    /// The directory of Zig's headers and sources.
     pub lib: String,
     /// The entries at the root of the tree, sorted.
     pub inputs: Vec<String>,
@@ -67,7 +68,7 @@ pub struct ZigFacts {
 pub struct PythonFacts {
     /// The language's version, such as `3.11`.
     pub version: String,
-    /// The program.
+    /// The path of the interpreter program.
     pub interpreter: String,
     /// The directory of the standard library.
     pub stdlib: String,
@@ -75,13 +76,13 @@ pub struct PythonFacts {
     pub cache_tag: String,
     /// The ABI tag of extension modules, such as `cp311`.
     pub abi: String,
-    /// The directories of headers; none without the development package.
+    /// The directories of headers. The list is empty without the development package.
     pub includes: Vec<String>,
-    /// The directory of the module `venv`'s scripts, if it is there.
+    /// The directory of the scripts of the module `venv`, if it exists.
     pub venv_scripts: Option<String>,
-    /// The directory of the packages that the tree brings itself, with pip, if it is there.
+    /// The directory of the packages that the tree includes, with pip, if it exists.
     pub dist_packages: Option<String>,
-    /// What a program needs beside the interpreter, sorted.
+    /// The entries that a program needs in addition to the interpreter, sorted.
     pub inputs: Vec<String>,
 }
 
@@ -91,7 +92,7 @@ pub struct PythonFacts {
 pub struct ToolFacts {
     /// The directory of its programs.
     pub bin: String,
-    /// The names that people type, sorted.
+    /// The names that users type, sorted.
     pub programs: Vec<String>,
     /// The entries at the root of the tree that its programs need, sorted.
     pub inputs: Vec<String>,
@@ -105,30 +106,30 @@ pub struct LibraryFacts {
     pub triple: String,
     /// The directories of headers.
     pub includes: Vec<String>,
-    /// The shared libraries by stem (`z`): the file under whose name programs ask for it.
+    /// The shared libraries by stem (`z`), each with the file name that programs ask for.
     pub shared: BTreeMap<String, String>,
     /// The static libraries by stem.
     #[serde(rename = "static")]
     pub static_: BTreeMap<String, String>,
-    /// What the `.pc` files say, by their names without the ending.
+    /// The content of the `.pc` files, by file name without the extension.
     pub packages: BTreeMap<String, PcFacts>,
     /// The directories of `.pc` files.
     pub pkg_config: Vec<String>,
 }
 
-/// What a `.pc` file says, with its variables filled in.
+/// The content of a `.pc` file, with its variables expanded.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct PcFacts {
     /// The version.
     pub version: String,
-    /// The directories of `-I`.
+    /// The directories of the `-I` options.
     pub includes: Vec<String>,
-    /// What stands behind `-D`.
+    /// The values of the `-D` options.
     pub defines: Vec<String>,
-    /// The stems of `-l` in `Libs`, in order.
+    /// The stems of the `-l` options in `Libs`, in order.
     pub libs: Vec<String>,
-    /// The stems of `-l` in `Libs.private`, in order.
+    /// The stems of the `-l` options in `Libs.private`, in order.
     pub libs_private: Vec<String>,
     /// The packages of `Requires`, without versions.
     pub requires: Vec<String>,
@@ -146,13 +147,13 @@ pub struct PackagesFacts {
     pub packages: BTreeMap<String, PackageFacts>,
 }
 
-/// What belongs to a Python package.
+/// The files and scripts of a Python package.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct PackageFacts {
-    /// The files and directories that are its alone.
+    /// The files and directories that belong to this package alone.
     pub entries: Vec<String>,
-    /// Its scripts, each with what it calls (`module:attribute`).
+    /// Its scripts, each with the function that it calls (`module:attribute`).
     pub scripts: BTreeMap<String, String>,
     /// Its version.
     pub version: String,

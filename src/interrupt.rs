@@ -1,5 +1,7 @@
-//! Ctrl-C: long work asks here whether to go on, and cleans up behind itself if not. Work that can't ask, because it waits for a silent server, is ended after a
-//! moment: the store is made so that nothing half-made has a name in it.
+//! Handles Ctrl-C. Long-running work calls this module to ask whether to continue, and cleans up if
+//! it must not. Work that cannot ask, because it waits for a server that does not respond, is
+//! terminated after a moment. This is safe because unfinished data never has a final name in the
+//! store.
 
 use std::io::Write;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -8,14 +10,15 @@ use std::time::{Duration, Instant};
 
 use crate::error::{Error, ErrorKind, Result};
 
-/// How long work may take to end by itself.
+/// The time that work has to end by itself.
 const GRACE: Duration = Duration::from_millis(1500);
 
 static STOP: AtomicBool = AtomicBool::new(false);
 static SWEEP: Mutex<Option<fn()>> = Mutex::new(None);
 static TELL: Mutex<Option<fn(&Error)>> = Mutex::new(None);
 
-/// Takes over SIGINT, SIGTERM and SIGHUP. The first asks to stop, and ends the process if that takes too long; the second ends it at once.
+/// Installs handlers for SIGINT, SIGTERM and SIGHUP. The first signal asks the program to stop, and
+/// terminates the process if that takes too long. The second signal terminates it immediately.
 pub fn install() {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {
@@ -31,14 +34,15 @@ pub fn install() {
     });
 }
 
-/// Says what to do before the process is ended in the middle of its work.
+/// Sets the function that runs before the process is terminated during its work.
 pub fn before_end(sweep: fn()) {
     if let Ok(mut slot) = SWEEP.lock() {
         *slot = Some(sweep);
     }
 }
 
-/// Says how an error is told: the process may be ended in the middle of its work.
+/// Sets the function that reports an error, for the case that the process is terminated during its
+/// work.
 pub fn tell_by(tell: fn(&Error)) {
     if let Ok(mut slot) = TELL.lock() {
         *slot = Some(tell);
@@ -49,7 +53,7 @@ fn end() -> ! {
     if let Some(sweep) = SWEEP.lock().ok().and_then(|s| *s) {
         sweep();
     }
-    // Behind the ^C that the terminal shows.
+    // End the line on which the terminal shows ^C.
     let _ = writeln!(std::io::stderr());
     if let Some(tell) = TELL.lock().ok().and_then(|t| *t) {
         tell(&interrupted());
@@ -62,7 +66,7 @@ fn interrupted() -> Error {
         .hint("run the same command again: it goes on where this one stopped")
 }
 
-/// Fails once the user has asked to stop.
+/// Fails if the user has asked the program to stop.
 ///
 /// # Errors
 /// [`ErrorKind::Interrupted`].
@@ -70,7 +74,7 @@ pub fn check() -> Result<()> {
     if STOP.load(Ordering::Relaxed) { Err(interrupted()) } else { Ok(()) }
 }
 
-/// Sleeps, but wakes when the user asks to stop.
+/// Sleeps, but wakes up when the user asks the program to stop.
 ///
 /// # Errors
 /// [`ErrorKind::Interrupted`].

@@ -1,6 +1,6 @@
-//! cotter: a hermetic toolchain manager. See `docs/architecture.md` for the way of the data.
+//! cotter: a hermetic toolchain manager. `docs/architecture.md` describes the flow of the data.
 //!
-//! The modules are private, so that the compiler sees code that nothing uses any more.
+//! The modules are private, so that the compiler detects code that nothing uses any more.
 
 pub mod app;
 mod audit;
@@ -35,7 +35,8 @@ mod text;
 mod tree;
 mod unpack;
 
-/// What this repository's own tests and benchmarks use of the inside. It is no interface for others and promises nothing.
+/// The parts of the library that the tests and benchmarks of this repository use. This is not a
+/// public interface, and it may change at any time.
 #[doc(hidden)]
 pub mod internals {
     pub use crate::emit::starlark;

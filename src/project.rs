@@ -18,20 +18,20 @@ use crate::source::{self, Sources};
 
 /// A project on disk.
 pub struct Project {
-    /// The manifest's path.
+    /// The path of the manifest.
     pub manifest_path: PathBuf,
-    /// The lock's path, beside it.
+    /// The path of the lock, which is next to the manifest.
     pub lock_path: PathBuf,
     /// The manifest.
     pub manifest: Manifest,
-    /// What it asks of each source.
+    /// What the manifest asks of each source.
     pub sources: Sources,
-    /// What it asks of each emitter.
+    /// What the manifest asks of each emitter.
     pub emissions: Vec<emit::Bound>,
 }
 
 impl Project {
-    /// How trees are made for this project.
+    /// Returns the maker of this project's trees.
     pub fn maker<'a>(&self, cx: &'a Context, fetcher: &'a Fetcher) -> Maker<'a> {
         maker(cx, fetcher, self.manifest.settings.hard_links)
     }
@@ -39,7 +39,7 @@ impl Project {
     /// Reads the manifest.
     ///
     /// # Errors
-    /// If there is none, or with everything that is wrong with it.
+    /// If there is no manifest, or with every problem that it has.
     pub fn load(cx: &Context) -> Result<Self> {
         let manifest_path = cx.manifest_path()?;
         let file = shown(&manifest_path, &cx.here);
@@ -54,7 +54,7 @@ impl Project {
         Ok(Project { manifest_path, lock_path, manifest, sources, emissions })
     }
 
-    /// The project's directory.
+    /// Returns the directory of the project.
     pub fn dir(&self) -> &Path {
         self.manifest_path.parent().expect("a file has a parent")
     }
@@ -62,15 +62,16 @@ impl Project {
     /// Reads the lock, if there is one.
     ///
     /// # Errors
-    /// If it is no lock that this program reads.
+    /// If the file is not a lock that this program can read.
     pub fn lock(&self, cx: &Context) -> Result<Option<Lockfile>> {
         read_lock(&self.lock_path, cx)
     }
 
-    /// Checks that the manifest pins anything. `asked` are the toolchains that the user named: the first of them is what the message names then.
+    /// Checks that the manifest pins something. `asked` are the toolchains that the user named; the
+    /// message uses the first of them as its example.
     ///
     /// # Errors
-    /// If it pins nothing, with how to begin.
+    /// If the manifest pins nothing, with an explanation of how to begin.
     pub fn pins_something(&self, asked: &[ToolchainName], cx: &Context) -> Result<()> {
         if !self.manifest.toolchains.is_empty() || !self.manifest.requirements.is_empty() {
             return Ok(());
@@ -85,7 +86,8 @@ impl Project {
         Err(error.hint("begin with [toolchains.gcc], kind = \"cc\", source = \"debian\", suite = \"bookworm\", packages = [\"gcc\"]; `cotter init` in an empty directory writes a whole one"))
     }
 
-    /// Adds the line of the toolchain or set that a failure is about, if the manifest is to blame for it.
+    /// Adds the line of the toolchain or set that a failure concerns, if the manifest is to blame
+    /// for the failure.
     pub fn locate(&self, error: Error) -> Error {
         if !matches!(error.kind(), ErrorKind::User | ErrorKind::Build) {
             return error;
@@ -103,7 +105,8 @@ impl Project {
         }
     }
 
-    /// Warns of the patterns of `prune` and `keep` that matched nothing in any of the trees that were made of their toolchain: wrong names, as a rule.
+    /// Warns about patterns of `prune` and `keep` that matched nothing in any of the trees made for
+    /// their toolchain. Such patterns are usually misspelt names.
     pub fn warn_of_idle_patterns(&self, made: &[(&ToolchainName, &[Idle])], cx: &Context) {
         let mut told = std::collections::BTreeSet::new();
         for (name, idle) in made {
@@ -136,12 +139,12 @@ impl Project {
         }
     }
 
-    /// Every toolchain with each of its platforms, in the order of the lock.
+    /// Returns every toolchain with each of its platforms, in the order of the lock.
     pub fn entries(&self) -> impl Iterator<Item = (&Toolchain, Platform)> {
         self.manifest.toolchains.values().flat_map(|t| t.platforms.iter().map(move |p| (t, *p)))
     }
 
-    /// The recipe that finishes the tree of a toolchain.
+    /// Returns the recipe that finishes the tree of a toolchain.
     pub fn recipe(&self, toolchain: &Toolchain) -> &'static dyn Recipe {
         let named = toolchain.recipe.as_ref().map(|r| r.value.as_str());
         let of_source = || self.sources[&toolchain.name].recipe(toolchain.kind);
@@ -151,7 +154,8 @@ impl Project {
             .unwrap_or_else(|| recipe::of_kind(toolchain.kind))
     }
 
-    /// The trees of the sets of Python packages, in the order in which they are locked: what builds import before what is built.
+    /// Returns the trees of the sets of Python packages in the order in which they are locked: the
+    /// packages that builds import come before the packages that are built.
     pub fn package_trees(&self) -> Vec<PackageTree<'_>> {
         let mut out = vec![];
         for set in self.manifest.requirements.values() {
@@ -175,7 +179,8 @@ impl Project {
         out
     }
 
-    /// The files that say which Python packages are required, and those that are written of it.
+    /// Returns the files that state which Python packages are required, and the files that are
+    /// generated from them.
     pub fn package_files(&self) -> Vec<PathBuf> {
         let mut out = std::collections::BTreeSet::new();
         for tree in self.package_trees().iter().filter(|t| !t.builds) {
@@ -185,7 +190,7 @@ impl Project {
         out.into_iter().collect()
     }
 
-    /// The files that a set is asked for in.
+    /// Returns the files that state the requirements of a set.
     pub fn requirement_files(&self, set: &Requirements) -> std::collections::BTreeSet<PathBuf> {
         let mut files = std::collections::BTreeSet::new();
         for file in set.inputs.iter().chain(&set.constraints) {
@@ -198,7 +203,7 @@ impl Project {
     }
 }
 
-/// Reports recipes that are not there, or are not for the kind of the toolchain.
+/// Reports recipes that do not exist or that are not for the kind of their toolchain.
 fn check_recipes(manifest: &Manifest, problems: &mut Problems) {
     for toolchain in manifest.toolchains.values() {
         let Some(recipe) = &toolchain.recipe else { continue };
@@ -220,7 +225,7 @@ fn check_recipes(manifest: &Manifest, problems: &mut Problems) {
 /// One tree of a set of Python packages.
 #[derive(Debug, Clone)]
 pub struct PackageTree<'a> {
-    /// Its name.
+    /// The name of the tree.
     pub name: ToolchainName,
     /// The set.
     pub set: &'a Requirements,
@@ -228,11 +233,12 @@ pub struct PackageTree<'a> {
     pub python: &'a ToolchainName,
     /// The platform.
     pub platform: Platform,
-    /// Whether it holds what the builds of the set import, instead of the set.
+    /// Whether the tree contains the packages that the builds of the set import, instead of the set
+    /// itself.
     pub builds: bool,
 }
 
-/// How trees are made in a context.
+/// Returns a maker of trees for a context.
 pub fn maker<'a>(cx: &'a Context, fetcher: &'a Fetcher, hard_links: bool) -> Maker<'a> {
     Maker { store: &cx.store, fetcher, reporter: cx.reporter.clone(), jobs: cx.jobs(), hard_links }
 }
@@ -240,7 +246,7 @@ pub fn maker<'a>(cx: &'a Context, fetcher: &'a Fetcher, hard_links: bool) -> Mak
 /// Reads a lock, if there is one.
 ///
 /// # Errors
-/// If it is no lock that this program reads.
+/// If the file is not a lock that this program can read.
 pub fn read_lock(path: &Path, cx: &Context) -> Result<Option<Lockfile>> {
     if !path.exists() {
         return Ok(None);
@@ -249,10 +255,10 @@ pub fn read_lock(path: &Path, cx: &Context) -> Result<Option<Lockfile>> {
     Lockfile::parse(&read_text(path, &file)?, &file).map(Some)
 }
 
-/// Reads a text file of the user's, which messages call `file`.
+/// Reads a text file of the user. Messages call it `file`.
 ///
 /// # Errors
-/// If it cannot be read or is no UTF-8.
+/// If the file cannot be read or is not valid UTF-8.
 pub fn read_text(path: &Path, file: &str) -> Result<String> {
     if path.is_dir() {
         return Err(Error::user(format!("{file} is a directory, and was to be a file"))
@@ -274,10 +280,10 @@ pub fn read_text(path: &Path, file: &str) -> Result<String> {
     })
 }
 
-/// Writes a file whole or not at all: beside it, then over it.
+/// Writes a file atomically: a new file is written next to it and then renamed over it.
 ///
 /// # Errors
-/// If the directory can't be written.
+/// If the directory cannot be written.
 pub fn replace(path: &Path, text: &str) -> Result<()> {
     let mut name = path.file_name().unwrap_or_default().to_owned();
     name.push(format!(".new-{}", std::process::id()));

@@ -1,5 +1,5 @@
-//! A project's trees, ready to use: by the short way through the project's root in the store, or by
-//! locking, making and registering what is missing.
+//! Makes the trees of a project ready for use: through the project's root in the store, which is
+//! the short way, or by locking, making and registering the missing trees.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -16,42 +16,44 @@ use crate::project::{Project, maker, read_lock};
 use crate::recipe::{self, Active};
 use crate::store::{Root, RootTree, Staging, Stamp, Store};
 
-/// What is to be ready.
+/// A request for trees.
 #[derive(Debug, Clone)]
 pub struct Wanted<'a> {
-    /// Which toolchains; without any, all of the platform.
+    /// The toolchains. An empty list means all toolchains of the platform.
     pub names: &'a [ToolchainName],
-    /// For which platform.
+    /// The platform.
     pub platform: Platform,
-    /// Whether an index past its `Valid-Until` is accepted, if something must be locked.
+    /// Whether an index whose `Valid-Until` has passed is accepted if something must be locked.
     pub allow_expired: bool,
 }
 
-/// What became of one tree.
+/// The result for one tree.
 pub struct Ready {
     /// The tree.
     pub tree: RootTree,
-    /// How long it took to make, if it was not there.
+    /// The time that it took to make the tree, if it was missing.
     pub made_in: Option<Duration>,
 }
 
-/// Trees that are ready, and what they were made by.
+/// Trees that are ready, and the project from which they were made.
 pub struct Prepared {
     /// The trees.
     pub trees: Vec<Ready>,
-    /// The project and its lock, if they were read: not by the short way, nor with `--frozen`.
+    /// The project and its lock, if they were read. They are not read on the short way, nor with
+    /// `--frozen`.
     pub project: Option<(Project, Lockfile)>,
 }
 
-/// The platform that was named, or this machine's.
+/// Returns the platform that was named, or this machine's platform.
 ///
 /// # Errors
-/// If none was named and cotter has no trees for this machine.
+/// If no platform was named and cotter has no trees for this machine.
 pub fn native_or(platform: Option<Platform>) -> Result<Platform> {
     native_or_refuse(platform.or_else(Platform::native))
 }
 
-/// The trees of the project's root, if neither manifest nor lock changed since it was made and all are there: the way without reading either.
+/// Returns the trees of the project's root, if neither the manifest nor the lock changed since the
+/// root was registered and all trees exist. Neither file is read.
 pub fn fresh(names: &[ToolchainName], platform: Platform, cx: &Context) -> Option<Vec<RootTree>> {
     let manifest = cx.manifest_path().ok()?;
     let root = cx.store.root(&manifest)?;
@@ -73,7 +75,7 @@ pub fn fresh(names: &[ToolchainName], platform: Platform, cx: &Context) -> Optio
     trees.iter().all(|t| cx.store.has(&t.store_name)).then_some(trees)
 }
 
-/// Makes the trees ready: by the short way if that is open.
+/// Makes the trees ready, by the short way if possible.
 ///
 /// # Errors
 /// See [`ensure`].
@@ -87,15 +89,16 @@ pub fn ready(request: &Wanted, cx: &Context) -> Result<Prepared> {
     }
 }
 
-/// Makes the trees that are missing and registers the project's root.
+/// Makes the missing trees and registers the project's root.
 ///
 /// # Errors
-/// If the lock does not fit and may not change, or a tree cannot be fetched, composed or stored.
+/// If the lock does not fit the manifest and must not change, or if a tree cannot be fetched,
+/// composed or stored.
 fn ensure(request: &Wanted, cx: &Context) -> Result<Prepared> {
     crate::interrupt::install();
     let manifest_path = cx.manifest_path()?;
     let lock_path = manifest_path.with_file_name(lockfile::FILE_NAME);
-    // As they are now: what changes while this runs, the next run must see.
+    // Take the stamps now: the next run must see any change made while this one runs.
     let manifest_stamp = Stamp::of(&manifest_path);
     let current = if cx.global.frozen {
         frozen(&lock_path, request.names, cx)?
@@ -106,8 +109,8 @@ fn ensure(request: &Wanted, cx: &Context) -> Result<Prepared> {
     let wanted = wanted(request, &lock, &known)?;
     let missing = wanted.iter().any(|tree| !cx.store.has(&tree.output.store_name));
     if missing || cx.store.is_writable() {
-        // Also when nothing is missing: a process may have been killed between its last tree and
-        // the end.
+        // Sweep even if nothing is missing: a process may have been killed between its last tree
+        // and its end.
         Staging::sweep(&cx.store)?;
     }
     let made = maker(cx, &fetcher, hard_links).ensure(&lock, &wanted)?;
@@ -120,34 +123,34 @@ fn ensure(request: &Wanted, cx: &Context) -> Result<Prepared> {
     trees.sort_by(|a, b| a.tree.name.cmp(&b.tree.name));
     let lock_stamp = Stamp::of(&lock_path);
     let unchanged = read_lock(&lock_path, cx).is_ok_and(|now| now.as_ref() == Some(&lock));
-    // A root without valid stamps keeps its trees from `gc`, but is no shortcut.
+    // A root without valid stamps protects its trees from `gc`, but does not serve as a shortcut.
     let stamps = manifest_stamp.zip(lock_stamp).filter(|_| unchanged && !cx.global.frozen);
-    // The files of requirements may have changed meanwhile, too.
+    // The requirement files may have changed in the meantime, too.
     let stamps = stamps
         .filter(|_| project.as_ref().is_none_or(|project| lock::stale(project, &lock).is_empty()));
     let inputs = project.as_ref().map(Project::package_files).unwrap_or_default();
-    // Of a store that is part of an image, or of another user, nothing is deleted behind our back,
-    // and nothing was made: there is nothing to note.
+    // If the store is part of an image or belongs to another user, nobody deletes trees from it
+    // unexpectedly, and nothing was made, so there is nothing to record.
     if cx.store.is_writable() || missing {
         register(&cx.store, &manifest_path, stamps.unwrap_or_default(), inputs, &lock, &trees)?;
     }
     Ok(Prepared { trees, project: project.map(|project| (project, lock)) })
 }
 
-/// The lock as it is to be used, and what it was read with.
+/// The lock that is to be used, and the data that was read with it.
 struct Current {
     project: Option<Project>,
     fetcher: Fetcher,
     hard_links: bool,
     lock: Lockfile,
-    /// What was made while it was locked.
+    /// The trees that were made while locking.
     made: Vec<Made>,
-    /// The names that may be asked for.
+    /// The names that a request may contain.
     known: Vec<ToolchainName>,
 }
 
-/// The lock as it is. The manifest is not checked against it, but where its mirrors are is worth
-/// knowing.
+/// Returns the lock as it is. The manifest is not compared with it, but its mirrors and settings
+/// are used.
 fn frozen(lock_path: &Path, names: &[ToolchainName], cx: &Context) -> Result<Current> {
     let lock = read_lock(lock_path, cx)?.ok_or_else(|| {
         Error::new(ErrorKind::LockStale, format!("there is no {}", lock_path.display()))
@@ -162,7 +165,7 @@ fn frozen(lock_path: &Path, names: &[ToolchainName], cx: &Context) -> Result<Cur
 }
 
 impl Current {
-    /// The lock, brought up to date if it may be.
+    /// Returns the lock, brought up to date if that is allowed.
     fn read(request: &Wanted, cx: &Context) -> Result<Current> {
         let project = Project::load(cx)?;
         let fetcher = cx.fetcher(Some(&project.manifest))?;
@@ -171,7 +174,7 @@ impl Current {
         let known: Vec<ToolchainName> =
             project.manifest.toolchains.keys().cloned().chain(sets).collect();
         project.pins_something(request.names, cx)?;
-        // Before anything is fetched.
+        // Check the names before anything is fetched.
         check_names(request.names, &known)?;
         let (lock, made) = Self::lock(&project, request, cx, &fetcher)?;
         Ok(Current { project: Some(project), fetcher, hard_links, lock, made, known })
@@ -206,7 +209,7 @@ impl Current {
     }
 }
 
-/// Fails if a name is asked for that is not known.
+/// Fails if a requested name is not known.
 fn check_names(asked: &[ToolchainName], known: &[ToolchainName]) -> Result<()> {
     match asked.iter().find(|name| !known.contains(name)) {
         Some(name) => {
@@ -218,7 +221,7 @@ fn check_names(asked: &[ToolchainName], known: &[ToolchainName]) -> Result<()> {
     }
 }
 
-/// The trees that are asked for.
+/// Returns the trees that the request asks for.
 fn wanted<'l>(
     request: &Wanted,
     lock: &'l Lockfile,
@@ -254,8 +257,9 @@ fn root_tree(tree: &LockedTree) -> RootTree {
     }
 }
 
-/// Registers what is ready now, with what the root had before and the lock still names. `stamps` are those of manifest and lock as they were read: if they changed
-/// meanwhile, the next setup must look again.
+/// Registers the trees that are ready now, together with the trees that the root already had and
+/// that the lock still names. `stamps` are those of the manifest and the lock at the time of
+/// reading: if the files changed in the meantime, the next setup must read them again.
 fn register(
     store: &Store,
     manifest: &Path,
@@ -298,10 +302,10 @@ fn register(
     store.add_root(&root)
 }
 
-/// Ready trees as what an environment is made of. The trees are marked as used.
+/// Converts ready trees to the input of an environment. The trees are marked as used.
 ///
 /// # Errors
-/// If a tree was made by a recipe that this cotter lacks.
+/// If a tree was made by a recipe that this version of cotter does not have.
 pub fn active(trees: Vec<RootTree>, cx: &Context) -> Result<Vec<Active>> {
     let active = |tree: RootTree| {
         let recipe = recipe::named(&tree.recipe).ok_or_else(|| {

@@ -1,4 +1,5 @@
-//! What a person sees while work goes on. Everything here goes to standard error; data goes to standard output.
+//! The messages and progress bars that a user sees. All of them go to standard error; data goes to
+//! standard output.
 
 use std::io::{IsTerminal, Write};
 use std::sync::Arc;
@@ -7,18 +8,18 @@ use std::time::Duration;
 
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 
-/// How much is said.
+/// The amount of output.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Verbosity {
-    /// Errors alone.
+    /// Only errors.
     Quiet,
-    /// What happens, in a line each.
+    /// One line for each event.
     Normal,
-    /// Also retries, mirrors and reasons.
+    /// Additionally retries, mirrors and reasons.
     Verbose,
 }
 
-/// Says what happens: bars on a terminal, plain lines elsewhere.
+/// Reports progress and messages: with bars on a terminal, and otherwise with plain lines.
 #[derive(Clone)]
 pub struct Reporter {
     verbosity: Verbosity,
@@ -27,33 +28,34 @@ pub struct Reporter {
 }
 
 impl Reporter {
-    /// A reporter; `bars` asks for progress bars, which appear if standard error is a terminal.
+    /// Creates a reporter. `bars` requests progress bars, which appear if standard error is a
+    /// terminal.
     pub fn new(verbosity: Verbosity, bars: bool) -> Self {
         let bars = (bars && verbosity > Verbosity::Quiet && std::io::stderr().is_terminal())
             .then(|| MultiProgress::with_draw_target(ProgressDrawTarget::stderr_with_hz(15)));
         Reporter { verbosity, bars, total: None }
     }
 
-    /// How much is said.
+    /// Returns the amount of output.
     pub fn verbosity(&self) -> Verbosity {
         self.verbosity
     }
 
-    /// A line for people, unless quiet.
+    /// Prints a line, unless the verbosity is quiet.
     pub fn line(&self, text: &str) {
         if self.verbosity > Verbosity::Quiet {
             self.print(text);
         }
     }
 
-    /// A line for the curious.
+    /// Prints a line if the verbosity is verbose.
     pub fn detail(&self, text: &str) {
         if self.verbosity == Verbosity::Verbose {
             self.print(text);
         }
     }
 
-    /// A warning.
+    /// Prints a warning.
     pub fn warn(&self, text: &str) {
         if self.verbosity > Verbosity::Quiet {
             let style = anstyle::AnsiColor::Yellow.on_default().bold();
@@ -61,7 +63,7 @@ impl Reporter {
         }
     }
 
-    /// Opens the bar for the whole: `bytes` to come.
+    /// Opens the bar for the total progress of `bytes` bytes.
     pub fn begin_total(&mut self, bytes: u64) {
         if let Some(bars) = &self.bars {
             let bar = bars.add(ProgressBar::new(bytes));
@@ -71,14 +73,15 @@ impl Reporter {
         }
     }
 
-    /// Closes the bar for the whole.
+    /// Closes the bar for the total progress.
     pub fn end_total(&mut self) {
         if let Some(bar) = self.total.take() {
             bar.finish_and_clear();
         }
     }
 
-    /// A piece of work of `bytes`: a download. Off a terminal it is silent unless verbose.
+    /// Starts a task of `bytes` bytes, such as a download. Without a terminal it prints nothing
+    /// unless the verbosity is verbose.
     pub fn task(&self, name: &str, bytes: u64) -> Task {
         self.detail(&format!("fetching {name}"));
         let bar = self.bars.as_ref().map(|bars| {
@@ -101,7 +104,7 @@ impl Reporter {
         }
     }
 
-    /// A piece of work without a length: a composition.
+    /// Starts a task of unknown length, such as a composition.
     pub fn spinner(&self, what: &str, name: &str) -> Task {
         let bar = self.bars.as_ref().map(|bars| {
             let bar = match &self.total {
@@ -125,7 +128,8 @@ impl Reporter {
     }
 }
 
-/// Writes a line to standard error, with colours if that takes them. If nobody reads it, nobody misses it.
+/// Writes a line to standard error, with colours if it supports them. Failures to write are
+/// ignored.
 pub fn line(text: &str) {
     let _ = writeln!(anstream::stderr(), "{text}");
 }
@@ -136,7 +140,7 @@ fn style(template: &str) -> ProgressStyle {
         .progress_chars("━╸─")
 }
 
-/// One piece of work that makes progress. Its bar goes when it is dropped.
+/// A task that makes progress. Its bar disappears when it is dropped.
 pub struct Task {
     bar: Option<ProgressBar>,
     total: Option<ProgressBar>,
@@ -145,7 +149,7 @@ pub struct Task {
 }
 
 impl Task {
-    /// `bytes` more are done.
+    /// Adds `bytes` bytes to the progress.
     pub fn advance(&self, bytes: u64) {
         self.done.fetch_add(bytes, Ordering::Relaxed);
         for bar in [&self.bar, &self.total].into_iter().flatten() {
@@ -153,7 +157,7 @@ impl Task {
         }
     }
 
-    /// What was done counts for nothing: from the beginning again.
+    /// Resets the progress to the beginning.
     pub fn restart(&self) {
         let done = self.done.swap(0, Ordering::Relaxed);
         for bar in [&self.bar, &self.total].into_iter().flatten() {
@@ -161,12 +165,12 @@ impl Task {
         }
     }
 
-    /// Warns.
+    /// Prints a warning.
     pub fn warn(&self, text: &str) {
         self.reporter.warn(text);
     }
 
-    /// Says something that only the curious want to know.
+    /// Prints a message if the verbosity is verbose.
     pub fn note(&self, text: &str) {
         self.reporter.detail(text);
     }

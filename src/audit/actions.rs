@@ -1,6 +1,7 @@
-//! The actions of a build, as `bazel aquery --output=jsonproto` tells of them, and their reaches to the host.
+//! The actions of a build, as reported by `bazel aquery --output=jsonproto`, and their accesses to
+//! the host.
 //!
-//! The format: `analysis_v2.proto` of Bazel, in the JSON mapping of protocol buffers.
+//! The format is `analysis_v2.proto` of Bazel, in the JSON mapping of protocol buffers.
 
 use std::collections::BTreeMap;
 
@@ -11,25 +12,25 @@ use super::{
     HOST_PATH, PATH_LOOKUP, is_host_path, shell,
 };
 
-/// The PATH that Bazel gives to actions under `--incompatible_strict_action_env`.
+/// The value of PATH that Bazel sets for actions with `--incompatible_strict_action_env`.
 const STRICT_PATH: &str = "/bin:/usr/bin:/usr/local/bin";
 
 /// One action.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Action {
-    /// What kind it is.
+    /// The kind of the action.
     pub mnemonic: String,
     /// The target that it belongs to.
     pub label: String,
-    /// Its command line, with what stands in its parameter files behind.
+    /// Its command line, followed by the content of its parameter files.
     pub arguments: Vec<String>,
     /// Its environment.
     pub environment: Vec<(String, String)>,
-    /// What it makes, relative to the execution root.
+    /// Its outputs, relative to the execution root.
     pub outputs: Vec<String>,
 }
 
-/// What a build consists of.
+/// The action graph of a build.
 #[derive(Debug, Default)]
 pub struct Graph {
     /// The actions.
@@ -39,10 +40,10 @@ pub struct Graph {
 }
 
 impl Graph {
-    /// Reads the output of aquery.
+    /// Parses the output of aquery.
     ///
     /// # Errors
-    /// A sentence if it is not what it should be.
+    /// A sentence, if the output does not have the expected form.
     pub fn parse(text: &str) -> Result<Self, String> {
         let root: Value = serde_json::from_str(text)
             .map_err(|e| format!("bazel aquery did not print JSON: {e}"))?;
@@ -115,14 +116,14 @@ impl Graph {
     }
 }
 
-/// `//a:b` for `@//a:b` and `@@//a:b`.
+/// Returns the label in its short form: `//a:b` for `@//a:b` and `@@//a:b`.
 fn plain_label(label: &str) -> String {
     let plain = label.trim_start_matches('@');
     if plain.starts_with("//") { plain.to_owned() } else { label.to_owned() }
 }
 
-/// Looks at an action. `script` reads a file of the execution root: the text of a long genrule. `inherited` tells whether a variable has this value in the environment
-/// of whoever called.
+/// Examines an action. `script` reads a file of the execution root, which is needed for the text of
+/// a long genrule. `inherited` tells whether a variable has this value in the caller's environment.
 pub fn look(
     action: &Action,
     script: &dyn Fn(&str) -> Option<String>,
@@ -134,7 +135,7 @@ pub fn look(
     };
     for (name, value) in &action.environment {
         let is_path = name == "PATH" && value != STRICT_PATH;
-        // A rule may set these to what a caller happens to have, too.
+        // A rule may also set these to a value that a caller happens to have.
         let is_usual = name.starts_with("LC_")
             || matches!(name.as_str(), "PATH" | "LANG" | "TZ" | "PWD" | "TMPDIR");
         if is_path || (!is_usual && !value.is_empty() && inherited(name, value)) {
@@ -206,7 +207,7 @@ pub fn look(
             && !argument.contains("dynamic-linker")
             && previous != "-rpath"
             && let Some(path) = argument.split(['=', ':', ',']).find(|p| is_host_path(p) && p.len() > 1)
-            // A definition is a text for the program, not for the compiler.
+            // A definition is text for the program, and not a path for the compiler.
             && !argument.starts_with("-D")
         {
             add(&mut out, &HOST_PATH, format!("{} has {path}", action.mnemonic));
@@ -218,7 +219,8 @@ pub fn look(
     out
 }
 
-/// Looks at what Bazel tells of its options with `--announce_rc`: variables that it hands on with whatever value the caller has. The command lines do not show them.
+/// Examines the options that Bazel reports with `--announce_rc`, to find variables that it passes
+/// on with whatever value the caller has. The command lines do not show them.
 pub fn look_at_options(said: &str, workspace: &str) -> Vec<Finding> {
     let mut out = vec![];
     let mut file = String::new();

@@ -1,4 +1,4 @@
-//! What a file says about the machine that it needs: ELF headers, first lines, paths.
+//! Examines what a file reveals about the machine that it needs: ELF headers, `#!` lines and paths.
 
 use goblin::elf::Elf;
 
@@ -7,38 +7,41 @@ use super::{
     SHEBANG, TOOL_INTERPRETER, TOOL_RPATH,
 };
 
-/// What a file is to the build.
+/// The role of a file in the build.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Role {
-    /// The build made it.
+    /// The build produced it.
     Output,
     /// It is checked in.
     Source,
-    /// It is part of a tree of the store.
+    /// It belongs to a tree of the store.
     Tree,
 }
 
 /// What is known about a file before it is read.
 #[derive(Clone, Copy)]
 pub struct Subject<'a> {
-    /// What to call it in findings.
+    /// The name of the file in findings.
     pub place: &'a str,
-    /// What it is to the build.
+    /// The role of the file in the build.
     pub role: Role,
-    /// Whether it can be started.
+    /// Whether it can be executed.
     pub executable: bool,
-    /// The newest glibc that outputs may ask for.
+    /// The newest glibc that outputs may require.
     pub glibc_floor: Option<&'a str>,
-    /// Paths of this machine that no output may hold.
+    /// Paths of this machine that outputs must not contain.
     pub machine_paths: &'a [String],
-    /// The names of libraries that lie in directories that the file's own relative search path names, or in its tree.
+    /// Whether a library of this name is in a directory that the file's own relative search path
+    /// names, or in its tree.
     pub libraries: &'a dyn Fn(&str) -> bool,
 }
 
-/// The loaders that glibc's ABI names; every system with glibc has its own there.
+/// The loaders that the ABI of glibc names. Every system with glibc has its own loader at this
+/// path.
 const LOADERS: &[&str] = &["/lib64/ld-linux-x86-64.so.2", "/lib/ld-linux-aarch64.so.1"];
 
-/// The libraries that come with glibc and GCC's run time on any system that a C++ program runs on.
+/// The libraries of glibc and of GCC's run time, which exist on every system that can run a C++
+/// program.
 const SYSTEM: &[&str] = &[
     "libc.so",
     "libm.so",
@@ -52,10 +55,10 @@ const SYSTEM: &[&str] = &[
     "ld-linux",
 ];
 
-/// The shells that every machine has at these places by POSIX or by Bazel's demand.
+/// The shells that exist at these paths on every machine, because POSIX or Bazel requires them.
 const SHELLS: &[&str] = &["/bin/sh", "/bin/bash"];
 
-/// Looks at a file.
+/// Examines a file.
 pub fn look(bytes: &[u8], subject: Subject) -> Vec<Finding> {
     let mut out = vec![];
     if bytes.starts_with(b"\x7fELF") {
@@ -123,7 +126,8 @@ fn elf(bytes: &[u8], subject: Subject, out: &mut Vec<Finding>) {
         ));
     }
     if let Some(interpreter) = elf.interpreter {
-        // In a tree a launcher starts the program `.NAME.real` with the tree's own loader; libc.so.6 and its like can be started, but are not.
+        // In a tree, a launcher starts the program `.NAME.real` with the loader of the tree.
+        // libc.so.6 and similar libraries can be executed, but nobody executes them.
         let name = subject.place.rsplit('/').next().unwrap_or_default();
         let is_started_by_launcher =
             (name.starts_with('.') && name.ends_with(".real")) || name.contains(".so");
@@ -157,7 +161,7 @@ fn elf(bytes: &[u8], subject: Subject, out: &mut Vec<Finding>) {
     if !unknown.is_empty() {
         out.push(Finding::new(&ELF_NEEDED, subject.place, format!("needs {}", unknown.join(", "))));
     }
-    // A program that brings its loader brings its libc.
+    // A program that includes its loader also includes its libc.
     let brings_its_own = elf.interpreter.is_none() && !elf.is_lib
         || rpaths.iter().any(|p| p.starts_with("/cotter-runtime/"));
     if let (Some(floor), Some(needs)) = (subject.glibc_floor, &elf.verneed)
@@ -184,7 +188,8 @@ fn version(text: &str) -> Vec<u32> {
     text.split('.').map(|p| p.parse().unwrap_or(0)).collect()
 }
 
-/// Where a path stands as a path: not as the middle of a longer one, nor as the beginning of another name.
+/// Returns the position at which a path occurs as a complete path: not in the middle of a longer
+/// path, and not as the beginning of another name.
 fn find_path(bytes: &[u8], path: &[u8]) -> Option<usize> {
     let is_name = |b: u8| b.is_ascii_alphanumeric() || b"_.-".contains(&b);
     let mut from = 0;

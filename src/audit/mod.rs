@@ -1,4 +1,5 @@
-//! Finds reaches to the host: in the actions of a build, in what it made, in the trees of the store.
+//! Finds accesses to the host: in the actions of a build, in its outputs, and in the trees of the
+//! store.
 
 pub mod actions;
 pub mod artifact;
@@ -8,17 +9,17 @@ pub mod trace;
 
 use crate::manifest::Allowed;
 
-/// How bad a finding is.
+/// The severity of a finding.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Severity {
-    /// The result may differ from machine to machine.
+    /// The result may differ between machines.
     Error,
-    /// The result may fail to run elsewhere, or a reach is likely but not proven.
+    /// The result may fail to run on another machine, or an access is likely but not proven.
     Warning,
 }
 
 impl Severity {
-    /// As SARIF spells it.
+    /// Returns the name of the severity in SARIF.
     pub fn as_str(self) -> &'static str {
         match self {
             Severity::Error => "error",
@@ -27,16 +28,16 @@ impl Severity {
     }
 }
 
-/// One kind of reach.
+/// One kind of access to the host.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Rule {
-    /// Its name, in reports and in `[audit] allow`.
+    /// Its identifier, in reports and in `[audit] allow`.
     pub id: &'static str,
-    /// How bad it is.
+    /// Its severity.
     pub severity: Severity,
-    /// What it is, in a sentence.
+    /// A description, as one sentence.
     pub what: &'static str,
-    /// What to do.
+    /// How to remove the cause.
     pub fix: &'static str,
 }
 
@@ -93,35 +94,35 @@ rules! {
         "add it to the srcs, data or deps of the target"
 }
 
-/// One reach to the host.
+/// One access to the host.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Finding {
-    /// The rule's id.
+    /// The identifier of the rule.
     pub id: &'static str,
-    /// Where: a label, a file.
+    /// The place of the access: a label or a file.
     pub place: String,
-    /// What was found there.
+    /// The details of the access.
     pub reason: String,
 }
 
 impl Finding {
-    /// A finding of a rule.
+    /// Creates a finding of a rule.
     pub fn new(rule: &'static Rule, place: impl Into<String>, reason: impl Into<String>) -> Self {
         Finding { id: rule.id, place: place.into(), reason: reason.into() }
     }
 
-    /// Its rule.
+    /// Returns its rule.
     pub fn rule(&self) -> &'static Rule {
         RULES.iter().find(|r| r.id == self.id).expect("findings are made of rules")
     }
 
-    /// The entry of the allow list that accepts it.
+    /// Returns the entry of the allow list that accepts it, if there is one.
     pub fn allowed<'a>(&self, allow: &'a [Allowed]) -> Option<&'a Allowed> {
         allow.iter().find(|a| a.id.value == self.id && matches(&a.place, &self.place))
     }
 }
 
-/// Whether `text` is `pattern`, where `*` stands for anything.
+/// Whether `text` matches `pattern`, in which `*` stands for any characters.
 fn matches(pattern: &str, text: &str) -> bool {
     let mut parts = pattern.split('*');
     let first = parts.next().unwrap_or_default();
@@ -135,10 +136,11 @@ fn matches(pattern: &str, text: &str) -> bool {
     rest.ends_with(last)
 }
 
-/// Whether an absolute path is the host's: not Bazel's own, not a device, not a place for temporary files.
+/// Whether an absolute path belongs to the host: it is not Bazel's own, not a device, and not a
+/// place for temporary files.
 pub fn is_host_path(path: &str) -> bool {
     path.starts_with('/')
-        // A label, or what a URL leaves.
+        // A label, or a remainder of a URL.
         && !path.starts_with("//")
         && !["/.no/", "/proc/self/cwd", "/dev/null", "/dev/stdin", "/dev/stdout", "/dev/stderr", "/tmp", "/cotter-runtime/"].iter().any(|p| path.starts_with(p))
 }

@@ -1,8 +1,9 @@
-//! Repository rules that look for programs of the host: their code, and what they wrote.
+//! Examines repository rules that search for programs of the host: their code, and the files that
+//! they wrote.
 
 use super::{Finding, REPOSITORY_PROBE};
 
-/// Looks at the text of a .bzl file for repository rules that search PATH or start programs.
+/// Examines the text of a .bzl file for repository rules that search PATH or start programs.
 pub fn look_at_code(place: &str, text: &str) -> Vec<Finding> {
     let mut out = vec![];
     if !text.contains("repository_rule(")
@@ -35,7 +36,8 @@ pub fn look_at_code(place: &str, text: &str) -> Vec<Finding> {
     out
 }
 
-/// Looks at a file that a `local_config_*` repository wrote: what it found on the host, it wrote down as a path.
+/// Examines a file that a `local_config_*` repository wrote. Such a repository records the programs
+/// that it found on the host as paths.
 pub fn look_at_result(repository: &str, file: &str, text: &str) -> Option<Finding> {
     let line = text.lines().find(|l| {
         let code = l.split('#').next().unwrap_or_default();

@@ -1,6 +1,7 @@
-//! Which programs a piece of shell text starts. No shell: what stands where a command can stand, quotes and comments respected.
+//! Determines which programs a piece of shell text starts. This is not a complete shell: it looks
+//! at the positions where a command can occur, and respects quotes and comments.
 
-/// Words that a POSIX shell or bash answers itself, and its keywords.
+/// The built-in commands and the keywords of a POSIX shell or bash.
 const BUILTINS: &[&str] = &[
     "!",
     ".",
@@ -68,20 +69,21 @@ const BUILTINS: &[&str] = &[
     "}",
 ];
 
-/// After these the command goes on with another command.
+/// Words after which another command follows.
 const PREFIXES: &[&str] =
     &["!", "do", "elif", "else", "exec", "if", "then", "time", "until", "while", "{", "eval"];
 
-/// What a text does that concerns the host.
+/// The actions of a text that concern the host.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Calls {
-    /// Programs that PATH finds, by name, in order; none where the text has set PATH to what is pinned.
+    /// The programs that are found on PATH, by name and in order. The list is empty if the text has
+    /// set PATH to pinned directories.
     pub by_name: Vec<String>,
-    /// Programs by absolute path.
+    /// The programs that are started by an absolute path.
     pub by_path: Vec<String>,
-    /// How PATH is searched or handed on.
+    /// The ways in which PATH is searched or passed on.
     pub lookups: Vec<String>,
-    /// Interpreters named by an absolute path, or other host paths, among the arguments.
+    /// The arguments that name interpreters by an absolute path, or other paths of the host.
     pub paths: Vec<String>,
 }
 
@@ -163,7 +165,8 @@ fn called(word: &str, pinned_path: bool, functions: &[String], out: &mut Calls) 
     }
 }
 
-/// Whether a word names a place that systems have; other words with a slash in front may be patterns for sed or awk.
+/// Whether a word names a place that exists on systems in general. Other words with a leading slash
+/// may be patterns for sed or awk.
 fn is_under_the_root(word: &str) -> bool {
     const TOP: &[&str] = &[
         "bin", "etc", "home", "lib", "lib32", "lib64", "mnt", "nix", "opt", "root", "run", "sbin",
@@ -180,7 +183,7 @@ fn is_assignment(word: &str) -> bool {
     })
 }
 
-/// The commands of a text as far as they were read.
+/// The commands of a text that have been read so far.
 #[derive(Default)]
 struct Reader {
     done: Vec<Vec<String>>,
@@ -212,7 +215,8 @@ impl Reader {
     }
 }
 
-/// The simple commands of a text, as words without their quotes. What stands in `$(...)` and backquotes comes as commands of its own.
+/// Returns the simple commands of a text as words without their quotes. The content of `$(...)` and
+/// of backquotes is returned as separate commands.
 fn commands(text: &str) -> Vec<Vec<String>> {
     let mut reader = Reader::default();
     let mut heredocs: Vec<String> = vec![];
@@ -232,7 +236,7 @@ fn commands(text: &str) -> Vec<Vec<String>> {
             '$' if chars.peek() == Some(&'(') => {
                 chars.next();
                 let inner = until_closed(&mut chars);
-                // Arithmetic calls nothing.
+                // An arithmetic expansion starts no programs.
                 if !inner.starts_with('(') {
                     reader.done.extend(commands(&inner));
                 }
@@ -244,7 +248,7 @@ fn commands(text: &str) -> Vec<Vec<String>> {
                 reader.word().push_str("$()");
             }
             '#' if reader.word.is_none() => for _ in chars.by_ref().take_while(|c| *c != '\n') {},
-            // Within [[ ]] these join conditions.
+            // Inside [[ ]] these characters join conditions.
             '&' | '|'
                 if reader.command.first().is_some_and(|w| w == "[[")
                     && !reader.command.iter().any(|w| w == "]]") =>
@@ -279,14 +283,14 @@ fn commands(text: &str) -> Vec<Vec<String>> {
             }
             '(' | ')' => reader.end_command(),
             '<' | '>' => {
-                // A number before it is a file descriptor.
+                // A number before the redirection is a file descriptor.
                 if reader.word.as_ref().is_some_and(|w| w.bytes().all(|b| b.is_ascii_digit())) {
                     reader.word = None;
                 }
                 reader.end_word();
                 if c == '<' && chars.peek() == Some(&'<') {
                     chars.next();
-                    // <<< is a text, << and <<- begin a document.
+                    // <<< precedes a text, << and <<- begin a here-document.
                     if chars.next_if_eq(&'<').is_none() {
                         chars.next_if_eq(&'-');
                         while chars.next_if(|c| *c == ' ').is_some() {}
@@ -311,7 +315,7 @@ fn commands(text: &str) -> Vec<Vec<String>> {
     reader.done
 }
 
-/// Skips the lines of a document up to its end mark.
+/// Skips the lines of a here-document up to its end mark.
 fn skip_heredoc(chars: &mut std::iter::Peekable<std::str::Chars>, end: &str) {
     loop {
         let line: String = chars.by_ref().take_while(|c| *c != '\n').collect();
@@ -321,7 +325,7 @@ fn skip_heredoc(chars: &mut std::iter::Peekable<std::str::Chars>, end: &str) {
     }
 }
 
-/// Skips a pattern of a `case`, unless the `esac` stands there.
+/// Skips a pattern of a `case`, unless `esac` follows.
 fn skip_pattern(chars: &mut std::iter::Peekable<std::str::Chars>) {
     let mut ahead = chars.clone();
     let mut pattern = String::new();
@@ -366,7 +370,7 @@ fn until_closed(chars: &mut std::iter::Peekable<std::str::Chars>) -> String {
     out
 }
 
-/// The commands of the substitutions in a quoted text.
+/// Returns the commands in the substitutions of a quoted text.
 fn substitutions(text: &str) -> Vec<Vec<String>> {
     let mut out = vec![];
     let mut rest = text;

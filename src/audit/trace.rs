@@ -1,28 +1,31 @@
-//! What the processes of a build opened and started, out of a trace of `strace -f`.
+//! Determines from a trace of `strace -f` which files the processes of a build opened, and which
+//! programs they started.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Finding, HOST_FILE, HOST_RUN, Rule, UNDECLARED_FILE};
 
-/// Places that are no host's: the kernel's, and what the caller names.
+/// Places that do not belong to the host, in addition to those of the kernel.
 #[derive(Debug)]
 pub struct OwnPlaces<'a> {
-    /// Directories of the build and of the store.
+    /// The directories of the build and of the store.
     pub dirs: &'a [String],
     /// The workspace.
     pub workspace: &'a str,
-    /// What of the workspace is an input or an output of an action, relative to it.
+    /// The files of the workspace that are inputs or outputs of an action, relative to the
+    /// workspace.
     pub declared: &'a BTreeSet<&'a str>,
 }
 
 impl OwnPlaces<'_> {
-    /// Whether a path is a file of the workspace that no action has for an input: a program that follows the links of its sandbox finds such files.
+    /// Whether a path is a file of the workspace that is no input of any action. A program that
+    /// follows the links of its sandbox finds such files.
     fn is_undeclared(&self, path: &str) -> bool {
         let Some(inner) = path.strip_prefix(self.workspace).and_then(|p| p.strip_prefix('/'))
         else {
             return false;
         };
-        // Links of Bazel's own into its output root.
+        // Bazel's own links into its output root.
         if inner.starts_with("bazel-") {
             return false;
         }
@@ -32,14 +35,15 @@ impl OwnPlaces<'_> {
     }
 }
 
-/// Files by which any dynamic program and any shell starts. They are told apart by who opens them: those that a host's shell opens are its own.
+/// Files that every dynamically linked program and every shell opens at its start. What matters is
+/// who opens them: the files that a shell of the host opens are its own.
 const SHELLS: &[&str] = &["/bin/sh", "/bin/bash", "/usr/bin/sh", "/usr/bin/bash", "/usr/bin/dash"];
 
-/// Reads a trace whose lines begin with a process id. Only the descendants of Bazel's action runners (`process-wrapper`, `linux-sandbox`) count: the server itself is the
-/// host's business.
+/// Reads a trace whose lines begin with a process ID. Only the descendants of Bazel's action
+/// runners (`process-wrapper`, `linux-sandbox`) count, because the server itself may use the host.
 pub fn look(trace: &str, allowed: OwnPlaces) -> Vec<Finding> {
     let mut out: BTreeMap<(&str, String), (&'static Rule, String)> = BTreeMap::new();
-    // What each process runs; none for those that belong to no action.
+    // The program that each process runs, or `None` for processes that belong to no action.
     let mut running: BTreeMap<u32, Option<String>> = BTreeMap::new();
     let mut unfinished: BTreeMap<u32, String> = BTreeMap::new();
     let mut early = BTreeSet::new();
@@ -54,7 +58,7 @@ pub fn look(trace: &str, allowed: OwnPlaces) -> Vec<Finding> {
     for line in trace.lines() {
         let Some((pid, call)) = line.split_once(' ') else { continue };
         let (Ok(pid), call) = (pid.parse::<u32>(), call.trim_start()) else { continue };
-        // Where two processes call at once, a call comes in two parts.
+        // If two processes make calls at the same time, a call is reported in two parts.
         if let Some(first) = call.strip_suffix(" <unfinished ...>") {
             unfinished.insert(pid, first.to_owned());
             continue;
@@ -77,7 +81,7 @@ pub fn look(trace: &str, allowed: OwnPlaces) -> Vec<Finding> {
                 continue;
             }
             let name = path.rsplit('/').next().unwrap_or_default();
-            // A child may be told of before the call that made it has come back.
+            // The trace may report a child before the call that created it has returned.
             if !running.contains_key(&pid) {
                 let parent = unfinished
                     .iter()
@@ -88,8 +92,8 @@ pub fn look(trace: &str, allowed: OwnPlaces) -> Vec<Finding> {
             }
             let of_action = running.get(&pid).is_some_and(Option::is_some);
             if matches!(name, "process-wrapper" | "linux-sandbox") {
-                // Repository rules go through the same wrapper, with a limit of time that actions of a build do not have; what they look for is the matter of
-                // another rule.
+                // Repository rules use the same wrapper, with a time limit that the actions of a
+                // build do not have. A different rule examines what they search for.
                 let is_limited = call.contains("\"--timeout=") && !call.contains("\"--timeout=0\"");
                 let is_action =
                     name == "linux-sandbox" || call.contains("\"--stats=") || !is_limited;
@@ -110,7 +114,7 @@ pub fn look(trace: &str, allowed: OwnPlaces) -> Vec<Finding> {
             if let Some(child) = call.rsplit("= ").next().and_then(|c| c.trim().parse::<u32>().ok())
             {
                 let parent = running.get(&pid).cloned().flatten();
-                // Numbers are used again.
+                // Process IDs are reused.
                 if !early.remove(&child) {
                     running.insert(child, parent);
                 }
@@ -118,7 +122,8 @@ pub fn look(trace: &str, allowed: OwnPlaces) -> Vec<Finding> {
         } else if call.starts_with("openat(") || call.starts_with("open(") {
             let Some(path) = call.split('"').nth(1) else { continue };
             let opened = !call.contains("= -1");
-            // A host's program opens its own libraries; that it ran is told already.
+            // A program of the host opens its own libraries, and its start has already been
+            // reported.
             if let Some(Some(program)) = running.get(&pid)
                 && !program.is_empty()
                 && opened
@@ -143,7 +148,7 @@ pub fn look(trace: &str, allowed: OwnPlaces) -> Vec<Finding> {
         .collect()
 }
 
-/// Whether a call makes a process.
+/// Whether a call creates a process.
 fn is_birth(call: &str) -> bool {
     ["clone(", "clone3(", "vfork(", "fork("].iter().any(|c| call.starts_with(c))
 }

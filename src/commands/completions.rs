@@ -12,7 +12,7 @@ use crate::error::Result;
 /// Runs the command.
 ///
 /// # Errors
-/// If nobody reads the output.
+/// If standard output is closed.
 pub fn run(args: &Completions, _cx: &Context) -> Result<ExitCode> {
     let mut out = vec![];
     clap_complete::generate(args.shell, &mut Cli::command(), "cotter", &mut out);

@@ -15,7 +15,7 @@ use crate::model::Platform;
 use crate::project::Project;
 use crate::store::Staging;
 
-/// How a check came out.
+/// The result of a check.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Verdict {
     Good,
@@ -32,7 +32,7 @@ struct Check {
 /// Runs the command.
 ///
 /// # Errors
-/// If nobody reads the output.
+/// If standard output is closed.
 pub fn run(args: &Doctor, cx: &Context) -> Result<ExitCode> {
     let mut checks = vec![platform(), store(cx), disk(cx), namespaces(), proc_mounted()];
     checks.extend(mirrors(cx));

@@ -17,19 +17,20 @@ use crate::lockfile::Lockfile;
 use crate::model::{ToolchainName, redact};
 use crate::project::Project;
 
-/// A file of the folder that is not as it should be.
+/// A file of the folder whose content is not the expected one.
 struct Change {
     path: PathBuf,
-    /// What stands there, if anything.
+    /// Its present content, if it exists.
     before: Option<String>,
-    /// What should.
+    /// Its expected content.
     after: String,
 }
 
 /// Runs the command.
 ///
 /// # Errors
-/// If the lock is missing or stale, or the result can't be written; with `--check`, if a file is not what would be written.
+/// If the lock is missing or stale, or if the result cannot be written; with `--check`, if a file
+/// differs from what would be written.
 pub fn run(args: &Emit, cx: &Context) -> Result<ExitCode> {
     let project = Project::load(cx)?;
     let lock = project.lock(cx)?.ok_or_else(|| {
@@ -124,10 +125,11 @@ fn folder(
     Ok(ExitCode::SUCCESS)
 }
 
-/// After a setup: brings the folders up to date that the manifest asks for. With `--locked` nothing is written, only told.
+/// Updates the folders for which the manifest asks, after a setup. With `--locked`, nothing is
+/// written; the differences are only reported.
 ///
 /// # Errors
-/// If a folder can't be written.
+/// If a folder cannot be written.
 pub fn after_setup(project: &Project, lock: &Lockfile, cx: &Context) -> Result<()> {
     for bound in project.emissions.iter().filter(|bound| bound.is_asked_for) {
         let Destination::Folder(dir) = bound.emission.destination() else { continue };
@@ -150,7 +152,7 @@ pub fn after_setup(project: &Project, lock: &Lockfile, cx: &Context) -> Result<(
     Ok(())
 }
 
-/// What an emission gives. The index is only asked where the emission asks for an address.
+/// Returns the files of an emission. The index is asked only if the emission needs an address.
 fn files(
     bound: &Bound,
     names: &[ToolchainName],
@@ -166,13 +168,13 @@ fn files(
             index = Some(fetcher);
         }
         let fetcher = index.as_ref().expect("it was made above");
-        // An index may hand out addresses with its own credentials in them.
+        // An index may return addresses that contain its own credentials.
         Ok(redact(&fetcher.python_project(name)?.url_of(file)?))
     };
     bound.emission.files(&mut Request { lock, names, url: &mut url })
 }
 
-/// What of a folder is not as it should be.
+/// Returns the files of a folder whose content is not the expected one.
 fn changes(dir: &Path, files: Files) -> Result<Vec<Change>> {
     let mut out = vec![];
     for (name, after) in files {

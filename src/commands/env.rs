@@ -17,7 +17,7 @@ use crate::recipe;
 /// Runs the command.
 ///
 /// # Errors
-/// If the toolchains cannot be made ready, or GitHub's files cannot be written.
+/// If the toolchains cannot be made ready, or if the files of GitHub Actions cannot be written.
 pub fn run(args: &Env, cx: &Context) -> Result<ExitCode> {
     let active = trees::active(&args.names, cx)?;
     let changes = recipe::environment(&active);
@@ -31,7 +31,8 @@ pub fn run(args: &Env, cx: &Context) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// Assignments for a POSIX shell; for direnv, with its own function for PATH and the lock to watch.
+/// Returns assignments for a POSIX shell. For direnv, they use its own function for PATH, and name
+/// the lock as a file to watch.
 fn posix(changes: &Changes, direnv: bool) -> String {
     let mut out = String::new();
     if direnv {
@@ -55,7 +56,8 @@ fn quoted(text: &str) -> String {
     format!("'{}'", text.replace('\'', "'\\''"))
 }
 
-/// Source: GitHub's "Workflow commands", environment files.
+/// Writes the environment files of GitHub Actions. Source: GitHub's "Workflow commands",
+/// environment files.
 fn github(changes: &Changes) -> Result<()> {
     let append = |variable: &str, text: String| -> Result<()> {
         let path = var_os(variable).ok_or_else(|| {

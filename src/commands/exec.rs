@@ -12,17 +12,18 @@ use crate::environment::Changes;
 use crate::error::{Error, ErrorKind, Result};
 use crate::recipe;
 
-/// Runs the command: this process becomes it, so that signals and the exit code are its own.
+/// Runs the command. This process is replaced with it, so that the command receives signals
+/// directly and its exit code is passed on.
 ///
 /// # Errors
-/// If the toolchains cannot be made ready, or the command cannot be started.
+/// If the toolchains cannot be made ready, or if the command cannot be started.
 pub fn run(args: Exec, cx: &Context) -> Result<ExitCode> {
     let active = trees::active(&args.names, cx)?;
     let changes = recipe::environment(&active);
     Err(become_command(&args.command[0], &args.command[1..], &changes, args.pure, &cx.here))
 }
 
-/// Replaces this process by a command. Returns only if that fails.
+/// Replaces this process with a command. Returns only if that fails.
 pub fn become_command(
     program: &OsString,
     args: &[OsString],
@@ -64,7 +65,7 @@ pub fn become_command(
     }
 }
 
-/// Puts the changes into a command's environment.
+/// Applies the changes to the environment of a command.
 pub fn apply(command: &mut Command, changes: &Changes, path: &OsString) {
     command.env("PATH", path).envs(&changes.set);
     for name in &changes.unset {
@@ -72,7 +73,7 @@ pub fn apply(command: &mut Command, changes: &Changes, path: &OsString) {
     }
 }
 
-/// PATH with the trees in front.
+/// Returns PATH with the directories of the trees in front.
 pub fn search_path(changes: &Changes, pure: bool) -> OsString {
     let mut out = OsString::from(changes.path.join(":"));
     if let (false, Some(host)) = (pure, var_os("PATH")) {

@@ -12,7 +12,7 @@ use crate::manifest;
 /// Runs the command.
 ///
 /// # Errors
-/// If there is a manifest already, or it cannot be written.
+/// If a manifest already exists, or if it cannot be written.
 pub fn run(args: &Init, cx: &Context) -> Result<ExitCode> {
     let dir = args.dir.as_ref().map_or_else(|| cx.here.clone(), |d| cx.here.join(d));
     let path = dir.join(manifest::FILE_NAME);

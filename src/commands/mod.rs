@@ -1,4 +1,4 @@
-//! One verb, one file.
+//! The commands. Each verb has its own file.
 
 pub mod audit;
 pub mod completions;
@@ -27,7 +27,7 @@ use crate::error::{Error, Medium, Result};
 /// Writes data to standard output.
 ///
 /// # Errors
-/// If nobody reads it.
+/// If standard output is closed.
 fn print(text: &str) -> Result<()> {
     let mut out = anstream::stdout().lock();
     out.write_all(text.as_bytes())
@@ -38,12 +38,12 @@ fn print(text: &str) -> Result<()> {
 /// Writes a value as JSON to standard output.
 ///
 /// # Errors
-/// If nobody reads it.
+/// If standard output is closed.
 fn print_json(value: &serde_json::Value) -> Result<()> {
     print(&format!("{value:#}\n"))
 }
 
-/// A number of bytes for people.
+/// Formats a number of bytes for people.
 fn human(bytes: u64) -> String {
     indicatif::BinaryBytes(bytes).to_string()
 }

@@ -16,7 +16,7 @@ pub fn run(args: &PathArgs, cx: &Context) -> Result<ExitCode> {
     let platform = ready::native_or(args.platform)?;
     let trees = trees::roots(args.name.as_slice(), platform, cx)?;
     if args.bin {
-        // Libraries have no commands.
+        // Libraries have no programs.
         let dirs: Vec<String> = trees
             .iter()
             .map(|tree| cx.store.path(&tree.store_name).join("bin"))

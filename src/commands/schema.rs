@@ -10,7 +10,7 @@ use crate::error::Result;
 /// Runs the command.
 ///
 /// # Errors
-/// If nobody reads the output.
+/// If standard output is closed.
 pub fn run(args: &Schema, _cx: &Context) -> Result<ExitCode> {
     print(match args.file {
         SchemaFile::Manifest => include_str!("../../templates/toolchains.schema.json"),

@@ -16,7 +16,7 @@ use crate::recipe;
 pub fn run(args: &Shell, cx: &Context) -> Result<ExitCode> {
     let active = trees::active(&args.names, cx)?;
     let mut changes = recipe::environment(&active);
-    // For prompts, and so that a script can tell.
+    // Prompts and scripts can use it to detect the shell.
     changes.set.insert("COTTER_SHELL".to_owned(), "1".to_owned());
     let shell = var_os("SHELL").unwrap_or_else(|| OsString::from("/bin/sh"));
     Err(exec::become_command(&shell, &[], &changes, args.pure, &cx.here))

@@ -1,6 +1,6 @@
 //! Aligned columns for people.
 
-/// Lays out rows under a header; columns of numbers are aligned to the right.
+/// Formats rows under a header. Columns of numbers are aligned to the right.
 pub fn render(header: &[&str], rows: &[Vec<String>], right: &[usize]) -> String {
     let width = |c: usize| {
         rows.iter().map(|r| r[c].chars().count()).chain([header[c].len()]).max().unwrap_or(0)

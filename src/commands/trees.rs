@@ -1,4 +1,5 @@
-//! The trees that commands work with: made ready, with the files for other tools brought up to date.
+//! The trees that commands use: they are made ready, and the files for other tools are brought up
+//! to date.
 
 use super::emit;
 use crate::context::Context;
@@ -8,10 +9,10 @@ use crate::ready::{self, Ready, Wanted};
 use crate::recipe::{self, Active};
 use crate::store::RootTree;
 
-/// Makes trees ready, and writes what is emitted of them.
+/// Makes trees ready, and writes the files that are emitted from them.
 ///
 /// # Errors
-/// See [`ready::ready`]; if the emitted files cannot be written.
+/// See [`ready::ready`]. Also if the emitted files cannot be written.
 pub fn ready(request: &Wanted, cx: &Context) -> Result<Vec<Ready>> {
     let outcome = ready::ready(request, cx)?;
     if let Some((project, lock)) = &outcome.project {
@@ -20,7 +21,7 @@ pub fn ready(request: &Wanted, cx: &Context) -> Result<Vec<Ready>> {
     Ok(outcome.trees)
 }
 
-/// The named trees of a platform in the order of their names, or all.
+/// Returns the named trees of a platform in the order of their names, or all trees.
 ///
 /// # Errors
 /// See [`ready`].
@@ -33,8 +34,8 @@ pub fn roots(names: &[ToolchainName], platform: Platform, cx: &Context) -> Resul
     Ok(trees)
 }
 
-/// The named trees of this machine's platform, or all, as what an environment is made of. The trees
-/// are marked as used.
+/// Returns the named trees of this machine's platform, or all of them, as the input of an
+/// environment. The trees are marked as used.
 ///
 /// # Errors
 /// See [`ready`].
@@ -44,13 +45,13 @@ pub fn active(names: &[ToolchainName], cx: &Context) -> Result<Vec<Active>> {
     for tree in &trees {
         cx.store.mark_used(&tree.store_name);
     }
-    // Marked now; what a `gc` took just before that is made again.
+    // The trees are marked now. A tree that `gc` deleted just before that is made again.
     if !trees.iter().all(|t| cx.store.has(&t.store_name)) {
         trees = roots(names, platform, cx)?;
     }
     let mut active = ready::active(trees, cx)?;
-    // Two sets at once would hide each other's packages: where there are several, they are asked
-    // for by name.
+    // Two sets at once would hide each other's packages. If there are several sets, one must be
+    // requested by name.
     let several = active.iter().filter(|t| t.recipe.excludes_its_like()).count() > 1;
     if names.is_empty() && several {
         cx.reporter.detail("there are several sets of Python packages: name the one to use");
@@ -59,7 +60,7 @@ pub fn active(names: &[ToolchainName], cx: &Context) -> Result<Vec<Active>> {
     Ok(active)
 }
 
-/// The kind of a tree, for people and scripts.
+/// Returns the kind of a tree, for people and scripts.
 pub fn kind(tree: &RootTree) -> &str {
     recipe::named(&tree.recipe).map_or(&tree.recipe, |recipe| recipe.kind().as_str())
 }

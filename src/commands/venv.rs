@@ -1,4 +1,5 @@
-//! `cotter venv`: an ordinary environment of locked packages, for editors and shells.
+//! `cotter venv`: creates a standard virtual environment of locked packages, for editors and
+//! shells.
 
 use std::path::Path;
 use std::process::ExitCode;
@@ -21,7 +22,7 @@ use crate::ready;
 /// Runs the command.
 ///
 /// # Errors
-/// If there is no such set, or the directory is somebody else's.
+/// If there is no such set, or if cotter did not create the existing directory.
 pub fn run(args: &Venv, cx: &Context) -> Result<ExitCode> {
     let platform = ready::native_or(None)?;
     let ready = trees::roots(&[], platform, cx)?;

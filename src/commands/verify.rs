@@ -13,13 +13,13 @@ use crate::model::StoreName;
 use crate::project::{Project, read_lock};
 use crate::store::Damage;
 
-/// Most findings that are told of one tree.
+/// The maximum number of problems that are printed for one tree.
 const SHOWN: usize = 10;
 
 /// Runs the command.
 ///
 /// # Errors
-/// If something is broken and was not repaired.
+/// If something is damaged and was not repaired.
 pub fn run(args: &Verify, cx: &Context) -> Result<ExitCode> {
     crate::interrupt::install();
     let lock = match cx.manifest_path() {
@@ -114,8 +114,8 @@ pub fn run(args: &Verify, cx: &Context) -> Result<ExitCode> {
     })
 }
 
-/// Takes broken trees away and makes them anew. All of them go first: what one of them is built
-/// with may be another, and what is missing is made before what needs it.
+/// Removes damaged trees and makes them again. All of them are removed first, because one of them
+/// may be used to build another, and a missing tree is made before the trees that need it.
 fn repair(trees: &[&LockedTree], lock: &Lockfile, cx: &Context) -> Result<()> {
     cx.store.drop_rotten_links()?;
     let project = Project::load(cx)?;

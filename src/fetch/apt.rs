@@ -1,11 +1,12 @@
-//! The Debian mirrors that this machine's apt is configured with. Source: sources.list(5).
+//! The Debian mirrors for which this machine's apt is configured. Source: sources.list(5).
 
 use std::path::Path;
 
 use fs_err as fs;
 
-/// The base URIs of the archive `archive` (`debian`, `debian-security`) in the apt configuration below `etc` (`/etc/apt` as a rule).
-/// A URI counts if its path ends in the archive's name: other archives have other files under the same names.
+/// Returns the base URIs of the archive `archive` (`debian`, `debian-security`) in the apt
+/// configuration below `etc` (usually `/etc/apt`). A URI counts if its path ends in the name of the
+/// archive, because other archives have other files under the same names.
 pub fn machine_mirrors(etc: &Path, archive: &str) -> Vec<String> {
     let mut out: Vec<String> = vec![];
     let mut files = vec![etc.join("sources.list")];

@@ -1,4 +1,5 @@
-//! The HTTP client, made when first needed: a run that fetches nothing never pays for it.
+//! The HTTP client. It is created when it is first needed, so that a run that fetches nothing does
+//! not pay for it.
 
 use std::io::{self, Read, Seek, SeekFrom};
 use std::path::Path;
@@ -15,7 +16,7 @@ use crate::error::{Cause, Error, ErrorKind, Result};
 use crate::model::decimal;
 pub use crate::model::redact;
 
-/// An HTTP(S) and file client with this program's manners.
+/// A client for HTTP(S) and for files, with this program's rules for timeouts and retries.
 pub struct Http {
     client: OnceLock<reqwest::blocking::Client>,
     offline: bool,
@@ -23,44 +24,44 @@ pub struct Http {
     netrc: Netrc,
 }
 
-/// A response's body.
+/// The body of a response.
 pub struct Body {
     /// The bytes.
     pub reader: Box<dyn Read + Send>,
-    /// How many bytes at the beginning the server left out, as asked.
+    /// The number of bytes at the beginning that the server omitted, as requested.
     pub skipped: u64,
-    /// The length of the whole file in bytes, if the server says.
+    /// The length of the whole file in bytes, if the server reports it.
     pub length: Option<u64>,
 }
 
 impl Http {
-    /// A client. `netrc` is the text of the user's netrc file.
+    /// Creates a client. `netrc` is the text of the user's netrc file.
     pub fn new(offline: bool, patience: Patience, netrc: &str) -> Self {
         Http { client: OnceLock::new(), offline, patience, netrc: Netrc::parse(netrc) }
     }
 
-    /// Whether the network is forbidden.
+    /// Whether network access is forbidden.
     pub fn offline(&self) -> bool {
         self.offline
     }
 
-    /// How patient it is.
+    /// Returns the limits for timeouts and retries.
     pub fn patience(&self) -> &Patience {
         &self.patience
     }
 
-    /// Asks for `url` from byte `from` on. One try.
+    /// Requests `url`, starting at byte `from`. There is only one attempt.
     ///
     /// # Errors
-    /// If the server cannot be reached or answers with an error.
+    /// If the server cannot be reached or responds with an error.
     pub fn get(&self, url: &str, from: u64) -> Result<Body> {
         self.request(url, from, None)
     }
 
-    /// Asks for a small text, with retries.
+    /// Requests a small text, with retries.
     ///
     /// # Errors
-    /// As [`Http::get`]; also if it is larger than `most` bytes.
+    /// The same as those of [`Http::get`], and if the text is larger than `most` bytes.
     pub fn text(
         &self,
         url: &str,
@@ -195,7 +196,8 @@ impl Http {
             return Ok(client);
         }
         super::names::restrict_to_builtin();
-        // Ring rather than aws-lc: it builds without cmake. A second install is refused, and harmless.
+        // Ring is used instead of aws-lc because it builds without cmake. A second installation is
+        // refused, which does no harm.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let builder = || {
             reqwest::blocking::Client::builder()
@@ -204,7 +206,8 @@ impl Http {
                 .timeout(self.patience.stall)
                 .pool_max_idle_per_host(8)
         };
-        // On a machine without certificates nobody is trusted, but plain HTTP works: what comes is hashed and signed.
+        // On a machine without certificates, no HTTPS server is trusted, but plain HTTP works: the
+        // received bytes are verified by hashes and signatures.
         let client = builder()
             .build()
             .or_else(|e| builder().tls_certs_only([]).build().map_err(|_| e))
@@ -213,7 +216,7 @@ impl Http {
     }
 }
 
-/// A file of this machine, from byte `from` on.
+/// Opens a file of this machine at byte `from`.
 fn open_local(url: &str, path: &Path, from: u64) -> Result<Body> {
     let failed = |e: io::Error| {
         let error = Error::user(format!("can't read {}", redact(url)));
@@ -233,7 +236,8 @@ fn open_local(url: &str, path: &Path, from: u64) -> Result<Body> {
     Ok(Body { reader: Box::new(file), skipped: from, length: Some(meta.len()) })
 }
 
-/// Whether a failure may pass: of the network, and not a server's final word. Those that ask for patience say 408, 425 or 429 (RFC 9110, RFC 8470, RFC 6585).
+/// Whether a failure is temporary: a network failure that is not a server's final answer. Servers
+/// ask for a retry with the status codes 408, 425 and 429 (RFC 9110, RFC 8470, RFC 6585).
 pub fn is_passing(error: &Error) -> bool {
     error.kind() == ErrorKind::Network
         && match error.reason() {
@@ -245,12 +249,12 @@ pub fn is_passing(error: &Error) -> bool {
         }
 }
 
-/// Whether the one who was asked says that there is no such file: the next may have it.
+/// Whether the server reports that the file does not exist. The next mirror may have it.
 pub fn says_absent(error: &Error) -> bool {
     matches!(error.reason(), Some(Cause::Http { status: 404 | 410, .. } | Cause::NoSuchFile))
 }
 
-/// A failure while a body was read.
+/// Returns the error for a failure while a body was read.
 pub fn transfer_error(url: &str, e: io::Error) -> Error {
     if e.get_ref().is_some_and(|inner| inner.is::<Error>()) {
         return crate::error::from_io("", e);

@@ -1,15 +1,16 @@
-//! Locations into URLs: the user's mirrors first, then the machine's, then the public default.
+//! Expands locations to URLs: first the user's mirrors, then the machine's mirrors, then the public
+//! default.
 
 use std::collections::BTreeMap;
 
 use crate::model::Location;
 
-/// Somewhere to ask for a file.
+/// A place from which a file can be requested.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Candidate {
     /// A URL.
     Url(String),
-    /// A file of a Python project, in whatever index is in force.
+    /// A file of a Python project in any of the indexes in use.
     PythonFile {
         /// The normalised project name.
         project: String,
@@ -19,13 +20,13 @@ pub enum Candidate {
 }
 
 impl Candidate {
-    /// Whether it lies on this machine.
+    /// Whether the file is on this machine.
     pub fn is_file(&self) -> bool {
         matches!(self, Candidate::Url(url) if url.starts_with("file://"))
     }
 }
 
-/// Mirrors by family, each list in the order of trial.
+/// The mirrors by family. Each list is in the order in which the mirrors are tried.
 #[derive(Debug, Clone, Default)]
 pub struct Mirrors {
     named: BTreeMap<String, Vec<String>>,
@@ -34,7 +35,8 @@ pub struct Mirrors {
 }
 
 impl Mirrors {
-    /// `named`: the user's mirrors by family. `apt`: the machine's Debian mirrors by archive. `python`: the machine's package indexes.
+    /// Creates the table of mirrors. `named` are the user's mirrors by family, `apt` the machine's
+    /// Debian mirrors by archive, and `python` the machine's package indexes.
     pub fn new(
         named: BTreeMap<String, Vec<String>>,
         apt: BTreeMap<String, Vec<String>>,
@@ -43,7 +45,8 @@ impl Mirrors {
         Mirrors { named, apt, python }
     }
 
-    /// The base URLs of a family; `snapshot` is the time (`YYYYMMDDTHHMMSSZ`) at which Debian's public archive of old files is asked.
+    /// Returns the base URLs of a family. `snapshot` is the point in time (`YYYYMMDDTHHMMSSZ`) for
+    /// which Debian's public archive of old files is asked.
     pub fn bases(&self, family: &str, snapshot: Option<&str>) -> Vec<String> {
         let mut out: Vec<String> = vec![];
         let user = self.named.get(family).into_iter().flatten();
@@ -61,7 +64,7 @@ impl Mirrors {
         out
     }
 
-    /// The Python package indexes in force: the user's, or else the machine's.
+    /// Returns the Python package indexes in use: the user's, or otherwise the machine's.
     pub fn python_indexes(&self) -> Vec<String> {
         match self.named.get("python") {
             Some(urls) if !urls.is_empty() => urls.clone(),
@@ -69,7 +72,7 @@ impl Mirrors {
         }
     }
 
-    /// Every place to ask for `location`, in order.
+    /// Returns every place from which `location` can be requested, in order.
     pub fn expand(&self, location: &Location, snapshot: Option<&str>) -> Vec<Candidate> {
         match location {
             Location::Url(url) => vec![Candidate::Url(url.clone())],
@@ -89,7 +92,8 @@ impl Mirrors {
     }
 }
 
-/// Percent-encodes what a URL's path may not hold plainly (RFC 3986, section 3.3). `+` and `~` stand in Debian's names and are allowed.
+/// Percent-encodes the characters that the path of a URL must not contain (RFC 3986, section 3.3).
+/// `+` and `~` occur in Debian's names and are allowed.
 fn encode(path: &str) -> String {
     path.bytes()
         .map(|b| match b {

@@ -1,4 +1,4 @@
-//! Bytes from mirrors, checked against their hash as they arrive.
+//! Fetches bytes from mirrors and verifies their hash while they arrive.
 
 mod apt;
 mod http;
@@ -26,42 +26,42 @@ use crate::error::{Cause, Error, Result};
 use crate::model::{Digest, HashingReader, Input};
 use crate::reporter::Task;
 
-/// Most bytes of a file whose hash nobody knows yet.
+/// The maximum size in bytes of a file whose hash is not known yet.
 const MOST_DISCOVERED: u64 = 16 << 30;
 
-/// How patient the client is.
+/// The client's limits for timeouts and retries.
 #[derive(Debug, Clone)]
 pub struct Patience {
-    /// How long a server may keep silent.
+    /// The maximum time for which a server may send nothing.
     pub stall: Duration,
-    /// How often a failed transfer is tried again, for each mirror.
+    /// The number of retries of a failed transfer, for each mirror.
     pub retries: u32,
-    /// The pause before the first retry; it doubles each time, up to a minute.
+    /// The pause before the first retry. It doubles each time, up to one minute.
     pub backoff: Duration,
 }
 
 impl Patience {
-    /// The pause before the retry that follows so many others.
+    /// Returns the pause before the retry that follows `earlier` retries.
     pub fn pause(&self, earlier: u32) -> Duration {
         self.backoff.saturating_mul(2u32.pow(earlier.min(10))).min(Duration::from_secs(60))
     }
 }
 
-/// Tells a Python package index when none is configured.
+/// Returns a Python package index if none is configured.
 pub type DefaultIndex = Arc<dyn Fn() -> Result<String> + Send + Sync>;
 
-/// The error for a machine on which no Python package index is known.
+/// Returns the error for a machine on which no Python package index is known.
 pub fn no_python_index() -> Error {
     Error::user("no Python package index is configured on this machine")
         .hint("set one with [mirrors] python = [\"https://.../simple\"], UV_DEFAULT_INDEX, PIP_INDEX_URL or pip.conf")
         .hint("or pin a Python with pip in this manifest: its pip knows its own default")
 }
 
-/// Fetches inputs into a cache of files named by their sha256.
+/// Fetches inputs into a cache of files that are named by their SHA-256 hash.
 pub struct Fetcher {
-    /// The client.
+    /// The HTTP client.
     pub http: Http,
-    /// Where mirrors are.
+    /// The mirrors.
     pub mirrors: Mirrors,
     inputs: PathBuf,
     default_index: Mutex<Option<DefaultIndex>>,
@@ -70,7 +70,7 @@ pub struct Fetcher {
 }
 
 impl Fetcher {
-    /// A fetcher that keeps inputs in the directory `inputs`.
+    /// Creates a fetcher that keeps inputs in the directory `inputs`.
     pub fn new(http: Http, mirrors: Mirrors, inputs: PathBuf) -> Self {
         Fetcher {
             http,
@@ -87,15 +87,15 @@ impl Fetcher {
         !self.mirrors.python_indexes().is_empty()
     }
 
-    /// Says whom to ask for a Python package index if none is configured.
+    /// Sets the function that finds a Python package index if none is configured.
     pub fn set_default_python_index(&self, ask: DefaultIndex) {
         *self.default_index.lock().expect("no panic holds it") = Some(ask);
     }
 
-    /// The Python package indexes in force, in the order in which they are asked.
+    /// Returns the Python package indexes in use, in the order in which they are asked.
     ///
     /// # Errors
-    /// If none is configured, and nobody knows a default.
+    /// If none is configured and no default is known.
     pub fn python_indexes(&self) -> Result<Vec<String>> {
         if let Some(known) = self.indexes.get() {
             return Ok(known.clone());
@@ -113,16 +113,18 @@ impl Fetcher {
         Ok(self.indexes.get_or_init(|| indexes).clone())
     }
 
-    /// Whether an input lies in the cache already.
+    /// Whether an input is already in the cache.
     pub fn has(&self, input: &Input) -> bool {
         fs::metadata(self.cached(&input.sha256)).is_ok_and(|m| m.len() == input.size)
     }
 
-    /// Hands the bytes of `input` to `consume` as they arrive. If in the end they are not the locked ones, what `consume` made of them is
-    /// dropped and the next mirror is asked. The bytes stay in the cache. `snapshot` is the time at which an archive of old Debian files is asked.
+    /// Passes the bytes of `input` to `consume` while they arrive. If they turn out not to be the
+    /// locked bytes, the result of `consume` is dropped and the next mirror is asked. The bytes
+    /// stay in the cache. `snapshot` is the point in time for which an archive of old Debian files
+    /// is asked.
     ///
     /// # Errors
-    /// If no mirror has the locked bytes, or `consume` fails on them.
+    /// If no mirror has the locked bytes, or if `consume` fails on them.
     pub fn read<T>(
         &self,
         input: &Input,
@@ -143,7 +145,7 @@ impl Fetcher {
                     task.advance(input.size);
                     return out;
                 }
-                // The cache rotted: fetch again.
+                // The cached file is damaged: fetch it again.
                 fs::remove_file(&cached).map_err(|e| Error::at("remove", &cached, e))?;
             }
             let part = stream::Part::lock(&self.inputs, &input.sha256)?;
@@ -183,7 +185,7 @@ impl Fetcher {
                 Err(stream::Failure::Final(e)) => return Err(e),
                 Err(stream::Failure::WrongBytes { by, resumed, error }) => {
                     task.restart();
-                    // What came of an earlier run may be at fault: the mirror gets another chance.
+                    // The bytes of an earlier run may be wrong, so the mirror gets another chance.
                     if !resumed {
                         refusals.add(&by, error);
                     }
@@ -192,10 +194,10 @@ impl Fetcher {
         }
     }
 
-    /// The path of an input's bytes in the cache, fetched if need be.
+    /// Returns the path of an input's bytes in the cache, and fetches them if necessary.
     ///
     /// # Errors
-    /// As [`Fetcher::read`].
+    /// The same as those of [`Fetcher::read`].
     pub fn file(&self, input: &Input, snapshot: Option<&str>, task: &Task) -> Result<PathBuf> {
         self.read(input, snapshot, task, &mut |r| {
             io::copy(r, &mut io::sink())
@@ -205,7 +207,8 @@ impl Fetcher {
         Ok(self.cached(&input.sha256))
     }
 
-    /// The path of a file that was built here, if the cache has it as it was; one that rotted is deleted.
+    /// Returns the path of a file that was built on this machine, if the cache has it unchanged. A
+    /// damaged file is deleted.
     pub fn built(&self, digest: &Digest) -> Option<PathBuf> {
         let path = self.cached(digest);
         let (_, found) = HashingReader::new(fs::File::open(&path).ok()?).finish().ok()?;
@@ -216,15 +219,16 @@ impl Fetcher {
         Some(path)
     }
 
-    /// The length of a file that the cache has, in bytes.
+    /// Returns the length in bytes of a file that is in the cache.
     pub fn cached_size(&self, digest: &Digest) -> Option<u64> {
         fs::metadata(self.cached(digest)).ok().map(|m| m.len())
     }
 
-    /// Fetches a file whose hash nobody knows yet into the cache and returns what it turned out to be. Passing faults are overcome.
+    /// Fetches a file whose hash is not known yet into the cache, and returns its size and hash.
+    /// Temporary failures are retried.
     ///
     /// # Errors
-    /// If it cannot be fetched or written.
+    /// If the file cannot be fetched or written.
     pub fn discover(&self, url: &str, task: &Task) -> Result<(u64, Digest)> {
         let patience = self.http.patience();
         let mut attempt = 0;
@@ -251,7 +255,7 @@ impl Fetcher {
         let out = (|| {
             let mut body = self.http.get(url, 0)?;
             let file = fs::File::create(&new).map_err(|e| Error::at("write", &new, e))?;
-            // So that `gc` sees that somebody writes to it.
+            // The lock shows `gc` that a process is writing to the file.
             let _ = rustix::fs::flock(file.file(), rustix::fs::FlockOperation::LockShared);
             let mut left = MOST_DISCOVERED;
             let mut writer = io::BufWriter::new(file);
@@ -297,14 +301,15 @@ impl Fetcher {
     /// Moves a file whose digest was computed into the cache.
     ///
     /// # Errors
-    /// If it cannot be moved.
+    /// If the file cannot be moved.
     pub fn adopt(&self, file: &Path, digest: &Digest) -> Result<()> {
         let to = self.cached(digest);
         fs::create_dir_all(&self.inputs).map_err(|e| Error::at("make", &self.inputs, e))?;
         fs::rename(file, &to).map_err(|e| Error::at("move a download to", &to, e))
     }
 
-    /// The files of a Python project in the indexes in force; asked once a run.
+    /// Returns the files of a Python project in the indexes in use. Each project is requested once
+    /// for each run.
     ///
     /// # Errors
     /// If no index has the project.

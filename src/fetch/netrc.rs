@@ -1,4 +1,5 @@
-//! Credentials from a netrc file. Source: the GNU inetutils manual, "The .netrc file"; macros are skipped.
+//! Credentials from a netrc file. Source: the GNU inetutils manual, "The .netrc file". Macros are
+//! skipped.
 
 /// Logins by host.
 #[derive(Default)]
@@ -7,7 +8,7 @@ pub struct Netrc {
 }
 
 impl Netrc {
-    /// Reads the text of a netrc file; what it does not understand it skips, as curl does.
+    /// Parses the text of a netrc file. Unknown words are skipped, as curl does.
     pub fn parse(text: &str) -> Self {
         let mut entries: Vec<(Option<String>, String, String)> = vec![];
         let mut words = text
@@ -37,7 +38,7 @@ impl Netrc {
         Netrc { entries }
     }
 
-    /// User and password for a host.
+    /// Returns the user name and the password for a host.
     pub fn login(&self, host: &str) -> Option<(&str, &str)> {
         let exact = self.entries.iter().find(|(m, ..)| m.as_deref() == Some(host));
         exact

@@ -1,5 +1,5 @@
-//! Python package indexes: which are in force, and which files they hold.
-//! Source: PEP 503 (HTML pages), PEP 691 (JSON pages), pip's and uv's documented configuration.
+//! Python package indexes: which ones are in use, and which files they contain. Source: PEP 503
+//! (HTML pages), PEP 691 (JSON pages), and the documented configuration of pip and uv.
 
 use serde::Deserialize;
 
@@ -7,12 +7,12 @@ use super::http::{Http, redact, says_absent};
 use crate::error::{Error, Result};
 use crate::model::{Digest, normalize_project as normalize};
 
-/// What an index says of a project.
+/// An index's page of a project.
 #[derive(Debug, Default)]
 pub struct IndexProject {
-    /// Its name, normalised.
+    /// The normalised name of the project.
     pub name: String,
-    /// Its files.
+    /// The files of the project.
     pub files: Vec<ProjectFile>,
 }
 
@@ -21,18 +21,18 @@ pub struct IndexProject {
 pub struct ProjectFile {
     /// The file name.
     pub name: String,
-    /// Where it lies.
+    /// The location of the file.
     pub url: String,
-    /// Its digest, if the index says.
+    /// The digest of the file, if the index states it.
     pub sha256: Option<Digest>,
-    /// Its length in bytes, if the index says.
+    /// The length of the file in bytes, if the index states it.
     pub size: Option<u64>,
     /// Whether its release was withdrawn (PEP 592).
     pub yanked: bool,
 }
 
 impl IndexProject {
-    /// The URL of a file.
+    /// Returns the URL of a file.
     ///
     /// # Errors
     /// If the project has no such file.
@@ -47,15 +47,16 @@ impl IndexProject {
     }
 }
 
-/// The indexes that pip's and uv's configuration name. `var` reads the environment; `files` are the texts of pip.conf and uv.toml files,
-/// most specific first, each with whether it is uv's.
+/// Returns the indexes that the configuration of pip and uv names. `var` reads the environment.
+/// `files` are the texts of pip.conf and uv.toml files, the most specific first, each with a flag
+/// that is set for a file of uv.
 pub fn configured(var: &dyn Fn(&str) -> Option<String>, files: &[(bool, String)]) -> Vec<String> {
     let mut out = vec![];
     for name in
         ["UV_DEFAULT_INDEX", "UV_INDEX_URL", "UV_INDEX", "PIP_INDEX_URL", "PIP_EXTRA_INDEX_URL"]
     {
         for url in var(name).unwrap_or_default().split_whitespace() {
-            // uv allows `name=url`.
+            // uv allows the form `name=url`.
             let url = match url.split_once('=') {
                 Some((head, tail)) if !head.contains(':') => tail,
                 _ => url,
@@ -126,7 +127,8 @@ struct JsonFile {
     yanked: serde_json::Value,
 }
 
-/// Programs that are published as wheels, for hints: what their projects are called is not always what they are.
+/// Programs that are published as wheels, for hints: the name of a project may differ from the name
+/// of its program.
 const PROGRAMS: &[&str] = &[
     "clang-format",
     "clang-tidy",
@@ -141,10 +143,10 @@ const PROGRAMS: &[&str] = &[
     "ziglang",
 ];
 
-/// Asks `indexes` in order for a project; the first that has it answers.
+/// Asks `indexes` in order for a project. The first index that has the project supplies the result.
 ///
 /// # Errors
-/// If none has it.
+/// If no index has the project.
 pub fn query(http: &Http, indexes: &[String], project: &str) -> Result<IndexProject> {
     let mut absent = vec![];
     for index in indexes {
@@ -157,7 +159,8 @@ pub fn query(http: &Http, indexes: &[String], project: &str) -> Result<IndexProj
                 let files = if json { json_files(&text, &page)? } else { html_files(&text, &page) };
                 return Ok(IndexProject { name: normalize(project), files });
             }
-            // Only an index that says that it has no such project is passed over: behind one that is down, a stranger's project may have the same name.
+            // An index is skipped only if it reports that it does not have the project. If an index
+            // is unreachable, a later one might have an unrelated project with the same name.
             Err(e) if says_absent(&e) => absent.push(e),
             Err(e) => return Err(e),
         }

@@ -1,33 +1,38 @@
-//! What went wrong with each mirror that was asked for a file: if none had it, the gravest of it is the error, and the rest its causes.
+//! Collects the failures of the mirrors that were asked for a file. If no mirror has the file, the
+//! most serious failure becomes the error, and the others become its causes.
 
 use crate::error::{Error, ErrorKind};
 use crate::reporter::Task;
 
-/// The mirrors that did not serve a file, with the reasons, in the order in which they were asked.
+/// The mirrors that did not deliver a file, with the reasons, in the order in which they were
+/// asked.
 #[derive(Debug, Default)]
 pub struct Refusals {
     list: Vec<(String, Error)>,
 }
 
 impl Refusals {
-    /// Notes that `url` did not serve the file.
+    /// Records that `url` did not deliver the file.
     pub fn add(&mut self, url: &str, error: Error) {
         self.list.push((url.to_owned(), error));
     }
 
-    /// Whether `url` was asked in vain.
+    /// Whether `url` was asked without success.
     pub fn has(&self, url: &str) -> bool {
         self.list.iter().any(|(known, _)| known == url)
     }
 
-    /// Warns of every mirror that served false bytes, now that another had the right ones.
+    /// Warns about every mirror that delivered wrong bytes, after another mirror has delivered the
+    /// right ones.
     pub fn warn(&self, task: &Task) {
         for (_, error) in self.list.iter().filter(|(_, e)| e.kind() == ErrorKind::Verification) {
             task.warn(&format!("{error}; another mirror had the right one"));
         }
     }
 
-    /// One error for all: false bytes weigh more than a server that can't be reached, and that more than a file that is not there. `None` if nobody was asked.
+    /// Combines all failures into one error. Wrong bytes are more serious than an unreachable
+    /// server, which is more serious than a missing file. The result is `None` if no mirror was
+    /// asked.
     pub fn into_error(self) -> Option<Error> {
         let weight = |e: &Error| match e.kind() {
             ErrorKind::Verification => 0,

@@ -1,4 +1,5 @@
-//! One input on its way in: from a partial file, then from mirrors, hashed and kept as it passes.
+//! The transfer of one input: first from a partial file, then from mirrors. The bytes are hashed
+//! and kept while they pass through.
 
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
@@ -20,7 +21,7 @@ pub struct Part {
 }
 
 impl Part {
-    /// Opens `<digest>.part` and waits until nobody else writes to it.
+    /// Opens `<digest>.part` and waits until no other process or thread writes to it.
     ///
     /// # Errors
     /// If the cache cannot be written.
@@ -43,7 +44,7 @@ impl Part {
                     Err(e) => return Err(Error::at("lock", &path, e.into())),
                 }
             }
-            // The one before us may have renamed the file while we waited.
+            // The previous writer may have renamed the file while this one waited.
             let same = fs::metadata(&path).is_ok_and(|there| {
                 same_file(&there, &file.metadata().expect("an open file has metadata"))
             });
@@ -62,22 +63,23 @@ fn same_file(a: &std::fs::Metadata, b: &std::fs::Metadata) -> bool {
     a.ino() == b.ino() && a.dev() == b.dev()
 }
 
-/// Why a stream did not end well.
+/// The reason why a stream failed.
 pub enum Failure {
-    /// Nothing more to try.
+    /// No other mirror can help.
     Final(Error),
-    /// The bytes are not the locked ones; another mirror may have them.
+    /// The bytes are not the locked ones. Another mirror may have the right bytes.
     WrongBytes {
-        /// Who sent them.
+        /// The mirror that sent them.
         by: String,
-        /// Whether some of them came from an earlier, partial download: then the same mirror deserves another chance.
+        /// Whether some of the bytes came from an earlier, partial download. The same mirror then
+        /// gets another chance.
         resumed: bool,
-        /// What to say if nobody else has them.
+        /// The error to report if no other mirror has the right bytes.
         error: Error,
     },
 }
 
-/// Reads an input; keeps what came from the network in the partial file.
+/// Reads an input and keeps the bytes from the network in the partial file.
 pub struct InputStream<'a> {
     fetcher: &'a Fetcher,
     input: &'a Input,
@@ -86,7 +88,7 @@ pub struct InputStream<'a> {
     current: usize,
     attempts: u32,
     part: Part,
-    /// Bytes of the partial file that were there before.
+    /// The number of bytes that the partial file already contained.
     kept: u64,
     position: u64,
     hasher: Hasher,
@@ -94,7 +96,7 @@ pub struct InputStream<'a> {
     task: &'a Task,
     gave_up: Option<Error>,
     too_long: bool,
-    /// The first mirror that bytes came from in this run.
+    /// The first mirror that sent bytes in this run.
     first: Option<usize>,
 }
 
@@ -141,7 +143,8 @@ impl<'a> InputStream<'a> {
         Ok(stream)
     }
 
-    /// Reads the rest, checks length and digest, and puts the file into the cache under its name.
+    /// Reads the rest, checks the length and the digest, and moves the file into the cache under
+    /// its name.
     ///
     /// # Errors
     /// See [`Failure`].
@@ -165,7 +168,8 @@ impl<'a> InputStream<'a> {
             return Err(Failure::Final(error));
         }
         let got = std::mem::take(&mut self.hasher).finish();
-        // If several sent parts of it, the first is refused: the last may be right, and is asked for all of it.
+        // If several mirrors sent parts of the file, the first one is refused: the last one may be
+        // right, and is asked for the whole file.
         let by = self.candidates[self.first.unwrap_or(self.current).min(self.candidates.len() - 1)]
             .clone();
         if got == self.input.sha256 && !self.too_long {
@@ -191,7 +195,7 @@ impl<'a> InputStream<'a> {
         let url = self.candidates[self.current].clone();
         let mut body = self.fetcher.http.get(&url, self.position)?;
         if body.skipped < self.position {
-            // The server does not know ranges: read over what we have.
+            // The server does not support ranges: skip the bytes that are already present.
             let skip = self.position - body.skipped;
             let got = io::copy(&mut (&mut body.reader).take(skip), &mut io::sink())
                 .map_err(|e| transfer_error(&url, e))?;
@@ -226,10 +230,11 @@ impl<'a> InputStream<'a> {
         Cause::Mismatch { what, expected: expected.to_owned(), got: got.to_owned() }
     }
 
-    /// Decides after a failure: `Ok` to go on (after a pause, or with the next mirror), `Err` to give up.
+    /// Decides how to proceed after a failure: `Ok` means to continue (after a pause, or with the
+    /// next mirror), `Err` means to give up.
     fn recover(&mut self, error: Error) -> Result<()> {
         self.body = None;
-        // The disk, or the user who asked to stop: no mirror's fault.
+        // The cause is the disk, or the user who interrupted the program, and no mirror.
         if matches!(error.reason(), Some(Cause::Io { .. }))
             || error.kind() == ErrorKind::Interrupted
         {
@@ -303,7 +308,7 @@ impl<'a> InputStream<'a> {
                         return Ok(0);
                     }
                     self.first.get_or_insert(self.current);
-                    // What arrived is worth keeping: a later run goes on from here.
+                    // Keep the bytes that arrived, so that a later run continues from here.
                     self.part
                         .file
                         .write_all(&buf[..n])

@@ -1,5 +1,5 @@
-//! Bringing a lock up to date with its manifest: what is stale is resolved, source by source, then
-//! the sets of Python packages.
+//! Brings a lock up to date with its manifest: stale toolchains are resolved source by source,
+//! followed by the sets of Python packages.
 
 mod options;
 mod packages;
@@ -17,22 +17,22 @@ use crate::project::{Project, read_text, replace};
 pub use options::{Options, Upgrade};
 pub use stale::{check, stale};
 
-/// A lock brought up to date.
+/// The result of bringing a lock up to date.
 pub struct Outcome {
-    /// The lock now.
+    /// The lock as it is now.
     pub lock: Lockfile,
-    /// What changed, for people: a line each.
+    /// The changes, one line of text each.
     pub changes: Vec<String>,
     /// Whether the file was written.
     pub written: bool,
-    /// The trees that were made on the way, with the time that each took.
+    /// The trees that were made in the process, with the time that each one took.
     pub made: Vec<Made>,
 }
 
-/// Brings the lock up to date with the manifest and writes it if its bytes change.
+/// Brings the lock up to date with the manifest, and writes it if its bytes change.
 ///
 /// # Errors
-/// If something cannot be resolved, fetched or composed; then the lock stays as it was.
+/// If something cannot be resolved, fetched or composed. The lock then stays as it was.
 pub fn update(
     project: &Project,
     cx: &Context,
@@ -61,7 +61,8 @@ pub fn update(
         old.trees.values().flat_map(|t| t.plan.releases.clone()).collect();
     let resolving = toolchains::Locking { project, cx, fetcher, known, options };
     if !todo.is_empty() {
-        // What comes from a Python index may need the pinned Python, which must be locked first.
+        // Toolchains that come from a Python index may need the pinned Python, which must be locked
+        // first.
         let is_indexed = |name: &ToolchainName| {
             project.manifest.toolchains[name].source.value == crate::source::PYPI
         };
@@ -83,8 +84,8 @@ pub fn update(
     Ok(Outcome { lock, changes, written, made })
 }
 
-/// The lock as it was. From one with conflict markers, all entries of both sides that fit the
-/// manifest.
+/// Returns the lock as it was. A lock with conflict markers yields all entries of both sides that
+/// fit the manifest.
 fn read_old(project: &Project, text: &str, cx: &Context) -> Result<Lockfile> {
     let file = shown(&project.lock_path, &cx.here);
     if !lockfile::has_conflict_markers(text) {

@@ -1,29 +1,29 @@
-//! How a lock is brought up to date.
+//! Options for bringing a lock up to date.
 
 use crate::model::ToolchainName;
 
-/// How to bring a lock up to date.
+/// Options for bringing a lock up to date.
 pub struct Options {
-    /// Which entries to lock anew, besides those that are stale.
+    /// The entries to lock again in addition to the stale ones.
     pub upgrade: Upgrade,
-    /// Whether the lock that is there is not even read.
+    /// Whether to ignore the existing lock, which is then not even read.
     pub fresh: bool,
-    /// Whether an index past its `Valid-Until` is accepted.
+    /// Whether an index whose `Valid-Until` has passed is accepted.
     pub allow_expired: bool,
 }
 
-/// Which entries to lock anew, besides those that are stale.
+/// The entries to lock again in addition to the stale ones.
 pub enum Upgrade {
-    /// None.
+    /// No entries.
     Nothing,
-    /// All.
+    /// All entries.
     All,
-    /// Those of some toolchains and sets.
+    /// The entries of the given toolchains and sets.
     Some(Vec<ToolchainName>),
 }
 
 impl Upgrade {
-    /// Whether the entries of a toolchain or a set are locked anew.
+    /// Whether the entries of a toolchain or a set are locked again.
     pub fn wants(&self, name: &ToolchainName) -> bool {
         match self {
             Upgrade::Nothing => false,

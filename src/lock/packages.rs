@@ -1,5 +1,5 @@
-//! Locking of sets of Python packages: a pinned uv resolves them, and those that come as source are
-//! built.
+//! Locks sets of Python packages: a pinned uv resolves them, and packages that exist only as source
+//! are built.
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -30,16 +30,16 @@ use crate::recipe;
 use crate::reporter::Reporter;
 use crate::store::Staging;
 
-/// What the lock calls the source of sets.
+/// The name of the source of sets in the lock.
 const SOURCE: &str = "wheels";
 
-/// The glibc of a tree that names none: old enough for any.
+/// The glibc version that is assumed for a tree that names none. It is old enough for any tree.
 const UNKNOWN_GLIBC: &str = "2.28";
 
-/// Locks the sets that are stale or to be upgraded into `lock`; the others come over from `old`.
+/// Locks the sets that are stale or to be upgraded into `lock`, and copies the others from `old`.
 ///
 /// # Errors
-/// If a set cannot be resolved, fetched or built; then the files of requirements are as they were.
+/// If a set cannot be resolved, fetched or built. The files of requirements then stay as they were.
 pub fn update(
     project: &Project,
     cx: &Context,
@@ -86,7 +86,7 @@ pub fn update(
     Ok(made)
 }
 
-/// The trees of each set and interpreter: one for each platform.
+/// Groups the trees by set and interpreter. Each group has one tree for each platform.
 fn groups(project: &Project) -> Vec<Vec<PackageTree<'_>>> {
     let mut out: Vec<Vec<PackageTree>> = vec![];
     for tree in project.package_trees() {
@@ -108,7 +108,7 @@ struct Locking<'a> {
 struct Done {
     trees: Vec<LockedTree>,
     made: Vec<Made>,
-    /// The file of requirements to write.
+    /// The file of requirements to write, with its text.
     file: Option<(PathBuf, String)>,
 }
 
@@ -123,7 +123,7 @@ impl Locking<'_> {
         } else {
             self.fetcher.python_indexes()?
         };
-        // The requirements of builds are a set of their own, out of a file that is made here.
+        // The build requirements form a set of their own, whose requirement file is generated here.
         let build_set;
         let mut effective = set;
         if group[0].builds {
@@ -207,25 +207,27 @@ impl Locking<'_> {
         self.project.maker(self.cx, self.fetcher)
     }
 
-    /// The tree of a toolchain for this machine, made if it is not there.
+    /// Returns the path of a toolchain's tree for this machine, and makes the tree if it is
+    /// missing.
     fn native(&self, name: &ToolchainName) -> Result<PathBuf> {
         self.maker().native(self.lock, name)
     }
 
-    /// The newest glibc whose wheels load on an interpreter: that of its own tree.
+    /// Returns the newest glibc whose wheels can be loaded by an interpreter: the glibc of the
+    /// interpreter's own tree.
     fn glibc(&self, python: &ToolchainName, platform: Platform) -> String {
         let glibc = self.lock.get(python, platform).and_then(|tree| tree.plan.glibc());
         glibc.unwrap_or_else(|| UNKNOWN_GLIBC.to_owned())
     }
 
-    /// The hashes that the inputs themselves demand.
+    /// Returns the hashes that the input files themselves demand.
     fn demanded_hashes(&self, set: &Requirements, scratch: &Path) -> BTreeMap<String, Pin> {
         let named = set
             .inputs
             .iter()
             .chain(&set.constraints)
             .flat_map(|f| requirement_files::closure(&self.project.dir().join(&f.value)));
-        // Locks of other kinds were turned into lists there.
+        // Lock files of other formats were converted to requirement lists in the scratch directory.
         let turned = fs::read_dir(scratch)
             .into_iter()
             .flatten()
@@ -245,7 +247,8 @@ impl Locking<'_> {
         out
     }
 
-    /// The chosen files as inputs of the lock: sizes and hashes that the index does not tell are found out by fetching, several at once.
+    /// Converts the chosen files to inputs of the lock. Sizes and hashes that the index does not
+    /// provide are determined by fetching the files, several at once.
     fn inputs(&self, chosen: Vec<Chosen>, demanded: &BTreeMap<String, Pin>) -> Result<Vec<Input>> {
         let (fetcher, reporter) = (self.fetcher, &self.cx.reporter);
         let jobs = self.cx.jobs();
@@ -285,7 +288,7 @@ impl Locking<'_> {
         Ok(out)
     }
 
-    /// Builds what comes as source, and notes what came out.
+    /// Builds the packages that are available only as source, and records the results.
     fn build(&self, plans: &mut [Plan], set: &Requirements) -> Result<()> {
         let mut built: BTreeMap<String, Built> = BTreeMap::new();
         for plan in plans {
@@ -328,7 +331,7 @@ impl Locking<'_> {
         Ok(())
     }
 
-    /// Builds the wheel of an input, with the tools that are made first.
+    /// Builds the wheel of an input, after making the tools that the build uses.
     fn build_one(&self, input: &Input, tools: &Tools) -> Result<Built> {
         let platform = native_or_refuse(Platform::native())?;
         let (maker, lock) = (self.maker(), self.lock);
@@ -341,7 +344,7 @@ impl Locking<'_> {
     }
 }
 
-/// A chosen file as an input of the lock.
+/// Converts a chosen file to an input of the lock.
 fn input_of(
     fetcher: &Fetcher,
     reporter: &Reporter,
@@ -398,7 +401,8 @@ fn input_of(
     Ok(input)
 }
 
-/// What of this process's environment uv may see: proxies, certificates, credentials.
+/// Returns the part of this process's environment that uv may see: proxies, certificates and
+/// credentials.
 fn environment_of_uv() -> Vec<(String, OsString)> {
     let names = [
         "HOME",
@@ -421,7 +425,7 @@ fn environment_of_uv() -> Vec<(String, OsString)> {
     ];
     let mut out: Vec<(String, OsString)> =
         names.iter().filter_map(|name| Some(((*name).to_owned(), var_os(name)?))).collect();
-    // The keyring is a program of the user's.
+    // The keyring is a program of the user, and uv looks for it on PATH.
     if var_os("UV_KEYRING_PROVIDER").is_some() {
         out.extend(var_os("PATH").map(|path| ("PATH".to_owned(), path)));
     }

@@ -1,4 +1,4 @@
-//! Which entries of a lock do not fit the manifest, and why.
+//! Determines which entries of a lock do not fit the manifest, and why.
 
 use std::path::Path;
 
@@ -17,11 +17,11 @@ pub struct Stale {
     pub name: ToolchainName,
     /// The platform.
     pub platform: Platform,
-    /// Why, in a few words each.
+    /// The reasons, in a few words each.
     pub reasons: Vec<String>,
 }
 
-/// What of the lock does not fit the manifest.
+/// Returns the entries of the lock that do not fit the manifest.
 pub fn stale(project: &Project, lock: &Lockfile) -> Vec<Stale> {
     let mut out = vec![];
     let mut add = |name: &ToolchainName, platform, reasons: Vec<String>| {
@@ -53,10 +53,10 @@ pub fn stale(project: &Project, lock: &Lockfile) -> Vec<Stale> {
     out
 }
 
-/// Fails if anything of the lock does not fit the manifest, or was edited.
+/// Fails if an entry of the lock does not fit the manifest or was edited.
 ///
 /// # Errors
-/// A stale lock, with every reason; an entry that was edited.
+/// A stale lock, with every reason, or an entry that was edited.
 pub fn check(project: &Project, lock: &Lockfile, cx: &Context) -> Result<()> {
     let stale = stale(project, lock);
     if !stale.is_empty() {
@@ -65,7 +65,7 @@ pub fn check(project: &Project, lock: &Lockfile, cx: &Context) -> Result<()> {
     lock.trees.values().try_for_each(LockedTree::check)
 }
 
-/// The error for a lock that does not fit.
+/// Returns the error for a lock that does not fit the manifest.
 pub fn error(stale: &[Stale], lock_path: &Path, cx: &Context) -> Error {
     let message =
         format!("{} does not fit {}", shown(lock_path, &cx.here), crate::manifest::FILE_NAME);
@@ -97,7 +97,7 @@ fn differences(
     out
 }
 
-/// What the manifest asks for.
+/// Returns the fingerprint of what the manifest asks for.
 pub fn fingerprint(project: &Project, toolchain: &Toolchain, platform: Platform) -> Fingerprint {
     let mut out = project.sources[&toolchain.name].fingerprint(platform);
     out.note("prune", &toolchain.prune);
@@ -110,7 +110,7 @@ pub fn fingerprint(project: &Project, toolchain: &Toolchain, platform: Platform)
     out
 }
 
-/// Why the entry of a set of Python packages does not fit.
+/// Returns the reasons why the entry of a set of Python packages does not fit.
 pub fn set_differences(
     project: &Project,
     tree: &PackageTree,
@@ -132,14 +132,16 @@ pub fn set_differences(
     out
 }
 
-/// The interpreter's version as packages know it, such as `3.11`; empty if it is not locked.
+/// Returns the interpreter's version in the form that packages use, such as `3.11`. It is empty if
+/// the interpreter is not locked.
 pub fn python_version(interpreter: &ToolchainName, platform: Platform, lock: &Lockfile) -> String {
     let spec = lock.get_or_any(interpreter, platform).and_then(|t| t.plan.spec.python());
     spec.map(|python| python.version.clone()).unwrap_or_default()
 }
 
-/// What the manifest and the files that it names ask of a set. `output` is the text of the file of
-/// requirements that is about to be written; without it, the one that is there counts.
+/// Returns the fingerprint of what the manifest, and the files that it names, ask of a set.
+/// `output` is the text of the requirements file that is about to be written; without it, the
+/// existing file counts.
 pub fn set_fingerprint(
     project: &Project,
     tree: &PackageTree,

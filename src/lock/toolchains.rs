@@ -1,4 +1,5 @@
-//! Locking of toolchains: each source decides the inputs, and composing them finds out the tree.
+//! Locks toolchains: each source determines the inputs, and composing the inputs determines the
+//! tree.
 
 use std::cell::RefCell;
 
@@ -18,7 +19,7 @@ use crate::recipe::{self, Asked};
 use crate::resolve::debian_release::Keyring;
 use crate::source::ResolveContext;
 
-/// What locking works with.
+/// The data that locking uses.
 pub struct Locking<'a> {
     /// The project.
     pub project: &'a Project,
@@ -28,15 +29,15 @@ pub struct Locking<'a> {
     pub fetcher: &'a Fetcher,
     /// The releases that the lock has trusted so far.
     pub known: Vec<TrustedRelease>,
-    /// What was asked for on the command line.
+    /// The options of the command line.
     pub options: &'a Options,
 }
 
 impl Locking<'_> {
-    /// Locks toolchains for platforms, into `lock`.
+    /// Locks toolchains for platforms into `lock`.
     ///
     /// # Errors
-    /// If one cannot be resolved, fetched or composed.
+    /// If a toolchain cannot be resolved, fetched or composed.
     pub fn run(
         &self,
         lock: &mut Lockfile,
@@ -54,7 +55,8 @@ impl Locking<'_> {
             known: self.known.clone(),
             index: RefCell::default(),
         };
-        // Platform by platform: the index of one is as much as there should be in memory.
+        // Proceed platform by platform, so that the index of only one platform is in memory at a
+        // time.
         todo.sort_by(|a, b| (a.1.as_str(), &a.0).cmp(&(b.1.as_str(), &b.0)));
         let mut plans = vec![];
         for (name, platform) in todo {

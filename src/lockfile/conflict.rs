@@ -1,4 +1,4 @@
-//! Locks that git could not merge. Source: git-merge(1), "How conflicts are presented".
+//! Reads locks that git could not merge. Source: git-merge(1), "How conflicts are presented".
 
 /// Whether the text holds conflict markers.
 pub fn has_conflict_markers(text: &str) -> bool {
@@ -6,7 +6,8 @@ pub fn has_conflict_markers(text: &str) -> bool {
         && text.lines().any(|l| l.starts_with(">>>>>>> "))
 }
 
-/// The two versions that a text with conflict markers stands for: ours and theirs. The common ancestor of the diff3 style is dropped.
+/// Returns the two versions that a text with conflict markers represents: ours and theirs. The
+/// common ancestor of the diff3 style is dropped.
 pub fn sides(text: &str) -> [String; 2] {
     #[derive(PartialEq)]
     enum At {

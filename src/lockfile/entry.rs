@@ -1,4 +1,4 @@
-//! What stands in a lock.
+//! The content of a lock.
 
 use std::collections::BTreeMap;
 
@@ -8,67 +8,68 @@ use crate::error::{Error, Result};
 use crate::model::{Digest, Input, Platform, StoreName, ToolchainName};
 use crate::nix::store_path;
 
-/// The file's name.
+/// The file name of a lock.
 pub const FILE_NAME: &str = "toolchains.lock";
 
 /// A whole lock.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Lockfile {
-    /// The entries by toolchain and platform.
+    /// The entries, by toolchain and platform.
     pub trees: BTreeMap<(ToolchainName, Platform), LockedTree>,
 }
 
 /// One toolchain on one platform.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LockedTree {
-    /// What the tree is made of.
+    /// What the tree is made from.
     pub plan: Plan,
-    /// What comes out.
+    /// The identity of the result.
     pub output: Output,
-    /// Whether the entry's text was changed by another hand than cotter's since it was written.
+    /// Set if the text of the entry was changed by something other than cotter since it was
+    /// written.
     pub edited: Option<Edited>,
 }
 
-/// An entry whose digest is not that of its content.
+/// An entry whose recorded digest does not match its content.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Edited {
-    /// The digest that the entry notes.
+    /// The digest that the entry records.
     pub noted: Digest,
-    /// The digest of what it says now.
+    /// The digest of the entry's present content.
     pub now: Digest,
 }
 
-/// What a tree is made of, and how.
+/// What a tree is made from, and how.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Plan {
     /// The toolchain.
     pub name: ToolchainName,
     /// The platform.
     pub platform: Platform,
-    /// What the tree is to be.
+    /// The specification of the tree.
     pub spec: Spec,
-    /// The name of the source that decided the inputs.
+    /// The name of the source that determined the inputs.
     pub source: String,
-    /// The version of its principal input, for people.
+    /// The version of the principal input, for messages.
     pub version: String,
-    /// The recipe that makes the tree out of the inputs.
+    /// The recipe that makes the tree from the inputs.
     pub recipe: RecipeId,
     /// The trees of the same lock that this one needs.
     pub uses: Uses,
-    /// What the manifest asked for when this was resolved.
+    /// What the manifest asked for when this entry was resolved.
     pub fingerprint: Fingerprint,
     /// The Debian releases that the resolution trusted.
     pub releases: Vec<TrustedRelease>,
-    /// The inputs, in the order in which the recipe lays them down.
+    /// The inputs, in the order in which the recipe merges them.
     pub inputs: Vec<Input>,
 }
 
-/// A recipe and its version, such as `gcc/1`.
+/// The name and version of a recipe, such as `gcc/1`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RecipeId {
-    /// The recipe's name. Of a compiler, it is the family.
+    /// The name of the recipe. For a compiler, it is the family.
     pub name: String,
-    /// Goes up with every change of the recipe that changes a byte of a tree.
+    /// A number that is raised with every change of the recipe that changes a byte of a tree.
     pub version: u32,
 }
 
@@ -97,15 +98,16 @@ impl std::str::FromStr for RecipeId {
 /// The trees of the lock that a tree needs, by the names of their toolchains, sorted.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Uses {
-    /// To be made: those for the machine that makes it.
+    /// The toolchains needed to make the tree, for the platform of the machine that makes it.
     pub make: Vec<ToolchainName>,
-    /// To run: those for its own platform.
+    /// The toolchains needed to run the tree, for the tree's own platform.
     pub run: Vec<ToolchainName>,
 }
 
 impl Uses {
-    /// What a set of Python packages uses. `builds` is the tree of what its builds import, if
-    /// any of its wheels is built on the spot; then the compiler and the like are used, too.
+    /// Returns what a set of Python packages uses. `builds` is the tree of packages that its builds
+    /// import. If any wheel of the set is built locally (`built`), the tools of the build, such as
+    /// the compiler, are used too.
     pub fn of_set(set: &PackagesSpec, built: bool, builds: Option<ToolchainName>) -> Uses {
         let mut make = vec![];
         if built {
@@ -124,7 +126,7 @@ impl Uses {
 pub struct Output {
     /// The name of the tree in the store.
     pub store_name: StoreName,
-    /// The sha256 of the tree's NAR.
+    /// The SHA-256 hash of the tree's NAR.
     pub nar_hash: Digest,
     /// The length of the tree's NAR in bytes.
     pub nar_size: u64,
@@ -133,45 +135,46 @@ pub struct Output {
 /// A Debian `Release` file that a resolution trusted.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TrustedRelease {
-    /// The mirror family, `debian` as a rule.
+    /// The mirror family, usually `debian`.
     pub archive: String,
-    /// The suite as the manifest names it.
+    /// The suite, as the manifest names it.
     pub suite: String,
-    /// The `Date` field, as RFC 3339 in UTC.
+    /// The `Date` field, in RFC 3339 format and UTC.
     pub date: String,
-    /// The fingerprint of the key whose signature was good, in hexadecimal.
+    /// The fingerprint, in hexadecimal, of the key that made the valid signature.
     pub key: String,
 }
 
 impl Plan {
-    /// The platform that its programs make programs for: a compiler's target, else its own.
+    /// Returns the platform for which the tree's programs produce code: a compiler's target, or
+    /// otherwise the tree's own platform.
     pub fn target(&self) -> Platform {
         self.spec.cc().map_or(self.platform, |cc| cc.target)
     }
 
-    /// Whether the tree serves the builds of a set of Python packages only.
+    /// Whether the tree serves only the builds of a set of Python packages.
     pub fn serves_builds(&self) -> bool {
         self.spec.packages().is_some_and(|p| p.role == PackagesRole::Builds)
     }
 
-    /// Whether its inputs lie on a Python package index.
+    /// Whether its inputs come from a Python package index.
     pub fn comes_from_python_index(&self) -> bool {
         self.inputs.iter().any(|i| i.project().is_some())
     }
 
-    /// The version of the component `name` among the inputs.
+    /// Returns the version of the component `name` among the inputs.
     pub fn component_version(&self, name: &str) -> Option<&str> {
         self.inputs.iter().find(|i| i.component.name == name).map(|i| i.component.version.as_str())
     }
 
-    /// The glibc among the inputs, as its two numbers, such as `2.36`.
+    /// Returns the version of the glibc among the inputs as two numbers, such as `2.36`.
     pub fn glibc(&self) -> Option<String> {
         let version = self.component_version("libc6")?;
         let upstream = version.split(['-', '+']).next()?;
         Some(upstream.split('.').take(2).collect::<Vec<_>>().join("."))
     }
 
-    /// What the tree is called in the store, behind the hash: toolchain, version, platform.
+    /// Returns the part of the store name that follows the hash: toolchain, version, platform.
     pub fn tree_name(&self) -> String {
         let version: String = self
             .version
@@ -181,9 +184,9 @@ impl Plan {
         format!("{}-{version}-{}", self.name, self.platform)
     }
 
-    /// The time at which to ask Debian's public archive of old files: a day after the newest
-    /// release that was trusted, for files enter that archive some hours later, and leave the
-    /// mirrors some days later at the earliest.
+    /// Returns the time at which to ask Debian's public archive of old files: one day after the
+    /// newest trusted release. Files enter that archive some hours after a release, and they leave
+    /// the mirrors some days after it at the earliest.
     pub fn snapshot(&self) -> Option<String> {
         let newest =
             self.releases.iter().filter_map(|r| r.date.parse::<jiff::Timestamp>().ok()).max()?;
@@ -191,23 +194,23 @@ impl Plan {
         Some(later.strftime("%Y%m%dT%H%M%SZ").to_string())
     }
 
-    /// The sum of the sizes of the inputs, in bytes.
+    /// Returns the sum of the sizes of the inputs in bytes.
     pub fn input_bytes(&self) -> u64 {
         self.inputs.iter().fold(0, |sum, i| sum.saturating_add(i.size))
     }
 }
 
 impl LockedTree {
-    /// An entry that was just made.
+    /// Creates an entry for a tree that was just made.
     pub fn new(plan: Plan, output: Output) -> Self {
         LockedTree { plan, output, edited: None }
     }
 
-    /// Checks that the parts of the entry belong together: the name in the store follows from the
-    /// NAR's hash, and nobody edited the text.
+    /// Checks the consistency of the entry: the store name must follow from the NAR hash, and the
+    /// text must not have been edited.
     ///
     /// # Errors
-    /// A failed verification that names the entry, with expected and got.
+    /// A failed verification that names the entry, with the expected and the actual value.
     pub fn check(&self) -> Result<()> {
         let (plan, output) = (&self.plan, &self.output);
         let follows = store_path::of_tree(&output.nar_hash, output.store_name.name());
@@ -249,19 +252,19 @@ impl LockedTree {
 }
 
 impl Lockfile {
-    /// The entry of a toolchain on a platform.
+    /// Returns the entry of a toolchain on a platform.
     pub fn get(&self, name: &ToolchainName, platform: Platform) -> Option<&LockedTree> {
         self.trees.get(&(name.clone(), platform))
     }
 
-    /// The entry of a toolchain on a platform, or on any if it is not locked for that one: what is
-    /// the same on all platforms may be read from it.
+    /// Returns the entry of a toolchain on a platform, or on any other platform if it is not locked
+    /// for that one. Facts that are the same on all platforms may be read from it.
     pub fn get_or_any(&self, name: &ToolchainName, platform: Platform) -> Option<&LockedTree> {
         self.get(name, platform)
             .or_else(|| Platform::ALL.into_iter().find_map(|p| self.get(name, p)))
     }
 
-    /// Puts an entry in its place.
+    /// Inserts an entry at its place.
     pub fn put(&mut self, tree: LockedTree) {
         self.trees.insert((tree.plan.name.clone(), tree.plan.platform), tree);
     }

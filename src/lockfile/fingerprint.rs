@@ -1,18 +1,18 @@
-//! What the manifest asked for when an entry was locked: compared with what it asks for now, and
-//! read for nothing else.
+//! The fingerprint of what the manifest asked for when an entry was locked. It is only compared
+//! with what the manifest asks for now, and serves no other purpose.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::model::redact;
 
-/// What the manifest asked for, in words. Opaque on purpose: whatever makes a tree stands in its
-/// [`Spec`](super::Spec) and its inputs. A fingerprint only tells whether an entry is stale, and
-/// says why.
+/// What the manifest asked for, in words. The type is opaque on purpose: everything that determines
+/// a tree is in its [`Spec`](super::Spec) and its inputs. A fingerprint only tells whether an entry
+/// is stale, and why.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Fingerprint(BTreeMap<String, Vec<String>>);
 
 impl Fingerprint {
-    /// Notes what was asked for under `key`; nothing is noted of an empty list.
+    /// Records what was asked for under `key`. An empty list is not recorded.
     pub fn note<S: Into<String>>(&mut self, key: &str, values: impl IntoIterator<Item = S>) {
         let values: Vec<String> = values.into_iter().map(Into::into).collect();
         if !values.is_empty() {
@@ -20,17 +20,18 @@ impl Fingerprint {
         }
     }
 
-    /// The keys with their values, for the lock's text.
+    /// Returns the keys with their values, for the text of the lock.
     pub(super) fn entries(&self) -> &BTreeMap<String, Vec<String>> {
         &self.0
     }
 
-    /// A fingerprint as the lock's text gives it.
+    /// Creates a fingerprint from the entries in the text of a lock.
     pub(super) fn of_entries(entries: BTreeMap<String, Vec<String>>) -> Self {
         Fingerprint(entries)
     }
 
-    /// What differs between this, which was locked, and `now`: a sentence for each key.
+    /// Returns the differences between this locked fingerprint and `now`: one sentence for each
+    /// key.
     pub fn differences(&self, now: &Fingerprint) -> Vec<String> {
         let mut out = vec![];
         let keys: BTreeSet<&String> = self.0.keys().chain(now.0.keys()).collect();

@@ -1,7 +1,9 @@
-//! `toolchains.lock`: every byte that a tree is made of, and the tree's own identity. Pure.
+//! `toolchains.lock`: a record of every byte that a tree is made from, and of the tree's own
+//! identity. Pure.
 //!
-//! Sorted by toolchain and platform, one block an entry, nothing global: two people's additions
-//! merge line by line. Each version of the format has a module of its own; the newest also writes.
+//! The file is sorted by toolchain and platform, has one block for each entry, and has no global
+//! section. Therefore the additions of two people merge line by line. Each version of the format
+//! has a module of its own, and only the newest can write.
 
 mod conflict;
 mod entry;
@@ -26,15 +28,16 @@ pub use spec::{
 /// The version of the format that this program writes, and the newest that it reads.
 pub use v2::VERSION;
 
-/// How a damaged lock is made anew.
+/// How to replace a damaged lock.
 const ANEW: &str =
     "restore the file from version control, or run `cotter lock --fresh` to lock everything anew";
 
 impl Lockfile {
-    /// Reads a lock of any version that was ever written; `file` names it in messages.
+    /// Reads a lock of any version that was ever written. Messages call it `file`.
     ///
     /// # Errors
-    /// If the text is no lock, holds conflict markers, or was written by a newer cotter.
+    /// If the text is not a lock, contains conflict markers, or was written by a newer version of
+    /// cotter.
     pub fn parse(text: &str, file: &str) -> Result<Lockfile> {
         if has_conflict_markers(text) {
             return Err(Error::new(ErrorKind::LockStale, format!("{file} holds merge conflict markers"))
@@ -50,13 +53,14 @@ impl Lockfile {
         Ok(lock)
     }
 
-    /// The text of the file: the same lock always gives the same bytes.
+    /// Returns the text of the file. The same lock always yields the same bytes.
     pub fn render(&self) -> String {
         v2::render(self)
     }
 }
 
-/// The version that a text says it has; `None` if that is a problem, which is noted.
+/// Returns the version that a text declares. If the declaration is a problem, the problem is
+/// recorded and the result is `None`.
 fn version(text: &str, file: &str, problems: &mut Problems) -> Result<Option<i64>> {
     #[derive(serde::Deserialize)]
     struct VersionOnly {

@@ -1,9 +1,11 @@
-//! What file names tell of components, where nothing better does.
+//! Information about components that can be read from file names, used where no better source
+//! exists.
 
 use crate::model::{Component, Ecosystem, Format, SourcePackage};
 
-/// What a file name tells of a Debian package: `pool/main/g/gcc-12/cpp-12_12.2.0-14_amd64.deb`.
-/// Without the epoch, which file names leave out, and the source package's version.
+/// Returns what a file name tells about a Debian package, for example
+/// `pool/main/g/gcc-12/cpp-12_12.2.0-14_amd64.deb`. The epoch, which file names leave out, and the
+/// version of the source package are missing.
 pub fn component_of_deb(path: &str) -> Option<Component> {
     let mut parts = path.rsplit('/');
     let file = parts.next()?.strip_suffix(".deb")?;
@@ -16,8 +18,8 @@ pub fn component_of_deb(path: &str) -> Option<Component> {
     Some(Component { ecosystem: Ecosystem::Debian, name, version, source })
 }
 
-/// The version of a Python project's file, from its name: a wheel's second part, or what stands
-/// behind the project's name (PEP 427, PEP 625).
+/// Returns the version of a Python project's file, from its name: the second part of a wheel's
+/// name, or the text after the project's name (PEP 427, PEP 625).
 pub fn version_in_file_name(file: &str, project: &str) -> String {
     if let Some(name) = crate::model::WheelName::parse(file) {
         return name.version.replace('_', "-");
@@ -27,7 +29,7 @@ pub fn version_in_file_name(file: &str, project: &str) -> String {
     stem.get(project.len() + 1..).unwrap_or(stem).to_owned()
 }
 
-/// The format of a Python project's file.
+/// Returns the format of a Python project's file.
 pub fn format_of_distribution(file: &str) -> Format {
     if file.ends_with(".whl") { Format::Wheel } else { Format::Sdist }
 }

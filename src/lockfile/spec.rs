@@ -1,10 +1,11 @@
-//! What a tree is to be, kind by kind, with everything that its recipe reads.
+//! The specification of a tree, for each kind of toolchain, with everything that its recipe reads.
 
 use std::collections::BTreeMap;
 
 use crate::model::{Kind, Platform, ToolchainName};
 
-/// What a tree is to be. Recipes, emission and the audit read this and nothing of the manifest.
+/// The specification of a tree. Recipes, emission and the audit read it, and read nothing from the
+/// manifest.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Spec {
     /// A compiler.
@@ -19,78 +20,78 @@ pub enum Spec {
     Packages(PackagesSpec),
 }
 
-/// Which files of the inputs stay: patterns of paths.
+/// The selection of the files of the inputs that stay, as path patterns.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Selection {
-    /// What is left out, besides what the recipe leaves out.
+    /// The files that are left out in addition to those that the recipe leaves out.
     pub prune: Vec<String>,
-    /// What stays though the recipe would leave it out.
+    /// The files that stay although the recipe would leave them out.
     pub keep: Vec<String>,
 }
 
-/// What the manifest says of a tree's programs.
+/// What the manifest declares about a tree's programs.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Programs {
-    /// Patterns of programs that must see themselves in `/proc/self/exe`.
+    /// Patterns of the programs that must see themselves in `/proc/self/exe`.
     pub self_exe: Vec<String>,
-    /// Names in `bin/`, each with the path in the tree that it stands for. If it is empty, the
-    /// recipe chooses.
+    /// The names in `bin/`, each with the path in the tree to which it refers. If the map is empty,
+    /// the recipe chooses the names.
     pub bin: BTreeMap<String, String>,
 }
 
-/// A compiler of C and C++. Its family (GCC, Zig) is its recipe.
+/// A compiler for C and C++. The name of its recipe is its family (GCC, Zig).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CcSpec {
-    /// The platform that it makes programs for.
+    /// The platform for which it produces programs.
     pub target: Platform,
-    /// The library toolchains whose packages are in its sysroot.
+    /// The library toolchains whose packages are in the compiler's sysroot.
     pub libraries: Vec<ToolchainName>,
-    /// Which files stay.
+    /// The files that stay.
     pub selection: Selection,
-    /// Its programs.
+    /// The declared programs.
     pub programs: Programs,
 }
 
 /// A Python interpreter.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PythonSpec {
-    /// The language's version, such as `3.11`.
+    /// The version of the language, such as `3.11`.
     pub version: String,
     /// The ABI tag of its extension modules, such as `cp311`.
     pub abi: String,
-    /// Which files stay.
+    /// The files that stay.
     pub selection: Selection,
-    /// Its programs.
+    /// The declared programs.
     pub programs: Programs,
 }
 
 /// Any other program.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ToolSpec {
-    /// Which files stay.
+    /// The files that stay.
     pub selection: Selection,
-    /// Its programs.
+    /// The declared programs.
     pub programs: Programs,
 }
 
 /// Headers and libraries.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct LibrarySpec {
-    /// Which files stay.
+    /// The files that stay.
     pub selection: Selection,
 }
 
-/// What the packages of a tree are there for.
+/// The purpose of the packages of a tree.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum PackagesRole {
-    /// They are the set that the manifest asks for.
+    /// They are the set for which the manifest asks.
     Set,
-    /// The builds of a set import them.
+    /// They are imported by the builds of a set.
     Builds,
 }
 
 impl PackagesRole {
-    /// The word for it in the lock.
+    /// Returns the word for the role in the lock.
     pub fn as_str(self) -> &'static str {
         match self {
             PackagesRole::Set => "set",
@@ -102,24 +103,24 @@ impl PackagesRole {
 /// A set of Python packages for one interpreter.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PackagesSpec {
-    /// The set's name in the manifest.
+    /// The name of the set in the manifest.
     pub set: ToolchainName,
     /// The toolchain of the interpreter.
     pub interpreter: ToolchainName,
-    /// The interpreter's version, such as `3.11`.
+    /// The version of the interpreter, such as `3.11`.
     pub python: String,
     /// The ABI tag of the interpreter's extension modules, such as `cp311`.
     pub abi: String,
-    /// What the packages are there for.
+    /// The purpose of the packages.
     pub role: PackagesRole,
-    /// The toolchains whose programs are on the PATH of the builds.
+    /// The toolchains whose programs are on the PATH of builds.
     pub build_tools: Vec<ToolchainName>,
-    /// Which files stay.
+    /// The files that stay.
     pub selection: Selection,
 }
 
 impl Spec {
-    /// The kind of toolchain.
+    /// Returns the kind of the toolchain.
     pub fn kind(&self) -> Kind {
         match self {
             Spec::Cc(_) => Kind::Cc,
@@ -130,7 +131,7 @@ impl Spec {
         }
     }
 
-    /// Which files of the inputs stay.
+    /// Returns the selection of the files that stay.
     pub fn selection(&self) -> &Selection {
         match self {
             Spec::Cc(spec) => &spec.selection,
@@ -141,8 +142,8 @@ impl Spec {
         }
     }
 
-    /// What is said of the tree's programs; none of a library's and of a set's are programs of
-    /// their own.
+    /// Returns what is declared about the tree's programs. Libraries have no programs, and sets
+    /// have only the programs of their packages, so both yield `None`.
     pub fn programs(&self) -> Option<&Programs> {
         match self {
             Spec::Cc(spec) => Some(&spec.programs),
@@ -152,7 +153,7 @@ impl Spec {
         }
     }
 
-    /// The set of packages, if it is one.
+    /// Returns the set of packages, if the tree is one.
     pub fn packages(&self) -> Option<&PackagesSpec> {
         match self {
             Spec::Packages(spec) => Some(spec),
@@ -160,7 +161,7 @@ impl Spec {
         }
     }
 
-    /// The interpreter, if it is one.
+    /// Returns the interpreter, if the tree is one.
     pub fn python(&self) -> Option<&PythonSpec> {
         match self {
             Spec::Python(spec) => Some(spec),
@@ -168,7 +169,7 @@ impl Spec {
         }
     }
 
-    /// The compiler, if it is one.
+    /// Returns the compiler, if the tree is one.
     pub fn cc(&self) -> Option<&CcSpec> {
         match self {
             Spec::Cc(spec) => Some(spec),

@@ -1,5 +1,6 @@
-//! Version 1 of the lock, which cotter wrote up to 0.1: one map of strings told what the manifest
-//! had asked for, and recipes and emission read it back by key. It is read, and never written.
+//! Version 1 of the lock, which cotter wrote up to release 0.1. One map of strings recorded what
+//! the manifest had asked for, and recipes and emission read it by key. This version is read but
+//! never written.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -75,7 +76,7 @@ struct RawBuilt {
     sha256: String,
 }
 
-/// Reads the text; what is wrong goes into `problems`.
+/// Reads the text. Problems are added to `problems`.
 pub fn read(text: &str, problems: &mut Problems) -> Lockfile {
     let mut lock = Lockfile::default();
     let raw: RawLock = match toml::from_str(text) {
@@ -96,7 +97,7 @@ pub fn read(text: &str, problems: &mut Problems) -> Lockfile {
             Err(why) => problems.add(span, why),
         }
     }
-    // A set whose builds import nothing has no tree of what they import.
+    // A set whose builds import nothing has no tree for their imports.
     let known: BTreeSet<ToolchainName> = lock.trees.keys().map(|(name, _)| name.clone()).collect();
     for tree in lock.trees.values_mut() {
         tree.plan.uses.make.retain(|name| known.contains(name));
@@ -124,7 +125,7 @@ impl RawTree {
             Spec::Packages(set) => uses_of_set(&name, set, &inputs),
             _ => Uses::default(),
         };
-        // Up to 0.1 both families of compilers had one recipe.
+        // Up to release 0.1, both compiler families used one recipe.
         let mut recipe: RecipeId = self.recipe.parse()?;
         if recipe.name == "cc" {
             let zig = inputs.iter().any(|i| i.file_name().contains("zig"));
@@ -157,7 +158,7 @@ impl RawTree {
     }
 }
 
-/// What the trees of a set of Python packages use.
+/// Returns the trees that a set of Python packages uses.
 fn uses_of_set(name: &ToolchainName, set: &PackagesSpec, inputs: &[Input]) -> Uses {
     let builds = inputs.iter().any(|i| i.built.is_some());
     Uses::of_set(set, builds, builds.then(|| Requirements::builds_name(name)))

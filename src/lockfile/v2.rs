@@ -1,5 +1,5 @@
-//! Version 2 of the lock: a typed specification for each kind, what each tree uses, and for each
-//! input its format and its component. `docs/lockfile.md` describes it for people.
+//! Version 2 of the lock: a typed specification for each kind, the list of trees that each tree
+//! uses, and the format and the component of each input. `docs/lockfile.md` describes it for users.
 
 use std::collections::BTreeMap;
 
@@ -19,7 +19,7 @@ use crate::text::toml::Table;
 /// The version of the format that this program writes, and the newest that it reads.
 pub const VERSION: i64 = 2;
 
-/// Reads the text; what is wrong goes into `problems`.
+/// Reads the text. Problems are added to `problems`.
 pub fn read(text: &str, problems: &mut Problems) -> Lockfile {
     let mut lock = Lockfile::default();
     let mut used: Vec<(ToolchainName, std::ops::Range<usize>)> = vec![];
@@ -72,7 +72,7 @@ fn read_tree(mut fields: Fields, problems: &mut Problems) -> Option<LockedTree> 
             fields.table("spec", problems).unwrap_or_else(|| fields.nothing("[tree.spec]"));
         let spec =
             kind.zip(platform).and_then(|(kind, own)| read_spec(kind, own, &mut table, problems));
-        // Without a kind, nobody knows which keys belong here.
+        // Without a kind, it is unknown which keys belong here.
         if kind.is_some() {
             table.finish(problems);
         }
@@ -291,7 +291,7 @@ fn names(fields: &mut Fields, key: &str, problems: &mut Problems) -> Vec<Toolcha
     list.into_iter().filter_map(&mut parse).collect()
 }
 
-/// The text of a lock.
+/// Returns the text of a lock.
 pub fn render(lock: &Lockfile) -> String {
     let mut out = String::from("# Made by `cotter lock`. Commit this file; do not edit it.\n");
     out.push_str(&format!("version = {VERSION}\n"));
@@ -303,8 +303,8 @@ pub fn render(lock: &Lockfile) -> String {
     out
 }
 
-/// The digest of an entry: of everything it says but where its inputs may lie, for a mirror may
-/// be changed by hand.
+/// Returns the digest of an entry: of all its content except the locations of its inputs, because a
+/// mirror may be changed by hand.
 fn digest(tree: &LockedTree) -> Digest {
     Digest::of(entry(tree, None, false).as_bytes())
 }

@@ -1,4 +1,4 @@
-//! Source distributions into wheels, with the trees that the lock names for it.
+//! Builds source distributions into wheels, with the trees that the lock names for this purpose.
 
 use std::path::PathBuf;
 
@@ -13,36 +13,36 @@ use crate::recipe::{self, Active};
 use crate::reporter::Reporter;
 use crate::store::{Staging, Store};
 
-/// Where wheels are built. What a build uses must be in the store.
+/// Builds wheels. The trees that a build uses must already be in the store.
 pub struct Workshop<'a> {
     /// The store.
     pub store: &'a Store,
-    /// The fetcher, whose cache takes the wheels.
+    /// The fetcher, whose cache receives the built wheels.
     pub fetcher: &'a Fetcher,
-    /// For progress.
+    /// Reports progress.
     pub reporter: &'a Reporter,
-    /// The lock that names the trees.
+    /// The lock that names the trees of the build.
     pub lock: &'a Lockfile,
-    /// The platform of the machine that builds.
+    /// The platform of the machine that runs the build.
     pub platform: Platform,
 }
 
-/// The trees that a build works with.
+/// The trees that a build uses.
 pub struct Tools<'a> {
     /// The interpreter.
     pub interpreter: &'a ToolchainName,
-    /// What the build may import, if anything.
+    /// The tree of packages that the build may import, if there is one.
     pub requires: Option<&'a ToolchainName>,
-    /// Toolchains whose programs are on PATH.
+    /// The toolchains whose programs are on PATH.
     pub path: &'a [ToolchainName],
 }
 
 impl Workshop<'_> {
-    /// Builds the wheels that a plan needs and that are not at hand, and compares each with the
-    /// lock.
+    /// Builds the wheels that a plan needs and that are not in the cache, and compares each of them
+    /// with the lock.
     ///
     /// # Errors
-    /// If a build fails, or makes another wheel than the one that was locked.
+    /// If a build fails, or if it produces a wheel other than the locked one.
     pub fn rebuild(&self, plan: &Plan, input: &Input) -> Result<()> {
         let (Some(built), Some(set)) = (&input.built, plan.spec.packages()) else { return Ok(()) };
         if self.fetcher.built(&built.sha256).is_some() {
@@ -67,10 +67,10 @@ impl Workshop<'_> {
         Ok(())
     }
 
-    /// Builds an input's wheel and puts it into the cache.
+    /// Builds the wheel of an input and puts it into the cache.
     ///
     /// # Errors
-    /// If the input cannot be fetched, or its build fails.
+    /// If the input cannot be fetched, or if its build fails.
     pub fn build(&self, input: &Input, tools: &Tools) -> Result<Built> {
         let name = input.file_name();
         let task = self.reporter.task(name, input.size);

@@ -1,4 +1,4 @@
-//! The layers of a tree become the tree, and the tree becomes an object of the store.
+//! Merges the layers of a tree into the tree, and makes the tree an object of the store.
 
 use std::collections::BTreeMap;
 
@@ -8,21 +8,22 @@ use crate::recipe::{self, Idle, Pruning};
 use crate::store::{Commit, Staging, Store};
 use crate::tree::{BlobDir, Tree};
 
-/// A tree under way: where its parts lie until it is published. All of it goes when it is dropped.
+/// A tree in progress: the places that hold its parts until it is published. All of them are
+/// removed when this value is dropped.
 pub struct Bench {
-    /// The directory of the work.
+    /// The working directory.
     pub staging: Staging,
-    /// The contents of files.
+    /// The contents of the files.
     pub blobs: BlobDir,
-    /// What is left out, and which patterns of the manifest matched nothing so far.
+    /// The paths that are left out, and which patterns of the manifest have matched nothing so far.
     pub pruning: Pruning,
 }
 
 impl Bench {
-    /// Makes room in the store.
+    /// Creates the working directory in the store.
     ///
     /// # Errors
-    /// If the store cannot be written, or the plan was made for another recipe.
+    /// If the store cannot be written, or if the plan was made for another recipe.
     pub fn new(store: &Store, plan: &Plan) -> Result<Self> {
         let pruning = recipe::pruning(plan)?;
         let staging = Staging::new(store)?;
@@ -30,12 +31,12 @@ impl Bench {
         Ok(Bench { staging, blobs, pruning })
     }
 
-    /// Merges the layers, which stand under the numbers of their inputs, finishes the tree by its
-    /// recipe and finds out its identity, and which patterns of the manifest matched nothing. With `keep` the tree, its listing and its facts go into
-    /// the store.
+    /// Merges the layers, which are numbered like their inputs, finishes the tree with its recipe,
+    /// and determines the identity of the tree and the patterns of the manifest that matched
+    /// nothing. With `keep`, the tree, its listing and its facts are put into the store.
     ///
     /// # Errors
-    /// If the layers do not fit together, the recipe refuses them, or what comes out is not
+    /// If the layers do not fit together, if the recipe refuses them, or if the result is not
     /// `expected`.
     pub fn compose(
         &self,

@@ -1,4 +1,4 @@
-//! Which trees must be made, and in which order.
+//! Determines which trees must be made, and in which order.
 
 use std::collections::BTreeMap;
 
@@ -12,32 +12,32 @@ use crate::store::Store;
 pub struct Missing<'a> {
     /// The tree.
     pub tree: &'a LockedTree,
-    /// The places in the graph of the trees that must be there first.
+    /// The positions in the graph of the trees that must be made first.
     pub after: Vec<usize>,
-    /// The tree of the interpreter whose pip tells the package index, if none is configured.
+    /// The tree of the interpreter whose pip names the package index, if no index is configured.
     pub index_of: Option<&'a LockedTree>,
 }
 
-/// What the graph is made from.
+/// The data from which the graph is made.
 pub struct Search<'a> {
     /// The lock.
     pub lock: &'a Lockfile,
-    /// The store: what is there is not made.
+    /// The store. A tree that it already holds is not made.
     pub store: &'a Store,
-    /// The fetcher: what is in its cache needs no index and no build.
+    /// The fetcher. A file that is in its cache needs neither an index nor a build.
     pub fetcher: &'a Fetcher,
-    /// The platform of this machine, on which what makes a tree runs.
+    /// The platform of this machine. The tools that make a tree run on it.
     pub native: Option<Platform>,
-    /// The interpreter that tells the package index, if one is needed for it.
+    /// The interpreter that names the package index, if one is needed for that.
     pub index: Option<&'a LockedTree>,
 }
 
 impl<'a> Search<'a> {
-    /// The missing trees of `wanted`, and those that they need to be made: each behind those that it
-    /// needs.
+    /// Returns the missing trees of `wanted` and the trees that are needed to make them. Each tree
+    /// follows the trees that it needs.
     ///
     /// # Errors
-    /// If a tree is needed that is not locked for this machine, or trees need each other.
+    /// If a needed tree is not locked for this machine, or if trees need each other.
     pub fn missing(&self, wanted: &[&'a LockedTree]) -> Result<Vec<Missing<'a>>> {
         let mut out = vec![];
         let mut places = BTreeMap::new();
@@ -47,7 +47,8 @@ impl<'a> Search<'a> {
         Ok(out)
     }
 
-    /// Adds a tree and what it needs; returns its place, or `None` if it is there.
+    /// Adds a tree and the trees that it needs. Returns the position of the tree, or `None` if it
+    /// is already in the store.
     fn visit(
         &self,
         tree: &'a LockedTree,
@@ -86,13 +87,13 @@ impl<'a> Search<'a> {
         Ok(Some(place))
     }
 
-    /// Whether a wheel of it must be built.
+    /// Whether one of the tree's wheels must be built.
     fn must_build(&self, tree: &LockedTree) -> bool {
         let built = tree.plan.inputs.iter().filter_map(|i| i.built.as_ref());
         built.into_iter().any(|built| self.fetcher.built(&built.sha256).is_none())
     }
 
-    /// Whether a file of it must be fetched from a Python package index.
+    /// Whether one of the tree's files must be fetched from a Python package index.
     fn must_ask_index(&self, tree: &LockedTree) -> bool {
         tree.plan.inputs.iter().any(|input| {
             let built = input.built.as_ref();
@@ -102,10 +103,10 @@ impl<'a> Search<'a> {
     }
 }
 
-/// The platform of this machine.
+/// Returns the platform of this machine.
 ///
 /// # Errors
-/// If cotter has no trees for it.
+/// If cotter has no trees for this machine.
 pub fn native_or_refuse(native: Option<Platform>) -> Result<Platform> {
     native.ok_or_else(|| {
         Error::user("cotter makes no trees that run on this machine").hint(
@@ -114,10 +115,10 @@ pub fn native_or_refuse(native: Option<Platform>) -> Result<Platform> {
     })
 }
 
-/// The entry of a toolchain for a platform.
+/// Returns the lock entry of a toolchain for a platform.
 ///
 /// # Errors
-/// If it is not locked for that platform.
+/// If the toolchain is not locked for that platform.
 pub fn locked_for<'a>(
     lock: &'a Lockfile,
     name: &ToolchainName,

@@ -1,4 +1,5 @@
-//! The package index where none is configured: the pinned Python's pip knows its own default.
+//! Finds the package index if none is configured: the pip of the pinned Python names its own
+//! default.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -6,10 +7,11 @@ use std::sync::Arc;
 use crate::error::Result;
 use crate::fetch::Fetcher;
 
-/// Where the pip of Debian's Python names its index, in the tree of the interpreter.
+/// The file in the interpreter's tree in which the pip of Debian's Python names its index.
 const FILE: &str = "usr/lib/python3/dist-packages/pip/_internal/models/index.py";
 
-/// Lets the fetcher ask the pip of an interpreter, whose tree is in the store, for the index.
+/// Lets the fetcher ask the pip of an interpreter for the index. The interpreter's tree must be in
+/// the store.
 pub fn offer(fetcher: &Fetcher, tree: PathBuf) {
     fetcher.set_default_python_index(Arc::new(move || default_index_of(&tree)));
 }
@@ -22,9 +24,9 @@ fn default_index_of(tree: &std::path::Path) -> Result<String> {
     })
 }
 
-/// The index that pip's own source names: `PyPI = PackageIndex("<site>/", ...)`, of which the
-/// simple API (PEP 503) is a part. The file is read and not run: starting pip takes a fifth of a
-/// second.
+/// Returns the index that pip's own source names in the line `PyPI = PackageIndex("<site>/", ...)`.
+/// The simple API (PEP 503) is a path below it. The file is read and not executed, because starting
+/// pip takes a fifth of a second.
 fn default_index(text: &str) -> Option<String> {
     let (_, rest) = text.split_once("PyPI = PackageIndex(")?;
     let site = rest.split('"').nth(1)?;

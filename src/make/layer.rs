@@ -1,5 +1,5 @@
-//! One locked input becomes one layer of files: fetched, hashed and unpacked as its bytes arrive.
-//! Uses nothing but the lock and the input's bytes.
+//! Makes one layer of files from one locked input: the input is fetched, hashed and unpacked while
+//! its bytes arrive. The result depends only on the lock and on the bytes of the input.
 
 use crate::error::{Error, Result};
 use crate::fetch::Fetcher;
@@ -15,25 +15,25 @@ use crate::unpack::{
 
 /// One input to unpack.
 pub struct Unpack<'a> {
-    /// What the tree is made of.
+    /// The plan of the tree.
     pub plan: &'a Plan,
     /// The input.
     pub input: &'a Input,
-    /// What of it is left out.
+    /// The paths of the input that are left out.
     pub pruning: &'a Pruning,
     /// The fetcher.
     pub fetcher: &'a Fetcher,
-    /// Where contents go.
+    /// The directory that receives the contents of files.
     pub blobs: &'a BlobDir,
-    /// The bar.
+    /// The progress bar.
     pub task: &'a Task,
 }
 
 impl Unpack<'_> {
-    /// Unpacks the input. A source distribution's wheel must have been built before.
+    /// Unpacks the input. If the input is a source distribution, its wheel must already be built.
     ///
     /// # Errors
-    /// If its bytes cannot be had, or are refused.
+    /// If the bytes of the input cannot be obtained, or if they are refused.
     pub fn run(&self) -> Result<Tree> {
         let packages = self.plan.spec.packages().is_some();
         let tree = match self.input.format {
@@ -53,7 +53,7 @@ impl Unpack<'_> {
         self.input.layout.file_name.clone().unwrap_or_else(|| self.input.file_name().to_owned())
     }
 
-    /// What is wrong with an archive's content names the archive.
+    /// Adds the archive's name to an error about the archive's content.
     fn named(&self, e: Error) -> Error {
         if e.blames_archive() { e.context(format!("can't unpack {}", self.name())) } else { e }
     }
@@ -84,7 +84,8 @@ impl Unpack<'_> {
             .map_err(|e| self.named(e))
     }
 
-    /// One program, perhaps compressed: it becomes an executable of its own name.
+    /// Unpacks a single program, which may be compressed. It becomes an executable with the name of
+    /// the input.
     fn single(&self) -> Result<Tree> {
         let name = self.name();
         let limits = Limits::for_archive(self.input.size);
@@ -107,7 +108,7 @@ impl Unpack<'_> {
         })
     }
 
-    /// Installs a wheel of a set of Python packages.
+    /// Installs one wheel of a set of Python packages.
     fn install(&self) -> Result<Tree> {
         let input = self.input;
         let (path, name, size) = match &input.built {

@@ -1,6 +1,6 @@
-//! The one way to get a tree: it is there, or a cache has it, or it is composed of its inputs,
-//! some of which may have to be built before. Whatever a tree uses for it stands in the lock, and is
-//! made first.
+//! The only way to obtain a tree: it is already in the store, or a substituter has it, or it is
+//! composed from its inputs, some of which may have to be built first. Every tree that is used to
+//! make another one is named in the lock and is made first.
 
 mod build;
 mod compose;
@@ -34,24 +34,25 @@ pub struct Maker<'a> {
     pub store: &'a Store,
     /// The fetcher.
     pub fetcher: &'a Fetcher,
-    /// For progress.
+    /// Reports progress.
     pub reporter: Reporter,
-    /// How many inputs are worked on at once.
+    /// The number of inputs that are processed at once.
     pub jobs: usize,
-    /// Whether equal files of the store are hard-linked.
+    /// Whether identical files in the store are hard-linked.
     pub hard_links: bool,
 }
 
 impl Maker<'_> {
-    /// Makes the trees of `wanted` that are missing, and those that they need to be made. The
-    /// results are in the order of `wanted`.
+    /// Makes the trees of `wanted` that are missing, and the trees that are needed to make them.
+    /// The results are in the order of `wanted`.
     ///
     /// # Errors
-    /// If an entry of the lock was edited, or a tree cannot be fetched, built, composed or stored.
+    /// If an entry of the lock was edited, or if a tree cannot be fetched, built, composed or
+    /// stored.
     pub fn ensure(&self, lock: &Lockfile, wanted: &[&LockedTree]) -> Result<Vec<Made>> {
         for tree in wanted {
             tree.check()?;
-            // From here on `gc` leaves them alone, there or not.
+            // From here on `gc` does not delete these trees, whether they exist yet or not.
             self.store.mark_used(&tree.output.store_name);
         }
         let search = Search {
@@ -91,21 +92,22 @@ impl Maker<'_> {
         Ok(out)
     }
 
-    /// The tree of a toolchain for this machine, made if it is not there.
+    /// Returns the path of a toolchain's tree for this machine, and makes the tree if it is
+    /// missing.
     ///
     /// # Errors
-    /// If it is not locked for this machine, or can't be made.
+    /// If the toolchain is not locked for this machine, or if its tree cannot be made.
     pub fn native(&self, lock: &Lockfile, name: &ToolchainName) -> Result<std::path::PathBuf> {
         let tree = locked_for(lock, name, native_or_refuse(Platform::native())?)?;
         self.ensure(lock, &[tree])?;
         Ok(self.store.path(&tree.output.store_name))
     }
 
-    /// Finds out what comes of plans that are not locked yet. The trees of this machine's platform
-    /// are kept.
+    /// Determines the results of plans that are not locked yet. The trees for this machine's
+    /// platform are kept in the store.
     ///
     /// # Errors
-    /// As [`Maker::ensure`].
+    /// The same as those of [`Maker::ensure`].
     pub fn identify(&self, lock: &Lockfile, plans: &[Plan]) -> Result<Vec<Made>> {
         let job = |plan| Order {
             plan,
@@ -119,8 +121,8 @@ impl Maker<'_> {
         self.schedule(lock).run(&jobs)
     }
 
-    /// Lets the fetcher ask the pinned Python's pip for a package index, if none is configured. The
-    /// interpreter is made if it is not there.
+    /// Lets the fetcher ask the pip of the pinned Python for a package index, if none is
+    /// configured. The interpreter is made if it is missing.
     ///
     /// # Errors
     /// If the interpreter cannot be made.
@@ -132,26 +134,29 @@ impl Maker<'_> {
         Ok(())
     }
 
-    /// What is known of a tree that is in the store.
+    /// Returns the facts of a tree that is in the store.
     ///
     /// # Errors
-    /// If nothing was written down and the tree cannot be read.
+    /// If no facts are recorded and the tree cannot be read.
     pub fn facts(&self, tree: &LockedTree) -> Result<Facts> {
         facts(self.store, tree)
     }
 
-    /// Writes down what is known of a tree of which nothing is: an older cotter made it.
+    /// Derives and records the facts of a tree that has none because an older version of cotter
+    /// made it.
     fn derive_facts(&self, tree: &LockedTree) -> Result<()> {
         let name = &tree.output.store_name;
         if self.store.facts(name).is_some() || !self.store.has(name) {
             return Ok(());
         }
-        // A store that cannot be written is as good without: they are derived again where asked for.
+        // A store that cannot be written needs no special handling: the facts are derived again
+        // whenever they are needed.
         let _ = self.store.write_facts(name, &self.facts(tree)?);
         Ok(())
     }
 
-    /// The interpreter of the lock that can tell a package index, if one must be asked.
+    /// Returns the interpreter of the lock that can name a package index, if an index must be
+    /// asked.
     fn index<'l>(&self, lock: &'l Lockfile) -> Option<&'l LockedTree> {
         if self.fetcher.has_python_index() || self.fetcher.http.offline() {
             return None;
@@ -176,11 +181,11 @@ impl Maker<'_> {
     }
 }
 
-/// What is known of a tree that is in the store: what was written down when it was made, or what
-/// the tree itself tells.
+/// Returns the facts of a tree that is in the store: those recorded when the tree was made, or
+/// those derived from the tree itself.
 ///
 /// # Errors
-/// If nothing was written down and the tree cannot be read.
+/// If no facts are recorded and the tree cannot be read.
 pub fn facts(store: &Store, tree: &LockedTree) -> Result<Facts> {
     let name = &tree.output.store_name;
     match store.facts(name) {

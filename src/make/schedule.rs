@@ -1,10 +1,11 @@
-//! Several trees at once, and several inputs of each: who does what next.
+//! Schedules the work on several trees at once, and on several inputs of each tree.
 //!
-//! An input of a tree that was begun comes before a new tree, and the largest input first: so few
-//! trees are under way at a time, and what they take on the disk is that of the largest, not the
-//! sum of all. A tree begins when the trees that it needs are published, and its lock is held from
-//! then until it is published itself: no thread ever waits for a tree while it holds the lock of
-//! another, so two processes cannot wait for each other.
+//! An input of a tree that was begun comes before a new tree, and larger inputs come first.
+//! Therefore few trees are in progress at any time, and the disk space for staging is that of the
+//! largest trees, not the sum of all trees. A tree begins when the trees that it needs are
+//! published, and its lock is held from then until the tree itself is published. No thread ever
+//! waits for a tree while it holds the lock of another tree, so two processes cannot wait for each
+//! other.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard};
@@ -24,55 +25,55 @@ use crate::reporter::Reporter;
 use crate::store::{Store, TreeLock};
 use crate::tree::Tree;
 
-/// How long a thread waits before it asks again for a tree that another process makes.
+/// The time that a thread waits before it asks again for a tree that another process makes.
 const PATIENCE: Duration = Duration::from_millis(50);
 
 /// A tree to make.
 pub struct Order<'a> {
-    /// What it is made of.
+    /// The plan of the tree.
     pub plan: &'a Plan,
-    /// The entry of the lock, if there is one: what must come out.
+    /// The entry of the lock, if there is one: the expected result.
     pub locked: Option<&'a LockedTree>,
-    /// Whether it goes into the store; if not, only its identity is found out.
+    /// Whether the tree is put into the store. If not, only its identity is determined.
     pub keep: bool,
-    /// The places of the jobs that must be done before this one begins.
+    /// The positions of the jobs that must be done before this one begins.
     pub after: Vec<usize>,
-    /// The interpreter that tells the package index.
+    /// The interpreter that names the package index.
     pub index_of: Option<&'a LockedTree>,
 }
 
-/// What came of a job.
+/// The result of a job.
 #[derive(Debug, Clone)]
 pub struct Made {
-    /// The tree's identity.
+    /// The identity of the tree.
     pub output: Output,
-    /// How long it took, from its beginning on; `None` if it was there, after all.
+    /// The time from the beginning to the end of the job, or `None` if the tree already existed.
     pub time: Option<Duration>,
-    /// The patterns of the manifest that matched nothing in it.
+    /// The patterns of the manifest that matched nothing in the tree.
     pub idle: Vec<Idle>,
 }
 
-/// What the threads work with.
+/// The data that all threads share.
 pub struct Schedule<'a> {
     /// The store.
     pub store: &'a Store,
     /// The fetcher.
     pub fetcher: &'a Fetcher,
-    /// For progress.
+    /// Reports progress.
     pub reporter: Reporter,
-    /// How many threads.
+    /// The number of threads.
     pub threads: usize,
-    /// Whether equal files of the store are hard-linked.
+    /// Whether identical files in the store are hard-linked.
     pub hard_links: bool,
-    /// Who may have finished trees, in the order in which they are asked.
+    /// The substituters that may have finished trees, in the order in which they are asked.
     pub substituters: &'a [&'a dyn Substituter],
-    /// The lock, for the trees that builds use.
+    /// The lock, which names the trees that builds use.
     pub lock: &'a Lockfile,
     /// The platform of this machine.
     pub native: Option<Platform>,
 }
 
-/// A tree that was begun.
+/// A tree whose work has begun.
 struct Begun {
     bench: Bench,
     layers: Mutex<BTreeMap<usize, Tree>>,
@@ -81,11 +82,11 @@ struct Begun {
 }
 
 enum State {
-    /// Not begun; not before the time, if there is one.
+    /// Not begun. If there is a time, the job must not begin before it.
     Waiting(Option<Instant>),
-    /// A thread begins it.
+    /// A thread is about to begin it.
     Beginning,
-    /// Its inputs are worked on.
+    /// Its inputs are being processed.
     Open {
         begun: Arc<Begun>,
         todo: VecDeque<usize>,
@@ -104,21 +105,23 @@ enum Task {
     Input(usize, usize, Arc<Begun>),
 }
 
-/// The rest of a process's work: the lists of jobs with what became of them.
+/// The state of the whole schedule: the jobs and the state of each.
 struct Board<'a, 'j> {
     schedule: &'a Schedule<'a>,
     jobs: &'j [Order<'j>],
-    /// The jobs in the order in which they begin: those that others wait for, then the largest.
+    /// The jobs in the order in which they begin: first those that other jobs wait for, then the
+    /// largest.
     order: Vec<usize>,
     shared: Mutex<Shared>,
     changed: Condvar,
 }
 
 impl Schedule<'_> {
-    /// Makes the trees of all jobs; the results are in their order.
+    /// Makes the trees of all jobs. The results are in the order of the jobs.
     ///
     /// # Errors
-    /// The first failure; then nothing of the tree that failed is left, and others may be done.
+    /// The first failure. Nothing of the tree that failed is left behind; other trees may have been
+    /// finished.
     pub fn run(&self, jobs: &[Order]) -> Result<Vec<Made>> {
         if jobs.is_empty() {
             return Ok(vec![]);
@@ -165,7 +168,7 @@ impl Board<'_, '_> {
         self.shared.lock().expect("no panic holds it")
     }
 
-    /// Works until nothing is left.
+    /// Works until no task is left.
     fn work(&self, reporter: &Reporter) {
         while let Some(task) = self.next() {
             let done = crate::interrupt::check().and_then(|()| match task {
@@ -179,7 +182,7 @@ impl Board<'_, '_> {
         }
     }
 
-    /// The next task; `None` if all is done, or something failed.
+    /// Returns the next task, or `None` if all jobs are done or one has failed.
     fn next(&self) -> Option<Task> {
         let mut shared = self.lock();
         loop {
@@ -224,7 +227,7 @@ impl Board<'_, '_> {
             let name = &locked.output.store_name;
             held = schedule.store.try_lock_to_compose(name)?;
             if held.is_none() {
-                // Another process makes it: there may be something else to do.
+                // Another process makes this tree, so look for other work in the meantime.
                 self.set(j, State::Waiting(Some(Instant::now() + PATIENCE)));
                 return Ok(());
             }
@@ -250,7 +253,7 @@ impl Board<'_, '_> {
         Ok(())
     }
 
-    /// Unpacks one input; the last of a tree's also finishes the tree.
+    /// Unpacks one input. The thread that unpacks the last input of a tree also finishes the tree.
     fn input(&self, j: usize, i: usize, begun: Arc<Begun>, reporter: &Reporter) -> Result<()> {
         let (job, schedule) = (&self.jobs[j], self.schedule);
         let (plan, input) = (job.plan, &job.plan.inputs[i]);
@@ -282,7 +285,8 @@ impl Board<'_, '_> {
         let (store, keep, links) = (schedule.store, job.keep, schedule.hard_links);
         let (output, idle) = begun.bench.compose(store, plan, layers, expected, keep, links)?;
         let time = Some(begun.since.elapsed());
-        // The work and the lock go before others learn that the tree is there.
+        // Remove the staging directory and release the lock before other threads learn that the
+        // tree exists.
         self.set(j, State::Beginning);
         drop(begun);
         self.set(j, State::Done(Made { output, time, idle }));

@@ -1,4 +1,5 @@
-//! A TOML table that is read key by key: wrong types and unknown keys are reported with their place.
+//! A TOML table that is read key by key. Wrong types and unknown keys are reported with their
+//! place.
 
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -7,29 +8,29 @@ use toml::de::{DeTable, DeValue};
 
 use super::Problems;
 
-/// A value and the bytes of the file that it was read from.
+/// A value and the byte range of the file from which it was read.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Spanned<T> {
     /// The value.
     pub value: T,
-    /// Its place.
+    /// The byte range of the value.
     pub span: Range<usize>,
 }
 
-/// A TOML value, without the kinds that no key of ours takes.
+/// A TOML value, without the types that no key of a manifest accepts.
 #[derive(Debug, Clone)]
 pub enum TomlValue {
     /// A string.
     String(String),
     /// A boolean.
     Bool(bool),
-    /// A whole number that is not negative.
+    /// A non-negative integer.
     Number(u64),
     /// An array.
     Array(Vec<Spanned<TomlValue>>),
     /// A table.
     Table(BTreeMap<String, (Range<usize>, Spanned<TomlValue>)>),
-    /// Anything else, by the name of its type.
+    /// A value of any other type, with the name of the type.
     Other(&'static str),
 }
 
@@ -75,7 +76,7 @@ fn entries(table: &DeTable<'_>) -> BTreeMap<String, (Range<usize>, Spanned<TomlV
         .collect()
 }
 
-/// The keys of a table that were not read yet, and the names of those that were asked for.
+/// The keys of a table that have not been read yet, and the names of the keys that were asked for.
 #[derive(Debug, Clone)]
 pub struct Fields {
     what: String,
@@ -85,27 +86,27 @@ pub struct Fields {
 }
 
 impl Fields {
-    /// The keys of `table`, called `what` in messages.
+    /// Returns the keys of `table`. Messages call the table `what`.
     pub fn new(what: &str, table: &DeTable<'_>, span: Range<usize>) -> Self {
         Fields { what: what.to_owned(), span, left: entries(table), known: vec![] }
     }
 
-    /// The place of the table.
+    /// Returns the place of the table.
     pub fn span(&self) -> Range<usize> {
         self.span.clone()
     }
 
-    /// The keys not read yet.
+    /// Returns the keys that have not been read yet.
     pub fn keys(&self) -> Vec<String> {
         self.left.keys().cloned().collect()
     }
 
-    /// Whether a key is there and was not read yet.
+    /// Whether a key exists and has not been read yet.
     pub fn has(&self, key: &str) -> bool {
         self.left.contains_key(key)
     }
 
-    /// The place of a key's name, or of the table if the key is not there.
+    /// Returns the place of a key's name, or of the table if the key does not exist.
     pub fn key_span(&self, key: &str) -> Range<usize> {
         self.left.get(key).map_or(self.span.clone(), |(span, _)| span.clone())
     }
@@ -119,7 +120,7 @@ impl Fields {
         }
     }
 
-    /// Takes a string that must be there.
+    /// Takes a string, which is required.
     pub fn required_string(
         &mut self,
         key: &str,
@@ -132,7 +133,7 @@ impl Fields {
         self.string(key, problems)
     }
 
-    /// Takes an array of strings; a lone string stands for an array of one.
+    /// Takes an array of strings. A single string counts as an array of one.
     pub fn string_list(
         &mut self,
         key: &str,
@@ -166,7 +167,7 @@ impl Fields {
         }
     }
 
-    /// Takes a whole number that is not negative.
+    /// Takes a non-negative integer.
     pub fn number(&mut self, key: &str, problems: &mut Problems) -> Option<Spanned<u64>> {
         let item = self.take(key)?;
         match item.value {
@@ -175,13 +176,14 @@ impl Fields {
         }
     }
 
-    /// Takes a whole number that must be there.
+    /// Takes a non-negative integer, which is required.
     pub fn required_number(&mut self, key: &str, problems: &mut Problems) -> Option<Spanned<u64>> {
         self.require(key, problems);
         self.number(key, problems)
     }
 
-    /// Takes a table of which each key has an array of strings; empty if it is not there.
+    /// Takes a table in which each key has an array of strings. The result is empty if the table
+    /// does not exist.
     pub fn string_lists(
         &mut self,
         key: &str,
@@ -198,19 +200,20 @@ impl Fields {
         out
     }
 
-    /// An empty table at the place of this one, for a table that may be left out.
+    /// Returns an empty table at the place of this one, to stand in for a table that may be
+    /// omitted.
     pub fn nothing(&self, what: &str) -> Fields {
         Fields { what: what.to_owned(), span: self.span(), left: BTreeMap::new(), known: vec![] }
     }
 
-    /// Reports a key that must be there and is not.
+    /// Reports a required key that does not exist.
     pub fn require(&mut self, key: &str, problems: &mut Problems) {
         if !self.left.contains_key(key) {
             problems.add(self.span(), format!("{} needs the key {key:?}", self.what));
         }
     }
 
-    /// The place of a key's value, or of the table if the key is not there.
+    /// Returns the place of a key's value, or of the table if the key does not exist.
     pub fn value_span(&self, key: &str) -> Range<usize> {
         self.left.get(key).map_or(self.span(), |(_, value)| value.span.clone())
     }
@@ -227,7 +230,7 @@ impl Fields {
         }
     }
 
-    /// Takes an array of tables; empty if it is not there.
+    /// Takes an array of tables. The result is empty if the array does not exist.
     pub fn table_list(&mut self, key: &str, problems: &mut Problems) -> Vec<Fields> {
         let Some(item) = self.take(key) else { return vec![] };
         let TomlValue::Array(list) = item.value else {
@@ -249,12 +252,13 @@ impl Fields {
         out
     }
 
-    /// Reports every key that nobody asked for.
+    /// Reports every key that was not asked for.
     pub fn finish(self, problems: &mut Problems) {
         self.finish_knowing(problems, |_| None);
     }
 
-    /// The same; `elsewhere` says what a key means where it belongs.
+    /// Reports every key that was not asked for. `elsewhere` explains what a key means where it
+    /// belongs.
     pub fn finish_knowing(
         self,
         problems: &mut Problems,
@@ -279,7 +283,7 @@ impl Fields {
     }
 }
 
-/// Takes a string and parses it; what is wrong with it names the key.
+/// Takes a string and parses it. A problem with the string names the key.
 pub fn parsed<T: std::str::FromStr<Err = String>>(
     fields: &mut Fields,
     key: &str,
@@ -289,10 +293,10 @@ pub fn parsed<T: std::str::FromStr<Err = String>>(
     text.value.parse().map_err(|why| problems.add(text.span, format!("{key}: {why}"))).ok()
 }
 
-/// The table of a whole file; syntax errors go into `problems`.
+/// Returns the table of a whole file. Syntax errors are added to `problems`.
 pub fn root_table(what: &str, text: &str, problems: &mut Problems) -> Fields {
     let (parsed, errors) = DeTable::parse_recoverable(text);
-    // What is left of a text that is no TOML would only give false problems.
+    // If the text is not valid TOML, the parts that could be read would only cause false problems.
     let empty = DeTable::new();
     let table = if errors.is_empty() { parsed.get_ref() } else { &empty };
     problems.add_syntax(errors);

@@ -1,4 +1,4 @@
-//! `toolchains.toml`: what a project wants, in its own words. Pure.
+//! `toolchains.toml`: what a project wants, as its authors wrote it. Pure.
 
 #[cfg(test)]
 pub(crate) mod asked;
@@ -21,17 +21,18 @@ pub use settings::{Allowed, AuditSettings, Settings};
 use crate::error::{Error, Place, known_names, nearest};
 use crate::model::{Platform, ToolchainName};
 
-/// The file's name.
+/// The file name of a manifest.
 pub const FILE_NAME: &str = "toolchains.toml";
 
-/// A parsed manifest. The keys of each source are still raw: `source::bind` reads them.
+/// A parsed manifest. The keys of each source are not interpreted yet: `source::bind` reads them.
 #[derive(Debug)]
 pub struct Manifest {
-    /// Mirrors by family (`debian`, `python`, ...), tried before the machine's own.
+    /// The mirrors by family (`debian`, `python`, ...), which are tried before the mirrors of the
+    /// machine.
     pub mirrors: BTreeMap<String, Vec<String>>,
     /// The `[settings]` table.
     pub settings: Settings,
-    /// The tables of `[emit]` by the emitter's name, still raw: `emit::bind` reads them.
+    /// The tables of `[emit]` by emitter. They are not interpreted yet: `emit::bind` reads them.
     pub emit: BTreeMap<String, Fields>,
     /// The `[audit]` table.
     pub audit: AuditSettings,
@@ -44,38 +45,42 @@ pub struct Manifest {
 /// One `[toolchains.<name>]` table.
 #[derive(Debug)]
 pub struct Toolchain {
-    /// Its name.
+    /// The name of the toolchain.
     pub name: ToolchainName,
-    /// What it is for, and so which recipe finishes its tree.
+    /// The purpose of the toolchain, which determines the recipes that may finish its tree.
     pub kind: Kind,
-    /// The recipe that finishes its tree, if it is named; else its source and its kind decide.
+    /// The recipe that finishes its tree, if the manifest names one. Otherwise the source and the
+    /// kind determine it.
     pub recipe: Option<Spanned<String>>,
-    /// The name of the source and where it stands.
+    /// The name of the source, and its place.
     pub source: Spanned<String>,
-    /// Where its table begins.
+    /// The place where its table begins.
     pub place: Place,
-    /// Where its patterns stand.
+    /// The places of its patterns.
     pub pattern_places: PatternPlaces,
-    /// The platforms it is locked for, sorted.
+    /// The platforms for which it is locked, sorted.
     pub platforms: Vec<Platform>,
-    /// Patterns of paths to leave out, on top of the recipe's own.
+    /// Patterns of paths to leave out in addition to the recipe's own.
     pub prune: Vec<String>,
-    /// Patterns of paths that the recipe would leave out, but are wanted.
+    /// Patterns of paths to keep although the recipe would leave them out.
     pub keep: Vec<String>,
-    /// Programs that must see themselves in `/proc/self/exe`: they get the in-place stub instead of a launcher.
+    /// Programs that must see themselves in `/proc/self/exe`. They get the in-place stub instead of
+    /// a launcher.
     pub self_exe: Vec<String>,
-    /// Extra names in `bin/`, each with the path in the tree that it stands for.
+    /// Additional names in `bin/`, each with the path in the tree to which it refers.
     pub bin: BTreeMap<String, String>,
-    /// Library toolchains whose packages go into this compiler's sysroot, with where they are named.
+    /// Library toolchains whose packages go into this compiler's sysroot, with the places of their
+    /// names.
     pub libraries: Vec<Spanned<ToolchainName>>,
-    /// For a compiler: the platform that it makes programs for, if that is another than its own.
+    /// For a compiler: the platform for which it produces programs, if that is not its own
+    /// platform.
     pub target: Option<Platform>,
     /// The keys that belong to the source.
     pub fields: Fields,
 }
 
 impl Manifest {
-    /// Reads the text of a manifest. Everything wrong with it goes into `problems`, all at once.
+    /// Parses the text of a manifest. All problems are added to `problems`.
     pub fn parse(text: &str, problems: &mut Problems) -> Manifest {
         let mut root = root_table("the manifest", text, problems);
 
@@ -150,7 +155,8 @@ impl Manifest {
         manifest
     }
 
-    /// The interpreters of the sets are there, their tools too, and no tree has the name of another.
+    /// Checks that the interpreters and the tools of the sets exist, and that no two trees have the
+    /// same name.
     fn check_requirements(&self, problems: &mut Problems) {
         let known = || self.toolchains.keys().map(ToolchainName::as_str);
         let mut trees: BTreeMap<ToolchainName, &ToolchainName> = BTreeMap::new();
@@ -278,7 +284,7 @@ impl Manifest {
     }
 }
 
-/// `; did you mean "x"?`, or nothing.
+/// Returns `; did you mean "x"?`, or an empty text.
 pub fn did_you_mean<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> String {
     match nearest(name, known, 3).as_slice() {
         [] => String::new(),
@@ -289,7 +295,8 @@ pub fn did_you_mean<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> Str
     }
 }
 
-/// The error for a name that no toolchain has: the most alike of those that are there, or else all.
+/// Returns the error for a name that no toolchain has. It suggests the most similar existing names,
+/// or otherwise lists all.
 pub fn no_such_toolchain<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> Error {
     let known: Vec<&str> = known.collect();
     let error = Error::user(format!("there is no toolchain {name:?}"));
@@ -299,7 +306,7 @@ pub fn no_such_toolchain<'a>(name: &str, known: impl Iterator<Item = &'a str>) -
     }
 }
 
-/// The error for a name that no set of Python packages has.
+/// Returns the error for a name that no set of Python packages has.
 pub fn no_such_set<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> Error {
     let known: Vec<&str> = known.collect();
     let error = Error::user(format!("there is no set of requirements {name:?}"));
@@ -372,7 +379,7 @@ fn read_toolchain(
             let span = table.key_span(&key);
             let plain = crate::model::MemberPath::parse(key.as_bytes())
                 .is_ok_and(|p| p.is_some_and(|p| p.as_str() == key && p.depth() == 1));
-            // The lock joins name and path by `=`.
+            // The lock joins the name and the path with `=`.
             if !plain || key.starts_with('.') || key.contains('=') {
                 problems.add(span, format!("expected a plain file name, got {key:?}"));
             }

@@ -1,14 +1,14 @@
-//! Patterns of paths in a tree, as `prune` and `keep` take them.
+//! The path patterns of `prune` and `keep`.
 
 use std::collections::BTreeMap;
 
 use super::{Fields, Problems};
 use crate::error::Place;
 
-/// Where the manifest names each pattern, by its key and its text.
+/// The places of the patterns in the manifest, by key and text.
 pub type Places = BTreeMap<(&'static str, String), Place>;
 
-/// Takes a list of patterns; what can match nothing is a problem.
+/// Takes a list of patterns. A pattern that cannot match anything is reported as a problem.
 pub fn read(
     key: &'static str,
     fields: &mut Fields,
@@ -28,7 +28,7 @@ pub fn read(
     out
 }
 
-/// Why a pattern can match nothing.
+/// Returns the reason why a pattern cannot match anything.
 fn fault(pattern: &str) -> Option<String> {
     let mut parts = pattern.split('/');
     if pattern.is_empty() || parts.any(|p| matches!(p, "" | "." | "..")) {
@@ -37,7 +37,7 @@ fn fault(pattern: &str) -> Option<String> {
                 .to_owned(),
         );
     }
-    // `dir/!name` stands for all below `dir` but that name.
+    // `dir/!name` stands for everything below `dir` except that name.
     let dir = pattern.rsplit_once("/!").map_or(pattern, |(dir, _)| dir);
     glob::Pattern::new(dir)
         .err()

@@ -1,14 +1,14 @@
-//! Everything that is wrong with a file, gathered, then told at once.
+//! Collects all problems of a file, so that they are reported together.
 
 use std::ops::Range;
 
 use super::syntax::{self, Fault};
 use crate::error::{Cause, Error, Place, Result, nearest};
 
-/// How many problems are printed: more are no help.
+/// The maximum number of problems that are printed. More would not help.
 const MOST_SHOWN: usize = 50;
 
-/// For how many problems near names are looked for.
+/// The maximum number of problems for which similar names are looked up.
 const MOST_SUGGESTIONS: usize = 100;
 
 /// The problems of one file.
@@ -16,13 +16,13 @@ const MOST_SUGGESTIONS: usize = 100;
 pub struct Problems {
     file: String,
     text: String,
-    /// Where each line begins, in bytes.
+    /// The byte offset at which each line begins.
     lines: Vec<usize>,
     list: Vec<(Range<usize>, String)>,
 }
 
 impl Problems {
-    /// No problem yet with `text`, read from `file`.
+    /// Creates an empty list of problems for `text`, which was read from `file`.
     pub fn new(file: &str, text: &str) -> Self {
         let ends = text.bytes().enumerate().filter(|(_, b)| *b == b'\n').map(|(i, _)| i + 1);
         Problems {
@@ -33,17 +33,18 @@ impl Problems {
         }
     }
 
-    /// Adds a problem with the bytes at `span`.
+    /// Adds a problem that concerns the bytes at `span`.
     pub fn add(&mut self, span: Range<usize>, message: impl Into<String>) {
         self.list.push((span, message.into()));
     }
 
-    /// How many there are so far.
+    /// Returns the number of problems found so far.
     pub fn count(&self) -> usize {
         self.list.len()
     }
 
-    /// Adds what the TOML parser has to say of the text. A key or table that stands there twice is told once, with its name and its first place.
+    /// Adds the syntax errors of the TOML parser. A duplicate key or table is reported once, with
+    /// its name and its first place.
     pub fn add_syntax(&mut self, errors: impl IntoIterator<Item = toml::de::Error>) {
         let faults: Vec<(Range<usize>, String)> = errors
             .into_iter()
@@ -55,7 +56,7 @@ impl Problems {
         }
     }
 
-    /// The place of a byte offset.
+    /// Returns the place of a byte offset.
     pub fn place(&self, offset: usize) -> Place {
         let offset = offset.min(self.text.len());
         let line = self.lines.partition_point(|start| *start <= offset);
@@ -68,7 +69,8 @@ impl Problems {
         }
     }
 
-    /// `; did you mean "x"?`, or nothing. Of many problems only the first get one: it takes time.
+    /// Returns `; did you mean "x"?`, or an empty text. If there are many problems, only the first
+    /// ones get a suggestion, because finding it takes time.
     pub fn did_you_mean<'a>(&self, name: &str, known: impl Iterator<Item = &'a str>) -> String {
         if self.list.len() >= MOST_SUGGESTIONS {
             return String::new();
@@ -82,7 +84,8 @@ impl Problems {
         }
     }
 
-    /// `file:line:column: message` for each problem, in the order of the file; of very many the first, and how many more there are.
+    /// Returns `file:line:column: message` for each problem, in the order of the file. If there are
+    /// very many, the result contains the first ones and the number of the others.
     pub fn lines(&self) -> Vec<String> {
         let mut sorted: Vec<_> = self.list.iter().collect();
         sorted.sort_by_key(|(span, _)| span.start);
@@ -98,7 +101,7 @@ impl Problems {
     /// Fails if there is any problem.
     ///
     /// # Errors
-    /// One error that tells them all.
+    /// One error that contains all of them.
     pub fn check(&self) -> Result<()> {
         let message = match self.list.len() {
             0 => return Ok(()),
@@ -129,7 +132,7 @@ mod tests {
         assert_eq!(at(&problems, 1), "f:1:2");
         assert_eq!(at(&problems, 2), "f:2:1");
         assert_eq!(at(&problems, 6), "f:2:3");
-        // In the middle of a character, at the end, and past it.
+        // In the middle of a character, at the end, and beyond the end.
         assert_eq!(at(&problems, 3), "f:2:2");
         assert_eq!(at(&problems, 8), "f:3:1");
         assert_eq!(at(&problems, 800), "f:3:1");

@@ -1,4 +1,4 @@
-//! The tables `[requirements.<name>]`: sets of Python packages.
+//! The tables `[requirements.<name>]`, each of which defines a set of Python packages.
 
 use std::collections::BTreeMap;
 
@@ -6,45 +6,48 @@ use super::{Fields, PatternPlaces, Problems, Spanned, patterns, read_platforms};
 use crate::error::Place;
 use crate::model::{Platform, ToolchainName};
 
-/// How long the names of a set and an interpreter may be together, so that those of their trees are names, too.
+/// The maximum length of the names of a set and an interpreter together. With this limit, the names
+/// of their trees are valid names too.
 const MOST_OF_NAMES: usize = 57;
 
 /// One `[requirements.<name>]` table.
 #[derive(Debug)]
 pub struct Requirements {
-    /// Its name.
+    /// The name of the set.
     pub name: ToolchainName,
-    /// Where its table begins.
+    /// The place where its table begins.
     pub place: Place,
-    /// Where its patterns stand.
+    /// The places of its patterns.
     pub pattern_places: PatternPlaces,
-    /// Where the files of requirements and constraints are named, by name.
+    /// The places where the files of requirements and constraints are named, by name.
     pub places: BTreeMap<String, Place>,
-    /// The interpreters that it is for: toolchains of kind `python`.
+    /// The interpreters for which the set is made: toolchains of kind `python`.
     pub python: Vec<Spanned<ToolchainName>>,
-    /// The files that say what is required, relative to the manifest.
+    /// The files that state what is required, relative to the manifest.
     pub inputs: Vec<Spanned<String>>,
     /// Files of constraints, relative to the manifest.
     pub constraints: Vec<Spanned<String>>,
-    /// Extras of a `pyproject.toml` among the inputs.
+    /// The extras of a `pyproject.toml` among the inputs.
     pub extras: Vec<String>,
-    /// Dependency groups (PEP 735) of a `pyproject.toml` beside the manifest.
+    /// The dependency groups (PEP 735) of a `pyproject.toml` next to the manifest.
     pub groups: Vec<String>,
-    /// The platforms it is locked for, sorted.
+    /// The platforms for which it is locked, sorted.
     pub platforms: Vec<Platform>,
-    /// Nothing that was published later is considered: a date, or a time as RFC 3339.
+    /// Packages that were published later are not considered. The value is a date, or a time in RFC
+    /// 3339 format.
     pub exclude_newer: Option<String>,
-    /// Packages that may be built from source; `*` is all.
+    /// The packages that may be built from source. `*` means all packages.
     pub build: Vec<String>,
-    /// What their builds import, such as `setuptools<60`: setuptools and wheel, unless the manifest says otherwise.
+    /// The packages that their builds import, such as `setuptools<60`. The default is setuptools
+    /// and wheel.
     pub build_requires: Vec<String>,
-    /// Toolchains that builds see on PATH, such as the compiler.
+    /// The toolchains that are on the PATH of builds, such as the compiler.
     pub build_tools: Vec<Spanned<ToolchainName>>,
     /// Patterns of paths to leave out.
     pub prune: Vec<String>,
-    /// The file of hashed requirements that is written, relative to the manifest.
+    /// The file of hashed requirements to write, relative to the manifest.
     pub output: Option<String>,
-    /// The toolchain that brings uv.
+    /// The toolchain that provides uv.
     pub uv: Spanned<ToolchainName>,
 }
 
@@ -106,7 +109,7 @@ impl Requirements {
             .chain(&constraints)
             .map(|f| (f.value.clone(), problems.place(f.span.start)))
             .collect();
-        // uv takes extras from the files that declare them, and a lock declares none.
+        // uv takes extras from the files that declare them, and lock files declare none.
         if fields.has("extras")
             && !inputs.iter().any(|f| declares_extras(&f.value))
             && !inputs.is_empty()
@@ -182,7 +185,8 @@ impl Requirements {
         })
     }
 
-    /// The set of what the builds of `set` import: resolved out of `file`, from wheels alone.
+    /// Returns the set of packages that the builds of `set` import. It is resolved from `file`, and
+    /// contains only wheels.
     pub fn of_builds(set: &Requirements, file: &str) -> Requirements {
         Requirements {
             name: set.name.clone(),
@@ -205,7 +209,8 @@ impl Requirements {
         }
     }
 
-    /// Where the manifest says what is required: the file's name if there is but one, or else the table.
+    /// Returns the place where the manifest states what is required: the place of the file name if
+    /// there is only one file, or otherwise the place of the table.
     pub fn inputs_place(&self) -> &Place {
         match self.inputs.as_slice() {
             [one] => self.places.get(&one.value).unwrap_or(&self.place),
@@ -213,7 +218,8 @@ impl Requirements {
         }
     }
 
-    /// What the trees of an interpreter are called: the set's own name if there is but one.
+    /// Returns the name of the trees for an interpreter: the name of the set if there is only one
+    /// interpreter.
     pub fn tree_name(&self, python: &ToolchainName) -> ToolchainName {
         if self.python.len() == 1 {
             self.name.clone()
@@ -222,12 +228,12 @@ impl Requirements {
         }
     }
 
-    /// What the tree of the packages that the builds of `tree` import is called.
+    /// Returns the name of the tree of the packages that the builds of `tree` import.
     pub fn builds_name(tree: &ToolchainName) -> ToolchainName {
         format!("{tree}-build").parse().expect("a name and a word are one")
     }
 
-    /// The file of hashed requirements of an interpreter, relative to the manifest.
+    /// Returns the file of hashed requirements for an interpreter, relative to the manifest.
     pub fn output(&self, python: &ToolchainName) -> String {
         match &self.output {
             None => format!("requirements-{}.txt", self.tree_name(python)),
@@ -240,12 +246,12 @@ impl Requirements {
     }
 }
 
-/// The last component of a path that the manifest names.
+/// Returns the last component of a path that the manifest names.
 fn file_name(path: &str) -> &str {
     path.rsplit('/').next().unwrap_or(path)
 }
 
-/// The path of a file in the directory of another.
+/// Returns the path of a file in the same directory as another file.
 fn beside(path: &str, name: &str) -> String {
     match path.rsplit_once('/') {
         Some((dir, _)) => format!("{dir}/{name}"),
@@ -253,12 +259,12 @@ fn beside(path: &str, name: &str) -> String {
     }
 }
 
-/// Whether a file may declare extras: all but lists of requirements and locks.
+/// Whether a file may declare extras. Requirement lists and lock files may not.
 fn declares_extras(path: &str) -> bool {
     matches!(file_name(path), "pyproject.toml" | "setup.py" | "setup.cfg")
 }
 
-/// Why a file is of no kind that is read, by its name.
+/// Returns the reason why a file, judged by its name, is of a kind that cannot be read.
 fn unreadable_kind(path: &str, constraints: bool) -> Option<String> {
     let name = file_name(path);
     let lower = name.to_ascii_lowercase();

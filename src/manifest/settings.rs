@@ -5,11 +5,12 @@ use super::{Fields, Problems, Spanned};
 /// The `[settings]` table.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Settings {
-    /// Whether files of equal content are hard-linked in the store.
+    /// Whether files of the same content are hard-linked in the store.
     pub hard_links: bool,
-    /// Whether a Debian index past its `Valid-Until` is refused.
+    /// Whether a Debian index whose `Valid-Until` has passed is refused.
     pub check_valid_until: bool,
-    /// An OpenPGP keyring to trust in place of the one that cotter ships, relative to the manifest.
+    /// An OpenPGP keyring to trust instead of the one that cotter includes, relative to the
+    /// manifest.
     pub keyring: Option<String>,
 }
 
@@ -29,18 +30,19 @@ impl Settings {
 /// A finding that is known and accepted.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Allowed {
-    /// The finding's id.
+    /// The identifier of the finding.
     pub id: Spanned<String>,
-    /// What its place must hold: `*` stands for anything.
+    /// The text that its place must contain. `*` stands for any characters.
     pub place: String,
-    /// Why it is accepted.
+    /// The reason why it is accepted.
     pub reason: String,
 }
 
 /// The `[audit]` table.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct AuditSettings {
-    /// The newest glibc that outputs may ask for, such as `2.36`; without it, that of the compiler's tree.
+    /// The newest glibc that outputs may require, such as `2.36`. The default is the glibc of the
+    /// compiler's tree.
     pub glibc_floor: Option<String>,
     /// Findings that are accepted.
     pub allow: Vec<Allowed>,

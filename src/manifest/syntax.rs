@@ -1,12 +1,14 @@
-//! What the TOML parser has to say, in words that name the key. The parser tells a place and a sentence; which key stands there, and where it stood first, is looked up in
-//! the text.
+//! Turns the syntax errors of the TOML parser into messages that name the key. The parser reports a
+//! place and a sentence. The key at that place, and the first place of a duplicate key, are looked
+//! up in the text.
 
 use std::ops::Range;
 
-/// The parser's word for a key that stands in a table twice. Only what is printed depends on it.
+/// The parser's message for a duplicate key in a table. Only the printed text depends on it.
 const DUPLICATE: &str = "duplicate key";
 
-/// The message, with what can't be seen on a screen by its number.
+/// Returns the message. If the character at the place of the error is an invisible control
+/// character, its number is added.
 fn visible(text: &str, span: &Range<usize>, message: String) -> String {
     match text.get(span.start..).and_then(|rest| rest.chars().next()) {
         Some(c) if c.is_control() && !matches!(c, '\n' | '\r' | '\t') => {
@@ -16,29 +18,30 @@ fn visible(text: &str, span: &Range<usize>, message: String) -> String {
     }
 }
 
-/// A fault of the text.
+/// A syntax error in the text.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Fault {
-    /// Its bytes.
+    /// The byte range of the error.
     pub span: Range<usize>,
     /// What is wrong.
     pub message: String,
-    /// Where the key that stands there twice stood first.
+    /// The first place of a duplicate key.
     pub first: Option<usize>,
 }
 
 /// A line that begins a table or gives a key a value.
 struct Statement<'a> {
-    /// Where its line begins.
+    /// The offset at which its line begins.
     line: usize,
-    /// Where its name begins.
+    /// The offset at which its name begins.
     start: usize,
-    /// The table's or key's name, as it is written.
+    /// The name of the table or key, as it is written.
     name: &'a str,
     is_table: bool,
 }
 
-/// The parser's faults, explained: of a table that stands there twice only the table is told, and not each of its keys.
+/// Explains the parser's errors. For a duplicate table, only the table is reported and not each of
+/// its keys.
 pub fn explain(text: &str, faults: Vec<(Range<usize>, String)>) -> Vec<Fault> {
     let faults: Vec<_> = faults
         .into_iter()
@@ -51,7 +54,7 @@ pub fn explain(text: &str, faults: Vec<(Range<usize>, String)>) -> Vec<Fault> {
     let statements = statements(text);
     let at = |offset: usize| statements.partition_point(|s| s.line <= offset).checked_sub(1);
     let mut out = vec![];
-    // The keys of a table that stands there twice.
+    // The byte range of the keys of a duplicate table.
     let mut inside = 0..0;
     for (span, message) in faults {
         if message != DUPLICATE {

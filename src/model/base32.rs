@@ -1,5 +1,6 @@
-//! Nix's base-32: its own alphabet, least significant digit last, bits taken from the end of the input.
-//! Source: `printHash32` in Nix's `libutil/hash.cc`.
+//! The base-32 encoding of Nix: it has its own alphabet, the least significant digit comes last,
+//! and the bits are taken from the end of the input. Source: `printHash32` in Nix's
+//! `libutil/hash.cc`.
 
 const ALPHABET: &[u8; 32] = b"0123456789abcdfghijklmnpqrsvwxyz";
 

@@ -1,4 +1,4 @@
-//! SHA-256 digests in the two spellings that the ecosystem uses: hex, and Subresource Integrity.
+//! SHA-256 digests in two notations: hexadecimal and Subresource Integrity (SRI).
 
 use std::fmt;
 use std::io::{self, Read};
@@ -13,30 +13,31 @@ use sha2::Digest as _;
 pub struct Digest([u8; 32]);
 
 impl Digest {
-    /// The digest of `bytes`.
+    /// Returns the digest of `bytes`.
     pub fn of(bytes: &[u8]) -> Self {
         Digest(sha2::Sha256::digest(bytes).into())
     }
 
-    /// The raw bytes.
+    /// Returns the raw bytes.
     pub fn as_bytes(&self) -> &[u8; 32] {
         &self.0
     }
 
-    /// 64 lower-case hexadecimal digits.
+    /// Returns 64 lower-case hexadecimal digits.
     pub fn hex(&self) -> String {
         self.0.iter().map(|b| format!("{b:02x}")).collect()
     }
 
-    /// `sha256-<base64>`, as in W3C Subresource Integrity, section 3.5, and Nix's SRI hashes.
+    /// Returns `sha256-<base64>`, as in W3C Subresource Integrity, section 3.5, and in Nix's SRI
+    /// hashes.
     pub fn sri(&self) -> String {
         format!("sha256-{}", STANDARD.encode(self.0))
     }
 
-    /// Reads the SRI form.
+    /// Parses the SRI form.
     ///
     /// # Errors
-    /// A sentence saying what was expected.
+    /// A sentence that states what was expected.
     pub fn from_sri(text: &str) -> Result<Self, String> {
         text.strip_prefix("sha256-")
             .and_then(|b64| STANDARD.decode(b64).ok())
@@ -51,13 +52,13 @@ impl Digest {
 impl FromStr for Digest {
     type Err = String;
 
-    /// Reads 64 hexadecimal digits, or the SRI form.
+    /// Parses 64 hexadecimal digits, or the SRI form.
     fn from_str(text: &str) -> Result<Self, String> {
         if text.starts_with("sha256-") {
             return Self::from_sri(text);
         }
         let bad = || format!("expected a sha256 as 64 hexadecimal digits, got {text:?}");
-        // Not left to the parser of numbers, which takes a sign.
+        // This is checked here because the number parser would also accept a sign.
         if text.len() != 64 || !text.bytes().all(|b| b.is_ascii_hexdigit()) {
             return Err(bad());
         }
@@ -89,23 +90,23 @@ pub struct Hasher {
 }
 
 impl Hasher {
-    /// Takes in more bytes.
+    /// Adds more bytes.
     pub fn update(&mut self, bytes: &[u8]) {
         self.sha.update(bytes);
         self.len += bytes.len() as u64;
     }
 
-    /// The bytes taken in so far.
+    /// Returns the number of bytes hashed so far.
     pub fn len(&self) -> u64 {
         self.len
     }
 
-    /// Whether nothing was taken in.
+    /// Whether no bytes were hashed.
     pub fn is_empty(&self) -> bool {
         self.len == 0
     }
 
-    /// The digest of everything taken in.
+    /// Returns the digest of all bytes.
     pub fn finish(self) -> Digest {
         Digest(self.sha.finalize().into())
     }
@@ -122,7 +123,7 @@ impl io::Write for Hasher {
     }
 }
 
-/// A reader that hashes what passes through it.
+/// A reader that hashes the bytes that are read through it.
 pub struct HashingReader<R> {
     inner: R,
     hasher: Hasher,
@@ -134,7 +135,7 @@ impl<R: Read> HashingReader<R> {
         HashingReader { inner, hasher: Hasher::default() }
     }
 
-    /// Reads the rest and returns the length and digest of the whole.
+    /// Reads the remaining bytes, and returns the length and the digest of all bytes.
     ///
     /// # Errors
     /// Those of the inner reader.

@@ -1,29 +1,29 @@
-//! A locked input: where its bytes may lie, how many there are, and which they are.
+//! A locked input: the possible locations of its bytes, their number, and their digest.
 
 use std::fmt;
 use std::str::FromStr;
 
 use super::Digest;
 
-/// One file that a tree is made of.
+/// One file from which a tree is made.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Input {
-    /// Where to look, in this order. Locations are hints: the digest is the identity.
+    /// The locations to try, in this order. Locations are only hints: the digest is the identity.
     pub locations: Vec<Location>,
     /// The exact length in bytes.
     pub size: u64,
     /// The digest of the bytes.
     pub sha256: Digest,
-    /// How the bytes become files.
+    /// How the bytes are turned into files.
     pub format: Format,
-    /// What the file is to people and to databases of packages.
+    /// The identity of the file for users and for package databases.
     pub component: Component,
     /// How the files of the archive are laid out in the tree.
     pub layout: Layout,
     /// For a Python package: the packages of the same set that it needs on this platform, by
     /// normalised name, sorted.
     pub requires: Vec<String>,
-    /// For a source distribution: the wheel that it is built into.
+    /// For a source distribution: the wheel that is built from it.
     pub built: Option<Built>,
 }
 
@@ -49,7 +49,7 @@ impl Format {
     pub const ALL: [Format; 6] =
         [Format::Deb, Format::Wheel, Format::Sdist, Format::Tar, Format::Zip, Format::File];
 
-    /// The word for it in the lock.
+    /// Returns the word for the format in the lock.
     pub fn as_str(self) -> &'static str {
         match self {
             Format::Deb => "deb",
@@ -61,7 +61,8 @@ impl Format {
         }
     }
 
-    /// The format that a file name tells, for an archive of no package system.
+    /// Returns the format that the file name indicates, for an archive that belongs to no package
+    /// system.
     pub fn of_archive(file_name: &str) -> Format {
         const TAR: [&str; 10] = [
             ".tar", ".tar.gz", ".tgz", ".tar.xz", ".txz", ".tar.zst", ".tzst", ".tar.bz2", ".tbz2",
@@ -96,7 +97,7 @@ impl FromStr for Format {
 /// A package system.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Ecosystem {
-    /// Debian and what shares its archive format.
+    /// Debian and other distributions that use its archive format.
     Debian,
     /// The Python package index.
     Pypi,
@@ -108,8 +109,9 @@ impl Ecosystem {
     /// Every ecosystem.
     pub const ALL: [Ecosystem; 3] = [Ecosystem::Debian, Ecosystem::Pypi, Ecosystem::Generic];
 
-    /// The word for it in the lock. `pypi` and `generic` are types of the package URL
-    /// specification (purl); `debian` stands for its type `deb` with the namespace `debian`.
+    /// Returns the word for the ecosystem in the lock. `pypi` and `generic` are types of the
+    /// package URL specification (purl). `debian` stands for the purl type `deb` with the namespace
+    /// `debian`.
     pub fn as_str(self) -> &'static str {
         match self {
             Ecosystem::Debian => "debian",
@@ -131,17 +133,17 @@ impl FromStr for Ecosystem {
     }
 }
 
-/// What an input is called where it comes from: the identity that software bills of materials,
-/// databases of vulnerabilities and comparisons of versions work with.
+/// The identity of an input in its package system, which software bills of materials, vulnerability
+/// databases and comparisons of versions use.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Component {
     /// The package system.
     pub ecosystem: Ecosystem,
-    /// The name there; a Python project's is normalised (PEP 503).
+    /// The name in the package system. The name of a Python project is normalised (PEP 503).
     pub name: String,
-    /// The version, with a Debian version's epoch.
+    /// The version. A Debian version includes the epoch.
     pub version: String,
-    /// For Debian: the source package that it was built from, if another than itself.
+    /// For Debian: the source package from which it was built, if its name or version differs.
     pub source: Option<SourcePackage>,
 }
 
@@ -150,21 +152,21 @@ pub struct Component {
 pub struct SourcePackage {
     /// Its name.
     pub name: String,
-    /// Its version. A lock of version 1 did not tell it.
+    /// Its version. Locks of version 1 did not record it.
     pub version: Option<String>,
 }
 
 /// How the files of an archive are laid out in the tree.
 #[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Layout {
-    /// The directory of the archive that becomes the root of the tree; what lies beside it is left
+    /// The directory of the archive that becomes the root of the tree. Files outside it are left
     /// out.
     pub strip_prefix: Option<String>,
-    /// For a single file: the name that it gets, in place of the last part of its URL.
+    /// For a single file: the name that it gets instead of the last part of its URL.
     pub file_name: Option<String>,
 }
 
-/// A wheel that is built on the spot.
+/// A wheel that is built locally.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Built {
     /// Its file name.
@@ -176,7 +178,7 @@ pub struct Built {
 }
 
 impl Input {
-    /// An input without a layout of its own, and not of a set of Python packages.
+    /// Creates an input that has no layout of its own and belongs to no set of Python packages.
     pub fn new(
         locations: Vec<Location>,
         size: u64,
@@ -196,7 +198,8 @@ impl Input {
         }
     }
 
-    /// The normalised name of the Python project whose file it is, if an index has it.
+    /// Returns the normalised name of the Python project to which the file belongs, if an index has
+    /// it.
     pub fn project(&self) -> Option<&str> {
         match self.locations.first() {
             Some(Location::Mirror { mirror, path }) if mirror == "python" => {
@@ -206,29 +209,30 @@ impl Input {
         }
     }
 
-    /// The last part of the first location: a name for people.
+    /// Returns the last part of the first location, for messages.
     pub fn file_name(&self) -> &str {
         let text = self.locations.first().map_or("", Location::path);
         text.rsplit('/').next().unwrap_or(text)
     }
 }
 
-/// Where bytes may lie.
+/// A possible location of bytes.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Location {
     /// An `https:`, `http:` or `file:` URL.
     Url(String),
-    /// `mirror://<mirror>/<path>`: expanded when fetching, through the user's mirrors, the machine's, the public default.
+    /// `mirror://<mirror>/<path>`: expanded when fetching, through the user's mirrors, the
+    /// machine's mirrors and the public default.
     Mirror {
-        /// Which family of mirrors: `debian`, `python`, or one of the manifest's.
+        /// The family of mirrors: `debian`, `python`, or one that the manifest defines.
         mirror: String,
-        /// The path below a mirror's root.
+        /// The path below the root of a mirror.
         path: String,
     },
 }
 
 impl Location {
-    /// The path of a mirror location, or the URL without its query.
+    /// Returns the path of a mirror location, or the URL without its query.
     pub fn path(&self) -> &str {
         match self {
             Location::Url(url) => url.split(['?', '#']).next().unwrap_or(url),
@@ -273,7 +277,8 @@ impl FromStr for Location {
     }
 }
 
-/// A URL fit for a message: without user name and password, and without its query, which may be a signature.
+/// Returns a URL that may be shown in a message: without the user name and the password, and
+/// without the query, which may be a signature.
 pub fn redact(url: &str) -> String {
     let Some((scheme, rest)) = url.split_once("://") else { return url.to_owned() };
     let (rest, query) = rest.split_once('?').map_or((rest, ""), |(rest, _)| (rest, "?..."));

@@ -1,9 +1,9 @@
-//! What a toolchain is for.
+//! The purpose of a toolchain.
 
 use std::fmt;
 use std::str::FromStr;
 
-/// What a toolchain is for. The kind bounds which recipes may finish the tree.
+/// The purpose of a toolchain. The kind limits which recipes may finish the tree.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Kind {
     /// C and C++ compilers with binutils, libc and headers.
@@ -14,7 +14,7 @@ pub enum Kind {
     Tool,
     /// Headers, libraries and .pc files.
     Library,
-    /// Python packages, installed together: what a `[requirements.<name>]` table asks for.
+    /// Python packages that are installed together: the result of a `[requirements.<name>]` table.
     Packages,
 }
 
@@ -22,7 +22,7 @@ impl Kind {
     /// Every kind.
     pub const ALL: [Kind; 5] = [Kind::Cc, Kind::Python, Kind::Tool, Kind::Library, Kind::Packages];
 
-    /// The kind's name in the manifest.
+    /// Returns the name of the kind in the manifest.
     pub fn as_str(self) -> &'static str {
         match self {
             Kind::Cc => "cc",

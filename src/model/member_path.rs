@@ -1,32 +1,34 @@
-//! Paths of members inside a tree: relative, clean, and unable to leave it.
+//! Paths of members inside a tree: relative and normalised, so that they cannot leave the tree.
 
 use std::cmp::Ordering;
 use std::fmt;
 
-/// A relative path of one or more plain components, joined by `/`. Never empty, never absolute, holds no `.` or `..`,
-/// no empty component and no NUL. Sorted by components, bytewise: the order of a NAR.
+/// A relative path of one or more plain components, joined by `/`. It is never empty and never
+/// absolute, and contains no `.` or `..`, no empty component and no NUL. Paths are sorted by
+/// components, bytewise, which is the order of a NAR.
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub struct MemberPath(String);
 
-/// Why a name is no [`MemberPath`].
+/// The reason why a name is not a valid [`MemberPath`].
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum MemberPathError {
     /// The name begins with `/`.
     #[error("absolute name {0:?}")]
     Absolute(String),
-    /// The name climbs with `..`.
+    /// The name leads upwards with `..`.
     #[error("name {0:?} climbs out with ..")]
     Climbs(String),
-    /// The name holds bytes that no file name may hold, or that are not UTF-8.
+    /// The name contains bytes that a file name must not contain, or that are not UTF-8.
     #[error("name {0:?} is not valid")]
     Invalid(String),
-    /// A component or the whole is longer than Linux allows.
+    /// A component or the whole name is longer than Linux allows.
     #[error("name {0:?}... is too long")]
     TooLong(String),
 }
 
 impl MemberPath {
-    /// Reads an archive's name: a leading `./`, doubled and trailing slashes and inner `.` are dropped. `None` stands for the root itself.
+    /// Parses a name from an archive: a leading `./`, repeated and trailing slashes, and inner `.`
+    /// components are dropped. `None` stands for the root itself.
     ///
     /// # Errors
     /// See [`MemberPathError`].
@@ -52,17 +54,19 @@ impl MemberPath {
             }
             out.push_str(part);
         }
-        // Well below PATH_MAX (4096) with a store in front. The depth bounds what the ancestors of all paths may take.
+        // This is well below PATH_MAX (4096), even with the path of a store in front. The limit of
+        // the depth bounds the memory for the ancestors of all paths.
         if out.len() > 3000 || out.split('/').count() > 64 {
             return Err(MemberPathError::TooLong(show()));
         }
         Ok((!out.is_empty()).then_some(MemberPath(out)))
     }
 
-    /// A path that the program itself wrote down, or made of the parts of others. Its length is not checked: the file system has the last word on that.
+    /// Creates a path that the program itself defines, or that is composed of parts of other paths.
+    /// The length is not checked here; the file system enforces its own limit.
     ///
     /// # Panics
-    /// If it is not a clean path.
+    /// If the text is not a normalised path.
     pub fn literal(text: &str) -> Self {
         let clean =
             text.split('/').all(|part| !matches!(part, "" | "." | "..") && !part.contains('\0'));
@@ -70,32 +74,32 @@ impl MemberPath {
         MemberPath(text.to_owned())
     }
 
-    /// The path as text.
+    /// Returns the path as text.
     pub fn as_str(&self) -> &str {
         &self.0
     }
 
-    /// The components.
+    /// Returns the components.
     pub fn parts(&self) -> impl DoubleEndedIterator<Item = &str> {
         self.0.split('/')
     }
 
-    /// How many components there are.
+    /// Returns the number of components.
     pub fn depth(&self) -> usize {
         self.parts().count()
     }
 
-    /// The last component.
+    /// Returns the last component.
     pub fn file_name(&self) -> &str {
         self.0.rsplit('/').next().expect("never empty")
     }
 
-    /// The path without its last component, if any is left.
+    /// Returns the path without its last component, if any component remains.
     pub fn parent(&self) -> Option<MemberPath> {
         self.0.rsplit_once('/').map(|(parent, _)| MemberPath(parent.to_owned()))
     }
 
-    /// This path with another last component.
+    /// Returns this path with another last component.
     pub fn with_file_name(&self, name: &str) -> MemberPath {
         match self.0.rsplit_once('/') {
             Some((parent, _)) => MemberPath::literal(&format!("{parent}/{name}")),
@@ -103,12 +107,12 @@ impl MemberPath {
         }
     }
 
-    /// Whether this is `dir` itself or lies below it.
+    /// Whether this path is `dir` itself or below it.
     pub fn is_under(&self, dir: &str) -> bool {
         self.0.strip_prefix(dir).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
     }
 
-    /// The text of a symlink that stands at this path and points at `target`.
+    /// Returns the text of a symlink at this path that points to `target`.
     pub fn link_to(&self, target: &MemberPath) -> String {
         let from: Vec<&str> = self.parts().collect();
         let to: Vec<&str> = target.parts().collect();
@@ -123,15 +127,16 @@ impl MemberPath {
         out
     }
 
-    /// Where a symlink at this path leads, without regard to other symlinks. An absolute target is read as one below the root of the
-    /// tree. `None` if it climbs out of the tree or leads to its root.
+    /// Returns the path to which a symlink at this path leads, ignoring other symlinks. An absolute
+    /// target is interpreted as a path below the root of the tree. The result is `None` if the
+    /// symlink leads out of the tree or to its root.
     pub fn resolve_link(&self, target: &str) -> Option<MemberPath> {
         self.follow(target)
             .filter(|parts| !parts.is_empty())
             .map(|parts| MemberPath::literal(&parts.join("/")))
     }
 
-    /// Whether a relative symlink at this path stays inside the tree; its root is inside.
+    /// Whether a relative symlink at this path stays inside the tree. The root counts as inside.
     pub fn link_stays(&self, target: &str) -> bool {
         self.follow(target).is_some()
     }
@@ -153,7 +158,8 @@ impl MemberPath {
 
 impl Ord for MemberPath {
     fn cmp(&self, other: &Self) -> Ordering {
-        // '/' sorts before every other byte, so that a directory's members follow it at once.
+        // '/' sorts before every other byte, so that the members of a directory follow it
+        // immediately.
         let key = |b: u8| if b == b'/' { 0 } else { b };
         self.0.bytes().map(key).cmp(other.0.bytes().map(key))
     }

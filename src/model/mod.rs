@@ -1,4 +1,4 @@
-//! Value types that parse themselves: past their constructors nothing is checked again. Pure.
+//! Value types that are validated when they are constructed and need no later checks. Pure.
 
 pub mod base32;
 mod digest;

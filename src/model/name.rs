@@ -3,13 +3,14 @@
 use std::fmt;
 use std::str::FromStr;
 
-/// The name of a toolchain in the manifest: lower-case letters, digits, `-`, `_`, at most 64, starting with a letter.
-/// It becomes part of file names, Bazel repository names and variables, hence the small alphabet.
+/// The name of a toolchain in the manifest: at most 64 characters, which are lower-case letters,
+/// digits, `-` and `_`, starting with a letter. The alphabet is small because the name becomes part
+/// of file names, Bazel repository names and variables.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct ToolchainName(String);
 
 impl ToolchainName {
-    /// The name as text.
+    /// Returns the name as text.
     pub fn as_str(&self) -> &str {
         &self.0
     }
@@ -48,17 +49,18 @@ impl fmt::Display for ToolchainName {
     }
 }
 
-/// The name of an object in the store: `<32 characters of nix32>-<name>`, the base name of a Nix store path.
+/// The name of an object in the store: `<32 characters of nix32>-<name>`, which is the base name of
+/// a Nix store path.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct StoreName(String);
 
 impl StoreName {
-    /// The base name as text.
+    /// Returns the base name as text.
     pub fn as_str(&self) -> &str {
         &self.0
     }
 
-    /// What stands behind the hash.
+    /// Returns the part after the hash.
     pub fn name(&self) -> &str {
         &self.0[33..]
     }
@@ -67,7 +69,8 @@ impl StoreName {
 impl FromStr for StoreName {
     type Err = String;
 
-    /// Checks length and alphabet as Nix does (`checkName` in its `path.cc`: letters, digits and `+-._?=`, at most 211).
+    /// Checks the length and the alphabet as Nix does (`checkName` in its `path.cc`: letters,
+    /// digits and `+-._?=`, at most 211 characters).
     fn from_str(text: &str) -> Result<Self, String> {
         let ok = text.len() > 33
             && text.len() <= 33 + 211

@@ -1,7 +1,8 @@
-//! Numbers of formats.
+//! Numbers in file formats.
 
-/// Reads a number that is written in decimal digits alone, as sizes and versions are: the parser of the standard library would take a sign, too. `None` if it is none, or
-/// larger than 64 bits.
+/// Parses a number that consists only of decimal digits, as sizes and versions do. The parser of
+/// the standard library would also accept a sign. The result is `None` if the text is not such a
+/// number, or if the number is larger than 64 bits.
 pub fn decimal(text: &str) -> Option<u64> {
     if text.is_empty() || !text.bytes().all(|b| b.is_ascii_digit()) {
         return None;

@@ -1,9 +1,9 @@
-//! The platforms that a tree can be made for.
+//! The platforms for which a tree can be made.
 
 use std::fmt;
 use std::str::FromStr;
 
-/// A CPU and an operating system, in Nix's spelling.
+/// A CPU and an operating system, as Nix spells them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Platform {
     /// 64-bit ARM Linux with glibc.
@@ -16,7 +16,7 @@ impl Platform {
     /// Every platform, sorted by name.
     pub const ALL: [Platform; 2] = [Platform::Aarch64Linux, Platform::X86_64Linux];
 
-    /// The platform that this program runs on, if cotter makes trees for it.
+    /// Returns the platform on which this program runs, if cotter makes trees for it.
     pub fn native() -> Option<Self> {
         match (std::env::consts::ARCH, std::env::consts::OS) {
             ("x86_64", "linux") => Some(Platform::X86_64Linux),
@@ -25,7 +25,7 @@ impl Platform {
         }
     }
 
-    /// `x86_64-linux` or `aarch64-linux`.
+    /// Returns `x86_64-linux` or `aarch64-linux`.
     pub fn as_str(self) -> &'static str {
         match self {
             Platform::Aarch64Linux => "aarch64-linux",
@@ -33,7 +33,7 @@ impl Platform {
         }
     }
 
-    /// The CPU alone: `x86_64` or `aarch64`.
+    /// Returns only the CPU: `x86_64` or `aarch64`.
     pub fn cpu(self) -> &'static str {
         match self {
             Platform::Aarch64Linux => "aarch64",
@@ -41,7 +41,7 @@ impl Platform {
         }
     }
 
-    /// Debian's name of the architecture.
+    /// Returns Debian's name for the architecture.
     pub fn debian_arch(self) -> &'static str {
         match self {
             Platform::Aarch64Linux => "arm64",
@@ -49,7 +49,7 @@ impl Platform {
         }
     }
 
-    /// Debian's multiarch triplet, the name of the library directories.
+    /// Returns Debian's multiarch triplet, which is the name of the library directories.
     pub fn multiarch(self) -> &'static str {
         match self {
             Platform::Aarch64Linux => "aarch64-linux-gnu",
@@ -57,7 +57,7 @@ impl Platform {
         }
     }
 
-    /// The file name of glibc's dynamic loader.
+    /// Returns the file name of glibc's dynamic loader.
     pub fn loader(self) -> &'static str {
         match self {
             Platform::Aarch64Linux => "ld-linux-aarch64.so.1",
@@ -65,7 +65,7 @@ impl Platform {
         }
     }
 
-    /// The ABI's path of the dynamic loader (PT_INTERP) below a root.
+    /// Returns the ABI's path of the dynamic loader (PT_INTERP), relative to a root.
     pub fn abi_loader(self) -> &'static str {
         match self {
             Platform::Aarch64Linux => "lib/ld-linux-aarch64.so.1",
@@ -73,7 +73,8 @@ impl Platform {
         }
     }
 
-    /// `e_machine` of the platform's ELF files (System V ABI: EM_X86_64 is 62, EM_AARCH64 is 183).
+    /// Returns the `e_machine` value of the platform's ELF files (System V ABI: EM_X86_64 is 62,
+    /// EM_AARCH64 is 183).
     pub fn elf_machine(self) -> u16 {
         match self {
             Platform::Aarch64Linux => 183,

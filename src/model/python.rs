@@ -1,6 +1,6 @@
-//! How Python packages are called. Pure.
+//! The naming rules of Python packages. Pure.
 
-/// A project's name in its normal form (PEP 503, "Normalized Names").
+/// Returns the normalised name of a project (PEP 503, "Normalized Names").
 pub fn normalize_project(name: &str) -> String {
     let mut out = String::new();
     for c in name.chars() {
@@ -29,7 +29,7 @@ pub struct WheelName<'a> {
 }
 
 impl<'a> WheelName<'a> {
-    /// Takes a file name apart; `None` if it is no wheel's.
+    /// Parses a file name. Returns `None` if it is not the name of a wheel.
     pub fn parse(name: &'a str) -> Option<Self> {
         let parts: Vec<&str> = name.strip_suffix(".whl")?.split('-').collect();
         let n = parts.len();
@@ -43,21 +43,22 @@ impl<'a> WheelName<'a> {
     }
 }
 
-/// The file at the root of a tree of Python packages that says which files and scripts are of which
-/// package.
+/// The file at the root of a tree of Python packages that records which files and scripts belong to
+/// which package.
 pub const PACKAGES_INDEX: &str = "packages.json";
 
-/// The directory of packages of an interpreter (`3.11`), below the root of an environment.
+/// Returns the directory of an interpreter's (`3.11`) packages, relative to the root of an
+/// environment.
 pub fn site_packages(python: &str) -> String {
     format!("lib/python{python}/site-packages")
 }
 
-/// `3.11` of `3.11.2-6+deb12u8`.
+/// Returns the minor version: `3.11` for `3.11.2-6+deb12u8`.
 pub fn minor_version(version: &str) -> String {
     version.split('.').take(2).collect::<Vec<_>>().join(".")
 }
 
-/// The ABI tag of CPython's extension modules (PEP 425, "ABI Tag"): `cp311` of `3.11`.
+/// Returns the ABI tag of CPython's extension modules (PEP 425, "ABI Tag"): `cp311` for `3.11`.
 pub fn abi_tag(minor_version: &str) -> String {
     format!("cp{}", minor_version.replace('.', ""))
 }

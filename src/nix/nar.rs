@@ -1,9 +1,11 @@
-//! The Nix archive: one serialisation of a tree, without times, owners or modes but the executable bit.
-//! Source: Eelco Dolstra's thesis, section 5.2.1, figure 5.2, and the Nix manual, "Nix Archive (NAR) format".
+//! The Nix archive (NAR): a canonical serialisation of a tree, without times, owners or modes
+//! except the executable bit. Source: Eelco Dolstra's thesis, section 5.2.1, figure 5.2, and the
+//! Nix manual, "Nix Archive (NAR) format".
 
 use std::io::{self, Read, Write};
 
-/// Writes the parts of a NAR in their order. The caller walks the tree depth first, names sorted bytewise.
+/// Writes the parts of a NAR in order. The caller traverses the tree depth first, with names sorted
+/// bytewise.
 pub struct NarWriter<W> {
     out: W,
 }
@@ -12,7 +14,7 @@ impl<W: Write> NarWriter<W> {
     /// Begins an archive.
     ///
     /// # Errors
-    /// Those of the writer, as for every method here.
+    /// Those of the writer, which applies to every method of this type.
     pub fn new(out: W) -> io::Result<Self> {
         let mut nar = NarWriter { out };
         nar.string(b"nix-archive-1")?;
@@ -29,7 +31,7 @@ impl<W: Write> NarWriter<W> {
         self.string(b")")
     }
 
-    /// Opens the entry `name` of a directory; one node follows.
+    /// Opens the entry `name` of a directory. One node follows.
     pub fn begin_entry(&mut self, name: &str) -> io::Result<()> {
         self.strings(&[b"entry", b"(", b"name", name.as_bytes(), b"node"])
     }
@@ -39,12 +41,12 @@ impl<W: Write> NarWriter<W> {
         self.string(b")")
     }
 
-    /// A whole symlink node.
+    /// Writes a complete symlink node.
     pub fn symlink(&mut self, target: &str) -> io::Result<()> {
         self.strings(&[b"(", b"type", b"symlink", b"target", target.as_bytes(), b")"])
     }
 
-    /// A whole regular file node of `size` bytes read from `content`.
+    /// Writes a complete regular file node of `size` bytes that are read from `content`.
     ///
     /// # Errors
     /// Also if `content` is shorter than `size`.
@@ -72,7 +74,7 @@ impl<W: Write> NarWriter<W> {
         self.end_file(size)
     }
 
-    /// Opens a regular file node; `size` bytes of content follow.
+    /// Opens a regular file node. `size` bytes of content follow.
     pub fn begin_file(&mut self, executable: bool, size: u64) -> io::Result<()> {
         self.strings(&[b"(", b"type", b"regular"])?;
         if executable {
@@ -82,7 +84,7 @@ impl<W: Write> NarWriter<W> {
         self.out.write_all(&size.to_le_bytes())
     }
 
-    /// Some of the content of a file that was opened.
+    /// Writes a part of the content of an opened file.
     pub fn content(&mut self, bytes: &[u8]) -> io::Result<()> {
         self.out.write_all(bytes)
     }

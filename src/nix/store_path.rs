@@ -1,19 +1,21 @@
-//! The name that Nix gives to content. Source: the Nix manual, "Complete Store Path Calculation", and `makeStorePath` in `libstore`.
+//! The name that Nix gives to content. Source: the Nix manual, "Complete Store Path Calculation",
+//! and `makeStorePath` in `libstore`.
 
 use crate::model::{Digest, StoreName, base32};
 
-/// The store name of a tree without references that is added by the recursive sha256 of its content:
-/// what `nix-store --add-fixed --recursive sha256` prints, less its `/nix/store/`.
+/// Returns the store name of a tree without references that is added by the recursive SHA-256 hash
+/// of its content: the output of `nix-store --add-fixed --recursive sha256` without the leading
+/// `/nix/store/`.
 ///
 /// # Errors
-/// A sentence, if `name` has characters that a store path may not have.
+/// A sentence, if `name` contains characters that a store path must not contain.
 pub fn of_tree(nar_hash: &Digest, name: &str) -> Result<StoreName, String> {
     let fingerprint = format!("source:sha256:{nar_hash}:/nix/store:{name}");
     let folded = fold(Digest::of(fingerprint.as_bytes()).as_bytes());
     format!("{}-{name}", base32::encode(&folded)).parse()
 }
 
-/// Folds a digest to 20 bytes by exclusive or (`compressHash`).
+/// Folds a digest to 20 bytes with exclusive or (`compressHash`).
 fn fold(digest: &[u8; 32]) -> [u8; 20] {
     let mut out = [0; 20];
     for (i, byte) in digest.iter().enumerate() {

@@ -36,7 +36,7 @@ def bind(source, target, read_only=True):
         open(target, "w").close()
     mount(source, target, flags=MS_BIND | MS_REC)
     if read_only and os.path.isdir(source):
-        # The flags that the mount has already may not be lost in a user namespace.
+        # In a user namespace, the flags that the mount already has must be kept.
         inherited = os.statvfs(target).f_flag & (MS_NOSUID | MS_NODEV | MS_NOEXEC)
         mount(None, target, flags=MS_BIND | MS_REMOUNT | MS_RDONLY | inherited)
 
@@ -48,7 +48,7 @@ def enter(job):
     for name, text in [("setgroups", "deny"), ("uid_map", f"1000 {uid} 1"), ("gid_map", f"1000 {gid} 1")]:
         with open(f"/proc/self/{name}", "w") as file:
             file.write(text)
-    # The first child is process 1 of the new namespace.
+    # The first child becomes process 1 of the new namespace.
     child = os.fork()
     if child:
         _, status = os.waitpid(child, 0)
@@ -64,7 +64,7 @@ def enter(job):
         bind(f"/dev/{device}", f"{root}/dev/{device}")
     for part in ["proc", "tmp", "build/source", "build/wheel"]:
         os.makedirs(f"{root}/{part}")
-    # Read-only: for the kernel root stays root, and /proc/sys has switches of the whole machine.
+    # Read-only, because root is still root to the kernel, and /proc/sys contains switches of the whole machine.
     mount("proc", f"{root}/proc", "proc", MS_RDONLY | MS_NOSUID | MS_NODEV | MS_NOEXEC)
     for part in ["source", "wheel"]:
         bind(f"{job['work']}/{part}", f"{root}/build/{part}", read_only=False)
@@ -73,9 +73,9 @@ def enter(job):
     check(libc.umount2(b".", MNT_DETACH), "can't leave the old root")
     os.chdir("/build/source")
     os.umask(0o022)
-    # A directory that somebody left open would be a way out.
+    # A directory that was left open would be a way out of the sandbox.
     os.closerange(3, min(os.sysconf("SC_OPEN_MAX"), 1 << 20))
-    # Once more from the start: nothing of the old place is left in this interpreter.
+    # Start the interpreter again, so that it keeps nothing from outside of the sandbox.
     bins = [f"/cotter/{name}/bin" for name in job["path"]]
     env = {"PATH": ":".join(bins), "HOME": "/tmp", "TMPDIR": "/tmp", "LC_ALL": "C.UTF-8", "TZ": "UTC", **job["env"]}
     os.execve("/cotter/python/bin/python3", ["python3", "-c", job["program"], "build"], env)

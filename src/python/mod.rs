@@ -1,4 +1,5 @@
-//! Python packages: how wheels are installed, how requirements are resolved, and the files that say so.
+//! Python packages: the installation of wheels, the resolution of requirements, and the files that
+//! state requirements.
 
 pub mod requirement_files;
 pub mod sdist;

@@ -1,5 +1,6 @@
-//! Files that say what is required: which other files they name, which hashes they hold, what uv annotates. Source: pip's documentation of the requirements file
-//! format, PEP 751 for `pylock.toml`.
+//! Files that state requirements: the other files that they name, the hashes that they contain, and
+//! the annotations of uv. Source: pip's documentation of the requirements file format, and PEP 751
+//! for `pylock.toml`.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -11,7 +12,8 @@ use crate::manifest::Problems;
 use crate::model::Digest;
 use crate::model::normalize_project as normalize;
 
-/// Every file that `file` is made of: itself, and what it names by `-r` and `-c`. Files that cannot be read are named, too.
+/// Returns every file that contributes to `file`: the file itself, and the files that it names with
+/// `-r` and `-c`. Files that cannot be read are included.
 pub fn closure(file: &Path) -> BTreeSet<PathBuf> {
     let mut out = BTreeSet::new();
     let mut todo = vec![file.to_owned()];
@@ -37,13 +39,16 @@ pub fn closure(file: &Path) -> BTreeSet<PathBuf> {
     out
 }
 
-/// Whether a file is a list of requirements: uv takes any name for one that is no other's.
+/// Whether a file is a list of requirements. uv treats a file as a list unless its name indicates
+/// another format.
 pub fn is_list(file: &Path) -> bool {
     file.extension().is_none_or(|e| e != "toml" && e != "lock" && e != "py" && e != "cfg")
 }
 
-/// The first line of a file that names a repository of a version control system in place of a release: its number, from 1, and its text. Source: pip's documentation of
-/// "VCS Support". In a file that `is_list` says is no list of requirements only `name @ repository` is one: addresses stand there for other reasons, too.
+/// Returns the first line of a file that names a version control repository instead of a release:
+/// its number, starting at 1, and its text. Source: pip's documentation of "VCS Support". In a file
+/// that is not a list of requirements according to `is_list`, only `name @ repository` counts,
+/// because such files contain addresses for other reasons, too.
 pub fn repository_line(text: &str, is_list: bool) -> Option<(usize, &str)> {
     const SCHEMES: [&str; 4] = ["git+", "hg+", "svn+", "bzr+"];
     let code = |line: &str| {
@@ -65,18 +70,19 @@ pub fn repository_line(text: &str, is_list: bool) -> Option<(usize, &str)> {
     text.lines().enumerate().find(|(_, line)| names_one(line)).map(|(i, line)| (i + 1, line.trim()))
 }
 
-/// A pinned line of a requirements file, as uv writes it.
+/// A pinned line of a requirements file, in the form that uv writes.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
 pub struct Pin {
     /// The version.
     pub version: String,
     /// The hashes.
     pub hashes: BTreeSet<Digest>,
-    /// What asks for it, as annotated: normalised projects; files are left out.
+    /// The normalised projects that require it, according to the annotations. Files are left out.
     pub via: BTreeSet<String>,
 }
 
-/// The pins of a requirements file, by normalised project; where one has several (under different markers), all hashes, and the version of the last.
+/// Returns the pins of a requirements file by normalised project. If a project has several pins
+/// (under different markers), the result has all hashes and the version of the last pin.
 pub fn pins(text: &str) -> BTreeMap<String, Pin> {
     let mut out: BTreeMap<String, Pin> = BTreeMap::new();
     let mut current = None;
@@ -130,7 +136,7 @@ struct PylockPackage {
     sdist: Option<PylockFile>,
 }
 
-/// A file of a `pylock.toml`.
+/// A file entry of a `pylock.toml`.
 #[derive(Deserialize, Debug, Clone)]
 pub struct PylockFile {
     name: Option<String>,
@@ -142,7 +148,7 @@ pub struct PylockFile {
 }
 
 impl PylockFile {
-    /// Its file name: said, or the last part of where it lies.
+    /// Returns its file name: the declared name, or otherwise the last part of its location.
     pub fn file_name(&self) -> Option<String> {
         let from = |text: &str| {
             text.split(['?', '#'])
@@ -154,25 +160,25 @@ impl PylockFile {
         self.name.clone().or_else(|| from(self.url.as_deref().or(self.path.as_deref())?))
     }
 
-    /// Its digest, if it is told.
+    /// Returns its digest, if the entry states it.
     pub fn sha256(&self) -> Option<Digest> {
         self.hashes.get("sha256").and_then(|h| h.parse().ok())
     }
 
-    /// Its length in bytes, if it is told.
+    /// Returns its length in bytes, if the entry states it.
     pub fn size(&self) -> Option<u64> {
         self.size
     }
 }
 
-/// A package of a `pylock.toml`.
+/// A package entry of a `pylock.toml`.
 #[derive(Debug, Clone)]
 pub struct PylockEntry {
     /// Its normalised name.
     pub name: String,
-    /// Its version; a package without one comes from a directory or a repository.
+    /// Its version. A package without a version comes from a directory or a repository.
     pub version: Option<String>,
-    /// When it is wanted.
+    /// The marker that states when it is needed.
     pub marker: Option<String>,
     /// Its wheels.
     pub wheels: Vec<PylockFile>,
@@ -180,10 +186,10 @@ pub struct PylockEntry {
     pub sdist: Option<PylockFile>,
 }
 
-/// Reads a `pylock.toml`; `file` names it in messages.
+/// Parses a `pylock.toml`. Messages call it `file`.
 ///
 /// # Errors
-/// If it is none.
+/// If the text is not a valid `pylock.toml`.
 pub fn pylock(text: &str, file: &str) -> Result<Vec<PylockEntry>> {
     let lock: Pylock = toml::from_str(text).map_err(|e| {
         let mut problems = Problems::new(file, text);
@@ -203,7 +209,7 @@ pub fn pylock(text: &str, file: &str) -> Result<Vec<PylockEntry>> {
     Ok(lock.packages.into_iter().map(entry).collect())
 }
 
-/// A `pylock.toml` as a list of pinned requirements with hashes.
+/// Converts the entries of a `pylock.toml` to a list of pinned requirements with hashes.
 pub fn requirements_of(entries: &[PylockEntry]) -> String {
     let mut out = String::new();
     for entry in entries {

@@ -1,5 +1,6 @@
-//! Source distributions into wheels: built by the pinned interpreter and the pinned tools, in a sandbox without network, at a fixed path. Sources: PEP 517 and PEP 518
-//! (the hooks), PEP 625 (file names), namespaces(7).
+//! Builds source distributions into wheels with the pinned interpreter and the pinned tools, in a
+//! sandbox without network access and at a fixed path. Sources: PEP 517 and PEP 518 (the hooks),
+//! PEP 625 (file names), namespaces(7).
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -14,30 +15,33 @@ use crate::model::{Built, HashingReader, Input, WheelName, normalize_project};
 
 const PROGRAM: &str = include_str!("build_sdist.py");
 
-/// The time that builds see: the first that a zip file can hold, 1980-01-01.
+/// The time that builds see, in seconds since the epoch: 1980-01-01, the earliest time that a zip
+/// file can store.
 const EPOCH: &str = "315532800";
 
-/// What a build needs.
+/// The environment of a build.
 pub struct Builder<'a> {
     /// The tree of the interpreter.
     pub python: &'a Path,
-    /// The tree of the packages that builds may import.
+    /// The tree of the packages that the build may import.
     pub requires: Option<&'a Path>,
-    /// The interpreter's version, such as `3.11`.
+    /// The version of the interpreter, such as `3.11`.
     pub version: &'a str,
-    /// Trees of tools by name, first on PATH first: compilers among them.
+    /// The trees of tools by name, including compilers, in the order of PATH.
     pub tools: &'a [(String, PathBuf)],
-    /// Variables that tell where the compilers are: values below a tree of `tools` are turned to where it stands in the sandbox.
+    /// Variables that tell the build where the compilers are. Values below a tree of `tools` are
+    /// rewritten to the location of that tree in the sandbox.
     pub env: &'a BTreeMap<String, String>,
-    /// A directory for the work.
+    /// The working directory.
     pub scratch: &'a Path,
 }
 
 impl Builder<'_> {
-    /// Builds the wheel of the source distribution at `sdist`, which is called `name`, of a project. Returns its path and what it turned out to be.
+    /// Builds the wheel of a project from the source distribution at `sdist`, which is called
+    /// `name`. Returns the path of the wheel, and its name, size and digest.
     ///
     /// # Errors
-    /// If the build fails; its last lines are in the message.
+    /// If the build fails. The message contains the last lines of its output.
     pub fn build(&self, sdist: &Path, name: &str, project: &str) -> Result<(PathBuf, Built)> {
         let work = self.scratch.join(format!("build-{name}"));
         let made = |e, path: &Path| Error::at("make", path, e);
@@ -96,7 +100,8 @@ impl Builder<'_> {
                 .fold(error, |e, line| e.because((*line).to_owned()))
                 .hint("what its build imports goes into `build_requires` of the set, the compiler and other tools into `build_tools`"));
         }
-        // What was built is as hostile as any download: one plain file of the right name, or nothing.
+        // The build result may be as hostile as any download: accept only one regular file with the
+        // right name.
         let left: Vec<PathBuf> = fs::read_dir(&wheel)
             .map_err(|e| made(e, &wheel))?
             .filter_map(|e| Some(e.ok()?.path()))
@@ -122,7 +127,7 @@ impl Builder<'_> {
         Ok((path, Built { file, size, sha256 }))
     }
 
-    /// Lays the archive out below `to`, without its first directory.
+    /// Unpacks the archive below `to`, without its top-level directory.
     fn unpack(&self, sdist: &Path, name: &str, to: &Path) -> Result<()> {
         use crate::tree::{BlobDir, Node};
         use crate::unpack::{
@@ -168,7 +173,7 @@ impl Builder<'_> {
     }
 }
 
-/// The error for a source distribution whose wheel is not at hand.
+/// Returns the error for a source distribution whose wheel is not available.
 pub fn not_built(plan: &Plan, input: &Input) -> Error {
     Error::build(format!("{} of {} has not been built", input.file_name(), plan.name))
         .hint("run `cotter setup`")

@@ -1,4 +1,5 @@
-//! Resolution by a pinned uv. Source: uv's documentation of `uv pip compile` and `uv export`.
+//! Resolves requirements with a pinned uv. Source: uv's documentation of `uv pip compile` and `uv
+//! export`.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
@@ -13,29 +14,30 @@ use crate::fetch::Http;
 use crate::manifest::Requirements;
 use crate::model::{Digest, Platform, WheelName, normalize_project, redact};
 
-/// What to resolve, and with what.
+/// A resolution: its requirements and its tools.
 pub struct Job<'a> {
     /// The set.
     pub set: &'a Requirements,
-    /// The program uv.
+    /// The path of the program uv.
     pub uv: &'a Path,
-    /// The interpreter.
+    /// The path of the interpreter.
     pub python: &'a Path,
-    /// The manifest's directory.
+    /// The directory of the manifest.
     pub dir: &'a Path,
-    /// A directory for files that nobody needs afterwards.
+    /// A directory for temporary files.
     pub scratch: &'a Path,
-    /// Where uv keeps its cache.
+    /// The directory of uv's cache.
     pub cache: &'a Path,
-    /// The package indexes in force, in order.
+    /// The package indexes in use, in order.
     pub indexes: &'a [String],
-    /// The file of hashed requirements so far: its versions are kept if they still satisfy.
+    /// The text of the existing file of hashed requirements. Its versions are kept if they still
+    /// satisfy the requirements.
     pub preferred: Option<&'a str>,
     /// Whether uv must not use the network.
     pub offline: bool,
-    /// The client, to see for itself what uv could not fetch.
+    /// The client, which checks what uv could not fetch.
     pub http: &'a Http,
-    /// Variables for uv: where proxies, certificates and credentials are.
+    /// The environment variables for uv that define proxies, certificates and credentials.
     pub env: &'a [(String, OsString)],
 }
 
@@ -48,19 +50,20 @@ pub struct Chosen {
     pub version: String,
     /// The file's name.
     pub file: String,
-    /// Its digest, if the index says.
+    /// Its digest, if the index states it.
     pub sha256: Option<Digest>,
-    /// Its length in bytes, if the index says.
+    /// Its length in bytes, if the index states it.
     pub size: Option<u64>,
-    /// The packages of the set that it needs.
+    /// The packages of the set that it requires.
     pub requires: Vec<String>,
 }
 
 impl Job<'_> {
-    /// The hashed requirements for every platform, in the form that pip reads.
+    /// Returns the hashed requirements for all platforms, in the format that pip reads, and uv's
+    /// warnings.
     ///
     /// # Errors
-    /// If they cannot be met: uv's explanation is in the message.
+    /// If the requirements cannot be satisfied. The message contains uv's explanation.
     pub fn universal(&self) -> Result<(String, Vec<String>)> {
         self.check_files()?;
         let out = self.scratch.join("universal.txt");
@@ -79,14 +82,15 @@ impl Job<'_> {
             .arg(&out);
         let (_, warnings) = self.run(command)?;
         let text = fs::read_to_string(&out).map_err(|e| Error::at("read", &out, e))?;
-        // uv says where each requirement came from: not from a directory of this run.
+        // uv annotates the origin of each requirement, which must not name a directory of this run.
         Ok((text.replace(&format!("{}/", self.scratch.display()), ""), warnings))
     }
 
-    /// The files for one platform whose newest glibc is `glibc`, such as `2.36`, out of the universal resolution.
+    /// Selects from the universal resolution the files for one platform whose newest glibc is
+    /// `glibc`, such as `2.36`.
     ///
     /// # Errors
-    /// If a package has no file that fits.
+    /// If a package has no compatible file.
     pub fn for_platform(
         &self,
         platform: Platform,
@@ -151,7 +155,7 @@ impl Job<'_> {
         self.set.build.iter().any(|b| b == "*" || b == project)
     }
 
-    /// The file of a package that fits best; whether it is a source distribution.
+    /// Returns the most suitable file of a package, and whether it is a source distribution.
     fn choose<'e>(
         &self,
         entry: &'e PylockEntry,
@@ -190,7 +194,8 @@ impl Job<'_> {
         if let Some(time) = &self.set.exclude_newer {
             command.args(["--exclude-newer", time]);
         }
-        // uv may run a source distribution's own code to learn what it needs: of those that are named, and of no other.
+        // To learn the requirements of a source distribution, uv may run its code. This is allowed
+        // only for the packages that are named.
         if !self.set.build.iter().any(|b| b == "*") {
             command.args(["--only-binary", ":all:"]);
             for name in &self.set.build {
@@ -209,7 +214,8 @@ impl Job<'_> {
         Ok(command)
     }
 
-    /// An input as `uv pip compile` takes it: locks of other kinds become lists of pins.
+    /// Returns an input in the form that `uv pip compile` accepts: lock files of other formats are
+    /// converted to lists of pins.
     fn input(&self, file: &str) -> Result<PathBuf> {
         let path = self.dir.join(file);
         let name = path.file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default();
@@ -247,7 +253,7 @@ impl Job<'_> {
         Ok(PathBuf::from(file))
     }
 
-    /// Runs uv in the manifest's directory. Returns what it printed, and its warnings.
+    /// Runs uv in the directory of the manifest. Returns its output and its warnings.
     fn run(&self, mut command: Command) -> Result<(String, Vec<String>)> {
         command
             .current_dir(self.dir)
@@ -260,7 +266,7 @@ impl Job<'_> {
             .env("NO_COLOR", "1")
             .env("COLUMNS", "200");
         if let Some((last, others)) = self.indexes.split_last() {
-            // By the environment, for arguments are for all to see.
+            // Pass the address in the environment, because arguments are visible to all users.
             command.env("UV_DEFAULT_INDEX", last);
             if !others.is_empty() {
                 command.env("UV_INDEX", others.join(" "));
@@ -282,7 +288,8 @@ impl Job<'_> {
         Ok((String::from_utf8_lossy(&output.stdout).into_owned(), warnings))
     }
 
-    /// The files that the set names are there and name no repositories: uv's own words for that are of no help.
+    /// Checks that the files that the set names exist and that they name no repositories, because
+    /// uv's own messages about that are not helpful.
     fn check_files(&self) -> Result<()> {
         for file in self.set.inputs.iter().chain(&self.set.constraints) {
             let path = self.dir.join(&file.value);
@@ -316,8 +323,9 @@ impl Job<'_> {
         Ok(())
     }
 
-    /// Whether a command of uv failed because of the network, or of a server on it. uv has a status for what it can't resolve or fetch (1) and one for all else (2), an index
-    /// that does not answer among it.
+    /// Whether a command of uv failed because of the network, or because of a server. uv exits with
+    /// status 1 if it cannot resolve or fetch something, and with status 2 for all other failures,
+    /// including an index that does not answer.
     fn blames_network(
         &self,
         command: &Command,
@@ -325,7 +333,7 @@ impl Job<'_> {
         said: &str,
     ) -> bool {
         match status.code() {
-            // What is wrong without network, too, is wrong by itself.
+            // Without network access, the failure must have another cause.
             Some(2) if self.offline => false,
             Some(2) => {
                 let mut again = Command::new(command.get_program());
@@ -335,7 +343,7 @@ impl Job<'_> {
                 again.output().is_ok_and(|output| output.status.code() != Some(2))
             }
             _ => {
-                // An index's own address need not lead anywhere: only what lies below it does.
+                // The address of an index itself need not be accessible: only paths below it are.
                 let is_index = |url: &str| {
                     let root = |u: &str| redact(u).trim_end_matches('/').to_owned();
                     self.indexes.iter().any(|index| root(index) == root(url))
@@ -346,7 +354,8 @@ impl Job<'_> {
         }
     }
 
-    /// Whether an address that uv names can't be fetched. One that asks for credentials proves nothing: uv does not tell those that it used.
+    /// Whether an address that uv names cannot be fetched. A response that asks for credentials
+    /// proves nothing, because uv does not report the credentials that it used.
     fn is_not_served(&self, url: &str) -> bool {
         let Err(error) = self.http.get(url, 0) else { return false };
         match error.reason() {
@@ -356,7 +365,7 @@ impl Job<'_> {
         }
     }
 
-    /// The error for a command of uv that failed and said so.
+    /// Returns the error for a failed command of uv with the output `said`.
     fn failure(&self, kind: ErrorKind, said: &str) -> Error {
         let set = format!("[requirements.{}]", self.set.name);
         let error = match kind {
@@ -370,7 +379,8 @@ impl Job<'_> {
         };
         let error = error.located(self.set.inputs_place().clone());
         let sources = wants_source(said);
-        // The hint that names a flag of uv's, which nobody can give it here, is said in our own words.
+        // A hint that names an option of uv, which users of cotter cannot pass, is replaced with
+        // our own.
         let block: Vec<&str> = said
             .trim()
             .lines()
@@ -400,7 +410,7 @@ impl Job<'_> {
         )
     }
 
-    /// What uv said, without credentials of an index.
+    /// Returns the output of uv without the credentials of an index.
     fn redacted(&self, text: &str) -> String {
         self.indexes.iter().fold(text.to_owned(), |text, index| {
             text.replace(index.trim_end_matches('/'), redact(index).trim_end_matches('/'))
@@ -408,7 +418,7 @@ impl Job<'_> {
     }
 }
 
-/// The addresses in a text: the first five.
+/// Returns the first five addresses in a text.
 fn urls(text: &str) -> Vec<&str> {
     let ends = |c: char| c.is_whitespace() || "`'\"<>(),".contains(c);
     let mut out: Vec<&str> = vec![];
@@ -422,7 +432,8 @@ fn urls(text: &str) -> Vec<&str> {
     out
 }
 
-/// The projects of which uv says that it has found source alone. Only a hint depends on its words.
+/// Returns the projects for which uv reports that only source is available. Only a hint depends on
+/// the words of this output.
 fn wants_source(said: &str) -> Vec<String> {
     let mut out: Vec<String> = said
         .split("Wheels are required for `")
@@ -435,14 +446,17 @@ fn wants_source(said: &str) -> Vec<String> {
     out
 }
 
-/// The newest version of glibc that uv has a platform for and that is not above `glibc` (`2.36`): its second part.
+/// Returns the newest version of glibc for which uv has a platform and that is not newer than
+/// `glibc` (`2.36`), as the second part of the version.
 fn known_glibc(glibc: &str) -> u32 {
     let minor: u32 = glibc.split('.').nth(1).and_then(|n| n.parse().ok()).unwrap_or(17);
     [17, 28].into_iter().chain(31..=40).filter(|known| *known <= minor).max().unwrap_or(17)
 }
 
-/// How well a wheel fits, of those that uv finds compatible: more is better. As installers order tags: those of the very interpreter, then the stable ABI, then pure
-/// Python; of each the newest glibc (<https://packaging.python.org/en/latest/specifications/platform-compatibility-tags/>).
+/// Returns how suitable a wheel is, among those that uv considers compatible: a higher value is
+/// better. The order is that of installers: wheels for this exact interpreter, then the stable ABI,
+/// then pure Python; among each of these, the newest glibc
+/// (<https://packaging.python.org/en/latest/specifications/platform-compatibility-tags/>).
 fn rank(file: &str, platform: Platform) -> Option<(u32, u32, u32)> {
     let name = WheelName::parse(file)?;
     let python = name

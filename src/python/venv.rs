@@ -1,4 +1,4 @@
-//! Virtual environments of locked packages. Source: PEP 405 and the module `venv`.
+//! Creates virtual environments of locked packages. Source: PEP 405 and the module `venv`.
 
 use std::path::{Path, PathBuf};
 
@@ -8,30 +8,31 @@ use crate::error::{Error, Result};
 use crate::facts::PythonFacts;
 use crate::model::site_packages;
 
-/// What a `pyvenv.cfg` of ours holds besides what Python wants.
+/// A line in the `pyvenv.cfg` of environments that cotter makes, in addition to the lines that
+/// Python requires.
 const MARK: &str = "cotter = ";
 
-/// An environment to be.
+/// An environment to create.
 pub struct Environment<'a> {
-    /// Where it stands in the end.
+    /// The final path of the environment.
     pub dir: &'a Path,
     /// The tree of the packages.
     pub packages: &'a Path,
     /// The tree of the interpreter.
     pub interpreter: &'a Path,
-    /// What is known of the interpreter.
+    /// The facts of the interpreter.
     pub python: &'a PythonFacts,
-    /// The interpreter's whole version.
+    /// The full version of the interpreter.
     pub version: &'a str,
-    /// What the shell's prompt says.
+    /// The text for the prompt of the shell.
     pub prompt: &'a str,
-    /// The name of the packages' tree in the store.
+    /// The store name of the packages' tree.
     pub object: &'a str,
 }
 
 impl Environment<'_> {
-    /// Makes the environment beside its place, then moves it there: it is whole, or what was there
-    /// stays.
+    /// Creates the environment in a directory next to its final path and then moves it there:
+    /// either the environment is complete, or the previous content stays.
     ///
     /// # Errors
     /// If the directory cannot be written.
@@ -66,7 +67,8 @@ impl Environment<'_> {
         fs::create_dir_all(new.join(site_packages(&self.python.version))).map_err(at)?;
         fs::create_dir_all(new.join("include")).map_err(at)?;
         let _ = fs::remove_file(new.join(crate::model::PACKAGES_INDEX));
-        // A package may bring files of these names, as links to the store's: they give way, and are not written through.
+        // A package may contain files with these names, which are links into the store. They are
+        // replaced, and never written through.
         let link = |target: &Path, name: &str| {
             let _ = fs::remove_file(bin.join(name));
             std::os::unix::fs::symlink(target, bin.join(name))
@@ -90,7 +92,8 @@ impl Environment<'_> {
         self.activate_scripts(&bin).map_err(at)
     }
 
-    /// The scripts of the interpreter's own module `venv`, with their blanks filled in.
+    /// Copies the activation scripts of the interpreter's module `venv`, with their placeholders
+    /// filled in.
     fn activate_scripts(&self, bin: &Path) -> std::io::Result<()> {
         let blanks = [
             ("__VENV_DIR__", self.dir.display().to_string()),
@@ -107,7 +110,8 @@ impl Environment<'_> {
                 let path = entry?.path();
                 let Ok(mut text) = fs::read_to_string(&path) else { continue };
                 for (blank, value) in &blanks {
-                    // Newer versions of the module quote what they fill in, older ones have the quotes in the script.
+                    // Newer versions of the module quote the inserted values; the scripts of older
+                    // versions contain the quotes.
                     text = text
                         .replace(&format!("\"{blank}"), &format!("\"{value}"))
                         .replace(blank, &format!("'{}'", value.replace('\'', "'\\''")));
@@ -121,9 +125,9 @@ impl Environment<'_> {
     }
 }
 
-/// Copies every file below `from` to below `to`. An environment may be written, by its user and by
-/// root, so it shares no inode with the store. Where the file system can, a copy shares the blocks
-/// (copy_file_range(2)). Bytecode caches are left to the environment.
+/// Copies every file below `from` to `to`. The user and root may write to an environment, so it
+/// shares no inode with the store. If the file system supports it, a copy shares the blocks
+/// (copy_file_range(2)). Bytecode caches are not copied, because the environment creates its own.
 fn copy_files(from: &Path, to: &Path) -> std::io::Result<()> {
     use std::os::unix::fs::PermissionsExt;
     let mut todo: Vec<(PathBuf, PathBuf)> = vec![(from.to_owned(), to.to_owned())];
@@ -148,7 +152,7 @@ fn copy_files(from: &Path, to: &Path) -> std::io::Result<()> {
     Ok(())
 }
 
-/// Whether a directory holds an environment that cotter made.
+/// Whether a directory contains an environment that cotter made.
 pub fn is_ours(dir: &Path) -> bool {
     let config = fs::read_to_string(dir.join("pyvenv.cfg"));
     config.is_ok_and(|text| text.lines().any(|line| line.starts_with(MARK)))

@@ -1,5 +1,6 @@
-//! Wheels into trees, as an installer would. Sources: the binary distribution format (PEP 427), recording installed projects (PEP 376 and
-//! PEP 627), entry points (<https://packaging.python.org/en/latest/specifications/entry-points/>).
+//! Installs wheels into trees like an installer. Sources: the binary distribution format (PEP 427),
+//! the recording of installed projects (PEP 376 and PEP 627), entry points
+//! (<https://packaging.python.org/en/latest/specifications/entry-points/>).
 
 use std::collections::BTreeMap;
 use std::io::{Read, Seek};
@@ -11,14 +12,16 @@ use crate::model::{MemberPath, WheelName, normalize_project as normalize, site_p
 use crate::tree::{Blob, BlobDir, Node, Tree};
 use crate::unpack::{Limits, unpack_zip};
 
-/// What begins a Python script that runs wherever its environment lies: with the interpreter beside it, else with the first on PATH. To Python, which reads it
-/// too, all of it is one string.
+/// The beginning of a Python script that runs wherever its environment is located: with the
+/// interpreter next to it, or otherwise with the first one on PATH. Python, which also reads it,
+/// sees a string.
 pub const SCRIPT_HEAD: &str = "#!/bin/sh\n''':'\npython=${0%/*}/python3\n[ -x \"$python\" ] || python=python3\nexec \"$python\" \"$0\" \"$@\"\n'''\n";
 
-/// Installs a wheel: `file` is its bytes, `name` its file name, `python` the interpreter's version (`3.11`). `keeps` says of each path whether it is wanted.
+/// Installs a wheel. `file` contains its bytes, `name` is its file name, and `python` is the
+/// version of the interpreter (`3.11`). `keeps` tells for each path whether it stays.
 ///
 /// # Errors
-/// If the archive is hostile or damaged, or is not what its name and its RECORD say.
+/// If the archive is hostile or damaged, or if its content contradicts its name or its RECORD.
 pub fn install(
     file: impl Read + Seek,
     name: &str,
@@ -73,12 +76,13 @@ pub fn install(
     let mut tree = Tree::default();
     for (path, node) in archive.iter() {
         let Node::File { blob, executable } = node else { continue };
-        // Some wheels carry bytecode of the machine that made them.
+        // Some wheels contain bytecode from the machine that made them.
         if is_record(path, &info) || path.parts().any(|p| p == "__pycache__") {
             continue;
         }
         let (to, is_script) = place(path, &data, &site, python, parts.project).map_err(refused)?;
-        // A script that is no program of the environment is a module, or data: it would ask for an interpreter of the host.
+        // A script that is not a program of the environment is a module or data. As a program, it
+        // would need an interpreter of the host.
         let stray = *executable
             && to.parent().is_none_or(|dir| dir.as_str() != "bin")
             && blob.head(2)? == b"#!";
@@ -86,7 +90,7 @@ pub fn install(
         if is_script {
             node = Node::File { blob: settle_script(blob, blobs)?, executable: true };
         }
-        // Bazel would take the directory for a package of its own.
+        // Bazel would treat the directory as a package of its own.
         let is_build_file = to.is_under(&site) && matches!(to.file_name(), "BUILD" | "BUILD.bazel");
         if keeps(&to) && !is_build_file {
             tree.put(to, node);
@@ -118,7 +122,7 @@ pub fn install(
     Ok(tree)
 }
 
-/// The name of the `.dist-info` directory, which must be that of the file name.
+/// Returns the name of the `.dist-info` directory, which must match the file name.
 fn info_directory(archive: &Tree, parts: &WheelName) -> Result<String, String> {
     let mut found: Vec<&str> = archive
         .iter()
@@ -143,12 +147,13 @@ fn info_directory(archive: &Tree, parts: &WheelName) -> Result<String, String> {
     }
 }
 
-/// RECORD itself and its signatures are not in it.
+/// Whether the path is RECORD or one of its signatures, which RECORD itself does not list.
 fn is_record(path: &MemberPath, info: &str) -> bool {
     path.is_under(info) && matches!(path.file_name(), "RECORD" | "RECORD.jws" | "RECORD.p7s")
 }
 
-/// Checks that RECORD and the archive hold the same files with the same hashes (PEP 427, "The .dist-info directory").
+/// Checks that RECORD and the archive contain the same files with the same hashes (PEP 427, "The
+/// .dist-info directory").
 fn check_record(archive: &Tree, info: &str) -> Result<()> {
     let Some(Node::File { blob, .. }) = archive.at(&format!("{info}/RECORD")) else {
         return Err(Error::verification(format!("there is no {info}/RECORD")));
@@ -176,7 +181,8 @@ fn check_record(archive: &Tree, info: &str) -> Result<()> {
             )));
         };
         let Some(expected) = hash.strip_prefix("sha256=") else {
-            // Stronger ones of the same family are allowed and rare; an empty one says nothing, and the archive's own hash was checked.
+            // Stronger hashes of the same family are allowed and rare. An empty hash states
+            // nothing, and the hash of the archive itself was verified.
             if hash.is_empty() || hash.starts_with("sha384=") || hash.starts_with("sha512=") {
                 continue;
             }
@@ -198,7 +204,8 @@ fn check_record(archive: &Tree, info: &str) -> Result<()> {
     }
 }
 
-/// Where a member goes, and whether it is a script (PEP 427, "The .data directory").
+/// Returns the destination of a member, and whether it is a script (PEP 427, "The .data
+/// directory").
 fn place(
     path: &MemberPath,
     data: &str,
@@ -226,7 +233,8 @@ fn place(
     Ok((clean(&to)?, scheme == "scripts"))
 }
 
-/// A path made of parts that others wrote: the names of a wheel's file, of the interpreter's version.
+/// Returns a path whose parts come from others: from the names in a wheel and the interpreter's
+/// version.
 fn clean(path: &str) -> Result<MemberPath, String> {
     match MemberPath::parse(path.as_bytes()) {
         Ok(Some(clean)) => Ok(clean),
@@ -235,7 +243,7 @@ fn clean(path: &str) -> Result<MemberPath, String> {
     }
 }
 
-/// A script that begins with `#!python` gets a head that finds the interpreter.
+/// Gives a script that begins with `#!python` a head that finds the interpreter.
 fn settle_script(blob: &Blob, blobs: &BlobDir) -> Result<Blob> {
     if !blob.head(16)?.starts_with(b"#!python") {
         return Ok(blob.clone());
@@ -245,7 +253,8 @@ fn settle_script(blob: &Blob, blobs: &BlobDir) -> Result<Blob> {
     blobs.put(&[SCRIPT_HEAD.as_bytes(), body].concat())
 }
 
-/// The scripts that `entry_points.txt` names, with what each calls (`module:attribute`).
+/// Returns the scripts that `entry_points.txt` names, each with the function that it calls
+/// (`module:attribute`).
 pub fn scripts(entry_points: &str) -> BTreeMap<String, String> {
     let mut section = "";
     let mut out = BTreeMap::new();
@@ -257,7 +266,7 @@ pub fn scripts(entry_points: &str) -> BTreeMap<String, String> {
         } else if let ("console_scripts" | "gui_scripts", Some((name, target))) =
             (section, line.split_once('='))
         {
-            // `module:attribute [extra]`: extras are long out of use.
+            // The form is `module:attribute [extra]`. Extras have been obsolete for a long time.
             let target = target.split('[').next().unwrap_or("").trim();
             out.insert(name.trim().to_owned(), target.to_owned());
         }
@@ -265,7 +274,7 @@ pub fn scripts(entry_points: &str) -> BTreeMap<String, String> {
     out
 }
 
-/// The program that calls `module:attribute`; `None` if that is no Python name.
+/// Returns the program that calls `module:attribute`, or `None` if that is not a valid Python name.
 fn script_text(target: &str) -> Option<String> {
     let is_name = |s: &str| {
         !s.is_empty()
@@ -278,7 +287,7 @@ fn script_text(target: &str) -> Option<String> {
         .then(|| format!("{SCRIPT_HEAD}import sys\n\nfrom {module} import {first}\n\nif __name__ == \"__main__\":\n    sys.exit({attribute}())\n"))
 }
 
-/// RECORD of what was installed, relative to the directory of packages.
+/// Returns the RECORD of the installed files, relative to the directory of packages.
 fn record(tree: &Tree, site: &str, info: &str) -> Result<String> {
     let up = "../".repeat(site.split('/').count());
     let mut writer =
@@ -305,7 +314,7 @@ fn record(tree: &Tree, site: &str, info: &str) -> Result<String> {
     String::from_utf8(bytes).map_err(|e| Error::build("can't write a RECORD").cause(&e))
 }
 
-/// A field of an email-like header.
+/// Returns a field of an email-style header.
 pub fn header<'a>(text: &'a str, name: &str) -> Option<&'a str> {
     text.lines().take_while(|l| !l.is_empty()).find_map(|l| {
         let (key, value) = l.split_once(':')?;

@@ -1,4 +1,4 @@
-//! What a recipe is.
+//! The interface of a recipe.
 
 use std::path::PathBuf;
 
@@ -11,91 +11,95 @@ use crate::model::{Kind, MemberPath, Platform, ToolchainName};
 use crate::relocate::launcher::Instructions;
 use crate::tree::{BlobDir, Tree};
 
-/// What the manifest and the source say of a toolchain that is being locked.
+/// What the manifest and the source declare about a toolchain that is being locked.
 pub struct Asked {
-    /// The platform that its programs make programs for.
+    /// The platform for which its programs produce code.
     pub target: Platform,
     /// The library toolchains in its sysroot.
     pub libraries: Vec<ToolchainName>,
-    /// Which files stay.
+    /// The files that stay.
     pub selection: Selection,
-    /// Its programs.
+    /// The declared programs.
     pub programs: Programs,
-    /// Its version.
+    /// The version of the toolchain.
     pub version: String,
-    /// The Debian package whose version that is, if it is one's.
+    /// The Debian package that determines the version, if a package does.
     pub principal: Option<String>,
 }
 
-/// How trees of one sort are made.
+/// The way in which trees of one sort are made.
 pub trait Recipe: Sync {
-    /// Its name, which stands in the lock. Of a compiler, it is the family.
+    /// The name of the recipe in the lock. For a compiler, it is the family.
     fn name(&self) -> &'static str;
 
-    /// Its version: see the module.
+    /// The version of the recipe, as explained in the documentation of the module.
     fn version(&self) -> u32;
 
-    /// The kind of toolchains whose trees it makes. The first recipe of a kind in the list is
-    /// the one that a toolchain gets if its manifest says no other.
+    /// The kind of the toolchains whose trees it makes. The first recipe of a kind in the list is
+    /// the default for toolchains whose manifest names no recipe.
     fn kind(&self) -> Kind;
 
-    /// Patterns of paths that it leaves out; `prune` and `keep` of the manifest change the list.
+    /// The patterns of the paths that it leaves out. `prune` and `keep` in the manifest change the
+    /// list.
     fn left_out_paths(&self) -> Vec<&'static [&'static str]> {
         vec![ALWAYS]
     }
 
-    /// Debian packages that it leaves out, whatever depends on them.
+    /// The Debian packages that it leaves out, even if other packages depend on them.
     fn left_out_packages(&self) -> &'static [&'static str] {
         &[]
     }
 
-    /// Of the Debian packages that a manifest names, the one whose version is the toolchain's.
+    /// Selects, among the Debian packages that a manifest names, the one whose version is the
+    /// version of the toolchain.
     fn principal<'p>(&self, packages: &[&'p str]) -> Option<&'p str> {
         packages.first().copied()
     }
 
-    /// What the lock says of a toolchain's tree that it is to be: without more, that of a tool.
+    /// Returns the specification of a toolchain's tree for the lock. The default is that of a tool.
     fn spec(&self, asked: Asked) -> Spec {
         Spec::Tool(ToolSpec { selection: asked.selection, programs: asked.programs })
     }
 
-    /// Makes the tree out of the merged layers of its inputs, without what `pruning` leaves out.
+    /// Makes the tree from the merged layers of its inputs, without the paths that `pruning` leaves
+    /// out.
     ///
     /// # Errors
     /// If the inputs do not make a sealed tree.
     fn finish(&self, plan: &Plan, tree: Tree, blobs: &BlobDir, pruning: &Pruning) -> Result<Tree>;
 
-    /// Adds what a user of the tree needs in the environment.
+    /// Adds the environment variables that a user of the tree needs.
     fn environment(&self, tree: &Active, environment: &mut Variables) {
         environment.path(format!("{}/bin", tree.path.display()));
     }
 
-    /// Whether a program can work with one tree of this recipe only, so that where there are
-    /// several, one must be named.
+    /// Whether a program can use only one tree of this recipe, so that one must be named if there
+    /// are several.
     fn excludes_its_like(&self) -> bool {
         false
     }
 
-    /// Writes down what is known of a finished tree. Asks the tree alone: the same facts come out
-    /// when they are derived again from the store.
+    /// Returns the facts of a finished tree. They follow from the tree alone, so the same facts
+    /// result when they are derived again from the store.
     ///
     /// # Errors
     /// If a file of the tree cannot be read.
     fn facts(&self, plan: &Plan, tree: &Tree) -> Result<Facts>;
 }
 
-/// A tree that is to be used.
+/// A tree that is about to be used.
 #[derive(Clone)]
 pub struct Active {
-    /// The recipe that made it.
+    /// The recipe that made the tree.
     pub recipe: &'static dyn Recipe,
-    /// Its platform.
+    /// The platform of the tree.
     pub platform: Platform,
-    /// Where it lies.
+    /// The path of the tree.
     pub path: PathBuf,
-    /// Its version: of Python packages, that of their interpreter, such as `3.11`.
+    /// The version of the tree. For Python packages, it is the version of their interpreter, such
+    /// as `3.11`.
     pub version: String,
 }
 
-/// How the launcher of a program starts it, by the program's path.
+/// Returns, for the path of a program, the instructions by which its launcher starts it.
 pub type Launchers<'a> = Box<dyn Fn(&MemberPath) -> Instructions + 'a>;

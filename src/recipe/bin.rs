@@ -1,4 +1,4 @@
-//! `bin/`: the plain names that people type, as links to the programs.
+//! `bin/`: links to the programs under the plain names that users type.
 
 use std::collections::BTreeMap;
 
@@ -7,10 +7,10 @@ use crate::lockfile::Plan;
 use crate::model::MemberPath;
 use crate::tree::{Node, Tree};
 
-/// Makes `bin/`.
+/// Creates `bin/`.
 ///
 /// # Errors
-/// If the manifest's `bin` names a path that is not there.
+/// If the manifest's `bin` names a path that does not exist in the tree.
 pub fn names(plan: &Plan, tree: &mut Tree) -> Result<()> {
     let none = BTreeMap::new();
     let named = plan.spec.programs().map_or(&none, |p| &p.bin);
@@ -28,7 +28,7 @@ pub fn names(plan: &Plan, tree: &mut Tree) -> Result<()> {
                 None => error,
             });
         };
-        // A program that is named is one, whatever its archive said of its mode.
+        // A file that is named as a program is executable, regardless of its mode in the archive.
         tree.put(real, Node::File { blob, executable: true });
         let link = MemberPath::parse(format!("bin/{name}").as_bytes()).ok().flatten();
         let link = link.filter(|link| link.depth() == 2).ok_or_else(|| {
@@ -55,7 +55,7 @@ pub fn names(plan: &Plan, tree: &mut Tree) -> Result<()> {
     Ok(())
 }
 
-/// `usr/bin/x`, `bin/x`, and a wheel's `x-1.data/scripts/x`.
+/// Whether the path is `usr/bin/x`, `bin/x`, or `x-1.data/scripts/x` of a wheel.
 fn is_program_place(path: &MemberPath) -> bool {
     let dir = path.parent().map(|p| p.to_string()).unwrap_or_default();
     dir == "usr/bin" || dir == "bin" || (dir.ends_with(".data/scripts") && path.depth() == 3)

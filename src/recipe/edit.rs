@@ -1,14 +1,15 @@
-//! Changes of single files of a tree, as recipes make them.
+//! Changes that recipes make to single files of a tree.
 
 use crate::error::{Error, Result};
 use crate::model::MemberPath;
 use crate::relocate::paths;
 use crate::tree::{BlobDir, Node, Tree};
 
-/// Replaces `from` by `to` in a text file of the tree.
+/// Replaces `from` with `to` in a text file of the tree.
 ///
 /// # Errors
-/// If the file is there but does not hold `from`: then the recipe does not fit this version, and must be looked at.
+/// If the file exists but does not contain `from`. The recipe then does not fit this version of the
+/// file and must be reviewed.
 pub fn replace(tree: &mut Tree, blobs: &BlobDir, path: &str, from: &str, to: &str) -> Result<()> {
     let path = MemberPath::literal(path);
     let Some((real, blob)) = tree.file(&path) else { return Ok(()) };
@@ -25,7 +26,8 @@ pub fn replace(tree: &mut Tree, blobs: &BlobDir, path: &str, from: &str, to: &st
     Ok(())
 }
 
-/// Replaces a path in the constants of a program, by one of the same length that no system has. Returns how often.
+/// Replaces a path in the constants of a program with a path of the same length that exists on no
+/// system. Returns the number of replacements.
 ///
 /// # Errors
 /// If a staged file cannot be read or written.

@@ -1,4 +1,4 @@
-//! GCC, binutils and glibc out of Debian packages.
+//! The recipe for GCC, binutils and glibc from Debian packages.
 
 use super::api::{Active, Asked, Launchers, Recipe};
 use super::edit::{seal_constant, write};
@@ -12,10 +12,11 @@ use crate::model::{Kind, MemberPath, Platform};
 use crate::relocate::launcher::{Argv0, Instructions};
 use crate::tree::{BlobDir, Node, Tree};
 
-/// See the module.
+/// The recipe that this module describes.
 pub struct Gcc;
 
-/// Left out: the LTO dumper (32 MB), the profiler, tools that glibc's maintainers use.
+/// The paths that are left out: the LTO dumper (32 MB), the profiler, and the tools of glibc's
+/// maintainers.
 const LEFT_OUT: &[&str] = &[
     "usr/bin/*lto-dump*",
     "usr/bin/*gp-*",
@@ -30,7 +31,7 @@ const LEFT_OUT: &[&str] = &[
     "etc/**",
 ];
 
-/// The programs that build systems ask for by variable.
+/// The programs that build systems look up in environment variables.
 const VARIABLES: &[(&str, &str)] = &[
     ("CC", "gcc"),
     ("CXX", "g++"),
@@ -44,8 +45,8 @@ const VARIABLES: &[(&str, &str)] = &[
     ("STRIP", "strip"),
 ];
 
-/// The libraries of the tree that programs may need when they run, by stem; the rest serve the
-/// compiler itself.
+/// The libraries of the tree that programs may need at run time, by stem. The other libraries serve
+/// only the compiler itself.
 const RUNTIME: &[&str] = &[
     "BrokenLocale",
     "anl",
@@ -92,12 +93,12 @@ impl Recipe for Gcc {
         vec![prune::ALWAYS, LEFT_OUT]
     }
 
-    /// NIS and Sun RPC drag Kerberos and OpenSSL into a C compiler; gprofng is a profiler.
+    /// NIS and Sun RPC pull Kerberos and OpenSSL into a C compiler. gprofng is a profiler.
     fn left_out_packages(&self) -> &'static [&'static str] {
         &["libnsl-dev", "libtirpc-dev", "rpcsvc-proto", "libgprofng0"]
     }
 
-    /// `gcc-12`, wherever it stands among the packages.
+    /// Returns `gcc-12` (or another version), at any position among the packages.
     fn principal<'p>(&self, packages: &[&'p str]) -> Option<&'p str> {
         let is_gcc = |name: &&&str| {
             name.strip_prefix("gcc-").is_some_and(|v| v.starts_with(|c: char| c.is_ascii_digit()))
@@ -134,8 +135,9 @@ impl Recipe for Gcc {
     }
 }
 
-/// What every compiler sets: PATH, the variables of build systems unless a compiler before it did,
-/// and none that steer the search for headers and libraries.
+/// Sets the variables that every compiler needs: PATH, and the variables of build systems unless an
+/// earlier compiler set them. Variables that influence the search for headers and libraries are
+/// unset.
 pub fn compiler_environment(
     tree: &Active,
     variables: &[(&str, &str)],
@@ -217,11 +219,12 @@ fn facts(plan: &Plan, tree: &Tree) -> Result<GccFacts> {
     })
 }
 
-/// What GCC's driver looks for among its own files: without these links it would take them from PATH.
+/// The programs that GCC's driver looks for among its own files. Without these links it would take
+/// them from PATH.
 const BINUTILS: &[&str] =
     &["as", "ld", "ld.bfd", "ld.gold", "nm", "strip", "ar", "ranlib", "objcopy"];
 
-/// Variables by which a user, or a host, would steer the compiler's search.
+/// The variables with which a user or a host could influence the compiler's search.
 const STEERING: &[&str] = &[
     "CPATH",
     "C_INCLUDE_PATH",
@@ -234,12 +237,13 @@ const STEERING: &[&str] = &[
     "GCC_COMPARE_DEBUG",
 ];
 
-/// Where Debian keeps the files of a native compiler, and of one for another platform.
+/// Returns the directory in which Debian keeps the files of a native compiler or of a cross
+/// compiler.
 fn gcc_home(plan: &Plan) -> &'static str {
     if plan.target() == plan.platform { "gcc" } else { "gcc-cross" }
 }
 
-/// The directory of GCC's own programs, such as `usr/lib/gcc/x86_64-linux-gnu/12`.
+/// Returns the directory of GCC's internal programs, such as `usr/lib/gcc/x86_64-linux-gnu/12`.
 fn gcc_dir(tree: &Tree, plan: &Plan) -> Option<MemberPath> {
     let parent = format!("usr/lib/{}/{}", gcc_home(plan), plan.target().multiarch());
     let mut dirs: Vec<MemberPath> = tree
@@ -251,8 +255,9 @@ fn gcc_dir(tree: &Tree, plan: &Plan) -> Option<MemberPath> {
     dirs.pop()
 }
 
-/// Does what Debian's maintainer scripts and plain `gcc` packages would: unversioned names, `cc`, `c++`; gives the driver links to its binutils; adds the specs
-/// file by which outputs run with this tree's own libc.
+/// Does the work of Debian's maintainer scripts and plain `gcc` packages by adding the unversioned
+/// names, `cc` and `c++`. Also gives the driver links to its binutils, and adds the specs file that
+/// makes the compiler's outputs run with the libc of this tree.
 fn prepare(plan: &Plan, tree: &mut Tree, blobs: &BlobDir) -> Result<()> {
     let platform = plan.target();
     let multiarch = platform.multiarch();
@@ -287,12 +292,13 @@ fn prepare(plan: &Plan, tree: &mut Tree, blobs: &BlobDir) -> Result<()> {
             tree.link(MemberPath::literal(&format!("{gcc}/{name}")), &target);
         }
     }
-    // By this link `ar` and `nm` read LTO objects without gcc-ar's help.
+    // With this link, `ar` and `nm` read LTO objects without the help of gcc-ar.
     let plugin = MemberPath::literal(&format!("{gcc}/liblto_plugin.so"));
     if tree.get(&plugin).is_some() {
         tree.link(MemberPath::literal("usr/lib/bfd-plugins/liblto_plugin.so"), &plugin);
     }
-    // The drivers look for a `specs` file where they were configured to live; where they do live they are told by GCC_EXEC_PREFIX.
+    // The drivers look for a `specs` file at the path for which they were configured. They learn
+    // their real path from GCC_EXEC_PREFIX.
     for path in tree.paths(|path, node| {
         matches!(node, Node::File { .. })
             && path.is_under("usr/bin")
@@ -308,7 +314,7 @@ fn prepare(plan: &Plan, tree: &mut Tree, blobs: &BlobDir) -> Result<()> {
         )?;
     }
     if platform != plan.platform {
-        // What it makes does not run here: there is no loader to name.
+        // The compiler's outputs do not run on this platform, so there is no loader to name.
         return Ok(());
     }
     let loader = platform.abi_loader();
@@ -325,7 +331,8 @@ fn prepare(plan: &Plan, tree: &mut Tree, blobs: &BlobDir) -> Result<()> {
     )
 }
 
-/// A program's name without triplet and version: `gcc` for `x86_64-linux-gnu-gcc-12`.
+/// Returns a program's name without the triplet and the version: `gcc` for
+/// `x86_64-linux-gnu-gcc-12`.
 fn plain_name(path: &MemberPath, platform: Platform) -> &str {
     let name = path.file_name();
     let name =
@@ -337,15 +344,16 @@ fn is_driver(name: &str) -> bool {
     matches!(name, "gcc" | "g++" | "cpp" | "cc" | "c++" | "gfortran" | "gdc" | "gnat")
 }
 
-/// How the launcher of a program of the tree starts it.
+/// Returns the instructions by which the launcher starts a program of the tree.
 fn instructions(path: &MemberPath, plan: &Plan) -> Instructions {
     let platform = plan.target();
     let multiarch = platform.multiarch();
-    // iconv's tables, for -finput-charset and -fexec-charset.
+    // The conversion tables of iconv, for -finput-charset and -fexec-charset.
     let gconv = format!("GCONV_PATH=%R/usr/lib/{}/gconv", plan.platform.multiarch());
     let mut out = Instructions { argv0: Argv0::Found, set: vec![gconv], ..Instructions::default() };
     if !path.is_under("usr/bin") {
-        // GCC's inner programs live on what the driver tells them in those variables.
+        // GCC's internal programs depend on the values that the driver passes them in those
+        // variables.
         return out;
     }
     out.drop = STEERING.iter().map(|s| (*s).to_owned()).collect();
@@ -362,8 +370,9 @@ fn instructions(path: &MemberPath, plan: &Plan) -> Instructions {
         }
         "ld" | "ld.bfd" | "ld.gold" => {
             out.args = vec!["--sysroot=%R".to_owned()];
-            // Not in the driver's: there `-Wl,` counts as an input, and `gcc -v` would link. At link time -rpath is looked for below the sysroot; -rpath-link is
-            // taken as it is.
+            // This option is not added to the driver's arguments: there `-Wl,` counts as an input,
+            // and `gcc -v` would link. At link time, -rpath is looked up below the sysroot, whereas
+            // -rpath-link is taken literally.
             out.library_args = vec![
                 "--disable-new-dtags".to_owned(),
                 format!("-rpath=%L/usr/lib/{multiarch}"),

@@ -1,4 +1,4 @@
-//! Headers, libraries and `.pc` files, for programs to be built with.
+//! The recipe for headers, libraries and `.pc` files that programs are built with.
 
 use std::collections::BTreeMap;
 
@@ -13,10 +13,10 @@ use crate::lockfile::{LibrarySpec, Plan, Spec};
 use crate::model::{Kind, MemberPath};
 use crate::tree::{BlobDir, Tree};
 
-/// See the module.
+/// The recipe that this module describes.
 pub struct Library;
 
-/// Left out: everything but headers, libraries and `.pc` files.
+/// The paths that are left out: everything except headers, libraries and `.pc` files.
 const LEFT_OUT: &[&str] =
     &["usr/bin/**", "usr/sbin/**", "usr/share/aclocal/**", "etc/**", "usr/lib/ssl/**"];
 
@@ -37,7 +37,7 @@ impl Recipe for Library {
         vec![prune::ALWAYS, LEFT_OUT]
     }
 
-    /// What the compiler's own tree holds.
+    /// These packages are already in the compiler's own tree.
     fn left_out_packages(&self) -> &'static [&'static str] {
         &[
             "libc6",
@@ -90,8 +90,8 @@ impl Recipe for Library {
     }
 }
 
-/// The shared libraries by stem. Programs ask for the shortest of the names that have a version:
-/// of `libz.so.1` and `libz.so.1.2.13`, the first.
+/// Returns the shared libraries by stem. Programs ask for the shortest name that has a version: of
+/// `libz.so.1` and `libz.so.1.2.13`, the first.
 fn shared(tree: &Tree, lib: &str) -> BTreeMap<String, String> {
     let mut out: BTreeMap<String, String> = BTreeMap::new();
     for name in tree.entries(lib) {
@@ -107,8 +107,9 @@ fn shared(tree: &Tree, lib: &str) -> BTreeMap<String, String> {
     out
 }
 
-/// The static libraries by stem: those beside the shared ones, then those in directories such as
-/// `postgresql/15/lib`, where Debian keeps archives of which there is one for each version.
+/// Returns the static libraries by stem: first those next to the shared libraries, then those in
+/// directories such as `postgresql/15/lib`, where Debian keeps archives that exist once for each
+/// version.
 fn archives(tree: &Tree, lib: &str) -> BTreeMap<String, String> {
     let mut out = BTreeMap::new();
     let mut add = |directory: &str| {

@@ -1,11 +1,12 @@
-//! Recipes: how the unpacked inputs of a toolchain become a tree that needs no host file and runs
-//! at any path, what of a user's environment the tree changes, and what is known of it.
+//! Recipes. A recipe turns the unpacked inputs of a toolchain into a tree that needs no file of the
+//! host and runs at any path. It also defines the environment variables for users of the tree, and
+//! the facts of the tree.
 //!
-//! A recipe's result depends on the lock entry and the inputs' bytes alone. Whenever a change here
-//! changes a single byte of a tree, the recipe's version goes up: the lock then says that the
-//! entry is stale, instead of failing to match its hash.
+//! The result of a recipe depends only on the lock entry and the bytes of the inputs. Whenever a
+//! change here changes a single byte of a tree, the version of the recipe is raised: the lock then
+//! reports that the entry is stale, instead of a mismatch of its hash.
 //!
-//! Adding a recipe is one file here and one line in [`RECIPES`].
+//! A new recipe is one file in this directory and one line in [`RECIPES`].
 
 mod api;
 mod bin;
@@ -30,7 +31,7 @@ use crate::tree::{BlobDir, Tree};
 pub use api::{Active, Asked, Recipe};
 pub use prune::{Idle, Pruning};
 
-/// Every recipe.
+/// All recipes.
 pub static RECIPES: &[&dyn Recipe] = &[
     &gcc::Gcc,
     &zig::Zig,
@@ -42,25 +43,26 @@ pub static RECIPES: &[&dyn Recipe] = &[
     &tests::Dummy,
 ];
 
-/// The recipe with a name.
+/// Returns the recipe with a name.
 pub fn named(name: &str) -> Option<&'static dyn Recipe> {
     RECIPES.iter().copied().find(|r| r.name() == name)
 }
 
-/// The recipe of a kind where the manifest names no other.
+/// Returns the default recipe of a kind, for manifests that name no recipe.
 pub fn of_kind(kind: Kind) -> &'static dyn Recipe {
     RECIPES.iter().copied().find(|r| r.kind() == kind).expect("every kind has a recipe")
 }
 
-/// What the lock calls a recipe as it is now.
+/// Returns the identifier of a recipe's current version in the lock.
 pub fn id(recipe: &dyn Recipe) -> RecipeId {
     RecipeId { name: recipe.name().to_owned(), version: recipe.version() }
 }
 
-/// The recipe of a plan.
+/// Returns the recipe of a plan.
 ///
 /// # Errors
-/// If the plan was made for another version of its recipe, or for one that this cotter lacks.
+/// If the plan was made for another version of its recipe, or for a recipe that this version of
+/// cotter does not have.
 pub fn of_plan(plan: &Plan) -> Result<&'static dyn Recipe> {
     let wrong = |has: String| {
         let message =
@@ -80,7 +82,8 @@ pub fn of_plan(plan: &Plan) -> Result<&'static dyn Recipe> {
     }
 }
 
-/// Finishes the tree of `plan` out of its unpacked inputs, without what `pruning` leaves out.
+/// Finishes the tree of `plan` from its unpacked inputs, without the paths that `pruning` leaves
+/// out.
 ///
 /// # Errors
 /// Those of [`of_plan`] and [`Recipe::finish`].
@@ -88,15 +91,15 @@ pub fn finish(plan: &Plan, tree: Tree, blobs: &BlobDir, pruning: &Pruning) -> Re
     of_plan(plan)?.finish(plan, tree, blobs, pruning)
 }
 
-/// Which paths of a plan's inputs stay.
+/// Returns which paths of a plan's inputs stay.
 ///
 /// # Errors
-/// Those of [`of_plan`], or if a pattern of the manifest is none.
+/// Those of [`of_plan`], or if a pattern of the manifest is invalid.
 pub fn pruning(plan: &Plan) -> Result<Pruning> {
     Pruning::of(&of_plan(plan)?.left_out_paths(), plan)
 }
 
-/// The facts of a finished tree.
+/// Returns the facts of a finished tree.
 ///
 /// # Errors
 /// Those of [`of_plan`] and [`Recipe::facts`].
@@ -104,10 +107,11 @@ pub fn facts(plan: &Plan, tree: &Tree) -> Result<Facts> {
     of_plan(plan)?.facts(plan, tree)
 }
 
-/// What an environment needs for `trees`, of which the first comes first on PATH.
+/// Returns the changes of the environment that `trees` need. The first tree comes first on PATH.
 pub fn environment(trees: &[Active]) -> Changes {
     let mut out = Variables::default();
-    // Libraries first: what pkg-config finds in them comes before what a compiler's sysroot has.
+    // Libraries come first, so that pkg-config prefers their files to those of a compiler's
+    // sysroot.
     let is_library = |tree: &&Active| tree.recipe.kind() == Kind::Library;
     let others = trees.iter().filter(|t| !is_library(t));
     for tree in trees.iter().filter(is_library).chain(others) {

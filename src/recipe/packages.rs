@@ -1,4 +1,5 @@
-//! Python packages, installed together: `bin`, `lib/python3.x/site-packages`, and `packages.json`, which says what belongs to whom.
+//! The recipe for Python packages that are installed together: `bin`,
+//! `lib/python3.x/site-packages`, and `packages.json`, which records the files of each package.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -14,7 +15,7 @@ use crate::model::{Kind, MemberPath, PACKAGES_INDEX as INDEX};
 use crate::python::wheel;
 use crate::tree::{BlobDir, Node, Tree};
 
-/// See the module.
+/// The recipe that this module describes.
 pub struct Packages;
 
 impl Recipe for Packages {
@@ -30,7 +31,7 @@ impl Recipe for Packages {
         Kind::Packages
     }
 
-    /// Nothing: a package finds what its RECORD names.
+    /// Nothing is left out, because a package must find every file that its RECORD names.
     fn left_out_paths(&self) -> Vec<&'static [&'static str]> {
         vec![]
     }
@@ -62,17 +63,19 @@ impl Recipe for Packages {
     }
 }
 
-/// Adds the index, and puts an empty file in the place of each `__pycache__` (see the recipe of interpreters).
+/// Adds the index, and puts an empty file in the place of each `__pycache__` (see the recipe of
+/// interpreters).
 ///
 /// # Errors
 /// If a staged file cannot be read or written.
 fn finish(plan: &Plan, tree: &mut Tree, blobs: &BlobDir) -> Result<()> {
     let site = crate::model::site_packages(&plan.version);
     let mut packages = BTreeMap::new();
-    // Which packages own files in a directory.
+    // The packages that own files in each directory.
     let mut owners: BTreeMap<String, BTreeSet<usize>> = BTreeMap::new();
     let mut files: Vec<(String, usize)> = vec![];
-    // Right below the directory of packages: some carry others inside themselves.
+    // Only directly below the directory of packages, because some packages contain copies of
+    // others.
     let is_info = |dir: &MemberPath| {
         dir.file_name().ends_with(".dist-info") && dir.parent().is_some_and(|d| d.as_str() == site)
     };
@@ -118,7 +121,8 @@ fn finish(plan: &Plan, tree: &mut Tree, blobs: &BlobDir) -> Result<()> {
             ),
         );
     }
-    // Of each file the highest directory that is its package's alone; never the root's own, which every environment shares.
+    // For each file, record the highest directory that belongs to its package alone. The top-level
+    // directories, which every environment shares, are never recorded.
     let shared = ["bin", "lib", "include", "share", "etc"];
     let mut entries: BTreeMap<usize, BTreeSet<String>> = BTreeMap::new();
     for (path, number) in files {

@@ -1,4 +1,5 @@
-//! `.pc` files name `/usr`; in a tree they are found relative to themselves. Source: pkgconf's pc(5), the variable `pcfiledir`.
+//! `.pc` files name `/usr`. In a tree, they refer to their own location instead. Source: pc(5) of
+//! pkgconf, the variable `pcfiledir`.
 
 use std::collections::BTreeMap;
 
@@ -9,12 +10,12 @@ use crate::facts::PcFacts;
 use crate::model::{MemberPath, Platform};
 use crate::tree::{BlobDir, Node, Tree};
 
-/// Where `.pc` files lie.
+/// Returns the directories that contain `.pc` files.
 pub fn directories(platform: Platform) -> [String; 2] {
     [format!("usr/lib/{}/pkgconfig", platform.multiarch()), "usr/share/pkgconfig".to_owned()]
 }
 
-/// Lets pkg-config find the `.pc` files of a tree, and those of trees alone.
+/// Makes pkg-config find the `.pc` files of a tree, and only files of trees.
 pub fn environment(tree: &Active, environment: &mut Variables) {
     for directory in directories(tree.platform) {
         environment.list("PKG_CONFIG_LIBDIR", format!("{}/{directory}", tree.path.display()));
@@ -22,8 +23,8 @@ pub fn environment(tree: &Active, environment: &mut Variables) {
     environment.unset(&["PKG_CONFIG_PATH", "PKG_CONFIG_SYSROOT_DIR"]);
 }
 
-/// What the `.pc` files in some directories of a tree say, by their names; of two files of one name
-/// the first counts.
+/// Returns the content of the `.pc` files in some directories of a tree, by file name. If two files
+/// have the same name, the first one counts.
 ///
 /// # Errors
 /// If a file of the tree cannot be read.
@@ -41,11 +42,12 @@ pub fn packages(tree: &Tree, directories: &[String]) -> Result<BTreeMap<String, 
     Ok(out)
 }
 
-/// Reads one file. `directory` is its place in the tree, for the variable `pcfiledir`.
+/// Parses one file. `directory` is its location in the tree, which is the value of the variable
+/// `pcfiledir`.
 fn parse(text: &str, directory: &str) -> PcFacts {
     let mut variables = vec![("pcfiledir".to_owned(), directory.to_owned())];
     let mut fields: BTreeMap<String, String> = BTreeMap::new();
-    // A variable may be made of those before it.
+    // A variable may refer to earlier variables.
     let fill = |text: &str, variables: &[(String, String)]| {
         let replace = |text: String, (name, value): &(String, String)| {
             text.replace(&format!("${{{name}}}"), value)
@@ -82,7 +84,7 @@ fn parse(text: &str, directory: &str) -> PcFacts {
     }
 }
 
-/// A path of the tree without `..` and leading slashes.
+/// Returns a path of the tree without `..` and leading slashes.
 fn inside(path: &str) -> String {
     let mut out: Vec<&str> = vec![];
     for part in path.split('/') {
@@ -95,7 +97,7 @@ fn inside(path: &str) -> String {
     out.join("/")
 }
 
-/// The names in a `Requires` field, without the versions.
+/// Returns the names in a `Requires` field without the versions.
 fn required(text: &str) -> Vec<String> {
     let text = text.replace(',', " ");
     let mut words = text.split_whitespace();
@@ -123,7 +125,7 @@ pub fn relocate(tree: &mut Tree, blobs: &BlobDir) -> Result<()> {
     for path in tree.paths(is_pc) {
         let Some(Node::File { blob, .. }) = tree.get(&path) else { continue };
         let Ok(text) = String::from_utf8(blob.read()?) else { continue };
-        // From usr/lib/<multiarch>/pkgconfig/x.pc three up to usr.
+        // From usr/lib/<multiarch>/pkgconfig/x.pc, three levels up lead to usr.
         let up = vec![".."; path.depth() - 2].join("/");
         let blob = blobs.put(rewrite(&text, &up).as_bytes())?;
         tree.put(path, Node::File { blob, executable: false });
@@ -146,7 +148,7 @@ fn rewrite(text: &str, up: &str) -> String {
     if has_prefix { out } else { format!("prefix=${{pcfiledir}}/{up}\n{out}") }
 }
 
-/// `/usr` at the beginning of a path becomes `${prefix}`.
+/// Replaces `/usr` at the beginning of a path with `${prefix}`.
 fn replace_usr(line: &str) -> String {
     let mut out = String::new();
     let mut rest = line;

@@ -1,4 +1,5 @@
-//! What no tree needs. The list is documented in `docs/trees.md`; `prune` and `keep` of the manifest change it.
+//! The files that no tree needs. The list is documented in `docs/trees.md`. `prune` and `keep` in
+//! the manifest change it.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -9,7 +10,7 @@ use crate::lockfile::Plan;
 use crate::model::MemberPath;
 use crate::tree::Tree;
 
-/// Left out of every tree. Licences (`copyright`) stay.
+/// The paths that are left out of every tree. Licences (`copyright`) stay.
 pub const ALWAYS: &[&str] = &[
     "usr/share/doc/*/!copyright",
     "usr/share/bash-completion/**",
@@ -34,14 +35,15 @@ pub const ALWAYS: &[&str] = &[
     "var/**",
 ];
 
-/// A list of path patterns: `*` stands for anything within a name, `**` for any directories; `!name` at the end for every name but that.
+/// A list of path patterns: `*` stands for any characters within a name, `**` for any directories,
+/// and `!name` at the end for every name except that one.
 pub struct Patterns(Vec<(Pattern, Option<String>)>);
 
 impl Patterns {
-    /// Reads patterns.
+    /// Parses patterns.
     ///
     /// # Errors
-    /// If one is none.
+    /// If a pattern is invalid.
     pub fn new<S: AsRef<str>>(list: &[S]) -> Result<Self> {
         let mut out = vec![];
         for text in list {
@@ -70,14 +72,15 @@ impl Patterns {
     }
 }
 
-/// What a plan prunes. It is made once for a tree and serves all of its inputs, so that it knows in the end which patterns of the manifest matched nothing.
+/// The pruning rules of a plan. They are created once for a tree and serve all of its inputs, so
+/// that they know in the end which patterns of the manifest matched nothing.
 pub struct Pruning {
     base: Patterns,
     prune: Noted,
     keep: Noted,
 }
 
-/// Patterns of the manifest, with whether each has matched.
+/// Patterns of the manifest, each with a flag that records whether it has matched.
 struct Noted(Vec<(String, Patterns, AtomicBool)>);
 
 impl Noted {
@@ -88,7 +91,7 @@ impl Noted {
     }
 
     fn matches(&self, path: &MemberPath) -> bool {
-        // All of them are asked: two may match one path.
+        // Every pattern is tested, because two patterns may match one path.
         self.0.iter().fold(false, |any, (_, pattern, matched)| {
             let this = pattern.matches(path);
             if this {
@@ -110,15 +113,15 @@ pub struct Idle {
     pub key: &'static str,
     /// The pattern.
     pub pattern: String,
-    /// Paths of the tree that are like it.
+    /// Paths of the tree that resemble the pattern.
     pub near: Vec<String>,
 }
 
 impl Pruning {
-    /// The patterns of the plan's manifest, and those that its recipe leaves out.
+    /// Combines the patterns of the plan's manifest with those that its recipe leaves out.
     ///
     /// # Errors
-    /// If a pattern of the manifest is none.
+    /// If a pattern of the manifest is invalid.
     pub fn of(left_out: &[&[&str]], plan: &Plan) -> Result<Self> {
         let selection = plan.spec.selection();
         Ok(Pruning {
@@ -134,7 +137,8 @@ impl Pruning {
         kept || !(pruned || self.base.matches(path))
     }
 
-    /// The patterns of the manifest that matched nothing so far; `tree` has the paths that are like them.
+    /// Returns the patterns of the manifest that have matched nothing so far. Similar paths are
+    /// looked up in `tree`.
     pub fn idle(&self, tree: &Tree) -> Vec<Idle> {
         let idle = |key, patterns: &Noted| -> Vec<Idle> {
             let near = |pattern: &str| {
@@ -153,10 +157,10 @@ impl Pruning {
     }
 }
 
-/// Takes out of the tree what its recipe and its manifest do not want.
+/// Removes from the tree the files that its recipe and its manifest leave out.
 pub fn apply(pruning: &Pruning, tree: &mut Tree) {
     tree.retain(|path, _| pruning.keeps(path));
-    // Directories that pruning left empty.
+    // Directories that became empty.
     let empty = tree.paths(|path, node| {
         matches!(node, crate::tree::Node::Directory) && !tree.has_members(path)
     });

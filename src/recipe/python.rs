@@ -1,4 +1,4 @@
-//! CPython out of Debian packages.
+//! The recipe for CPython from Debian packages.
 
 use super::api::{Active, Asked, Launchers, Recipe};
 use super::edit::{replace as edit, write};
@@ -12,11 +12,11 @@ use crate::model::{Kind, MemberPath, abi_tag, minor_version};
 use crate::relocate::launcher::{Argv0, Instructions};
 use crate::tree::{BlobDir, Node, Tree};
 
-/// See the module.
+/// The recipe that this module describes.
 pub struct Python;
 
-/// Left out: Debian's packaging helpers, the static libpython (an embedder links the shared one),
-/// NIS, maintenance tools.
+/// The paths that are left out: Debian's packaging helpers, the static libpython (programs that
+/// embed Python link the shared one), NIS, and maintenance tools.
 const LEFT_OUT: &[&str] = &[
     "usr/bin/py3clean",
     "usr/bin/py3compile",
@@ -49,13 +49,13 @@ impl Recipe for Python {
         vec![prune::ALWAYS, LEFT_OUT]
     }
 
-    /// The C headers are the compiler's; NIS (the module `nis`, gone in Python 3.13) drags in
-    /// Kerberos.
+    /// The C headers belong to the compiler. NIS (the module `nis`, removed in Python 3.13) pulls
+    /// in Kerberos.
     fn left_out_packages(&self) -> &'static [&'static str] {
         &["libc6-dev", "libc-dev", "zlib1g-dev", "libexpat1-dev", "libnsl2", "libtirpc3", "mailcap"]
     }
 
-    /// `python3.11`, wherever it stands among the packages.
+    /// Returns `python3.11` (or another version), at any position among the packages.
     fn principal<'p>(&self, packages: &[&'p str]) -> Option<&'p str> {
         let is_python = |name: &&&str| interpreter_version(name).is_some();
         packages.iter().find(is_python).or(packages.first()).copied()
@@ -98,7 +98,7 @@ impl Recipe for Python {
         let includes = [format!("usr/include/python{version}"), "usr/include".to_owned()];
         let scripts = format!("{stdlib}/venv/scripts");
         let dist_packages = "usr/lib/python3/dist-packages".to_owned();
-        // The program, behind its launcher, and all that it reads.
+        // The program behind the launcher, and every file that it reads.
         let real = format!("usr/bin/.python{version}.real");
         let inputs = ["etc", "usr/lib", "usr/share", &real];
         let mut inputs: Vec<String> =
@@ -121,11 +121,13 @@ impl Recipe for Python {
 /// The certificates that the interpreter trusts if the user names no others.
 const CERTIFICATES: &str = "etc/ssl/certs/ca-certificates.crt";
 
-/// A Python expression: the root of the tree, in a module of the standard library that imports `os`. A virtual environment made through `bin/` has the root
-/// itself for `sys.base_prefix`, the interpreter alone has `usr`; the module's own place is right in both.
+/// A Python expression that yields the root of the tree in a module of the standard library that
+/// imports `os`. `sys.base_prefix` is the root itself in a virtual environment made through `bin/`,
+/// and `usr` in the interpreter alone. The location of the module gives the right result in both
+/// cases.
 const ROOT: &str = "os.path.realpath(__file__).rpartition('/usr/lib/python')[0]";
 
-/// Makes the interpreter find its files relative to itself, and none of the host's.
+/// Makes the interpreter find its files relative to its own location, and no files of the host.
 fn prepare(plan: &Plan, tree: &mut Tree, blobs: &BlobDir) -> Result<()> {
     let Some(version) = version(tree) else {
         return Err(Error::user(format!("the packages of {} hold no Python", plan.name))
@@ -146,7 +148,7 @@ fn prepare(plan: &Plan, tree: &mut Tree, blobs: &BlobDir) -> Result<()> {
     relocate_sysconfig(tree, blobs, &lib)?;
     headers(plan, tree, &version);
 
-    // ~/.local belongs to the host's interpreter.
+    // The directory ~/.local belongs to the host's interpreter.
     edit(
         tree,
         blobs,
@@ -185,7 +187,7 @@ fn prepare(plan: &Plan, tree: &mut Tree, blobs: &BlobDir) -> Result<()> {
         )?;
     }
     occupy_caches(tree, blobs, "usr/lib")?;
-    // sysconfig looks below `sys.base_prefix`: see ROOT.
+    // sysconfig searches below `sys.base_prefix`: see ROOT.
     for dir in ["include", "share"] {
         tree.link(MemberPath::literal(dir), &MemberPath::literal(&format!("usr/{dir}")));
     }
@@ -205,8 +207,9 @@ fn prepare(plan: &Plan, tree: &mut Tree, blobs: &BlobDir) -> Result<()> {
     Ok(())
 }
 
-/// An empty file in the place of each `__pycache__` directory: root may write where nobody may, and an interpreter that root starts would write its bytecode into the
-/// tree. It takes the file for a cache that can't be written, and goes on.
+/// Puts an empty file in the place of each `__pycache__` directory. Root may write even to
+/// read-only directories, and an interpreter that root starts would write its bytecode into the
+/// tree. The interpreter treats the file as a cache that cannot be written, and continues.
 pub fn occupy_caches(tree: &mut Tree, blobs: &BlobDir, below: &str) -> Result<()> {
     let modules = tree.paths(|path, node| {
         matches!(node, Node::File { .. })
@@ -225,7 +228,8 @@ pub fn occupy_caches(tree: &mut Tree, blobs: &BlobDir, below: &str) -> Result<()
     Ok(())
 }
 
-/// Whether a text file of the tree holds a text: for what Debian changed in some versions only.
+/// Whether a text file of the tree contains a text. This detects changes that Debian made in some
+/// versions only.
 fn contains(tree: &Tree, path: &str, text: &str) -> Result<bool> {
     match tree.file(&MemberPath::literal(path)) {
         Some((_, blob)) => Ok(String::from_utf8_lossy(&blob.read()?).contains(text)),
@@ -233,7 +237,7 @@ fn contains(tree: &Tree, path: &str, text: &str) -> Result<bool> {
     }
 }
 
-/// `3.11`, from the interpreter's file name.
+/// Returns the version, such as `3.11`, from the interpreter's file name.
 fn version(tree: &Tree) -> Option<String> {
     let found = tree.paths(|path, node| {
         matches!(node, Node::File { executable: true, .. })
@@ -248,7 +252,8 @@ fn interpreter_version(name: &str) -> Option<&str> {
         .filter(|v| v.starts_with("3.") && v[2..].bytes().all(|b| b.is_ascii_digit()))
 }
 
-/// What `update-ca-certificates` would do: one file of all certificates, in the order of their names.
+/// Does the work of `update-ca-certificates`: writes one file of all certificates, in the order of
+/// their names.
 fn gather_certificates(tree: &mut Tree, blobs: &BlobDir) -> Result<()> {
     let mut bundle = vec![];
     for path in tree.paths(|path, node| {
@@ -262,7 +267,7 @@ fn gather_certificates(tree: &mut Tree, blobs: &BlobDir) -> Result<()> {
                 bundle.push(b'\n');
             }
         }
-        // The bundle says it all.
+        // The bundle contains all of them.
         tree.remove(&path);
     }
     if !bundle.is_empty() {
@@ -272,7 +277,8 @@ fn gather_certificates(tree: &mut Tree, blobs: &BlobDir) -> Result<()> {
     Ok(())
 }
 
-/// The variables that the build left behind name `/usr`; they are turned at import, to where the tree lies then.
+/// The variables recorded by the build name `/usr`. They are rewritten at import time to the tree's
+/// location at that moment.
 fn relocate_sysconfig(tree: &mut Tree, blobs: &BlobDir, lib: &str) -> Result<()> {
     let is_data = |path: &MemberPath, node: &Node| {
         matches!(node, Node::File { .. })
@@ -291,7 +297,7 @@ fn relocate_sysconfig(tree: &mut Tree, blobs: &BlobDir, lib: &str) -> Result<()>
     Ok(())
 }
 
-/// Debian's pyconfig.h only chooses the one of the architecture, through the host's include path.
+/// Debian's pyconfig.h only includes the file of the architecture, through the host's include path.
 fn headers(plan: &Plan, tree: &mut Tree, version: &str) {
     let own = MemberPath::literal(&format!(
         "usr/include/{}/python{version}/pyconfig.h",
@@ -302,7 +308,8 @@ fn headers(plan: &Plan, tree: &mut Tree, version: &str) {
     }
 }
 
-/// The module `ssl` trusts the tree's certificates, unless SSL_CERT_FILE or SSL_CERT_DIR name others.
+/// Makes the module `ssl` trust the certificates of the tree, unless SSL_CERT_FILE or SSL_CERT_DIR
+/// name others.
 fn trust_own_certificates(tree: &mut Tree, blobs: &BlobDir, lib: &str) -> Result<()> {
     let path = format!("{lib}/ssl.py");
     edit(
@@ -323,14 +330,15 @@ fn trust_own_certificates(tree: &mut Tree, blobs: &BlobDir, lib: &str) -> Result
     )
 }
 
-/// How the launchers of the tree's programs start them.
+/// Returns the instructions by which the launchers start the tree's programs.
 fn instructions(tree: &Tree) -> Instructions {
     let mut default = vec![];
     if tree.exists(&MemberPath::literal("usr/share/zoneinfo")) {
         default.push("TZDIR=%R/usr/share/zoneinfo".to_owned());
     }
     if tree.exists(&MemberPath::literal("usr/lib/terminfo")) {
-        // The empty part at the end stands for a program's built-in directories: for children that are not ours.
+        // The empty element at the end stands for a program's built-in directories. It serves child
+        // processes that do not come from the tree.
         default.push("TERMINFO_DIRS=%R/usr/lib/terminfo:%R/usr/share/terminfo:".to_owned());
     }
     Instructions {

@@ -1,5 +1,5 @@
-//! What all recipes of programs and libraries share: pruning, links, `.pc` files, and a loader and
-//! libraries of the tree's own for each program.
+//! The steps that all recipes for programs and libraries share: pruning, links, `.pc` files, and,
+//! for each program, a loader and libraries from the tree.
 
 use super::api::Launchers;
 use super::prune::Pruning;
@@ -11,28 +11,28 @@ use crate::relocate::launcher::{self, Instructions, Runtime, is_library_name};
 use crate::relocate::{paths, scripts, stub, symlinks};
 use crate::tree::{BlobDir, Node, Tree};
 
-/// What becomes of programs and scripts.
+/// How programs and scripts are treated.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ProgramUse {
-    /// They are there to be started: each gets a loader of the tree, and a name in `bin`.
+    /// Users start them: each gets a loader of the tree and a name in `bin`.
     Started,
-    /// The same, and the directories that they were compiled to search are sealed.
+    /// The same, and the search directories that were compiled into them are sealed.
     StartedAndSealed,
     /// Nobody starts them.
     Unused,
 }
 
-/// How a recipe uses the shared steps.
+/// The recipe-specific parts of the shared steps.
 pub struct Steps<'a> {
-    /// The recipe's own step, after pruning and before anything is relocated.
+    /// The recipe's own step, which runs after pruning and before anything is relocated.
     pub prepare: &'a dyn Fn(&mut Tree) -> Result<()>,
-    /// How the launchers start the programs, once the tree is prepared.
+    /// Returns the instructions for the launchers of the programs, once the tree is prepared.
     pub launchers: &'a dyn Fn(&Tree) -> Launchers<'a>,
-    /// What becomes of programs.
+    /// How programs are treated.
     pub programs: ProgramUse,
 }
 
-/// Instructions of launchers that add nothing.
+/// Returns launcher instructions that add nothing.
 pub fn plain<'a>(_: &Tree) -> Launchers<'a> {
     Box::new(|_| Instructions::default())
 }
@@ -40,7 +40,7 @@ pub fn plain<'a>(_: &Tree) -> Launchers<'a> {
 /// Makes a sealed tree.
 ///
 /// # Errors
-/// If a program has no loader and no libc in the tree, or a file cannot be relocated.
+/// If the tree has no loader or no libc for a program, or if a file cannot be relocated.
 pub fn seal(
     plan: &Plan,
     mut tree: Tree,
@@ -72,7 +72,7 @@ pub fn seal(
             }
         }
     }
-    // Scripts that nobody starts were pruned with the programs.
+    // If nobody starts the scripts, they were pruned with the programs.
     if steps.programs != ProgramUse::Unused {
         scripts::settle(&mut tree, blobs, plan.platform, runtime.as_ref(), &*instructions)?;
     }
@@ -91,7 +91,7 @@ pub fn seal(
                 }
             }
         }
-        // Helpers of a library have no loader of their own, and nobody calls them.
+        // The helper programs of a library have no loader of their own, and nobody calls them.
         None if steps.programs == ProgramUse::Unused => {
             for path in programs {
                 tree.remove(&path);
@@ -116,7 +116,7 @@ pub fn seal(
     Ok(tree)
 }
 
-/// The dynamic executables, in order.
+/// Returns the dynamically linked executables, in order.
 fn dynamic_programs(plan: &Plan, tree: &Tree) -> Result<Vec<MemberPath>> {
     let mut out = vec![];
     for (path, node) in tree.iter() {
@@ -129,7 +129,7 @@ fn dynamic_programs(plan: &Plan, tree: &Tree) -> Result<Vec<MemberPath>> {
     Ok(out)
 }
 
-/// The tree's own loader and library directories, if it has them.
+/// Returns the loader and the library directories of the tree, if it has them.
 fn find_runtime(plan: &Plan, tree: &Tree) -> Option<Runtime> {
     let platform = plan.platform;
     let (loader, _) = tree.file(&MemberPath::literal(platform.abi_loader()))?;

@@ -1,4 +1,5 @@
-//! What holds for all recipes, and a recipe that takes one file and one line in the list.
+//! Tests of properties that hold for all recipes, and a recipe that needs only one file and one
+//! line in the list.
 
 use super::*;
 use crate::facts::ToolFacts;
@@ -6,7 +7,7 @@ use crate::lockfile::{Spec, ToolSpec};
 use crate::model::{MemberPath, Platform};
 use crate::tree::Node;
 
-/// Adding a recipe is this and its line in [`RECIPES`].
+/// An added recipe consists of this and its line in [`RECIPES`].
 pub struct Dummy;
 
 impl Recipe for Dummy {
@@ -37,7 +38,7 @@ impl Recipe for Dummy {
     }
 }
 
-/// A plan of a recipe, without inputs.
+/// Returns a plan of a recipe, without inputs.
 pub fn plan(recipe: &str, spec: Spec) -> Plan {
     Plan {
         name: recipe.parse().unwrap(),

@@ -1,4 +1,4 @@
-//! Any program that is neither a compiler nor an interpreter with a recipe of its own.
+//! The recipe for any program that is neither a compiler nor an interpreter with its own recipe.
 
 use super::api::Recipe;
 use super::prune::Pruning;
@@ -9,7 +9,7 @@ use crate::lockfile::Plan;
 use crate::model::{Kind, MemberPath};
 use crate::tree::{BlobDir, Tree};
 
-/// See the module.
+/// The recipe that this module describes.
 pub struct Tool;
 
 impl Recipe for Tool {
@@ -39,7 +39,7 @@ impl Recipe for Tool {
         Ok(Facts::Tool(ToolFacts {
             bin: if has_usr { "usr/bin" } else { "bin" }.to_owned(),
             programs: tree.entries("bin"),
-            // Where there is `usr`, the rest are links into it.
+            // If there is a directory `usr`, the other entries are links into it.
             inputs: if has_usr { vec!["usr".to_owned()] } else { tree.entries("") },
         }))
     }

@@ -1,5 +1,6 @@
-//! Zig as a compiler of C and C++: one static program that carries clang, lld, headers and the sources of the run-time libraries.
-//! Source: Zig's documentation of `zig cc`; <https://ziglang.org/learn/overview/>, "Zig is also a C compiler".
+//! The recipe for Zig as a compiler for C and C++: one static program that includes clang, lld,
+//! headers and the sources of the run-time libraries. Source: Zig's documentation of `zig cc`;
+//! <https://ziglang.org/learn/overview/>, "Zig is also a C compiler".
 
 use super::api::{Active, Asked, Recipe};
 use super::gcc::compiler_environment;
@@ -14,7 +15,7 @@ use crate::model::{Kind, MemberPath, Platform};
 use crate::relocate::launcher::{self, Instructions};
 use crate::tree::{BlobDir, Node, Tree};
 
-/// See the module.
+/// The recipe that this module describes.
 pub struct Zig;
 
 impl Recipe for Zig {
@@ -68,14 +69,16 @@ impl Recipe for Zig {
     }
 }
 
-/// The programs that build systems ask for by variable.
+/// The programs that build systems look up in environment variables.
 const VARIABLES: &[(&str, &str)] =
     &[("CC", "cc"), ("CXX", "c++"), ("AR", "ar"), ("OBJCOPY", "objcopy"), ("RANLIB", "ranlib")];
 
-/// The glibc that its programs need at least. Zig makes stubs of any version; this one every distribution in support has.
+/// The oldest glibc with which the compiled programs run. Zig generates stubs for any version;
+/// every distribution that is still supported has this one.
 const GLIBC_FLOOR: &str = "2.28";
 
-/// Left out: the headers and sources of systems that cotter has no platform for.
+/// The paths that are left out: the headers and sources of systems for which cotter has no
+/// platform.
 const PRUNED: &[&str] = &[
     "**/lib/libc/darwin/**",
     "**/lib/libc/freebsd/**",
@@ -92,7 +95,7 @@ const PRUNED: &[&str] = &[
     "**/lib/libc/include/wasm-*/**",
 ];
 
-/// The directory of Zig in a tree: the one that holds `zig` and `lib/zig.h`.
+/// Returns Zig's directory in a tree: the one that contains `zig` and `lib/zig.h`.
 fn home(tree: &Tree) -> Option<String> {
     ["", "ziglang/"]
         .into_iter()
@@ -103,8 +106,8 @@ fn home(tree: &Tree) -> Option<String> {
         .map(str::to_owned)
 }
 
-/// Makes `bin/`: a compiler has the names that people type, each a launcher that starts Zig with the command and the target. Without a target Zig would look
-/// at the machine that it runs on.
+/// Creates `bin/`. Each of the usual names of a compiler is a launcher that starts Zig with the
+/// command and the target. Without a target, Zig would inspect the machine on which it runs.
 ///
 /// # Errors
 /// If a launcher cannot be made.
@@ -132,7 +135,8 @@ fn prepare(plan: &Plan, tree: &mut Tree, blobs: &BlobDir) -> Result<()> {
     ];
     for (name, args) in commands {
         let at = MemberPath::literal(&format!("bin/{name}"));
-        // Bazel names the library directory relative to where it works; so it may be set.
+        // Bazel names the library directory relative to its working directory, so the variable may
+        // be set.
         let instructions = Instructions {
             args: args.iter().map(|a| (*a).to_owned()).collect(),
             drop: STEERING.iter().map(|s| (*s).to_owned()).collect(),
@@ -145,7 +149,7 @@ fn prepare(plan: &Plan, tree: &mut Tree, blobs: &BlobDir) -> Result<()> {
     Ok(())
 }
 
-/// Variables by which a user, or a host, would steer clang's search.
+/// The variables with which a user or a host could influence clang's search.
 const STEERING: &[&str] = &[
     "CPATH",
     "C_INCLUDE_PATH",
@@ -156,7 +160,7 @@ const STEERING: &[&str] = &[
     "ZIG_LIBC",
 ];
 
-/// Zig's name of a platform, such as `x86_64-linux-gnu.2.28`.
+/// Returns Zig's name of a platform, such as `x86_64-linux-gnu.2.28`.
 fn triple(platform: Platform) -> String {
     format!("{}.{GLIBC_FLOOR}", platform.multiarch())
 }

@@ -1,4 +1,5 @@
-//! As much of ELF as relocation needs. Source: the System V ABI, generic part, chapters 4 and 5 (64-bit, little-endian).
+//! The part of ELF that relocation needs. Source: the System V ABI, generic part, chapters 4 and 5
+//! (64-bit, little-endian).
 
 /// `PT_*` and `DT_*` values.
 pub mod tag {
@@ -54,7 +55,8 @@ pub struct Segment {
 pub const SEGMENT_SIZE: usize = 56;
 
 impl Elf {
-    /// Reads the headers at the beginning of a file; the first 4 KiB are enough. `None` if it is no 64-bit little-endian ELF file.
+    /// Parses the headers at the beginning of a file; the first 4 KiB are enough. Returns `None` if
+    /// it is not a 64-bit little-endian ELF file.
     pub fn parse(bytes: &[u8]) -> Option<Elf> {
         if bytes.get(..6)? != b"\x7fELF\x02\x01" {
             return None;
@@ -78,7 +80,7 @@ impl Elf {
         Some(Elf { machine: u16_at(bytes, 18)?, entry: u64_at(bytes, 24)?, table, segments })
     }
 
-    /// The first segment of a kind, with its index.
+    /// Returns the first segment of a kind with its index.
     pub fn segment(&self, kind: u32) -> Option<(usize, Segment)> {
         self.segments.iter().copied().enumerate().find(|(_, s)| s.kind == kind)
     }
@@ -88,7 +90,7 @@ impl Elf {
         self.segment(tag::PT_INTERP).is_some()
     }
 
-    /// The path in PT_INTERP, if `bytes` reach that far.
+    /// Returns the path in PT_INTERP, if `bytes` contain it.
     pub fn interpreter<'a>(&self, bytes: &'a [u8]) -> Option<&'a str> {
         let (_, segment) = self.segment(tag::PT_INTERP)?;
         let start = usize::try_from(segment.offset).ok()?;
@@ -96,7 +98,8 @@ impl Elf {
         std::str::from_utf8(text.split(|b| *b == 0).next()?).ok()
     }
 
-    /// The entries of the dynamic section of the whole file `bytes`: offset in the file, tag, value. All slots, those behind the end mark too.
+    /// Returns the entries of the dynamic section of the whole file `bytes`: the offset in the
+    /// file, the tag and the value. All slots are included, even those after the end mark.
     pub fn dynamic(&self, bytes: &[u8]) -> Option<Vec<(usize, u64, u64)>> {
         let (_, segment) = self.segment(tag::PT_DYNAMIC)?;
         let start = usize::try_from(segment.offset).ok()?;

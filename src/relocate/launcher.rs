@@ -1,5 +1,6 @@
-//! Launchers: a copy of the committed static program with instructions for one program of one tree. The format of the instructions
-//! stands at the head of `launcher/launcher.c`.
+//! Launchers: a launcher is a copy of the committed static program with instructions for one
+//! program of one tree. The comment at the beginning of `launcher/launcher.c` describes the format
+//! of the instructions.
 
 use super::elf::Elf;
 use crate::error::{Error, Result};
@@ -11,7 +12,7 @@ const AARCH64: &[u8] = include_bytes!("../../launcher/launcher-aarch64");
 const MAGIC: &[u8] = b"cotter-launch-1\0";
 const CONFIG: usize = 4096;
 
-/// Where a program finds its loader and its libraries: the same for every program of a tree.
+/// The locations of the loader and the libraries, which are the same for every program of a tree.
 #[derive(Debug, Clone)]
 pub struct Runtime {
     /// The platform of the tree.
@@ -22,27 +23,28 @@ pub struct Runtime {
     pub library_dirs: Vec<MemberPath>,
 }
 
-/// What a launcher does besides starting the program.
+/// What a launcher does in addition to starting the program.
 #[derive(Debug, Clone, Default)]
 pub struct Instructions {
-    /// What the program sees as `argv[0]`.
+    /// The value that the program gets as `argv[0]`.
     pub argv0: Argv0,
-    /// Arguments before the user's; `%R` is the root of the tree.
+    /// Arguments that precede the user's. `%R` stands for the root of the tree.
     pub args: Vec<String>,
-    /// Arguments after the user's, for each tree of `COTTER_LIBRARIES`; `%L` is that tree.
+    /// Arguments that follow the user's, for each tree in `COTTER_LIBRARIES`. `%L` stands for that
+    /// tree.
     pub library_args: Vec<String>,
-    /// Variables to drop; `NAME*` drops all that begin so.
+    /// Variables to unset. `NAME*` unsets all variables whose name begins with `NAME`.
     pub drop: Vec<String>,
-    /// Variables to set, `NAME=VALUE`.
+    /// Variables to set, in the form `NAME=VALUE`.
     pub set: Vec<String>,
-    /// Variables to set if they are not set.
+    /// Variables to set unless they are already set.
     pub default: Vec<String>,
 }
 
-/// What a program sees as `argv[0]`.
+/// The value that a program gets as `argv[0]`.
 #[derive(Debug, Clone, Default)]
 pub enum Argv0 {
-    /// What the caller gave.
+    /// The value that the caller passed.
     #[default]
     Verbatim,
     /// A path that leads to the launcher, through the caller's symlink if there is one.
@@ -51,13 +53,13 @@ pub enum Argv0 {
     Path(MemberPath),
 }
 
-/// Variables that would let the host into any dynamic program.
+/// Variables through which files of the host could get into any dynamically linked program.
 pub const HOST_VARIABLES: &[&str] = &["LD_*", "GCONV_PATH", "LOCPATH", "NLSPATH", "GLIBC_TUNABLES"];
 
-/// The bytes of a launcher that stands at `at` and starts `target`.
+/// Returns the bytes of a launcher that is located at `at` and starts `target`.
 ///
 /// # Errors
-/// If the instructions do not fit.
+/// If the instructions do not fit into the launcher.
 pub fn render(
     runtime: Option<&Runtime>,
     platform: Platform,
@@ -118,7 +120,8 @@ pub fn render(
     Ok(out)
 }
 
-/// Puts a launcher in the place of the program at `path`, which moves to `.<name>.real` beside it.
+/// Puts a launcher in the place of the program at `path`, which is renamed to `.<name>.real` in the
+/// same directory.
 ///
 /// # Errors
 /// If the launcher cannot be made.
@@ -138,11 +141,12 @@ pub fn wrap(
     Ok(())
 }
 
-/// Whether a blob is a dynamic executable of `platform`; a library that can also be started (`libc.so.6`) is told by its name. Programs of `target`, for
-/// which a compiler in the tree compiles, are none.
+/// Whether a blob is a dynamically linked executable for `platform`. A library that can also be
+/// started (`libc.so.6`) is recognised by its name. Programs for `target`, the platform for which a
+/// compiler in the tree compiles, do not count.
 ///
 /// # Errors
-/// If it is one of another platform, or cannot be read.
+/// If it is an executable for another platform, or if it cannot be read.
 pub fn is_dynamic_program(
     path: &MemberPath,
     blob: &Blob,
@@ -177,7 +181,7 @@ pub fn is_dynamic_program(
     Ok(true)
 }
 
-/// `libx.so`, `libx.so.1`, `libx-2.36.so`.
+/// Whether the name has the form `libx.so`, `libx.so.1` or `libx-2.36.so`.
 pub fn is_library_name(name: &str) -> bool {
     name.ends_with(".so") || name.contains(".so.")
 }

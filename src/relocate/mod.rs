@@ -1,4 +1,4 @@
-//! What makes a tree need no host file and run at any path.
+//! Relocation: the changes that make a tree need no file of the host and run at any path.
 
 pub mod elf;
 pub mod launcher;

@@ -1,11 +1,13 @@
-//! Host paths that are compiled into libraries. glibc's loader would fall back to the host's library directories, OpenSSL would read the host's
-//! configuration: each such path is turned, without changing its length, into one that no system has.
+//! Host paths that are compiled into libraries. Because of them, glibc's loader would fall back to
+//! the host's library directories, and OpenSSL would read the host's configuration. Each such path
+//! is replaced with a path of the same length that exists on no system.
 
 use crate::error::Result;
 use crate::model::MemberPath;
 use crate::tree::{BlobDir, Node, Tree};
 
-/// Path prefixes and what they become. `/.no` is a name that only root could make, and nobody does.
+/// Path prefixes and their replacements. `/.no` is a name that only root could create, and nobody
+/// does.
 const PREFIXES: &[(&[u8], &[u8])] = &[
     (b"/usr/local/", b"/.no/.none/"),
     (b"/usr/lib/", b"/.no/.no/"),
@@ -18,7 +20,7 @@ const PREFIXES: &[(&[u8], &[u8])] = &[
     (b"/etc/inputrc", b"/.no/inputrc"),
 ];
 
-/// Libraries that are told where the host's files are, by the beginning of their names.
+/// Libraries that contain locations of host files, by the beginning of their names.
 const LIBRARIES: &[&str] = &[
     "ld-linux-",
     "libc.so.6",
@@ -49,7 +51,8 @@ pub fn seal_libraries(tree: &mut Tree, blobs: &BlobDir) -> Result<()> {
     Ok(())
 }
 
-/// Seals the search path of a program: the fixed directories in it, where the loader would look behind the tree's own. Returns whether there was one.
+/// Seals the search path of a program: the fixed directories in it that the loader would search
+/// after those of the tree. Returns whether there was one.
 pub fn seal_search_path(bytes: &mut [u8]) -> bool {
     use goblin::elf::dynamic::{DT_RPATH, DT_RUNPATH};
     let strings: Vec<usize> = match goblin::elf::Elf::parse(bytes) {
@@ -70,7 +73,7 @@ pub fn seal_search_path(bytes: &mut [u8]) -> bool {
     };
     let mut changed = false;
     for mut at in strings {
-        // Directories between colons, up to a NUL.
+        // The directories are separated by colons and end at a NUL.
         while let Some(length) =
             bytes.get(at..).and_then(|rest| rest.iter().position(|b| matches!(b, 0 | b':')))
         {
@@ -87,8 +90,9 @@ pub fn seal_search_path(bytes: &mut [u8]) -> bool {
     changed
 }
 
-/// Changes every string that begins with one of the prefixes: a beginning is the start of the text, or stands behind a NUL or a colon (as in
-/// `TERMINFO_DIRS`' default). Returns how many were changed.
+/// Replaces every string that begins with one of the prefixes. A string begins at the start of the
+/// text, after a NUL, or after a colon (as in the default of `TERMINFO_DIRS`). Returns the number
+/// of replacements.
 pub fn seal(bytes: &mut [u8]) -> usize {
     let mut count = 0;
     let mut i = 0;
@@ -109,7 +113,8 @@ pub fn seal(bytes: &mut [u8]) -> usize {
     count
 }
 
-/// Changes every string that is exactly `from`, or begins with it, to the same with `to`. Returns how many were changed.
+/// Replaces `from` with `to` in every string that is exactly `from` or begins with it. Returns the
+/// number of replacements.
 ///
 /// # Panics
 /// If the two differ in length.

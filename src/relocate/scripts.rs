@@ -1,5 +1,6 @@
-//! Scripts: a `#!` line names a path of the host. A script whose interpreter is in the tree gets a launcher that starts it; any other is dropped, for
-//! it could only run with the host's help.
+//! Scripts: a `#!` line names a path of the host. A script whose interpreter is in the tree gets a
+//! launcher that starts it. Any other script is dropped, because it could run only with files of
+//! the host.
 
 use super::launcher::{Argv0, Instructions, Runtime, is_dynamic_program, render};
 use super::symlinks::usrmerged;
@@ -7,7 +8,8 @@ use crate::error::{Error, Result};
 use crate::model::{MemberPath, Platform};
 use crate::tree::{BlobDir, Node, Tree};
 
-/// The interpreter of a script, as a path below the root, and its argument. `env` stands for what it would find in `/usr/bin`.
+/// Returns the interpreter of a script, as a path below the root, and its argument. If the
+/// interpreter is `env`, the result is the program that `env` would find in `/usr/bin`.
 fn interpreter(head: &[u8]) -> Option<(MemberPath, Option<String>)> {
     let line = head.strip_prefix(b"#!")?.split(|b| *b == b'\n').next()?;
     let mut words = std::str::from_utf8(line).ok()?.split_whitespace();
@@ -21,19 +23,23 @@ fn interpreter(head: &[u8]) -> Option<(MemberPath, Option<String>)> {
     Some((usrmerged(&path), (!rest.is_empty()).then(|| rest.join(" "))))
 }
 
-/// Where programs are looked for by name; a script elsewhere may be a module that is imported, and must stay what it is.
+/// Whether programs are looked up by name in this place. A script elsewhere may be a module that is
+/// imported, and must not change.
 fn is_program_place(path: &MemberPath) -> bool {
     let dir = path.parent().map(|d| d.to_string()).unwrap_or_default();
     ["bin", "usr/bin", "usr/sbin", "usr/games"].contains(&dir.as_str())
         || dir.ends_with(".data/scripts")
 }
 
-/// Mends every executable script of the tree. `instructions` says how an interpreter is started otherwise (its variables are the script's too).
+/// Adapts every executable script of the tree. `instructions` are those by which an interpreter is
+/// otherwise started (its variables apply to the script, too).
 ///
-/// Without a `runtime` the tree is one that brings no libc: a script among its programs whose interpreter it lacks is refused, for it would need the host's.
+/// Without a `runtime`, the tree contains no libc. A script among the programs of such a tree whose
+/// interpreter is missing is refused, because it would need the interpreter of the host.
 ///
-/// A script among the programs moves to `.scripts/` beside it, under its own name, and a launcher takes its place. One that lies elsewhere loses its executable bit; a
-/// link to it from among the programs becomes a launcher.
+/// A script among the programs is moved to the directory `.scripts/` next to it, under its own
+/// name, and a launcher takes its place. A script elsewhere loses its executable bit, and a link to
+/// it from among the programs becomes a launcher.
 ///
 /// # Errors
 /// If a staged file cannot be read or written.
@@ -63,7 +69,7 @@ pub fn settle(
                     && tree.real_path(p).as_ref() == Some(&path)
             });
             for link in links {
-                // A chain of links needs one launcher, at its end.
+                // A chain of links needs only one launcher, at its end.
                 let last = matches!(tree.get(&link), Some(Node::Symlink(t)) if link.resolve_link(t).as_ref() == Some(&path));
                 match &found {
                     Some((program, arg)) if last => {
@@ -115,7 +121,7 @@ pub fn settle(
     Ok(())
 }
 
-/// The launcher that stands at `at` and runs `script` by the interpreter `program`.
+/// Returns the launcher that is located at `at` and runs `script` with the interpreter `program`.
 #[expect(clippy::too_many_arguments, reason = "each is one thing, and there are two callers")]
 fn launcher(
     tree: &Tree,
@@ -136,7 +142,8 @@ fn launcher(
         Some(Node::File { blob, .. }) => is_dynamic_program(program, blob, platform, platform)?,
         _ => false,
     };
-    // The interpreter's own launcher stands at `program` by the time the tree is done: go straight to what that starts.
+    // The interpreter's own launcher will be at `program` when the tree is finished: start its
+    // target directly.
     let target = if dynamic {
         program.with_file_name(&format!(".{}.real", program.file_name()))
     } else {

@@ -1,5 +1,6 @@
-//! In-place stubs: the program itself maps its tree's loader, so that `/proc/self/exe` stays the program. What the stub does stands at the
-//! head of `launcher/stub.c`; this is its other half, which makes it a segment of an executable.
+//! In-place stubs: the program itself maps the loader of its tree, so that `/proc/self/exe` still
+//! refers to the program. The comment at the beginning of `launcher/stub.c` describes what the stub
+//! does. This module is the counterpart that adds the stub to an executable as a segment.
 
 use super::elf::{Elf, SEGMENT_SIZE, tag};
 use super::launcher::Runtime;
@@ -10,13 +11,16 @@ const X86_64: &[u8] = include_bytes!("../../launcher/stub-x86_64");
 const AARCH64: &[u8] = include_bytes!("../../launcher/stub-aarch64");
 const MAGIC: &[u8] = b"cotter-stub-001\0";
 const CONFIG: usize = 512;
-/// The largest page of the platforms: the new segment is aligned to it.
+/// The largest page size of the platforms, in bytes. The new segment is aligned to it.
 const PAGE: u64 = 65536;
 
-/// Gives the dynamic executable `bytes`, which stands at `at`, the stub for an entry point and an RPATH relative to itself.
+/// Gives the dynamically linked executable `bytes`, which is located at `at`, the stub as its entry
+/// point and an RPATH relative to itself.
 ///
-/// A PT_NOTE header becomes the PT_LOAD of the stub; PT_INTERP is hidden from the kernel and shown again in memory; a DT_RUNPATH or a spare slot of
-/// the dynamic section becomes a DT_RPATH, whose text lies in the stub's segment: an offset from the string table may reach there.
+/// A PT_NOTE header becomes the PT_LOAD header of the stub. PT_INTERP is hidden from the kernel and
+/// restored in memory. A DT_RUNPATH or a spare slot of the dynamic section becomes a DT_RPATH whose
+/// text is in the segment of the stub; this is possible because the offset from the string table
+/// may reach that far.
 ///
 /// # Errors
 /// If the executable has no room for it.

@@ -1,9 +1,10 @@
-//! Symlinks that stay inside the tree.
+//! Keeps symlinks inside the tree.
 
 use crate::model::MemberPath;
 use crate::tree::{Node, Tree};
 
-/// Where a path of a Debian system lies in a tree: top-level `bin`, `sbin` and `lib*` are below `usr`.
+/// Returns the path in a tree for a path of a Debian system: top-level `bin`, `sbin` and `lib*` are
+/// below `usr`.
 pub fn usrmerged(path: &MemberPath) -> MemberPath {
     let top = path.parts().next().expect("never empty");
     if matches!(top, "bin" | "sbin") || top.starts_with("lib") {
@@ -13,13 +14,14 @@ pub fn usrmerged(path: &MemberPath) -> MemberPath {
     }
 }
 
-/// Makes every symlink relative, reading absolute ones as below the root, and drops those that lead nowhere, until none is left.
+/// Makes every symlink relative, where absolute ones count as paths below the root, and drops
+/// dangling symlinks repeatedly until none is left.
 pub fn settle(tree: &mut Tree) {
     for path in tree.paths(|_, node| matches!(node, Node::Symlink(_))) {
         let Some(Node::Symlink(text)) = tree.get(&path) else { continue };
         match path.resolve_link(text) {
             Some(target) => {
-                // Not through `lib -> usr/lib`, where the target itself can be named.
+                // Do not go through `lib -> usr/lib` if the target itself can be named.
                 let merged = usrmerged(&target);
                 let target = if tree.real_path(&merged).is_some() { merged } else { target };
                 tree.link(path, &target);

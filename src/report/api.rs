@@ -1,21 +1,21 @@
-//! What a report is.
+//! The interface of a report.
 
 use crate::audit::Finding;
 
-/// What an audit found.
+/// The result of an audit.
 #[derive(Debug, Default)]
 pub struct Findings {
-    /// What nobody accepts, sorted.
+    /// The findings that the allow list does not accept, sorted.
     pub open: Vec<Finding>,
-    /// What the allow list accepts, each with the reason.
+    /// The findings that the allow list accepts, each with the reason.
     pub accepted: Vec<(Finding, String)>,
 }
 
-/// A way to tell what was found.
+/// A format in which findings are reported.
 pub trait Report: Sync {
-    /// What the user calls it, in `--format <name>`.
+    /// The name of the format for the user, in `--format <name>`.
     fn name(&self) -> &'static str;
 
-    /// The text for standard output. It depends on the findings alone.
+    /// Returns the text for standard output. It depends only on the findings.
     fn render(&self, findings: &Findings) -> String;
 }

@@ -1,11 +1,11 @@
-//! Findings as one JSON object.
+//! Reports findings as one JSON object.
 
 use serde_json::{Value, json};
 
 use super::api::{Findings, Report};
 use crate::audit::Finding;
 
-/// See the module.
+/// The report that this module describes.
 pub struct Json;
 
 impl Report for Json {

@@ -1,6 +1,7 @@
-//! How findings are told: to people, to programs, to code hosts. Pure.
+//! The formats in which findings are reported: for people, for programs, and for code hosting
+//! services. Pure.
 //!
-//! A report is a file here and a line in [`REPORTS`].
+//! A new report is one file in this directory and one line in [`REPORTS`].
 
 mod api;
 mod json;
@@ -9,7 +10,7 @@ mod text;
 
 pub use api::{Findings, Report};
 
-/// Every report; the first is the one that is printed if none is asked for.
+/// All reports. The first one is used if the user asks for none.
 pub static REPORTS: &[&dyn Report] = &[
     &text::Text,
     &json::Json,
@@ -18,7 +19,7 @@ pub static REPORTS: &[&dyn Report] = &[
     &tests::Dummy,
 ];
 
-/// The report with a name.
+/// Returns the report with a name.
 pub fn named(name: &str) -> Option<&'static dyn Report> {
     REPORTS.iter().copied().find(|r| r.name() == name)
 }

@@ -1,11 +1,12 @@
-//! Findings as SARIF 2.1.0 (OASIS standard), which code hosts show beside the code.
+//! Reports findings as SARIF 2.1.0 (OASIS standard), which code hosting services show next to the
+//! code.
 
 use serde_json::{Value, json};
 
 use super::api::{Findings, Report};
 use crate::audit::{Finding, RULES};
 
-/// See the module.
+/// The report that this module describes.
 pub struct Sarif;
 
 impl Report for Sarif {
@@ -18,7 +19,8 @@ impl Report for Sarif {
     }
 }
 
-/// A log of one run. What the allow list accepts is in it, as suppressed.
+/// Returns a log of one run. It contains the findings that the allow list accepts, marked as
+/// suppressed.
 fn log(findings: &[Finding], accepted: &[(Finding, String)]) -> Value {
     let rules: Vec<Value> = RULES
         .iter()

@@ -1,9 +1,9 @@
-//! A report that takes one file and one line in the list.
+//! A report that needs only one file and one line in the list.
 
 use super::*;
 use crate::audit::{Finding, RULES};
 
-/// Adding a report is this and its line in [`REPORTS`].
+/// An added report consists of this and its line in [`REPORTS`].
 pub struct Dummy;
 
 impl Report for Dummy {
@@ -22,7 +22,7 @@ fn a_report_is_one_file_and_one_line() {
     let finding = Finding::new(RULES[0], "//a:b", "because");
     let findings = Findings { open: vec![finding.clone()], accepted: vec![(finding, "so".into())] };
     assert_eq!(named("dummy").unwrap().render(&findings), "1 open, 1 accepted\n");
-    // The command line knows it without another word.
+    // The command line accepts it without any other change.
     let cli = crate::cli::Cli::try_parse_from(["cotter", "audit", "tree", "--format", "dummy"]);
     assert!(cli.is_ok(), "{cli:?}");
     assert!(crate::cli::Cli::try_parse_from(["cotter", "audit", "tree", "--format", "x"]).is_err());

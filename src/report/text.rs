@@ -1,11 +1,11 @@
-//! Findings for people: each rule once, with what to do, then the places.
+//! Reports findings for people: each rule once, with advice, followed by the places.
 
 use anstyle::{AnsiColor, Style};
 
 use super::api::{Findings, Report};
 use crate::audit::{Finding, Severity};
 
-/// See the module.
+/// The report that this module describes.
 pub struct Text;
 
 impl Report for Text {

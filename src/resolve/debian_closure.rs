@@ -1,11 +1,13 @@
-//! The closure of a list of packages under `Pre-Depends` and `Depends`. Source: Debian Policy, chapter 7.
+//! Computes the closure of a list of packages over `Pre-Depends` and `Depends`. Source: Debian
+//! Policy, chapter 7.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::debian_index::{Clause, Dependency, Index, Package};
 use crate::error::{Error, Result, nearest};
 
-/// Packages that only maintainer scripts need: no tree runs one, so a dependency on them counts as met.
+/// Packages that only maintainer scripts need. No tree runs a maintainer script, so a dependency on
+/// these packages counts as satisfied.
 pub const NEVER: &[&str] = &[
     "adduser",
     "base-files",
@@ -22,13 +24,17 @@ pub const NEVER: &[&str] = &[
     "ucf",
 ];
 
-/// Resolves `roots` and everything they depend on, sorted by name, on an architecture. What `exclude` names is left out, with all that only it needs.
+/// Resolves `roots` and everything on which they depend, for one architecture. The result is sorted
+/// by name. The packages in `exclude` are left out, together with the packages that only they need.
 ///
-/// Alternatives are taken in the order of the field: the first that is chosen already, else the first that can be had. A real package comes before
-/// those that provide its name; of several providers the first by name is taken. So the result depends on the index and the request alone.
+/// Alternatives are tried in the order of the field: an alternative that is already chosen comes
+/// first, then the first one that is available. A real package is preferred to packages that
+/// provide its name; of several providers, the first by name is taken. The result therefore depends
+/// only on the index and the request.
 ///
 /// # Errors
-/// If a package does not exist (with the nearest names), or a dependency cannot be met (with the chain that led to it). The error is about the root that led to it.
+/// If a package does not exist (with the most similar names), or if a dependency cannot be
+/// satisfied (with the chain that led to it). The error concerns the root that led to it.
 pub fn resolve<'a>(
     index: &'a Index,
     architecture: &str,
@@ -42,7 +48,8 @@ pub fn resolve<'a>(
         chosen: BTreeMap::new(),
         left_out: BTreeSet::new(),
     };
-    // All that was asked for first: a dependency with alternatives takes what is chosen already.
+    // Choose all requested packages first, because a dependency with alternatives prefers a package
+    // that is already chosen.
     for root in roots {
         let (name, version) =
             root.split_once('=').map_or((root.as_str(), None), |(n, v)| (n, Some(v)));
@@ -66,12 +73,12 @@ pub fn resolve<'a>(
     Ok(Resolved { packages: closure.chosen.into_values().collect(), left_out: closure.left_out })
 }
 
-/// What a resolution gives.
+/// The result of a resolution.
 #[derive(Debug)]
 pub struct Resolved<'a> {
     /// The packages, sorted by name.
     pub packages: Vec<&'a Package>,
-    /// The names of `exclude` that something depends on.
+    /// The names in `exclude` on which some package depends.
     pub left_out: BTreeSet<String>,
 }
 
@@ -163,10 +170,12 @@ impl<'a> Closure<'a, '_> {
         }))
     }
 
-    /// Whether a package, under its own name or one that it provides, is what `dependency` asks for.
+    /// Whether a package satisfies `dependency`, under its own name or under a name that it
+    /// provides.
     fn fits(&self, package: &Package, dependency: &Dependency) -> bool {
         let architecture = match dependency.qualifier.as_deref() {
-            // `:any` asks for Multi-Arch: allowed; within one architecture every package will do.
+            // `:any` requires Multi-Arch: allowed. Within one architecture, every package satisfies
+            // it.
             None | Some("any" | "native") => true,
             Some(named) => {
                 package.architecture == named
@@ -174,7 +183,7 @@ impl<'a> Closure<'a, '_> {
             }
         };
         let named = package.name == dependency.name && dependency.accepts(&package.version);
-        // An unversioned Provides never meets a versioned dependency (Policy 7.5).
+        // An unversioned Provides never satisfies a versioned dependency (Policy 7.5).
         let provided = package.provides.iter().any(|(n, v)| {
             *n == dependency.name
                 && v.as_ref().map_or(dependency.version.is_none(), |v| dependency.accepts(v))
@@ -191,7 +200,7 @@ impl<'a> Closure<'a, '_> {
                 .any(|(n, _)| self.chosen.get(n).is_some_and(|p| self.fits(p, dependency)))
     }
 
-    /// What could meet `dependency`, best first.
+    /// Returns the packages that could satisfy `dependency`, the best one first.
     fn candidates(&self, dependency: &Dependency) -> Vec<&'a Package> {
         let free =
             |p: &Package| !self.chosen.contains_key(p.name.as_str()) && self.fits(p, dependency);
@@ -242,7 +251,7 @@ mod tests {
             "Package: w-old\nProvides: w",
             "Package: w-new\nProvides: w (= 3.1)",
         ]);
-        // d-provider comes first by name, but cannot be met.
+        // d-provider comes first by name, but cannot be satisfied.
         assert_eq!(
             names(&i, &["a"], &[]).unwrap(),
             ["a=1", "b=2.0-1", "c=1", "w-new=1", "z-provider=1"]

@@ -1,4 +1,5 @@
-//! A `Packages` index. Source: Debian Policy, chapters 5 and 7, and the Debian wiki, "RepositoryFormat".
+//! A `Packages` index. Source: Debian Policy, chapters 5 and 7, and the Debian wiki,
+//! "RepositoryFormat".
 
 use std::cmp::Ordering;
 use std::collections::HashMap;
@@ -17,13 +18,15 @@ pub struct Package {
     pub version: String,
     /// `amd64`, `all`, ...
     pub architecture: String,
-    /// The source package that it was built from, and its version, if they are other than its own.
+    /// The name and the version of the source package from which it was built, if one of them
+    /// differs from its own.
     pub source: Option<(String, String)>,
-    /// `Pre-Depends` and `Depends` as they stand in the index: of 60,000 packages a resolution looks at a hundred.
+    /// The unparsed text of `Pre-Depends` and `Depends`: a resolution reads only about a hundred of
+    /// the 60,000 packages.
     depends: String,
-    /// `Provides`: a name, and a version if it is versioned.
+    /// `Provides`: a name, and the version if the entry has one.
     pub provides: Vec<(String, Option<String>)>,
-    /// The path below the archive's root.
+    /// The path below the root of the archive.
     pub filename: String,
     /// The length in bytes.
     pub size: u64,
@@ -32,13 +35,13 @@ pub struct Package {
 }
 
 impl Package {
-    /// `Pre-Depends` and `Depends`, clause by clause.
+    /// Returns the clauses of `Pre-Depends` and `Depends`.
     pub fn depends(&self) -> Vec<Clause> {
         clauses(&self.depends)
     }
 }
 
-/// Alternatives, one of which must hold.
+/// A list of alternatives, one of which must be satisfied.
 pub type Clause = Vec<Dependency>;
 
 /// One alternative of a dependency.
@@ -46,13 +49,13 @@ pub type Clause = Vec<Dependency>;
 pub struct Dependency {
     /// The package or virtual package.
     pub name: String,
-    /// The architecture behind a colon: `any`, `native` or a name.
+    /// The architecture after a colon: `any`, `native` or a name.
     pub qualifier: Option<String>,
     /// A relation and a version.
     pub version: Option<(Relation, String)>,
 }
 
-/// How versions must relate.
+/// A relation between versions.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Relation {
     /// `<<`
@@ -68,7 +71,7 @@ pub enum Relation {
 }
 
 impl Dependency {
-    /// Whether `version` satisfies the version's relation.
+    /// Whether `version` satisfies the relation.
     pub fn accepts(&self, version: &str) -> bool {
         let Some((relation, wanted)) = &self.version else { return true };
         let order = debian_version::compare(version, wanted);
@@ -141,7 +144,7 @@ impl Index {
         self.packages.entry(package.name.clone()).or_default().push(package);
     }
 
-    /// The newest package of a name that `accept` wants.
+    /// Returns the newest package with a name that `accept` accepts.
     pub fn newest(&self, name: &str, accept: impl Fn(&Package) -> bool) -> Option<&Package> {
         self.packages
             .get(name)?
@@ -150,7 +153,8 @@ impl Index {
             .max_by(|a, b| debian_version::compare(&a.version, &b.version))
     }
 
-    /// Names of the packages that provide `name`, each with the version it provides, sorted.
+    /// Returns the names of the packages that provide `name`, each with the version that it
+    /// provides, sorted.
     pub fn providers(&self, name: &str) -> Vec<(&str, Option<&str>)> {
         let mut out: Vec<_> = self
             .providers
@@ -164,7 +168,7 @@ impl Index {
         out
     }
 
-    /// Every package name.
+    /// Returns the name of every package.
     pub fn names(&self) -> impl Iterator<Item = &str> {
         self.packages.keys().map(String::as_str)
     }
@@ -207,8 +211,8 @@ fn parse(stanza: &str) -> Result<Package> {
     })
 }
 
-/// Reads a `Source` field: a name, and a version in parentheses if it is another than the binary
-/// package's (Debian Policy, section 5.6.1). `None` if both are the binary package's own.
+/// Parses a `Source` field: a name, and a version in parentheses if it differs from the binary
+/// package's (Debian Policy, section 5.6.1). Returns `None` if both are the binary package's own.
 fn source(text: &str, name: &str, version: &str) -> Option<(String, String)> {
     let (source, rest) = text.split_once('(').unwrap_or((text, ""));
     let source = source.trim();
@@ -216,7 +220,7 @@ fn source(text: &str, name: &str, version: &str) -> Option<(String, String)> {
     (source != name || own != version).then(|| (source.to_owned(), own.to_owned()))
 }
 
-/// Reads a relationship field: clauses between commas, alternatives between bars.
+/// Parses a relationship field: commas separate clauses, and bars separate alternatives.
 pub fn clauses(text: &str) -> Vec<Clause> {
     text.split(',')
         .map(|clause| clause.split('|').filter_map(dependency).collect::<Clause>())

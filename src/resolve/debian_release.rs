@@ -1,5 +1,6 @@
-//! A signed `InRelease` file: who signed it, when it was made, until when it holds, and which indexes it names.
-//! Source: the Debian wiki, "RepositoryFormat"; RFC 9580, section 7 (cleartext signatures).
+//! A signed `InRelease` file: its signer, its date, the end of its validity, and the indexes that
+//! it names. Source: the Debian wiki, "RepositoryFormat"; RFC 9580, section 7 (cleartext
+//! signatures).
 
 use jiff::Timestamp;
 
@@ -7,39 +8,39 @@ use super::openpgp::{self, PublicKey, Signed};
 use crate::error::{Error, Result};
 use crate::model::Digest;
 
-/// The keys that cotter ships: Debian's archive keys, as its debian-archive-keyring package has them.
+/// The keys that cotter includes: Debian's archive keys from the package debian-archive-keyring.
 const SHIPPED_KEYS: &[u8] = include_bytes!("../../data/debian-archive-keyring.gpg");
 
-/// A verified `InRelease`.
+/// A verified `InRelease` file.
 #[derive(Debug)]
 pub struct Release {
-    /// When it was made.
+    /// The date on which it was made.
     pub date: Timestamp,
-    /// Until when it may be used, if it says.
+    /// The end of its validity, if it states one.
     pub valid_until: Option<Timestamp>,
-    /// The fingerprint of the key that signed it, in upper-case hexadecimal.
+    /// The fingerprint, in upper-case hexadecimal, of the key that signed it.
     pub key: String,
-    /// The names of what it is a release of: `Suite` and `Codename`.
+    /// The names of the suite to which it belongs: `Suite` and `Codename`.
     pub suites: Vec<String>,
     /// The files of its `SHA256` field: name, length in bytes, digest.
     pub files: Vec<(String, u64, Digest)>,
-    /// Whether indexes also lie under their digest (`by-hash/SHA256/`).
+    /// Whether indexes are also available under their digest (`by-hash/SHA256/`).
     pub by_hash: bool,
 }
 
-/// OpenPGP keys to trust.
+/// The OpenPGP keys that are trusted.
 pub struct Keyring(Vec<PublicKey>);
 
 impl Keyring {
-    /// The keys that cotter ships.
+    /// Returns the keys that cotter includes.
     pub fn shipped() -> Result<Self> {
         Self::parse(SHIPPED_KEYS, "the shipped keyring")
     }
 
-    /// Reads a keyring, binary or armoured.
+    /// Parses a keyring in binary or armoured form.
     ///
     /// # Errors
-    /// If it holds no key.
+    /// If it contains no key.
     pub fn parse(bytes: &[u8], name: &str) -> Result<Self> {
         let keys = openpgp::keys(bytes)
             .ok_or_else(|| Error::user(format!("{name} is no OpenPGP keyring")))?;
@@ -53,10 +54,11 @@ impl Keyring {
 }
 
 impl Release {
-    /// Verifies and reads an `InRelease` file; `url` names it in messages.
+    /// Verifies and parses an `InRelease` file. Messages call it `url`.
     ///
     /// # Errors
-    /// If no key of the ring signed it, or it is damaged. Expiry is the caller's to judge: see [`Release::check_date`].
+    /// If no key of the keyring signed it, or if it is damaged. The caller must check the expiry:
+    /// see [`Release::check_date`].
     pub fn verify(text: &str, keyring: &Keyring, url: &str) -> Result<Release> {
         let message = Signed::parse(text)
             .ok_or_else(|| Error::verification(format!("{url} is not a signed Release file")))?;
@@ -114,7 +116,8 @@ impl Release {
         })
     }
 
-    /// Refuses the release of another suite: its signature is as good, its packages are not those that were asked for.
+    /// Refuses the release of another suite. Its signature is valid, but its packages are not the
+    /// requested ones.
     ///
     /// # Errors
     /// If neither `Suite` nor `Codename` is `suite`.
@@ -126,10 +129,10 @@ impl Release {
             .because(format!("expected {suite}, got {}", self.suites.join(", "))))
     }
 
-    /// Refuses a release past its `Valid-Until`.
+    /// Refuses a release whose `Valid-Until` has passed.
     ///
     /// # Errors
-    /// If it is, at `now`.
+    /// If it has passed at the time `now`.
     pub fn check_date(&self, now: Timestamp, url: &str) -> Result<()> {
         match self.valid_until {
             Some(until) if until < now => Err(Error::verification(format!("{url} has expired: it was valid until {until}"))
@@ -140,7 +143,7 @@ impl Release {
     }
 }
 
-/// Reads `Sat, 11 Jul 2026 10:16:37 UTC`.
+/// Parses a date such as `Sat, 11 Jul 2026 10:16:37 UTC`.
 fn parse_date(text: &str) -> Option<Timestamp> {
     let text = text
         .strip_suffix(" UTC")

@@ -12,7 +12,7 @@ pub fn compare(a: &str, b: &str) -> Ordering {
         .then_with(|| part(revision_a, revision_b))
 }
 
-/// The version without its epoch.
+/// Returns the version without its epoch.
 pub fn without_epoch(version: &str) -> &str {
     version.split_once(':').map_or(version, |(_, rest)| rest)
 }
@@ -58,7 +58,8 @@ fn significant(digits: &[u8]) -> &[u8] {
     &digits[digits.iter().take_while(|d| **d == b'0').count()..]
 }
 
-/// Tilde before the end, the end before letters, letters before the rest.
+/// Returns the weight of a character: a tilde sorts before the end, the end before letters, and
+/// letters before all other characters.
 fn weight(c: Option<&u8>) -> i32 {
     match c {
         Some(b'~') => -1,
@@ -74,7 +75,7 @@ mod tests {
 
     #[test]
     fn orders_as_dpkg_does() {
-        // Each was confirmed with `dpkg --compare-versions`.
+        // Each of these was confirmed with `dpkg --compare-versions`.
         let ascending = [
             "1.0~rc1",
             "1.0",

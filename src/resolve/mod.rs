@@ -1,4 +1,4 @@
-//! What a request means today: Debian's indexes, their signatures, and the closure of a list of packages.
+//! Resolves requests: Debian's indexes, their signatures, and the closure of a list of packages.
 
 pub mod debian_closure;
 pub mod debian_index;

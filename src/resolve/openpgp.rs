@@ -1,6 +1,8 @@
-//! As much of OpenPGP as it takes to verify a cleartext signature: packets, public keys, signatures. Every primitive (RSA, Ed25519, ECDSA, the hashes) is
-//! ring's, which the program holds for TLS anyway; nothing here is secret, so nothing here must run in constant time.
-//! Source: RFC 9580, sections 4 (packets), 5.2 (signatures), 5.5 (keys), 6 (armour) and 7 (cleartext signatures). Versions 4 and 6 of keys and signatures.
+//! The part of OpenPGP that is needed to verify a cleartext signature: packets, public keys and
+//! signatures. All primitives (RSA, Ed25519, ECDSA and the hashes) come from ring, which the
+//! program contains for TLS anyway. No data in this module is secret, so nothing must run in
+//! constant time. Source: RFC 9580, sections 4 (packets), 5.2 (signatures), 5.5 (keys), 6 (armour)
+//! and 7 (cleartext signatures). Versions 4 and 6 of keys and signatures are supported.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -9,15 +11,16 @@ use ring::{digest, signature as ring_signature};
 /// A public key that may have signed something.
 #[derive(Debug)]
 pub struct PublicKey {
-    /// Its fingerprint in upper-case hexadecimal.
+    /// The fingerprint of the key in upper-case hexadecimal.
     pub fingerprint: String,
-    /// The packet's body, as the fingerprint and binding signatures take it in.
+    /// The body of the packet, in the form that is hashed for the fingerprint and for binding
+    /// signatures.
     body: Vec<u8>,
     version: u8,
     material: Option<Material>,
 }
 
-/// What a signature is verified with.
+/// The parameters with which a signature is verified.
 #[derive(Debug)]
 enum Material {
     Rsa { n: Vec<u8>, e: Vec<u8> },
@@ -26,37 +29,40 @@ enum Material {
     EcdsaP384(Vec<u8>),
 }
 
-/// A signature: what was signed beside the text, and by what means.
+/// A signature: the signed data in addition to the text, and the algorithms.
 #[derive(Debug)]
 struct Signature {
     kind: u8,
     public: u8,
     hash: u8,
     salt: Vec<u8>,
-    /// What the hash takes in after the text.
+    /// The bytes that are hashed after the text.
     trailer: Vec<u8>,
     /// The first two bytes of the digest.
     check: [u8; 2],
     values: Vec<u8>,
-    /// Fingerprints or key IDs of who made it, in upper-case hexadecimal; a fingerprint of version 4 ends in its key ID, one of version 6 begins with it.
+    /// The fingerprints or key IDs of the signer, in upper-case hexadecimal. A version 4
+    /// fingerprint ends in its key ID, and a version 6 fingerprint begins with it.
     issuers: Vec<String>,
-    /// What the key may be used for, in a binding signature.
+    /// The permitted uses of the key, in a binding signature.
     flags: Option<u8>,
-    /// A signature of a subkey within a binding: the proof that it agrees to be one.
+    /// Signatures by the subkey that are embedded in a binding: the proof that the subkey agrees to
+    /// it.
     back: Vec<Vec<u8>>,
-    /// It holds a critical subpacket that is not understood, so it must not count.
+    /// The signature contains a critical subpacket that is not understood, so it must not count.
     critical: bool,
 }
 
-/// A text with signatures below it.
+/// A text with its signatures, which follow it.
 #[derive(Debug)]
 pub struct Signed {
-    /// The text as it was signed, each line ended by CR LF but the last, white space at the end of lines removed.
+    /// The text in its signed form: each line except the last ends in CR LF, and white space at the
+    /// end of lines is removed.
     canonical: String,
     signatures: Vec<Signature>,
 }
 
-/// Packets: the type and the body of each.
+/// Returns the type and the body of each packet.
 fn packets(mut bytes: &[u8]) -> Option<Vec<(u8, &[u8])>> {
     let mut out = vec![];
     while let Some((&head, rest)) = bytes.split_first() {
@@ -71,7 +77,7 @@ fn packets(mut bytes: &[u8]) -> Option<Vec<(u8, &[u8])>> {
                     let (&second, rest) = rest.split_first()?;
                     (((usize::from(first) - 192) << 8) + usize::from(second) + 192, rest)
                 }
-                // Partial lengths are for data, which no key and no signature is.
+                // Partial lengths are only for data, and neither keys nor signatures are data.
                 224..=254 => return None,
                 255 => number(rest, 4)?,
             };
@@ -92,13 +98,14 @@ fn packets(mut bytes: &[u8]) -> Option<Vec<(u8, &[u8])>> {
     Some(out)
 }
 
-/// A big-endian number of `size` bytes, and what follows it.
+/// Reads a big-endian number of `size` bytes. Returns it with the bytes that follow it.
 fn number(bytes: &[u8], size: usize) -> Option<(usize, &[u8])> {
     let (head, rest) = bytes.split_at_checked(size)?;
     Some((head.iter().fold(0, |n, b| (n << 8) | usize::from(*b)), rest))
 }
 
-/// A multiprecision integer without leading zeros, and what follows it (section 3.2).
+/// Reads a multiprecision integer. Returns it without leading zeros, with the bytes that follow it
+/// (section 3.2).
 fn mpi(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
     let (bits, rest) = number(bytes, 2)?;
     let (value, rest) = rest.split_at_checked(bits.div_ceil(8))?;
@@ -106,7 +113,7 @@ fn mpi(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
     Some((&value[zeros..], rest))
 }
 
-/// `value` with zeros in front, `len` bytes long.
+/// Returns `value` with leading zeros, `len` bytes long.
 fn padded(value: &[u8], len: usize) -> Option<Vec<u8>> {
     let mut out = vec![0; len.checked_sub(value.len())?];
     out.extend(value);
@@ -117,13 +124,14 @@ fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|b| format!("{b:02X}")).collect()
 }
 
-/// The object identifiers of curves, without tag and length (section 9.2).
+/// The object identifiers of the curves, without tag and length (section 9.2).
 const ED25519_LEGACY: &[u8] = &[0x2b, 0x06, 0x01, 0x04, 0x01, 0xda, 0x47, 0x0f, 0x01];
 const NIST_P256: &[u8] = &[0x2a, 0x86, 0x48, 0xce, 0x3d, 0x03, 0x01, 0x07];
 const NIST_P384: &[u8] = &[0x2b, 0x81, 0x04, 0x00, 0x22];
 
 impl PublicKey {
-    /// Reads the body of a key packet. `None` if it is damaged or of another version; a key of an algorithm that is not known here is read, and verifies nothing.
+    /// Parses the body of a key packet. Returns `None` if it is damaged or of another version. A
+    /// key with an unknown algorithm is accepted but verifies nothing.
     fn parse(body: &[u8]) -> Option<PublicKey> {
         let (&version, rest) = body.split_first()?;
         let (_created, rest) = rest.split_at_checked(4)?;
@@ -240,14 +248,14 @@ fn verify(
     ring_signature::UnparsedPublicKey::new(parameters, key).verify(message, signature).ok()
 }
 
-/// Two integers of `len` bytes each, one behind the other.
+/// Concatenates two integers of `len` bytes each.
 fn pair(values: &[u8], len: usize) -> Option<Vec<u8>> {
     let (r, rest) = mpi(values)?;
     let (s, []) = mpi(rest)? else { return None };
     Some([padded(r, len)?, padded(s, len)?].concat())
 }
 
-/// A key as hashes take it in (section 5.2.4).
+/// Returns a key in the form in which it is hashed (section 5.2.4).
 fn hashed_key(version: u8, body: &[u8]) -> Option<Vec<u8>> {
     let mut out = vec![];
     if version == 6 {
@@ -266,7 +274,8 @@ impl Signature {
         self.trailer[0]
     }
 
-    /// Reads the body of a signature packet. `None` if it is damaged or of another version.
+    /// Parses the body of a signature packet. Returns `None` if it is damaged or of another
+    /// version.
     fn parse(body: &[u8]) -> Option<Signature> {
         let &[version @ (4 | 6), kind, public, hash, ..] = body else { return None };
         let wide = if version == 6 { 4 } else { 2 };
@@ -279,7 +288,7 @@ impl Signature {
         if version == 6 {
             let (len, with_salt) = number(rest, 1)?;
             let (bytes, values) = with_salt.split_at_checked(len)?;
-            // Section 5.2.3: as long as the hash wants it.
+            // Section 5.2.3: the length depends on the hash algorithm.
             if len
                 != match hash {
                     8 => 16,
@@ -315,7 +324,8 @@ impl Signature {
         Some(out)
     }
 
-    /// Notes what is of interest in an area of subpackets (section 5.2.3.7); only the hashed one is signed.
+    /// Records the relevant subpackets of an area (section 5.2.3.7). Only the hashed area is
+    /// signed.
     fn subpackets(&mut self, mut area: &[u8], hashed: bool) -> Option<()> {
         while let Some((&first, rest)) = area.split_first() {
             let (len, rest) = match first {
@@ -329,13 +339,14 @@ impl Signature {
             let (subpacket, rest) = rest.split_at_checked(len)?;
             let (&head, content) = subpacket.split_first()?;
             match head & 0x7f {
-                // The issuer's key ID or fingerprint: a hint where to look, no more.
+                // The issuer's key ID or fingerprint is only a hint where to look for the key.
                 16 => self.issuers.push(hex(content)),
                 33 => self.issuers.push(hex(content.get(1..)?)),
                 27 if hashed => self.flags = Some(content.first().copied().unwrap_or(0)),
                 32 => self.back.push(content.to_owned()),
-                // When it was made, when the key expires, preferences, policies, features: nothing that makes a signature count for less. Whether a Release is
-                // too old is told by its own dates.
+                // The creation time, the expiry of the key, preferences, policies and features:
+                // none of these limits what a signature is worth. Whether a Release is too old
+                // follows from its own dates.
                 2 | 9 | 11 | 21 | 22 | 23 | 24 | 25 | 26 | 30 | 34 | 39 => {}
                 _ => self.critical |= hashed && head & 0x80 != 0,
             }
@@ -344,7 +355,7 @@ impl Signature {
         Some(())
     }
 
-    /// Whether it may be by a key of this fingerprint.
+    /// Whether the signature may have been made by a key with this fingerprint.
     fn may_be_by(&self, key: &PublicKey) -> bool {
         let of = |issuer: &String| match (issuer.len(), key.version) {
             (16, 4) => key.fingerprint.ends_with(issuer),
@@ -355,12 +366,14 @@ impl Signature {
     }
 }
 
-/// The keys of a keyring that may sign: each primary key that is not revoked, followed by those of its subkeys which it names as signing keys and has not
-/// revoked. Keys of algorithms and versions that are not known here are left out. `None` if the bytes are no public keys of OpenPGP.
+/// Returns the keys of a keyring that may sign: each primary key that is not revoked, followed by
+/// those of its subkeys that it declares as signing keys and has not revoked. Keys with unknown
+/// algorithms or versions are left out. Returns `None` if the bytes are not OpenPGP public keys.
 pub fn keys(bytes: &[u8]) -> Option<Vec<PublicKey>> {
     let armoured = bytes.trim_ascii_start().starts_with(b"-----BEGIN");
     let decoded = if armoured { dearmoured(std::str::from_utf8(bytes).ok()?)? } else { vec![] };
-    // The primary key is the first part of a certificate, its subkeys are the others; each with the signatures that follow it.
+    // The first part of a certificate is the primary key, and the other parts are its subkeys. Each
+    // part has the signatures that follow it.
     type Part = (Option<PublicKey>, Vec<Signature>);
     let mut certificates: Vec<Vec<Part>> = vec![];
     for (tag, body) in packets(if armoured { &decoded } else { bytes })? {
@@ -368,7 +381,7 @@ pub fn keys(bytes: &[u8]) -> Option<Vec<PublicKey>> {
             6 => certificates.push(vec![(PublicKey::parse(body), vec![])]),
             14 => certificates.last_mut()?.push((PublicKey::parse(body), vec![])),
             2 => certificates.last_mut()?.last_mut()?.1.extend(Signature::parse(body)),
-            // Marker, trust, names, pictures, padding.
+            // Marker, trust, user ID, user attribute (pictures), and padding packets.
             10 | 12 | 13 | 17 | 21 => {}
             _ => return None,
         }
@@ -391,7 +404,8 @@ pub fn keys(bytes: &[u8]) -> Option<Vec<PublicKey>> {
     Some(out)
 }
 
-/// Whether a primary key made `key` one that signs, `key` agreed, and it was not revoked.
+/// Whether a primary key declared `key` to be a signing key, `key` agreed, and the declaration was
+/// not revoked.
 fn signs_for(primary: &PublicKey, key: &PublicKey, signatures: &[Signature]) -> bool {
     let (Some(mut content), Some(own)) =
         (hashed_key(primary.version, &primary.body), hashed_key(key.version, &key.body))
@@ -416,7 +430,8 @@ fn signs_for(primary: &PublicKey, key: &PublicKey, signatures: &[Signature]) -> 
     signatures.iter().any(binds) && !signatures.iter().any(revokes)
 }
 
-/// The bytes in all blocks of an armoured text, one behind the other. The checksum is of no use beside signatures, and is passed over.
+/// Returns the concatenated bytes of all blocks of an armoured text. The checksum is ignored,
+/// because the signatures make it superfluous.
 fn dearmoured(text: &str) -> Option<Vec<u8>> {
     let mut out = vec![];
     let mut lines = text.lines().map(str::trim_end);
@@ -451,8 +466,9 @@ fn dearmoured(text: &str) -> Option<Vec<u8>> {
 }
 
 impl Signed {
-    /// Reads a text with cleartext signatures. Nothing but white space may stand before or behind it: what is not signed must not be taken for what is.
-    /// `None` if it is not of that form.
+    /// Parses a text with cleartext signatures. Only white space may precede or follow it, so that
+    /// unsigned text cannot be mistaken for signed text. Returns `None` if the text does not have
+    /// that form.
     pub fn parse(text: &str) -> Option<Signed> {
         let body = text.trim_start().strip_prefix("-----BEGIN PGP SIGNED MESSAGE-----")?;
         let at = body.find("\n-----BEGIN PGP SIGNATURE-----")?;
@@ -478,7 +494,8 @@ impl Signed {
             }));
         }
         let armour = armour.trim();
-        // One block: the text of a second message behind it would not be signed by the first.
+        // There must be only one block: the text of a second message after it would not be signed
+        // by the first.
         if armour.matches("-----BEGIN").count() != 1 {
             return None;
         }
@@ -486,7 +503,7 @@ impl Signed {
         for (tag, body) in packets(&dearmoured(armour)?)? {
             match tag {
                 2 => signatures.extend(Signature::parse(body)),
-                // Marker and padding.
+                // Marker and padding packets.
                 10 | 21 => {}
                 _ => return None,
             }
@@ -494,23 +511,23 @@ impl Signed {
         Some(Signed { canonical: canonical.join("\r\n"), signatures })
     }
 
-    /// The text that was signed.
+    /// Returns the signed text.
     pub fn text(&self) -> String {
         self.canonical.replace("\r\n", "\n")
     }
 
-    /// Whether any of the signatures is of a kind that can be verified here.
+    /// Whether any of the signatures is of a kind that this module can verify.
     pub fn is_verifiable(&self) -> bool {
         self.signatures
             .iter()
             .any(|s| matches!(s.public, 1 | 3 | 19 | 22 | 27) && matches!(s.hash, 8..=10))
     }
 
-    /// The first of the keys that made a good signature of the text.
+    /// Returns the first of the keys that made a valid signature of the text.
     pub fn signer<'a>(&self, keys: &'a [PublicKey]) -> Option<&'a PublicKey> {
         let signed = |key: &&PublicKey| {
             self.signatures.iter().any(|s| {
-                // 1: a signature of a text.
+                // Type 1 is a signature of a text.
                 s.kind == 1 && s.may_be_by(key) && key.made(s, self.canonical.as_bytes())
             })
         };

@@ -1,4 +1,5 @@
-//! Plain archives and single files by URL: tar (gz, xz, zst, bz2 or plain), zip, or one program.
+//! The source for plain archives and single files by URL: tar (gz, xz, zst, bz2 or uncompressed),
+//! zip, or one program.
 
 use super::debian::DebianRequest;
 use super::kind::{Resolution, ResolveContext, Source, SourceKind};
@@ -19,7 +20,7 @@ pub const KIND: SourceKind = SourceKind {
     bind,
 };
 
-/// What a URL may leave to be filled in.
+/// The placeholders that a URL may contain.
 const PLACEHOLDERS: [&str; 3] = ["version", "platform", "cpu"];
 
 #[derive(Debug, Clone, Default)]
@@ -30,7 +31,7 @@ struct Download {
     file_name: Option<String>,
     /// Whether the manifest names URLs, valid or not.
     given: bool,
-    /// Where it names them.
+    /// The place in the manifest where the URLs are named.
     place: Option<Place>,
 }
 
@@ -102,7 +103,7 @@ fn bind(
     Some(Box::new(Archive { toolchain, version: version?.value, common, platforms, runtime }))
 }
 
-/// Reports a version that cannot be one: it becomes part of names.
+/// Reports an invalid version. The version becomes part of names.
 pub(super) fn check_version(text: &str, span: std::ops::Range<usize>, problems: &mut Problems) {
     let ok = !text.is_empty()
         && text.len() <= 100
@@ -145,7 +146,8 @@ fn read_download(fields: &mut Fields, problems: &mut Problems) -> Download {
     out
 }
 
-/// What is wrong with the placeholders of a URL. No URL holds a brace otherwise (RFC 3986, section 2).
+/// Returns what is wrong with the placeholders of a URL. A URL contains no braces otherwise (RFC
+/// 3986, section 2).
 fn wrong_placeholder(url: &str) -> Option<String> {
     let known = "there are {version}, {platform} (such as x86_64-linux) and {cpu} (such as x86_64)";
     let mut rest = url;
@@ -167,7 +169,7 @@ impl Archive {
         self.platforms.iter().find(|(p, _)| *p == platform).map_or(&self.common, |(_, d)| d)
     }
 
-    /// The URLs with `{version}`, `{platform}` and `{cpu}` filled in.
+    /// Returns the URLs with `{version}`, `{platform}` and `{cpu}` expanded.
     fn urls(&self, platform: Platform) -> Vec<String> {
         let fill = |u: &String| {
             u.replace("{version}", &self.version)
@@ -190,7 +192,7 @@ impl Source for Archive {
         out
     }
 
-    /// An archive that brings a compiler of C is GCC, unless its name says that it is Zig.
+    /// An archive that contains a C compiler is GCC, unless its name says that it is Zig.
     fn recipe(&self, kind: Kind) -> Option<&'static str> {
         let urls = self.common.urls.iter().chain(self.platforms.iter().flat_map(|p| &p.1.urls));
         let is_zig = |url: &String| url.rsplit('/').next().is_some_and(|n| n.starts_with("zig-"));
@@ -241,7 +243,8 @@ impl Source for Archive {
 }
 
 impl Archive {
-    /// Length and hash of the file: known, or what the first URL that has the right one says.
+    /// Returns the length and the hash of the file: the known ones, or those of the file at the
+    /// first URL that has the right one.
     fn find(
         &self,
         urls: &[String],
@@ -279,7 +282,7 @@ impl Archive {
     }
 }
 
-/// The error for a file that has another hash than the manifest says.
+/// Returns the error for a file whose hash differs from the one in the manifest.
 fn other_file(url: &str, expected: Option<Digest>, got: Digest) -> Error {
     Error::verification(format!("{} is not the file that toolchains.toml asks for", redact(url)))
         .because_of(Cause::Mismatch {

@@ -1,4 +1,4 @@
-//! Debian packages: the closure of a list of packages of a signed suite.
+//! The source for Debian packages: the closure of a list of packages from a signed suite.
 
 mod mirrors;
 mod request;
@@ -26,11 +26,11 @@ pub const KIND: SourceKind = SourceKind {
 };
 
 impl DebianRequest {
-    /// What another source decided, `principal`, with the packages of a run-time laid beside it, if
-    /// one is asked for.
+    /// Combines the result of another source, `principal`, with the run-time packages that are
+    /// placed next to it, if any are asked for.
     ///
     /// # Errors
-    /// As [`DebianRequest::resolve`].
+    /// The same as those of [`DebianRequest::resolve`].
     pub fn beside(
         runtime: &Option<DebianRequest>,
         principal: Input,
@@ -51,7 +51,7 @@ impl DebianRequest {
     /// Resolves the closure.
     ///
     /// # Errors
-    /// If the index cannot be had or trusted, or a package cannot be resolved.
+    /// If the index cannot be obtained or trusted, or if a package cannot be resolved.
     pub fn resolve(
         &self,
         platform: Platform,
@@ -101,7 +101,7 @@ impl DebianRequest {
 }
 
 impl DebianRequest {
-    /// The error with the line of the manifest that asks for the package that it is about.
+    /// Adds to an error the line of the manifest that asks for the package that the error concerns.
     fn locate(&self, error: Error) -> Error {
         let place = error
             .subjects()
@@ -113,7 +113,8 @@ impl DebianRequest {
         }
     }
 
-    /// An exclusion that leaves nothing out, on no platform, is a wrong name as a rule.
+    /// Warns about exclusions that leave nothing out on any platform. They are usually misspelt
+    /// names.
     fn warn_of_idle_exclusions(
         &self,
         index: &Index,
@@ -157,10 +158,10 @@ fn bind(
 ) -> Option<Box<dyn Source>> {
     let spec = DebianRequest::read(fields, true, problems);
     let mut spec = spec?.on(&toolchain.platforms);
-    // The packages of the libraries that the sysroot is to hold.
+    // The packages of the libraries that the sysroot must contain.
     for library in &toolchain.libraries {
         if let Some(other) = manifest.toolchains.get(&library.value) {
-            // Problems with that table are told when it is read itself.
+            // Problems in that table are reported when the table itself is read.
             let mut ignored = Problems::new("", "");
             let mut fields = other.fields.clone();
             let Some(found) = DebianRequest::read(&mut fields, true, &mut ignored) else {

@@ -1,4 +1,4 @@
-//! What a source is.
+//! The interface of a source.
 
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -17,35 +17,36 @@ use crate::resolve::debian_release::Keyring;
 
 /// A kind of source.
 pub struct SourceKind {
-    /// Its name in the manifest.
+    /// The name of the source in the manifest.
     pub name: &'static str,
-    /// The keys of a toolchain's table that belong to it.
+    /// The keys of a toolchain's table that belong to the source.
     pub keys: &'static [&'static str],
-    /// Takes its keys out of a toolchain's table.
+    /// Takes the source's keys from a toolchain's table.
     pub bind: fn(&mut Fields, &Toolchain, &Manifest, &mut Problems) -> Option<Box<dyn Source>>,
 }
 
-/// What a manifest asks of a source for one toolchain.
+/// The request of a manifest to a source, for one toolchain.
 pub trait Source {
-    /// What the manifest asks for, to be compared with what it asked for when an entry was locked.
+    /// Returns what the manifest asks for. It is compared with what the manifest asked for when an
+    /// entry was locked.
     fn fingerprint(&self, platform: Platform) -> Fingerprint;
 
-    /// The name of the recipe for what this source brings, where the manifest names none and the
-    /// one of the kind would be wrong.
+    /// Returns the name of the recipe for the files of this source, if the manifest names no recipe
+    /// and the default recipe of the kind would be wrong.
     fn recipe(&self, _kind: Kind) -> Option<&'static str> {
         None
     }
 
-    /// The Debian suites that it asks, each with the archive.
+    /// Returns the Debian suites that the source reads, each with its archive.
     fn suites(&self) -> Vec<(&str, &str)> {
         vec![]
     }
 
-    /// Decides which inputs, for one platform and the recipe that will lay them down. May use the
+    /// Determines the inputs for one platform and for the recipe that will merge them. May use the
     /// network.
     ///
     /// # Errors
-    /// If the request cannot be met.
+    /// If the request cannot be satisfied.
     fn resolve(
         &self,
         platform: Platform,
@@ -54,42 +55,43 @@ pub trait Source {
     ) -> Result<Resolution>;
 }
 
-/// What a source decided.
+/// The result of resolving a request.
 #[derive(Debug)]
 pub struct Resolution {
-    /// The version, for people and for the name in the store.
+    /// The version, for messages and for the name in the store.
     pub version: String,
     /// The Debian releases that were trusted.
     pub releases: Vec<TrustedRelease>,
-    /// The Debian package whose version this is, if it is one's.
+    /// The Debian package that determines the version, if a package does.
     pub principal: Option<String>,
-    /// The inputs in the order in which they are laid down.
+    /// The inputs in the order in which they are merged.
     pub inputs: Vec<Input>,
 }
 
-/// What resolving may use.
+/// The services and data that resolving may use.
 pub struct ResolveContext<'a> {
     /// The fetcher.
     pub fetcher: &'a Fetcher,
-    /// For progress.
+    /// Reports progress.
     pub reporter: &'a Reporter,
-    /// The time.
+    /// The current time.
     pub now: Timestamp,
     /// The keys to trust.
     pub keyring: &'a Keyring,
     /// Whether an expired index is refused.
     pub check_valid_until: bool,
-    /// The releases that the lock has trusted so far: none may be older.
+    /// The releases that the lock has trusted so far. A release must not be older than these.
     pub known: Vec<TrustedRelease>,
-    /// The index read last: it is large, so there is one at a time, and platforms are resolved one after the other.
+    /// The index that was read last. An index is large, so only one is kept, and platforms are
+    /// resolved one after the other.
     pub index: RefCell<Option<CachedIndex>>,
 }
 
-/// An index under the name of what it is of, with the releases that vouch for it.
+/// An index, with a name that identifies it and the releases that authenticate it.
 pub type CachedIndex = (String, Rc<(Index, Vec<TrustedRelease>)>);
 
 impl ResolveContext<'_> {
-    /// The date of the newest release of a suite that the lock has trusted.
+    /// Returns the date of the newest release of a suite that the lock has trusted.
     pub fn newest_known(&self, archive: &str, suite: &str) -> Option<Timestamp> {
         self.known
             .iter()

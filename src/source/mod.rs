@@ -1,4 +1,4 @@
-//! Where toolchains come from. Adding a source is one file here and one line in [`KINDS`].
+//! The sources of toolchains. A new source is one file in this directory and one line in [`KINDS`].
 
 mod archive;
 mod debian;
@@ -23,15 +23,15 @@ const KINDS: &[&SourceKind] = &[
     &tests::DUMMY,
 ];
 
-/// The sources of a manifest, by toolchain.
+/// The requests of a manifest to the sources, by toolchain.
 pub type Sources = BTreeMap<ToolchainName, Box<dyn Source>>;
 
-/// The names of the sources, as the manifest spells them.
+/// Returns the names of the sources, as the manifest spells them.
 pub fn names() -> impl Iterator<Item = &'static str> + Clone {
     KINDS.iter().map(|k| k.name)
 }
 
-/// Reads the keys that belong to the sources. What is wrong goes into `problems`.
+/// Reads the keys that belong to the sources. Problems are added to `problems`.
 pub fn bind(manifest: &Manifest, problems: &mut Problems) -> Sources {
     let mut out = Sources::new();
     for (name, toolchain) in &manifest.toolchains {
@@ -56,7 +56,7 @@ pub fn bind(manifest: &Manifest, problems: &mut Problems) -> Sources {
     out
 }
 
-/// Reports the keys that `own` does not know, and to which other source they belong.
+/// Reports the keys that `own` does not know, and names the other source to which each belongs.
 fn finish(fields: Fields, own: &SourceKind, problems: &mut Problems) {
     fields.finish_knowing(problems, |key| {
         let others: Vec<String> = KINDS

@@ -1,5 +1,6 @@
-//! Tools that come as Python wheels: the wheel is an archive that carries a program.
-//! Source: the binary distribution format (PEP 427) and platform tags (PEP 600, PEP 656).
+//! The source for tools that are distributed as Python wheels: the wheel is an archive that
+//! contains a program. Source: the binary distribution format (PEP 427) and platform tags (PEP 600,
+//! PEP 656).
 
 use super::debian::DebianRequest;
 use super::kind::{Resolution, ResolveContext, Source, SourceKind};
@@ -22,9 +23,9 @@ struct Pypi {
     version: String,
     sha256: Option<Digest>,
     runtime: Option<DebianRequest>,
-    /// Where the project is named, or else the toolchain.
+    /// The place where the project is named, or otherwise the place of the toolchain.
     package_place: Place,
-    /// Where the version is named.
+    /// The place where the version is named.
     version_place: Place,
 }
 
@@ -68,7 +69,7 @@ impl Source for Pypi {
         out
     }
 
-    /// The one compiler of C that comes as a wheel.
+    /// Zig is the only C compiler that is distributed as a wheel.
     fn recipe(&self, kind: Kind) -> Option<&'static str> {
         (kind == Kind::Cc && self.package == "ziglang").then_some("zig")
     }
@@ -191,14 +192,16 @@ impl Pypi {
     }
 }
 
-/// Version and platform tags of a wheel's file name (PEP 427, "File name convention").
+/// Returns the version and the platform tags from a wheel's file name (PEP 427, "File name
+/// convention").
 fn wheel_parts(name: &str) -> Option<(&str, &str)> {
     let parts: Vec<&str> = name.strip_suffix(".whl")?.split('-').collect();
     (parts.len() >= 5).then(|| (parts[1], parts[parts.len() - 1]))
 }
 
-/// How well a wheel's platform tags fit: less is better. A musl wheel of a program is static as a rule, and so runs anywhere; a tree that brings glibc wants one
-/// that was made for it.
+/// Returns how well a wheel's platform tags fit: a lower number is better. A musl wheel of a
+/// program is usually static and therefore runs anywhere; a tree that includes glibc needs a wheel
+/// that was built for glibc.
 fn rank(tags: &str, platform: Platform, glibc: bool) -> Option<u32> {
     tags.split('.')
         .filter_map(|tag| match tag {

@@ -1,4 +1,4 @@
-//! A source that takes one file and one line in the list.
+//! A source that needs only one file and one line in the list.
 
 use super::kind::Resolution;
 use super::*;
@@ -8,7 +8,7 @@ use crate::manifest::Toolchain;
 use crate::model::Platform;
 use crate::recipe::Recipe;
 
-/// Adding a source is this and its line in [`KINDS`].
+/// An added source consists of this and its line in [`KINDS`].
 pub const DUMMY: SourceKind = SourceKind { name: "dummy", keys: &["word"], bind };
 
 struct Dummy(String);

@@ -1,4 +1,4 @@
-//! A tree in memory becomes a tree in the store.
+//! Writes a tree from memory into the store.
 
 use std::io::Read;
 use std::os::unix::fs::PermissionsExt;
@@ -15,24 +15,26 @@ use crate::nix::nar::NarWriter;
 use crate::nix::store_path;
 use crate::tree::{Blob, MTIME, Node, Tree};
 
-/// A tree laid out in staging, with its identity.
+/// A tree that is laid out in the staging directory, with its identity.
 pub struct Commit<'a> {
     store: &'a Store,
     root: PathBuf,
     listing: Listing,
-    /// The links that this tree added to the store's; they go again if the tree does not stay.
+    /// The links that this tree added to the store. They are removed again if the tree is not
+    /// published.
     new_links: Vec<PathBuf>,
     published: bool,
-    /// The sha256 of its NAR.
+    /// The SHA-256 hash of its NAR.
     pub nar_hash: Digest,
     /// The length of its NAR in bytes.
     pub nar_size: u64,
 }
 
 impl<'a> Commit<'a> {
-    /// Lays `tree` out below `staging` and hashes what then stands on the disk. With `hard_links`, contents that the store has already are linked
-    /// from there, new ones are added. `expected` is the hash it must have: if a file of the store's links has rotted so that it does not, the tree is
-    /// laid out again without them.
+    /// Lays `tree` out below `staging` and hashes the files that are then on the disk. With
+    /// `hard_links`, contents that the store already has are linked from there, and new contents
+    /// are added. `expected` is the hash that the result must have: if it differs because a file of
+    /// the store's links is damaged, the tree is laid out again without the links.
     ///
     /// # Errors
     /// If the staging directory cannot be written.
@@ -70,7 +72,8 @@ impl<'a> Commit<'a> {
         };
         fs::create_dir(root).map_err(staged)?;
         let steps = steps(tree);
-        // One thread lays the files out and reads each back, the other hashes: a NAR is one stream, so that is all there is to share.
+        // One thread lays the files out and reads each of them back, the other hashes. A NAR is one
+        // serial stream, so no more of the work can be divided.
         let (laid, following) = std::sync::mpsc::sync_channel(CHUNKS_AHEAD);
         let (used, free) = std::sync::mpsc::channel();
         let (placed, hashed) = std::thread::scope(|scope| {
@@ -103,17 +106,17 @@ impl<'a> Commit<'a> {
         Ok(commit)
     }
 
-    /// The name that the tree has in the store if it is called `name`.
+    /// Returns the store name of the tree for the name `name`.
     ///
     /// # Errors
-    /// If a store name may not hold `name`.
+    /// If a store name must not contain `name`.
     pub fn store_name(&self, name: &str) -> Result<StoreName> {
         store_path::of_tree(&self.nar_hash, name).map_err(|why| {
             Error::user(format!("{name:?} can't be a name in the store")).because(why)
         })
     }
 
-    /// Renames the tree into the store. If it is there already, nothing changes.
+    /// Renames the tree into the store. If the tree already exists there, nothing changes.
     ///
     /// # Errors
     /// If the store cannot be written.
@@ -124,11 +127,12 @@ impl<'a> Commit<'a> {
         self.listing.write(self.store, name)?;
         match fs::rename(&self.root, &to) {
             Ok(()) => {}
-            // Another process was faster; a directory that is not empty can't be replaced.
+            // Another process was faster, and a directory that is not empty cannot be replaced.
             Err(_) if self.store.has(name) => return Ok(()),
             Err(e) => return Err(Error::at("move the finished tree to", &to, e)),
         }
-        // Only now: a directory without write permission cannot be moved to another parent.
+        // This must come last: a directory without write permission cannot be moved to another
+        // parent.
         fs::set_permissions(&to, std::fs::Permissions::from_mode(0o555))
             .map_err(|e| Error::at("protect", &to, e))?;
         let _ = utimensat(CWD, &to, &MTIME, AtFlags::empty());
@@ -136,18 +140,20 @@ impl<'a> Commit<'a> {
     }
 }
 
-/// How the store's links are used.
+/// How the links of the store are used.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Links {
-    /// Not at all.
+    /// They are not used.
     Off,
-    /// As their names say: the tree's hash is known, and shows a link that rotted.
+    /// They are used without reading them: the hash of the tree is known and reveals a damaged
+    /// link.
     Trusted,
-    /// After a look at their content: the tree's hash is to be found out, and must not be that of rot.
+    /// They are used after a check of their content: the hash of the tree is still to be
+    /// determined, and must not include damaged content.
     Checked,
 }
 
-/// The digest of a file, if it can be read.
+/// Returns the digest of a file, if it can be read.
 fn file_digest(path: &Path) -> Option<Digest> {
     let mut hasher = Hasher::default();
     std::io::copy(&mut std::fs::File::open(path).ok()?, &mut hasher).ok()?;
@@ -164,11 +170,11 @@ impl Drop for Commit<'_> {
     }
 }
 
-/// The parts of a tree in the order of its NAR.
+/// The parts of a tree, in the order of its NAR.
 enum Step<'a> {
-    /// A directory begins; what follows up to its end lies in it.
+    /// A directory begins. The following steps up to its end are its members.
     Directory(MemberPath),
-    /// The directory that began last ends.
+    /// The directory that was opened last ends.
     End,
     Symlink(&'a MemberPath, &'a str),
     File(&'a MemberPath, &'a Blob, bool),
@@ -208,29 +214,32 @@ fn staged(e: std::io::Error) -> Error {
     Error::io("can't write to the staging directory", e)
 }
 
-/// How many bytes of a file are handed on at a time, and how many such pieces may wait to be hashed: 8 MiB in all.
+/// The number of bytes of a file that are passed on at a time, and the number of such pieces that
+/// may wait to be hashed: 8 MiB in all.
 const CHUNK: usize = 256 << 10;
 const CHUNKS_AHEAD: usize = 32;
 
-/// A buffer, and how many of its bytes are some of a file's. One without any is the end of the file.
+/// A buffer, and the number of its bytes that belong to a file. A piece without bytes marks the end
+/// of the file.
 type Piece = (Box<[u8]>, usize);
 
-/// Where the contents of files go as they stand on the disk.
+/// Receives the contents of files as they are on the disk.
 struct Laid {
     to: SyncSender<Piece>,
-    /// Buffers whose bytes were hashed, to be used again.
+    /// Buffers whose bytes have been hashed and that can be reused.
     free: Receiver<Box<[u8]>>,
 }
 
 impl Laid {
-    /// Reads a file back and hands its content on.
+    /// Reads a file back and passes its content on.
     fn file(&self, path: &Path) -> std::io::Result<()> {
         let mut file = fs::File::open(path)?;
         loop {
             let mut buffer =
                 self.free.try_recv().unwrap_or_else(|_| vec![0; CHUNK].into_boxed_slice());
             let n = file.read(&mut buffer)?;
-            // If nobody takes it, hashing has failed, and says why.
+            // If nobody receives the piece, hashing has failed, and the hashing thread reports the
+            // reason.
             if self.to.send((buffer, n)).is_err() || n == 0 {
                 return Ok(());
             }
@@ -238,7 +247,8 @@ impl Laid {
     }
 }
 
-/// Makes the tree below `root` and hands on what then stands in its files. Returns the links that were added to the store's.
+/// Creates the tree below `root` and passes on the content that its files then have. Returns the
+/// links that were added to the store.
 fn lay_out(
     root: &Path,
     steps: &[Step],
@@ -266,7 +276,8 @@ fn lay_out(
                 }
             }
         }
-        // Deepest first: a directory that is read-only takes no more members.
+        // Proceed from the deepest directory upwards, because a read-only directory accepts no more
+        // members.
         for step in steps.iter().rev() {
             if let Step::Directory(path) = step {
                 let path = root.join(path.as_str());
@@ -286,7 +297,7 @@ fn lay_out(
     }
 }
 
-/// Hashes the NAR of a tree, whose files' contents come as they were laid out.
+/// Hashes the NAR of a tree whose file contents arrive while the files are laid out.
 fn hash(steps: &[Step], laid: &Receiver<Piece>, used: &Sender<Box<[u8]>>) -> Result<(Digest, u64)> {
     let failed = |e| Error::io("can't hash the tree", e);
     let mut nar = NarWriter::new(Hasher::default()).expect("hashing does not fail");
@@ -306,7 +317,7 @@ fn hash(steps: &[Step], laid: &Receiver<Piece>, used: &Sender<Box<[u8]>>) -> Res
                 nar.begin_file(*executable, blob.size())?;
                 let mut size = 0;
                 loop {
-                    // The other thread failed, and says why.
+                    // The other thread has failed and reports the reason.
                     let (buffer, n) = laid.recv().map_err(std::io::Error::other)?;
                     size += n as u64;
                     nar.content(&buffer[..n])?;
@@ -317,7 +328,8 @@ fn hash(steps: &[Step], laid: &Receiver<Piece>, used: &Sender<Box<[u8]>>) -> Res
                 }
                 nar.end_file(blob.size())?;
                 if size != blob.size() {
-                    // A file of the links that grew or shrank: the hash must not match.
+                    // A linked file that has grown or shrunk: make sure that the hash does not
+                    // match.
                     nar.symlink("damaged")?;
                 }
                 nar.end_entry()
@@ -331,15 +343,16 @@ fn hash(steps: &[Step], laid: &Receiver<Piece>, used: &Sender<Box<[u8]>>) -> Res
     Ok((hasher.finish(), size))
 }
 
-/// How the files of a tree get to their places.
+/// How the files of a tree are put in their places.
 struct Placed {
-    /// The directory of the links, and whether their content is looked at.
+    /// The directory of the links, and whether their content is checked.
     dir: Option<(PathBuf, bool)>,
     added: Vec<PathBuf>,
 }
 
 impl Placed {
-    /// Puts a blob at `path` below `root`, with its final mode and time: as a link to what the store has, or as a new file that the store's links get too.
+    /// Puts a blob at `path` below `root` with its final mode and time: either as a link to a file
+    /// that the store has, or as a new file that is also added to the store's links.
     fn place(
         &mut self,
         blob: &Blob,
@@ -367,8 +380,10 @@ impl Placed {
                 Err(e) => return Err(e),
             }
         }
-        // A staged file has its mode and time already. It may be wanted again, by a hard link of the archive or if the tree is laid out anew: then it is copied,
-        // for with links off each place has a file of its own, and one with the executable bit is another file than one without.
+        // A staged file already has its final mode and time. It may be needed again, by a hard link
+        // of the archive or if the tree is laid out again. In that case it is copied, because
+        // without links each place has a file of its own, and a file with the executable bit
+        // differs from a file without it.
         if blob.take_place() && std::fs::hard_link(blob.path(), &to).is_ok() {
             if executable {
                 fs::set_permissions(&to, std::fs::Permissions::from_mode(0o555))?;
@@ -377,7 +392,8 @@ impl Placed {
             fs::copy(blob.path(), &to)?;
             seal(&to, executable)?;
         }
-        // Saves space, no more: a failure costs nothing. Another process may have been faster.
+        // The link only saves space, so a failure does no harm. Another process may have been
+        // faster.
         if let Some(link) = link
             && std::fs::hard_link(&to, &link).is_ok()
         {
@@ -387,7 +403,7 @@ impl Placed {
     }
 }
 
-/// Gives a copy its final mode and time.
+/// Gives a copied file its final mode and time.
 fn seal(path: &Path, executable: bool) -> std::io::Result<()> {
     fs::set_permissions(
         path,

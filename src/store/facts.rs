@@ -1,4 +1,4 @@
-//! What recipes wrote down of trees, beside the trees.
+//! The facts of trees that recipes recorded. They are stored next to the trees.
 
 use std::path::PathBuf;
 
@@ -10,18 +10,19 @@ use crate::facts::Facts;
 use crate::model::StoreName;
 
 impl Store {
-    /// The file of the facts of a tree, whether it is there or not.
+    /// Returns the path of the file with the facts of a tree, whether it exists or not.
     pub fn facts_path(&self, name: &StoreName) -> PathBuf {
         self.dir.join("facts").join(format!("{name}.json"))
     }
 
-    /// The facts of a tree; `None` if they were not written down, or by another version of cotter.
+    /// Returns the facts of a tree, or `None` if they were not recorded or were recorded by another
+    /// version of cotter.
     pub fn facts(&self, name: &StoreName) -> Option<Facts> {
         let text = fs::read(self.facts_path(name)).ok()?;
         serde_json::from_slice(&text).ok()
     }
 
-    /// Writes the facts of a tree down.
+    /// Records the facts of a tree.
     ///
     /// # Errors
     /// If the store cannot be written.

@@ -1,4 +1,4 @@
-//! Deleting what no project uses.
+//! Garbage collection: deletes what no project uses.
 
 use std::collections::BTreeSet;
 use std::os::unix::fs::MetadataExt;
@@ -12,32 +12,33 @@ use super::{Listing, Store};
 use crate::error::{Error, Result};
 use crate::model::StoreName;
 
-/// How to collect.
+/// The options of a collection.
 #[derive(Debug, Clone, Copy)]
 pub struct GcOptions {
-    /// Delete nothing, only tell.
+    /// Delete nothing and only report.
     pub dry_run: bool,
-    /// Keep what was used or made less than this ago.
+    /// Keep whatever was used or made within this period.
     pub keep: Duration,
 }
 
-/// What was, or would be, deleted.
+/// What was deleted, or would be deleted.
 #[derive(Debug, Default)]
 pub struct GcReport {
     /// Trees, with the sum of their file sizes in bytes.
     pub trees: Vec<(StoreName, u64)>,
-    /// Trees that no root uses but a process does.
+    /// Trees that no root uses but a running process does.
     pub in_use: Vec<StoreName>,
-    /// Projects that are no more.
+    /// Projects that no longer exist.
     pub roots: Vec<PathBuf>,
-    /// Downloads, and their bytes.
+    /// The number of downloads and their size in bytes.
     pub inputs: (usize, u64),
-    /// Bytes of linked files that no tree holds any more.
+    /// The size in bytes of linked files that no tree contains any more.
     pub link_bytes: u64,
 }
 
 impl Store {
-    /// Deletes trees that no root names and no process uses, downloads, and linked files that no tree holds.
+    /// Deletes the trees that no root names and no process uses, the downloads, and the linked
+    /// files that no tree contains.
     ///
     /// # Errors
     /// If something cannot be read or deleted.
@@ -62,7 +63,8 @@ impl Store {
                 report.in_use.push(name);
                 continue;
             }
-            // Somebody may have registered it since the roots were read, and let go of it since.
+            // Another process may have registered the tree after the roots were read, and may have
+            // stopped using it since then.
             if self
                 .live(GcOptions { dry_run: true, ..options }, &mut GcReport::default())?
                 .contains(name.as_str())
@@ -79,7 +81,8 @@ impl Store {
         for name in super::names(&inputs)? {
             let path = inputs.join(&name);
             if path.is_dir() {
-                // What pip was fetching; a day is longer than any download that still runs.
+                // A temporary directory of a pip download. A day is longer than any download that is
+                // still running.
                 if !young(&path, options.keep.max(Duration::from_secs(24 * 60 * 60)))
                     && !options.dry_run
                 {
@@ -116,11 +119,13 @@ impl Store {
         Ok(report)
     }
 
-    /// The trees that the roots name. Roots whose manifest is gone are reported, and removed unless this is a dry run.
+    /// Returns the trees that the roots name. Roots whose manifest no longer exists are reported,
+    /// and are removed unless this is a dry run.
     fn live(&self, options: GcOptions, report: &mut GcReport) -> Result<BTreeSet<String>> {
         let mut live = BTreeSet::new();
         for (file, root) in self.roots()? {
-            // Only what is certainly gone: a share that is not mounted, or a directory that may not be read, says nothing.
+            // Remove a root only if its manifest certainly does not exist: a share that is not
+            // mounted, or a directory that cannot be read, proves nothing.
             let gone = fs::symlink_metadata(&root.project).is_err_and(|e| {
                 matches!(e.kind(), std::io::ErrorKind::NotFound | std::io::ErrorKind::NotADirectory)
             });
@@ -136,7 +141,8 @@ impl Store {
         Ok(live)
     }
 
-    /// The trees that running processes were started from or have mapped, as far as this user may see.
+    /// Returns the trees from which running processes were started or which they have mapped, as
+    /// far as this user can see them.
     fn in_processes(&self) -> BTreeSet<String> {
         let prefix =
             fs::canonicalize(self.dir.join("store")).unwrap_or_else(|_| self.dir.join("store"));
@@ -167,7 +173,8 @@ impl Store {
     }
 }
 
-/// Whether a path was made or changed less than `keep` ago (by its inode's change time: trees have a fixed modification time).
+/// Whether a path was created or changed less than `keep` ago. The change time of its inode counts,
+/// because trees have a fixed modification time.
 fn young(path: &Path, keep: Duration) -> bool {
     let Ok(meta) = fs::symlink_metadata(path) else { return false };
     let changed =

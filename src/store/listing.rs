@@ -1,4 +1,4 @@
-//! Names and sizes of a tree, for a check that does not read every byte.
+//! Listings: the names and sizes of the files of a tree, for a check that does not read every byte.
 
 use std::collections::BTreeMap;
 use std::os::unix::fs::PermissionsExt;
@@ -10,7 +10,8 @@ use super::Store;
 use crate::error::{Error, Result};
 use crate::model::{MemberPath, StoreName};
 
-/// What stands in a tree: one entry for each path, as `f <size>`, `x <size>`, `d` or `l <target>`.
+/// The content of a tree: one entry for each path, in the form `f <size>`, `x <size>`, `d` or `l
+/// <target>`.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Listing {
     /// The entries by path.
@@ -31,7 +32,8 @@ impl Listing {
             .insert(path.to_string(), format!("{} {size}", if executable { 'x' } else { 'f' }));
     }
 
-    /// Writes the listing of the tree `name`: a line `<entry>\t<path>` each, sorted by path.
+    /// Writes the listing of the tree `name`: one line `<entry>\t<path>` for each path, sorted by
+    /// path.
     pub(super) fn write(&self, store: &Store, name: &StoreName) -> Result<()> {
         let dir = store.part("listings")?;
         let to = dir.join(name.as_str());
@@ -43,7 +45,7 @@ impl Listing {
             .map_err(|e| Error::at("write", &to, e))
     }
 
-    /// Reads the listing of a tree; `None` if there is none.
+    /// Reads the listing of a tree. Returns `None` if there is none.
     pub(super) fn read(store: &Store, name: &StoreName) -> Option<Listing> {
         let text = fs::read_to_string(store.dir().join("listings").join(name.as_str())).ok()?;
         let entries = text
@@ -54,14 +56,14 @@ impl Listing {
         Some(Listing { entries })
     }
 
-    /// Lists what stands below `root` now.
+    /// Lists what is below `root` now.
     pub(super) fn of(root: &Path) -> std::io::Result<Listing> {
         let mut listing = Listing::default();
         walk(root, "", &mut listing)?;
         Ok(listing)
     }
 
-    /// The sum of the sizes of the files, in bytes.
+    /// Returns the sum of the sizes of the files in bytes.
     pub fn file_bytes(&self) -> u64 {
         self.entries
             .values()

@@ -1,16 +1,17 @@
-//! The store: immutable trees under the names that Nix gives to their content. No database: the directory is the truth.
+//! The store: immutable trees under the names that Nix gives to their content. There is no
+//! database: the directory is the only record.
 //!
 //! Layout below the store's directory:
 //!
-//! | path | what |
+//! | path | content |
 //! |---|---|
-//! | `store/<name>` | finished trees; appears by rename, never changes |
+//! | `store/<name>` | finished trees; a tree appears by a rename and never changes |
 //! | `links/<sha256>[-x]` | one file for each content in the trees, hard-linked into them |
-//! | `listings/<name>` | names and sizes of a tree, for the quick `verify`; can be made anew from the tree |
-//! | `facts/<name>.json` | what the recipe knows of a tree; can be made anew from the tree |
-//! | `inputs/<sha256>` | downloads, `.part` while they are under way |
-//! | `staging/<pid>-<n>` | work under way, locked by its process |
-//! | `roots/<hash>` | which project uses which trees |
+//! | `listings/<name>` | names and sizes of a tree, for the quick `verify`; can be derived again |
+//! | `facts/<name>.json` | what the recipe knows about a tree; can be derived again |
+//! | `inputs/<sha256>` | downloads; unfinished ones end in `.part` |
+//! | `staging/<pid>-<n>` | work in progress, locked by its process |
+//! | `roots/<hash>` | the trees that each project uses |
 //! | `locks/<name>`, `locks/<name>.compose` | held while a tree is used, or composed |
 
 mod commit;
@@ -36,40 +37,41 @@ pub use verify::{Damage, hash_tree};
 use crate::error::{Error, Result};
 use crate::model::StoreName;
 
-/// A store at a directory.
+/// A store in a directory.
 #[derive(Debug, Clone)]
 pub struct Store {
     dir: PathBuf,
 }
 
-/// Holds the lock of a tree until it is dropped.
+/// Holds the lock of a tree until the value is dropped.
 #[derive(Debug)]
 pub struct TreeLock {
     _file: fs::File,
 }
 
 impl Store {
-    /// The store below `dir`. Nothing is made yet.
+    /// Returns the store below `dir`. Nothing is created yet.
     pub fn at(dir: PathBuf) -> Self {
         Store { dir }
     }
 
-    /// The store's directory.
+    /// Returns the directory of the store.
     pub fn dir(&self) -> &Path {
         &self.dir
     }
 
-    /// The path of a tree, whether it is there or not.
+    /// Returns the path of a tree, whether the tree exists or not.
     pub fn path(&self, name: &StoreName) -> PathBuf {
         self.dir.join("store").join(name.as_str())
     }
 
-    /// Whether a tree is there.
+    /// Whether a tree exists.
     pub fn has(&self, name: &StoreName) -> bool {
         rustix::fs::access(self.path(name), rustix::fs::Access::EXISTS).is_ok()
     }
 
-    /// Whether this process may write to the store, or make it. One that it may not write to is as good for reading.
+    /// Whether this process may write to the store, or create it. A store that is not writable can
+    /// still be read.
     pub fn is_writable(&self) -> bool {
         let may = |path: &Path| rustix::fs::access(path, rustix::fs::Access::WRITE_OK);
         match may(&self.dir) {
@@ -81,12 +83,12 @@ impl Store {
         }
     }
 
-    /// Where downloads are kept.
+    /// Returns the directory of the downloads.
     pub fn inputs(&self) -> PathBuf {
         self.dir.join("inputs")
     }
 
-    /// The trees that are there, sorted.
+    /// Returns the existing trees, sorted.
     ///
     /// # Errors
     /// If the directory cannot be read.
@@ -102,17 +104,18 @@ impl Store {
         Ok(out)
     }
 
-    /// Makes a directory of the layout.
+    /// Creates a directory of the layout.
     ///
     /// # Errors
-    /// If it cannot be made: a read-only store, no permission, a full disk.
+    /// If it cannot be created: a read-only store, no permission, or a full disk.
     pub(crate) fn part(&self, name: &str) -> Result<PathBuf> {
         let dir = self.dir.join(name);
         fs::create_dir_all(&dir).map_err(|e| Error::at("make the store directory", &dir, e))?;
         Ok(dir)
     }
 
-    /// The file whose lock says that a tree is used, or with `.compose` that it is being made.
+    /// Opens the file whose lock shows that a tree is in use, or, with the suffix `.compose`, that
+    /// it is being made.
     fn lock_file(&self, name: &str) -> Result<fs::File> {
         let path = self.part("locks")?.join(name);
         fs::OpenOptions::new()
@@ -124,7 +127,8 @@ impl Store {
             .map_err(|e| Error::at("write", &path, e))
     }
 
-    /// Keeps others from composing the tree `name`; `None` if somebody composes it now.
+    /// Prevents other processes from composing the tree `name`. Returns `None` if another one is
+    /// composing it now.
     ///
     /// # Errors
     /// If the store cannot be written.
@@ -137,7 +141,8 @@ impl Store {
         }
     }
 
-    /// Waits until nobody else composes the tree `name`, and keeps others from it.
+    /// Waits until no other process composes the tree `name`, and prevents others from composing
+    /// it.
     ///
     /// # Errors
     /// If the store cannot be written.
@@ -150,8 +155,9 @@ impl Store {
         }
     }
 
-    /// Marks a tree as used, for as long as this process and those that inherit the mark live: `gc` leaves it alone. A store that cannot be
-    /// written has no `gc` to fear, so a failure is none.
+    /// Marks a tree as used for as long as this process, and the processes that inherit the mark,
+    /// are alive: `gc` does not delete it. Failures are ignored, because no `gc` can run on a store
+    /// that cannot be written.
     pub fn mark_used(&self, name: &StoreName) {
         let path = self.dir.join("locks").join(name.as_str());
         let open =
@@ -164,14 +170,15 @@ impl Store {
                 None => return,
             },
         };
-        // Waits for a `gc` that is just deleting it; that is over in a moment.
+        // This waits for a `gc` that is just deleting the tree, which takes only a moment.
         let _ = flock(&file, FlockOperation::LockShared);
-        // Left open, and not closed on exec: the lock lives as long as the last of the programs started.
+        // The file is left open and is not closed on exec: the lock lives as long as the last of
+        // the programs that were started.
         std::mem::forget(file);
     }
 }
 
-/// The names in a directory; none if it is not there.
+/// Returns the names in a directory. The result is empty if the directory does not exist.
 pub(crate) fn names(dir: &Path) -> Result<Vec<String>> {
     let entries = match fs::read_dir(dir) {
         Ok(entries) => entries,

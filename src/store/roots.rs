@@ -1,5 +1,6 @@
-//! Roots: which project uses which trees. One small file for each project, made by `setup`; also the shortcut by which `exec` and a `setup` with nothing
-//! to do avoid reading the lock.
+//! Roots record which project uses which trees. There is one small file for each project, which
+//! `setup` writes. A root is also the shortcut that saves `exec`, and a `setup` with nothing to do,
+//! from reading the lock.
 
 use std::fmt::Write as _;
 use std::os::unix::fs::MetadataExt;
@@ -12,11 +13,11 @@ use crate::error::{Error, Result};
 use crate::model::{Digest, Platform, StoreName, ToolchainName};
 
 const HEADER: &str = "cotter root 2";
-/// The header of roots that cotter wrote up to 0.1: where a tree's recipe stands now, its kind
-/// stood.
+/// The header of the roots that cotter wrote up to release 0.1. They contain a tree's kind where
+/// newer roots contain its recipe.
 const OLD_HEADER: &str = "cotter root 1";
 
-/// The state of a file by which a change is noticed without reading it.
+/// The state of a file, by which a change is noticed without reading the file.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Stamp {
     modified: (i64, i64),
@@ -25,7 +26,7 @@ pub struct Stamp {
 }
 
 impl Stamp {
-    /// The stamp of a file; `None` if it is not there.
+    /// Returns the stamp of a file, or `None` if the file does not exist.
     pub fn of(path: &Path) -> Option<Stamp> {
         let m = std::fs::metadata(path).ok()?;
         Some(Stamp { modified: (m.mtime(), m.mtime_nsec()), size: m.len(), inode: m.ino() })
@@ -48,18 +49,20 @@ impl std::fmt::Display for Stamp {
     }
 }
 
-/// A project's root.
+/// The root of a project.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Root {
-    /// The path of the project's manifest: the root goes when that is gone.
+    /// The path of the project's manifest. The root is removed when the manifest no longer exists.
     pub project: PathBuf,
-    /// The manifest as it was.
+    /// The stamp of the manifest.
     pub manifest: Stamp,
-    /// The lock as it was.
+    /// The stamp of the lock.
     pub lock: Stamp,
-    /// The platforms of which these are all the trees of a lock that was checked against the manifest: for them nothing is left to do.
+    /// The platforms for which `trees` contains all trees of a lock that was checked against the
+    /// manifest: nothing is left to do for them.
     pub complete: Vec<Platform>,
-    /// Other files that the lock was checked against, as they were: those that say which Python packages are required.
+    /// The stamps of the other files against which the lock was checked: the files that state which
+    /// Python packages are required.
     pub inputs: Vec<(PathBuf, Stamp)>,
     /// The trees that were set up.
     pub trees: Vec<RootTree>,
@@ -78,7 +81,7 @@ pub struct RootTree {
     pub store_name: StoreName,
     /// The length of its NAR in bytes.
     pub nar_size: u64,
-    /// Its version, for people.
+    /// Its version, for messages.
     pub version: String,
 }
 
@@ -142,7 +145,7 @@ complete{complete}",
                 version: words.next()?.to_owned(),
             });
         }
-        // An old root keeps its trees from `gc`, and is no shortcut.
+        // An old root protects its trees from `gc`, but does not serve as a shortcut.
         if header == OLD_HEADER {
             let never = Stamp::default();
             return Some(Root {
@@ -164,7 +167,7 @@ impl Store {
         self.dir.join("roots").join(&key[..32])
     }
 
-    /// Registers what a project uses, in place of what it used before.
+    /// Registers the trees that a project uses, and replaces its earlier registration.
     ///
     /// # Errors
     /// If the store cannot be written.
@@ -187,13 +190,13 @@ impl Store {
             .map_err(|e| Error::at("write", &path, e))
     }
 
-    /// The root of the project with this manifest.
+    /// Returns the root of the project with this manifest.
     pub fn root(&self, project: &Path) -> Option<Root> {
         let text = std::fs::read_to_string(self.root_path(project)).ok()?;
         Root::parse(&text).filter(|r| r.project == project)
     }
 
-    /// Every root, each with its file.
+    /// Returns every root with its file.
     ///
     /// # Errors
     /// If the directory cannot be read.
@@ -206,7 +209,7 @@ impl Store {
                 continue;
             }
             let text = fs::read_to_string(&path).map_err(|e| Error::at("read", &path, e))?;
-            // What can't be understood may name trees that somebody needs.
+            // A root that cannot be parsed may name trees that somebody needs.
             let root = Root::parse(&text).ok_or_else(|| {
                 Error::io(format!("{} is no root that this cotter understands", path.display()), std::io::ErrorKind::InvalidData.into())
                     .hint("a newer cotter wrote it, or it is damaged: run `cotter setup` in your projects, and remove it if it stays as it is")

@@ -1,4 +1,6 @@
-//! Work under way: a directory of this process alone, gone when it is dropped. What a killed process left is swept by the next.
+//! Staging: work in progress in a directory that belongs to one process and that is deleted when
+//! its value is dropped. Directories that a killed process left behind are deleted by the next
+//! process.
 
 use std::collections::BTreeSet;
 use std::os::unix::fs::MetadataExt;
@@ -13,7 +15,8 @@ use super::Store;
 use crate::error::{Error, Result};
 
 static NEXT: AtomicU64 = AtomicU64::new(0);
-/// The directories of this process, in case it is ended in the middle of its work.
+/// The staging directories of this process, so that they can be deleted if the process is
+/// terminated during its work.
 static MINE: Mutex<BTreeSet<PathBuf>> = Mutex::new(BTreeSet::new());
 
 fn sweep_mine() {
@@ -32,7 +35,7 @@ pub struct Staging {
 }
 
 impl Staging {
-    /// Makes a staging directory in the store.
+    /// Creates a staging directory in the store.
     ///
     /// # Errors
     /// If the store cannot be written.
@@ -43,14 +46,14 @@ impl Staging {
             let lock = parent.join(format!("{name}.lock"));
             let held = match fs::OpenOptions::new().create_new(true).write(true).open(&lock) {
                 Ok(file) => file,
-                // Left by a dead process of the same number.
+                // A dead process with the same number left this directory behind.
                 Err(e) if e.kind() == std::io::ErrorKind::AlreadyExists => continue,
                 Err(e) => return Err(Error::at("write", &lock, e)),
             };
             flock(held.file(), FlockOperation::LockExclusive)
                 .map_err(|e| Error::at("lock", &lock, e.into()))?;
             let dir = parent.join(name);
-            // Between making and locking the file a sweeper may have taken it.
+            // Another process may have swept the file between its creation and its locking.
             if !lock.exists() {
                 continue;
             }
@@ -65,12 +68,12 @@ impl Staging {
         }
     }
 
-    /// Its path.
+    /// Returns the path of the directory.
     pub fn dir(&self) -> &Path {
         &self.dir
     }
 
-    /// Deletes what processes that are no more have left.
+    /// Deletes the directories that terminated processes left behind.
     ///
     /// # Errors
     /// If the directory cannot be read.
@@ -78,7 +81,7 @@ impl Staging {
         let parent = store.dir().join("staging");
         for name in super::names(&parent)? {
             let Some(stem) = name.strip_suffix(".lock") else {
-                // A directory without a lock: its owner died between two deletions.
+                // A directory without a lock file: its owner died between two deletions.
                 let lock = parent.join(format!("{name}.lock"));
                 if !lock.exists() {
                     let _ = super::delete_tree(&parent.join(&name));
@@ -88,7 +91,8 @@ impl Staging {
             let lock = parent.join(&name);
             let Ok(file) = fs::OpenOptions::new().write(true).open(&lock) else { continue };
             let locked = flock(file.file(), FlockOperation::NonBlockingLockExclusive).is_ok();
-            // Another sweeper may have taken it, and a new process made its own of the same name.
+            // Another process may have swept it, and a new process may have created one with the
+            // same name.
             let same = || {
                 fs::metadata(&lock)
                     .is_ok_and(|there| file.metadata().is_ok_and(|held| there.ino() == held.ino()))

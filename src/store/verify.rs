@@ -1,4 +1,4 @@
-//! Is what stands in the store what its names say?
+//! Verifies that the content of the store matches its names.
 
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
@@ -11,20 +11,21 @@ use crate::model::{Digest, Hasher, StoreName};
 use crate::nix::nar::NarWriter;
 use crate::nix::store_path;
 
-/// What is wrong with a tree.
+/// The damage of a tree.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Damage {
     /// The tree.
     pub name: StoreName,
-    /// What is wrong, for people.
+    /// A description of the damage, for messages.
     pub what: String,
 }
 
 impl Store {
-    /// Checks a tree: names and sizes against its listing, or with `deep` every byte against its name. A tree without a listing is checked deep.
+    /// Checks a tree: names and sizes against its listing, or, with `deep`, every byte against its
+    /// name. A tree without a listing is always checked deeply.
     ///
     /// # Errors
-    /// If the tree cannot be read for a reason of its own; damage to it is no error.
+    /// If the tree cannot be read for a reason other than damage. Damage itself is not an error.
     pub fn verify(&self, name: &StoreName, deep: bool) -> Result<Vec<Damage>> {
         let path = self.path(name);
         let damage = |what: String| Damage { name: name.clone(), what };
@@ -81,14 +82,15 @@ impl Store {
         Ok(out)
     }
 
-    /// Takes a tree out of the store, with its listing and the linked files that it had alone or that have rotted.
+    /// Removes a tree from the store, together with its listing and with the linked files that only
+    /// this tree contains or that are damaged.
     ///
     /// # Errors
-    /// If it cannot be deleted.
+    /// If the tree cannot be deleted.
     pub fn remove(&self, name: &StoreName) -> Result<()> {
         let staging = super::Staging::new(self)?;
         let path = self.path(name);
-        // First away from its name, at once; then deleted in peace.
+        // First move the tree away from its name in one step, and then delete it.
         let away = staging.dir().join("removed");
         let moved = fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755))
             .and_then(|()| fs::rename(&path, &away));
@@ -102,10 +104,11 @@ impl Store {
         super::delete_tree(&away).map_err(|e| Error::at("delete", &away, e))
     }
 
-    /// Deletes linked files whose content is not what their name says. Returns how many.
+    /// Deletes linked files whose content does not match their name. Returns the number of deleted
+    /// files.
     ///
     /// # Errors
-    /// If one cannot be read or deleted.
+    /// If a file cannot be read or deleted.
     pub fn drop_rotten_links(&self) -> Result<usize> {
         let dir = self.dir.join("links");
         let mut count = 0;
@@ -123,7 +126,7 @@ impl Store {
     }
 }
 
-/// The hash and length of the NAR of what stands at `path` on the disk.
+/// Returns the hash and the length of the NAR of the tree at `path` on the disk.
 ///
 /// # Errors
 /// Those of the file system.

@@ -1,3 +1,3 @@
-//! Typed writers of text formats: each alone knows how its format quotes. Pure.
+//! Typed writers of text formats. Each writer handles the quoting rules of its format. Pure.
 
 pub mod toml;

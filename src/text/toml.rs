@@ -1,8 +1,8 @@
-//! TOML. Source: TOML 1.0, "String", "Keys", "Inline Table".
+//! A writer of TOML. Source: TOML 1.0, "String", "Keys", "Inline Table".
 
 use std::fmt::Write as _;
 
-/// A basic string.
+/// Returns a basic string.
 pub fn string(text: &str) -> String {
     let mut out = String::with_capacity(text.len() + 2);
     out.push('"');
@@ -22,20 +22,20 @@ pub fn string(text: &str) -> String {
     out
 }
 
-/// A key: bare where TOML allows it, quoted elsewhere.
+/// Returns a key: bare if TOML allows it, otherwise quoted.
 pub fn key(text: &str) -> String {
     let bare = !text.is_empty()
         && text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_' || b == b'-');
     if bare { text.to_owned() } else { string(text) }
 }
 
-/// An array of strings on one line.
+/// Returns an array of strings on one line.
 pub fn strings<S: AsRef<str>>(items: impl IntoIterator<Item = S>) -> String {
     let items: Vec<String> = items.into_iter().map(|item| string(item.as_ref())).collect();
     format!("[{}]", items.join(", "))
 }
 
-/// The keys of a table in their order, for an inline table or a table of lines.
+/// The keys of a table in order, for an inline table or a table on several lines.
 #[derive(Debug, Default)]
 pub struct Table(Vec<(String, String)>);
 
@@ -53,7 +53,7 @@ impl Table {
         }
     }
 
-    /// Adds a whole number.
+    /// Adds an integer.
     pub fn number(&mut self, name: &str, value: u64) -> &mut Self {
         self.raw(name, value.to_string())
     }
@@ -82,13 +82,13 @@ impl Table {
         self
     }
 
-    /// The text as an inline table.
+    /// Returns the text as an inline table.
     pub fn inline(&self) -> String {
         let items: Vec<String> = self.0.iter().map(|(k, v)| format!("{k} = {v}")).collect();
         if items.is_empty() { "{}".to_owned() } else { format!("{{ {} }}", items.join(", ")) }
     }
 
-    /// The text as lines, without a header.
+    /// Returns the text as lines, without a header.
     pub fn lines(&self) -> String {
         self.0.iter().map(|(k, v)| format!("{k} = {v}\n")).collect()
     }

@@ -11,13 +11,15 @@ use rustix::fs::{Mode, Timespec, Timestamps, fchmod, futimens};
 use crate::error::{Cause, Error, Result};
 use crate::model::{Digest, Hasher};
 
-/// The time of every file, as in a Nix store: one second after the epoch, for some tools take 0 for "unknown".
+/// The modification time of every file, as in a Nix store: one second after the epoch, because some
+/// tools interpret 0 as "unknown".
 pub const MTIME: Timestamps = Timestamps {
     last_access: Timespec { tv_sec: 1, tv_nsec: 0 },
     last_modification: Timespec { tv_sec: 1, tv_nsec: 0 },
 };
 
-/// How many of the first bytes of each blob are kept in memory: what tells programs, scripts and texts apart is asked of thousands of files.
+/// The number of bytes at the beginning of each blob that are kept in memory. They are used to
+/// distinguish programs, scripts and texts among thousands of files.
 const HEAD: usize = 512;
 
 /// The content of one file: a staged file on disk, its length and its digest. Cheap to clone.
@@ -34,7 +36,8 @@ struct Inner {
 }
 
 impl Blob {
-    /// The content of a file that lies in the store already: it is read once, and stays where it is.
+    /// Creates a blob for a file that is already in the store. The file is read once and stays
+    /// where it is.
     ///
     /// # Errors
     /// If the file cannot be read.
@@ -46,22 +49,23 @@ impl Blob {
         hasher.update(&head);
         io::copy(&mut file, &mut hasher)?;
         let (size, sha256) = (hasher.len(), hasher.finish());
-        // Nobody may take the store's own file for a place in another tree.
+        // A file of the store must never be moved into another tree.
         let placed = AtomicBool::new(true);
         Ok(Blob(Arc::new(Inner { path, size, sha256, head: head.into(), placed })))
     }
 
-    /// The length in bytes.
+    /// Returns the length in bytes.
     pub fn size(&self) -> u64 {
         self.0.size
     }
 
-    /// The digest of the content, as it was when it was written.
+    /// Returns the digest of the content at the time when it was written.
     pub fn sha256(&self) -> &Digest {
         &self.0.sha256
     }
 
-    /// Takes the staged file itself for a place in a tree: `true` for the first who asks, all others need a copy.
+    /// Reserves the staged file itself for a place in a tree. Returns `true` for the first caller;
+    /// all later callers need a copy.
     pub fn take_place(&self) -> bool {
         !self.0.placed.swap(true, Ordering::Relaxed)
     }
@@ -71,12 +75,12 @@ impl Blob {
         self.sha256() == other.sha256()
     }
 
-    /// Where the bytes are staged.
+    /// Returns the path of the staged file.
     pub fn path(&self) -> &Path {
         &self.0.path
     }
 
-    /// All bytes.
+    /// Returns all bytes.
     ///
     /// # Errors
     /// If the staged file cannot be read.
@@ -84,7 +88,7 @@ impl Blob {
         fs::read(&self.0.path).map_err(|e| Error::io("can't read a staged file", e))
     }
 
-    /// The first bytes, at most `most`.
+    /// Returns the first bytes, at most `most`.
     ///
     /// # Errors
     /// If the staged file cannot be read.
@@ -102,26 +106,28 @@ impl Blob {
     }
 }
 
-/// A directory that blobs are written to, under numbers for names: no archive's name ever reaches the file system from here.
+/// A directory to which blobs are written. Their names are numbers, so a name from an archive never
+/// reaches the file system here.
 pub struct BlobDir {
     dir: PathBuf,
     next: AtomicU64,
 }
 
 impl BlobDir {
-    /// Makes the directory.
+    /// Creates the directory.
     ///
     /// # Errors
-    /// If it cannot be made.
+    /// If it cannot be created.
     pub fn create(dir: PathBuf) -> Result<Self> {
         fs::create_dir_all(&dir).map_err(|e| Error::at("make", &dir, e))?;
         Ok(BlobDir { dir, next: AtomicU64::new(0) })
     }
 
-    /// Writes what `content` yields as a new blob: a file that nobody may write to, with the time that it has in the store, hashed while its bytes are at hand.
+    /// Writes the bytes of `content` as a new blob: a read-only file with the modification time
+    /// that it has in the store. The bytes are hashed while they are written.
     ///
     /// # Errors
-    /// Those of the reader, passed through; a failure to write is an error of the store.
+    /// Those of the reader, unchanged. A failure to write is an error of the store.
     pub fn write(&self, content: &mut dyn Read, buffer: &mut [u8]) -> Result<Blob> {
         let mut staged = self.begin()?;
         loop {
@@ -188,7 +194,8 @@ fn unwritable(e: io::Error) -> Error {
     Error::io("can't write to the staging directory", e)
 }
 
-/// An error that came out of a decoder: our own if it carries one, else damage in the archive.
+/// Converts an error of a decoder: to the error of cotter that it contains, or otherwise to an
+/// error about damage in the archive.
 pub(crate) fn archive_error(e: io::Error) -> Error {
     if e.get_ref().is_some_and(|inner| inner.is::<Error>()) {
         return crate::error::from_io("", e);

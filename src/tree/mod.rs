@@ -1,4 +1,4 @@
-//! A tree in memory: what stands where. File contents stay on disk as staged blobs.
+//! A tree in memory: a node for each path. File contents stay on the disk as staged blobs.
 
 mod blob;
 
@@ -10,76 +10,77 @@ pub use blob::{Blob, BlobDir, MTIME};
 use crate::error::{Error, Result};
 use crate::model::MemberPath;
 
-/// One node of a tree. Directories are implied by their members.
+/// One node of a tree. A directory is implied by its members.
 #[derive(Debug, Clone)]
 pub enum Node {
     /// A regular file.
     File {
-        /// Its content.
+        /// The content of the file.
         blob: Blob,
-        /// Whether it may be executed.
+        /// Whether the file is executable.
         executable: bool,
     },
-    /// A symbolic link and its text.
+    /// A symbolic link with its text.
     Symlink(String),
-    /// A directory that may be empty.
+    /// A directory, which may be empty.
     Directory,
 }
 
-/// Paths to nodes, sorted as a NAR sorts them.
+/// A map from paths to nodes, sorted as in a NAR.
 #[derive(Debug, Clone, Default)]
 pub struct Tree {
     nodes: BTreeMap<MemberPath, Node>,
 }
 
 impl Tree {
-    /// The node at `path`.
+    /// Returns the node at `path`.
     pub fn get(&self, path: &MemberPath) -> Option<&Node> {
         self.nodes.get(path)
     }
 
-    /// The node at a path that the program wrote down.
+    /// Returns the node at a path that the program itself defines.
     pub fn at(&self, path: &str) -> Option<&Node> {
         self.nodes.get(&MemberPath::literal(path))
     }
 
-    /// Puts a node, in place of what stood there.
+    /// Inserts a node and replaces the node that was at the path.
     pub fn put(&mut self, path: MemberPath, node: Node) {
         self.nodes.insert(path, node);
     }
 
-    /// Puts a symlink at `path` that leads to `target`, both below the root of the tree.
+    /// Puts a symlink at `path` that leads to `target`. Both are paths below the root of the tree.
     pub fn link(&mut self, path: MemberPath, target: &MemberPath) {
         let text = path.link_to(target);
         self.put(path, Node::Symlink(text));
     }
 
-    /// Takes a node out.
+    /// Removes a node and returns it.
     pub fn remove(&mut self, path: &MemberPath) -> Option<Node> {
         self.nodes.remove(path)
     }
 
-    /// Every node with its path, in order.
+    /// Returns every node with its path, in order.
     pub fn iter(&self) -> impl Iterator<Item = (&MemberPath, &Node)> {
         self.nodes.iter()
     }
 
-    /// Keeps the nodes that `keep` wants.
+    /// Keeps only the nodes for which `keep` returns true.
     pub fn retain(&mut self, mut keep: impl FnMut(&MemberPath, &Node) -> bool) {
         self.nodes.retain(|path, node| keep(path, node));
     }
 
-    /// The paths for which `want` holds: a list to work through while the tree changes.
+    /// Returns the paths for which `want` holds, as a list that remains valid while the tree
+    /// changes.
     pub fn paths(&self, want: impl Fn(&MemberPath, &Node) -> bool) -> Vec<MemberPath> {
         self.nodes.iter().filter(|(p, n)| want(p, n)).map(|(p, _)| p.clone()).collect()
     }
 
-    /// Whether there is no node.
+    /// Whether the tree has no nodes.
     pub fn is_empty(&self) -> bool {
         self.nodes.is_empty()
     }
 
-    /// Whether anything but directories stands below `path`.
+    /// Whether anything except directories is below `path`.
     pub fn has_members(&self, path: &MemberPath) -> bool {
         self.nodes
             .range(path.clone()..)
@@ -88,7 +89,7 @@ impl Tree {
             .any(|(_, n)| !matches!(n, Node::Directory))
     }
 
-    /// Whether something stands at `path`: a node, or members below it.
+    /// Whether something exists at `path`: a node, or members below it.
     pub fn exists(&self, path: &MemberPath) -> bool {
         self.nodes.contains_key(path)
             || self
@@ -98,7 +99,7 @@ impl Tree {
                 .is_some_and(|(p, _)| p.is_under(path.as_str()))
     }
 
-    /// The names of what lies right below a directory, sorted; below the root for an empty path.
+    /// Returns the names directly below a directory, sorted. An empty path stands for the root.
     pub fn entries(&self, directory: &str) -> Vec<String> {
         let dir = if directory.is_empty() {
             None
@@ -125,10 +126,10 @@ impl Tree {
         out
     }
 
-    /// The tree that lies at `root` on the disk. All of it is read once.
+    /// Returns the tree at `root` on the disk. The whole tree is read once.
     ///
     /// # Errors
-    /// If it cannot be read, or holds names that no tree of ours has.
+    /// If it cannot be read, or if it contains names that a tree must not contain.
     pub fn on_disk(root: &std::path::Path) -> Result<Tree> {
         let mut tree = Tree::default();
         let mut todo: Vec<(std::path::PathBuf, String)> = vec![(root.to_owned(), String::new())];
@@ -162,7 +163,8 @@ impl Tree {
         Ok(tree)
     }
 
-    /// Follows the symlinks of every component of `path`. `None` if it dangles, loops or leaves the tree.
+    /// Resolves the symlinks in every component of `path`. Returns `None` if a link dangles, loops
+    /// or leaves the tree.
     pub fn real_path(&self, path: &MemberPath) -> Option<MemberPath> {
         let mut todo: Vec<String> = path.parts().rev().map(str::to_owned).collect();
         let mut done: Option<MemberPath> = None;
@@ -190,7 +192,7 @@ impl Tree {
         done
     }
 
-    /// The file that `path` leads to through symlinks.
+    /// Returns the file to which `path` leads through symlinks.
     pub fn file(&self, path: &MemberPath) -> Option<(MemberPath, &Blob)> {
         let real = self.real_path(path)?;
         match self.nodes.get(&real) {
@@ -199,10 +201,11 @@ impl Tree {
         }
     }
 
-    /// Lays `other` over this tree.
+    /// Merges `other` into this tree.
     ///
     /// # Errors
-    /// If both hold the same path with different content; `name` is what `other` is called in the message.
+    /// If both contain the same path with different content. The message calls the other tree
+    /// `name`.
     pub fn merge(&mut self, other: Tree, name: &str) -> Result<()> {
         for (path, node) in other.nodes {
             match (self.nodes.get(&path), &node) {
@@ -231,10 +234,10 @@ impl Tree {
         Ok(())
     }
 
-    /// Checks that no node lies below something that is not a directory.
+    /// Checks that no node is below something that is not a directory.
     ///
     /// # Errors
-    /// Names the first pair that clashes.
+    /// The error names the first conflicting pair.
     pub fn check_shape(&self) -> Result<()> {
         for path in self.nodes.keys() {
             let mut up = path.parent();

@@ -1,11 +1,11 @@
-//! The `ar` container of Debian packages. Source: deb(5) and the System V ar format: a magic line, then members with a 60-byte header
-//! of text fields, each member padded to an even length.
+//! The `ar` container of Debian packages. Source: deb(5) and the System V ar format: a magic line,
+//! and then members with a 60-byte header of text fields, each member padded to an even length.
 
 use std::io::{self, Read};
 
 use crate::error::{Cause, Error, Result};
 
-/// Skips to the first member whose name begins with `prefix` and returns its name and content.
+/// Skips to the first member whose name begins with `prefix`, and returns its name and its content.
 ///
 /// # Errors
 /// If the container is damaged or has no such member.

@@ -1,28 +1,30 @@
-//! Bounds on what an archive may unfold to.
+//! Limits for the unpacked size of an archive.
 
 use std::io::{self, Read};
 
 use crate::error::{Cause, Error};
 
-/// How large an archive may become.
+/// The limits for one archive.
 #[derive(Debug, Clone, Copy)]
 pub struct Limits {
-    /// Most entries.
+    /// The maximum number of entries.
     pub entries: u64,
-    /// Most unpacked bytes in all.
+    /// The maximum number of unpacked bytes in total.
     pub bytes: u64,
 }
 
 impl Limits {
-    /// Limits for an archive of `packed` bytes: at least 256 MiB, at most 400 times its own size, at most 32 GiB; a million entries.
-    /// Real toolchains unfold to between 3 and 30 times their size; a bomb of zeros to 1,000 (gzip) or 7,000 times (xz).
+    /// Returns the limits for an archive of `packed` bytes: 400 times its own size, but at least
+    /// 256 MiB and at most 32 GiB, and a million entries. Real toolchains unpack to between 3 and
+    /// 30 times their size; a bomb of zeros unpacks to 1,000 times (gzip) or 7,000 times (xz) its
+    /// size.
     pub fn for_archive(packed: u64) -> Self {
         let bytes = packed.saturating_mul(400).clamp(256 << 20, 32 << 30);
         Limits { entries: 1_000_000, bytes }
     }
 }
 
-/// A reader that refuses to yield more than its budget.
+/// A reader that fails when more bytes than its budget are read.
 pub struct Budget<R> {
     inner: R,
     left: u64,
@@ -30,7 +32,7 @@ pub struct Budget<R> {
 }
 
 impl<R: Read> Budget<R> {
-    /// Lets `limit` bytes through.
+    /// Creates a reader that lets `limit` bytes through.
     pub fn new(inner: R, limit: u64) -> Self {
         Budget { inner, left: limit, limit }
     }

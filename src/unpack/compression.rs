@@ -4,13 +4,13 @@ use std::io::{self, BufReader, Read};
 
 use crate::error::{Cause, Error};
 
-/// Memory that one xz decoder may take, in bytes: the largest preset (-9) needs 65 MiB.
+/// The maximum memory of one xz decoder in bytes. The largest preset (-9) needs 65 MiB.
 const XZ_MEMORY: u64 = 100 << 20;
 
-/// How a stream is compressed.
+/// The compression of a stream.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Compression {
-    /// Not at all.
+    /// Not compressed.
     None,
     /// RFC 1952.
     Gzip,
@@ -23,7 +23,7 @@ pub enum Compression {
 }
 
 impl Compression {
-    /// Recognises a stream by its first bytes (six are enough).
+    /// Recognises the compression of a stream from its first bytes (six are enough).
     pub fn sniff(head: &[u8]) -> Self {
         match head {
             [0x1f, 0x8b, ..] => Compression::Gzip,
@@ -35,16 +35,17 @@ impl Compression {
     }
 }
 
-/// Whether a decoder computes the checks that a stream holds of its own content.
+/// Whether a decoder verifies the checksums that a stream contains.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Checks {
-    /// Yes.
+    /// They are verified.
     Compute,
-    /// Not where that costs much and can be left out (xz): the compressed bytes are verified by a digest that somebody signed.
+    /// They are not verified where that is expensive and can be omitted (xz), because the
+    /// compressed bytes are verified by a signed digest.
     Trust,
 }
 
-/// A reader of the unpacked bytes. Concatenated members are read to the end.
+/// Returns a reader of the uncompressed bytes. Concatenated members are read to the end.
 ///
 /// # Errors
 /// If the decoder cannot be set up.
@@ -70,7 +71,8 @@ pub fn decoder<'a>(
         }
         Compression::Zstd => {
             let mut zstd = zstd::stream::read::Decoder::new(inner)?;
-            // 128 MiB: what `zstd --long=27` asks for, the most that plain zstd decodes without a flag.
+            // 128 MiB is the window of `zstd --long=27`, the largest that plain zstd decodes
+            // without an option.
             zstd.window_log_max(27)?;
             Box::new(zstd)
         }
@@ -89,7 +91,8 @@ pub fn sniffed<'a>(mut inner: impl Read + 'a) -> io::Result<Box<dyn Read + 'a>> 
     decoder(kind, Checks::Compute, io::Cursor::new(head).chain(inner))
 }
 
-/// A member name's compression by its ending, as in Debian's `data.tar.xz`.
+/// Returns the compression that the extension of a member's name indicates, as in Debian's
+/// `data.tar.xz`.
 pub fn by_ending(name: &str) -> Result<Compression, Error> {
     Ok(match name.rsplit('.').next().unwrap_or("") {
         "tar" => Compression::None,
@@ -106,7 +109,8 @@ pub fn by_ending(name: &str) -> Result<Compression, Error> {
     })
 }
 
-/// A decoder for a file whose name tells its compression; a name without such an ending is plain.
+/// Returns a decoder for a file whose name indicates its compression. A name without a known
+/// extension means an uncompressed file.
 ///
 /// # Errors
 /// If the decoder cannot be set up.

@@ -11,8 +11,9 @@ use crate::error::Result;
 use crate::model::MemberPath;
 use crate::tree::{BlobDir, Tree, archive_error};
 
-/// Reads the data of a package of `size` bytes. Top-level `bin`, `sbin` and `lib*` move below `usr`, as on every merged Debian system:
-/// packages of one release still disagree on where they put a file. What is not `wanted` is never written to the disk.
+/// Reads the data of a package of `size` bytes. Top-level `bin`, `sbin` and `lib*` are moved below
+/// `usr`, as on every merged Debian system, because packages of one release still differ in where
+/// they put a file. Files that are not `wanted` are never written to the disk.
 ///
 /// # Errors
 /// If the package is damaged or hostile.
@@ -35,7 +36,7 @@ pub fn unpack_deb(
     unpack_tar(&mut data, blobs, &options)
 }
 
-/// Moves a path below `usr` where Debian's usrmerge does.
+/// Moves a path below `usr` in the same cases as Debian's usrmerge.
 fn usrmerged(path: MemberPath) -> MemberPath {
     let top = path.parts().next().expect("never empty");
     if matches!(top, "bin" | "sbin") || top.starts_with("lib") {

@@ -1,4 +1,4 @@
-//! What one archive holds, gathered under one policy.
+//! The content of one archive, collected under one policy.
 
 use std::collections::HashMap;
 
@@ -7,16 +7,17 @@ use crate::error::{Cause, Error, Result};
 use crate::model::{MemberPath, MemberPathError};
 use crate::tree::{Node, Tree};
 
-/// Whether two names of one archive may differ in case alone.
+/// Whether two names in one archive may differ only in case.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum CaseCollisions {
-    /// No: the tree would differ on a file system that folds case, and honest archives have no need of it.
+    /// They may not: the tree would differ on a file system that folds case, and legitimate
+    /// archives have no need for it.
     Refuse,
-    /// Yes: Debian's signed linux-libc-dev holds `xt_MARK.h` beside `xt_mark.h`.
+    /// They may: Debian's signed linux-libc-dev contains both `xt_MARK.h` and `xt_mark.h`.
     Allow,
 }
 
-/// Collects the entries of one archive and refuses what could harm.
+/// Collects the entries of one archive and refuses harmful ones.
 pub struct LayerBuilder<'a> {
     tree: Tree,
     strip: usize,
@@ -29,7 +30,8 @@ pub struct LayerBuilder<'a> {
 }
 
 impl<'a> LayerBuilder<'a> {
-    /// An empty layer. `strip` leading components are dropped from each name; `map` may move or drop (with `None`) what remains.
+    /// Creates an empty layer. `strip` leading components are removed from each name. `map` may
+    /// move the remaining path, or drop it by returning `None`.
     pub fn new(
         strip: usize,
         cases: CaseCollisions,
@@ -48,10 +50,11 @@ impl<'a> LayerBuilder<'a> {
         }
     }
 
-    /// Where an archive's entry belongs; `None` for the root and for what is stripped or dropped.
+    /// Returns the path of an archive's entry, or `None` for the root and for entries that are
+    /// stripped or dropped.
     ///
     /// # Errors
-    /// If the name is hostile, or there are too many entries.
+    /// If the name is hostile, or if there are too many entries.
     pub fn place(&mut self, name: &[u8]) -> Result<Option<MemberPath>> {
         self.entries += 1;
         if self.entries > self.limits.entries {
@@ -73,12 +76,14 @@ impl<'a> LayerBuilder<'a> {
     /// Adds an entry.
     ///
     /// # Errors
-    /// If it stands there already, lies behind a symlink or a file, or collides in case.
+    /// If the path already exists, lies behind a symlink or a file, or collides with another path
+    /// in case.
     pub fn add(&mut self, path: MemberPath, node: Node) -> Result<()> {
         match (self.tree.get(&path), &node) {
             (None, _) => {}
             (Some(Node::Directory), Node::Directory) => return Ok(()),
-            // A directory named where a symlink to one was made (usrmerge) must not replace it.
+            // A directory entry must not replace a symlink that was created for it earlier
+            // (usrmerge).
             (Some(Node::Symlink(a)), Node::Symlink(b)) if a == b => return Ok(()),
             (Some(_), _) => return Err(hostile(format!("{path} stands in it twice"))),
         }
@@ -100,7 +105,7 @@ impl<'a> LayerBuilder<'a> {
             return Err(hostile(format!("{path} is a directory and something else")));
         }
         if self.cases == CaseCollisions::Refuse {
-            // Every ancestor too: `A/x` and `a/y` collide.
+            // Check every ancestor too: `A/x` and `a/y` collide.
             let mut next = Some(path.clone());
             while let Some(p) = next {
                 let key = p.as_str().to_lowercase();
@@ -116,7 +121,8 @@ impl<'a> LayerBuilder<'a> {
                 next = p.parent();
             }
         }
-        // No file system takes another (PATH_MAX of Linux), and zip files may hold any bytes.
+        // No file system accepts a longer target (PATH_MAX of Linux), and zip files may contain any
+        // bytes.
         if let Node::Symlink(target) = &node
             && (target.is_empty() || target.len() >= 4096 || target.contains('\0'))
         {
@@ -132,17 +138,18 @@ impl<'a> LayerBuilder<'a> {
         Ok(())
     }
 
-    /// The file that a hard link names; `None` if that is not wanted.
+    /// Returns the file that a hard link names, or `None` if that file is not wanted.
     ///
     /// # Errors
-    /// If there is no such file in the archive so far.
+    /// If the archive has contained no such file so far.
     pub fn hard_link(&mut self, path: &MemberPath, target: &[u8]) -> Result<Option<Node>> {
-        self.entries -= 1; // the target's name is checked as an entry's, but is none
-        // To a file that is dropped: so is the link.
+        self.entries -= 1; // place() counts the name of the target, which is not an entry
+        // If the file was dropped, the link is dropped too.
         let Some(to) = self.place(target)? else { return Ok(None) };
         match self.tree.get(&to) {
             Some(node @ Node::File { blob, .. }) => {
-                // A link costs an archive nothing, and a tree without hard links the whole file.
+                // A link costs the archive nothing, but costs a tree without hard links the whole
+                // file.
                 self.linked = self.linked.saturating_add(blob.size());
                 if self.linked > self.limits.bytes {
                     return Err(hostile(format!(
@@ -156,13 +163,13 @@ impl<'a> LayerBuilder<'a> {
         }
     }
 
-    /// The finished layer.
+    /// Returns the finished layer.
     pub fn finish(self) -> Tree {
         self.tree
     }
 }
 
-/// Refuses an archive.
+/// Returns the error that refuses an archive.
 pub(crate) fn hostile(why: String) -> Error {
     Error::verification("the archive is refused").because(why).with_cause(Cause::HostileArchive)
 }

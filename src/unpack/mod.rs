@@ -1,4 +1,5 @@
-//! Archives into trees: one policy for names, links, modes and sizes, whatever the format.
+//! Unpacks archives into trees: one policy for names, links, modes and sizes applies to every
+//! format.
 
 mod ar;
 mod budget;
@@ -15,5 +16,5 @@ pub use layer::CaseCollisions;
 pub use tarball::{TarOptions, unpack_tar};
 pub use zipfile::unpack_zip;
 
-/// How many bytes are moved at a time.
+/// The number of bytes that are copied at a time.
 pub(crate) const BUFFER: usize = 128 * 1024;

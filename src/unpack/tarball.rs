@@ -1,4 +1,4 @@
-//! tar archives (POSIX.1-2001 ustar and pax, and GNU's extensions).
+//! Tar archives (POSIX.1-2001 ustar and pax, and GNU's extensions).
 
 use std::io::Read;
 
@@ -8,23 +8,25 @@ use crate::error::Result;
 use crate::model::MemberPath;
 use crate::tree::{BlobDir, Node, Tree, archive_error};
 
-/// How a tarball is read.
+/// The options for reading a tarball.
 #[derive(Clone, Copy)]
 pub struct TarOptions<'a> {
-    /// Leading components to drop from each name.
+    /// The number of leading components to remove from each name.
     pub strip: usize,
-    /// Names that differ in case alone.
+    /// Whether names may differ only in case.
     pub cases: CaseCollisions,
-    /// How large it may become.
+    /// The limits for its unpacked size.
     pub limits: Limits,
-    /// Moves a path, or drops it with `None`: dropped files are not even written to staging.
+    /// Moves a path, or drops it with `None`. Dropped files are not even written to the staging
+    /// directory.
     pub map: &'a dyn Fn(MemberPath) -> Option<MemberPath>,
 }
 
 /// Reads an uncompressed tar stream.
 ///
 /// # Errors
-/// If it is damaged or hostile: absolute or climbing names, members behind symlinks, links out, device nodes, duplicates, bombs.
+/// If it is damaged or hostile: absolute names or names that lead upwards, members behind symlinks,
+/// links that leave the tree, device nodes, duplicates, bombs.
 pub fn unpack_tar(stream: &mut dyn Read, blobs: &BlobDir, options: &TarOptions) -> Result<Tree> {
     let mut layer = LayerBuilder::new(options.strip, options.cases, options.limits, options.map);
     let mut buffer = vec![0; super::BUFFER];
@@ -33,7 +35,8 @@ pub fn unpack_tar(stream: &mut dyn Read, blobs: &BlobDir, options: &TarOptions) 
         let mut entry = entry.map_err(archive_error)?;
         let name = entry.path_bytes().into_owned();
         let kind = entry.header().entry_type();
-        // `git archive` begins with one; it says nothing of files.
+        // The output of `git archive` begins with such a header, which contains nothing about
+        // files.
         if kind == tar::EntryType::XGlobalHeader {
             continue;
         }

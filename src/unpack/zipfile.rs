@@ -1,4 +1,4 @@
-//! zip archives, wheels among them. Source: PKWARE's APPNOTE 6.3.
+//! Zip archives, including wheels. Source: PKWARE's APPNOTE 6.3.
 
 use std::io::{Read, Seek, SeekFrom};
 
@@ -20,7 +20,7 @@ pub fn unpack_zip(
     let damaged = |e: zip::result::ZipError| archive_error(e.into());
     let listed = listed_members(&mut file).map_err(archive_error)?;
     let mut zip = zip::ZipArchive::new(file).map_err(damaged)?;
-    // The crate folds members of one name into one; the end record does not lie about them.
+    // The crate merges members of the same name into one, but the end record counts all of them.
     if listed.is_some_and(|n| n != zip.len()) {
         return Err(hostile("a name stands in it twice".to_owned()));
     }
@@ -48,7 +48,7 @@ pub fn unpack_zip(
                     _ => return Err(hostile(format!("{path} is a device node or a pipe"))),
                 }
                 let declared = entry.size();
-                // One byte more than declared is enough to see the lie.
+                // One byte more than the declared size is enough to detect a false size.
                 let allowed = declared.min(left).saturating_add(1);
                 let blob = blobs.write(&mut entry.by_ref().take(allowed), &mut buffer)?;
                 if blob.size() > left {
@@ -70,7 +70,8 @@ pub fn unpack_zip(
     Ok(layer.finish())
 }
 
-/// How many members the end of central directory record tells of (APPNOTE, section 4.3.16); `None` if it leaves that to the zip64 record.
+/// Returns the number of members in the end of central directory record (APPNOTE, section 4.3.16),
+/// or `None` if the record leaves the number to the zip64 record.
 fn listed_members(file: &mut (impl Read + Seek)) -> std::io::Result<Option<usize>> {
     const LONGEST: u64 = 22 + 65_535;
     let end = file.seek(SeekFrom::End(0))?;

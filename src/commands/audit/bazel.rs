@@ -22,9 +22,9 @@ use crate::lockfile::Lockfile;
 use crate::manifest::AuditSettings;
 use crate::project::Project;
 
-/// Larger files are not searched: no linker writes such.
+/// Larger files are not searched, because no linker writes files of this size (in bytes).
 const LARGEST: u64 = 1 << 30;
-/// What makes lists of absolute paths by design, for Bazel's own use.
+/// The kinds of actions that, by design, write lists of absolute paths for Bazel's own use.
 const LISTS: &[&str] = &[
     "SourceSymlinkManifest",
     "SymlinkTree",
@@ -35,7 +35,7 @@ const LISTS: &[&str] = &[
     "TranslateBuildInfo",
 ];
 
-/// Looks at a workspace.
+/// Audits a workspace.
 pub fn run(args: &AuditBazel, cx: &Context) -> Result<ExitCode> {
     let workspace = Workspace { dir: Workspace::find(&cx.here)?, args };
     let project = cx.manifest_path().ok().map(|_| Project::load(cx)).transpose()?;
@@ -90,7 +90,8 @@ pub fn run(args: &AuditBazel, cx: &Context) -> Result<ExitCode> {
     report(findings, &settings, &args.output, cx)
 }
 
-/// The newest glibc that outputs may ask for: the manifest's word, or the version in the compiler's tree.
+/// Returns the newest glibc that outputs may require: the value in the manifest, or the version in
+/// the compiler's tree.
 fn floor(settings: &AuditSettings, lock: &Lockfile) -> Option<String> {
     settings.glibc_floor.clone().or_else(|| {
         lock.trees
@@ -100,7 +101,7 @@ fn floor(settings: &AuditSettings, lock: &Lockfile) -> Option<String> {
     })
 }
 
-/// Looks at the outputs, and at the sources that can be started.
+/// Examines the outputs, and the sources that can be executed.
 fn files(
     graph: &Graph,
     workspace: &Workspace,
@@ -125,7 +126,7 @@ fn files(
         .map(String::as_str)
         .collect();
     let mut out = vec![];
-    // The members of output directories are told by the directories alone.
+    // For output directories, only the directories are reported; their members are found here.
     let mut inside = vec![];
     let mut next = 0;
     while next < graph.artifacts.len() + inside.len() {
@@ -137,7 +138,8 @@ fn files(
         let artifact = &artifact;
         next += 1;
         let is_output = artifact.starts_with("bazel-out/");
-        // Other repositories' sources are pinned by whoever declared them; trees have an audit of their own.
+        // The sources of other repositories are pinned by whoever declared them, and trees have an
+        // audit of their own.
         if lists.contains(artifact.as_str()) || (!is_output && artifact.starts_with("external/")) {
             continue;
         }
@@ -151,7 +153,7 @@ fn files(
         }
         let executable = meta.permissions().mode() & 0o111 != 0;
         let Ok(bytes) = fs::read(&path) else { continue };
-        // Bazel makes every output executable: it is a program if something says so.
+        // Bazel makes every output executable, so further evidence is needed that it is a program.
         let subject = Subject {
             place: artifact,
             role: if is_output { Role::Output } else { Role::Source },
@@ -165,7 +167,7 @@ fn files(
     out
 }
 
-/// The files of an output directory, as artifacts.
+/// Adds the files of an output directory as artifacts.
 fn members(dir: &Path, artifact: &str, out: &mut Vec<String>) {
     for entry in fs::read_dir(dir).into_iter().flatten().flatten() {
         out.push(format!("{artifact}/{}", entry.file_name().to_string_lossy()));

@@ -1,4 +1,4 @@
-//! What `cotter audit` found, for people, for programs and for SARIF's readers.
+//! Prints the findings of `cotter audit` for people, for programs, and as SARIF.
 
 use std::process::ExitCode;
 
@@ -10,7 +10,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::manifest::{AuditSettings, did_you_mean};
 use crate::report::Findings;
 
-/// Prints what was found, and says by the exit code whether anything was.
+/// Prints the findings. The exit code tells whether there were any.
 pub(super) fn report(
     mut findings: Vec<Finding>,
     settings: &AuditSettings,

@@ -1,4 +1,5 @@
-//! `cotter audit bazel --jail`: the build once more, from nothing, where the host's compilers and interpreters are masked, and under a trace.
+//! `cotter audit bazel --jail`: runs the build again from scratch, with the compilers and
+//! interpreters of the host masked, and under a trace.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -12,7 +13,7 @@ use crate::audit::{Finding, HOST_RUN, trace};
 use crate::context::{Context, var_os};
 use crate::error::{Error, ErrorKind, Result};
 
-/// What is masked, by the beginning of the name.
+/// The masked programs, by the beginning of their names.
 const MASKED: &[&str] = &[
     "python",
     "pydoc",
@@ -30,7 +31,7 @@ const MASKED: &[&str] = &[
     "x86_64-linux-gnu-",
     "aarch64-linux-gnu-",
 ];
-/// What is masked, by name.
+/// The masked programs, by name.
 const MASKED_NAMES: &[&str] = &[
     "cc",
     "c89",
@@ -48,7 +49,7 @@ const MASKED_NAMES: &[&str] = &[
     "pkg-config",
 ];
 
-/// Builds in the jail.
+/// Runs the build in the jail.
 ///
 /// `declared` are the inputs and outputs of the build's actions, relative to the execution root.
 pub fn run(
@@ -65,7 +66,7 @@ pub fn run(
     ));
     fs::create_dir_all(&root).map_err(|e| Error::output("make", &root, e))?;
     let result = build(workspace, &root, declared, &bwrap, &strace, cx);
-    // Bazel's server lived in the jail's own process namespace and is gone.
+    // Bazel's server ran in the process namespace of the jail and has ended with it.
     let _ = crate::store::delete_tree(&root);
     result
 }
@@ -114,7 +115,7 @@ fn build(
     command
         .arg(&workspace.args.bazel)
         .arg(format!("--output_base={}", root.join("base").display()));
-    // No server: the trace would go on as long as it idles.
+    // Without a server, because the trace would continue for as long as the server idles.
     command.arg("--batch");
     let targets: Vec<&str> =
         ["--"].into_iter().chain(workspace.args.targets.iter().map(String::as_str)).collect();
@@ -148,7 +149,7 @@ fn build(
     Ok(findings)
 }
 
-/// The files that are masked; links are followed, for a mount lies on a file.
+/// Returns the files that are masked. Links are followed, because a mount covers a file.
 fn programs(dir: &Path) -> Vec<PathBuf> {
     let mut out: Vec<PathBuf> = vec![];
     for entry in fs::read_dir(dir).into_iter().flatten().flatten() {

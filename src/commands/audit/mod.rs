@@ -15,7 +15,8 @@ use crate::error::Result;
 /// Runs the command.
 ///
 /// # Errors
-/// If something is found that the allow list does not accept, with exit code 7; or if Bazel, or a tool of `--jail`, does not do its part.
+/// If something is found that the allow list does not accept, with exit code 7, or if Bazel or a
+/// tool that `--jail` needs fails.
 pub fn run(args: &Audit, cx: &Context) -> Result<ExitCode> {
     match &args.what {
         AuditWhat::Bazel(args) => bazel::run(args, cx),

@@ -19,7 +19,7 @@ use crate::project::Project;
 use crate::ready;
 use crate::store::RootTree;
 
-/// Looks at trees of the store.
+/// Audits trees of the store.
 pub fn run(args: &AuditTree, cx: &Context) -> Result<ExitCode> {
     let project = Project::load(cx)?;
     let trees = trees::roots(&args.names, ready::native_or(None)?, cx)?;
@@ -29,7 +29,8 @@ pub fn run(args: &AuditTree, cx: &Context) -> Result<ExitCode> {
         let mut files = vec![];
         walk(&root, &mut files)?;
         let mut libraries = shared_libraries(&files);
-        // Packages are loaded by their interpreter, which brings libc and the libraries that wheels may count on.
+        // Packages are loaded by their interpreter, which provides libc and the libraries on which
+        // wheels may rely.
         if let Some(python) = interpreter_of(&tree, &project, cx)? {
             let mut files = vec![];
             walk(&python, &mut files)?;
@@ -61,7 +62,7 @@ pub fn run(args: &AuditTree, cx: &Context) -> Result<ExitCode> {
                 machine_paths: &[],
                 libraries: &|name| libraries.contains(name),
             };
-            // A library's tree leaves libc to the compiler's.
+            // The tree of a library relies on the libc of the compiler's tree.
             let is_library = kind(&tree) == Kind::Library.as_str();
             findings.extend(
                 artifact::look(&bytes, subject)
@@ -82,7 +83,7 @@ fn shared_libraries(files: &[PathBuf]) -> BTreeSet<String> {
         .collect()
 }
 
-/// The tree of the interpreter of a set of packages, if it is in the store.
+/// Returns the tree of the interpreter of a set of packages, if it is in the store.
 fn interpreter_of(tree: &RootTree, project: &Project, cx: &Context) -> Result<Option<PathBuf>> {
     let lock = project.lock(cx)?.unwrap_or_default();
     let python = lock

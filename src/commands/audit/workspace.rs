@@ -1,4 +1,4 @@
-//! A Bazel workspace, and how its Bazel is called.
+//! A Bazel workspace, and the way in which its Bazel is started.
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -7,16 +7,16 @@ use crate::cli::AuditBazel;
 use crate::context::Context;
 use crate::error::{Error, ErrorKind, Result};
 
-/// A workspace and how its Bazel is called.
+/// A workspace, and the way in which its Bazel is started.
 pub struct Workspace<'a> {
-    /// The directory with WORKSPACE or MODULE.bazel.
+    /// The directory that contains WORKSPACE or MODULE.bazel.
     pub dir: PathBuf,
     /// The command line.
     pub args: &'a AuditBazel,
 }
 
 impl Workspace<'_> {
-    /// The directory of the workspace in which the user stands.
+    /// Returns the directory of the workspace that contains the user's working directory.
     ///
     /// # Errors
     /// If there is none.
@@ -34,7 +34,7 @@ impl Workspace<'_> {
             })
     }
 
-    /// The arguments of a command: startup flags, the command, its flags.
+    /// Returns the arguments of a command: startup flags, the command, and its flags.
     pub fn arguments(&self, verb: &str, more: &[&str]) -> Vec<String> {
         let words = self
             .args
@@ -47,7 +47,7 @@ impl Workspace<'_> {
         words.map(str::to_owned).collect()
     }
 
-    /// Runs a command of Bazel; returns its standard output and what it said.
+    /// Runs a command of Bazel. Returns its standard output and its standard error.
     ///
     /// # Errors
     /// If it cannot be started or fails.

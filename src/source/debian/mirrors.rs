@@ -1,4 +1,4 @@
-//! A suite's index out of the mirrors, and what is said if none has it.
+//! Loads the index of a suite from the mirrors, and builds the error if no mirror has it.
 
 use std::io::BufReader;
 use std::rc::Rc;
@@ -13,10 +13,11 @@ use crate::resolve::debian_index::Index;
 use crate::resolve::debian_release::Release;
 use crate::unpack::decoder_for;
 
-/// The index of a suite, from the first mirror that has it and can be trusted; the last one read is kept.
+/// Returns the index of a suite from the first mirror that has it and can be trusted. The index
+/// read last is kept in memory.
 ///
 /// # Errors
-/// If no mirror has the suite, or none can be reached or trusted.
+/// If no mirror has the suite, or if none can be reached or trusted.
 pub(super) fn load_index(
     spec: &DebianRequest,
     platform: Platform,
@@ -58,7 +59,8 @@ pub(super) fn load_index(
         None => error,
     };
     let weight = |e: &Error| match (e.kind(), e.reason()) {
-        // What one mirror has wrong weighs more than that the next is out of reach.
+        // A mirror that delivers something wrong matters more than a later mirror that cannot be
+        // reached.
         (ErrorKind::Verification, _) => 0,
         (_, Some(Cause::NoSuchSuite)) => 1,
         _ => 2,
@@ -86,7 +88,8 @@ fn mirror_hint(spec: &DebianRequest) -> String {
     )
 }
 
-/// Suites that Debian's own archives have had for years, for hints where a mirror does not list its own.
+/// Suites that Debian's own archives have offered for years. They are used in hints if a mirror
+/// does not list its suites.
 const SUITES: &[&str] = &[
     "bookworm",
     "bookworm-backports",
@@ -102,7 +105,7 @@ const SUITES: &[&str] = &[
     "unstable",
 ];
 
-/// The error for a suite that the mirrors which answer do not have.
+/// Returns the error for a suite that none of the responding mirrors has.
 fn no_such_suite(spec: &DebianRequest, refused: &[(&String, Error)], http: &Http) -> Error {
     let error = refused.iter().fold(
         Error::user(format!("no mirror has the suite {:?} of {}", spec.suite, spec.archive))
@@ -123,7 +126,7 @@ fn no_such_suite(spec: &DebianRequest, refused: &[(&String, Error)], http: &Http
     .hint(mirror_hint(spec))
 }
 
-/// The suites that a mirror shows below `dists/`, if it shows any.
+/// Returns the suites that a mirror lists below `dists/`, if it lists any.
 fn suites_of(http: &Http, base: &str) -> Vec<String> {
     let page = format!("{base}/dists/");
     if let Some(dir) = page.strip_prefix("file://") {
@@ -214,7 +217,8 @@ fn read_index(
         let locations = urls.map(Location::Url).collect();
         let input = Input::new(locations, *size, *sha256, Format::File, component);
         let task = cx.reporter.task(&format!("{} {name}", spec.suite), *size);
-        // Nothing of the index is believed before its hash was right: from the cache, where only such files are.
+        // Read the index from the cache, because only verified files are there: no part of the
+        // index is used before its hash has been verified.
         let path = cx.fetcher.file(&input, None, &task)?;
         let file = fs_err::File::open(&path).map_err(|e| Error::at("read", &path, e))?;
         let decoder = decoder_for(name, file)?;
@@ -229,7 +233,7 @@ fn read_index(
     Ok((index, vec![locked]))
 }
 
-/// The components that a release has indexes of, for a platform.
+/// Returns the components for which a release has indexes for a platform.
 fn components_of(release: &Release, platform: Platform) -> Vec<String> {
     let part = format!("/binary-{}/Packages", platform.debian_arch());
     let mut out: Vec<String> = release

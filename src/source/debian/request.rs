@@ -1,4 +1,4 @@
-//! What a manifest asks of a Debian archive.
+//! The request of a manifest to a Debian archive.
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
@@ -8,30 +8,31 @@ use crate::lockfile::Fingerprint;
 use crate::manifest::{Fields, Problems, Spanned};
 use crate::model::Platform;
 
-/// What to take from a Debian archive.
+/// The packages to take from a Debian archive.
 #[derive(Debug, Clone)]
 pub struct DebianRequest {
     /// The mirror family: `debian`, `debian-security`.
     pub archive: String,
     /// The suite: `bookworm`, `trixie`.
     pub suite: String,
-    /// The components: `main` as a rule.
+    /// The components, usually `main`.
     pub components: Vec<String>,
-    /// The packages, each perhaps as `name=version`.
+    /// The packages, each optionally in the form `name=version`.
     pub packages: Vec<String>,
-    /// Packages to leave out, besides those that the recipe leaves out.
+    /// Packages to leave out in addition to those that the recipe leaves out.
     pub exclude: Vec<String>,
-    /// Packages that the recipe would leave out, but are wanted.
+    /// Packages to include although the recipe would leave them out.
     pub include: Vec<String>,
-    /// What `exclude` left out on the platforms that were resolved so far.
+    /// The number of platforms resolved so far, and the packages that `exclude` left out on them.
     pub left_out: RefCell<(usize, BTreeSet<String>)>,
-    /// For how many platforms it is resolved.
+    /// The number of platforms for which the request is resolved.
     pub platforms: usize,
-    /// Where the manifest names the suite, and each of the components, packages and exclusions.
+    /// The places in the manifest where the suite and each of the components, packages and
+    /// exclusions are named.
     pub places: BTreeMap<Named, Place>,
 }
 
-/// A name that a spec takes from the manifest.
+/// A name in the manifest that is part of a request.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Named {
     /// The suite.
@@ -50,7 +51,7 @@ pub fn plain_name(package: &str) -> &str {
 }
 
 impl DebianRequest {
-    /// Reads the keys of a spec; `None` if no packages are named.
+    /// Reads the keys of a request. Returns `None` if no packages are named.
     pub fn read(
         fields: &mut Fields,
         required: bool,
@@ -145,7 +146,7 @@ impl DebianRequest {
         })
     }
 
-    /// What the manifest asks for.
+    /// Returns the fingerprint of what the manifest asks for.
     pub fn fingerprint(&self) -> Fingerprint {
         let mut out = Fingerprint::default();
         out.note("archive", [&self.archive]);
@@ -157,12 +158,12 @@ impl DebianRequest {
         out
     }
 
-    /// The archive and the suite.
+    /// Returns the archive and the suite.
     pub fn suite(&self) -> (&str, &str) {
         (&self.archive, &self.suite)
     }
 
-    /// For a toolchain of so many platforms.
+    /// Sets the number of platforms of the toolchain.
     #[must_use]
     pub fn on(mut self, platforms: &[Platform]) -> Self {
         self.platforms = platforms.len();
