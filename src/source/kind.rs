@@ -15,6 +15,9 @@ use crate::reporter::Reporter;
 use crate::resolve::debian_index::Index;
 use crate::resolve::debian_release::Keyring;
 
+/// Reads what a table of the manifest says of a source. `None`: problems were added.
+pub type Bind = fn(&mut Fields, &Toolchain, &Manifest, &mut Problems) -> Option<Box<dyn Source>>;
+
 /// A kind of source.
 pub struct SourceKind {
     /// The name of the source in the manifest.
@@ -22,7 +25,7 @@ pub struct SourceKind {
     /// The keys of a toolchain's table that belong to the source.
     pub keys: &'static [&'static str],
     /// Takes the source's keys from a toolchain's table.
-    pub bind: fn(&mut Fields, &Toolchain, &Manifest, &mut Problems) -> Option<Box<dyn Source>>,
+    pub bind: Bind,
 }
 
 /// The request of a manifest to a source, for one toolchain.

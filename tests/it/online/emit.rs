@@ -93,7 +93,7 @@ fn pylock_is_an_emitter() {
     assert_eq!(new.stdout, old.stdout);
     contains(&text(&new), &["lock-version = \"1.0\"", "name = \"flask\""]);
     contains(&text(&run(&["emit", "pylock"])), &["which set of Python packages?", "app-2020"]);
-    contains(&text(&run(&["emit", "pylock", "ap"])), &["there is no set", "did you mean \"app\"?"]);
+    contains(&text(&run(&["emit", "pylock", "ap"])), &["there is no set", "did you mean app?"]);
     contains(&text(&run(&["emit", "bazel", "app"])), &["out of the whole lock"]);
 }
 
