@@ -15,7 +15,7 @@ const SHIPPED_KEYS: &[u8] = include_bytes!("../../data/debian-archive-keyring.gp
 pub struct Release {
     /// When it was made.
     pub date: Timestamp,
-    /// Until when it may be used, if it says.
+    /// Until when it may be used: what it says itself, or the end of the signature or of its key, whichever comes first. `None` if none of them ends.
     pub valid_until: Option<Timestamp>,
     /// The fingerprint of the key that signed it, in upper-case hexadecimal.
     pub key: String,
@@ -60,7 +60,7 @@ impl Release {
     pub fn verify(text: &str, keyring: &Keyring, url: &str) -> Result<Release> {
         let message = Signed::parse(text)
             .ok_or_else(|| Error::verification(format!("{url} is not a signed Release file")))?;
-        let key = message.signer(&keyring.0).ok_or_else(|| {
+        let signer = message.signer(&keyring.0).ok_or_else(|| {
             let error =
                 Error::verification(format!("{url} is not signed by a key that is trusted"))
                     .hint("for another archive than Debian's own, name its keyring: [settings] keyring = \"file\"");
@@ -70,7 +70,6 @@ impl Release {
                 error.because("expected a signature by RSA, Ed25519 or ECDSA (P-256, P-384) with SHA-256, SHA-384 or SHA-512")
             }
         })?;
-        let key = key.fingerprint.clone();
         let text = message.text();
         let damaged = |what: &str| Error::verification(format!("{url} has no valid {what}"));
         let field = |name: &str| {
@@ -81,6 +80,9 @@ impl Release {
             Some(v) => Some(parse_date(v).ok_or_else(|| damaged("Valid-Until"))?),
             None => None,
         };
+        let signed_until =
+            signer.until.and_then(|s| Timestamp::from_second(s.try_into().ok()?).ok());
+        let valid_until = valid_until.into_iter().chain(signed_until).min();
         let mut files = vec![];
         let list = text
             .lines()
@@ -107,7 +109,7 @@ impl Release {
         Ok(Release {
             date,
             valid_until,
-            key,
+            key: signer.fingerprint,
             suites,
             files,
             by_hash: field("Acquire-By-Hash") == Some("yes"),
