@@ -573,7 +573,8 @@ fn dearmoured(text: &str) -> Option<Vec<u8>> {
 fn is_hash_header(line: &str) -> bool {
     const NAMES: &str = "MD5 RIPEMD160 SHA1 SHA224 SHA256 SHA384 SHA512 SHA3-256 SHA3-512";
     let known = |name: &str| NAMES.split(' ').any(|n| n == name);
-    line.strip_prefix("Hash: ").is_some_and(|list| list.split(',').all(|n| known(n.trim())))
+    line.strip_prefix("Hash: ")
+        .is_some_and(|list| list.split(',').all(|n| known(n.trim_matches(' '))))
 }
 
 impl Signed {

@@ -180,6 +180,7 @@ fn what_is_not_signed_does_not_pass_for_what_is() {
         message.replacen("\nOrigin", "\nHash: SHA256\nOrigin", 1),
         message.replacen("\n\nOrigin", "\nOrigin: unsigned\n\nOrigin", 1),
         message.replacen("Hash: ", "Hash: Date: now, ", 1),
+        message.replacen("SHA", "\u{b}SHA", 1),
         format!(" {message}"),
         message.replacen("- - dashed", "- dashed", 1),
         message.replacen("-----END PGP SIGNATURE-----", "", 1),
