@@ -16,7 +16,8 @@ const SHIPPED_KEYS: &[u8] = include_bytes!("../../data/debian-archive-keyring.gp
 pub struct Release {
     /// The date on which it was made.
     pub date: Timestamp,
-    /// The end of its validity, if it states one.
+    /// The end of its validity: the one that it states, or the end of its signature or of the key,
+    /// whichever is earliest. `None` if none of them has an end.
     pub valid_until: Option<Timestamp>,
     /// The fingerprint, in upper-case hexadecimal, of the key that signed it.
     pub key: String,
@@ -62,7 +63,7 @@ impl Release {
     pub fn verify(text: &str, keyring: &Keyring, url: &str) -> Result<Release> {
         let message = Signed::parse(text)
             .ok_or_else(|| Error::verification(format!("{url} is not a signed Release file")))?;
-        let key = message.signer(&keyring.0).ok_or_else(|| {
+        let signer = message.signer(&keyring.0).ok_or_else(|| {
             let error =
                 Error::verification(format!("{url} is not signed by a key that is trusted"))
                     .hint("for another archive than Debian's own, name its keyring: [settings] keyring = \"file\"");
@@ -72,7 +73,6 @@ impl Release {
                 error.because("expected a signature by RSA, Ed25519 or ECDSA (P-256, P-384) with SHA-256, SHA-384 or SHA-512")
             }
         })?;
-        let key = key.fingerprint.clone();
         let text = message.text();
         let damaged = |what: &str| Error::verification(format!("{url} has no valid {what}"));
         let field = |name: &str| {
@@ -83,6 +83,9 @@ impl Release {
             Some(v) => Some(parse_date(v).ok_or_else(|| damaged("Valid-Until"))?),
             None => None,
         };
+        let signed_until =
+            signer.until.and_then(|s| Timestamp::from_second(s.try_into().ok()?).ok());
+        let valid_until = valid_until.into_iter().chain(signed_until).min();
         let mut files = vec![];
         let list = text
             .lines()
@@ -109,7 +112,7 @@ impl Release {
         Ok(Release {
             date,
             valid_until,
-            key,
+            key: signer.fingerprint,
             suites,
             files,
             by_hash: field("Acquire-By-Hash") == Some("yes"),

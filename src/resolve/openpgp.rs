@@ -17,7 +17,30 @@ pub struct PublicKey {
     /// signatures.
     body: Vec<u8>,
     version: u8,
+    algorithm: u8,
     material: Option<Material>,
+    /// When it was made, in seconds since 1970.
+    created: u64,
+    /// The end of its validity, in seconds since 1970, or [`FOREVER`]. It is 0 for a primary key of
+    /// which no statement about itself can be verified.
+    until: u64,
+}
+
+/// No end, in seconds since 1970.
+const FOREVER: u64 = u64::MAX;
+
+/// The greatest number of signatures that a text may have. No release has more, and the text is
+/// hashed once for each of them.
+const MOST_SIGNATURES: usize = 16;
+
+/// Who signed a text.
+#[derive(Debug)]
+pub struct Signer {
+    /// The key's fingerprint in upper-case hexadecimal.
+    pub fingerprint: String,
+    /// The end of the validity of the signature, in seconds since 1970: its own end or the end of
+    /// its key, whichever is earlier. `None` if it has no end.
+    pub until: Option<u64>,
 }
 
 /// The parameters with which a signature is verified.
@@ -44,7 +67,13 @@ struct Signature {
     /// The fingerprints or key IDs of the signer, in upper-case hexadecimal. A version 4
     /// fingerprint ends in its key ID, and a version 6 fingerprint begins with it.
     issuers: Vec<String>,
-    /// The permitted uses of the key, in a binding signature.
+    /// When it was made, in seconds since 1970; 0 if it does not say.
+    created: u64,
+    /// After how many seconds it ends.
+    lasts: Option<u64>,
+    /// How many seconds after it was made the key ends that a statement is about.
+    key_lasts: Option<u64>,
+    /// What the key may be used for that a statement is about.
     flags: Option<u8>,
     /// Signatures by the subkey that are embedded in a binding: the proof that the subkey agrees to
     /// it.
@@ -113,6 +142,12 @@ fn mpi(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
     Some((&value[zeros..], rest))
 }
 
+/// Splits a time or a duration in seconds from the bytes that follow it (section 3.5).
+fn seconds(bytes: &[u8]) -> Option<(u64, &[u8])> {
+    let (head, rest) = bytes.split_first_chunk()?;
+    Some((u32::from_be_bytes(*head).into(), rest))
+}
+
 /// Returns `value` with leading zeros, `len` bytes long.
 fn padded(value: &[u8], len: usize) -> Option<Vec<u8>> {
     let mut out = vec![0; len.checked_sub(value.len())?];
@@ -134,11 +169,14 @@ impl PublicKey {
     /// key with an unknown algorithm is accepted but verifies nothing.
     fn parse(body: &[u8]) -> Option<PublicKey> {
         let (&version, rest) = body.split_first()?;
-        let (_created, rest) = rest.split_at_checked(4)?;
+        let (created, rest) = seconds(rest)?;
         let (&algorithm, mut rest) = rest.split_first()?;
         if version == 6 {
             let (len, material) = number(rest, 4)?;
-            rest = material.get(..len)?;
+            if len != material.len() {
+                return None;
+            }
+            rest = material;
         }
         let fingerprint = match version {
             4 => digest::digest(&digest::SHA1_FOR_LEGACY_USE_ONLY, &hashed_key(version, body)?),
@@ -149,7 +187,10 @@ impl PublicKey {
             fingerprint: hex(fingerprint.as_ref()),
             body: body.to_owned(),
             version,
+            algorithm,
             material: Material::parse(algorithm, rest),
+            created,
+            until: 0,
         })
     }
 
@@ -159,13 +200,18 @@ impl PublicKey {
     }
 
     fn check(&self, signature: &Signature, content: &[u8]) -> Option<()> {
-        if signature.critical || signature.version() != self.version {
+        if signature.critical
+            || signature.version() != self.version
+            || signature.public != self.algorithm
+        {
             return None;
         }
         let mut message = signature.salt.clone();
         message.extend(content);
         message.extend(&signature.trailer);
         let hash = match signature.hash {
+            // Good enough only for what a primary key says of itself, which limits it.
+            2 if signature.is_of_itself() => &digest::SHA1_FOR_LEGACY_USE_ONLY,
             8 => &digest::SHA256,
             9 => &digest::SHA384,
             10 => &digest::SHA512,
@@ -179,6 +225,7 @@ impl PublicKey {
             (Material::Rsa { n, e }, 1 | 3, hash) => {
                 let (s, []) = mpi(&signature.values)? else { return None };
                 let parameters = match hash {
+                    2 => &ring_signature::RSA_PKCS1_2048_8192_SHA1_FOR_LEGACY_USE_ONLY,
                     8 => &ring_signature::RSA_PKCS1_2048_8192_SHA256,
                     9 => &ring_signature::RSA_PKCS1_2048_8192_SHA384,
                     _ => &ring_signature::RSA_PKCS1_2048_8192_SHA512,
@@ -274,6 +321,22 @@ impl Signature {
         self.trailer[0]
     }
 
+    /// Whether it is of a kind by which a primary key makes a statement about itself, with or
+    /// without one of its names.
+    fn is_of_itself(&self) -> bool {
+        matches!(self.kind, 0x10..=0x13 | 0x1f)
+    }
+
+    /// Returns the end of the validity of `key` that follows from this statement.
+    fn limit(&self, key: &PublicKey) -> u64 {
+        let end = |from: u64, seconds: Option<u64>| seconds.map_or(FOREVER, |s| from + s);
+        end(self.created, self.lasts).min(end(key.created, self.key_lasts))
+    }
+
+    fn may_sign(&self) -> bool {
+        self.flags.is_some_and(|flags| flags & 2 != 0)
+    }
+
     /// Parses the body of a signature packet. Returns `None` if it is damaged or of another
     /// version.
     fn parse(body: &[u8]) -> Option<Signature> {
@@ -314,6 +377,9 @@ impl Signature {
             check: check.try_into().ok()?,
             values: rest.to_owned(),
             issuers: vec![],
+            created: 0,
+            lasts: None,
+            key_lasts: None,
             flags: None,
             back: vec![],
             critical: false,
@@ -342,13 +408,16 @@ impl Signature {
                 // The issuer's key ID or fingerprint is only a hint where to look for the key.
                 16 => self.issuers.push(hex(content)),
                 33 => self.issuers.push(hex(content.get(1..)?)),
+                2 if hashed => self.created = seconds(content)?.0,
+                // Zero means that there is no end.
+                3 if hashed => self.lasts = Some(seconds(content)?.0).filter(|s| *s != 0),
+                9 if hashed => self.key_lasts = Some(seconds(content)?.0).filter(|s| *s != 0),
                 27 if hashed => self.flags = Some(content.first().copied().unwrap_or(0)),
                 32 => self.back.push(content.to_owned()),
-                // The creation time, the expiry of the key, preferences, policies and features:
-                // none of these limits what a signature is worth. Whether a Release is too old
-                // follows from its own dates.
-                2 | 9 | 11 | 21 | 22 | 23 | 24 | 25 | 26 | 30 | 34 | 39 => {}
-                _ => self.critical |= hashed && head & 0x80 != 0,
+                // Preferences, policies and features do not limit what a signature is worth. Of the
+                // other subpackets here, only the signed ones are believed.
+                2 | 3 | 9 | 11 | 21 | 22 | 23 | 24 | 25 | 26 | 27 | 30 | 34 | 39 => {}
+                _ => self.critical |= head & 0x80 != 0,
             }
             area = rest;
         }
@@ -362,72 +431,128 @@ impl Signature {
             (16, _) => key.fingerprint.starts_with(issuer),
             _ => key.fingerprint == *issuer,
         };
-        self.issuers.is_empty() || self.issuers.iter().any(of)
+        self.issuers.iter().any(of)
     }
 }
 
-/// Returns the keys of a keyring that may sign: each primary key that is not revoked, followed by
-/// those of its subkeys that it declares as signing keys and has not revoked. Keys with unknown
-/// algorithms or versions are left out. Returns `None` if the bytes are not OpenPGP public keys.
+/// A key in a keyring.
+struct Part {
+    /// The key. `None` if its version is unknown.
+    key: Option<PublicKey>,
+    /// The signatures that follow it, each with the name that they certify, in the form in which it
+    /// is hashed. The name is empty for signatures of the key alone.
+    statements: Vec<(Signature, Vec<u8>)>,
+    /// Whether a revocation follows it. The revocation is not verified, because it may be by a key
+    /// that is not at hand, or use methods that are unknown here.
+    revoked: bool,
+}
+
+/// Returns the keys of a keyring that may sign: each primary key, followed by those of its subkeys
+/// that it declares as signing keys. A key that is revoked in any of its copies is left out, as are
+/// keys with unknown algorithms or versions. Returns `None` if the bytes are not OpenPGP public
+/// keys.
 pub fn keys(bytes: &[u8]) -> Option<Vec<PublicKey>> {
     let armoured = bytes.trim_ascii_start().starts_with(b"-----BEGIN");
     let decoded = if armoured { dearmoured(std::str::from_utf8(bytes).ok()?)? } else { vec![] };
-    // The first part of a certificate is the primary key, and the other parts are its subkeys. Each
-    // part has the signatures that follow it.
-    type Part = (Option<PublicKey>, Vec<Signature>);
+    // The first part of a certificate is the primary key, and the other parts are its subkeys.
     let mut certificates: Vec<Vec<Part>> = vec![];
+    let mut name = vec![];
     for (tag, body) in packets(if armoured { &decoded } else { bytes })? {
+        let part = || Part { key: PublicKey::parse(body), statements: vec![], revoked: false };
         match tag {
-            6 => certificates.push(vec![(PublicKey::parse(body), vec![])]),
-            14 => certificates.last_mut()?.push((PublicKey::parse(body), vec![])),
-            2 => certificates.last_mut()?.last_mut()?.1.extend(Signature::parse(body)),
-            // Marker, trust, user ID, user attribute (pictures), and padding packets.
-            10 | 12 | 13 | 17 | 21 => {}
+            6 => {
+                certificates.push(vec![part()]);
+                name.clear();
+            }
+            14 => {
+                certificates.last_mut()?.push(part());
+                name.clear();
+            }
+            // A user ID or a user attribute, which is a picture (section 5.2.4).
+            13 | 17 => {
+                name = vec![if tag == 13 { 0xb4 } else { 0xd1 }];
+                name.extend(u32::try_from(body.len()).ok()?.to_be_bytes());
+                name.extend(body);
+            }
+            2 => {
+                let part = certificates.last_mut()?.last_mut()?;
+                match Signature::parse(body) {
+                    Some(s) if matches!(s.kind, 0x20 | 0x28) => part.revoked = true,
+                    Some(s) => part.statements.push((s, name.clone())),
+                    // A signature that cannot be parsed may be a revocation.
+                    None => part.revoked |= name.is_empty(),
+                }
+            }
+            // Marker, trust and padding packets.
+            10 | 12 | 21 => {}
             _ => return None,
         }
     }
+    let revoked: Vec<String> = certificates
+        .iter()
+        .flatten()
+        .filter(|part| part.revoked)
+        .filter_map(|part| Some(part.key.as_ref()?.fingerprint.clone()))
+        .collect();
     let mut out = vec![];
     for mut parts in certificates {
-        let (Some(primary), signatures) = parts.remove(0) else { continue };
-        let Some(content) = hashed_key(primary.version, &primary.body) else { continue };
-        if signatures.iter().any(|s| s.kind == 0x20 && primary.made(s, &content)) {
+        let Part { key: Some(mut primary), statements, .. } = parts.remove(0) else { continue };
+        if revoked.contains(&primary.fingerprint) {
             continue;
         }
+        let signs = describe(&mut primary, &statements);
         let subkeys: Vec<PublicKey> = parts
             .into_iter()
-            .filter_map(|(key, signatures)| key.filter(|key| signs_for(&primary, key, &signatures)))
+            .filter_map(|part| bound(&primary, part.key?, &part.statements))
             .collect();
-        out.push(primary);
+        out.extend(signs.then_some(primary));
         out.extend(subkeys);
     }
-    out.retain(|key| key.material.is_some());
+    out.retain(|key| key.material.is_some() && !revoked.contains(&key.fingerprint));
     Some(out)
 }
 
-/// Whether a primary key declared `key` to be a signing key, `key` agreed, and the declaration was
-/// not revoked.
-fn signs_for(primary: &PublicKey, key: &PublicKey, signatures: &[Signature]) -> bool {
-    let (Some(mut content), Some(own)) =
-        (hashed_key(primary.version, &primary.body), hashed_key(key.version, &key.body))
-    else {
-        return false;
-    };
-    content.extend(own);
-    let agreed = |signature: &Signature| {
-        signature
-            .back
+/// Sets the end of the validity of a primary key from its own statements, and returns whether it
+/// may sign. The newest statement with a name and the newest one without a name hold; where they
+/// differ, the narrower one does.
+fn describe(primary: &mut PublicKey, statements: &[(Signature, Vec<u8>)]) -> bool {
+    let Some(own) = hashed_key(primary.version, &primary.body) else { return false };
+    let newest = |named: bool| {
+        statements
             .iter()
-            .filter_map(|body| Signature::parse(body))
-            .any(|back| back.kind == 0x19 && key.made(&back, &content))
+            .filter(|(s, name)| s.is_of_itself() && name.is_empty() != named)
+            .filter(|(s, _)| (s.kind != 0x1f) == named && s.may_be_by(primary))
+            .filter(|(s, name)| primary.made(s, &[&own[..], name].concat()))
+            .map(|(s, _)| s)
+            .max_by_key(|s| s.created)
     };
-    let binds = |s: &Signature| {
-        s.kind == 0x18
-            && s.flags.is_some_and(|flags| flags & 2 != 0)
-            && agreed(s)
-            && primary.made(s, &content)
-    };
-    let revokes = |s: &Signature| s.kind == 0x28 && primary.made(s, &content);
-    signatures.iter().any(binds) && !signatures.iter().any(revokes)
+    let held: Vec<&Signature> = [newest(true), newest(false)].into_iter().flatten().collect();
+    let until = held.iter().map(|s| s.limit(primary)).min();
+    let signs = held.iter().all(|s| s.flags.is_none() || s.may_sign());
+    primary.until = until.unwrap_or(0);
+    signs
+}
+
+/// Returns `key` if the newest statement of a primary key makes it a signing key, and `key` agreed.
+fn bound(
+    primary: &PublicKey,
+    mut key: PublicKey,
+    statements: &[(Signature, Vec<u8>)],
+) -> Option<PublicKey> {
+    let mut content = hashed_key(primary.version, &primary.body)?;
+    content.extend(hashed_key(key.version, &key.body)?);
+    let binding = statements
+        .iter()
+        .map(|(s, _)| s)
+        .filter(|s| s.kind == 0x18 && primary.made(s, &content))
+        .max_by_key(|s| s.created)?;
+    let agreed = binding
+        .back
+        .iter()
+        .filter_map(|body| Signature::parse(body))
+        .any(|back| back.kind == 0x19 && key.made(&back, &content));
+    key.until = primary.until.min(binding.limit(&key));
+    (binding.may_sign() && agreed).then_some(key)
 }
 
 /// Returns the concatenated bytes of all blocks of an armoured text. The checksum is ignored,
@@ -465,12 +590,21 @@ fn dearmoured(text: &str) -> Option<Vec<u8>> {
     Some(out)
 }
 
+/// Whether a line is a list of the names of hashes. It is not signed and tells nothing that the
+/// signatures do not tell, but it must not contain any other text.
+fn is_hash_header(line: &str) -> bool {
+    const NAMES: &str = "MD5 RIPEMD160 SHA1 SHA224 SHA256 SHA384 SHA512 SHA3-256 SHA3-512";
+    let known = |name: &str| NAMES.split(' ').any(|n| n == name);
+    line.strip_prefix("Hash: ")
+        .is_some_and(|list| list.split(',').all(|n| known(n.trim_matches(' '))))
+}
+
 impl Signed {
-    /// Parses a text with cleartext signatures. Only white space may precede or follow it, so that
-    /// unsigned text cannot be mistaken for signed text. Returns `None` if the text does not have
-    /// that form.
+    /// Parses a text with cleartext signatures. Nothing may precede it and only white space may
+    /// follow it, so that unsigned text cannot be mistaken for signed text. Returns `None` if the
+    /// text does not have that form.
     pub fn parse(text: &str) -> Option<Signed> {
-        let body = text.trim_start().strip_prefix("-----BEGIN PGP SIGNED MESSAGE-----")?;
+        let body = text.strip_prefix("-----BEGIN PGP SIGNED MESSAGE-----")?;
         let at = body.find("\n-----BEGIN PGP SIGNATURE-----")?;
         let (message, armour) = body.split_at(at);
         let trimmed = |line: &'_ str| line.trim_end_matches([' ', '\t', '\r']).to_owned();
@@ -481,7 +615,7 @@ impl Signed {
         loop {
             match trimmed(lines.next()?) {
                 end if end.is_empty() => break,
-                header if header.starts_with("Hash: ") => {}
+                header if is_hash_header(&header) => {}
                 _ => return None,
             }
         }
@@ -508,6 +642,9 @@ impl Signed {
                 _ => return None,
             }
         }
+        if signatures.len() > MOST_SIGNATURES {
+            return None;
+        }
         Some(Signed { canonical: canonical.join("\r\n"), signatures })
     }
 
@@ -523,14 +660,27 @@ impl Signed {
             .any(|s| matches!(s.public, 1 | 3 | 19 | 22 | 27) && matches!(s.hash, 8..=10))
     }
 
-    /// Returns the first of the keys that made a valid signature of the text.
-    pub fn signer<'a>(&self, keys: &'a [PublicKey]) -> Option<&'a PublicKey> {
-        let signed = |key: &&PublicKey| {
-            self.signatures.iter().any(|s| {
-                // Type 1 is a signature of a text.
-                s.kind == 1 && s.may_be_by(key) && key.made(s, self.canonical.as_bytes())
-            })
+    /// Returns the first of the keys that made a valid signature of the text. A signature counts if
+    /// it was made while its key was valid. The end of validity is that of the valid signature that
+    /// lasts longest.
+    pub fn signer(&self, keys: &[PublicKey]) -> Option<Signer> {
+        let good = |key: &PublicKey, s: &Signature| {
+            // Type 1 is a signature of a text.
+            s.kind == 1
+                && s.may_be_by(key)
+                && (key.created..key.until).contains(&s.created)
+                && key.made(s, self.canonical.as_bytes())
         };
-        keys.iter().find(signed)
+        let found: Vec<(&PublicKey, u64)> = keys
+            .iter()
+            .flat_map(|key| self.signatures.iter().map(move |s| (key, s)))
+            .filter(|(key, s)| good(key, s))
+            .map(|(key, s)| (key, key.until.min(s.lasts.map_or(FOREVER, |n| s.created + n))))
+            .collect();
+        let until = found.iter().map(|(_, until)| *until).max()?;
+        Some(Signer {
+            fingerprint: found.first()?.0.fingerprint.clone(),
+            until: Some(until).filter(|until| *until != FOREVER),
+        })
     }
 }

@@ -2,14 +2,18 @@
 
 use std::process::{Command, Stdio};
 
-use cotter::internals::{Signed, keys};
+use cotter::internals::{Keyring, Release, Signed, keys};
 use pgp::composed::{
     ArmorOptions, CleartextSignedMessage, KeyType, SecretKeyParamsBuilder, SignedPublicKey,
     SignedSecretKey, SubkeyParamsBuilder,
 };
 use pgp::crypto::ecc_curve::ECCCurve;
+use pgp::crypto::hash::HashAlgorithm;
+use pgp::packet::{
+    Notation, PacketTrait, SignatureConfig, SignatureType, Subpacket, SubpacketData,
+};
 use pgp::ser::Serialize;
-use pgp::types::{KeyDetails, KeyVersion, Password};
+use pgp::types::{Duration, KeyDetails, KeyVersion, Password, Timestamp};
 
 use crate::support::{REPO, Scratch, ok};
 
@@ -49,6 +53,39 @@ fn sign(key: &SignedSecretKey, text: &str) -> String {
         None => CleartextSignedMessage::sign(rng, text, &key.primary_key, &none),
     };
     message.unwrap().to_armored_string(ArmorOptions::default()).unwrap()
+}
+
+/// How the signature of a message is to be made.
+fn config(key: &SignedSecretKey) -> SignatureConfig {
+    let mut config =
+        SignatureConfig::from_key(rand::thread_rng(), &key.primary_key, SignatureType::Text)
+            .unwrap();
+    config.hashed_subpackets = vec![
+        hashed(SubpacketData::SignatureCreationTime(Timestamp::now())),
+        hashed(SubpacketData::IssuerFingerprint(key.fingerprint())),
+    ];
+    config
+}
+
+fn hashed(data: SubpacketData) -> Subpacket {
+    Subpacket::regular(data).unwrap()
+}
+
+/// A message signed by a primary key in a way of its own.
+fn sign_as(key: &SignedSecretKey, config: SignatureConfig) -> String {
+    CleartextSignedMessage::new(TEXT, config, &key.primary_key, &Password::empty())
+        .unwrap()
+        .to_armored_string(ArmorOptions::default())
+        .unwrap()
+}
+
+/// Until when the signature of a message counts, in seconds since 1970, if it is good.
+fn until(message: &str, ring: &[u8]) -> Option<Option<u64>> {
+    Some(Signed::parse(message)?.signer(&keys(ring)?)?.until)
+}
+
+fn seconds_now() -> u32 {
+    Timestamp::now().as_secs()
 }
 
 /// What rPGP says of a message: the text, if the key or a subkey of it signed that.
@@ -142,6 +179,9 @@ fn what_is_not_signed_does_not_pass_for_what_is() {
         format!("{fake}{message}"),
         message.replacen("\nOrigin", "\nHash: SHA256\nOrigin", 1),
         message.replacen("\n\nOrigin", "\nOrigin: unsigned\n\nOrigin", 1),
+        message.replacen("Hash: ", "Hash: Date: now, ", 1),
+        message.replacen("SHA", "\u{b}SHA", 1),
+        format!(" {message}"),
         message.replacen("- - dashed", "- dashed", 1),
         message.replacen("-----END PGP SIGNATURE-----", "", 1),
         message.split("-----BEGIN PGP SIGNATURE-----").next().unwrap().to_owned(),
@@ -169,6 +209,189 @@ fn a_subkey_signs_if_its_key_says_so() {
         bare.public_subkeys[0].signatures.clear();
         assert_eq!(ours(&message, &bare.to_bytes().unwrap()), None);
     }
+}
+
+#[test]
+fn a_signature_counts_only_as_far_as_it_says() {
+    let key = key(KeyType::Ed25519Legacy, KeyVersion::V4, None);
+    let ring = public(&key);
+    assert_eq!(until(&sign_as(&key, config(&key)), &ring), Some(None));
+    // One with an end: whether it is reached is for the caller to judge, as with the text's own end.
+    let now = seconds_now();
+    let mut ends = config(&key);
+    ends.hashed_subpackets
+        .push(hashed(SubpacketData::SignatureExpirationTime(Duration::from_secs(5))));
+    let end = until(&sign_as(&key, ends), &ring).unwrap().unwrap();
+    assert!((now + 5..now + 60).contains(&u32::try_from(end).unwrap()), "{end} against {now}");
+    type Change = fn(&mut SignatureConfig);
+    let changes: [(&str, Change); 7] = [
+        ("no creation time", |c| drop(c.hashed_subpackets.remove(0))),
+        ("no issuer", |c| drop(c.hashed_subpackets.remove(1))),
+        ("older than its key", |c| {
+            let old = Timestamp::from_secs(seconds_now() - 1_000_000);
+            c.hashed_subpackets[0] = hashed(SubpacketData::SignatureCreationTime(old));
+        }),
+        ("creation time that is not signed", |c| {
+            c.unhashed_subpackets = vec![c.hashed_subpackets.remove(0)];
+        }),
+        ("unknown critical subpacket", |c| {
+            let data = SubpacketData::Experimental(101, vec![1].into());
+            c.hashed_subpackets.push(Subpacket::critical(data).unwrap());
+        }),
+        ("unknown critical notation", |c| {
+            let (name, value) = ("x@example.invalid".into(), "x".into());
+            let data = SubpacketData::Notation(Notation { readable: true, name, value });
+            c.hashed_subpackets.push(Subpacket::critical(data).unwrap());
+        }),
+        ("of bytes, not of a text", |c| c.typ = SignatureType::Binary),
+    ];
+    for (what, change) in changes {
+        let mut config = config(&key);
+        change(&mut config);
+        let message = sign_as(&key, config);
+        assert_eq!(ours(&message, &ring), None, "{what}");
+    }
+}
+
+#[test]
+fn a_key_signs_only_within_its_time_and_for_what_it_may() {
+    let day = 86_400;
+    let made = Timestamp::from_secs(seconds_now() - 10 * day);
+    let primary = |sign: bool| {
+        let mut params = SecretKeyParamsBuilder::default();
+        params
+            .key_type(KeyType::Ed25519Legacy)
+            .can_certify(true)
+            .can_sign(sign)
+            .created_at(made)
+            .primary_user_id("Test <test@example.invalid>".into());
+        params.build().unwrap().generate(rand::thread_rng()).unwrap()
+    };
+    // It may make keys but sign no data.
+    let certifies = primary(false);
+    assert_eq!(ours(&sign(&certifies, TEXT), &public(&certifies)), None);
+    // What it says of itself, or somebody in its name.
+    let signs = primary(true);
+    let statement = |by: &SignedSecretKey, at: u32, lasts: u32, hash: HashAlgorithm| {
+        let mut config =
+            SignatureConfig::v4(SignatureType::CertPositive, by.primary_key.algorithm(), hash);
+        config.hashed_subpackets = vec![
+            hashed(SubpacketData::SignatureCreationTime(Timestamp::from_secs(at))),
+            hashed(SubpacketData::IssuerFingerprint(signs.fingerprint())),
+            hashed(SubpacketData::KeyExpirationTime(Duration::from_secs(lasts))),
+            hashed(SubpacketData::KeyFlags(signs.details.users[0].signatures[0].key_flags())),
+        ];
+        let id = &signs.details.users[0].id;
+        let none = Password::empty();
+        let public = signs.primary_key.public_key();
+        config.sign_certification(&by.primary_key, public, &none, id.tag(), id).unwrap()
+    };
+    let ring = |statements: &[pgp::packet::Signature]| {
+        let mut public = signs.to_public_key();
+        public.details.users[0].signatures = statements.to_vec();
+        public.to_bytes().unwrap()
+    };
+    let message = sign(&signs, TEXT);
+    let (start, now) = (made.as_secs(), seconds_now());
+    let sha256 = HashAlgorithm::Sha256;
+    let end = |seconds: u32| Some(Some(u64::from(start + seconds)));
+    let (short, long) =
+        (statement(&signs, start + 1, day, sha256), statement(&signs, start + 2, 30 * day, sha256));
+    assert_eq!(until(&message, &ring(std::slice::from_ref(&long))), end(30 * day));
+    // Signed after the key's end.
+    assert_eq!(until(&message, &ring(std::slice::from_ref(&short))), None);
+    // The newest statement holds, in any order.
+    assert_eq!(until(&message, &ring(&[short.clone(), long.clone()])), end(30 * day));
+    assert_eq!(until(&message, &ring(&[long.clone(), short.clone()])), end(30 * day));
+    let newest = statement(&signs, now, day, sha256);
+    assert_eq!(until(&message, &ring(&[newest, long.clone()])), None);
+    // Forged by another key.
+    let forged = statement(&primary(true), now, 300 * day, sha256);
+    assert_eq!(until(&message, &ring(&[forged.clone(), long])), end(30 * day));
+    assert_eq!(until(&message, &ring(&[forged, short])), None);
+    // A key that says nothing of itself.
+    assert_eq!(until(&message, &ring(&[])), None);
+}
+
+/// What a subkey may do is told by the newest statement of its key.
+#[test]
+fn a_subkey_that_may_no_longer_sign_does_not() {
+    let with = key(KeyType::Ed25519Legacy, KeyVersion::V4, Some(KeyType::Ed25519Legacy));
+    let message = sign(&with, TEXT);
+    let mut public = with.to_public_key();
+    let bind = |at: u32, sign: bool, lasts: u32| {
+        let mut config = with.secret_subkeys[0].signatures[0].config().unwrap().clone();
+        for subpacket in &mut config.hashed_subpackets {
+            match &mut subpacket.data {
+                SubpacketData::SignatureCreationTime(time) => *time = Timestamp::from_secs(at),
+                SubpacketData::KeyFlags(flags) => flags.set_sign(sign),
+                _ => {}
+            }
+        }
+        let lasts = SubpacketData::KeyExpirationTime(Duration::from_secs(lasts));
+        config.hashed_subpackets.push(hashed(lasts));
+        let (key, subkey) = (&with.primary_key, &with.secret_subkeys[0].key);
+        config
+            .sign_subkey_binding(key, key.public_key(), &Password::empty(), subkey.public_key())
+            .unwrap()
+    };
+    let at = seconds_now();
+    let made = with.secret_subkeys[0].key.created_at().as_secs();
+    let mut add = |binding| {
+        public.public_subkeys[0].signatures.insert(0, binding);
+        until(&message, &public.to_bytes().unwrap())
+    };
+    assert_eq!(add(bind(at - 1000, false, 1000)), Some(None));
+    assert_eq!(add(bind(at + 5, true, 1000)), Some(Some(u64::from(made) + 1000)));
+    assert_eq!(add(bind(at + 6, false, 1000)), None);
+}
+
+/// The end of a signature or of its key is an end of the release, beside the one that the release names.
+#[test]
+fn a_release_holds_no_longer_than_its_signature() {
+    let key = key(KeyType::Ed25519Legacy, KeyVersion::V4, None);
+    let keyring = Keyring::parse(&public(&key), "ring").unwrap();
+    let digest = "0".repeat(64);
+    let text = |field: &str| {
+        format!("Suite: s\nDate: Sat, 11 Jul 2026 10:16:37 UTC\n{field}SHA256:\n {digest} 0 x\n")
+    };
+    let release = |text: &str, lasts: u32| {
+        let mut config = config(&key);
+        let lasts = SubpacketData::SignatureExpirationTime(Duration::from_secs(lasts));
+        config.hashed_subpackets.push(hashed(lasts));
+        let none = Password::empty();
+        let message = CleartextSignedMessage::new(text, config, &key.primary_key, &none).unwrap();
+        let message = message.to_armored_string(ArmorOptions::default()).unwrap();
+        Release::verify(&message, &keyring, "url").unwrap()
+    };
+    let at = |seconds: u32| jiff::Timestamp::from_second(seconds.into()).unwrap();
+    let early = "Valid-Until: Thu, 01 Jan 1970 00:00:09 UTC\n";
+    let late = "Valid-Until: Sun, 01 Jan 2090 00:00:00 UTC\n";
+    // Zero stands for no end.
+    assert_eq!(release(&text(""), 0).valid_until, None);
+    assert_eq!(release(&text(early), 500).valid_until, Some(at(9)));
+    for field in ["", late] {
+        let release = release(&text(field), 500);
+        release.check_date(at(seconds_now()), "url").unwrap();
+        release.check_date(at(seconds_now() + 600), "url").unwrap_err();
+    }
+}
+
+/// A mirror that answers with a heap of signatures does not keep cotter busy with them.
+#[test]
+fn a_heap_of_signatures_is_refused() {
+    let key = key(KeyType::Ed25519Legacy, KeyVersion::V4, None);
+    let heap = |count: usize| {
+        CleartextSignedMessage::new_many(TEXT, |text| {
+            let one = config(&key).sign(&key.primary_key, &Password::empty(), text.as_bytes())?;
+            Ok(vec![one; count])
+        })
+        .unwrap()
+        .to_armored_string(ArmorOptions::default())
+        .unwrap()
+    };
+    assert!(ours(&heap(16), &public(&key)).is_some());
+    assert_eq!(ours(&heap(17), &public(&key)), None);
 }
 
 #[test]
@@ -280,6 +503,10 @@ fn what_gnupg_signs_is_good() {
         ok(&mut gpg(&["--import", revocation.to_str().unwrap()]));
         let revoked = ok(&mut gpg(&["--armor", "--export", &user]));
         assert_eq!(ours(&message, revoked.as_bytes()), None);
+        // Nor does it help to have an older copy of the key in the same keyring.
+        for ring in [format!("{revoked}\n{both}"), format!("{both}\n{revoked}")] {
+            assert_eq!(ours(&message, ring.as_bytes()), None);
+        }
     }
     // A key that is too short for anybody to trust.
     ok(&mut gpg(&["--quick-generate-key", "short@example.invalid", "rsa1024", "sign", "never"]));

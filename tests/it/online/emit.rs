@@ -184,7 +184,7 @@ fn any_string_comes_back() {
         .collect();
     let list: Value = strings.iter().map(String::as_str).collect();
     let scratch = Scratch::new();
-    let file = scratch.write("strings.bzl", &File::new().assign("X", list).render());
+    let file = scratch.write("strings.bzl", File::new().assign("X", list).render());
     let read = python(
         "import ast, json, sys\nprint(json.dumps(ast.literal_eval(ast.parse(open(sys.argv[1], encoding='utf-8', newline='').read()).body[0].value)))",
         &[file.as_path()],
