@@ -5,3 +5,4 @@ pub mod debian_index;
 pub mod debian_release;
 pub mod debian_version;
 pub mod openpgp;
+mod openpgp_packet;

@@ -74,7 +74,7 @@ fn a_real_tool_comes_as_a_wheel() {
 fn a_lock_of_version_1_serves_and_is_written_anew() {
     for example in ["libraries", "zig"] {
         let dir = Scratch::new();
-        let manifest = Path::new(REPO).join("examples").join(example).join("toolchains.toml");
+        let manifest = format!("{REPO}/tests/locks/{example}.v1.toml");
         dir.write("toolchains.toml", std::fs::read_to_string(manifest).unwrap());
         let old = std::fs::read_to_string(format!("{REPO}/tests/locks/{example}.v1.lock")).unwrap();
         let lock = dir.write("toolchains.lock", &old);
