@@ -1,4 +1,4 @@
-//! What an emitter is.
+//! The traits of emitters.
 
 use std::collections::BTreeMap;
 use std::fmt::Debug;
@@ -8,18 +8,19 @@ use crate::lockfile::Lockfile;
 use crate::manifest::{Fields, Manifest, Problems};
 use crate::model::ToolchainName;
 
-/// Files by their path below the folder that is emitted.
+/// Files, by their paths below the folder that is emitted.
 pub type Files = BTreeMap<String, String>;
 
-/// Makes the files of one tool.
+/// Makes the files that one tool reads.
 pub trait Emitter: Sync {
-    /// What the user calls it, in `cotter emit <name>` and `[emit.<name>]`.
+    /// The name of the emitter, as in `cotter emit <name>` and `[emit.<name>]`.
     fn name(&self) -> &'static str;
 
-    /// What it is, in a few words, for the help.
+    /// A description of a few words, for the help.
     fn about(&self) -> &'static str;
 
-    /// Reads its table of the manifest; `None` if the manifest has none. Everything wrong with it goes into `problems`.
+    /// Reads the emitter's table of the manifest. `fields` is `None` if the manifest has no such
+    /// table. Every problem of the table is added to `problems`.
     fn bind(
         &self,
         fields: Option<Fields>,
@@ -28,43 +29,46 @@ pub trait Emitter: Sync {
     ) -> Box<dyn Emission>;
 }
 
-/// Where the result of an emission goes.
+/// The destination of an emission.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Destination<'a> {
-    /// Into a folder, named relative to the manifest: written by `setup` too, if the manifest has the emitter's table.
+    /// A folder, whose path is relative to the manifest. If the manifest contains the emitter's
+    /// table, `setup` writes the folder as well.
     Folder(&'a str),
-    /// To standard output, or into a file that the user names: one text.
+    /// Standard output, or a file that the user names. The emission is a single text.
     Output,
 }
 
 /// An emitter with its settings.
 pub trait Emission: Debug {
-    /// Where the files go.
+    /// Returns the destination of the files.
     fn destination(&self) -> Destination<'_>;
 
-    /// The files; of [`Destination::Output`] only one.
+    /// Returns the files. For [`Destination::Output`], there is exactly one.
     ///
     /// # Errors
-    /// If the lock cannot be said in the tool's terms, or a question has no answer.
+    /// If the lock cannot be expressed in the terms of the tool, or if a URL that is needed cannot
+    /// be found.
     fn files(&self, request: &mut Request) -> Result<Files>;
 }
 
-/// What an emission is made of.
+/// The data from which an emission is made.
 pub struct Request<'a> {
     /// The lock.
     pub lock: &'a Lockfile,
-    /// What the user named on the command line.
+    /// The toolchains that the user named on the command line.
     pub names: &'a [ToolchainName],
-    /// Where a file of a Python project lies, by the names of both: what neither lock nor manifest say.
+    /// Returns the URL of a file of a Python project, from the names of the project and of the
+    /// file. Neither the lock nor the manifest contains it.
     pub url: &'a mut dyn FnMut(&str, &str) -> Result<String>,
 }
 
-/// An emission that a manifest may ask for.
+/// An emission that a manifest may request.
 #[derive(Debug)]
 pub struct Bound {
     /// The emitter's name.
     pub name: &'static str,
-    /// Whether the manifest has its table.
+    /// Whether the manifest contains the emitter's table.
     pub is_asked_for: bool,
     /// The emitter with its settings.
     pub emission: Box<dyn Emission>,

@@ -1,6 +1,7 @@
-//! Files for other tools, out of the lock. Pure: the same lock and settings give the same bytes.
+//! Emits files for other tools from the lock. The functions are pure: the same lock and the same
+//! settings give the same bytes.
 //!
-//! An emitter is a file here and a line in [`EMITTERS`].
+//! Each emitter is a file in this directory and a line in [`EMITTERS`].
 
 mod api;
 mod bazel;
@@ -13,7 +14,7 @@ pub use bazel::MARK;
 
 use crate::manifest::{Manifest, Problems, did_you_mean};
 
-/// Every emitter.
+/// All emitters.
 pub static EMITTERS: &[&dyn Emitter] = &[
     &bazel::Bazel,
     &pylock::Pylock,

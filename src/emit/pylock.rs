@@ -1,4 +1,4 @@
-//! `pylock.toml` out of the lock, for those who want URLs. Source: PEP 751.
+//! Emits a `pylock.toml` from the lock, for tools that need URLs. Source: PEP 751.
 
 use std::collections::BTreeMap;
 use std::fmt::Write;
@@ -10,7 +10,7 @@ use crate::manifest::{Fields, Manifest, Problems, no_such_set};
 use crate::model::{Digest, Platform};
 use crate::text::toml::string as quoted;
 
-/// See the module.
+/// The emitter of `pylock.toml`.
 #[derive(Debug)]
 pub struct Pylock;
 
@@ -63,25 +63,26 @@ impl Emission for Pylock {
     }
 }
 
-/// A file and where it lies.
+/// A file and its location.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 struct Located {
-    /// Its name.
+    /// The name of the file.
     file: String,
-    /// Where the index in force has it.
+    /// The URL of the file on the index in use.
     url: String,
-    /// Its length in bytes.
+    /// The length of the file in bytes.
     size: u64,
-    /// Its digest.
+    /// The digest of the file.
     sha256: Digest,
 }
 
-/// The text for the trees of one set and one interpreter, one for each platform. `url` tells where a file of a project lies.
+/// Renders the text for the trees of one set and one interpreter, with one tree for each platform.
+/// `url` returns the URL of a file of a project.
 fn render(
     trees: &[&LockedTree],
     url: &mut dyn FnMut(&str, &str) -> Result<String>,
 ) -> Result<String> {
-    // By project and version: the files, and the platforms that want them.
+    // The files of each project and version, and the platforms that need them.
     let mut packages: BTreeMap<(String, String), (Vec<Located>, Vec<Platform>)> = BTreeMap::new();
     for tree in trees {
         for input in &tree.plan.inputs {

@@ -1,6 +1,7 @@
-//! Starlark text, as buildifier would format it. What is quoted, and how, is decided here alone.
+//! Writes Starlark in the format of buildifier. Only this module decides what is quoted, and how.
 //!
-//! The language: <https://github.com/bazelbuild/starlark/blob/master/spec.md>.
+//! Source: the language specification,
+//! <https://github.com/bazelbuild/starlark/blob/master/spec.md>.
 
 use std::fmt::{self, Write};
 
@@ -11,17 +12,17 @@ pub enum Value {
     Str(String),
     /// A boolean.
     Bool(bool),
-    /// A whole number.
+    /// An integer.
     Int(i64),
     /// A name that is defined elsewhere.
     Name(&'static str),
     /// A list on one line.
     List(Vec<Value>),
-    /// A list with a line for each element.
+    /// A list with one line for each element.
     TallList(Vec<Value>),
     /// A dictionary on one line.
     Dict(Vec<(String, Value)>),
-    /// A dictionary with a line for each entry.
+    /// A dictionary with one line for each entry.
     TallDict(Vec<(String, Value)>),
     /// A call.
     Call(Call),
@@ -37,12 +38,12 @@ pub struct Call {
 }
 
 impl Call {
-    /// A call on one line.
+    /// Makes a call on one line.
     pub fn new(function: &'static str) -> Self {
         Call { function, positional: vec![], named: vec![], is_tall: false }
     }
 
-    /// A call with a line for each argument.
+    /// Makes a call with one line for each argument.
     pub fn tall(function: &'static str) -> Self {
         Call { is_tall: true, ..Call::new(function) }
     }
@@ -59,7 +60,7 @@ impl Call {
         self
     }
 
-    /// Adds an argument with a name.
+    /// Adds a named argument.
     pub fn named(mut self, name: &'static str, value: impl Into<Value>) -> Self {
         self.named.push((name, value.into()));
         self
@@ -102,7 +103,8 @@ impl<V: Into<Value>> FromIterator<V> for Value {
     }
 }
 
-/// A string in double quotes. What no editor shows is escaped, in octal, which every reader of Starlark knows.
+/// Returns a string in double quotes. Characters that an editor does not show are escaped in octal,
+/// which every implementation of Starlark supports.
 fn quote(text: &str, out: &mut impl Write) -> fmt::Result {
     out.write_char('"')?;
     for c in text.chars() {
@@ -187,28 +189,28 @@ fn sequence<T>(
     out.write_char(close)
 }
 
-/// A file of statements, with an empty line between them.
+/// A file of statements, separated by empty lines.
 #[derive(Debug, Default)]
 pub struct File {
     blocks: Vec<String>,
-    /// Comment lines that belong to the next statement.
+    /// The comment lines of the next statement.
     pending: String,
 }
 
 impl File {
-    /// An empty file.
+    /// Makes an empty file.
     pub fn new() -> Self {
         File::default()
     }
 
-    /// Adds the documentation of the file. It must hold no quotes and no backslashes.
+    /// Adds the documentation of the file. The text must not contain quotes or backslashes.
     pub fn doc(mut self, text: &str) -> Self {
         debug_assert!(!text.contains(['"', '\\']));
         self.blocks.push(format!("\"\"\"{text}\n\"\"\"\n"));
         self
     }
 
-    /// Adds a comment to what follows, each line of `text` as one.
+    /// Adds a comment to the next statement. Each line of `text` becomes a line of the comment.
     pub fn comment(mut self, text: &str) -> Self {
         for line in text.lines() {
             self.pending.push_str(if line.is_empty() { "#" } else { "# " });
@@ -218,7 +220,7 @@ impl File {
         self
     }
 
-    /// Ends a comment that belongs to no statement.
+    /// Ends a comment that does not belong to a statement.
     pub fn paragraph(mut self) -> Self {
         let comment = std::mem::take(&mut self.pending);
         self.blocks.push(comment);
@@ -253,7 +255,7 @@ impl File {
         self
     }
 
-    /// The text.
+    /// Returns the text of the file.
     pub fn render(self) -> String {
         self.blocks.join("\n")
     }

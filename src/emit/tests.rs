@@ -1,4 +1,4 @@
-//! An emitter that takes one file and one line in the list.
+//! A dummy emitter, which consists of one file and one line in the list.
 
 use super::api::Emission;
 use super::*;
@@ -6,7 +6,7 @@ use crate::error::Result;
 use crate::lockfile::Lockfile;
 use crate::manifest::Fields;
 
-/// Adding an emitter is this and its line in [`EMITTERS`].
+/// Everything that a new emitter needs, except its line in [`EMITTERS`].
 #[derive(Debug)]
 pub struct Dummy {
     greeting: String,

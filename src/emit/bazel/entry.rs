@@ -1,4 +1,5 @@
-//! What the files for Bazel say of an entry of the lock: the one place of this emitter that knows the lock's own types.
+//! What the files for Bazel contain for an entry of the lock. Only this file of the emitter uses
+//! the types of the lock.
 
 use crate::lockfile::{LockedTree, Lockfile};
 use crate::model::{Kind, Platform, ToolchainName};
@@ -6,35 +7,35 @@ use crate::model::{Kind, Platform, ToolchainName};
 /// An entry of the lock.
 #[derive(Debug)]
 pub struct Entry<'a> {
-    /// The toolchain.
+    /// The name of the toolchain.
     pub name: &'a str,
-    /// What it is for.
+    /// The kind of the tree.
     pub kind: Kind,
-    /// The platform that its programs run on.
+    /// The platform on which the programs of the tree run.
     pub platform: Platform,
-    /// The platform that a compiler makes programs for; of other kinds the same as `platform`.
+    /// The platform for which a compiler generates code. For other kinds, it equals `platform`.
     pub target: Platform,
-    /// The tree's name in the store.
+    /// The name of the tree in the store.
     pub store_name: &'a str,
-    /// The toolchains that it is of no use without.
+    /// The toolchains without which the tree cannot be used.
     pub uses: Vec<&'a str>,
-    /// For Python packages: what they are.
+    /// The set of Python packages, if the tree is one.
     pub set: Option<Set<'a>>,
 }
 
-/// The Python packages of a tree.
+/// The set of Python packages in a tree.
 #[derive(Debug)]
 pub struct Set<'a> {
-    /// The set's name in the manifest.
+    /// The name of the set in the manifest.
     pub name: &'a str,
-    /// The toolchain of the interpreter that they are for.
+    /// The toolchain of the interpreter for which the packages are installed.
     pub python: &'a str,
-    /// The packages, each with the names of those that it needs.
+    /// The packages, each with the names of the packages that it needs.
     pub packages: Vec<(&'a str, &'a [String])>,
 }
 
 impl<'a> Entry<'a> {
-    /// The entries of a lock that others are to use: none that only serves builds.
+    /// Returns the entries of a lock that users may use. Trees that only serve builds are left out.
     pub fn all(lock: &'a Lockfile) -> Vec<Self> {
         lock.trees.values().filter(|t| !t.plan.serves_builds()).map(Entry::of).collect()
     }
@@ -60,12 +61,12 @@ impl<'a> Entry<'a> {
         }
     }
 
-    /// `gcc-x86_64-linux`: the entry within the emission.
+    /// Returns the name of the entry within the emission, such as `gcc-x86_64-linux`.
     pub fn key(&self) -> String {
         format!("{}-{}", self.name, self.platform)
     }
 
-    /// Whether a name of `[emit.bazel] toolchains` means it.
+    /// Whether `name`, from `[emit.bazel] toolchains`, refers to this entry.
     pub fn is_named(&self, name: &str) -> bool {
         self.name == name || self.set.as_ref().is_some_and(|set| set.name == name)
     }

@@ -1,6 +1,8 @@
-//! A folder for Bazel: repository rules, toolchains, platforms; for WORKSPACE and for bzlmod.
+//! Emits a folder for Bazel: repository rules, toolchains and platforms, for WORKSPACE and for
+//! bzlmod.
 //!
-//! What depends on the lock and on the settings is written here; the rest are templates, the same text in every workspace.
+//! This module writes what depends on the lock and on the settings. All other files are templates,
+//! whose text is the same in every workspace.
 
 mod entry;
 mod settings;
@@ -15,7 +17,7 @@ use crate::error::{Error, Result};
 use crate::manifest::{Fields, Kind, Manifest, Problems};
 use crate::model::Platform;
 
-/// What every emitted file says of itself.
+/// The first line of every emitted file.
 pub const MARK: &str = "Written by `cotter emit bazel`; what is changed here is lost.";
 
 macro_rules! templates {
@@ -54,7 +56,7 @@ const TEMPLATES: &[(&str, &str)] = templates! {
     "zig.bzl"
 };
 
-/// See the module.
+/// The emitter for Bazel.
 #[derive(Debug)]
 pub struct Bazel;
 
@@ -91,7 +93,7 @@ impl Emission for BazelSettings {
             None => all.iter().collect(),
             Some(names) => {
                 let mut wanted: BTreeSet<&str> = names.iter().map(|n| n.as_str()).collect();
-                // What is emitted is of no use without what it uses.
+                // An emitted toolchain cannot be used without the toolchains that it uses.
                 let named = all.iter().filter(|e| wanted.iter().any(|name| e.is_named(name)));
                 let used: Vec<&str> = named.flat_map(|e| e.uses.iter().copied()).collect();
                 wanted.extend(used);
@@ -115,14 +117,15 @@ impl Emission for BazelSettings {
     }
 }
 
-/// No two trees may have one repository, and no two targets of the hub one name.
+/// Checks that no two trees have the same repository, and that no two targets of the hub have the
+/// same name.
 fn check_names(entries: &[&Entry], settings: &BazelSettings) -> Result<()> {
     let mut repositories = BTreeMap::new();
     let mut names: BTreeMap<String, &str> = BTreeMap::new();
     for platform in Platform::ALL {
         names.insert(platform.as_str().to_owned(), "");
     }
-    // As in build_files.bzl.
+    // The names must agree with build_files.bzl.
     for name in ["pinned_libc", "sh_toolchain_type"] {
         names.insert(name.to_owned(), "");
     }
@@ -136,7 +139,7 @@ fn check_names(entries: &[&Entry], settings: &BazelSettings) -> Result<()> {
                 "{own} and {other} would have one repository, {repository}: rename one of them"
             )));
         }
-        // As in build_files.bzl.
+        // The suffixes must agree with build_files.bzl.
         let suffixes: &[&str] = match entry.kind {
             Kind::Cc => &["", "_toolchain", "_pinned_libc"],
             Kind::Library => &["", "_static"],
@@ -158,17 +161,19 @@ fn check_names(entries: &[&Entry], settings: &BazelSettings) -> Result<()> {
     Ok(())
 }
 
-/// The repository of a tree, by its key, or of a set of packages, by its name.
+/// Returns the name of the repository of a tree, from its key, or of a set of packages, from its
+/// name.
 fn repository(of: &str, settings: &BazelSettings) -> String {
     format!("{}_{}", settings.repository, of.replace('-', "_"))
 }
 
-/// The sets of Python packages.
+/// Returns the names of the sets of Python packages.
 fn sets<'a>(entries: &[&'a Entry]) -> BTreeSet<&'a str> {
     entries.iter().filter_map(|e| e.set.as_ref()).map(|set| set.name).collect()
 }
 
-/// The names of the toolchain targets. Of several interpreters or compilers for one platform Bazel takes the first.
+/// Returns the names of the toolchain targets. If there are several interpreters or compilers for a
+/// platform, Bazel takes the first one.
 fn toolchains(entries: &[&Entry]) -> Vec<String> {
     let mut out: Vec<String> = entries
         .iter()
@@ -179,7 +184,8 @@ fn toolchains(entries: &[&Entry]) -> Vec<String> {
     out
 }
 
-/// The start code as one file: what it includes stands in it.
+/// Returns the start code as a single file, in which each `#include` is replaced by the text of the
+/// file.
 fn start() -> String {
     let parts = [
         include_str!("../../../launcher/sys.h"),
@@ -236,7 +242,8 @@ fn lock(entries: &[&Entry], settings: &BazelSettings) -> String {
         .render()
 }
 
-/// The rules by which the targets of the trees are made: the repository with the names of toolchains knows where they come from.
+/// Returns the file of the rules by which the targets of the trees are made. They are loaded from
+/// the repository of the toolchain names, which knows their origin.
 fn rules(settings: &BazelSettings) -> String {
     let file = |language: &str| format!("@{}//:rules_{language}.bzl", settings.repository);
     File::new()

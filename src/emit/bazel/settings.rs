@@ -3,28 +3,30 @@
 use crate::manifest::{Fields, Manifest, Problems, did_you_mean};
 use crate::model::{MemberPath, ToolchainName};
 
-/// The libc that programs run with, where no target says otherwise.
+/// The libc that programs use unless a target names another one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Libc {
-    /// That of the system they run on.
+    /// The libc of the system on which they run.
     #[default]
     System,
-    /// That of the compiler's tree.
+    /// The libc in the tree of the compiler.
     Pinned,
 }
 
 /// The `[emit.bazel]` table.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct BazelSettings {
-    /// The folder, relative to the manifest; also the package of its labels, so the manifest's directory must be the workspace's.
+    /// The folder, relative to the manifest. It is also the package of the labels, so the directory
+    /// of the manifest must be the root of the workspace.
     pub dir: String,
-    /// The repository that has a name for each toolchain, and what the names of the trees' repositories begin with.
+    /// The repository that contains a name for each toolchain. It is also the prefix of the names
+    /// of the trees' repositories.
     pub repository: String,
-    /// Which toolchains; without it all.
+    /// The toolchains to emit. `None` stands for all of them.
     pub toolchains: Option<Vec<ToolchainName>>,
     /// Whether the segment for `MODULE.bazel` registers the toolchains.
     pub register: bool,
-    /// The libc of programs.
+    /// The libc that programs use.
     pub libc: Libc,
 }
 
@@ -41,7 +43,7 @@ impl Default for BazelSettings {
 }
 
 impl BazelSettings {
-    /// Reads the table. Everything wrong with it goes into `problems`.
+    /// Reads the table. Every problem of the table is added to `problems`.
     pub fn read(mut fields: Fields, manifest: &Manifest, problems: &mut Problems) -> Self {
         let mut out = Self::default();
         if let Some(dir) = fields.string("dir", problems) {
