@@ -16,19 +16,19 @@ const STYLES: Styles = Styles::styled()
     .literal(AnsiColor::Cyan.on_default().bold())
     .placeholder(AnsiColor::Cyan.on_default());
 
-/// Hermetic toolchains: pinned by hash, needing nothing of the host.
+/// Hermetic toolchains: pinned by hash, without any file of the host.
 #[derive(Parser, Debug)]
 #[command(name = "cotter", version, styles = STYLES, max_term_width = 100, disable_help_subcommand = true)]
 pub struct Cli {
-    /// What to do.
+    /// The verb.
     #[command(subcommand)]
     pub command: Command,
-    /// Flags of every command.
+    /// The flags that every command accepts.
     #[command(flatten)]
     pub global: Global,
 }
 
-/// Flags that every command takes.
+/// The flags that every command accepts.
 #[derive(Args, Debug, Clone, Default)]
 pub struct Global {
     /// The manifest, or its directory [default: toolchains.toml here or above]
@@ -58,16 +58,16 @@ pub struct Global {
     /// Use the lock as it is, without checking it against the manifest
     #[arg(long, global = true, env = "COTTER_FROZEN", value_parser = clap::builder::FalseyValueParser::new(), help_heading = "Global options")]
     pub frozen: bool,
-    /// How many inputs to work on at once [default: one a core, at least 4]
+    /// The number of inputs to process in parallel [default: the number of cores, at least 4]
     #[arg(long, short = 'j', global = true, env = "COTTER_JOBS", value_name = "N", value_parser = parse_jobs, allow_negative_numbers = true, help_heading = "Global options")]
     pub jobs: Option<usize>,
-    /// Say nothing but errors
+    /// Print only errors
     #[arg(long, short, global = true, env = "COTTER_QUIET", value_parser = clap::builder::FalseyValueParser::new(), conflicts_with = "verbose", help_heading = "Global options")]
     pub quiet: bool,
-    /// Say more: mirrors, retries, reasons
+    /// Print details: mirrors, retries, reasons
     #[arg(long, short, global = true, env = "COTTER_VERBOSE", value_parser = clap::builder::FalseyValueParser::new(), help_heading = "Global options")]
     pub verbose: bool,
-    /// Colours: by default on a terminal, unless NO_COLOR is set
+    /// When to use colours: by default on a terminal, unless NO_COLOR is set
     #[arg(
         long,
         global = true,
@@ -78,7 +78,7 @@ pub struct Global {
         help_heading = "Global options"
     )]
     pub color: Color,
-    /// No progress bars
+    /// Do not show progress bars
     #[arg(long, global = true, env = "COTTER_NO_PROGRESS", value_parser = clap::builder::FalseyValueParser::new(), help_heading = "Global options")]
     pub no_progress: bool,
 }
@@ -90,7 +90,7 @@ fn parse_jobs(text: &str) -> Result<usize, String> {
         .ok_or_else(|| "expected a number from 1 to 256".to_owned())
 }
 
-/// A hundred years: longer than any store.
+/// The greatest number of days that is accepted: a hundred years.
 const MOST_DAYS: u64 = 36_525;
 
 fn parse_days(text: &str) -> Result<u32, String> {
@@ -115,34 +115,34 @@ pub enum Color {
 /// The verbs.
 #[derive(Subcommand, Debug)]
 pub enum Command {
-    /// Start a toolchains.toml
+    /// Write a first toolchains.toml
     Init(Init),
     /// Pin every byte of the toolchains in toolchains.lock
     Lock(Lock),
     /// Make the locked toolchains ready to use
     Setup(Setup),
-    /// Run a command with toolchains in front of PATH
+    /// Run a command with the toolchains first on PATH
     Exec(Exec),
-    /// Start a shell with toolchains in front of PATH
+    /// Start a shell with the toolchains first on PATH
     Shell(Shell),
     /// Print the variables that `exec` would set
     Env(Env),
-    /// Print where a toolchain's tree lies
+    /// Print the directory of a toolchain
     Path(PathArgs),
-    /// Make a virtual environment of locked Python packages
+    /// Create a virtual environment with locked Python packages
     Venv(Venv),
     /// List the toolchains of the lock
     List(List),
     /// Check the trees in the store
     Verify(Verify),
-    /// Write the files by which other tools use the toolchains
+    /// Write the files with which other tools use the toolchains
     #[command(alias = "export")]
     Emit(Emit),
-    /// Find reaches to the host
+    /// Find uses of files of the host
     Audit(Audit),
-    /// Delete what no project uses
+    /// Delete trees and inputs that no project uses
     Gc(Gc),
-    /// Say what of this machine helps or hinders
+    /// Check whether this machine has what cotter needs
     Doctor(Doctor),
     /// Print shell completions
     Completions(Completions),
@@ -153,14 +153,14 @@ pub enum Command {
 /// `cotter init`
 #[derive(Args, Debug)]
 pub struct Init {
-    /// What to start with
+    /// The toolchains to start with
     #[arg(long, value_enum, default_value_t)]
     pub template: Template,
-    /// Where [default: here]
+    /// The directory [default: the current one]
     pub dir: Option<PathBuf>,
 }
 
-/// What `init` starts with.
+/// The toolchains that `init` writes.
 #[derive(ValueEnum, Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Template {
     /// GCC 12 and Python 3.11.
@@ -175,16 +175,16 @@ pub enum Template {
 /// `cotter lock`
 #[derive(Args, Debug)]
 pub struct Lock {
-    /// Only say what is stale, and why; exit with 3 if anything is. Needs no network
+    /// Only print what is stale, and why; exit with 3 if anything is. Needs no network
     #[arg(long, conflicts_with = "upgrade")]
     pub check: bool,
-    /// Move to the newest versions: of the named toolchains, or of all
+    /// Update to the newest versions: the named toolchains, or all
     #[arg(long, value_name = "NAME", num_args = 0..)]
     pub upgrade: Option<Vec<ToolchainName>>,
-    /// Lock everything anew, without reading the lock that is there
+    /// Lock everything again, without reading the existing lock
     #[arg(long, conflicts_with_all = ["check", "upgrade"])]
     pub fresh: bool,
-    /// Accept an index past its Valid-Until
+    /// Accept an index that has expired
     #[arg(long)]
     pub allow_expired: bool,
     /// Print the result as JSON
@@ -195,12 +195,12 @@ pub struct Lock {
 /// `cotter setup`
 #[derive(Args, Debug)]
 pub struct Setup {
-    /// Which toolchains [default: all of this platform]
+    /// The toolchains [default: all of this platform]
     pub names: Vec<ToolchainName>,
-    /// For another platform than this machine's
+    /// The platform [default: the one of this machine]
     #[arg(long)]
     pub platform: Option<Platform>,
-    /// Accept an index past its Valid-Until, if something must be locked
+    /// Accept an index that has expired, if something must be locked
     #[arg(long)]
     pub allow_expired: bool,
     /// Print the result as JSON
@@ -211,9 +211,9 @@ pub struct Setup {
 /// `cotter exec`
 #[derive(Args, Debug)]
 pub struct Exec {
-    /// Which toolchains, before `--` [default: all of this platform]
+    /// The toolchains, before `--` [default: all of this platform]
     pub names: Vec<ToolchainName>,
-    /// Nothing of the host on PATH
+    /// Leave the PATH of the host out
     #[arg(long)]
     pub pure: bool,
     /// The command
@@ -224,9 +224,9 @@ pub struct Exec {
 /// `cotter shell`
 #[derive(Args, Debug)]
 pub struct Shell {
-    /// Which toolchains [default: all of this platform]
+    /// The toolchains [default: all of this platform]
     pub names: Vec<ToolchainName>,
-    /// Nothing of the host on PATH
+    /// Leave the PATH of the host out
     #[arg(long)]
     pub pure: bool,
 }
@@ -234,15 +234,15 @@ pub struct Shell {
 /// `cotter env`
 #[derive(Args, Debug)]
 pub struct Env {
-    /// Which toolchains [default: all of this platform]
+    /// The toolchains [default: all of this platform]
     pub names: Vec<ToolchainName>,
-    /// As a JSON object
+    /// Print a JSON object
     #[arg(long, group = "format")]
     pub json: bool,
-    /// For direnv's .envrc: eval "$(cotter env --direnv)"
+    /// Print for direnv; in .envrc: eval "$(cotter env --direnv)"
     #[arg(long, group = "format")]
     pub direnv: bool,
-    /// Into GitHub Actions' GITHUB_ENV and GITHUB_PATH files
+    /// Append to the files GITHUB_ENV and GITHUB_PATH of GitHub Actions
     #[arg(long, group = "format")]
     pub github: bool,
 }
@@ -250,13 +250,13 @@ pub struct Env {
 /// `cotter path`
 #[derive(Args, Debug)]
 pub struct PathArgs {
-    /// Which toolchain [with --bin: all]
+    /// The toolchain [default with --bin: all]
     #[arg(required_unless_present = "bin")]
     pub name: Option<ToolchainName>,
-    /// The directory of its commands, ready for PATH: they start without cotter
+    /// Print the directory of its commands, for PATH: they start without cotter
     #[arg(long)]
     pub bin: bool,
-    /// For another platform than this machine's
+    /// The platform [default: the one of this machine]
     #[arg(long)]
     pub platform: Option<Platform>,
 }
@@ -264,11 +264,11 @@ pub struct PathArgs {
 /// `cotter venv`
 #[derive(Args, Debug)]
 pub struct Venv {
-    /// Which set of requirements [default: the only one]
+    /// The set of requirements [default: the only one]
     pub name: Option<ToolchainName>,
-    /// Where [default: .venv]
+    /// The directory [default: .venv]
     pub dir: Option<PathBuf>,
-    /// Replace a directory that cotter did not make
+    /// Replace a directory that cotter did not create
     #[arg(long, short)]
     pub force: bool,
 }
@@ -276,7 +276,7 @@ pub struct Venv {
 /// `cotter list`
 #[derive(Args, Debug)]
 pub struct List {
-    /// As JSON
+    /// Print JSON
     #[arg(long)]
     pub json: bool,
 }
@@ -284,7 +284,7 @@ pub struct List {
 /// `cotter verify`
 #[derive(Args, Debug)]
 pub struct Verify {
-    /// Which toolchains [default: every tree in the store]
+    /// The toolchains [default: every tree in the store]
     pub names: Vec<ToolchainName>,
     /// Only the trees of one platform
     #[arg(long)]
@@ -292,10 +292,10 @@ pub struct Verify {
     /// Read every byte
     #[arg(long)]
     pub deep: bool,
-    /// Fetch and compose anew what is broken
+    /// Make broken trees again
     #[arg(long)]
     pub repair: bool,
-    /// As JSON
+    /// Print JSON
     #[arg(long)]
     pub json: bool,
 }
@@ -303,15 +303,15 @@ pub struct Verify {
 /// `cotter emit`
 #[derive(Args, Debug)]
 pub struct Emit {
-    /// For which tool
+    /// The tool that reads the files
     #[arg(value_parser = emitters())]
     pub tool: String,
-    /// Of what, if the tool's file is about a part of the lock: for pylock, which set of requirements
+    /// The part of the lock to emit; for pylock, the set of requirements
     pub names: Vec<ToolchainName>,
-    /// Where to write it, if it is one file [default: standard output]
+    /// The file to write, if the tool reads a single file [default: standard output]
     #[arg(long, short, value_name = "FILE", conflicts_with = "check")]
     pub output: Option<PathBuf>,
-    /// Write nothing; show what would change, and exit with 3 if anything would
+    /// Write nothing, print what would change, and exit with 3 if anything would
     #[arg(long)]
     pub check: bool,
     /// Print the result as JSON
@@ -319,7 +319,7 @@ pub struct Emit {
     pub json: bool,
 }
 
-/// The tools that files are written for.
+/// The names of the emitters.
 fn emitters() -> PossibleValuesParser {
     EMITTERS.iter().map(|e| PossibleValue::new(e.name()).help(e.about())).collect::<Vec<_>>().into()
 }
@@ -327,12 +327,12 @@ fn emitters() -> PossibleValuesParser {
 /// `cotter audit`
 #[derive(Args, Debug)]
 pub struct Audit {
-    /// What to look at
+    /// The object of the audit
     #[command(subcommand)]
     pub what: AuditWhat,
 }
 
-/// What `audit` looks at.
+/// The objects that `audit` can examine.
 #[derive(Subcommand, Debug)]
 pub enum AuditWhat {
     /// A Bazel workspace: its actions, repositories and outputs
@@ -344,19 +344,19 @@ pub enum AuditWhat {
 /// `cotter audit bazel`
 #[derive(Args, Debug)]
 pub struct AuditBazel {
-    /// Which targets
+    /// The targets
     #[arg(default_value = "//...")]
     pub targets: Vec<String>,
-    /// Also build them where the host's compilers and interpreters are masked, and trace what is opened
+    /// Also build them where the compilers and interpreters of the host are masked, and trace which files are opened
     #[arg(long)]
     pub jail: bool,
     /// The program to run as Bazel
     #[arg(long, env = "COTTER_BAZEL", default_value = "bazel", value_name = "PROGRAM")]
     pub bazel: PathBuf,
-    /// A flag for Bazel before its command; may stand several times
+    /// A startup flag for Bazel; may be repeated
     #[arg(long, value_name = "FLAG", allow_hyphen_values = true)]
     pub startup: Vec<String>,
-    /// A flag for Bazel's build and aquery; may stand several times
+    /// A flag for Bazel's build and aquery; may be repeated
     #[arg(long, value_name = "FLAG", allow_hyphen_values = true)]
     pub flag: Vec<String>,
     /// How to print the findings
@@ -367,7 +367,7 @@ pub struct AuditBazel {
 /// `cotter audit tree`
 #[derive(Args, Debug)]
 pub struct AuditTree {
-    /// Which toolchains [default: all of this platform]
+    /// The toolchains [default: all of this platform]
     pub names: Vec<ToolchainName>,
     /// How to print the findings
     #[command(flatten)]
@@ -377,13 +377,13 @@ pub struct AuditTree {
 /// How findings are printed.
 #[derive(Args, Debug)]
 pub struct AuditOutput {
-    /// As what [default: text]
+    /// The format [default: text]
     #[arg(long, value_name = "FORMAT", value_parser = reports(), group = "output")]
     format: Option<String>,
-    /// As JSON: --format json
+    /// The same as --format json
     #[arg(long, group = "output")]
     pub json: bool,
-    /// As SARIF 2.1.0: --format sarif
+    /// The same as --format sarif (SARIF 2.1.0)
     #[arg(long, group = "output")]
     sarif: bool,
 }
@@ -394,7 +394,7 @@ fn reports() -> clap::builder::PossibleValuesParser {
 }
 
 impl AuditOutput {
-    /// The report that is asked for.
+    /// Returns the report that the user selected.
     pub fn report(&self) -> &'static dyn Report {
         let name = match (&self.format, self.json, self.sarif) {
             (Some(name), ..) => name.as_str(),
@@ -405,7 +405,7 @@ impl AuditOutput {
         report::named(name).expect("the command line takes the names of reports only")
     }
 
-    /// Whether errors are to be JSON, too.
+    /// Whether errors are printed as JSON, too.
     pub fn is_json(&self) -> bool {
         self.report().name() == "json"
     }
@@ -414,13 +414,13 @@ impl AuditOutput {
 /// `cotter gc`
 #[derive(Args, Debug)]
 pub struct Gc {
-    /// Delete nothing, only tell
+    /// Delete nothing, only print what would be deleted
     #[arg(long)]
     pub dry_run: bool,
     /// Keep what was made in the last N days
     #[arg(long, value_name = "N", default_value_t = 0, value_parser = parse_days, allow_negative_numbers = true)]
     pub keep_days: u32,
-    /// As JSON
+    /// Print JSON
     #[arg(long)]
     pub json: bool,
 }
@@ -428,7 +428,7 @@ pub struct Gc {
 /// `cotter doctor`
 #[derive(Args, Debug)]
 pub struct Doctor {
-    /// As JSON
+    /// Print JSON
     #[arg(long)]
     pub json: bool,
 }
@@ -436,14 +436,14 @@ pub struct Doctor {
 /// `cotter completions`
 #[derive(Args, Debug)]
 pub struct Completions {
-    /// Which shell
+    /// The shell
     pub shell: clap_complete::Shell,
 }
 
 /// `cotter schema`
 #[derive(Args, Debug)]
 pub struct Schema {
-    /// Of which file
+    /// The file
     #[arg(value_enum, default_value_t)]
     pub file: SchemaFile,
 }

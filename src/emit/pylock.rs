@@ -20,7 +20,7 @@ impl Emitter for Pylock {
     }
 
     fn about(&self) -> &'static str {
-        "pylock.toml (PEP 751) of a set of Python packages, with the addresses that the index in force gives"
+        "pylock.toml (PEP 751) of a set of Python packages, with the URLs of the index in use"
     }
 
     fn bind(

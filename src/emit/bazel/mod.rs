@@ -66,7 +66,7 @@ impl Emitter for Bazel {
     }
 
     fn about(&self) -> &'static str {
-        "A folder of repository rules and toolchains"
+        "A folder with repository rules and toolchains"
     }
 
     fn bind(
