@@ -1,9 +1,10 @@
-// The start of a program that runs with a pinned libc: linked into it, named as its entry point, while the program asks the kernel for no
-// loader. It finds the run-time files that came with the program, tells the program's own DT_RPATH where they are, maps the loader among
-// them and hands over as the kernel would have. /proc/self/exe stays the program itself.
+// The start code of a program that runs with a pinned libc. It is linked into the program as its entry point, and the program does not
+// request a loader from the kernel. The start code finds the run-time files that belong to the program, writes their place into the program's
+// DT_RPATH, maps the loader among them, and passes control to it as the kernel would. /proc/self/exe remains the program itself.
 //
-// Where the files are looked for, with `X` the program as it was called or as it lies on disk, and RUNTIME the path that the build gives:
-//   X.runfiles/RUNTIME               a program with its runfiles beside it
+// The places in which the files are searched, where `X` is the program as it was called or as it is on the disk, and RUNTIME is a path
+// that the build defines:
+//   X.runfiles/RUNTIME               a program with its runfiles next to it
 //   D.runfiles/RUNTIME               a program within the runfiles of another
 //   <a directory above X>/external/RUNTIME   a tool within an action
 #include "sys.h"
@@ -19,17 +20,17 @@ enum { NR_GETCWD = 17 };
 
 enum { DT_STRTAB = 5, DT_RPATH = 15, PT_DYNAMIC = 2, PT_PHDR = 6, AT_PHNUM = 5, PATH = 4096, MARK = 512, SEGMENTS = 32 };
 
-// What the loader goes on reading as long as the program runs.
+// The data that the loader reads as long as the program runs.
 static struct segment segments[SEGMENTS];
 static char loader[PATH];
 
-// What the linker puts into DT_RPATH for us to overwrite begins so; it is MARK characters long.
+// The beginning of the placeholder that the linker puts into DT_RPATH. The placeholder is MARK characters long.
 static const char mark[] = "/cotter-runtime/";
 
 extern const char image[] __asm__("__ehdr_start") __attribute__((visibility("hidden")));
 extern const char begin[] __asm__("_start") __attribute__((visibility("hidden")));
 
-// Appends `n` characters; returns the new length, or 0 if it would be too long.
+// Appends `n` characters. Returns the new length, or 0 if it would be too long.
 static word append(char *to, word at, const char *from, word n) {
   if (!at || at + n + 1 > PATH) return 0;
   for (word i = 0; i < n; i++) to[at + i] = from[i];
@@ -37,7 +38,7 @@ static word append(char *to, word at, const char *from, word n) {
   return at + n;
 }
 
-// Whether the loader lies in the directory `dir` + `middle` + RUNTIME. The length of the directory's path, or 0.
+// Returns the length of the path `dir` + `middle` + RUNTIME if the loader is in that directory, and 0 otherwise.
 static word holds(char *dir, word at, const char *middle) {
   at = append(dir, at, middle, length(middle));
   at = append(dir, at, COTTER_RUNTIME, sizeof COTTER_RUNTIME - 1);
@@ -67,7 +68,7 @@ static word find(char *dir, const char *program, word n) {
   return 0;
 }
 
-// Writes the directory over the mark in DT_RPATH; what is left of it becomes slashes, which mean nothing.
+// Replaces the placeholder in DT_RPATH with the directory. The rest of the placeholder becomes slashes, which have no effect.
 static void tell(const char *dir, word n, word page, const struct segment *first, word count, const word *dynamic) {
   const char *strings = 0, *path = 0;
   for (const word *d = dynamic; d[0]; d += 2)
@@ -80,7 +81,7 @@ static void tell(const char *dir, word n, word page, const struct segment *first
     if (mark[k]) continue;
     word from = (word)path & -page, size = ((word)path + MARK - from + page - 1) & -page;
     if (n > MARK) complain("fit into its DT_RPATH", dir);
-    // Linkers differ in whether strings and code, such as this function, share a segment.
+    // Some linkers put strings into the same segment as code, such as this function, and some do not.
     int before = PROT_READ;
     for (word i = 0; i < count; i++)
       if (first[i].type == PT_LOAD && (word)(path - image) - first[i].vaddr < first[i].memsz) before = protection(first[i].flags);
@@ -107,7 +108,7 @@ __attribute__((used, visibility("hidden"))) word cotter_find_and_map(word *stack
   const word *dynamic = 0;
   for (word i = 0; i < count; i++)
     if (first[i].type == PT_DYNAMIC) dynamic = (const word *)(image + first[i].vaddr);
-  // The program was linked statically after all: its libc is a part of it, and its own start code is all that it needs.
+  // The program was linked statically: it contains its libc, and needs only its own start code.
   if (!dynamic) return (word)begin;
   char program[PATH], dir[PATH];
   word n = 0, found = 0;
@@ -119,7 +120,7 @@ __attribute__((used, visibility("hidden"))) word cotter_find_and_map(word *stack
   found = find(dir, program, n);
   if (!found) {
     long got = call6(NR_READLINKAT, AT_FDCWD, (long)"/proc/self/exe", (long)program, PATH, 0, 0);
-    // A name that fills the buffer was cut.
+    // A name that fills the buffer was truncated.
     if (got > 0 && got < PATH) found = find(dir, program, n = got);
   }
   program[n < PATH ? n : PATH - 1] = 0;
@@ -130,7 +131,7 @@ __attribute__((used, visibility("hidden"))) word cotter_find_and_map(word *stack
   for (word i = 0; i < PATH; i++) loader[i] = dir[i];
   word entry, base = map_loader(loader, &entry, page);
   if (count + 2 > SEGMENTS) complain("start", "a program with so many segments");
-  // A linker that is asked for no loader leaves out the two headers by which a loader finds its program and its own name.
+  // If no loader is requested, the linker leaves out the two headers with which a loader finds its program and its own name.
   segments[0] = (struct segment){PT_PHDR, 4, 64, (word)segments - (word)image, 0, (count + 2) * sizeof *segments, 0, 8};
   segments[1] = (struct segment){PT_INTERP, 4, 0, (word)loader - (word)image, 0, PATH, PATH, 1};
   for (; aux[0]; aux += 2) {

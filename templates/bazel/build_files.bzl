@@ -73,7 +73,8 @@ def _tool(ctx, facts):
         visibility = ["//visibility:public"],
     )
 
-# By kind: what writes the BUILD file of a tree, and what the hub calls the tree's targets: the suffix there, and the target here; {} is the toolchain's name.
+# For each kind: the function that writes the BUILD file of a tree, and the names of the tree's targets in the hub: the suffix there, and the
+# target here. {} stands for the name of the toolchain.
 _KINDS = {
     "cc": struct(build = _cc, names = {"": "files", "_toolchain": "cc_toolchain", "_pinned_libc": "pinned_libc"}),
     "library": struct(build = _library, names = {"": "{}", "_static": "{}_static"}),
@@ -83,7 +84,7 @@ _KINDS = {
 }
 
 def build_file(ctx, facts):
-    """The BUILD file of a tree.
+    """Returns the BUILD file of a tree.
 
     Args:
       ctx: the repository's context.
@@ -95,7 +96,7 @@ def build_file(ctx, facts):
     return _KINDS[ctx.attr.kind].build(ctx, facts)
 
 def hub_build_file(trees, hub, folder, sh_toolchain_type):
-    """The BUILD file of the repository that has a name for each toolchain.
+    """Returns the BUILD file of the repository that contains a name for each toolchain.
 
     Args:
       trees: the trees of the lock.
@@ -117,7 +118,7 @@ def hub_build_file(trees, hub, folder, sh_toolchain_type):
         for suffix, target in _KINDS[tree["kind"]].names.items():
             names = [tree["name"] + suffix]
             if suffix == "_pinned_libc":
-                # Of the first compiler for a platform; a cross compiler's where there is no other.
+                # Taken from the first compiler for a platform, and from a cross compiler if there is no other one.
                 names.append("pinned_libc")
             for name in names:
                 choices = aliases.setdefault(name, {})
@@ -130,7 +131,7 @@ def hub_build_file(trees, hub, folder, sh_toolchain_type):
     return "\n".join(out)
 
 def packages_build_file(trees, packages, hub, set, folder):
-    """The BUILD file of the repository that has a name for each package of a set.
+    """Returns the BUILD file of the repository that contains a name for each package of a set.
 
     Args:
       trees: the trees of the lock.
@@ -158,7 +159,7 @@ def packages_build_file(trees, packages, hub, set, folder):
     return "\n".join(out)
 
 def rules_file(folder, language, symbol, is_named):
-    """The file by which the other files here come by the rules of a language: those of a module, or those that Bazel brings along.
+    """Returns the file from which the other files load the rules of a language: those of a module, or those that Bazel contains.
 
     Args:
       folder: the package of these files.
@@ -173,7 +174,7 @@ def rules_file(folder, language, symbol, is_named):
     return "load({}, _{} = {})\n\n{} = _{}\n".format(repr(file), symbol, repr(symbol), symbol, symbol)
 
 def script_text(target):
-    """The program of a script.
+    """Returns the program of a script.
 
     Args:
       target: `module:attribute`.

@@ -1,4 +1,4 @@
-"""A C++ toolchain of GCC out of a pinned tree: every path in a command line is relative to the execution root."""
+"""A C++ toolchain with GCC from a pinned tree: every path in a command line is relative to the execution root."""
 
 load(":cc_features.bzl", "ALL_COMPILE", "ALL_CPP", "ALL_LINK", "LINK_SHARED", "PREPROCESSED", "both", "environment", "flags", "flags_for", "modes", "standards", "switch", "wanted_by_name")
 load(":labels.bzl", "own_repository")
@@ -7,13 +7,13 @@ load(":rules.bzl", "cc")
 def _isystem(root, dirs):
     return [flag for d in dirs for flag in ["-isystem", root + "/" + d]]
 
-# A header is compiled as a whole source file, for nothing but its errors: included into a file without a line, and to assembler, which is thrown away.
+# A header is compiled by itself only to find its errors: it is included into an empty source file and compiled to assembler, which is discarded.
 _HEADER = [cc.actions.cpp_header_parsing]
 _NOT_HEADER = [action for action in ALL_COMPILE if action not in _HEADER]
 
 def _features(ctx, root):
     return modes() + [
-        # Debug information and __FILE__ name files relative to the execution root, wherever that lies.
+        # Debug information and __FILE__ contain paths relative to the execution root, so they do not depend on its place.
         switch("reproducible_paths", [
             flags(ALL_COMPILE, ["-fno-canonical-system-headers", "-ffile-prefix-map=/proc/self/cwd=."]),
             flags(ALL_COMPILE + ALL_LINK, ["-no-canonical-prefixes"]),
@@ -31,14 +31,14 @@ def _features(ctx, root):
         ], enabled = True),
         switch("fortify", [flags(ALL_COMPILE, ["-U_FORTIFY_SOURCE", "-D_FORTIFY_SOURCE=2"], with_features = ["opt"])], enabled = True),
     ] + standards() + wanted_by_name() + [
-        # No directory that the compiler was built with: only these, relative, in this order.
+        # Only these relative directories, in this order, and none of the directories that are compiled into the compiler.
         switch("tree_includes", [
             flags(PREPROCESSED, ["-nostdinc"]),
             flags([a for a in ALL_CPP if a != cc.actions.cpp_module_codegen], ["-nostdinc++"] + _isystem(root, ctx.attr.cpp_includes)),
             flags(PREPROCESSED, _isystem(root, ctx.attr.includes)),
         ], enabled = True),
         switch("default_link_flags", [
-            # Where the compiler looks for assembler and linker first. Its sysroot it knows itself: where it lies.
+            # The directory in which the compiler searches for the assembler and the linker first. The compiler finds its sysroot by its own place.
             flags(ALL_LINK + ALL_COMPILE, ["-B" + root + "/usr/bin/" + ctx.attr.tool_prefix]),
             flags(ALL_LINK, ["-Wl,-z,relro,-z,now", "-Wl,--as-needed", "-pass-exit-codes", "-Wl,--build-id=none"]),
             flags(ALL_LINK, ["-Wl,--gc-sections"], with_features = ["opt"]),
@@ -48,7 +48,7 @@ def _features(ctx, root):
         both("asan", ["-fsanitize=address", "-fno-common", "-fno-omit-frame-pointer", "-DADDRESS_SANITIZER"], link = ["-fsanitize=address", "-static-libasan"]),
         both("ubsan", ["-fsanitize=undefined", "-fno-sanitize-recover=all"], link = ["-fsanitize=undefined", "-static-libubsan"]),
         both("tsan", ["-fsanitize=thread", "-DTHREAD_SANITIZER"], link = ["-fsanitize=thread", "-static-libtsan"]),
-        # Debug information in files of its own, for --fission. Bazel's own features would ask for an index that only gold makes.
+        # Debug information in separate files, for --fission. Bazel's own features would request an index that only gold can make.
         switch("per_object_debug_info", [flags_for(ALL_COMPILE, ["-gsplit-dwarf", "-g"], "per_object_debug_info_file")], enabled = True),
         switch("fission_support", [], enabled = True),
         # For --process_headers_in_dependencies.
@@ -60,7 +60,7 @@ def _features(ctx, root):
         switch("static_libgcc_libstdcxx", [flags(ALL_LINK, ["-static-libgcc", "-l:libstdc++.a"])]),
         switch("fully_static_link", [flags([cc.actions.cpp_link_executable], ["-static"])]),
         switch("default_libraries", [flags(ALL_LINK, ["-lstdc++", "-lm"], without = ["static_libgcc_libstdcxx"]), flags(ALL_LINK, ["-lm"], with_features = ["static_libgcc_libstdcxx"])], enabled = True),
-        # Libraries leave the search to the program that loads them: DT_RUNPATH would end it.
+        # Libraries are found through the program that loads them. DT_RUNPATH in a library would prevent that.
         switch("pinned_libc", [flags(LINK_SHARED, ["-Wl,--disable-new-dtags"])], enabled = True),
     ]
 
@@ -107,7 +107,7 @@ _cc_toolchain_config = rule(
 )
 
 def cotter_cc_toolchain(name, inputs, **kwargs):
-    """The cc_toolchain of a tree and the library by which programs bring their libc along, in the tree's own package.
+    """Declares the cc_toolchain of a tree, and the library with which programs contain their own libc, in the package of the tree.
 
     Args:
       name: the target's name.
@@ -139,11 +139,11 @@ def cotter_cc_toolchain(name, inputs, **kwargs):
     )
     _pinned_libc(name = "pinned_libc", visibility = ["//visibility:public"])
 
-# The linker reserves this much of DT_RPATH; the start code writes over it where the run-time files are.
+# The linker reserves this many characters in DT_RPATH. The start code replaces them with the directory of the run-time files.
 _RUNTIME_MARK = "/cotter-runtime/" + "x" * 496
 
 def _pinned_libc(name, visibility):
-    """A library that makes a program run with the loader and the libraries of its compiler's tree, which travel in its runfiles.
+    """Declares a library that makes a program run with the loader and the libraries of its compiler's tree, which are part of its runfiles.
 
     Args:
       name: the target's name.

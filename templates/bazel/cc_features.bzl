@@ -30,7 +30,7 @@ ALL_LINK = [
 LINK_SHARED = ALL_LINK[1:]
 
 def flags(actions, values, with_features = [], without = []):
-    """Flags for some actions: always, or in the modes that are named.
+    """Returns flags for some actions: always, or in the named modes.
 
     Args:
       actions: the names of the actions.
@@ -51,7 +51,7 @@ def flags(actions, values, with_features = [], without = []):
     )
 
 def flags_for(actions, values, variable, each = False):
-    """Flags for some actions where Bazel sets a variable.
+    """Returns flags for some actions, which apply if Bazel sets a variable.
 
     Args:
       actions: the names of the actions.
@@ -69,15 +69,15 @@ def flags_for(actions, values, variable, each = False):
     )])
 
 def switch(name, flag_sets, **kwargs):
-    """A feature."""
+    """Returns a feature."""
     return cc.config.feature(name = name, flag_sets = flag_sets, **kwargs)
 
 def both(name, values, link = None, **kwargs):
-    """A feature that compiles and links with the same flags."""
+    """Returns a feature that compiles and links with the same flags."""
     return switch(name, [flags(ALL_COMPILE, values), flags(ALL_LINK, values if link == None else link)], **kwargs)
 
 def modes():
-    """What Bazel calls its compilation modes, and what a toolchain says it is able to do."""
+    """Returns the features that Bazel uses for its compilation modes, and those that declare the abilities of a toolchain."""
     return [
         cc.config.feature(name = "dbg"),
         cc.config.feature(name = "opt"),
@@ -87,7 +87,7 @@ def modes():
     ]
 
 def environment(actions, values):
-    """Variables of the environment of some actions.
+    """Returns environment variables for some actions.
 
     Args:
       actions: the names of the actions.
@@ -100,7 +100,7 @@ def environment(actions, values):
     return [cc.config.env_set(actions = actions, env_entries = entries)]
 
 def standards():
-    """One feature for each language standard. The first of each language is the default, and gives way to any other."""
+    """Returns one feature for each language standard. The first one of each language is the default, and any other one replaces it."""
     cpp = ["c++17", "c++11", "c++14", "c++20", "c++23", "gnu++11", "gnu++14", "gnu++17", "gnu++20", "gnu++23"]
     c = ["c17", "c99", "c11", "c2x", "gnu99", "gnu11", "gnu17", "gnu2x"]
     out = [switch("default_standard", [
@@ -112,7 +112,7 @@ def standards():
     return out
 
 def wanted_by_name():
-    """Features of Bazel that are off until somebody names them: a map of the link, and headers of other repositories as those of the system."""
+    """Returns features that are disabled by default: a map of the link, and headers of other repositories as system headers."""
     return [
         switch("generate_linkmap", [flags_for([_ACTIONS.cpp_link_executable], ["-Wl,-Map=%{output_execpath}.map"], "output_execpath")]),
         switch("external_include_paths", [flags_for(PREPROCESSED, ["-isystem", "%{external_include_paths}"], "external_include_paths", each = True)]),

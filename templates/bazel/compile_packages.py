@@ -27,7 +27,7 @@ def main(site, out, *entries):
             with open(path, "rb") as file:
                 code = compile(file.read(), name, "exec", dont_inherit=True, optimize=0)
         except (SyntaxError, ValueError):
-            # A template, or for another version of Python: whoever imports it hears of it.
+            # A template, or code for another version of Python. Whoever imports it gets the error.
             continue
         start = len(data)
         data += marshal.dumps(code)

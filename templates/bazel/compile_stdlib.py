@@ -10,7 +10,7 @@ import os
 import sys
 import zipfile
 
-# Packages that read files beside their own, and those that no build needs fast.
+# Packages that read files next to their own, and packages whose speed matters to no build.
 LEFT_OUT = {
     "__pycache__",
     "dist-packages",
@@ -29,7 +29,7 @@ LEFT_OUT = {
 
 
 def sources(library):
-    """The paths of the modules below a directory, sorted."""
+    """Returns the sorted paths of the modules below a directory."""
     found = []
     for directory, names, files in os.walk(library):
         names[:] = [name for name in names if name not in LEFT_OUT and not name.startswith("config-")]
@@ -38,7 +38,7 @@ def sources(library):
 
 
 def main(library, out):
-    # Bit 0: hash-based; bit 1 is off: unchecked. The hash itself nobody reads.
+    # Bit 0 means hash-based, and bit 1 is 0, which means unchecked. Nobody reads the hash itself.
     header = importlib.util.MAGIC_NUMBER + (1).to_bytes(4, "little") + bytes(8)
     with zipfile.ZipFile(out, "w", zipfile.ZIP_STORED) as archive:
         for name in sources(library):

@@ -2,18 +2,18 @@
 
 load(":repositories.bzl", "LANGUAGES", "cotter_repositories")
 
-# What the main module names, if it does: a label of a repository that it does not name says so in its text.
+# The modules that the main module may name. The text of a label shows whether its repository is named.
 _MODULES = {
     "cc": str(Label("@rules_cc//cc:defs.bzl")),
     "python": str(Label("@rules_python//python:defs.bzl")),
     "shell": str(Label("@rules_shell//shell:toolchain_type")),
 }
 
-# The first versions of Bazel without rules of a language.
+# The first versions of Bazel without rules for a language.
 _SINCE = {"cc": 9, "python": 8}
 
 def _major():
-    """The version of Bazel; 0 where it does not tell, as those do not that distributions make."""
+    """Returns the version of Bazel, or 0 if it is unknown, as in builds by distributions."""
     major = getattr(native, "bazel_version", "").split(".")[0]
     return int(major) if major.isdigit() else 0
 
@@ -24,7 +24,7 @@ def _cotter(ctx):
             fail("Bazel {} brings no rules of {} along.\nAdd to MODULE.bazel: bazel_dep(name = \"rules_{}\", version = \"...\")".format(_major(), language, language))
     cotter_repositories(named)
 
-    # All that it does follows from the lock and from MODULE.bazel: nothing for MODULE.bazel.lock.
+    # The result depends only on the lock and on MODULE.bazel, so MODULE.bazel.lock needs no entry for it.
     return ctx.extension_metadata(reproducible = True)
 
 cotter = module_extension(implementation = _cotter)

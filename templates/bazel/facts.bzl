@@ -1,7 +1,7 @@
-"""What is known of a tree: the facts that its recipe wrote down beside it in the store."""
+"""The facts that the recipe of a tree recorded next to it in the store."""
 
 def list_names(ctx, directory):
-    """The names in a directory, sorted.
+    """Returns the sorted names in a directory.
 
     Args:
       ctx: the repository's context.
@@ -13,12 +13,13 @@ def list_names(ctx, directory):
     if not directory.exists:
         return []
 
-    # Bazel would watch every directory that is listed since 7.1, and call it an inconsistency when one vanishes: the tree is watched as a whole.
+    # Since 7.1, Bazel would watch every directory that is listed, and report an inconsistency if one is deleted. The tree is watched as a whole
+    # instead.
     entries = directory.readdir(watch = "no") if hasattr(ctx, "watch") else directory.readdir()
     return sorted([entry.basename for entry in entries])
 
 def read_file(ctx, path):
-    """The text of a file, without a watch on it.
+    """Returns the text of a file without watching the file.
 
     Args:
       ctx: the repository's context.
@@ -30,7 +31,7 @@ def read_file(ctx, path):
     return ctx.read(path, watch = "no") if hasattr(ctx, "watch") else ctx.read(path)
 
 def read_facts(ctx, store):
-    """What the recipe of the repository's tree knows of it.
+    """Returns the facts of the repository's tree.
 
     Args:
       ctx: the repository's context.

@@ -1,15 +1,15 @@
-"""What differs from one version of Bazel to the next, and what the platforms of the lock are called."""
+"""The differences between versions of Bazel, and the names of the platforms of the lock."""
 
 load(":lock.bzl", "FOLDER")
 
-# Whether a label may begin with a repository's canonical name: Bazel 7 and newer print labels so. It stands for "not an old Bazel", for many builds of
-# Bazel do not tell their version.
+# Whether a label may begin with a canonical repository name. Bazel 7 and newer print labels in this form. It serves as the test for a new Bazel,
+# because many builds of Bazel do not reveal their version.
 IS_CANONICAL = str(Label(FOLDER + ":lock.bzl")).startswith("@@")
 
-# The repository of constraints is called so in every module graph, whether the main module names it or not.
+# The repository of the constraints has this name in every module graph, even if the main module does not name it.
 _CONSTRAINTS = "@@platforms" if IS_CANONICAL else "@platforms"
 
-# For `ctx.actions.run`: the tools of an action come from no toolchain of a toolchain type (--incompatible_auto_exec_groups).
+# An argument of `ctx.actions.run`: the tools of the action are not from a toolchain (--incompatible_auto_exec_groups).
 NO_TOOLCHAIN = {"toolchain": None} if IS_CANONICAL else {}
 
 PLATFORMS = {
@@ -18,7 +18,7 @@ PLATFORMS = {
 }
 
 def constraints(platform):
-    """The constraint values of a platform of the lock.
+    """Returns the constraint values of a platform of the lock.
 
     Args:
       platform: its name, such as "x86_64-linux".
@@ -29,7 +29,7 @@ def constraints(platform):
     return [_CONSTRAINTS + "//cpu:" + PLATFORMS[platform].constraint, _CONSTRAINTS + "//os:linux"]
 
 def folder():
-    """The package of these files, as a label of another repository names it.
+    """Returns the package of these files, as another repository names it in a label.
 
     Returns:
       A label without a target, such as "@@//bazel/cotter".
@@ -38,7 +38,7 @@ def folder():
     return "@" + label if label.startswith("//") else label
 
 def own_repository():
-    """The name of the directory in the runfiles that holds the repository of the package that is loaded.
+    """Returns the directory, within the runfiles, of the repository whose package is being loaded.
 
     Returns:
       The canonical name.

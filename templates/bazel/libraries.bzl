@@ -2,11 +2,11 @@
 
 load(":rules.bzl", "cc")
 
-# Libraries of the C library itself.
+# Libraries that are part of the C library.
 _SYSTEM = ["dl", "m", "pthread", "resolv", "rt"]
 
 def cotter_libraries(name, packages, shared, static, includes, compatible):
-    """One cc_library for each .pc file, one for all of them under the toolchain's name, and for both a `_static` one.
+    """Declares a cc_library for each .pc file, one for all of them with the name of the toolchain, and a `_static` variant of each.
 
     Args:
       name: the toolchain's name.
@@ -28,8 +28,8 @@ def cotter_libraries(name, packages, shared, static, includes, compatible):
     for stem, file in static.items():
         cc.import_(name = "_archive_" + stem, static_library = file)
 
-    # What the libraries need of each other at run time; the linker leaves out what is not needed. DT_RPATH, for DT_RUNPATH would not serve
-    # the libraries' own needs.
+    # The libraries that these libraries need at run time; the linker leaves out those that are not needed. DT_RPATH is used because
+    # DT_RUNPATH would not apply to the needs of the libraries themselves.
     cc.library(
         name = "_all_shared",
         linkopts = ["-Wl,--disable-new-dtags"],

@@ -1,4 +1,4 @@
-"""What the package of these files holds: constraints, platforms and toolchains."""
+"""The targets of the package of these files: constraints, platforms and toolchains."""
 
 load(":labels.bzl", "constraints")
 
@@ -22,7 +22,7 @@ def cotter_package(trees, hub, shell):
     native.constraint_setting(name = "libc", default_constraint_value = ":glibc")
     native.constraint_value(name = "glibc", constraint_setting = ":libc")
 
-    # Which interpreter: a platform says so, or else it is the first.
+    # A platform selects the interpreter; otherwise it is the first one.
     pythons = sorted({tree["name"]: None for tree in trees.values() if tree["kind"] == "python"})
     if len(pythons) > 1:
         native.constraint_setting(name = "python_version", default_constraint_value = ":is_" + pythons[0])
@@ -57,5 +57,5 @@ def cotter_package(trees, hub, shell):
         toolchain_type = "@{}//:sh_toolchain_type".format(hub),
     )
 
-    # `bazel coverage` sets it.
+    # `bazel coverage` sets this value.
     native.config_setting(name = "coverage", values = {"collect_code_coverage": "true"})

@@ -1,13 +1,13 @@
-"""A Python toolchain out of a pinned tree."""
+"""A Python toolchain from a pinned tree."""
 
 load(":labels.bzl", "IS_CANONICAL", "NO_TOOLCHAIN", "own_repository")
 load(":rules.bzl", "cc", "py")
 
-# What stands first in the executable of a py_binary: a shell finds the runfiles and starts the pinned interpreter right on the main file,
-# in the environment that Bazel's own start code would make. To Python, which reads it where that start code is wanted after all (zip
-# files), all of it is one string. Bazel fills in what stands between percent signs. The directory that the interpreter itself would search
-# first is that of the file to which the link of the main file leads, where files lie that nobody declared: it is told to leave it out, and
-# finds the main file's directory in the runfiles instead.
+# The beginning of the executable of a py_binary. A shell finds the runfiles and starts the pinned interpreter with the main file, in the
+# environment that Bazel's own start code would make. That start code is still used for zip files, where Python reads this text as a single
+# string. Bazel replaces the words between percent signs. The main file is a link, and an interpreter would first search the directory to
+# which it leads, which may contain files that no target declares. The interpreter is told to leave that directory out, and searches the
+# directory of the main file in the runfiles instead.
 _STUB = """#!/bin/sh
 ''''true
 self=$0
@@ -87,7 +87,7 @@ _py_stdlib = rule(
 )
 
 def cotter_py_toolchain(version, interpreter, stdlib, cache_tag, inputs, includes, compiler, coverage, folder):
-    """The runtime of a tree, its headers and what compiles extensions against them, in the tree's own package.
+    """Declares the runtime of a tree, its headers, and the library with which extensions are compiled, in the package of the tree.
 
     Args:
       version: the interpreter's version, such as "3.11".
@@ -120,11 +120,11 @@ def cotter_py_toolchain(version, interpreter, stdlib, cache_tag, inputs, include
         measures_coverage = bool(coverage),
     )
 
-    # Since 3.11 an interpreter can be told with a flag not to search the directory of the main file; before, `sitecustomize.py` sees to it.
+    # Since 3.11, a flag tells the interpreter not to search the directory of the main file. For older versions, `sitecustomize.py` removes it.
     is_safe = [int(part) for part in version.split(".")] >= [3, 11]
     measures = ["start/run_coverage.py", "@{}//:_files_coverage".format(coverage)] if coverage else []
     if IS_CANONICAL and measures:
-        # Old versions of Bazel make toolchains for the machine that builds, and there nobody asks for coverage.
+        # Old versions of Bazel also make toolchains for the machine that builds, for which coverage is never requested.
         measures = select({folder + ":coverage": measures, "//conditions:default": []})
     py.runtime(
         name = "runtime",
@@ -155,6 +155,6 @@ def cotter_py_toolchain(version, interpreter, stdlib, cache_tag, inputs, include
     )
 
 def _beside(repository, other):
-    """The canonical name of another repository of the same extension: the names differ in what stands behind the last sign."""
+    """Returns the canonical name of another repository of the same extension. The names differ only after the last separator."""
     end = max(repository.rfind("~"), repository.rfind("+"))
     return repository[:end + 1] + other

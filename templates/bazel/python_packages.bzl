@@ -1,4 +1,4 @@
-"""Targets for the packages of a set, in their tree's own package, and names for them in the set's."""
+"""Targets for the packages of a set, in the package of their tree, and names for them in the repository of the set."""
 
 load(":labels.bzl", "NO_TOOLCHAIN")
 load(":rules.bzl", "py")
@@ -37,11 +37,11 @@ _py_bytecode = rule(
 )
 
 def _closure(package, requires):
-    """Everything that a package needs, itself included; packages may need each other."""
+    """Returns a package and everything that it needs. Packages may need each other."""
     found = {package: None}
     todo = [package]
 
-    # Starlark has no loop without an end: each package is looked at once.
+    # Starlark has no unbounded loops, so the loop runs once for each package.
     for _ in range(len(requires) + 1):
         if not todo:
             break
@@ -51,7 +51,7 @@ def _closure(package, requires):
     return sorted(found)
 
 def cotter_packages(python, packages, requires, compiler):
-    """A py_library for each package, and a py_binary for each script.
+    """Declares a py_library for each package, and a py_binary for each script.
 
     Args:
       python: the interpreter's version, such as "3.11".
@@ -64,7 +64,7 @@ def cotter_packages(python, packages, requires, compiler):
         native.filegroup(
             name = "_files_" + name,
             srcs = facts["entries"],
-            # The interpreter's runtime takes those of coverage.
+            # The runtime of the interpreter needs the files of coverage.
             visibility = ["//visibility:public"],
         )
         _py_bytecode(
@@ -88,7 +88,7 @@ def cotter_packages(python, packages, requires, compiler):
         for script in facts["scripts"]:
             py.binary(
                 name = "bin_" + script,
-                # The directory comes first on sys.path: no module may have the file's name.
+                # The directory is the first one on sys.path, so the name of the file must not be the name of a module.
                 srcs = ["cotter_scripts/cotter_script_{}.py".format(script)],
                 main = "cotter_scripts/cotter_script_{}.py".format(script),
                 visibility = ["//visibility:public"],

@@ -1,11 +1,11 @@
-"""Repositories over the store: one for each tree of the lock, and those with names for toolchains and packages."""
+"""Repositories for the store: one for each tree of the lock, and those that contain names for toolchains and packages."""
 
 load(":build_files.bzl", "build_file", "hub_build_file", "packages_build_file", "rules_file", "script_text")
 load(":facts.bzl", "list_names", "read_facts", "read_file")
 load(":labels.bzl", "IS_CANONICAL", "folder")
 load(":lock.bzl", "HUB", "MANIFEST", "PACKAGES", "TREES")
 
-# The languages whose rules the targets of the trees are made by.
+# The languages with whose rules the targets of the trees are made.
 LANGUAGES = ["cc"] + (["python"] if [tree for tree in TREES.values() if tree["kind"] in ("packages", "python")] else [])
 
 _ENVIRON = ["COTTER", "COTTER_STORE", "HOME", "PATH", "XDG_DATA_HOME"]
@@ -22,19 +22,19 @@ def _cotter(ctx):
     return ctx.path(named) if named else ctx.which("cotter")
 
 def _manifest(ctx):
-    """The path of the manifest that this folder was made from."""
+    """Returns the path of the manifest from which this folder was made."""
     directory = ctx.path(ctx.attr._lock).dirname
     for _ in range(MANIFEST.count("../")):
         directory = directory.dirname
     return directory.get_child(MANIFEST.split("/")[-1])
 
 def _run(ctx, cotter, arguments):
-    """Runs cotter on the manifest. Returns nothing, or what went wrong."""
+    """Runs cotter on the manifest. Returns None, or the error."""
     result = ctx.execute([cotter, "--quiet", "--manifest", _manifest(ctx), "--store", _store(ctx)] + arguments, timeout = 3600)
     return None if result.return_code == 0 else result.stderr.strip()
 
 def _had_tree(ctx):
-    """Whether the project was using the tree before: one of the store's roots says so."""
+    """Whether the project used the tree before, which means that one of the roots of the store names it."""
     roots = ctx.path(_store(ctx) + "/roots")
     for name in list_names(ctx, roots):
         text = read_file(ctx, roots.get_child(name))
@@ -43,16 +43,16 @@ def _had_tree(ctx):
     return False
 
 def _watch(ctx, path):
-    """Makes Bazel fetch the repository anew when the path vanishes or comes back. Before 7.1 Bazel is not able to."""
+    """Makes Bazel fetch the repository again when the path disappears or reappears. Versions before 7.1 cannot do this."""
     if hasattr(ctx, "watch"):
         ctx.watch(path)
 
 def _reproducible(ctx):
-    """What a repository rule returns that gives the same files for the same attributes. Before 8.3 there is nothing to return."""
+    """Returns the result of a repository rule that gives the same files for the same attributes. Before 8.3, there is no such result."""
     return ctx.repo_metadata(reproducible = True) if hasattr(ctx, "repo_metadata") else None
 
 def _tree(ctx):
-    """The directory of the tree: out of the store, or made there by cotter. The manifest becomes a root of the store: `cotter gc` leaves its trees alone."""
+    """Returns the directory of the tree in the store, where cotter makes it if it is missing. The manifest becomes a root of the store, so `cotter gc` keeps its trees."""
     want = [ctx.attr.toolchain, "--platform", ctx.attr.platform]
     command = "cotter setup " + " ".join(want)
     tree = ctx.path(_store(ctx) + "/store/" + ctx.attr.store_name)
@@ -66,12 +66,12 @@ def _tree(ctx):
             ctx.report_progress(command)
         wrong = _run(ctx, cotter, ["--locked", "setup"] + want)
         if wrong and was_there:
-            # The manifest is ahead of the lock. The tree is a root's all the same.
+            # The manifest is newer than the lock. The tree belongs to a root nevertheless.
             _run(ctx, cotter, ["--frozen", "setup"] + want)
         if not tree.exists:
             fail("\n`{}` failed:\n{}".format(command, wrong) if wrong else "\ntoolchains.lock no longer names {}.\nType: cotter emit bazel".format(ctx.attr.store_name))
         if is_lost:
-            # What Bazel found out about the files of the tree before this command began, it believes until the command ends.
+            # Until the end of a command, Bazel relies on what it knew of the files of the tree at its start.
             fail("\n{} was deleted from the store while Bazel was using it. It was made anew just now.\nType the same command again".format(ctx.attr.store_name))
         if was_there:
             wrong = _run(ctx, cotter, ["verify"] + want)
@@ -122,7 +122,7 @@ cotter_tree = repository_rule(
         "_start": attr.label(default = ":start.c"),
     },
     environ = _ENVIRON,
-    # Where Bazel is not able to watch the tree, it looks at least when it starts.
+    # If Bazel cannot watch the tree, it at least checks it when its server starts.
     local = not IS_CANONICAL,
 )
 
@@ -162,7 +162,7 @@ def _repository(key):
     return HUB + "_" + key.replace("-", "_")
 
 def _coverage(python, platform):
-    """The repository of the first set of packages for an interpreter that holds coverage.py; empty if none does."""
+    """Returns the repository of the first set of packages for an interpreter that contains coverage.py, or an empty string."""
     for key in sorted(PACKAGES):
         tree = TREES[key]
         if tree["python"] == python and tree["platform"] == platform and "coverage" in PACKAGES[key]:

@@ -18,7 +18,7 @@ def _sets():
     return out
 
 def _normal(name):
-    """A project's name in its normal form (PEP 503), without extras: those are part of the lock."""
+    """Returns the name of a project in its normal form (PEP 503), without extras, which are part of the lock."""
     for sign in ["_", "."]:
         name = name.replace(sign, "-")
     for _ in range(len(name)):
@@ -34,7 +34,7 @@ def _set(name):
     return name
 
 def requirement(name, set = None):
-    """The label of a package.
+    """Returns the label of a package.
 
     Args:
       name: the package's, in any spelling; extras in brackets are allowed.
@@ -49,7 +49,7 @@ def requirement(name, set = None):
     return "@{}_{}//:{}".format(HUB, set.replace("-", "_"), _normal(name))
 
 def all_requirements(set = None):
-    """The labels of all packages of a set.
+    """Returns the labels of all packages of a set.
 
     Args:
       set: the set's name, if there are several.
@@ -61,7 +61,7 @@ def all_requirements(set = None):
     return [requirement(name, set) for name in sorted(_sets()[set])]
 
 def console_script(name, script = None, set = None, **kwargs):
-    """A program that a package brings, such as `flask`, as a target of this package.
+    """Declares a program of a package, such as `flask`, as a target of this package.
 
     Args:
       name: the target's.
@@ -89,7 +89,7 @@ def _runner_test(name, runner, srcs, deps, args, **kwargs):
     )
 
 def pytest_test(name, srcs, deps = [], args = [], set = None, **kwargs):
-    """A test that pytest runs.
+    """Declares a test that pytest runs.
 
     Args:
       name: the target's.
@@ -102,7 +102,7 @@ def pytest_test(name, srcs, deps = [], args = [], set = None, **kwargs):
     _runner_test(name, "run_pytest.py", srcs, deps + [requirement("pytest", set)], args, **kwargs)
 
 def unittest_test(name, srcs, deps = [], args = [], **kwargs):
-    """A test that the standard library's unittest runs.
+    """Declares a test that the unittest of the standard library runs.
 
     Args:
       name: the target's.

@@ -1,4 +1,4 @@
-"""The rules of C++ of the module rules_cc, where the main module names it."""
+"""The rules for C++ of the module rules_cc. This file is used if the main module names it."""
 
 load("@rules_cc//cc:action_names.bzl", "ACTION_NAMES")
 load(

@@ -1,4 +1,4 @@
-"""The rules of C++ that Bazel brings along: for WORKSPACE, and for modules of Bazel 7 and 8 that do not name rules_cc. Newer versions of Bazel never load this file."""
+"""The rules for C++ that Bazel contains. This file is used for WORKSPACE, and for modules of Bazel 7 and 8 that do not name rules_cc. Newer versions of Bazel never load it."""
 
 load("@bazel_tools//tools/build_defs/cc:action_names.bzl", "ACTION_NAMES")
 load(

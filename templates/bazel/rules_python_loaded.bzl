@@ -1,4 +1,4 @@
-"""The rules of Python of the module rules_python, where the main module names it."""
+"""The rules for Python of the module rules_python. This file is used if the main module names it."""
 
 load("@rules_python//python:defs.bzl", "py_binary", "py_library", "py_runtime", "py_runtime_pair", "py_test")
 

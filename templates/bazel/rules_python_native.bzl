@@ -1,4 +1,4 @@
-"""The rules of Python that Bazel brings along: for WORKSPACE, and for modules of Bazel 7 that do not name rules_python. Newer versions of Bazel never load this file."""
+"""The rules for Python that Bazel contains. This file is used for WORKSPACE, and for modules of Bazel 7 that do not name rules_python. Newer versions of Bazel never load it."""
 
 load("@bazel_tools//tools/python:toolchain.bzl", "py_runtime_pair")
 

@@ -1,4 +1,4 @@
-"""Runs a program under coverage.py, and leaves what it saw where Bazel gathers it: run_coverage.py SITE_PACKAGES RUNFILES MAIN [ARGUMENT...]
+"""Runs a program under coverage.py, and writes the result where Bazel collects it: run_coverage.py SITE_PACKAGES RUNFILES MAIN [ARGUMENT...]
 
 Bazel names in COVERAGE_MANIFEST the files that it wants to hear of, relative to the execution root, and reads files of the format LCOV in COVERAGE_DIR. What
 the program starts in other processes is not measured.
@@ -16,7 +16,8 @@ import coverage
 directory = os.environ["COVERAGE_DIR"]
 with open(os.environ["COVERAGE_MANIFEST"], encoding="utf-8") as file:
     wanted = [line.strip() for line in file if line.strip().endswith(".py")]
-# A file of another repository is `external/<repository>/...` there, and `<repository>/...` in the runfiles. coverage.py names files by where links lead.
+# A file of another repository is `external/<repository>/...` there, and `<repository>/...` in the runfiles. coverage.py names files by the targets
+# of links.
 workspace = os.environ.get("TEST_WORKSPACE", "_main")
 sources = {}
 for name in wanted:
@@ -34,7 +35,7 @@ measurement = coverage.Coverage(
 
 
 def plain(line):
-    """A line as every reader of the format knows it: names of the manifest, a function's first line alone, branches by number."""
+    """Returns a line in the form that every reader of the format accepts: with the names of the manifest, only the first line of a function, and numbered branches."""
     kind, _, rest = line.partition(":")
     if kind == "SF":
         path = os.path.realpath(os.path.join(started, rest))
@@ -55,7 +56,7 @@ branches = {}
 
 
 def report():
-    """Writes what was measured."""
+    """Writes the result."""
     own = os.path.join(directory, f"cotter-{os.getpid()}.lcov")
     try:
         measurement.lcov_report(outfile=own)

@@ -1,4 +1,4 @@
-"""Runs unittest as Bazel wants a test to be: run_unittest.py FILE... [ARGUMENT...]"""
+"""Runs unittest as Bazel expects of a test: run_unittest.py FILE... [ARGUMENT...]"""
 
 import importlib.util
 import os
@@ -9,7 +9,7 @@ SHARDS = int(os.environ.get("TEST_TOTAL_SHARDS") or "1")
 SHARD = int(os.environ.get("TEST_SHARD_INDEX") or "0")
 
 if os.environ.get("TEST_SHARD_STATUS_FILE"):
-    # Bazel wants to see that the tests know of their shard.
+    # Bazel checks that the tests know their shard.
     open(os.environ["TEST_SHARD_STATUS_FILE"], "a").close()
 
 files = [argument for argument in sys.argv[1:] if argument.endswith(".py")]
@@ -19,7 +19,7 @@ if os.environ.get("TESTBRIDGE_TEST_ONLY"):
 
 
 def tests(suite):
-    """The tests of a suite and of the suites in it, in their order."""
+    """Returns the tests of a suite and of the suites in it, in their order."""
     for test in suite:
         if isinstance(test, unittest.TestSuite):
             yield from tests(test)
@@ -28,7 +28,7 @@ def tests(suite):
 
 
 class Loader(unittest.TestLoader):
-    """Loads the files by path, each as a module of its own: a file of tests need not lie in a package."""
+    """Loads each file by its path as a separate module, because a file of tests need not be in a package."""
 
     def loadTestsFromModule(self, module, *args, **kwargs):
         if module is not sys.modules["__main__"]:
@@ -48,6 +48,6 @@ class Loader(unittest.TestLoader):
 
 
 program = unittest.main(argv=[sys.argv[0], *options], testLoader=Loader(), exit=False)
-# Since 3.12 it is an error that no test ran; but a shard may have nothing to do.
+# Since 3.12, it is an error if no test ran, but a shard may have no tests.
 is_idle = SHARDS > 1 and program.result.testsRun == 0
 sys.exit(0 if program.result.wasSuccessful() and (is_idle or program.result.testsRun or sys.version_info < (3, 12)) else 1)

@@ -1,4 +1,4 @@
-"""Puts the compiled standard library before the one in source; for the interpreter that it was compiled by, and no other."""
+"""Puts the compiled standard library before its source, only for the interpreter that compiled it."""
 
 import os.path
 import sys
@@ -10,8 +10,8 @@ if os.path.exists(_archive):
             sys.path.insert(_at, _archive)
             break
 
-# The interpreter will search the directory first in which the main file lies once its link is followed: there may be files that no target declares. The
-# directory in the runfiles stands on the path already. From 3.11 on the start code says so with a flag.
+# The main file is a link. The interpreter will first search the directory to which it leads, which may contain files that no target declares. The
+# directory in the runfiles is already on the path. Since 3.11, the start code uses a flag for this.
 _main = os.environ.pop("COTTER_MAIN", None)
 if _main and sys.version_info < (3, 11):
     _own = os.path.dirname(os.path.realpath(_main))
@@ -24,7 +24,8 @@ if _main and sys.version_info < (3, 11):
     if _own not in sys.path:
         sys.path_importer_cache[_own] = _Nothing
 
-# Bytecode of packages: `bytecode/<package>` beside their `lib` holds that of all their modules. The modules stay where they are, with all that they read.
+# Bytecode of packages: `bytecode/<package>` next to their `lib` contains the bytecode of all their modules. The modules stay where they are, with the
+# files that they read.
 _packages = [_entry for _entry in sys.path if _entry.endswith("/site-packages") and os.path.isdir(os.path.join(_entry, "../../../bytecode"))]
 if _packages:
     import marshal

@@ -1,7 +1,7 @@
-"""Text of BUILD files: `repr` quotes every value as Starlark reads it."""
+"""Writes the text of BUILD files: `repr` quotes every value as Starlark expects."""
 
 def load_text(file, *symbols):
-    """A load statement.
+    """Returns a load statement.
 
     Args:
       file: the label of the file.
@@ -13,7 +13,7 @@ def load_text(file, *symbols):
     return "load(" + ", ".join([repr(word) for word in [file] + list(symbols)]) + ")\n"
 
 def call_text(function, **arguments):
-    """A call with named arguments.
+    """Returns a call with named arguments.
 
     Args:
       function: the name of a rule or a macro.
@@ -26,7 +26,7 @@ def call_text(function, **arguments):
     return "\n".join([function + "("] + lines + [")", ""])
 
 def select_text(choices, no_match_error):
-    """A choice by configuration, as the value of an argument.
+    """Returns a `select`, as the value of an argument.
 
     Args:
       choices: the values by condition.

@@ -1,4 +1,4 @@
-"""Programs out of pinned trees, for genrules and rules."""
+"""Programs from pinned trees, for genrules and rules."""
 
 def _tools(ctx):
     name = ctx.attr.variable

@@ -1,9 +1,9 @@
-"""A C++ toolchain of Zig out of a pinned tree: every path in a command line is relative to the execution root."""
+"""A C++ toolchain with Zig from a pinned tree: every path in a command line is relative to the execution root."""
 
 load(":cc_features.bzl", "ALL_COMPILE", "ALL_LINK", "both", "environment", "flags", "modes", "standards", "switch", "wanted_by_name")
 load(":rules.bzl", "cc")
 
-# Zig builds the C library's stubs and libc++ when it first links for a target, which takes a minute or two, and keeps them here.
+# Zig builds stubs of the C library and libc++ at the first link for a target, which takes a minute or two, and keeps them here.
 _CACHE = "/tmp/cotter-zig"
 
 def _features(root, lib):
@@ -14,7 +14,7 @@ def _features(root, lib):
             "ZIG_LIB_DIR": root + "/" + lib,
             "ZIG_LOCAL_CACHE_DIR": _CACHE,
         }), enabled = True),
-        # Debug information and __FILE__ name files relative to the execution root, wherever that lies.
+        # Debug information and __FILE__ contain paths relative to the execution root, so they do not depend on its place.
         switch("reproducible_paths", [
             flags(ALL_COMPILE, ["-ffile-prefix-map=/proc/self/cwd=.", "-no-canonical-prefixes"]),
         ], env_sets = environment(everywhere, {"PWD": "/proc/self/cwd"}), enabled = True),
@@ -32,7 +32,7 @@ def _features(root, lib):
     ] + standards() + wanted_by_name() + [
         switch("default_link_flags", [
             flags(ALL_LINK, ["-Wl,--as-needed", "-Wl,--build-id=none"]),
-            # The debug information of libc++ names the directory that Zig built it in.
+            # The debug information of libc++ contains the directory in which Zig built it.
             flags(ALL_LINK, ["-s"], without = ["dbg"]),
             flags(ALL_LINK, ["-Wl,--gc-sections"], with_features = ["opt"]),
         ], enabled = True),
@@ -51,7 +51,7 @@ def _config_impl(ctx):
         compiler = "clang",
         abi_version = "clang",
         abi_libc_version = "glibc",
-        # All else goes to the compiler of C++.
+        # All other arguments are passed to the C++ compiler.
         action_configs = [cc.config.action_config(
             action_name = name,
             enabled = True,
@@ -98,7 +98,7 @@ def _no_pinned_libc(ctx):
 _zig_no_pinned_libc = rule(implementation = _no_pinned_libc, provides = [cc.info])
 
 def cotter_zig_toolchain(name, inputs, **kwargs):
-    """The cc_toolchain of a tree, in the tree's own package.
+    """Declares the cc_toolchain of a tree, in the package of the tree.
 
     Args:
       name: the target's name.

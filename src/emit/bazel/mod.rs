@@ -227,12 +227,12 @@ fn lock(entries: &[&Entry], settings: &BazelSettings) -> String {
         .doc(&format!("What toolchains.lock pins.\n\n{MARK}"))
         .comment("The package of these files.")
         .assign("FOLDER", format!("//{}", settings.dir))
-        .comment("The repository that has a name for each toolchain.")
+        .comment("The repository that contains a name for each toolchain.")
         .assign("HUB", settings.repository.as_str())
-        .comment("The manifest, from this folder.")
+        .comment("The path of the manifest, relative to this folder.")
         .assign("MANIFEST", format!("{up}{}", crate::manifest::FILE_NAME))
         .assign("TREES", Value::TallDict(entries.iter().map(tree).collect()))
-        .comment("The Python packages of each tree, with what they need of each other.")
+        .comment("The Python packages of each tree, each with the packages that it needs.")
         .assign("PACKAGES", Value::TallDict(entries.iter().filter_map(packages).collect()))
         .comment("The toolchains of this package, in the order in which they are registered.")
         .assign(
@@ -248,7 +248,7 @@ fn rules(settings: &BazelSettings) -> String {
     let file = |language: &str| format!("@{}//:rules_{language}.bzl", settings.repository);
     File::new()
         .doc(&format!(
-            "The rules of C++ and Python: those of the modules rules_cc and rules_python where the main module names them, or else Bazel's own.\n\n{MARK}"
+            "The rules for C++ and Python: those of the modules rules_cc and rules_python if the main module names them, and Bazel's own otherwise.\n\n{MARK}"
         ))
         .load(&file("cc"), &[("_cc", "cc")])
         .load(&file("python"), &[("_py", "py")])
@@ -260,29 +260,27 @@ fn rules(settings: &BazelSettings) -> String {
 fn bazelrc(entries: &[&Entry], settings: &BazelSettings) -> String {
     let mut out = format!(
         "# {MARK}\n#\n# In the workspace's .bazelrc:\n#     import %workspace%/{}/cotter.bazelrc\n\n\
-         # Trees are inputs as directories; Bazel is to look into them.\n\
+         # Trees are inputs as directories. This makes Bazel track their content.\n\
          startup --host_jvm_args=-DBAZEL_TRACK_SOURCE_DIRECTORIES=1\n\n\
-         # Nothing looks for compilers and shells of this machine.\n\
+         # Bazel does not search for compilers and shells of this machine.\n\
          build --incompatible_enable_cc_toolchain_resolution\n\
          build --repo_env=BAZEL_DO_NOT_DETECT_CPP_TOOLCHAIN=1\n\
          build --repo_env=BAZEL_SH=/bin/bash\n\n\
-         # Nothing of the environment reaches an action.\n\
+         # Actions do not see the environment of the user.\n\
          build --incompatible_strict_action_env\n\n\
-         # A /tmp for each action: for Bazel 6 and newer, where it is not the default: build --config=hermetic_tmp\n\
+         # A separate /tmp for each action, for versions of Bazel since 6 in which it is not the default: build --config=hermetic_tmp\n\
          build:hermetic_tmp --incompatible_sandbox_hermetic_tmp\n",
         settings.dir
     );
     if entries.iter().any(|e| e.kind == Kind::Cc) {
         let flag = format!("--custom_malloc=@{}//:pinned_libc", settings.repository);
-        out.push_str(
-            "\n# Programs start with the loader and the libraries of the compiler's tree.\n",
-        );
+        out.push_str("\n# Programs use the loader and the libraries of the compiler's tree.\n");
         if settings.libc == Libc::Pinned {
             out.push_str(&format!("build {flag}\n"));
         }
         out.push_str(&format!("build:pinned_libc {flag}\n"));
         out.push_str(
-            "\n# Programs hold everything: tests too, which Bazel would link with shared libraries of their own.\n\
+            "\n# All programs are linked statically, including tests, which Bazel would otherwise link with shared libraries.\n\
              build:fully_static --features=fully_static_link --dynamic_mode=off\n",
         );
     }
@@ -299,7 +297,7 @@ fn module(entries: &[&Entry], settings: &BazelSettings) -> String {
         Call::new("use_extension").arg(format!("//{}:extension.bzl", settings.dir)).arg("cotter");
     let mut file = File::new()
         .comment(&format!(
-            "{MARK}\n\nIn MODULE.bazel, for Bazel 7.2 and newer:\n    include(\"//{0}:cotter.MODULE.bazel\")\nFor 7.1 copy what follows.",
+            "{MARK}\n\nIn MODULE.bazel, for Bazel 7.2 and newer:\n    include(\"//{0}:cotter.MODULE.bazel\")\nFor Bazel 7.1, copy the lines below.",
             settings.dir
         ))
         .paragraph()
