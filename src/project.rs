@@ -49,7 +49,7 @@ impl Project {
         let sources = source::bind(&manifest, &mut problems);
         check_recipes(&manifest, &mut problems);
         let emissions = emit::bind(&manifest, &mut problems);
-        problems.check()?;
+        problems.check().map_err(|e| conflict(&text, &file).unwrap_or(e))?;
         let lock_path = manifest_path.with_file_name(lockfile::FILE_NAME);
         Ok(Project { manifest_path, lock_path, manifest, sources, emissions })
     }
@@ -253,6 +253,17 @@ pub fn read_lock(path: &Path, cx: &Context) -> Result<Option<Lockfile>> {
     }
     let file = shown(path, &cx.here);
     Lockfile::parse(&read_text(path, &file)?, &file).map(Some)
+}
+
+/// Returns the error of a manifest with conflict markers. They would otherwise be reported as many
+/// mistakes of syntax.
+fn conflict(text: &str, file: &str) -> Option<Error> {
+    let line = text.lines().position(|line| line.starts_with("<<<<<<< "))?;
+    lockfile::has_conflict_markers(text).then(|| {
+        Error::user(format!("{file} holds merge conflict markers"))
+            .located(Place { file: file.to_owned(), line: line + 1, column: 1 })
+            .hint("resolve them, then run `cotter lock`")
+    })
 }
 
 /// Reads a text file of the user. Messages call it `file`.

@@ -4,7 +4,9 @@
 use super::emit;
 use crate::context::Context;
 use crate::error::Result;
-use crate::model::{Platform, ToolchainName};
+use crate::lockfile;
+use crate::model::{Kind, Platform, ToolchainName};
+use crate::project::read_lock;
 use crate::ready::{self, Ready, Wanted};
 use crate::recipe::{self, Active};
 use crate::store::RootTree;
@@ -42,6 +44,11 @@ pub fn roots(names: &[ToolchainName], platform: Platform, cx: &Context) -> Resul
 pub fn active(names: &[ToolchainName], cx: &Context) -> Result<Vec<Active>> {
     let platform = ready::native_or(None)?;
     let mut trees = roots(names, platform, cx)?;
+    let interpreters = missing_interpreters(names, &trees, platform, cx)?;
+    let names = &[names, &interpreters].concat()[..];
+    if !interpreters.is_empty() {
+        trees = roots(names, platform, cx)?;
+    }
     for tree in &trees {
         cx.store.mark_used(&tree.store_name);
     }
@@ -58,6 +65,32 @@ pub fn active(names: &[ToolchainName], cx: &Context) -> Result<Vec<Active>> {
         active.retain(|t| !t.recipe.excludes_its_like());
     }
     Ok(active)
+}
+
+/// Returns the interpreters of the named sets of Python packages, unless an interpreter was named,
+/// too. Without them, the programs of a set would start with a Python of the host.
+fn missing_interpreters(
+    names: &[ToolchainName],
+    trees: &[RootTree],
+    platform: Platform,
+    cx: &Context,
+) -> Result<Vec<ToolchainName>> {
+    let has = |kind: Kind| trees.iter().any(|tree| self::kind(tree) == kind.as_str());
+    if names.is_empty() || !has(Kind::Packages) || has(Kind::Python) {
+        return Ok(vec![]);
+    }
+    let lock = cx.manifest_path()?.with_file_name(lockfile::FILE_NAME);
+    let lock = read_lock(&lock, cx)?.unwrap_or_default();
+    let mut interpreters: Vec<ToolchainName> = vec![];
+    for tree in trees {
+        if let Some(locked) = lock.trees.get(&(tree.name.clone(), platform)) {
+            let used = locked.plan.uses.run.iter().filter(|name| !names.contains(name));
+            interpreters.extend(used.cloned());
+        }
+    }
+    interpreters.sort();
+    interpreters.dedup();
+    Ok(interpreters)
 }
 
 /// Returns the kind of a tree, for people and scripts.

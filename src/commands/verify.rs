@@ -108,7 +108,9 @@ pub fn run(args: &Verify, cx: &Context) -> Result<ExitCode> {
         }
     }
     Err(if !lost {
-        error.hint("run `cotter verify --repair` in the project that uses them")
+        // A change that keeps the size of a file is found only by reading every byte.
+        let deep = if args.deep { " --deep" } else { "" };
+        error.hint(format!("run `cotter verify{deep} --repair` in the project that uses them"))
     } else {
         error.hint("this project's lock does not name them: repair them from the project that does, or let `cotter gc` delete them")
     })

@@ -219,6 +219,8 @@ fn a_set_is_locked_installed_and_used() {
     contains(&index["packages"]["lib"]["entries"].to_string(), &["site-packages/lib\""]);
     assert_eq!(project.ok(&["exec", "--", "answer", "x"]), "answer 42 x\n");
     assert_eq!(project.ok(&["exec", "--", "tell"]), "told 42\n");
+    // A set that is named brings its interpreter.
+    assert_eq!(project.ok(&["exec", "--pure", "app", "--", "answer", "x"]), "answer 42 x\n");
     let names = "import space.one, space.two, importlib.metadata as m; print(space.one.name, space.two.name, m.version('app'), len(m.files('app')))";
     assert_eq!(project.ok(&["exec", "--", "python3", "-c", names]), "one two 1.0 10\n");
 
