@@ -447,7 +447,13 @@ pub fn from_io(what: impl Into<String>, error: io::Error) -> Error {
 
 /// Returns the most similar of `names` for "did you mean" hints: at most `most`, the best first.
 pub fn nearest<'a>(name: &str, names: impl Iterator<Item = &'a str>, most: usize) -> Vec<&'a str> {
+    // The time grows with the product of the lengths, and nobody misspells a name of that length.
+    const LONGEST: usize = 300;
+    if name.len() > LONGEST {
+        return vec![];
+    }
     let mut scored: Vec<(f64, &str)> = names
+        .filter(|n| n.len() <= LONGEST)
         .map(|n| (strsim::jaro_winkler(name, n), n))
         .filter(|(score, _)| *score > 0.8)
         .collect();

@@ -25,6 +25,20 @@ pub enum Facts {
     Packages(PackagesFacts),
 }
 
+impl Facts {
+    /// Returns the name of the recipe that recorded the facts.
+    pub fn recipe(&self) -> &'static str {
+        match self {
+            Facts::Gcc(_) => "gcc",
+            Facts::Zig(_) => "zig",
+            Facts::Python(_) => "python",
+            Facts::Tool(_) => "tool",
+            Facts::Library(_) => "library",
+            Facts::Packages(_) => "packages",
+        }
+    }
+}
+
 /// The facts of a GCC.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]

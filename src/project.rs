@@ -1,5 +1,6 @@
 //! A project: its manifest, its lock, and the files that they name.
 
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
 use fs_err as fs;
@@ -252,7 +253,17 @@ pub fn read_lock(path: &Path, cx: &Context) -> Result<Option<Lockfile>> {
         return Ok(None);
     }
     let file = shown(path, &cx.here);
-    Lockfile::parse(&read_text(path, &file)?, &file).map(Some)
+    Lockfile::parse(&read_lock_text(path, &file)?, &file).map(Some)
+}
+
+/// Reads the text of a lock, like [`read_text`]. A file that can be read but is no text is a
+/// damaged lock.
+///
+/// # Errors
+/// If the file cannot be read or is not valid UTF-8.
+pub fn read_lock_text(path: &Path, file: &str) -> Result<String> {
+    text_of(read_regular(path, file, "move it away")?, file)
+        .map_err(|e| e.with_kind(ErrorKind::LockDamaged).hint(lockfile::ANEW))
 }
 
 /// Returns the error of a manifest with conflict markers. They would otherwise be reported as many
@@ -271,11 +282,22 @@ fn conflict(text: &str, file: &str) -> Option<Error> {
 /// # Errors
 /// If the file cannot be read or is not valid UTF-8.
 pub fn read_text(path: &Path, file: &str) -> Result<String> {
-    if path.is_dir() {
-        return Err(Error::user(format!("{file} is a directory, and was to be a file"))
-            .hint("move it away, or name the file: --manifest FILE"));
+    let hint = "move it away, or name the file: --manifest FILE";
+    text_of(read_regular(path, file, hint)?, file).map_err(|e| e.hint("save the file as UTF-8"))
+}
+
+/// Reads a regular file. A repository can contain a symlink to a device, and reading a device might
+/// never end.
+fn read_regular(path: &Path, file: &str, hint: &str) -> Result<Vec<u8>> {
+    let kind = fs::metadata(path).map_err(|e| Error::unreadable(Path::new(file), e))?.file_type();
+    if !kind.is_file() {
+        let what = if kind.is_dir() { "a directory" } else { "a device or a pipe" };
+        return Err(Error::user(format!("{file} is {what}, and was to be a file")).hint(hint));
     }
-    let bytes = fs::read(path).map_err(|e| Error::unreadable(Path::new(file), e))?;
+    fs::read(path).map_err(|e| Error::unreadable(Path::new(file), e))
+}
+
+fn text_of(bytes: Vec<u8>, file: &str) -> Result<String> {
     String::from_utf8(bytes).map_err(|e| {
         let (good, bad) = e.as_bytes().split_at(e.utf8_error().valid_up_to());
         let line_start = good.iter().rposition(|b| *b == b'\n').map_or(0, |i| i + 1);
@@ -287,7 +309,6 @@ pub fn read_text(path: &Path, file: &str) -> Result<String> {
                 column: before.chars().count() + 1,
             })
             .because(format!("expected UTF-8, got the byte {:#04x}", bad.first().unwrap_or(&0)))
-            .hint("save the file as UTF-8")
     })
 }
 
@@ -299,9 +320,35 @@ pub fn replace(path: &Path, text: &str) -> Result<()> {
     let mut name = path.file_name().unwrap_or_default().to_owned();
     name.push(format!(".new-{}", std::process::id()));
     let new = path.with_file_name(name);
-    let written = fs::write(&new, text).and_then(|()| fs::rename(&new, path));
+    // The directory may come from elsewhere. A symlink that lies there under this name must not be
+    // followed.
+    let _ = fs::remove_file(&new);
+    let written = fs::OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .open(&new)
+        .and_then(|mut file| file.write_all(text.as_bytes()))
+        .and_then(|()| fs::rename(&new, path));
     if written.is_err() {
         let _ = fs::remove_file(&new);
     }
     written.map_err(|e| Error::output("write", path, e))
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn a_planted_symlink_is_not_followed() {
+        let dir = std::env::temp_dir().join(format!("cotter-replace-{}", std::process::id()));
+        std::fs::create_dir_all(&dir).unwrap();
+        let (path, victim) = (dir.join("lock"), dir.join("victim"));
+        std::fs::write(&victim, "kept").unwrap();
+        let planted = dir.join(format!("lock.new-{}", std::process::id()));
+        std::os::unix::fs::symlink(&victim, planted).unwrap();
+        super::replace(&path, "new").unwrap();
+        assert_eq!(std::fs::read_to_string(&victim).unwrap(), "kept");
+        assert_eq!(std::fs::read_to_string(&path).unwrap(), "new");
+        assert!(path.symlink_metadata().unwrap().is_file());
+        std::fs::remove_dir_all(&dir).unwrap();
+    }
 }

@@ -25,6 +25,8 @@ pub struct Wanted<'a> {
     pub platform: Platform,
     /// Whether an index whose `Valid-Until` has passed is accepted if something must be locked.
     pub allow_expired: bool,
+    /// Whether the facts of the trees must be recorded, because other tools read them.
+    pub with_facts: bool,
 }
 
 /// The result for one tree.
@@ -80,7 +82,12 @@ pub fn fresh(names: &[ToolchainName], platform: Platform, cx: &Context) -> Optio
 /// # Errors
 /// See [`ensure`].
 pub fn ready(request: &Wanted, cx: &Context) -> Result<Prepared> {
-    match fresh(request.names, request.platform, cx) {
+    // A store that cannot be written cannot record any facts.
+    let has_facts = |trees: &Vec<RootTree>| {
+        trees.iter().all(|t| cx.store.has_facts(&t.store_name)) || !cx.store.is_writable()
+    };
+    let fresh = fresh(request.names, request.platform, cx);
+    match fresh.filter(|trees| !request.with_facts || has_facts(trees)) {
         Some(trees) => {
             let trees = trees.into_iter().map(|tree| Ready { tree, made_in: None }).collect();
             Ok(Prepared { trees, project: None })

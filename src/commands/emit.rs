@@ -88,7 +88,7 @@ fn folder(
     lock: &Lockfile,
     cx: &Context,
 ) -> Result<ExitCode> {
-    let dir = project.dir().join(dir);
+    let dir = inside(project, dir)?;
     let changes = changes(&dir, files(bound, &[], project, lock, cx)?)?;
     let paths: Vec<String> = changes.iter().map(|c| shown(&c.path, &cx.here)).collect();
     if args.json {
@@ -133,7 +133,7 @@ fn folder(
 pub fn after_setup(project: &Project, lock: &Lockfile, cx: &Context) -> Result<()> {
     for bound in project.emissions.iter().filter(|bound| bound.is_asked_for) {
         let Destination::Folder(dir) = bound.emission.destination() else { continue };
-        let dir = project.dir().join(dir);
+        let dir = inside(project, dir)?;
         let changes = changes(&dir, files(bound, &[], project, lock, cx)?)?;
         if changes.is_empty() {
             continue;
@@ -172,6 +172,25 @@ fn files(
         Ok(redact(&fetcher.python_project(name)?.url_of(file)?))
     };
     bound.emission.files(&mut Request { lock, names, url: &mut url })
+}
+
+/// Returns the path of a folder of the project.
+///
+/// # Errors
+/// If a symlink leads out of the project. A cloned repository must not choose the place of files
+/// outside of it.
+fn inside(project: &Project, dir: &str) -> Result<PathBuf> {
+    let path = project.dir().join(dir);
+    let there = path.ancestors().find_map(|p| fs::canonicalize(p).ok());
+    let root = fs::canonicalize(project.dir()).ok();
+    match (there, root) {
+        (Some(there), Some(root)) if !there.starts_with(&root) => {
+            Err(Error::user(format!("the folder {dir} does not lie in the project"))
+                .because(format!("a symlink leads to {}", there.display()))
+                .hint("replace the symlink by a directory, or name another folder in [emit]"))
+        }
+        _ => Ok(path),
+    }
 }
 
 /// Returns the files of a folder whose content is not the expected one.

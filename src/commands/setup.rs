@@ -18,7 +18,12 @@ use crate::reporter::Verbosity;
 /// If a tree cannot be made ready, or the files for other tools cannot be written.
 pub fn run(args: &Setup, cx: &Context) -> Result<ExitCode> {
     let platform = ready::native_or(args.platform)?;
-    let request = Wanted { names: &args.names, platform, allow_expired: args.allow_expired };
+    let request = Wanted {
+        names: &args.names,
+        platform,
+        allow_expired: args.allow_expired,
+        with_facts: true,
+    };
     let trees = super::trees::ready(&request, cx)?;
     if args.json {
         let list: Vec<_> = trees

@@ -28,7 +28,7 @@ pub fn ready(request: &Wanted, cx: &Context) -> Result<Vec<Ready>> {
 /// # Errors
 /// See [`ready`].
 pub fn roots(names: &[ToolchainName], platform: Platform, cx: &Context) -> Result<Vec<RootTree>> {
-    let ready = ready(&Wanted { names, platform, allow_expired: false }, cx)?;
+    let ready = ready(&Wanted { names, platform, allow_expired: false, with_facts: false }, cx)?;
     let mut trees: Vec<RootTree> = ready.into_iter().map(|r| r.tree).collect();
     if !names.is_empty() {
         trees.sort_by_key(|t| names.iter().position(|n| *n == t.name));

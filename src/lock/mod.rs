@@ -12,7 +12,7 @@ use crate::fetch::Fetcher;
 use crate::lockfile::{self, Lockfile, TrustedRelease};
 use crate::make::Made;
 use crate::model::{Platform, ToolchainName};
-use crate::project::{Project, read_text, replace};
+use crate::project::{Project, read_lock_text, replace};
 
 pub use options::{Options, Upgrade};
 pub use stale::{check, stale};
@@ -41,7 +41,7 @@ pub fn update(
 ) -> Result<Outcome> {
     let there = project.lock_path.exists() && !options.fresh;
     let file = shown(&project.lock_path, &cx.here);
-    let old_text = if there { read_text(&project.lock_path, &file)? } else { String::new() };
+    let old_text = if there { read_lock_text(&project.lock_path, &file)? } else { String::new() };
     let old = if there { read_old(project, &old_text, cx)? } else { Lockfile::default() };
     let stale = stale(project, &old);
     let mut lock = Lockfile::default();

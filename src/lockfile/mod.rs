@@ -29,7 +29,7 @@ pub use spec::{
 pub use v2::VERSION;
 
 /// How to replace a damaged lock.
-const ANEW: &str =
+pub const ANEW: &str =
     "restore the file from version control, or run `cotter lock --fresh` to lock everything anew";
 
 impl Lockfile {

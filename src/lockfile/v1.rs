@@ -154,6 +154,13 @@ impl RawTree {
             nar_hash: Digest::from_sri(&self.nar_hash)?,
             nar_size: self.nar_size,
         };
+        if output.store_name.name() != plan.tree_name() {
+            return Err(format!(
+                "store_name: expected it to end in {:?}, as name, version and platform say, got {:?}",
+                plan.tree_name(),
+                output.store_name.as_str()
+            ));
+        }
         Ok(LockedTree::new(plan, output))
     }
 }

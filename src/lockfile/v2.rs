@@ -1,7 +1,7 @@
 //! Version 2 of the lock: a typed specification for each kind, the list of trees that each tree
 //! uses, and the format and the component of each input. `docs/lockfile.md` describes it for users.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::entry::{Edited, LockedTree, Lockfile, Output, Plan, TrustedRelease, Uses};
 use super::fingerprint::Fingerprint;
@@ -46,8 +46,9 @@ pub fn read(text: &str, problems: &mut Problems) -> Lockfile {
     }
     root.finish(problems);
     if problems.count() == 0 {
+        let known: BTreeSet<&ToolchainName> = lock.trees.keys().map(|(name, _)| name).collect();
         for (name, span) in used {
-            if !lock.trees.keys().any(|(known, _)| *known == name) {
+            if !known.contains(&name) {
                 problems.add(span, format!("`uses` names {name}, which the lock has no entry of"));
             }
         }

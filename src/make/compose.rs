@@ -75,11 +75,17 @@ impl Bench {
                 plan.name
             ))
             .because(format!(
-                "expected {} with NAR hash {}",
+                "expected {} with NAR hash {} and {} bytes",
                 expected.store_name,
-                expected.nar_hash.sri()
+                expected.nar_hash.sri(),
+                expected.nar_size
             ))
-            .because(format!("got {} with NAR hash {}", output.store_name, output.nar_hash.sri()))
+            .because(format!(
+                "got {} with NAR hash {} and {} bytes",
+                output.store_name,
+                output.nar_hash.sri(),
+                output.nar_size
+            ))
             .hint(format!(
                 "the lock was made by another cotter, or edited; `cotter lock --upgrade {}` makes the entry anew",
                 plan.name

@@ -2,11 +2,15 @@
 
 use std::collections::BTreeMap;
 
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::fetch::Fetcher;
 use crate::lockfile::{LockedTree, Lockfile};
 use crate::model::{Platform, StoreName, ToolchainName};
 use crate::store::Store;
+
+/// The greatest number of trees of which each needs the next. A set needs the packages of its
+/// builds, and these need an interpreter, so a real lock stays far below.
+const DEEPEST: usize = 64;
 
 /// A tree that is missing.
 pub struct Missing<'a> {
@@ -42,7 +46,7 @@ impl<'a> Search<'a> {
         let mut out = vec![];
         let mut places = BTreeMap::new();
         for tree in wanted {
-            self.visit(tree, &mut out, &mut places)?;
+            self.visit(tree, 0, &mut out, &mut places)?;
         }
         Ok(out)
     }
@@ -52,6 +56,7 @@ impl<'a> Search<'a> {
     fn visit(
         &self,
         tree: &'a LockedTree,
+        depth: usize,
         out: &mut Vec<Missing<'a>>,
         places: &mut BTreeMap<StoreName, Option<usize>>,
     ) -> Result<Option<usize>> {
@@ -59,14 +64,17 @@ impl<'a> Search<'a> {
         match places.get(name) {
             Some(Some(place)) => return Ok(Some(*place)),
             Some(None) => {
-                return Err(Error::user(format!("{} needs itself to be made", tree.plan.name))
-                    .because("`uses` in the lock goes in a circle")
-                    .hint("restore the lock from version control, or run `cotter lock --fresh`"));
+                return Err(damaged(format!("{} needs itself to be made", tree.plan.name))
+                    .because("`uses` in the lock goes in a circle"));
             }
             None => {}
         }
         if self.store.has(name) {
             return Ok(None);
+        }
+        if depth > DEEPEST {
+            return Err(damaged(format!("{} is needed too deeply", tree.plan.name))
+                .because(format!("`uses` in the lock leads on over more than {DEEPEST} trees")));
         }
         places.insert(name.clone(), None);
         let mut after = vec![];
@@ -74,12 +82,12 @@ impl<'a> Search<'a> {
             let native = native_or_refuse(self.native)?;
             for used in &tree.plan.uses.make {
                 let used = locked_for(self.lock, used, native)?;
-                after.extend(self.visit(used, out, places)?);
+                after.extend(self.visit(used, depth + 1, out, places)?);
             }
         }
         let index_of = self.index.filter(|_| self.must_ask_index(tree));
         if let Some(interpreter) = index_of {
-            after.extend(self.visit(interpreter, out, places)?);
+            after.extend(self.visit(interpreter, depth + 1, out, places)?);
         }
         let place = out.len();
         places.insert(name.clone(), Some(place));
@@ -101,6 +109,11 @@ impl<'a> Search<'a> {
             input.project().is_some() && !at_hand && !self.fetcher.has(input)
         })
     }
+}
+
+fn damaged(message: String) -> Error {
+    Error::new(ErrorKind::LockDamaged, message)
+        .hint("restore the lock from version control, or run `cotter lock --fresh`")
 }
 
 /// Returns the platform of this machine.

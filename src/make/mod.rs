@@ -142,11 +142,11 @@ impl Maker<'_> {
         facts(self.store, tree)
     }
 
-    /// Derives and records the facts of a tree that has none because an older version of cotter
-    /// made it.
+    /// Derives and records the facts of a tree that has none, because an older version of cotter
+    /// made it, or because another project made it with another recipe.
     fn derive_facts(&self, tree: &LockedTree) -> Result<()> {
         let name = &tree.output.store_name;
-        if self.store.facts(name).is_some() || !self.store.has(name) {
+        if recorded(self.store, tree).is_some() || !self.store.has(name) {
             return Ok(());
         }
         // A store that cannot be written needs no special handling: the facts are derived again
@@ -181,6 +181,12 @@ impl Maker<'_> {
     }
 }
 
+/// Returns the recorded facts of a tree, unless another recipe recorded them. Two recipes can make
+/// the same tree.
+fn recorded(store: &Store, tree: &LockedTree) -> Option<Facts> {
+    store.facts(&tree.output.store_name).filter(|facts| facts.recipe() == tree.plan.recipe.name)
+}
+
 /// Returns the facts of a tree that is in the store: those recorded when the tree was made, or
 /// those derived from the tree itself.
 ///
@@ -188,7 +194,7 @@ impl Maker<'_> {
 /// If no facts are recorded and the tree cannot be read.
 pub fn facts(store: &Store, tree: &LockedTree) -> Result<Facts> {
     let name = &tree.output.store_name;
-    match store.facts(name) {
+    match recorded(store, tree) {
         Some(facts) => Ok(facts),
         None => recipe::facts(&tree.plan, &Tree::on_disk(&store.path(name))?),
     }

@@ -45,8 +45,10 @@ impl TomlValue {
                     .collect(),
             ),
             DeValue::Table(t) => TomlValue::Table(entries(t)),
-            DeValue::Integer(i) => u64::from_str_radix(i.as_str(), i.radix())
-                .map_or(TomlValue::Other("an integer"), TomlValue::Number),
+            DeValue::Integer(i) => u64::from_str_radix(i.as_str(), i.radix()).map_or(
+                TomlValue::Other("a number below zero or above 64 bits"),
+                TomlValue::Number,
+            ),
             DeValue::Float(_) => TomlValue::Other("a float"),
             DeValue::Datetime(_) => TomlValue::Other("a date"),
         }

@@ -263,7 +263,7 @@ impl FromStr for Location {
                 {
                     Ok(Location::Mirror { mirror: mirror.to_owned(), path: path.to_owned() })
                 }
-                _ => Err(format!("expected mirror://<name>/<path>, got {text:?}")),
+                _ => Err(format!("expected mirror://<name>/<path>, got {:?}", redact(text))),
             };
         }
         let known = ["https://", "http://", "file:///"]
@@ -280,9 +280,53 @@ impl FromStr for Location {
 /// Returns a URL that may be shown in a message: without the user name and the password, and
 /// without the query, which may be a signature.
 pub fn redact(url: &str) -> String {
-    let Some((scheme, rest)) = url.split_once("://") else { return url.to_owned() };
-    let (rest, query) = rest.split_once('?').map_or((rest, ""), |(rest, _)| (rest, "?..."));
-    let end = rest.find('/').unwrap_or(rest.len());
-    let start = rest[..end].rfind('@').map_or(0, |at| at + 1);
-    format!("{scheme}://{}{query}", &rest[start..])
+    let Some((scheme, rest)) = url.split_once("://") else {
+        // What was to be a URL but lacks its beginning, such as `//user:password@host/`.
+        return match url.rsplit_once('@') {
+            Some((user, host)) if user.contains(':') => format!("...@{host}"),
+            _ => url.to_owned(),
+        };
+    };
+    let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
+    let mut start = rest[..end].rfind('@').map_or(0, |at| at + 1);
+    let port = rest[start..end].split_once(':').map_or("", |(_, port)| port);
+    // No port, but the beginning of a password that contains `/`, `?` or `#` unencoded.
+    if !rest[start..].starts_with('[') && !port.bytes().all(|b| b.is_ascii_digit()) {
+        start = rest.rfind('@').map_or(start, |at| start.max(at + 1));
+    }
+    let rest = &rest[start..];
+    match rest.find(['?', '#']) {
+        Some(end) => format!("{scheme}://{}{}...", &rest[..end], &rest[end..=end]),
+        None => format!("{scheme}://{rest}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::redact;
+
+    #[test]
+    fn secrets_are_not_shown() {
+        for url in [
+            "https://u:secret@h/p",
+            "https://u:se@secret@h/p",
+            "https://u:secret/@h/p",
+            "https://u:secret?@h/p",
+            "https://u:secret#@h/p",
+            "https://h/p?secret",
+            "https://h/p#secret",
+            "https://h/p#secret?x",
+            "https:u:secret@h/p",
+            "//u:secret@h/p",
+        ] {
+            let shown = redact(url);
+            assert!(
+                !shown.contains("secret") && shown.contains("h/p"),
+                "{url} is shown as {shown}"
+            );
+        }
+        for url in ["https://h:8080/@scope/p@1", "https://[::1]:80/a@b", "file:///a@b", "p@1"] {
+            assert_eq!(redact(url), url);
+        }
+    }
 }

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use fs_err as fs;
 
-use super::Store;
+use super::{Staging, Store};
 use crate::error::{Error, Result};
 use crate::facts::Facts;
 use crate::model::StoreName;
@@ -22,14 +22,21 @@ impl Store {
         serde_json::from_slice(&text).ok()
     }
 
+    /// Whether facts of a tree are recorded. They are not read, so this is quick.
+    pub fn has_facts(&self, name: &StoreName) -> bool {
+        fs::metadata(self.facts_path(name)).is_ok_and(|m| m.is_file() && m.len() > 0)
+    }
+
     /// Records the facts of a tree.
     ///
     /// # Errors
     /// If the store cannot be written.
     pub fn write_facts(&self, name: &StoreName, facts: &Facts) -> Result<()> {
-        let dir = self.part("facts")?;
+        self.part("facts")?;
         let to = self.facts_path(name);
-        let new = dir.join(format!(".{}-{name}", std::process::id()));
+        // The next process deletes the new file if this one is killed.
+        let staging = Staging::new(self)?;
+        let new = staging.dir().join("facts");
         let text = serde_json::to_string_pretty(facts).expect("facts are plain data") + "\n";
         fs::write(&new, text)
             .and_then(|()| fs::rename(&new, &to))

@@ -162,3 +162,22 @@ fn an_emitter_that_is_not_there_is_told() {
         &["unknown key \"bazzel\" in [emit]", "did you mean \"bazel\"?"],
     );
 }
+
+#[test]
+fn a_symlink_does_not_lead_out_of_the_project() {
+    let project = project("mixed");
+    let outside = project.scratch.join("outside");
+    std::fs::create_dir(&outside).unwrap();
+    let link = project.dir().join("bazel");
+    std::os::unix::fs::symlink("../outside", &link).unwrap();
+    contains(
+        &project.fails(1, &["emit", "bazel"]),
+        &["the folder bazel/cotter does not lie in the project", "a symlink leads to"],
+    );
+    assert_eq!(names(&outside), Vec::<String>::new());
+    // A symlink to another directory of the project is nobody's harm.
+    std::fs::remove_file(&link).unwrap();
+    std::fs::create_dir(project.dir().join("other")).unwrap();
+    std::os::unix::fs::symlink("other", &link).unwrap();
+    project.ok(&["emit", "bazel"]);
+}

@@ -236,6 +236,19 @@ fn newer_and_damaged_locks_are_refused() {
         contains(&tools.project.fails(3, &["setup"]), &[said, anew]);
         contains(&tools.project.fails(3, &["lock"]), &[said, anew]);
     }
+    let path = tools.project.dir().join("toolchains.lock");
+    std::fs::write(&path, b"version = 2\n# \xff\n").unwrap();
+    contains(
+        &tools.project.fails(3, &["setup"]),
+        &["toolchains.lock is no UTF-8 text", "toolchains.lock:2:3", anew],
+    );
+    // A cloned repository can contain a symlink to a device that never ends.
+    std::fs::remove_file(&path).unwrap();
+    std::os::unix::fs::symlink("/dev/zero", &path).unwrap();
+    for args in [["list"], ["lock"]] {
+        contains(&tools.project.fails(1, &args), &["toolchains.lock is a device or a pipe"]);
+    }
+    std::fs::remove_file(&path).unwrap();
     // What is damaged is made anew where that is asked for.
     tools.project.ok(&["lock", "--fresh"]);
     assert_eq!(tools.project.lock_text(), good);

@@ -277,3 +277,24 @@ fn the_directories_of_commands_need_no_cotter() {
     let found = ok(Command::new("/bin/sh").args(["-c", "command -v two"]).env("PATH", all));
     assert_eq!(found.trim(), format!("{}/two", bin("two")));
 }
+
+#[test]
+fn setup_records_lost_facts_again() {
+    let rig = rig();
+    let name = rig.tree("one").file_name().unwrap().to_str().unwrap().to_owned();
+    let facts = rig.project.store.join("facts").join(format!("{name}.json"));
+    let good = std::fs::read_to_string(&facts).unwrap();
+    std::fs::remove_file(&facts).unwrap();
+    rig.project.ok(&["setup"]);
+    assert_eq!(std::fs::read_to_string(&facts).unwrap(), good);
+    // Files that a crash of the machine left empty, and facts by another recipe.
+    for bad in
+        [String::new(), r#"{"recipe":"packages","facts":{"python":"3","packages":{}}}"#.into()]
+    {
+        std::fs::write(&facts, bad).unwrap();
+        let text = std::fs::read_to_string(rig.project.dir().join("toolchains.toml")).unwrap();
+        rig.project.manifest(&(text + "\n"));
+        rig.project.ok(&["setup"]);
+        assert_eq!(std::fs::read_to_string(&facts).unwrap(), good);
+    }
+}
