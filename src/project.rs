@@ -337,18 +337,23 @@ pub fn replace(path: &Path, text: &str) -> Result<()> {
 
 #[cfg(test)]
 mod tests {
+    use fs_err as fs;
+
     #[test]
     fn a_planted_symlink_is_not_followed() {
         let dir = std::env::temp_dir().join(format!("cotter-replace-{}", std::process::id()));
-        std::fs::create_dir_all(&dir).unwrap();
+        fs::create_dir_all(&dir).unwrap();
         let (path, victim) = (dir.join("lock"), dir.join("victim"));
-        std::fs::write(&victim, "kept").unwrap();
+        fs::write(&victim, "kept").unwrap();
         let planted = dir.join(format!("lock.new-{}", std::process::id()));
         std::os::unix::fs::symlink(&victim, planted).unwrap();
         super::replace(&path, "new").unwrap();
-        assert_eq!(std::fs::read_to_string(&victim).unwrap(), "kept");
-        assert_eq!(std::fs::read_to_string(&path).unwrap(), "new");
+        assert_eq!(fs::read_to_string(&victim).unwrap(), "kept");
+        assert_eq!(fs::read_to_string(&path).unwrap(), "new");
         assert!(path.symlink_metadata().unwrap().is_file());
-        std::fs::remove_dir_all(&dir).unwrap();
+        for file in [path, victim] {
+            fs::remove_file(file).unwrap();
+        }
+        fs::remove_dir(&dir).unwrap();
     }
 }

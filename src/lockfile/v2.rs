@@ -27,8 +27,8 @@ pub fn read(text: &str, problems: &mut Problems) -> Lockfile {
     root.number("version", problems);
     for mut fields in root.table_list("tree", problems) {
         let span = fields.span();
-        let noted: Option<Digest> = parsed(&mut fields, "digest", problems);
         let before = problems.count();
+        let noted: Option<Digest> = required(&mut fields, "digest", problems);
         let Some(tree) = read_tree(fields, problems) else { continue };
         if problems.count() > before {
             continue;
