@@ -138,9 +138,8 @@ fn part_of_the_store(scratch: &Scratch, with: &[&str]) -> std::path::PathBuf {
                 .arg(shared_store().join("store").join(&name))
                 .arg(store.join("store")));
             ok(Command::new("cp")
-                .arg("-a")
-                .arg("--parents")
-                .arg(format!("listings/{name}"))
+                .args(["-a", "--parents"])
+                .args([format!("listings/{name}"), format!("facts/{name}.json")])
                 .arg(&store)
                 .current_dir(shared_store()));
         }
