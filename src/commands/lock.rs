@@ -7,7 +7,7 @@ use serde_json::json;
 use super::{print, print_json};
 use crate::cli::Lock;
 use crate::context::{Context, shown};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::lock::{self, Options, Upgrade};
 use crate::manifest::no_such_toolchain;
 use crate::project::Project;
@@ -19,7 +19,13 @@ use crate::project::Project;
 pub fn run(args: &Lock, cx: &Context) -> Result<ExitCode> {
     let project = Project::load(cx)?;
     project.pins_something(args.upgrade.as_deref().unwrap_or_default(), cx)?;
-    if args.check {
+    let writes = args.fresh || args.upgrade.is_some();
+    if !args.check && (cx.global.frozen || cx.global.locked && writes) {
+        let flag = if cx.global.frozen { "--frozen" } else { "--locked" };
+        return Err(Error::user(format!("{flag} does not let `cotter lock` write the lock"))
+            .hint(format!("leave {flag} out, or run `cotter lock --check`")));
+    }
+    if args.check || cx.global.locked {
         return check(&project, args, cx);
     }
     let upgrade = match &args.upgrade {

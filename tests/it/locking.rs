@@ -160,13 +160,22 @@ fn locked_holds_for_every_command() {
     }));
     tools.want(&["a", "b"]);
     let before = tools.project.lock_text();
-    for args in [&["exec", "--", "true"][..], &["env"], &["path", "b"], &["setup"]] {
+    for args in [&["exec", "--", "true"][..], &["env"], &["path", "b"], &["setup"], &["lock"]] {
         contains(
             &crate::support::fails(3, tools.project.cotter(args).env("COTTER_LOCKED", "1")),
             &["does not fit"],
         );
     }
+    for (args, why) in [
+        (&["lock", "--locked", "--fresh"], "--locked does not let"),
+        (&["lock", "--locked", "--upgrade"], "--locked does not let"),
+        (&["lock", "--frozen", "--json"], "--frozen does not let"),
+    ] {
+        contains(&tools.project.fails(1, args), &[why, "cotter lock --check"]);
+    }
     assert_eq!(tools.project.lock_text(), before);
+    tools.project.ok(&["lock"]);
+    tools.project.ok(&["lock", "--locked"]);
 }
 
 #[test]
