@@ -5,7 +5,7 @@ use std::process::Command;
 
 use crate::support::archive::Tar;
 use crate::support::server::Server;
-use crate::support::{Project, REPO, Scratch, clean, contains, in_store, ok};
+use crate::support::{PROJECTS, Project, REPO, Scratch, clean, contains, in_store, ok};
 
 /// A project of toolchains that are single files on a server.
 struct Tools {
@@ -464,16 +464,7 @@ fn locks_of_version_1_are_read() {
 #[test]
 fn committed_locks_come_back_to_the_byte() {
     let mut count = 0;
-    for dir in [
-        "",
-        "examples/libraries",
-        "examples/cpp",
-        "examples/python",
-        "examples/mixed",
-        "examples/zig",
-        "examples/flask",
-        "tests/python/many",
-    ] {
+    for dir in PROJECTS.into_iter().chain(["tests/python/many"]) {
         let file = Path::new(REPO).join(dir).join("toolchains.lock");
         let text = std::fs::read_to_string(&file).unwrap();
         let lock = cotter::internals::Lockfile::parse(&text, dir).unwrap();

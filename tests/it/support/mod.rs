@@ -181,23 +181,24 @@ pub fn contains(text: &str, parts: &[&str]) {
     }
 }
 
+/// The directories of this repository that have a manifest and a lock for users to read.
+pub const PROJECTS: [&str; 7] = [
+    "",
+    "examples/libraries",
+    "examples/cpp",
+    "examples/python",
+    "examples/mixed",
+    "examples/zig",
+    "examples/flask",
+];
+
 /// The store in which the repository's own toolchains and those of the libraries example are set up, once for all tests. It is kept
 /// between runs; what is in it was verified on its way in.
 pub fn shared_store() -> &'static Path {
     static STORE: OnceLock<PathBuf> = OnceLock::new();
     STORE.get_or_init(|| {
         let store = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("store");
-        for dir in [
-            "",
-            "examples/libraries",
-            "examples/cpp",
-            "examples/python",
-            "examples/mixed",
-            "examples/zig",
-            "examples/flask",
-        ]
-        .map(|d| PathBuf::from(REPO).join(d))
-        {
+        for dir in PROJECTS.map(|d| PathBuf::from(REPO).join(d)) {
             ok(&mut in_store(&store, &dir, &["setup", "--locked"]));
         }
         store
