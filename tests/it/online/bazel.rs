@@ -646,8 +646,8 @@ fn with_modules(example: &str) -> Workspace {
 
 /// Flags of 7.7.1 that do not lead to Bazel 8, or cannot hold: why, and what says so.
 const NOT_HELD: [(&str, &str); 3] = [
-    // Bazel's own cc_binary declares its outputs that way.
-    ("--incompatible_no_rule_outputs_param", "virtual_builtins_bzl/common/cc/cc_binary.bzl"),
+    // Bazel's own rules of C++ and Java declare their outputs that way; it names the one that it loads first.
+    ("--incompatible_no_rule_outputs_param", "Internal error while loading Starlark builtins"),
     // Bazel's own py_binary returns a struct.
     ("--incompatible_disallow_struct_provider_syntax", "virtual_builtins_bzl/common/python"),
     // The rules of Java, whose toolchains Bazel registers by itself, name CcInfo.
