@@ -71,7 +71,7 @@ fn cold_setup(scratch: &Path) {
         .find(|b| b.contains("name = \"gcc\"") && b.contains("\"x86_64-linux\""))
         .unwrap()
         .to_owned();
-    std::fs::write(project.join("toolchains.lock"), format!("version = 1\n\n[[tree]]{block}"))
+    std::fs::write(project.join("toolchains.lock"), format!("version = 2\n\n[[tree]]{block}"))
         .unwrap();
     let filled = scratch.join("filled");
     let setup = |store: &Path| {
