@@ -237,6 +237,9 @@ impl<'a> Run<'a> {
             }
         }
         for name in &self.program.trees {
+            if self.place == Place::Host {
+                std::fs::create_dir_all(&self.trees[name.as_str()]).unwrap();
+            }
             command.arg("--ro-bind").arg(&trees[name]).arg(&self.trees[name.as_str()]);
         }
         command.arg("--bind").arg(&work).arg(&work);
