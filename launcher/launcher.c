@@ -15,6 +15,7 @@
 //   dNAME   an environment variable to unset; NAME* unsets all variables whose name begins with NAME
 //   eN=V    an environment variable to set
 //   EN=V    an environment variable to set unless it is already set
+//   #TEXT   nothing: a mark that differs with the tree
 #include "sys.h"
 
 enum { CONFIG = 4096, ARENA = 4 << 20 };

@@ -18,7 +18,7 @@ impl Recipe for Tool {
     }
 
     fn version(&self) -> u32 {
-        1
+        2
     }
 
     fn kind(&self) -> Kind {
