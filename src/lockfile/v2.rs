@@ -236,6 +236,7 @@ fn read_input(mut table: Fields, problems: &mut Problems) -> Option<Input> {
     let layout = Layout {
         strip_prefix: table.string("strip_prefix", problems).map(|s| s.value),
         file_name: table.string("file_name", problems).map(|s| s.value),
+        only: strings(&mut table, "only", problems),
     };
     let requires = strings(&mut table, "requires", problems);
     let built = table.table("built", problems).and_then(|mut built| {
@@ -415,6 +416,7 @@ fn input(input: &Input, locations: bool) -> String {
     out.some_table("component", &inner)
         .maybe_string("strip_prefix", input.layout.strip_prefix.as_deref())
         .maybe_string("file_name", input.layout.file_name.as_deref())
+        .some_strings("only", &input.layout.only)
         .some_strings("requires", &input.requires);
     if let Some(built) = &input.built {
         let mut inner = Table::default();

@@ -82,7 +82,7 @@ impl Recipe for Gcc {
     }
 
     fn version(&self) -> u32 {
-        1
+        2
     }
 
     fn kind(&self) -> Kind {
@@ -349,9 +349,7 @@ fn is_driver(name: &str) -> bool {
 fn instructions(path: &MemberPath, plan: &Plan) -> Instructions {
     let platform = plan.target();
     let multiarch = platform.multiarch();
-    // The conversion tables of iconv, for -finput-charset and -fexec-charset.
-    let gconv = format!("GCONV_PATH=%R/usr/lib/{}/gconv", plan.platform.multiarch());
-    let mut out = Instructions { argv0: Argv0::Found, set: vec![gconv], ..Instructions::default() };
+    let mut out = Instructions { argv0: Argv0::Found, ..Instructions::default() };
     if !path.is_under("usr/bin") {
         // GCC's internal programs depend on the values that the driver passes them in those
         // variables.
@@ -419,6 +417,5 @@ mod tests {
             "{:?}",
             driver.set
         );
-        assert!(driver.set.contains(&"GCONV_PATH=%R/usr/lib/x86_64-linux-gnu/gconv".to_owned()));
     }
 }

@@ -38,7 +38,7 @@ impl Recipe for Python {
     }
 
     fn version(&self) -> u32 {
-        1
+        2
     }
 
     fn kind(&self) -> Kind {

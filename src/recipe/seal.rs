@@ -9,7 +9,7 @@ use super::{bin, pkg_config, prune};
 use crate::error::{Error, Result};
 use crate::lockfile::Plan;
 use crate::model::MemberPath;
-use crate::relocate::launcher::{self, Instructions, Runtime, is_library_name};
+use crate::relocate::launcher::{self, Instructions, Runtime, Tag, is_library_name};
 use crate::relocate::{paths, redirect, scripts, stub, symlinks};
 use crate::tree::{BlobDir, Node, Tree};
 
@@ -65,7 +65,14 @@ pub fn seal(
     paths::seal_libraries(&mut tree, blobs, steps.redirect)?;
 
     let runtime = find_runtime(plan, &tree);
-    let instructions = (steps.launchers)(&tree);
+    if let Some(runtime) = &runtime
+        && steps.programs != ProgramUse::Unused
+    {
+        paths::rename_variables(&mut tree, blobs, runtime)?;
+    }
+    let own = (steps.launchers)(&tree);
+    let tag = Some(Tag::of(plan));
+    let instructions = |path: &MemberPath| Instructions { tag, ..own(path) };
     let programs = dynamic_programs(plan, &tree)?;
     if steps.programs == ProgramUse::StartedAndSealed {
         for path in &programs {
@@ -165,5 +172,11 @@ fn find_runtime(plan: &Plan, tree: &Tree) -> Option<Runtime> {
     };
     let library_dirs =
         candidates.iter().map(|d| MemberPath::literal(d)).filter(has_libraries).collect();
-    Some(Runtime { platform, loader, library_dirs })
+    let there = |dir: String| {
+        let dir = MemberPath::literal(&dir);
+        tree.has_members(&dir).then_some(dir)
+    };
+    let locales = there("usr/lib/locale".to_owned());
+    let gconv = there(format!("usr/lib/{multiarch}/gconv"));
+    Some(Runtime { platform, loader, library_dirs, locales, gconv })
 }

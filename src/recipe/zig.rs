@@ -24,7 +24,7 @@ impl Recipe for Zig {
     }
 
     fn version(&self) -> u32 {
-        1
+        2
     }
 
     fn kind(&self) -> Kind {
@@ -142,6 +142,7 @@ fn prepare(plan: &Plan, tree: &mut Tree, blobs: &BlobDir) -> Result<()> {
             args: args.iter().map(|a| (*a).to_owned()).collect(),
             drop: STEERING.iter().map(|s| (*s).to_owned()).collect(),
             default: vec![format!("ZIG_LIB_DIR=%R/{home}lib")],
+            tag: Some(launcher::Tag::of(plan)),
             ..Instructions::default()
         };
         let launcher = launcher::render(None, plan.platform, &at, &program, &instructions)?;

@@ -12,9 +12,9 @@ use super::kind::{Resolution, ResolveContext, Source, SourceKind};
 use crate::error::{Error, Result, nearest};
 use crate::lockfile::Fingerprint;
 use crate::manifest::{Fields, Manifest, Problems, Toolchain};
-use crate::model::{Component, Ecosystem, Format, Input, Location, Platform, SourcePackage};
+use crate::model::{Component, Ecosystem, Format, Input, Kind, Location, Platform, SourcePackage};
 use crate::recipe::Recipe;
-use crate::resolve::debian_closure;
+use crate::resolve::debian_closure::{self, Resolved};
 use crate::resolve::debian_index::{Index, Package};
 use crate::resolve::debian_version::without_epoch;
 
@@ -24,6 +24,16 @@ pub const KIND: SourceKind = SourceKind {
     keys: &["archive", "suite", "components", "packages", "exclude", "include"],
     bind,
 };
+
+/// The package of the libc.
+const LIBC: &str = "libc6";
+
+/// The package that contains the locale C.UTF-8.
+const LOCALE_PACKAGE: &str = "libc-bin";
+
+/// The directories that are taken of it if the manifest does not ask for it: the locale, and the
+/// licence. The rest are programs with which an administrator maintains a libc.
+const LOCALE_DIRECTORIES: [&str; 2] = ["usr/lib/locale", "usr/share/doc/libc-bin"];
 
 impl DebianRequest {
     /// Combines the result of another source, `principal`, with the run-time packages that are
@@ -66,9 +76,26 @@ impl DebianRequest {
         for name in self.include.iter().chain(&self.packages) {
             exclude.remove(plain_name(name));
         }
-        let chosen =
-            debian_closure::resolve(index, platform.debian_arch(), &self.packages, &exclude)
-                .map_err(|e| self.locate(e))?;
+        let resolve = |packages: &[String]| {
+            debian_closure::resolve(index, platform.debian_arch(), packages, &exclude)
+                .map_err(|e| self.locate(e))
+        };
+        let mut chosen = resolve(&self.packages)?;
+        let has = |chosen: &Resolved, name: &str| chosen.packages.iter().any(|p| p.name == name);
+        // The programs of a tree with a libc need a UTF-8 locale, and no package depends on it.
+        let adds_locale = recipe.kind() != Kind::Library
+            && has(&chosen, LIBC)
+            && !has(&chosen, LOCALE_PACKAGE)
+            && index.newest(LOCALE_PACKAGE, |_| true).is_some();
+        let leaves_locale_out = adds_locale && exclude.contains(LOCALE_PACKAGE);
+        if leaves_locale_out {
+            chosen.left_out.insert(LOCALE_PACKAGE.to_owned());
+        } else if adds_locale {
+            let packages = [self.packages.as_slice(), &[LOCALE_PACKAGE.to_owned()]].concat();
+            let left_out = std::mem::take(&mut chosen.left_out);
+            chosen = resolve(&packages)?;
+            chosen.left_out.extend(left_out);
+        }
         self.warn_of_idle_exclusions(index, chosen.left_out, cx);
         let chosen = chosen.packages;
         let names: Vec<&str> = self.packages.iter().map(|p| plain_name(p)).collect();
@@ -91,7 +118,11 @@ impl DebianRequest {
                 version: p.version.clone(),
                 source,
             };
-            Input::new(vec![location], p.size, p.sha256, Format::Deb, component)
+            let mut input = Input::new(vec![location], p.size, p.sha256, Format::Deb, component);
+            if adds_locale && p.name == LOCALE_PACKAGE {
+                input.layout.only = LOCALE_DIRECTORIES.map(str::to_owned).into();
+            }
+            input
         };
         let mut inputs: Vec<Input> = chosen.iter().map(input).collect();
         inputs.sort();
