@@ -12,6 +12,7 @@ mod api;
 mod bin;
 mod edit;
 mod gcc;
+mod generated;
 mod library;
 mod packages;
 mod pkg_config;

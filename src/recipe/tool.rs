@@ -1,6 +1,7 @@
 //! The recipe for any program that is neither a compiler nor an interpreter with its own recipe.
 
 use super::api::Recipe;
+use super::generated;
 use super::prune::Pruning;
 use super::seal::{self, ProgramUse, Steps, seal};
 use crate::error::Result;
@@ -27,7 +28,7 @@ impl Recipe for Tool {
 
     fn finish(&self, plan: &Plan, tree: Tree, blobs: &BlobDir, pruning: &Pruning) -> Result<Tree> {
         let steps = Steps {
-            prepare: &|_| Ok(()),
+            prepare: &|tree| generated::add(tree, blobs).map(drop),
             launchers: &seal::plain,
             programs: ProgramUse::StartedAndSealed,
         };
