@@ -2,6 +2,8 @@
 
 use super::api::Recipe;
 use super::generated;
+use super::layers::Layers;
+use super::notes::Notes;
 use super::prune::Pruning;
 use super::seal::{self, ProgramUse, Steps, seal};
 use crate::error::Result;
@@ -19,20 +21,27 @@ impl Recipe for Tool {
     }
 
     fn version(&self) -> u32 {
-        1
+        2
     }
 
     fn kind(&self) -> Kind {
         Kind::Tool
     }
 
-    fn finish(&self, plan: &Plan, tree: Tree, blobs: &BlobDir, pruning: &Pruning) -> Result<Tree> {
+    fn finish(
+        &self,
+        plan: &Plan,
+        layers: Layers,
+        blobs: &BlobDir,
+        pruning: &Pruning,
+        notes: &mut Notes,
+    ) -> Result<Tree> {
         let steps = Steps {
             prepare: &|tree| generated::add(tree, blobs).map(drop),
             launchers: &seal::plain,
             programs: ProgramUse::StartedAndSealed,
         };
-        seal(plan, tree, blobs, pruning, &steps)
+        seal(plan, layers, blobs, pruning, &steps, notes)
     }
 
     fn facts(&self, _plan: &Plan, tree: &Tree) -> Result<Facts> {
