@@ -1,6 +1,8 @@
 //! The steps that all recipes for programs and libraries share: pruning, links, `.pc` files, and,
 //! for each program, a loader and libraries from the tree.
 
+use std::collections::BTreeSet;
+
 use super::api::Launchers;
 use super::layers::Layers;
 use super::notes::{Dropped, Notes};
@@ -11,7 +13,7 @@ use crate::lockfile::Plan;
 use crate::model::{Kind, MemberPath};
 use crate::relocate::launcher::{self, Instructions, Runtime, is_library_name};
 use crate::relocate::scripts::{self, Bits};
-use crate::relocate::{paths, stub, symlinks};
+use crate::relocate::{paths, redirect, stub, symlinks};
 use crate::tree::{BlobDir, Node, Tree};
 
 /// How programs and scripts are treated.
@@ -33,6 +35,8 @@ pub struct Steps<'a> {
     pub launchers: &'a dyn Fn(&Tree) -> Launchers<'a>,
     /// How programs are treated.
     pub programs: ProgramUse,
+    /// Whether paths of the system that are compiled into programs are redirected to the tree.
+    pub redirect: bool,
 }
 
 /// Returns launcher instructions that add nothing.
@@ -63,7 +67,7 @@ pub fn seal(
     (steps.prepare)(&mut tree)?;
     symlinks::settle(&mut tree);
     pkg_config::relocate(&mut tree, blobs)?;
-    paths::seal_libraries(&mut tree, blobs)?;
+    paths::seal_libraries(&mut tree, blobs, steps.redirect)?;
 
     let runtime = find_runtime(plan, &tree);
     let instructions = (steps.launchers)(&tree);
@@ -77,12 +81,20 @@ pub fn seal(
             }
         }
     }
+    let redirected = match &runtime {
+        Some(_) if steps.redirect => redirect::settle(&mut tree, blobs, plan.platform, &programs)?,
+        _ => BTreeSet::new(),
+    };
+    let instructions = |path: &MemberPath| Instructions {
+        redirect: redirected.contains(path),
+        ..instructions(path)
+    };
     // If nobody starts the scripts, they were pruned with the programs.
     if steps.programs != ProgramUse::Unused {
         // Only the programs of a tool start such scripts with the interpreters of their tree.
         let bits = if plan.spec.kind() == Kind::Tool { Bits::Keep } else { Bits::Clear };
         let (platform, runtime) = (plan.platform, runtime.as_ref());
-        let dropped = scripts::settle(&mut tree, blobs, platform, runtime, &*instructions, bits)?;
+        let dropped = scripts::settle(&mut tree, blobs, platform, runtime, &instructions, bits)?;
         if locking {
             let named = plan.spec.programs().map_or(&[][..], |p| &p.named);
             notes.dropped = dropped

@@ -1,15 +1,18 @@
 //! The recipe for any program that is neither a compiler nor an interpreter with its own recipe.
 
+use std::cell::RefCell;
+
 use super::api::Recipe;
 use super::generated;
 use super::layers::Layers;
 use super::notes::Notes;
 use super::prune::Pruning;
-use super::seal::{self, ProgramUse, Steps, seal};
+use super::seal::{ProgramUse, Steps, seal};
 use crate::error::Result;
 use crate::facts::{Facts, ToolFacts};
 use crate::lockfile::Plan;
 use crate::model::{Kind, MemberPath};
+use crate::relocate::launcher::Instructions;
 use crate::tree::{BlobDir, Tree};
 
 /// The recipe that this module describes.
@@ -36,12 +39,23 @@ impl Recipe for Tool {
         pruning: &Pruning,
         notes: &mut Notes,
     ) -> Result<Tree> {
+        let (locking, missing) = (layers.locking, RefCell::default());
         let steps = Steps {
-            prepare: &|tree| generated::add(tree, blobs).map(drop),
-            launchers: &seal::plain,
+            prepare: &|tree| {
+                missing.replace(generated::add(tree, blobs)?);
+                Ok(())
+            },
+            launchers: &|_| {
+                Box::new(|_| Instructions { keep_library_path: true, ..Instructions::default() })
+            },
             programs: ProgramUse::StartedAndSealed,
+            redirect: true,
         };
-        seal(plan, layers, blobs, pruning, &steps, notes)
+        let tree = seal(plan, layers, blobs, pruning, &steps, notes)?;
+        if locking {
+            notes.ungenerated = missing.take();
+        }
+        Ok(tree)
     }
 
     fn facts(&self, _plan: &Plan, tree: &Tree) -> Result<Facts> {
