@@ -35,6 +35,9 @@ pub fn tell(plan: &Plan, notes: &Notes, asked: &[String], reporter: &Reporter) {
             shortened(&lines)
         ));
     }
+    for missing in &notes.ungenerated {
+        reporter.warn(&format!("{place}: {}; {}", missing.what, missing.hint));
+    }
     if !notes.unread.is_empty() {
         reporter.detail(&format!(
             "{place}: {} calls of update-alternatives could not be read",

@@ -14,6 +14,7 @@ mod bin;
 mod edit;
 mod essential;
 mod gcc;
+mod generated;
 mod layers;
 mod library;
 mod notes;

@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use glob::{MatchOptions, Pattern};
 
+use super::generated;
 use crate::error::{Error, Result};
 use crate::lockfile::Plan;
 use crate::model::MemberPath;
@@ -76,6 +77,7 @@ impl Patterns {
 /// that they know in the end which patterns of the manifest matched nothing.
 pub struct Pruning {
     base: Patterns,
+    sources: Patterns,
     prune: Noted,
     keep: Noted,
 }
@@ -126,6 +128,7 @@ impl Pruning {
         let selection = plan.spec.selection();
         Ok(Pruning {
             base: Patterns::new(&left_out.concat())?,
+            sources: Patterns::new(generated::SOURCES)?,
             prune: Noted::new(&selection.prune)?,
             keep: Noted::new(&selection.keep)?,
         })
@@ -134,7 +137,8 @@ impl Pruning {
     /// Whether a path stays.
     pub fn keeps(&self, path: &MemberPath) -> bool {
         let (kept, pruned) = (self.keep.matches(path), self.prune.matches(path));
-        kept || !(pruned || self.base.matches(path))
+        let left_out = self.base.matches(path) && !self.sources.matches(path);
+        kept || !(pruned || left_out)
     }
 
     /// Returns the patterns of the manifest that have matched nothing so far. Similar paths are
