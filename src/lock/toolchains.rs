@@ -96,7 +96,11 @@ impl Locking<'_> {
             target: toolchain.target.unwrap_or(platform),
             libraries: toolchain.libraries.iter().map(|l| l.value.clone()).collect(),
             selection: Selection { prune: toolchain.prune.clone(), keep: toolchain.keep.clone() },
-            programs: Programs { self_exe: toolchain.self_exe.clone(), bin: toolchain.bin.clone() },
+            programs: Programs {
+                self_exe: toolchain.self_exe.clone(),
+                bin: toolchain.bin.clone(),
+                env: toolchain.env.clone(),
+            },
             version: found.version.clone(),
             principal: found.principal,
         };

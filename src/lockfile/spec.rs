@@ -37,6 +37,9 @@ pub struct Programs {
     /// The names in `bin/`, each with the path in the tree to which it refers. If the map is empty,
     /// the recipe chooses the names.
     pub bin: BTreeMap<String, String>,
+    /// The environment variables that users and launchers of the programs set. `%R` stands for the
+    /// root of the tree.
+    pub env: BTreeMap<String, String>,
 }
 
 /// A compiler for C and C++. The name of its recipe is its family (GCC, Zig).

@@ -11,6 +11,7 @@
 mod api;
 mod bin;
 mod edit;
+mod families;
 mod gcc;
 mod library;
 mod packages;
@@ -29,6 +30,7 @@ use crate::model::Kind;
 use crate::tree::{BlobDir, Tree};
 
 pub use api::{Active, Asked, Recipe};
+pub use families::relatives;
 pub use prune::{Idle, Pruning};
 
 /// All recipes.
@@ -116,6 +118,11 @@ pub fn environment(trees: &[Active]) -> Changes {
     let others = trees.iter().filter(|t| !is_library(t));
     for tree in trees.iter().filter(is_library).chain(others) {
         tree.recipe.environment(tree, &mut out);
+    }
+    for tree in trees {
+        for (name, value) in &tree.env {
+            out.set_last(name, value.replace("%R", &tree.path.display().to_string()));
+        }
     }
     out.finish()
 }

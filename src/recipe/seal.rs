@@ -37,6 +37,22 @@ pub fn plain<'a>(_: &Tree) -> Launchers<'a> {
     Box::new(|_| Instructions::default())
 }
 
+/// Adds the variables of the manifest's `env` to the instructions for a launcher. They count more
+/// than those of the recipe.
+pub fn with_variables(plan: &Plan, mut instructions: Instructions) -> Instructions {
+    let Some(programs) = plan.spec.programs().filter(|p| !p.env.is_empty()) else {
+        return instructions;
+    };
+    let other = |entry: &String| {
+        entry.split_once('=').is_none_or(|(name, _)| !programs.env.contains_key(name))
+    };
+    instructions.set.retain(other);
+    instructions.default.retain(other);
+    let ours = programs.env.iter().map(|(name, value)| format!("{name}={value}"));
+    instructions.set.extend(ours);
+    instructions
+}
+
 /// Makes a sealed tree.
 ///
 /// # Errors
@@ -61,7 +77,9 @@ pub fn seal(
     paths::seal_libraries(&mut tree, blobs)?;
 
     let runtime = find_runtime(plan, &tree);
-    let instructions = (steps.launchers)(&tree);
+    let of_recipe = (steps.launchers)(&tree);
+    let instructions: Launchers =
+        Box::new(|path: &MemberPath| with_variables(plan, of_recipe(path)));
     let programs = dynamic_programs(plan, &tree)?;
     if steps.programs == ProgramUse::StartedAndSealed {
         for path in &programs {
