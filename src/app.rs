@@ -21,15 +21,15 @@ pub fn run() -> ExitCode {
         Err(e) => return usage(e),
     };
     let json = wants_json(&cli.command);
-    let evaluated = is_evaluated(&cli.command);
+    let evaluated = failing_command(&cli.command);
     crate::interrupt::tell_by(if json { report_json } else { report });
     match Context::new(cli.global).and_then(|cx| dispatch(cli.command, &cx)) {
         Ok(code) => code,
         // The reader has closed the pipe, as in `cotter list | head -1`.
         Err(e) if e.is_closed_output() => ExitCode::SUCCESS,
         Err(e) => {
-            if evaluated {
-                stop_the_shell();
+            if let Some(command) = evaluated {
+                let _ = writeln!(anstream::stdout(), "{command}");
             }
             if json {
                 report_json(&e)
@@ -66,15 +66,16 @@ fn wants_json(command: &Command) -> bool {
     }
 }
 
-/// Whether a shell evaluates the output, as in `eval "$(cotter env)"`.
-fn is_evaluated(command: &Command) -> bool {
-    matches!(command, Command::Env(args) if !args.json && !args.github)
-}
-
-/// Prints a command that fails. The exit code of a command in `eval "$(...)"` is lost, so without
-/// it, a script with `set -e` and direnv would go on with the programs of the host.
-fn stop_the_shell() {
-    let _ = writeln!(anstream::stdout(), "false");
+/// Returns the command that ends the output if a shell evaluates it, as in `eval "$(cotter env)"`,
+/// and the command failed. The exit code of `$(...)` is lost there, so without it, a script with
+/// `set -e` would go on with the programs of the host. direnv does not use `set -e`.
+fn failing_command(command: &Command) -> Option<&'static str> {
+    match command {
+        Command::Env(args) if args.json || args.github => None,
+        Command::Env(args) if args.direnv => Some("false || exit 1"),
+        Command::Env(_) => Some("false"),
+        _ => None,
+    }
 }
 
 /// Prints help and the version, which are not errors, and reports incorrect usage in clap's words.
@@ -98,7 +99,7 @@ fn usage(mut e: clap::Error) -> ExitCode {
     }
     let has = |word: &str| args.iter().any(|a| a == word);
     if has("env") && !has("--json") && !has("--github") {
-        stop_the_shell();
+        let _ = writeln!(anstream::stdout(), "false");
     }
     if has("--json") {
         let text = e.render().to_string();

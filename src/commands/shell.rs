@@ -10,7 +10,7 @@ use crate::cli::Shell;
 use crate::context::{Context, cache_store, var, var_os};
 use crate::error::{Error, Result};
 use crate::model::Digest;
-use crate::store::{SHELLS, SessionFile, Store};
+use crate::store::{SESSIONS, SessionFile, Store};
 use crate::text::shell::{assignments, fish_assignments, fish_quoted, quoted};
 
 /// Runs the command.
@@ -71,7 +71,7 @@ fn again(session: &Session, pure: bool) -> String {
 
 /// Returns a directory as a pattern within double quotes of bash and zsh, that matches only itself.
 fn pattern(dir: &str) -> String {
-    let special = |c: char| !(c.is_ascii_alphanumeric() || "/._-+:".contains(c));
+    let special = |c: char| !(c.is_ascii_alphanumeric() || "._-+".contains(c));
     dir.chars().flat_map(|c| special(c).then_some('\\').into_iter().chain([c])).collect()
 }
 
@@ -121,9 +121,9 @@ fn start_files(files: Vec<(&str, String)>, cx: &Context) -> Result<PathBuf> {
         executable: false,
     };
     let files: Vec<SessionFile> = files.into_iter().map(file).collect();
-    let write = |store: &Store| match store.session(SHELLS, key) {
+    let write = |store: &Store| match store.session(SESSIONS, key) {
         Some(dir) => Ok(Some(dir)),
-        None => store.add_session(SHELLS, key, &files).map(|()| store.session(SHELLS, key)),
+        None => store.add_session(SESSIONS, key, &files).map(|()| store.session(SESSIONS, key)),
     };
     let mut failure = None;
     for store in [Some(cx.store.clone()), cache_store()].into_iter().flatten() {

@@ -12,7 +12,7 @@
 //! | `inputs/<sha256>` | downloads; unfinished ones end in `.part` |
 //! | `staging/<pid>-<n>` | work in progress, locked by its process |
 //! | `roots/<hash>` | the trees that each project uses |
-//! | `guards/<hash>`, `shells/<hash>` | what `exec` and `shell` put on PATH or hand to a shell |
+//! | `guards/<hash>`, `sessions/<hash>` | what `exec` and `shell` put on PATH or hand to a shell |
 //! | `locks/<name>`, `locks/<name>.compose` | held while a tree is used, or composed |
 
 mod commit;
@@ -33,7 +33,7 @@ pub use commit::Commit;
 pub use gc::GcOptions;
 pub use listing::Listing;
 pub use roots::{Root, RootTree, Stamp};
-pub use session::{GUARDS, SHELLS, SessionFile};
+pub use session::{GUARDS, SESSIONS, SessionFile};
 pub use staging::Staging;
 pub use verify::{Damage, hash_tree};
 

@@ -12,8 +12,8 @@ use crate::error::{Error, Result};
 
 /// The directories of guards, which stand on PATH in the place of programs of the host.
 pub const GUARDS: &str = "guards";
-/// The directories of start-up files of shells.
-pub const SHELLS: &str = "shells";
+/// The directories of files that are handed to programs, such as the start-up files of shells.
+pub const SESSIONS: &str = "sessions";
 
 /// The time for which `gc` keeps a directory after its last use. A shell that only has it on its
 /// PATH does not hold it.
@@ -79,7 +79,7 @@ impl Store {
     /// # Errors
     /// If the store cannot be read or written.
     pub(super) fn clear_sessions(&self) -> Result<()> {
-        for part in [GUARDS, SHELLS] {
+        for part in [GUARDS, SESSIONS] {
             let part = self.dir().join(part);
             for name in super::names(&part)? {
                 let dir = part.join(name);
