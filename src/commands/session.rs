@@ -17,7 +17,7 @@ use crate::model::{Digest, Kind, Platform, ToolchainName};
 use crate::project::Project;
 use crate::recipe::{self, Active};
 use crate::relocate::guard;
-use crate::store::{GUARDS, SessionFile, Stamp, Store};
+use crate::store::{GUARDS, SESSIONS, SessionFile, Stamp, Store};
 
 /// Which programs of this machine a command may start by name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -41,6 +41,16 @@ impl Access {
         }
     }
 }
+
+/// What makes CMake search the trees only. No variable of the environment does it. Source:
+/// cmake-variables(7), `CMAKE_SYSTEM_IGNORE_PREFIX_PATH` (since 3.23); cmake-env-variables(7),
+/// `CMAKE_TOOLCHAIN_FILE` (since 3.21).
+const PURE_CMAKE: &str = "\
+# Made by cotter for --pure: CMake searches neither this machine's directories nor its registries.
+list(APPEND CMAKE_SYSTEM_IGNORE_PREFIX_PATH / /usr /usr/local /usr/X11R6 /usr/pkg /opt)
+set(CMAKE_FIND_USE_PACKAGE_REGISTRY FALSE)
+set(CMAKE_FIND_USE_SYSTEM_PACKAGE_REGISTRY FALSE)
+";
 
 /// The environment of a command.
 pub struct Session<'a> {
@@ -81,7 +91,7 @@ impl<'a> Session<'a> {
         let mut out = Session { changes, guards, host, cx, access, trees, project };
         out.host = out.host_path();
         match access {
-            Access::None => out.shut_host_out(),
+            Access::None => out.shut_host_out()?,
             Access::All => out.changes.unset.push("COTTER_PURE".to_owned()),
             Access::Listed => {
                 out.guards = out.guards();
@@ -233,7 +243,7 @@ impl<'a> Session<'a> {
 
     /// Tells the programs of the trees that nothing of the host exists for them, except what lies
     /// in the directories of this work.
-    fn shut_host_out(&mut self) {
+    fn shut_host_out(&mut self) -> Result<()> {
         let project = self.cx.manifest_path().ok().and_then(|path| Some(path.parent()?.to_owned()));
         let temporary = var("TMPDIR").map(PathBuf::from).filter(|dir| dir.is_absolute());
         let mut kept = vec![self.cx.store.dir().to_owned()];
@@ -257,6 +267,14 @@ impl<'a> Session<'a> {
         if !self.changes.set.contains_key("PYTHONPATH") {
             self.changes.unset.push("PYTHONPATH".to_owned());
         }
+        let brings_cmake =
+            self.changes.path.iter().any(|dir| Path::new(dir).join("cmake").exists());
+        if brings_cmake && var("CMAKE_TOOLCHAIN_FILE").is_none() {
+            let dir = files_of_session(vec![("pure.cmake", PURE_CMAKE.to_owned())], self.cx)?;
+            let set = self.changes.set.entry("CMAKE_TOOLCHAIN_FILE".to_owned());
+            set.or_insert_with(|| dir.join("pure.cmake").display().to_string());
+        }
+        Ok(())
     }
 
     /// Returns the directory of the guards. Its name is a hash of everything that it depends on, so
@@ -355,6 +373,37 @@ impl<'a> Session<'a> {
             None => table,
         }
     }
+}
+
+/// Writes files that are handed to a program and returns their directory. Its name is a hash of their
+/// content.
+///
+/// # Errors
+/// If neither the store nor the cache directory of the user can be written.
+pub fn files_of_session(files: Vec<(&str, String)>, cx: &Context) -> Result<PathBuf> {
+    let text: Vec<String> = files.iter().map(|(name, text)| format!("{name}\n{text}")).collect();
+    let key = &Digest::of(text.join("\0").as_bytes()).hex()[..32];
+    let file = |(name, text): (&str, String)| SessionFile {
+        name: name.to_owned(),
+        bytes: text.into_bytes(),
+        executable: false,
+    };
+    let files: Vec<SessionFile> = files.into_iter().map(file).collect();
+    let write = |store: &Store| match store.session(SESSIONS, key) {
+        Some(dir) => Ok(Some(dir)),
+        None => store.add_session(SESSIONS, key, &files).map(|()| store.session(SESSIONS, key)),
+    };
+    let mut failure = None;
+    for store in [Some(cx.store.clone()), cache_store()].into_iter().flatten() {
+        match write(&store) {
+            Ok(Some(dir)) => return Ok(dir),
+            Ok(None) => {}
+            Err(e) => failure = Some(e),
+        }
+    }
+    Err(failure
+        .unwrap_or_else(|| Error::user("the files of the session are gone again"))
+        .context("can't write the files that the program is to read"))
 }
 
 /// Whether a directory of PATH holds guards. Those of another session stay on PATH, but no program

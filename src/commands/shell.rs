@@ -5,12 +5,10 @@ use std::path::PathBuf;
 use std::process::{Command, ExitCode};
 
 use super::exec;
-use super::session::{Access, Session};
+use super::session::{Access, Session, files_of_session};
 use crate::cli::Shell;
-use crate::context::{Context, cache_store, var, var_os};
-use crate::error::{Error, Result};
-use crate::model::Digest;
-use crate::store::{SESSIONS, SessionFile, Store};
+use crate::context::{Context, var, var_os};
+use crate::error::Result;
 use crate::text::shell::{assignments, fish_assignments, fish_quoted, quoted};
 
 /// Runs the command.
@@ -30,12 +28,12 @@ pub fn run(args: &Shell, cx: &Context) -> Result<ExitCode> {
     let pure = args.pure;
     match program.file_name().and_then(|name| name.to_str()) {
         Some("bash") => {
-            let dir = start_files(vec![("bashrc", bashrc(&session, pure))], cx)?;
+            let dir = files_of_session(vec![("bashrc", bashrc(&session, pure))], cx)?;
             command.arg("--rcfile").arg(dir.join("bashrc"));
         }
         Some("zsh") => {
             let files = vec![(".zshenv", ZSHENV.to_owned()), (".zshrc", zshrc(&session, pure))];
-            let dir = start_files(files, cx)?;
+            let dir = files_of_session(files, cx)?;
             if let Some(own) = var("ZDOTDIR") {
                 session.changes.set.insert("COTTER_ZDOTDIR".to_owned(), own);
             }
@@ -109,31 +107,4 @@ fn fish(session: &Session, pure: bool) -> String {
         ),
     };
     path + &fish_assignments(&session.changes.set, &session.changes.unset)
-}
-
-/// Writes start-up files and returns their directory. Its name is a hash of their content.
-fn start_files(files: Vec<(&str, String)>, cx: &Context) -> Result<PathBuf> {
-    let text: Vec<String> = files.iter().map(|(name, text)| format!("{name}\n{text}")).collect();
-    let key = &Digest::of(text.join("\0").as_bytes()).hex()[..32];
-    let file = |(name, text): (&str, String)| SessionFile {
-        name: name.to_owned(),
-        bytes: text.into_bytes(),
-        executable: false,
-    };
-    let files: Vec<SessionFile> = files.into_iter().map(file).collect();
-    let write = |store: &Store| match store.session(SESSIONS, key) {
-        Some(dir) => Ok(Some(dir)),
-        None => store.add_session(SESSIONS, key, &files).map(|()| store.session(SESSIONS, key)),
-    };
-    let mut failure = None;
-    for store in [Some(cx.store.clone()), cache_store()].into_iter().flatten() {
-        match write(&store) {
-            Ok(Some(dir)) => return Ok(dir),
-            Ok(None) => {}
-            Err(e) => failure = Some(e),
-        }
-    }
-    Err(failure
-        .unwrap_or_else(|| Error::user("the start-up files of the shell are gone again"))
-        .context("can't write the start-up files of the shell"))
 }
