@@ -1,6 +1,7 @@
 //! Parses the arguments, creates the context and runs the command. This is the only place where
 //! errors are converted to exit codes.
 
+use std::io::Write as _;
 use std::process::ExitCode;
 
 use clap::Parser;
@@ -20,12 +21,16 @@ pub fn run() -> ExitCode {
         Err(e) => return usage(e),
     };
     let json = wants_json(&cli.command);
+    let evaluated = failing_command(&cli.command);
     crate::interrupt::tell_by(if json { report_json } else { report });
     match Context::new(cli.global).and_then(|cx| dispatch(cli.command, &cx)) {
         Ok(code) => code,
         // The reader has closed the pipe, as in `cotter list | head -1`.
         Err(e) if e.is_closed_output() => ExitCode::SUCCESS,
         Err(e) => {
+            if let Some(command) = evaluated {
+                let _ = writeln!(anstream::stdout(), "{command}");
+            }
             if json {
                 report_json(&e)
             } else {
@@ -61,6 +66,18 @@ fn wants_json(command: &Command) -> bool {
     }
 }
 
+/// Returns the command that ends the output if a shell evaluates it, as in `eval "$(cotter env)"`,
+/// and the command failed. The exit code of `$(...)` is lost there, so without it, a script with
+/// `set -e` would go on with the programs of the host. direnv does not use `set -e`.
+fn failing_command(command: &Command) -> Option<&'static str> {
+    match command {
+        Command::Env(args) if args.json || args.github => None,
+        Command::Env(args) if args.direnv => Some("false || exit 1"),
+        Command::Env(_) => Some("false"),
+        _ => None,
+    }
+}
+
 /// Prints help and the version, which are not errors, and reports incorrect usage in clap's words.
 fn usage(mut e: clap::Error) -> ExitCode {
     if matches!(e.kind(), ClapErrorKind::DisplayHelp | ClapErrorKind::DisplayVersion) {
@@ -80,7 +97,11 @@ fn usage(mut e: clap::Error) -> ExitCode {
         let usage = "Usage: cotter exec [NAMES]... -- <COMMAND>...";
         e.insert(ContextKind::Usage, ContextValue::StyledStr(usage.into()));
     }
-    if args.iter().any(|a| a == "--json") {
+    let has = |word: &str| args.iter().any(|a| a == word);
+    if has("env") && !has("--json") && !has("--github") {
+        let _ = writeln!(anstream::stdout(), "false");
+    }
+    if has("--json") {
         let text = e.render().to_string();
         let message = text.lines().next().unwrap_or_default();
         let error =
@@ -113,7 +134,7 @@ fn quick_exec() -> Option<Cli> {
         return None;
     }
     Some(Cli {
-        command: Command::Exec(Exec { names, pure: false, command }),
+        command: Command::Exec(Exec { names, pure: false, host: false, command }),
         global: quick_global()?,
     })
 }

@@ -176,6 +176,14 @@ fn home() -> Result<PathBuf> {
     })
 }
 
+/// Returns a store for what `exec` and `shell` write beside the trees if the store itself cannot be
+/// written: in the cache directory of the user, following the XDG Base Directory Specification.
+pub fn cache_store() -> Option<Store> {
+    let named = var_os("XDG_CACHE_HOME").map(PathBuf::from).filter(|p| p.is_absolute());
+    let dir = named.or_else(|| Some(home().ok()?.join(".cache")))?.join("cotter");
+    (!dir.as_os_str().as_encoded_bytes().contains(&b':')).then(|| Store::at(dir))
+}
+
 /// Returns the data directory of the user, following the XDG Base Directory Specification, version
 /// 0.8.
 fn data_home() -> Result<PathBuf> {

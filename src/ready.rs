@@ -11,7 +11,7 @@ use crate::lock::{self, Options, Upgrade};
 use crate::lockfile::{self, LockedTree, Lockfile};
 use crate::make::{Made, native_or_refuse};
 use crate::manifest::no_such_toolchain;
-use crate::model::{Platform, ToolchainName};
+use crate::model::{Kind, Platform, ToolchainName};
 use crate::project::{Project, maker, read_lock};
 use crate::recipe::{self, Active};
 use crate::store::{Root, RootTree, Staging, Stamp, Store};
@@ -19,7 +19,8 @@ use crate::store::{Root, RootTree, Staging, Stamp, Store};
 /// A request for trees.
 #[derive(Debug, Clone)]
 pub struct Wanted<'a> {
-    /// The toolchains. An empty list means all toolchains of the platform.
+    /// The toolchains. Those that their programs need to run come along. An empty list means all
+    /// toolchains of the platform.
     pub names: &'a [ToolchainName],
     /// The platform.
     pub platform: Platform,
@@ -69,10 +70,12 @@ pub fn fresh(names: &[ToolchainName], platform: Platform, cx: &Context) -> Optio
     let mut trees: Vec<RootTree> =
         root.trees.into_iter().filter(|t| t.platform == platform).collect();
     if !names.is_empty() {
-        trees = names
-            .iter()
-            .map(|n| trees.iter().find(|t| t.name == *n).cloned())
-            .collect::<Option<_>>()?;
+        let find = |name: &ToolchainName| trees.iter().find(|t| t.name == *name);
+        let names = with_companions(names, &|name| {
+            let tree = find(name)?;
+            Some((recipe::named(&tree.recipe)?.kind(), tree.run.as_slice()))
+        });
+        trees = names.iter().map(|name| find(name).cloned()).collect::<Option<_>>()?;
     }
     trees.iter().all(|t| cx.store.has(&t.store_name)).then_some(trees)
 }
@@ -241,7 +244,11 @@ fn wanted<'l>(
             return Err(Error::user(format!("{name} is not locked for {platform}")).hint(add()));
         }
     }
-    let wants = |plan: &lockfile::Plan| match request.names {
+    let names = with_companions(request.names, &|name| {
+        let plan = &lock.get(name, platform)?.plan;
+        Some((plan.spec.kind(), plan.uses.run.as_slice()))
+    });
+    let wants = |plan: &lockfile::Plan| match names.as_slice() {
         [] => !plan.serves_builds(),
         names => names.contains(&plan.name),
     };
@@ -253,6 +260,26 @@ fn wanted<'l>(
     Ok(wanted)
 }
 
+/// Returns the named toolchains and those that their programs need to run, which `of` returns with
+/// the kind of a toolchain. A set of Python packages needs its interpreter, unless an interpreter
+/// is named, too. Without it, the programs of the set would start with a Python of the host.
+fn with_companions<'a>(
+    names: &[ToolchainName],
+    of: &dyn Fn(&ToolchainName) -> Option<(Kind, &'a [ToolchainName])>,
+) -> Vec<ToolchainName> {
+    let mut out = names.to_vec();
+    let known: Vec<_> = names.iter().filter_map(of).collect();
+    if known.iter().any(|(kind, _)| *kind == Kind::Python) {
+        return out;
+    }
+    for name in known.iter().flat_map(|(_, run)| *run) {
+        if !out.contains(name) {
+            out.push(name.clone());
+        }
+    }
+    out
+}
+
 fn root_tree(tree: &LockedTree) -> RootTree {
     RootTree {
         name: tree.plan.name.clone(),
@@ -261,6 +288,9 @@ fn root_tree(tree: &LockedTree) -> RootTree {
         store_name: tree.output.store_name.clone(),
         nar_size: tree.output.nar_size,
         version: tree.plan.version.clone(),
+        target: tree.plan.target(),
+        run: tree.plan.uses.run.clone(),
+        env: tree.plan.spec.programs().map(|p| p.env.clone()).unwrap_or_default(),
     }
 }
 
@@ -320,7 +350,15 @@ pub fn active(trees: Vec<RootTree>, cx: &Context) -> Result<Vec<Active>> {
                 .hint("run `cotter setup`")
         })?;
         let path = cx.store.path(&tree.store_name);
-        Ok(Active { recipe, platform: tree.platform, path, version: tree.version })
+        Ok(Active {
+            name: tree.name,
+            recipe,
+            platform: tree.platform,
+            target: tree.target,
+            env: tree.env,
+            path,
+            version: tree.version,
+        })
     };
     trees.into_iter().map(active).collect()
 }

@@ -163,6 +163,7 @@ impl Locking<'_> {
                 bin: toolchain.bin.clone(),
                 named: if recipe.kind() == Kind::Tool { found.named } else { vec![] },
                 essential: found.essential,
+                env: toolchain.env.clone(),
             },
             version: found.version.clone(),
             principal: found.principal,

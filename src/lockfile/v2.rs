@@ -145,15 +145,11 @@ fn read_spec(
     };
     let mut programs = |table: &mut Fields| {
         let self_exe = strings(table, "self_exe", problems);
-        let mut bin = BTreeMap::new();
-        if let Some(mut names) = table.table("bin", problems) {
-            for key in names.keys() {
-                bin.extend(names.string(&key, problems).map(|path| (key, path.value)));
-            }
-        }
+        let bin = string_map(table, "bin", problems);
         let named = strings(table, "named", problems);
         let essential = strings(table, "essential", problems);
-        Programs { self_exe, bin, named, essential }
+        let env = string_map(table, "env", problems);
+        Programs { self_exe, bin, named, essential, env }
     };
     Some(match kind {
         Kind::Cc => {
@@ -205,6 +201,17 @@ fn read_spec(
             })
         }
     })
+}
+
+/// Takes a table of strings. The result is empty if the table does not exist.
+fn string_map(table: &mut Fields, key: &str, problems: &mut Problems) -> BTreeMap<String, String> {
+    let mut out = BTreeMap::new();
+    if let Some(mut entries) = table.table(key, problems) {
+        for name in entries.keys() {
+            out.extend(entries.string(&name, problems).map(|text| (name, text.value)));
+        }
+    }
+    out
 }
 
 fn read_input(mut table: Fields, problems: &mut Problems) -> Option<Input> {
@@ -383,12 +390,16 @@ fn spec(spec: &Spec, own: Platform) -> Table {
     let selection = spec.selection();
     out.some_strings("prune", &selection.prune).some_strings("keep", &selection.keep);
     if let Some(programs) = spec.programs() {
-        let mut bin = Table::default();
+        let (mut bin, mut env) = (Table::default(), Table::default());
         for (name, path) in &programs.bin {
             bin.string(name, path);
         }
+        for (name, value) in &programs.env {
+            env.string(name, value);
+        }
         out.some_strings("self_exe", &programs.self_exe)
             .some_table("bin", &bin)
+            .some_table("env", &env)
             .some_strings("named", &programs.named)
             .some_strings("essential", &programs.essential);
     }

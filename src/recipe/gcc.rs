@@ -136,7 +136,8 @@ impl Recipe for Gcc {
     }
 
     fn environment(&self, tree: &Active, environment: &mut Variables) {
-        compiler_environment(tree, VARIABLES, environment);
+        let prefix = format!("{}-", tree.target.multiarch());
+        compiler_environment(tree, VARIABLES, &prefix, environment);
         super::pkg_config::environment(tree, environment);
     }
 
@@ -146,16 +147,29 @@ impl Recipe for Gcc {
 }
 
 /// Sets the variables that every compiler needs: PATH, and the variables of build systems unless an
-/// earlier compiler set them. Variables that influence the search for headers and libraries are
-/// unset.
+/// earlier compiler set them. A cross compiler, whose programs have names that begin with
+/// `cross_prefix`, leaves these variables to the other compilers and sets variables for its target.
+/// Variables that influence the search for headers and libraries are unset.
 pub fn compiler_environment(
     tree: &Active,
     variables: &[(&str, &str)],
+    cross_prefix: &str,
     environment: &mut Variables,
 ) {
     let root = tree.path.display();
     environment.path(format!("{root}/bin"));
-    if !environment.is_set("CC") {
+    if tree.target != tree.platform {
+        // Cargo's crate `cc` and the tools that follow it look for variables with the target in
+        // their names. Of the two forms that they know, shells can export this one.
+        let target = format!("{}_unknown_linux_gnu", tree.target.cpu());
+        let program = |program: &str| format!("{root}/bin/{cross_prefix}{program}");
+        for (name, plain) in variables {
+            environment.set_default(&format!("{name}_{target}"), program(plain));
+        }
+        // Without a compiler for this platform, the plain names are those of the cross compiler.
+        let plain = variables.iter().map(|(name, plain)| ((*name).to_owned(), program(plain)));
+        environment.set_otherwise(plain.collect());
+    } else if !environment.is_set("CC") {
         for (name, program) in variables {
             environment.set_default(name, format!("{root}/bin/{program}"));
         }

@@ -44,6 +44,22 @@ pub fn plain<'a>(_: &Tree) -> Launchers<'a> {
     Box::new(|_| Instructions::default())
 }
 
+/// Adds the variables of the manifest's `env` to the instructions for a launcher. They count more
+/// than those of the recipe.
+pub fn with_variables(plan: &Plan, mut instructions: Instructions) -> Instructions {
+    let Some(programs) = plan.spec.programs().filter(|p| !p.env.is_empty()) else {
+        return instructions;
+    };
+    let other = |entry: &String| {
+        entry.split_once('=').is_none_or(|(name, _)| !programs.env.contains_key(name))
+    };
+    instructions.set.retain(other);
+    instructions.default.retain(other);
+    let ours = programs.env.iter().map(|(name, value)| format!("{name}={value}"));
+    instructions.set.extend(ours);
+    instructions
+}
+
 /// Makes a sealed tree.
 ///
 /// # Errors
@@ -76,9 +92,10 @@ pub fn seal(
     {
         paths::rename_variables(&mut tree, blobs, runtime)?;
     }
-    let own = (steps.launchers)(&tree);
+    let of_recipe = (steps.launchers)(&tree);
     let tag = Some(Tag::of(plan));
-    let instructions = |path: &MemberPath| Instructions { tag, ..own(path) };
+    let instructions =
+        |path: &MemberPath| Instructions { tag, ..with_variables(plan, of_recipe(path)) };
     let programs = dynamic_programs(plan, &tree)?;
     if steps.programs == ProgramUse::StartedAndSealed {
         for path in &programs {

@@ -1,6 +1,7 @@
 //! Relocation: the changes that make a tree need no file of the host and run at any path.
 
 pub mod elf;
+pub mod guard;
 pub mod launcher;
 pub mod paths;
 pub mod redirect;

@@ -114,6 +114,7 @@ impl Store {
             }
         }
         if !options.dry_run {
+            self.clear_sessions()?;
             super::Staging::sweep(self)?;
         }
         Ok(report)

@@ -138,7 +138,7 @@ fn a_setup_for_one_platform_says_nothing_of_another() {
     tools.project.manifest(&format!("platforms = [\"aarch64-linux\", \"x86_64-linux\"]\n{text}"));
     tools.project.ok(&["setup", "--platform", "aarch64-linux"]);
     contains(
-        &tools.project.ok(&["exec", "--", "sh", "-c", "command -v a"]),
+        &tools.project.ok(&["exec", "--host", "--", "sh", "-c", "command -v a"]),
         &["-a-1-x86_64-linux/bin/a"],
     );
     tools.project.ok(&["setup"]);

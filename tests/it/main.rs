@@ -17,6 +17,7 @@ mod archives;
 mod commands;
 mod debian;
 mod emit;
+mod exec;
 mod faults;
 mod house;
 mod locking;

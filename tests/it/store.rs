@@ -168,7 +168,7 @@ fn garbage_is_what_no_project_and_no_process_uses() {
 fn a_tree_in_use_is_not_deleted() {
     let rig = rig();
     let one = rig.tree("one");
-    let mut child = rig.project.cotter(&["exec", "one", "--", "sleep", "20"]).spawn().unwrap();
+    let mut child = rig.project.cotter(&["exec", "one", "--", "/bin/sleep", "20"]).spawn().unwrap();
     // Until exec has become sleep.
     let comm = format!("/proc/{}/comm", child.id());
     for _ in 0..200 {
