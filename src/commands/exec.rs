@@ -85,7 +85,8 @@ pub fn search_path(changes: &Changes, pure: bool) -> OsString {
     out
 }
 
-fn find(program: &OsString, path: &OsString, here: &Path) -> Option<PathBuf> {
+/// Returns the file that a command names, or that a search path has for it.
+pub fn find(program: &OsString, path: &OsString, here: &Path) -> Option<PathBuf> {
     let program = Path::new(program);
     if program.components().count() > 1 || program.as_os_str().as_encoded_bytes().contains(&b'/') {
         return Some(here.join(program));

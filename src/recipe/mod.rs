@@ -17,6 +17,7 @@ mod packages;
 mod pkg_config;
 mod prune;
 mod python;
+mod reaches;
 mod seal;
 mod tool;
 mod zig;
@@ -30,6 +31,7 @@ use crate::tree::{BlobDir, Tree};
 
 pub use api::{Active, Asked, Recipe};
 pub use prune::{Idle, Pruning};
+pub use reaches::{REDIRECTION, survey};
 
 /// All recipes.
 pub static RECIPES: &[&dyn Recipe] = &[

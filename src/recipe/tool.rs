@@ -2,6 +2,7 @@
 
 use super::api::Recipe;
 use super::prune::Pruning;
+use super::reaches;
 use super::seal::{self, ProgramUse, Steps, seal};
 use crate::error::Result;
 use crate::facts::{Facts, ToolFacts};
@@ -41,6 +42,7 @@ impl Recipe for Tool {
             programs: tree.entries("bin"),
             // If there is a directory `usr`, the other entries are links into it.
             inputs: if has_usr { vec!["usr".to_owned()] } else { tree.entries("") },
+            open: reaches::survey(self.name(), tree)?.open(),
         }))
     }
 }
