@@ -50,8 +50,13 @@ pub enum Reason {
     OtherSystem,
     /// It is a directory for temporary files.
     Temporary,
-    /// It is a device or a state of the machine.
+    /// It is state that programs of the machine keep.
     State,
+    /// It is configuration of other programs, which a library of the language reads if the machine
+    /// has it.
+    Configuration,
+    /// No program of the tree reads the file that holds it.
+    Unread,
 }
 
 /// The reason why a program can open a file of the host.
@@ -80,7 +85,7 @@ pub enum Why {
 
 impl Reason {
     /// All reasons, in the order of the documentation.
-    pub const ALL: [Reason; 12] = [
+    pub const ALL: [Reason; 14] = [
         Reason::Sysroot,
         Reason::OwnPlace,
         Reason::Output,
@@ -93,6 +98,8 @@ impl Reason {
         Reason::OtherSystem,
         Reason::Temporary,
         Reason::State,
+        Reason::Configuration,
+        Reason::Unread,
     ];
 
     /// Returns the identifier of the reason in reports.
@@ -110,6 +117,8 @@ impl Reason {
             Reason::OtherSystem => "other-system",
             Reason::Temporary => "temporary",
             Reason::State => "state",
+            Reason::Configuration => "configuration",
+            Reason::Unread => "unread",
         }
     }
 }

@@ -76,7 +76,7 @@ const QUOTED: &[&str] = &[
     ".t", ".tcl", ".vim", ".json",
 ];
 
-/// Whether a file is not searched, by its path in the tree.
+/// Whether a file that is no ELF file is not searched, by its path in the tree.
 pub fn is_skipped(path: &str) -> bool {
     let name = path.rsplit('/').next().unwrap_or(path);
     SKIPPED_STARTS.iter().any(|s| name.starts_with(s))

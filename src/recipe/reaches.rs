@@ -56,9 +56,10 @@ pub fn survey(recipe: &str, tree: &Tree) -> Result<Survey> {
     let mut files = vec![];
     for (path, node) in tree.iter() {
         let Node::File { blob, executable } = node else { continue };
+        let is_elf = blob.head(4)?.starts_with(b"\x7fELF");
         if launchers.contains_key(path)
             || is_below(path.as_str(), "usr/lib/.cotter")
-            || is_skipped(path.as_str())
+            || (!is_elf && is_skipped(path.as_str()))
         {
             continue;
         }

@@ -9,6 +9,7 @@ use super::elf::{Elf, Segment, tag};
 
 const ET_REL: u16 = 1;
 const DT_NEEDED: u64 = 1;
+const DT_STRSZ: u64 = 10;
 /// Every program of Go begins its build information with this.
 const GO_BUILD_INFORMATION: &[u8] = b"\xff Go buildinf:";
 
@@ -25,8 +26,8 @@ pub struct Loaded {
     pub needed: Vec<String>,
     /// The parts of the file that are loaded.
     pub ranges: Vec<Range<usize>>,
-    /// The places of the texts that only the loader and the kernel read: the path of the loader and
-    /// the search paths for libraries.
+    /// The places of the texts that only the loader and the kernel read: the path of the loader,
+    /// and the names of symbols and libraries with the search paths for libraries.
     pub reserved: Vec<Range<usize>>,
 }
 
@@ -67,7 +68,11 @@ impl Loaded {
                         text_at(*value).map(|r| String::from_utf8_lossy(&bytes[r]).into_owned());
                     needed.extend(name);
                 }
-                tag::DT_RPATH | tag::DT_RUNPATH => reserved.extend(text_at(*value)),
+                DT_STRSZ => {
+                    let start = strings.and_then(offset_of);
+                    let size = usize::try_from(*value).unwrap_or_default();
+                    reserved.extend(start.map(|start| start..start.saturating_add(size)));
+                }
                 _ => {}
             }
         }
