@@ -79,7 +79,7 @@ pub enum Why {
     Uncovered,
     /// The interpreter of the script starts without redirection, or is not in the tree.
     Script,
-    /// It stands in data for programs without redirection.
+    /// It stands in data, and nothing seals it for the programs that read the data.
     Data,
 }
 
@@ -177,7 +177,9 @@ impl fmt::Display for Why {
             Why::Libc => "libc opens it itself, which no redirection sees",
             Why::Uncovered => "neither the tree nor its sealed list has it",
             Why::Script => "its interpreter starts without redirection",
-            Why::Data => "programs without redirection may read it",
+            Why::Data => {
+                "the file is data, and nothing seals the path for the programs that read it"
+            }
         })
     }
 }

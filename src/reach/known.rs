@@ -1,84 +1,6 @@
-//! What is known about paths: the configuration of the machine, the directories that all packages
-//! share, and constants that open nothing of the host although nothing changes them.
+//! Constants that open nothing of the host although nothing changes them.
 
 use super::fate::Reason;
-
-/// The configuration and the state of the machine that programs read on purpose: files, and
-/// directories with everything below them. docs/audit.md lists them.
-const MACHINE: &[&str] = &[
-    "/etc/.pwd.lock",
-    "/etc/adjtime",
-    "/etc/aliases",
-    "/etc/debian_version",
-    "/etc/ethers",
-    "/etc/fstab",
-    "/etc/gai.conf",
-    "/etc/group",
-    "/etc/gshadow",
-    "/etc/hesiod.conf",
-    "/etc/host.conf",
-    "/etc/hostid",
-    "/etc/hostname",
-    "/etc/hosts",
-    "/etc/hosts.equiv",
-    "/etc/krb5.conf",
-    "/etc/krb5.keytab",
-    "/etc/localtime",
-    "/etc/login.defs",
-    "/etc/lsb-release",
-    "/etc/machine-id",
-    "/etc/mailcap",
-    "/etc/mime.types",
-    "/etc/mtab",
-    "/etc/netgroup",
-    "/etc/networks",
-    "/etc/nsswitch.conf",
-    "/etc/os-release",
-    "/etc/pam.d",
-    "/etc/passwd",
-    "/etc/protocols",
-    "/etc/resolv.conf",
-    "/etc/rpc",
-    "/etc/security",
-    "/etc/selinux",
-    "/etc/services",
-    "/etc/shadow",
-    "/etc/shells",
-    "/etc/subgid",
-    "/etc/subuid",
-    "/etc/suid-debug",
-    "/etc/timezone",
-    "/etc/ttys",
-    "/etc/xdg",
-    "/usr/lib/os-release",
-];
-
-/// The directories to which every package may add files, below the root.
-const SHARED: &[&str] = &[
-    "/bin",
-    "/etc",
-    "/lib",
-    "/lib64",
-    "/opt",
-    "/sbin",
-    "/usr",
-    "/usr/bin",
-    "/usr/games",
-    "/usr/include",
-    "/usr/lib",
-    "/usr/lib32",
-    "/usr/lib64",
-    "/usr/libexec",
-    "/usr/libx32",
-    "/usr/local",
-    "/usr/local/bin",
-    "/usr/local/lib",
-    "/usr/local/sbin",
-    "/usr/local/share",
-    "/usr/sbin",
-    "/usr/share",
-    "/usr/src",
-];
 
 /// A constant that opens nothing of the host.
 struct Known {
@@ -111,6 +33,10 @@ const KNOWN: &[Known] = &[
     known("*", "*", "/usr/lib64/debug*", Reason::DebugFile),
     known("*", "*", "/usr/lib/*-linux-gnu/debug", Reason::DebugFile),
     known("*", "*/libc.so.6", "/bin/*sh", Reason::Shell),
+    known("*", "*/libc.so.6", "/etc/.pwd.lock", Reason::State),
+    known("*", "*/libc.so.6", "/etc/hosts.equiv", Reason::Asked),
+    known("*", "*/libc.so.6", "/etc/ttys", Reason::Asked),
+    known("*", "*/libc.so.6", "/etc/hostid", Reason::Configuration),
     // What confstr(_CS_PATH) returns.
     known("*", "*/libc.so.6", "/usr/bin", Reason::Output),
     // The text of --help.
@@ -181,20 +107,6 @@ const KNOWN: &[Known] = &[
     known("python", "*/pip/_internal/*", "*", Reason::Output),
     known("python", "*/distlib/scripts.py", "*", Reason::Output),
 ];
-
-/// Whether a path is configuration or state of the machine.
-pub fn is_machine(path: &str) -> bool {
-    MACHINE.iter().any(|known| is_below(path, known))
-}
-
-/// Whether a path is a directory to which every package may add files.
-pub fn is_shared(path: &str) -> bool {
-    SHARED.contains(&path)
-        || path
-            .strip_prefix("/usr/lib/")
-            .or_else(|| path.strip_prefix("/lib/"))
-            .is_some_and(|name| name.ends_with("-linux-gnu"))
-}
 
 /// Returns the reason why a constant opens nothing of the host, if one is known.
 pub fn explanation(recipe: &str, file: &str, path: &str) -> Option<Reason> {

@@ -9,6 +9,6 @@ mod text;
 
 pub use constant::{Boundary, constants};
 pub use fate::{Fate, Holder, OpenReaches, Reason, Why};
-pub use known::{explanation, is_below, is_machine, is_shared, matches};
+pub use known::{explanation, is_below, matches};
 pub use survey::{Constant, Survey};
 pub use text::{is_skipped, syntax};

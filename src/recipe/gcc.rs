@@ -121,6 +121,7 @@ impl Recipe for Gcc {
             prepare: &|tree| prepare(plan, tree, blobs),
             launchers: &launchers,
             programs: ProgramUse::Started,
+            redirect: false,
         };
         seal(plan, tree, blobs, pruning, &steps)
     }

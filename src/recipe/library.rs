@@ -61,8 +61,12 @@ impl Recipe for Library {
     }
 
     fn finish(&self, plan: &Plan, tree: Tree, blobs: &BlobDir, pruning: &Pruning) -> Result<Tree> {
-        let steps =
-            Steps { prepare: &|_| Ok(()), launchers: &seal::plain, programs: ProgramUse::Unused };
+        let steps = Steps {
+            prepare: &|_| Ok(()),
+            launchers: &seal::plain,
+            programs: ProgramUse::Unused,
+            redirect: false,
+        };
         seal(plan, tree, blobs, pruning, &steps)
     }
 

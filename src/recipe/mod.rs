@@ -31,7 +31,7 @@ use crate::tree::{BlobDir, Tree};
 
 pub use api::{Active, Asked, Recipe};
 pub use prune::{Idle, Pruning};
-pub use reaches::{REDIRECTION, survey};
+pub use reaches::survey;
 
 /// All recipes.
 pub static RECIPES: &[&dyn Recipe] = &[

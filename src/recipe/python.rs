@@ -81,6 +81,7 @@ impl Recipe for Python {
             prepare: &|tree| prepare(plan, tree, blobs),
             launchers: &launchers,
             programs: ProgramUse::Started,
+            redirect: false,
         };
         seal(plan, tree, blobs, pruning, &steps)
     }

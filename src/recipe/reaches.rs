@@ -11,19 +11,17 @@ use crate::error::{Error, Result};
 use crate::model::MemberPath;
 use crate::reach::{
     Boundary, Constant, Fate, Holder, Reason, Survey, Why, constants, explanation, is_below,
-    is_machine, is_shared, is_skipped, syntax,
+    is_skipped, syntax,
 };
 use crate::relocate::launched::{self, Launched};
 use crate::relocate::launcher::is_library_name;
 use crate::relocate::loaded::Loaded;
+use crate::relocate::redirect::{self, Place, Sealed, is_shared};
 use crate::relocate::{scripts, symlinks};
 use crate::tree::{Blob, Node, Tree};
 
-/// The library that redirects paths.
-pub const REDIRECTION: &str = "usr/lib/.cotter/redirect.so";
-/// The list of the places that it seals.
-const SEALED: &str = "usr/lib/.cotter/sealed";
-/// The constants of files of libc, by the beginning of their names.
+/// The files of libc, which opens files without calling its public functions, by the beginning of
+/// their names.
 const LIBC: &[&str] =
     &["ld-linux", "libc.so.", "libnss_", "libresolv.so", "libanl.so", "libnsl.so"];
 /// What sealing writes in the place of a path.
@@ -72,7 +70,7 @@ pub fn survey(recipe: &str, tree: &Tree) -> Result<Survey> {
     for file in &files {
         let holder = judge.holder(file);
         for path in &file.constants {
-            let fate = judge.fate(file.path.as_str(), path, holder);
+            let fate = judge.fate(file, path, holder);
             out.constants.push(Constant { file: file.path.to_string(), path: path.clone(), fate });
         }
     }
@@ -162,9 +160,8 @@ struct Judge<'a> {
     launchers: &'a BTreeMap<MemberPath, Launched>,
     /// Whether the tree has the library that redirects paths.
     redirects: bool,
-    /// The places that the redirection seals, and the machine's configuration that it leaves alone.
-    sealed: BTreeSet<String>,
-    machine: Vec<String>,
+    /// The places that the redirection seals.
+    sealed: Sealed,
     /// The programs that start without redirection.
     plain: BTreeMap<&'a MemberPath, Why>,
     /// The file names of the libraries that such programs need.
@@ -182,20 +179,11 @@ impl<'a> Judge<'a> {
             recipe,
             tree,
             launchers,
-            redirects: tree.at(REDIRECTION).is_some(),
-            sealed: BTreeSet::new(),
-            machine: vec![],
+            redirects: tree.at(redirect::LIBRARY).is_some(),
+            sealed: Sealed::read(tree)?,
             plain: BTreeMap::new(),
             loaded: BTreeSet::new(),
         };
-        if let Some(Node::File { blob, .. }) = tree.at(SEALED) {
-            // An empty line separates the two lists.
-            let text = String::from_utf8_lossy(&blob.read()?).into_owned();
-            let mut lines = text.lines();
-            judge.sealed =
-                lines.by_ref().take_while(|l| !l.is_empty()).map(str::to_owned).collect();
-            judge.machine = lines.map(str::to_owned).collect();
-        }
         let started: BTreeMap<&MemberPath, bool> =
             launchers.values().fold(BTreeMap::new(), |mut started, l| {
                 *started.entry(&l.target).or_default() |= l.is_redirected;
@@ -268,38 +256,54 @@ impl<'a> Judge<'a> {
         }
     }
 
-    fn fate(&self, file: &str, path: &str, holder: Holder) -> Fate {
-        let explained = || explanation(self.recipe, file, path).map(Fate::Explained);
-        match holder {
-            Holder::Redirected => self.redirected(path).or_else(explained).unwrap_or_else(|| {
-                if is_shared(path) { Fate::Shared } else { Fate::Open(Why::Uncovered) }
-            }),
-            _ if is_machine(path) => Fate::Machine,
-            Holder::Embedded => Fate::Embedded,
-            Holder::Libc => explained().unwrap_or(Fate::Open(Why::Libc)),
-            Holder::Open(why) => explained().unwrap_or(Fate::Open(why)),
+    fn fate(&self, file: &File, text: &str, holder: Holder) -> Fate {
+        let explained = || explanation(self.recipe, file.path.as_str(), text).map(Fate::Explained);
+        let path = MemberPath::parse(text.trim_start_matches('/').as_bytes()).ok().flatten();
+        let Some(path) = path.map(|path| symlinks::usrmerged(&path)) else {
+            return Fate::Open(Why::Uncovered);
+        };
+        let place = self.sealed.place(self.tree, &path);
+        let why = match holder {
+            _ if redirect::MACHINE.iter().any(|m| path.is_under(m)) && place != Place::Given => {
+                return Fate::Machine;
+            }
+            Holder::Embedded => return Fate::Embedded,
+            Holder::Libc => Why::Libc,
+            // The recipe redirects every program that holds a path which the tree has or seals.
+            Holder::Open(Why::Plain | Why::Loaded) if self.redirects && place == Place::Open => {
+                return self
+                    .visible(&path, file)
+                    .or_else(explained)
+                    .unwrap_or(Fate::Open(Why::Uncovered));
+            }
+            Holder::Open(why) => why,
+            Holder::Redirected => match place {
+                Place::Given if is_shared(&path) => return Fate::Shared,
+                Place::Given => return Fate::Redirected,
+                Place::Sealed => return Fate::Sealed,
+                Place::Machine | Place::Open => {
+                    let why =
+                        if matches!(file.kind, Kind::Data) { Why::Data } else { Why::Uncovered };
+                    return self.visible(&path, file).or_else(explained).unwrap_or(Fate::Open(why));
+                }
+            },
+        };
+        if redirect::MACHINE.iter().any(|m| path.is_under(m)) {
+            return Fate::Machine;
         }
+        explained().unwrap_or(Fate::Open(why))
     }
 
-    /// Returns what the redirection does with a path, if it does anything.
-    fn redirected(&self, path: &str) -> Option<Fate> {
-        let inner = MemberPath::parse(path.trim_start_matches('/').as_bytes()).ok().flatten()?;
-        let inner = symlinks::usrmerged(&inner);
-        let outer = format!("/{inner}");
-        let is_sealed = std::iter::successors(Some(outer.as_str()), |p| {
-            p.rsplit_once('/').map(|(dir, _)| dir).filter(|dir| !dir.is_empty())
-        })
-        .any(|place| self.sealed.contains(place));
-        if let Some(real) = self.tree.real_path(&inner) {
-            let is_file = matches!(self.tree.get(&real), Some(Node::File { .. }));
-            return Some(if is_file || is_sealed { Fate::Redirected } else { Fate::Shared });
+    /// Returns what becomes of a path that the redirection leaves to the host on purpose.
+    fn visible(&self, path: &MemberPath, file: &File) -> Option<Fate> {
+        if is_shared(path) {
+            return Some(Fate::Shared);
         }
-        if self.machine.iter().any(|place| is_below(&outer, place)) {
-            return Some(Fate::Machine);
+        // libc starts this shell. A tree without one leaves it to the machine.
+        let is_shell = path.as_str() == "usr/bin/sh" && !matches!(file.kind, Kind::Data);
+        if is_shell {
+            return Some(Fate::Explained(Reason::Shell));
         }
-        if is_sealed {
-            return Some(Fate::Sealed);
-        }
-        is_below(path, "/var").then_some(Fate::Explained(Reason::State))
+        path.is_under("var").then_some(Fate::Explained(Reason::State))
     }
 }

@@ -1,6 +1,8 @@
 //! The steps that all recipes for programs and libraries share: pruning, links, `.pc` files, and,
 //! for each program, a loader and libraries from the tree.
 
+use std::collections::BTreeSet;
+
 use super::api::Launchers;
 use super::prune::Pruning;
 use super::{bin, pkg_config, prune};
@@ -8,7 +10,7 @@ use crate::error::{Error, Result};
 use crate::lockfile::Plan;
 use crate::model::MemberPath;
 use crate::relocate::launcher::{self, Instructions, Runtime, is_library_name};
-use crate::relocate::{paths, scripts, stub, symlinks};
+use crate::relocate::{paths, redirect, scripts, stub, symlinks};
 use crate::tree::{BlobDir, Node, Tree};
 
 /// How programs and scripts are treated.
@@ -30,6 +32,8 @@ pub struct Steps<'a> {
     pub launchers: &'a dyn Fn(&Tree) -> Launchers<'a>,
     /// How programs are treated.
     pub programs: ProgramUse,
+    /// Whether paths of the system that are compiled into programs are redirected to the tree.
+    pub redirect: bool,
 }
 
 /// Returns launcher instructions that add nothing.
@@ -58,7 +62,7 @@ pub fn seal(
     (steps.prepare)(&mut tree)?;
     symlinks::settle(&mut tree);
     pkg_config::relocate(&mut tree, blobs)?;
-    paths::seal_libraries(&mut tree, blobs)?;
+    paths::seal_libraries(&mut tree, blobs, steps.redirect)?;
 
     let runtime = find_runtime(plan, &tree);
     let instructions = (steps.launchers)(&tree);
@@ -72,9 +76,17 @@ pub fn seal(
             }
         }
     }
+    let redirected = match &runtime {
+        Some(_) if steps.redirect => redirect::settle(&mut tree, blobs, plan.platform, &programs)?,
+        _ => BTreeSet::new(),
+    };
+    let instructions = |path: &MemberPath| Instructions {
+        redirect: redirected.contains(path),
+        ..instructions(path)
+    };
     // If nobody starts the scripts, they were pruned with the programs.
     if steps.programs != ProgramUse::Unused {
-        scripts::settle(&mut tree, blobs, plan.platform, runtime.as_ref(), &*instructions)?;
+        scripts::settle(&mut tree, blobs, plan.platform, runtime.as_ref(), &instructions)?;
     }
     match &runtime {
         Some(runtime) => {

@@ -3,11 +3,12 @@
 use super::api::Recipe;
 use super::prune::Pruning;
 use super::reaches;
-use super::seal::{self, ProgramUse, Steps, seal};
+use super::seal::{ProgramUse, Steps, seal};
 use crate::error::Result;
 use crate::facts::{Facts, ToolFacts};
 use crate::lockfile::Plan;
 use crate::model::{Kind, MemberPath};
+use crate::relocate::launcher::Instructions;
 use crate::tree::{BlobDir, Tree};
 
 /// The recipe that this module describes.
@@ -19,7 +20,7 @@ impl Recipe for Tool {
     }
 
     fn version(&self) -> u32 {
-        1
+        2
     }
 
     fn kind(&self) -> Kind {
@@ -29,8 +30,11 @@ impl Recipe for Tool {
     fn finish(&self, plan: &Plan, tree: Tree, blobs: &BlobDir, pruning: &Pruning) -> Result<Tree> {
         let steps = Steps {
             prepare: &|_| Ok(()),
-            launchers: &seal::plain,
+            launchers: &|_| {
+                Box::new(|_| Instructions { keep_library_path: true, ..Instructions::default() })
+            },
             programs: ProgramUse::StartedAndSealed,
+            redirect: true,
         };
         seal(plan, tree, blobs, pruning, &steps)
     }

@@ -49,6 +49,7 @@ impl Recipe for Zig {
             prepare: &|tree| prepare(plan, tree, blobs),
             launchers: &seal::plain,
             programs: ProgramUse::Started,
+            redirect: false,
         };
         seal(plan, tree, blobs, pruning, &steps)
     }

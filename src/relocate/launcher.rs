@@ -3,6 +3,7 @@
 //! of the instructions.
 
 use super::elf::Elf;
+use super::redirect;
 use crate::error::{Error, Result};
 use crate::model::{MemberPath, Platform};
 use crate::tree::{Blob, BlobDir, Node, Tree};
@@ -33,6 +34,11 @@ pub struct Instructions {
     /// Arguments that follow the user's, for each tree in `COTTER_LIBRARIES`. `%L` stands for that
     /// tree.
     pub library_args: Vec<String>,
+    /// Whether the loader preloads the library that redirects paths to the tree.
+    pub redirect: bool,
+    /// Whether `LD_LIBRARY_PATH` is passed on. The loader of the tree ignores it, but the children
+    /// of the program may need it.
+    pub keep_library_path: bool,
     /// Variables to unset. `NAME*` unsets all variables whose name begins with `NAME`.
     pub drop: Vec<String>,
     /// Variables to set, in the form `NAME=VALUE`.
@@ -78,6 +84,9 @@ pub fn render(
         strings.extend(runtime.library_dirs.iter().map(|d| format!("p{d}")));
     }
     strings.push(format!("t{target}"));
+    if instructions.redirect && runtime.is_some() {
+        strings.push(format!("r{}", target.link_to(&MemberPath::literal(redirect::LIBRARY))));
+    }
     match &instructions.argv0 {
         Argv0::Verbatim => {}
         Argv0::Found => strings.push("nf".to_owned()),
@@ -91,6 +100,9 @@ pub fn render(
         ('E', &instructions.default),
     ];
     strings.extend(HOST_VARIABLES.iter().map(|v| format!("d{v}")));
+    if instructions.keep_library_path && runtime.is_some() {
+        strings.push("kLD_LIBRARY_PATH".to_owned());
+    }
     for (letter, list) in lists {
         strings.extend(list.iter().map(|s| format!("{letter}{s}")));
     }

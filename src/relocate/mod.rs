@@ -5,6 +5,7 @@ pub mod launched;
 pub mod launcher;
 pub mod loaded;
 pub mod paths;
+pub mod redirect;
 pub mod scripts;
 pub mod stub;
 pub mod symlinks;

@@ -2,6 +2,7 @@
 //! the host's library directories, and OpenSSL would read the host's configuration. Each such path
 //! is replaced with a path of the same length that exists on no system.
 
+use super::redirect::is_libc;
 use crate::error::Result;
 use crate::model::MemberPath;
 use crate::tree::{BlobDir, Node, Tree};
@@ -31,14 +32,19 @@ const LIBRARIES: &[&str] = &[
     "libreadline.so.",
 ];
 
-/// Seals the libraries of a tree.
+/// Seals the libraries of a tree. If its programs are redirected, only the loader and the libc need
+/// it.
 ///
 /// # Errors
 /// If a staged file cannot be read or written.
-pub fn seal_libraries(tree: &mut Tree, blobs: &BlobDir) -> Result<()> {
+pub fn seal_libraries(tree: &mut Tree, blobs: &BlobDir, redirected: bool) -> Result<()> {
     let known = |path: &MemberPath, node: &Node| {
         matches!(node, Node::File { .. })
-            && LIBRARIES.iter().any(|l| path.file_name().starts_with(l))
+            && if redirected {
+                is_libc(path)
+            } else {
+                LIBRARIES.iter().any(|l| path.file_name().starts_with(l))
+            }
     };
     for path in tree.paths(known) {
         let Some(Node::File { blob, executable }) = tree.get(&path) else { continue };

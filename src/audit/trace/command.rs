@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::calls::{Calls, Processes, is_birth, succeeded, texts};
 use crate::audit::{Finding, TREE_FILE, TREE_RUN};
-use crate::reach::{is_below, is_machine};
+use crate::reach::is_below;
 
 /// Where a command runs, and what belongs to it.
 #[derive(Debug)]
@@ -14,6 +14,8 @@ pub struct Surroundings<'a> {
     /// The directories whose files are not those of the host: the store, the working directory, the
     /// directory for temporary files.
     pub own: &'a [String],
+    /// The configuration of the machine, as paths below the root.
+    pub machine: &'a [&'a str],
     /// The directories of the trees, each with the name of the toolchain.
     pub trees: &'a [(String, String)],
 }
@@ -127,7 +129,7 @@ impl Surroundings<'_> {
         path.starts_with('/')
             && !SYSTEM.iter().any(|dir| is_below(path, dir))
             && !self.own.iter().any(|dir| is_below(path, dir))
-            && !is_machine(path)
+            && !self.machine.iter().any(|m| is_below(&path[1..], m))
     }
 
     /// Returns the name of a program for people.
@@ -209,7 +211,7 @@ mod tests {
     use super::*;
 
     fn around<'a>(own: &'a [String], trees: &'a [(String, String)]) -> Surroundings<'a> {
-        Surroundings { here: "/work", own, trees }
+        Surroundings { here: "/work", own, machine: &["etc/passwd"], trees }
     }
 
     #[test]

@@ -15,6 +15,7 @@ use crate::context::{Context, var_os};
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::ToolchainName;
 use crate::recipe;
+use crate::relocate::redirect;
 use crate::store::{RootTree, Staging};
 
 /// Runs the command in the environment of `cotter exec`, and returns what it did with the files of
@@ -59,7 +60,7 @@ pub fn run(
         })
         .collect();
     let here = cx.here.display().to_string();
-    let around = Surroundings { here: &here, own: &own, trees: &trees };
+    let around = Surroundings { here: &here, own: &own, machine: redirect::MACHINE, trees: &trees };
     let observed = trace::observe(&String::from_utf8_lossy(&bytes), &around);
     cx.reporter.line(&format!(
         "{} files of the host were only found to exist, {} were looked for in vain{}",
