@@ -1,6 +1,8 @@
 //! The recipe for any program that is neither a compiler nor an interpreter with its own recipe.
 
 use super::api::Recipe;
+use super::layers::Layers;
+use super::notes::Notes;
 use super::prune::Pruning;
 use super::reaches;
 use super::seal::{ProgramUse, Steps, seal};
@@ -27,7 +29,14 @@ impl Recipe for Tool {
         Kind::Tool
     }
 
-    fn finish(&self, plan: &Plan, tree: Tree, blobs: &BlobDir, pruning: &Pruning) -> Result<Tree> {
+    fn finish(
+        &self,
+        plan: &Plan,
+        layers: Layers,
+        blobs: &BlobDir,
+        pruning: &Pruning,
+        notes: &mut Notes,
+    ) -> Result<Tree> {
         let steps = Steps {
             prepare: &|_| Ok(()),
             launchers: &|_| {
@@ -36,7 +45,7 @@ impl Recipe for Tool {
             programs: ProgramUse::StartedAndSealed,
             redirect: true,
         };
-        seal(plan, tree, blobs, pruning, &steps)
+        seal(plan, layers, blobs, pruning, &steps, notes)
     }
 
     fn facts(&self, _plan: &Plan, tree: &Tree) -> Result<Facts> {
