@@ -7,6 +7,8 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use crate::reach::OpenReaches;
+
 /// The facts of one tree, by the recipe that made it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "recipe", content = "facts", rename_all = "lowercase")]
@@ -110,6 +112,8 @@ pub struct ToolFacts {
     pub programs: Vec<String>,
     /// The entries at the root of the tree that its programs need, sorted.
     pub inputs: Vec<String>,
+    /// The programs that can open files of the host.
+    pub open: OpenReaches,
 }
 
 /// The facts of a tree of libraries.

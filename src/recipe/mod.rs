@@ -23,6 +23,7 @@ mod packages;
 mod pkg_config;
 mod prune;
 mod python;
+mod reaches;
 mod seal;
 mod tool;
 mod zig;
@@ -40,6 +41,7 @@ pub use families::relatives;
 pub use layers::Layers;
 pub use notes::{Dropped, NamelessPackage, Notes};
 pub use prune::{Idle, Pruning};
+pub use reaches::survey;
 
 /// All recipes.
 pub static RECIPES: &[&dyn Recipe] = &[

@@ -7,6 +7,7 @@ use super::generated;
 use super::layers::Layers;
 use super::notes::Notes;
 use super::prune::Pruning;
+use super::reaches;
 use super::seal::{ProgramUse, Steps, seal};
 use crate::error::Result;
 use crate::facts::{Facts, ToolFacts};
@@ -65,6 +66,7 @@ impl Recipe for Tool {
             programs: tree.entries("bin"),
             // If there is a directory `usr`, the other entries are links into it.
             inputs: if has_usr { vec!["usr".to_owned()] } else { tree.entries("") },
+            open: reaches::survey(self.name(), tree)?.open(),
         }))
     }
 }

@@ -2,7 +2,9 @@
 
 pub mod elf;
 pub mod guard;
+pub mod launched;
 pub mod launcher;
+pub mod loaded;
 pub mod paths;
 pub mod redirect;
 pub mod scripts;

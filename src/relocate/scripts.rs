@@ -44,7 +44,7 @@ pub fn requested_interpreter(head: &[u8]) -> Option<&str> {
 
 /// Returns the interpreter of a script, as a path below the root, and its argument. If the
 /// interpreter is `env`, the result is the program that `env` would find in `/usr/bin`.
-fn interpreter(head: &[u8]) -> Option<(MemberPath, Option<String>)> {
+pub fn interpreter(head: &[u8]) -> Option<(MemberPath, Option<String>)> {
     let line = head.strip_prefix(b"#!")?.split(|b| *b == b'\n').next()?;
     let mut words = std::str::from_utf8(line).ok()?.split_whitespace();
     let program = words.next()?;
