@@ -11,6 +11,7 @@ use crate::cli::{AuditWhat, Cli, Command, Exec, Global};
 use crate::commands;
 use crate::context::{self, Context};
 use crate::error::{Cause, Error, ErrorKind, Measure, Medium, Place};
+use crate::model::shortened;
 use crate::reporter::line;
 
 /// Runs the program.
@@ -178,7 +179,7 @@ fn report(e: &Error) {
             c if c.is_control() && c != '\t' => c.escape_unicode().to_string(),
             c => c.to_string(),
         };
-        text.chars().map(shown).collect()
+        shortened(text).chars().map(shown).collect()
     };
     line(&format!("{red}error:{red:#} {}", block(e.message())));
     if let Some(place) = e.place() {

@@ -10,7 +10,7 @@ use fs_err as fs;
 
 use crate::cli::{Color, Global};
 use crate::error::{Error, Result};
-use crate::fetch::{Fetcher, Http, Mirrors, Patience, machine_mirrors, python_index};
+use crate::fetch::{Fetcher, Http, Mirrors, Patience, Proxies, machine_mirrors, python_index};
 use crate::manifest::{self, Manifest};
 use crate::reporter::{Reporter, Verbosity};
 use crate::store::Store;
@@ -140,7 +140,7 @@ impl Context {
             .or_else(|| Some(home().ok()?.join(".netrc")))
             .and_then(|p| fs::read_to_string(p).ok())
             .unwrap_or_default();
-        let http = Http::new(self.global.offline, patience, &netrc);
+        let http = Http::new(self.global.offline, patience, &netrc, Proxies::of(&var));
         let mut named: BTreeMap<String, Vec<String>> = BTreeMap::new();
         let families = manifest
             .into_iter()

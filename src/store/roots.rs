@@ -12,7 +12,9 @@ use super::Store;
 use crate::error::{Error, Result};
 use crate::model::{Digest, Platform, StoreName, ToolchainName};
 
-const HEADER: &str = "cotter root 2";
+const HEADER: &str = "cotter root 3";
+/// The header of roots that do not name the emitted files.
+const HEADER_WITHOUT_EMITTED: &str = "cotter root 2";
 /// The header of the roots that cotter wrote up to release 0.1. They contain a tree's kind where
 /// newer roots contain its recipe.
 const OLD_HEADER: &str = "cotter root 1";
@@ -64,6 +66,9 @@ pub struct Root {
     /// The stamps of the other files against which the lock was checked: the files that state which
     /// Python packages are required.
     pub inputs: Vec<(PathBuf, Stamp)>,
+    /// The stamps of the files that were emitted from the lock for other tools. A file that is not
+    /// as it should be has the default stamp, which no file has.
+    pub emitted: Vec<(PathBuf, Stamp)>,
     /// The trees that were set up.
     pub trees: Vec<RootTree>,
 }
@@ -100,8 +105,10 @@ complete{complete}",
             self.manifest,
             self.lock
         );
-        for (path, stamp) in &self.inputs {
-            let _ = writeln!(out, "input {stamp} {}", path.display());
+        for (word, files) in [("input", &self.inputs), ("emitted", &self.emitted)] {
+            for (path, stamp) in files {
+                let _ = writeln!(out, "{word} {stamp} {}", path.display());
+            }
         }
         for t in &self.trees {
             let _ = writeln!(
@@ -116,7 +123,7 @@ complete{complete}",
     fn parse(text: &str) -> Option<Root> {
         let mut lines = text.lines();
         let header = lines.next()?;
-        if header != HEADER && header != OLD_HEADER {
+        if ![HEADER, HEADER_WITHOUT_EMITTED, OLD_HEADER].contains(&header) {
             return None;
         }
         let project = PathBuf::from(lines.next()?.strip_prefix("project ")?);
@@ -128,11 +135,22 @@ complete{complete}",
             .split_whitespace()
             .map(|p| p.parse().ok())
             .collect::<Option<_>>()?;
-        let (mut inputs, mut trees) = (vec![], vec![]);
+        let (mut inputs, mut emitted, mut trees) = (vec![], vec![], vec![]);
+        let stamped = |text: &str| {
+            let end = text.match_indices(' ').nth(3)?.0;
+            Some((PathBuf::from(&text[end + 1..]), Stamp::parse(&text[..end])?))
+        };
+        if header == HEADER_WITHOUT_EMITTED {
+            // The next setup looks which files there are, and records them.
+            emitted.push((project.clone(), Stamp::default()));
+        }
         for line in lines {
             if let Some(input) = line.strip_prefix("input ") {
-                let end = input.match_indices(' ').nth(3)?.0;
-                inputs.push((PathBuf::from(&input[end + 1..]), Stamp::parse(&input[..end])?));
+                inputs.push(stamped(input)?);
+                continue;
+            }
+            if let Some(file) = line.strip_prefix("emitted ") {
+                emitted.push(stamped(file)?);
                 continue;
             }
             let mut words = line.strip_prefix("tree ")?.splitn(6, ' ');
@@ -154,10 +172,11 @@ complete{complete}",
                 lock: never,
                 complete: vec![],
                 inputs,
+                emitted,
                 trees,
             });
         }
-        Some(Root { project, manifest, lock, complete, inputs, trees })
+        Some(Root { project, manifest, lock, complete, inputs, emitted, trees })
     }
 }
 
@@ -174,7 +193,7 @@ impl Store {
     pub fn add_root(&self, root: &Root) -> Result<()> {
         self.part("roots")?;
         if std::iter::once(&root.project)
-            .chain(root.inputs.iter().map(|i| &i.0))
+            .chain(root.inputs.iter().chain(&root.emitted).map(|file| &file.0))
             .any(|p| p.to_str().is_none_or(|p| p.contains('\n')))
         {
             return Err(Error::user(format!(
@@ -234,6 +253,7 @@ mod tests {
             lock: stamp,
             complete: vec![Platform::X86_64Linux],
             inputs: vec![("/p/with space/requirements.in".into(), stamp)],
+            emitted: vec![("/p/with space/bazel/x y.bzl".into(), stamp)],
             trees: vec![RootTree {
                 name: "gcc".parse().unwrap(),
                 recipe: "gcc".to_owned(),
@@ -245,6 +265,11 @@ mod tests {
         };
         let text = root.render();
         assert_eq!(Root::parse(&text).as_ref(), Some(&root));
+        let without: Vec<&str> = text.lines().filter(|l| !l.starts_with("emitted ")).collect();
+        let without = without.join("\n").replace(HEADER, HEADER_WITHOUT_EMITTED);
+        let without = Root::parse(&without).unwrap();
+        assert_eq!(without.emitted, [(root.project.clone(), Stamp::default())]);
+        assert_eq!((without.lock, &without.complete), (root.lock, &root.complete));
         let old = Root::parse(&text.replace(HEADER, OLD_HEADER)).unwrap();
         assert_eq!((old.trees, old.complete, old.lock), (root.trees, vec![], Stamp::default()));
         assert_eq!(Root::parse("something else"), None);
