@@ -40,17 +40,24 @@ pub fn var_os(name: &str) -> Option<OsString> {
 }
 
 impl Context {
-    /// Creates the context of one run.
+    /// Creates the context of one run. If the command needs no store, the home directory may be
+    /// unknown.
     ///
     /// # Errors
     /// If the working directory or the home directory cannot be determined.
     #[expect(clippy::disallowed_methods, reason = "the one place that reads the environment")]
-    pub fn new(global: Global) -> Result<Self> {
+    pub fn new(global: Global, needs_store: bool) -> Result<Self> {
         let here = std::env::current_dir()
             .map_err(|e| Error::user("can't find the working directory").cause(&e))?;
         let store = match &global.store {
             Some(dir) => here.join(dir),
-            None => data_home()?.join("cotter"),
+            None => match data_home() {
+                Ok(dir) => dir.join("cotter"),
+                // Nothing can be created below a device, so a command that uses the store after all
+                // fails.
+                Err(_) if !needs_store => PathBuf::from("/dev/null/cotter"),
+                Err(e) => return Err(e),
+            },
         };
         if store.as_os_str().as_encoded_bytes().contains(&b':') {
             return Err(Error::user(format!("the store can't lie at {}", store.display()))

@@ -126,9 +126,10 @@ fn describe(old: &Lockfile, new: &Lockfile) -> Vec<String> {
         let name = format!("{} for {}", key.0, key.1);
         match (old.trees.get(key), new.trees.get(key)) {
             (None, Some(tree)) => out.push(format!(
-                "added {name}: {}, {} inputs",
+                "added {name}: {}, {} input{}",
                 tree.plan.version,
-                tree.plan.inputs.len()
+                tree.plan.inputs.len(),
+                if tree.plan.inputs.len() == 1 { "" } else { "s" }
             )),
             (Some(_), None) => out.push(format!("removed {name}")),
             (Some(a), Some(b)) if a != b => {

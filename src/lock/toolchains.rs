@@ -64,10 +64,14 @@ impl Locking<'_> {
             let _spinner = cx.reporter.spinner("resolving", &format!("{name} for {platform}"));
             let toolchain = &project.manifest.toolchains[&name];
             let plan = self.plan(toolchain, platform, &resolving);
-            plans.push(plan.map_err(|e| {
+            let plan = plan.map_err(|e| {
                 let error = e.context(format!("can't lock {name} for {platform}"));
                 project.locate(error.about(name.as_str()))
-            })?);
+            })?;
+            if let Some(advice) = project.recipe(toolchain).advice(&plan) {
+                cx.reporter.warn(&format!("{}: {advice}", toolchain.place));
+            }
+            plans.push(plan);
         }
         resolving.index.take();
         let made = project

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::error::{Error, Result};
+use crate::facts::RecordedFacts;
 use crate::lockfile::{Output, Plan};
 use crate::recipe::{self, Idle, Pruning};
 use crate::store::{Commit, Staging, Store};
@@ -93,7 +94,8 @@ impl Bench {
         }
         if keep {
             let facts = recipe::facts(plan, &tree).map_err(named)?;
-            store.write_facts(&output.store_name, &facts)?;
+            let recipe = plan.recipe.name.clone();
+            store.write_facts(&output.store_name, &RecordedFacts { recipe, facts })?;
             commit.publish(&output.store_name)?;
         }
         Ok((output, idle))
