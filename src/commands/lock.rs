@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use serde_json::json;
 
-use super::{print, print_json};
+use super::{count, print, print_json};
 use crate::cli::Lock;
 use crate::context::{Context, shown};
 use crate::error::{Error, Result};
@@ -51,9 +51,9 @@ pub fn run(args: &Lock, cx: &Context) -> Result<ExitCode> {
         print_json(&json!({ "lock": project.lock_path, "changes": outcome.changes }))?;
     } else if !outcome.written {
         cx.reporter.line(&format!(
-            "{} is up to date: {} trees",
+            "{} is up to date: {}",
             shown(&project.lock_path, &cx.here),
-            outcome.lock.trees.len()
+            count(outcome.lock.trees.len(), "tree")
         ));
     } else {
         for line in &outcome.changes {
@@ -74,9 +74,9 @@ fn check(project: &Project, args: &Lock, cx: &Context) -> Result<ExitCode> {
     lock::check(project, &lock, cx)?;
     if !args.json && cx.reporter.verbosity() > crate::reporter::Verbosity::Quiet {
         print(&format!(
-            "{} fits the manifest: {} trees\n",
+            "{} fits the manifest: {}\n",
             shown(&project.lock_path, &cx.here),
-            lock.trees.len()
+            count(lock.trees.len(), "tree")
         ))?;
     }
     Ok(ExitCode::SUCCESS)

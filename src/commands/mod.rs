@@ -44,6 +44,11 @@ fn print_json(value: &serde_json::Value) -> Result<()> {
     print(&format!("{value:#}\n"))
 }
 
+/// Returns a number with its noun, which has the plural in `s`.
+fn count(number: usize, noun: &str) -> String {
+    format!("{number} {noun}{}", if number == 1 { "" } else { "s" })
+}
+
 /// Formats a number of bytes for people.
 fn human(bytes: u64) -> String {
     indicatif::BinaryBytes(bytes).to_string()

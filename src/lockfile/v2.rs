@@ -19,8 +19,17 @@ use crate::text::toml::Table;
 /// The version of the format that this program writes, and the newest that it reads.
 pub const VERSION: i64 = 2;
 
+/// What happens to an entry that stands in the lock twice with the same content.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Twice {
+    /// It is a problem.
+    Refused,
+    /// One of the two counts.
+    Merged,
+}
+
 /// Reads the text. Problems are added to `problems`.
-pub fn read(text: &str, problems: &mut Problems) -> Lockfile {
+pub fn read(text: &str, twice: Twice, problems: &mut Problems) -> Lockfile {
     let mut lock = Lockfile::default();
     let mut used: Vec<(ToolchainName, std::ops::Range<usize>)> = vec![];
     let mut root = root_table("the lock", text, problems);
@@ -36,13 +45,19 @@ pub fn read(text: &str, problems: &mut Problems) -> Lockfile {
         let now = digest(&tree);
         let edited = noted.filter(|noted| *noted != now).map(|noted| Edited { noted, now });
         let (name, platform) = (tree.plan.name.clone(), tree.plan.platform);
-        if lock.get(&name, platform).is_some() {
-            problems.add(span, format!("{name} for {platform} stands here twice"));
+        let tree = LockedTree { edited, ..tree };
+        if let Some(first) = lock.get(&name, platform) {
+            let advice = match (*first == tree, twice) {
+                (true, Twice::Merged) => continue,
+                (true, Twice::Refused) => "with the same content: `cotter lock` keeps one of them",
+                (false, _) => "and the two differ: delete the wrong one, then run `cotter lock`",
+            };
+            problems.add(span, format!("{name} for {platform} stands here twice, {advice}"));
             continue;
         }
         let uses = tree.plan.uses.make.iter().chain(&tree.plan.uses.run);
         used.extend(uses.map(|name| (name.clone(), span.clone())));
-        lock.put(LockedTree { edited, ..tree });
+        lock.put(tree);
     }
     root.finish(problems);
     if problems.count() == 0 {

@@ -4,6 +4,7 @@ use std::ops::Range;
 
 use super::syntax::{self, Fault};
 use crate::error::{Cause, Error, Place, Result, nearest};
+use crate::model::shortened;
 
 /// The maximum number of problems that are printed. More would not help.
 const MOST_SHOWN: usize = 50;
@@ -35,7 +36,7 @@ impl Problems {
 
     /// Adds a problem that concerns the bytes at `span`.
     pub fn add(&mut self, span: Range<usize>, message: impl Into<String>) {
-        self.list.push((span, message.into()));
+        self.list.push((span, shortened(&message.into())));
     }
 
     /// Returns the number of problems found so far.

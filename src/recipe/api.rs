@@ -64,6 +64,12 @@ pub trait Recipe: Sync {
         Spec::Tool(ToolSpec { selection: asked.selection, programs: asked.programs })
     }
 
+    /// Returns advice on a plan that can be made into a tree, but into one that lacks what most users
+    /// of such a tree need. It is told when the plan is locked.
+    fn advice(&self, _plan: &Plan) -> Option<String> {
+        None
+    }
+
     /// Makes the tree from the merged layers of its inputs, without the paths that `pruning` leaves
     /// out. What there is to tell about the tree is added to `notes`.
     ///

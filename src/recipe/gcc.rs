@@ -10,7 +10,7 @@ use crate::environment::Variables;
 use crate::error::{Error, Result};
 use crate::facts::{Facts, GccFacts};
 use crate::lockfile::{CcSpec, Plan, Spec};
-use crate::model::{Kind, MemberPath, Platform};
+use crate::model::{Ecosystem, Kind, MemberPath, Platform};
 use crate::relocate::launcher::{Argv0, Instructions};
 use crate::tree::{BlobDir, Node, Tree};
 
@@ -115,6 +115,22 @@ impl Recipe for Gcc {
             selection: asked.selection,
             programs: asked.programs,
         })
+    }
+
+    fn advice(&self, plan: &Plan) -> Option<String> {
+        let debian = || plan.inputs.iter().filter(|i| i.component.ecosystem == Ecosystem::Debian);
+        let has_libc = debian().any(|i| i.component.name.starts_with("libc6-dev"));
+        if has_libc || debian().next().is_none() {
+            return None;
+        }
+        let package = match plan.target() {
+            target if target == plan.platform => "libc6-dev".to_owned(),
+            target => format!("libc6-dev-{}-cross", target.debian_arch()),
+        };
+        Some(format!(
+            "no package of {} brings the headers of the C library, so it compiles nothing that includes <stdio.h>: add {package:?} to its packages",
+            plan.name
+        ))
     }
 
     fn finish(
