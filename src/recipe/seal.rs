@@ -8,7 +8,7 @@ use crate::error::{Error, Result};
 use crate::lockfile::Plan;
 use crate::model::MemberPath;
 use crate::relocate::launcher::{self, Instructions, Runtime, Tag, is_library_name};
-use crate::relocate::{paths, scripts, stub, symlinks};
+use crate::relocate::{libraries, paths, scripts, stub, symlinks};
 use crate::tree::{BlobDir, Node, Tree};
 
 /// How programs and scripts are treated.
@@ -16,8 +16,6 @@ use crate::tree::{BlobDir, Node, Tree};
 pub enum ProgramUse {
     /// Users start them: each gets a loader of the tree and a name in `bin`.
     Started,
-    /// The same, and the search directories that were compiled into them are sealed.
-    StartedAndSealed,
     /// Nobody starts them.
     Unused,
 }
@@ -60,25 +58,17 @@ pub fn seal(
     pkg_config::relocate(&mut tree, blobs)?;
     paths::seal_libraries(&mut tree, blobs)?;
 
-    let runtime = find_runtime(plan, &tree);
-    if let Some(runtime) = &runtime
+    let mut runtime = find_runtime(plan, &tree);
+    if let Some(runtime) = &mut runtime
         && steps.programs != ProgramUse::Unused
     {
         paths::rename_variables(&mut tree, blobs, runtime)?;
+        let _unresolved = libraries::settle(&mut tree, blobs, runtime)?;
     }
     let own = (steps.launchers)(&tree);
     let tag = Some(Tag::of(plan));
     let instructions = |path: &MemberPath| Instructions { tag, ..own(path) };
     let programs = dynamic_programs(plan, &tree)?;
-    if steps.programs == ProgramUse::StartedAndSealed {
-        for path in &programs {
-            let Some(Node::File { blob, executable }) = tree.get(path) else { continue };
-            let (mut bytes, executable) = (blob.read()?, *executable);
-            if paths::seal_search_path(&mut bytes) {
-                tree.put(path.clone(), Node::File { blob: blobs.put(&bytes)?, executable });
-            }
-        }
-    }
     // If nobody starts the scripts, they were pruned with the programs.
     if steps.programs != ProgramUse::Unused {
         scripts::settle(&mut tree, blobs, plan.platform, runtime.as_ref(), &instructions)?;

@@ -26,11 +26,8 @@ impl Recipe for Tool {
     }
 
     fn finish(&self, plan: &Plan, tree: Tree, blobs: &BlobDir, pruning: &Pruning) -> Result<Tree> {
-        let steps = Steps {
-            prepare: &|_| Ok(()),
-            launchers: &seal::plain,
-            programs: ProgramUse::StartedAndSealed,
-        };
+        let steps =
+            Steps { prepare: &|_| Ok(()), launchers: &seal::plain, programs: ProgramUse::Started };
         seal(plan, tree, blobs, pruning, &steps)
     }
 

@@ -1,7 +1,9 @@
 //! Relocation: the changes that make a tree need no file of the host and run at any path.
 
+pub mod dynamic;
 pub mod elf;
 pub mod launcher;
+pub mod libraries;
 pub mod paths;
 pub mod scripts;
 pub mod stub;
