@@ -1,6 +1,7 @@
 //! Brings a lock up to date with its manifest: stale toolchains are resolved source by source,
 //! followed by the sets of Python packages.
 
+mod notes;
 mod options;
 mod packages;
 mod stale;

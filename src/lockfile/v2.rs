@@ -151,7 +151,9 @@ fn read_spec(
                 bin.extend(names.string(&key, problems).map(|path| (key, path.value)));
             }
         }
-        Programs { self_exe, bin }
+        let named = strings(table, "named", problems);
+        let essential = strings(table, "essential", problems);
+        Programs { self_exe, bin, named, essential }
     };
     Some(match kind {
         Kind::Cc => {
@@ -385,7 +387,10 @@ fn spec(spec: &Spec, own: Platform) -> Table {
         for (name, path) in &programs.bin {
             bin.string(name, path);
         }
-        out.some_strings("self_exe", &programs.self_exe).some_table("bin", &bin);
+        out.some_strings("self_exe", &programs.self_exe)
+            .some_table("bin", &bin)
+            .some_strings("named", &programs.named)
+            .some_strings("essential", &programs.essential);
     }
     out
 }

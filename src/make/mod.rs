@@ -25,7 +25,7 @@ pub use graph::{locked_for, native_or_refuse};
 pub use schedule::Made;
 
 use graph::Search;
-use schedule::{Order, Schedule};
+use schedule::{Keep, Order, Schedule};
 use substitute::OwnStore;
 
 /// Makes trees.
@@ -40,6 +40,16 @@ pub struct Maker<'a> {
     pub jobs: usize,
     /// Whether identical files in the store are hard-linked.
     pub hard_links: bool,
+}
+
+/// A plan that is not locked yet.
+#[derive(Debug, Clone)]
+pub struct Proposal {
+    /// The plan.
+    pub plan: Plan,
+    /// Whether the plan will be made again with more inputs if the notes about its tree ask for
+    /// them.
+    pub may_grow: bool,
 }
 
 impl Maker<'_> {
@@ -69,7 +79,7 @@ impl Maker<'_> {
             .map(|node| Order {
                 plan: &node.tree.plan,
                 locked: Some(node.tree),
-                keep: true,
+                keep: Keep::Yes,
                 after: node.after,
                 index_of: node.index_of,
             })
@@ -83,7 +93,7 @@ impl Maker<'_> {
             .position(|name| *name == tree.output.store_name)
         {
             Some(place) => made[place].clone(),
-            None => Made { output: tree.output.clone(), time: None, idle: vec![] },
+            None => Made { output: tree.output.clone(), time: None, notes: Default::default() },
         };
         let out: Vec<Made> = wanted.iter().map(of).collect();
         for tree in wanted {
@@ -104,19 +114,26 @@ impl Maker<'_> {
     }
 
     /// Determines the results of plans that are not locked yet. The trees for this machine's
-    /// platform are kept in the store.
+    /// platform are kept in the store, except those that `may_grow` and whose notes ask for more
+    /// inputs.
     ///
     /// # Errors
     /// The same as those of [`Maker::ensure`].
-    pub fn identify(&self, lock: &Lockfile, plans: &[Plan]) -> Result<Vec<Made>> {
-        let job = |plan| Order {
-            plan,
+    pub fn identify(&self, lock: &Lockfile, proposals: &[Proposal]) -> Result<Vec<Made>> {
+        let keep = |proposal: &Proposal| match Platform::native() {
+            Some(native) if native != proposal.plan.platform => Keep::No,
+            Some(_) if proposal.may_grow => Keep::UnlessDraft,
+            Some(_) => Keep::Yes,
+            None => Keep::No,
+        };
+        let jobs = proposals.iter().map(|proposal| Order {
+            plan: &proposal.plan,
             locked: None,
-            keep: Platform::native() == Some(plan.platform),
+            keep: keep(proposal),
             after: vec![],
             index_of: None,
-        };
-        let jobs: Vec<Order> = plans.iter().map(job).collect();
+        });
+        let jobs: Vec<Order> = jobs.collect();
         Staging::sweep(self.store)?;
         self.schedule(lock).run(&jobs)
     }

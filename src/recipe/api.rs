@@ -2,6 +2,8 @@
 
 use std::path::PathBuf;
 
+use super::layers::Layers;
+use super::notes::Notes;
 use super::prune::{ALWAYS, Pruning};
 use crate::environment::Variables;
 use crate::error::Result;
@@ -62,11 +64,18 @@ pub trait Recipe: Sync {
     }
 
     /// Makes the tree from the merged layers of its inputs, without the paths that `pruning` leaves
-    /// out.
+    /// out. What there is to tell about the tree is added to `notes`.
     ///
     /// # Errors
     /// If the inputs do not make a sealed tree.
-    fn finish(&self, plan: &Plan, tree: Tree, blobs: &BlobDir, pruning: &Pruning) -> Result<Tree>;
+    fn finish(
+        &self,
+        plan: &Plan,
+        layers: Layers,
+        blobs: &BlobDir,
+        pruning: &Pruning,
+        notes: &mut Notes,
+    ) -> Result<Tree>;
 
     /// Adds the environment variables that a user of the tree needs.
     fn environment(&self, tree: &Active, environment: &mut Variables) {

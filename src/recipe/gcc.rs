@@ -2,6 +2,8 @@
 
 use super::api::{Active, Asked, Launchers, Recipe};
 use super::edit::{seal_constant, write};
+use super::layers::Layers;
+use super::notes::Notes;
 use super::prune::{self, Pruning};
 use super::seal::{ProgramUse, Steps, seal};
 use crate::environment::Variables;
@@ -115,14 +117,21 @@ impl Recipe for Gcc {
         })
     }
 
-    fn finish(&self, plan: &Plan, tree: Tree, blobs: &BlobDir, pruning: &Pruning) -> Result<Tree> {
+    fn finish(
+        &self,
+        plan: &Plan,
+        layers: Layers,
+        blobs: &BlobDir,
+        pruning: &Pruning,
+        notes: &mut Notes,
+    ) -> Result<Tree> {
         let launchers = |_: &Tree| -> Launchers<'_> { Box::new(|path| instructions(path, plan)) };
         let steps = Steps {
             prepare: &|tree| prepare(plan, tree, blobs),
             launchers: &launchers,
             programs: ProgramUse::Started,
         };
-        seal(plan, tree, blobs, pruning, &steps)
+        seal(plan, layers, blobs, pruning, &steps, notes)
     }
 
     fn environment(&self, tree: &Active, environment: &mut Variables) {

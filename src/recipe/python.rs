@@ -2,6 +2,8 @@
 
 use super::api::{Active, Asked, Launchers, Recipe};
 use super::edit::{replace as edit, write};
+use super::layers::Layers;
+use super::notes::Notes;
 use super::prune::{self, Pruning};
 use super::seal::{ProgramUse, Steps, seal};
 use crate::environment::Variables;
@@ -72,7 +74,14 @@ impl Recipe for Python {
         })
     }
 
-    fn finish(&self, plan: &Plan, tree: Tree, blobs: &BlobDir, pruning: &Pruning) -> Result<Tree> {
+    fn finish(
+        &self,
+        plan: &Plan,
+        layers: Layers,
+        blobs: &BlobDir,
+        pruning: &Pruning,
+        notes: &mut Notes,
+    ) -> Result<Tree> {
         let launchers = |tree: &Tree| -> Launchers<'_> {
             let instructions = instructions(tree);
             Box::new(move |_| instructions.clone())
@@ -82,7 +91,7 @@ impl Recipe for Python {
             launchers: &launchers,
             programs: ProgramUse::Started,
         };
-        seal(plan, tree, blobs, pruning, &steps)
+        seal(plan, layers, blobs, pruning, &steps, notes)
     }
 
     fn environment(&self, tree: &Active, environment: &mut Variables) {

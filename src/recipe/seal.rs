@@ -2,13 +2,16 @@
 //! for each program, a loader and libraries from the tree.
 
 use super::api::Launchers;
+use super::layers::Layers;
+use super::notes::{Dropped, Notes};
 use super::prune::Pruning;
-use super::{bin, pkg_config, prune};
+use super::{alternatives, bin, pkg_config, prune};
 use crate::error::{Error, Result};
 use crate::lockfile::Plan;
-use crate::model::MemberPath;
+use crate::model::{Kind, MemberPath};
 use crate::relocate::launcher::{self, Instructions, Runtime, Tag, is_library_name};
-use crate::relocate::{libraries, paths, scripts, stub, symlinks};
+use crate::relocate::scripts::{self, Bits};
+use crate::relocate::{libraries, paths, stub, symlinks};
 use crate::tree::{BlobDir, Node, Tree};
 
 /// How programs and scripts are treated.
@@ -41,12 +44,15 @@ pub fn plain<'a>(_: &Tree) -> Launchers<'a> {
 /// If the tree has no loader or no libc for a program, or if a file cannot be relocated.
 pub fn seal(
     plan: &Plan,
-    mut tree: Tree,
+    mut layers: Layers,
     blobs: &BlobDir,
     pruning: &Pruning,
     steps: &Steps,
+    notes: &mut Notes,
 ) -> Result<Tree> {
-    prune::apply(pruning, &mut tree);
+    prune::apply(pruning, &mut layers.tree);
+    alternatives::link(plan, &mut layers, pruning, notes);
+    let Layers { mut tree, owners, locking, .. } = layers;
     for dir in ["lib", "lib64"] {
         let (link, target) = (MemberPath::literal(dir), MemberPath::literal(&format!("usr/{dir}")));
         if tree.exists(&target) && !tree.exists(&link) {
@@ -63,7 +69,7 @@ pub fn seal(
         && steps.programs != ProgramUse::Unused
     {
         paths::rename_variables(&mut tree, blobs, runtime)?;
-        let _unresolved = libraries::settle(&mut tree, blobs, runtime)?;
+        notes.unresolved = libraries::settle(&mut tree, blobs, runtime)?;
     }
     let own = (steps.launchers)(&tree);
     let tag = Some(Tag::of(plan));
@@ -71,7 +77,21 @@ pub fn seal(
     let programs = dynamic_programs(plan, &tree)?;
     // If nobody starts the scripts, they were pruned with the programs.
     if steps.programs != ProgramUse::Unused {
-        scripts::settle(&mut tree, blobs, plan.platform, runtime.as_ref(), &instructions)?;
+        // Only the programs of a tool start such scripts with the interpreters of their tree.
+        let bits = if plan.spec.kind() == Kind::Tool { Bits::Keep } else { Bits::Clear };
+        let (platform, runtime) = (plan.platform, runtime.as_ref());
+        let dropped = scripts::settle(&mut tree, blobs, platform, runtime, &instructions, bits)?;
+        if locking {
+            let named = plan.spec.programs().map_or(&[][..], |p| &p.named);
+            notes.dropped = dropped
+                .into_iter()
+                .map(|script| {
+                    let package = owners.component(plan, &script.path).map(str::to_owned);
+                    let named = package.as_ref().is_some_and(|p| named.contains(p));
+                    Dropped { script, package, named }
+                })
+                .collect();
+        }
     }
     match &runtime {
         Some(runtime) => {
@@ -107,7 +127,7 @@ pub fn seal(
         }
     }
     if steps.programs != ProgramUse::Unused {
-        bin::names(plan, &mut tree)?;
+        bin::names(plan, &mut tree, &owners, notes)?;
     }
     symlinks::settle(&mut tree);
     Ok(tree)

@@ -1,6 +1,8 @@
 //! The recipe for any program that is neither a compiler nor an interpreter with its own recipe.
 
 use super::api::Recipe;
+use super::layers::Layers;
+use super::notes::Notes;
 use super::prune::Pruning;
 use super::seal::{self, ProgramUse, Steps, seal};
 use crate::error::Result;
@@ -25,10 +27,17 @@ impl Recipe for Tool {
         Kind::Tool
     }
 
-    fn finish(&self, plan: &Plan, tree: Tree, blobs: &BlobDir, pruning: &Pruning) -> Result<Tree> {
+    fn finish(
+        &self,
+        plan: &Plan,
+        layers: Layers,
+        blobs: &BlobDir,
+        pruning: &Pruning,
+        notes: &mut Notes,
+    ) -> Result<Tree> {
         let steps =
             Steps { prepare: &|_| Ok(()), launchers: &seal::plain, programs: ProgramUse::Started };
-        seal(plan, tree, blobs, pruning, &steps)
+        seal(plan, layers, blobs, pruning, &steps, notes)
     }
 
     fn facts(&self, _plan: &Plan, tree: &Tree) -> Result<Facts> {

@@ -4,6 +4,8 @@
 
 use super::api::{Active, Asked, Recipe};
 use super::gcc::compiler_environment;
+use super::layers::Layers;
+use super::notes::Notes;
 use super::pkg_config;
 use super::prune::{self, Pruning};
 use super::seal::{self, ProgramUse, Steps, seal};
@@ -44,13 +46,20 @@ impl Recipe for Zig {
         })
     }
 
-    fn finish(&self, plan: &Plan, tree: Tree, blobs: &BlobDir, pruning: &Pruning) -> Result<Tree> {
+    fn finish(
+        &self,
+        plan: &Plan,
+        layers: Layers,
+        blobs: &BlobDir,
+        pruning: &Pruning,
+        notes: &mut Notes,
+    ) -> Result<Tree> {
         let steps = Steps {
             prepare: &|tree| prepare(plan, tree, blobs),
             launchers: &seal::plain,
             programs: ProgramUse::Started,
         };
-        seal(plan, tree, blobs, pruning, &steps)
+        seal(plan, layers, blobs, pruning, &steps, notes)
     }
 
     fn environment(&self, tree: &Active, environment: &mut Variables) {

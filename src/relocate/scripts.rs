@@ -8,6 +8,40 @@ use crate::error::{Error, Result};
 use crate::model::{MemberPath, Platform};
 use crate::tree::{BlobDir, Node, Tree};
 
+/// A script that cannot be started, because its interpreter is not in the tree.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DroppedScript {
+    /// The script.
+    pub path: MemberPath,
+    /// The interpreter, as the `#!` line names it. It is empty if the line names none.
+    pub interpreter: String,
+    /// Whether the script was removed. Otherwise it is still there as a text that cannot be
+    /// executed.
+    pub removed: bool,
+}
+
+/// What happens to the executable bit of a script that lies outside of the places of programs and
+/// whose interpreter is in the tree.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Bits {
+    /// It stays, because programs of the tree start such scripts with the tree's interpreter.
+    Keep,
+    /// It is removed.
+    Clear,
+}
+
+/// Returns the interpreter of a script as its `#!` line names it: the program that `env` would look
+/// up, or a path.
+pub fn requested_interpreter(head: &[u8]) -> Option<&str> {
+    let line = head.strip_prefix(b"#!")?.split(|b| *b == b'\n').next()?;
+    let mut words = std::str::from_utf8(line).ok()?.split_whitespace();
+    let program = words.next()?;
+    if program.ends_with("/env") {
+        return words.find(|w| !w.starts_with('-') && !w.contains('='));
+    }
+    Some(program)
+}
+
 /// Returns the interpreter of a script, as a path below the root, and its argument. If the
 /// interpreter is `env`, the result is the program that `env` would find in `/usr/bin`.
 fn interpreter(head: &[u8]) -> Option<(MemberPath, Option<String>)> {
@@ -38,8 +72,10 @@ fn is_program_place(path: &MemberPath) -> bool {
 /// interpreter is missing is refused, because it would need the interpreter of the host.
 ///
 /// A script among the programs is moved to the directory `.scripts/` next to it, under its own
-/// name, and a launcher takes its place. A script elsewhere loses its executable bit, and a link to
-/// it from among the programs becomes a launcher.
+/// name, and a launcher takes its place. A script elsewhere stays where it is, with the executable
+/// bit that `bits` determines, and a link to it from among the programs becomes a launcher.
+///
+/// Returns the scripts that cannot be started, because their interpreter is missing.
 ///
 /// # Errors
 /// If a staged file cannot be read or written.
@@ -49,7 +85,9 @@ pub fn settle(
     platform: Platform,
     runtime: Option<&Runtime>,
     instructions: &dyn Fn(&MemberPath) -> Instructions,
-) -> Result<()> {
+    bits: Bits,
+) -> Result<Vec<DroppedScript>> {
+    let mut dropped = vec![];
     for path in tree.paths(|_, node| matches!(node, Node::File { executable: true, .. })) {
         let Some(Node::File { blob, .. }) = tree.get(&path).cloned() else { continue };
         let head = blob.head(512)?;
@@ -60,9 +98,16 @@ pub fn settle(
             let (real, _) = tree.file(&program)?;
             Some((real, arg))
         });
+        if found.is_none() {
+            let interpreter = requested_interpreter(&head).unwrap_or_default().to_owned();
+            let removed = is_program_place(&path);
+            dropped.push(DroppedScript { path: path.clone(), interpreter, removed });
+        }
         let script = Node::File { blob, executable: false };
         if !is_program_place(&path) {
-            tree.put(path.clone(), script);
+            if bits == Bits::Clear || found.is_none() {
+                tree.put(path.clone(), script);
+            }
             let links = tree.paths(|p, node| {
                 matches!(node, Node::Symlink(_))
                     && is_program_place(p)
@@ -118,7 +163,7 @@ pub fn settle(
             tree.put(path, Node::File { blob: blobs.put(&launcher)?, executable: true });
         }
     }
-    Ok(())
+    Ok(dropped)
 }
 
 /// Returns the launcher that is located at `at` and runs `script` with the interpreter `program`.
