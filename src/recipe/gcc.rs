@@ -130,6 +130,7 @@ impl Recipe for Gcc {
             prepare: &|tree| prepare(plan, tree, blobs),
             launchers: &launchers,
             programs: ProgramUse::Started,
+            redirect: false,
         };
         seal(plan, layers, blobs, pruning, &steps, notes)
     }

@@ -90,6 +90,7 @@ impl Recipe for Python {
             prepare: &|tree| prepare(plan, tree, blobs),
             launchers: &launchers,
             programs: ProgramUse::Started,
+            redirect: false,
         };
         seal(plan, layers, blobs, pruning, &steps, notes)
     }

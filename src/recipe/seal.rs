@@ -1,6 +1,8 @@
 //! The steps that all recipes for programs and libraries share: pruning, links, `.pc` files, and,
 //! for each program, a loader and libraries from the tree.
 
+use std::collections::BTreeSet;
+
 use super::api::Launchers;
 use super::layers::Layers;
 use super::notes::{Dropped, Notes};
@@ -11,7 +13,7 @@ use crate::lockfile::Plan;
 use crate::model::{Kind, MemberPath};
 use crate::relocate::launcher::{self, Instructions, Runtime, Tag, is_library_name};
 use crate::relocate::scripts::{self, Bits};
-use crate::relocate::{libraries, paths, stub, symlinks};
+use crate::relocate::{libraries, paths, redirect, stub, symlinks};
 use crate::tree::{BlobDir, Node, Tree};
 
 /// How programs and scripts are treated.
@@ -31,6 +33,8 @@ pub struct Steps<'a> {
     pub launchers: &'a dyn Fn(&Tree) -> Launchers<'a>,
     /// How programs are treated.
     pub programs: ProgramUse,
+    /// Whether paths of the system that are compiled into programs are redirected to the tree.
+    pub redirect: bool,
 }
 
 /// Returns launcher instructions that add nothing.
@@ -62,19 +66,24 @@ pub fn seal(
     (steps.prepare)(&mut tree)?;
     symlinks::settle(&mut tree);
     pkg_config::relocate(&mut tree, blobs)?;
-    paths::seal_libraries(&mut tree, blobs)?;
+    paths::seal_libraries(&mut tree, blobs, steps.redirect)?;
 
     let mut runtime = find_runtime(plan, &tree);
     if let Some(runtime) = &mut runtime
         && steps.programs != ProgramUse::Unused
     {
-        paths::rename_variables(&mut tree, blobs, runtime)?;
+        paths::rename_variables(&mut tree, blobs, &runtime.library_dirs)?;
         notes.unresolved = libraries::settle(&mut tree, blobs, runtime)?;
     }
     let own = (steps.launchers)(&tree);
     let tag = Some(Tag::of(plan));
-    let instructions = |path: &MemberPath| Instructions { tag, ..own(path) };
     let programs = dynamic_programs(plan, &tree)?;
+    let redirected = match &runtime {
+        Some(_) if steps.redirect => redirect::settle(&mut tree, blobs, plan.platform, &programs)?,
+        _ => BTreeSet::new(),
+    };
+    let instructions =
+        |path: &MemberPath| Instructions { redirect: redirected.contains(path), tag, ..own(path) };
     // If nobody starts the scripts, they were pruned with the programs.
     if steps.programs != ProgramUse::Unused {
         // Only the programs of a tool start such scripts with the interpreters of their tree.

@@ -4,11 +4,12 @@ use super::api::Recipe;
 use super::layers::Layers;
 use super::notes::Notes;
 use super::prune::Pruning;
-use super::seal::{self, ProgramUse, Steps, seal};
+use super::seal::{ProgramUse, Steps, seal};
 use crate::error::Result;
 use crate::facts::{Facts, ToolFacts};
 use crate::lockfile::Plan;
 use crate::model::{Kind, MemberPath};
+use crate::relocate::launcher::Instructions;
 use crate::tree::{BlobDir, Tree};
 
 /// The recipe that this module describes.
@@ -35,8 +36,14 @@ impl Recipe for Tool {
         pruning: &Pruning,
         notes: &mut Notes,
     ) -> Result<Tree> {
-        let steps =
-            Steps { prepare: &|_| Ok(()), launchers: &seal::plain, programs: ProgramUse::Started };
+        let steps = Steps {
+            prepare: &|_| Ok(()),
+            launchers: &|_| {
+                Box::new(|_| Instructions { keep_library_path: true, ..Instructions::default() })
+            },
+            programs: ProgramUse::Started,
+            redirect: true,
+        };
         seal(plan, layers, blobs, pruning, &steps, notes)
     }
 

@@ -58,6 +58,7 @@ impl Recipe for Zig {
             prepare: &|tree| prepare(plan, tree, blobs),
             launchers: &seal::plain,
             programs: ProgramUse::Started,
+            redirect: false,
         };
         seal(plan, layers, blobs, pruning, &steps, notes)
     }

@@ -4,6 +4,7 @@
 
 use super::elf::Elf;
 use super::paths::{GCONV_VARIABLE, LOCALES_VARIABLE};
+use super::redirect;
 use crate::error::{Error, Result};
 use crate::lockfile::Plan;
 use crate::model::{Digest, MemberPath, Platform};
@@ -49,6 +50,11 @@ pub struct Instructions {
     /// Arguments that follow the user's, for each tree in `COTTER_LIBRARIES`. `%L` stands for that
     /// tree.
     pub library_args: Vec<String>,
+    /// Whether the loader preloads the library that redirects paths to the tree.
+    pub redirect: bool,
+    /// Whether `LD_LIBRARY_PATH` is passed on. The loader of the tree ignores it, but the children
+    /// of the program may need it.
+    pub keep_library_path: bool,
     /// Variables to unset. `NAME*` unsets all variables whose name begins with `NAME`.
     pub drop: Vec<String>,
     /// Variables to set, in the form `NAME=VALUE`.
@@ -123,6 +129,9 @@ pub fn render(
         strings.extend(runtime.library_dirs.iter().map(|d| format!("p{d}")));
     }
     strings.push(format!("t{target}"));
+    if instructions.redirect && runtime.is_some() {
+        strings.push(format!("r{}", target.link_to(&MemberPath::literal(redirect::LIBRARY))));
+    }
     match &instructions.argv0 {
         Argv0::Verbatim => {}
         Argv0::Found => strings.push("nf".to_owned()),
@@ -136,6 +145,9 @@ pub fn render(
         ('E', &instructions.default),
     ];
     strings.extend(HOST_VARIABLES.iter().map(|v| format!("d{v}")));
+    if instructions.keep_library_path && runtime.is_some() {
+        strings.push("kLD_LIBRARY_PATH".to_owned());
+    }
     for (letter, list) in lists {
         strings.extend(list.iter().map(|s| format!("{letter}{s}")));
     }

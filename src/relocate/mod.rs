@@ -5,6 +5,7 @@ pub mod elf;
 pub mod launcher;
 pub mod libraries;
 pub mod paths;
+pub mod redirect;
 pub mod scripts;
 pub mod stub;
 pub mod symlinks;

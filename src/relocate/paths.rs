@@ -2,7 +2,7 @@
 //! the host's library directories, and OpenSSL would read the host's configuration. Each such path
 //! is replaced with a path of the same length that exists on no system.
 
-use super::launcher::Runtime;
+use super::redirect::is_libc;
 use crate::error::{Error, Result};
 use crate::model::MemberPath;
 use crate::tree::{BlobDir, Node, Tree};
@@ -34,14 +34,19 @@ const LIBRARIES: &[&str] = &[
     "libreadline.so.",
 ];
 
-/// Seals the libraries of a tree.
+/// Seals the libraries of a tree. If its programs are redirected, only the loader and the libc need
+/// it.
 ///
 /// # Errors
 /// If a staged file cannot be read or written.
-pub fn seal_libraries(tree: &mut Tree, blobs: &BlobDir) -> Result<()> {
+pub fn seal_libraries(tree: &mut Tree, blobs: &BlobDir, redirected: bool) -> Result<()> {
     let known = |path: &MemberPath, node: &Node| {
         matches!(node, Node::File { .. })
-            && LIBRARIES.iter().any(|l| path.file_name().starts_with(l))
+            && if redirected {
+                is_libc(path)
+            } else {
+                LIBRARIES.iter().any(|l| path.file_name().starts_with(l))
+            }
     };
     for path in tree.paths(known) {
         let Some(Node::File { blob, executable }) = tree.get(&path) else { continue };
@@ -72,9 +77,13 @@ const RENAMED: [(&str, &str); 2] = [("LOCPATH", LOCALES_VARIABLE), ("GCONV_PATH"
 ///
 /// # Errors
 /// If the libc does not have the variables, or if a staged file cannot be read or written.
-pub fn rename_variables(tree: &mut Tree, blobs: &BlobDir, runtime: &Runtime) -> Result<()> {
+pub fn rename_variables(
+    tree: &mut Tree,
+    blobs: &BlobDir,
+    library_dirs: &[MemberPath],
+) -> Result<()> {
     let libc = |dir: &MemberPath| tree.file(&MemberPath::literal(&format!("{dir}/libc.so.6")));
-    let Some((path, blob)) = runtime.library_dirs.iter().find_map(libc) else { return Ok(()) };
+    let Some((path, blob)) = library_dirs.iter().find_map(libc) else { return Ok(()) };
     let mut bytes = blob.read()?;
     if !bytes.starts_with(b"\x7fELF") {
         return Ok(());
