@@ -82,8 +82,13 @@ pub fn seal(
         Some(_) if steps.redirect => redirect::settle(&mut tree, blobs, plan.platform, &programs)?,
         _ => BTreeSet::new(),
     };
-    let instructions =
-        |path: &MemberPath| Instructions { redirect: redirected.contains(path), tag, ..own(path) };
+    let in_place = prune::Patterns::new(plan.spec.programs().map_or(&[][..], |p| &p.self_exe))?;
+    let instructions = |path: &MemberPath| Instructions {
+        redirect: redirected.contains(path),
+        in_place: in_place.matches(path),
+        tag,
+        ..own(path)
+    };
     // If nobody starts the scripts, they were pruned with the programs.
     if steps.programs != ProgramUse::Unused {
         // Only the programs of a tool start such scripts with the interpreters of their tree.
@@ -104,12 +109,10 @@ pub fn seal(
     }
     match &runtime {
         Some(runtime) => {
-            let self_exe = plan.spec.programs().map_or(&[][..], |p| &p.self_exe);
-            let in_place = prune::Patterns::new(self_exe)?;
             for path in &programs {
                 if in_place.matches(path) {
                     let Some(Node::File { blob, .. }) = tree.get(path) else { continue };
-                    let sealed = stub::embed(&blob.read()?, path, runtime)?;
+                    let sealed = stub::embed(&blob.read()?, path, runtime, &instructions(path))?;
                     let blob = blobs.put(&sealed)?;
                     tree.put(path.clone(), Node::File { blob, executable: true });
                 } else {

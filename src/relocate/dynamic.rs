@@ -45,6 +45,15 @@ impl Directory {
         }
     }
 
+    /// Returns the text of an entry that is relative to the directory of the file.
+    pub fn relative(&self) -> Option<String> {
+        match self {
+            Directory::Origin(rest) if rest.is_empty() => Some("$ORIGIN".to_owned()),
+            Directory::Origin(rest) => Some(format!("$ORIGIN/{rest}")),
+            Directory::Fixed(_) | Directory::Other(_) => None,
+        }
+    }
+
     /// Returns the directory in the tree for an entry of the file at `file`. Absolute paths count as
     /// paths below the root of the tree.
     pub fn within(&self, file: &MemberPath) -> Option<MemberPath> {
@@ -57,6 +66,9 @@ impl Directory {
     }
 }
 
+/// Returns a part of a file by its offset and its length, or `None` if the file ends before.
+type Parts<'a> = &'a dyn Fn(u64, u64) -> Result<Option<Vec<u8>>>;
+
 impl Dynamic {
     /// Reads the dynamic section of a staged file. Returns `None` if it is no program or library for
     /// `platform` that is linked dynamically, or if it is damaged.
@@ -67,12 +79,30 @@ impl Dynamic {
         if !blob.head(4)?.starts_with(b"\x7fELF") {
             return Ok(None);
         }
-        let Some(elf) = Elf::parse(&blob.head(4096)?) else { return Ok(None) };
+        match Elf::parse(&blob.head(4096)?) {
+            Some(elf) if elf.machine == platform.elf_machine() => {
+                Self::read(&elf, &|offset, length| blob.part(offset, length))
+            }
+            _ => Ok(None),
+        }
+    }
+
+    /// Reads the dynamic section of the whole file `bytes`.
+    pub fn of_bytes(bytes: &[u8]) -> Option<Dynamic> {
+        let part = |offset: u64, length: u64| -> Option<Vec<u8>> {
+            let start = usize::try_from(offset).ok()?;
+            let end = start.checked_add(usize::try_from(length).ok()?)?;
+            bytes.get(start..end).map(<[u8]>::to_vec)
+        };
+        Self::read(&Elf::parse(bytes)?, &|offset, length| Ok(part(offset, length))).ok().flatten()
+    }
+
+    fn read(elf: &Elf, part: Parts<'_>) -> Result<Option<Dynamic>> {
         let Some((_, segment)) = elf.segment(tag::PT_DYNAMIC) else { return Ok(None) };
-        if elf.machine != platform.elf_machine() || segment.filesz > LARGEST {
+        if segment.filesz > LARGEST {
             return Ok(None);
         }
-        let Some(section) = blob.part(segment.offset, segment.filesz)? else { return Ok(None) };
+        let Some(section) = part(segment.offset, segment.filesz)? else { return Ok(None) };
         let entries = super::elf::dynamic_entries(&section);
         let value = |tag| entries.iter().find(|e| e.0 == tag).map(|e| e.1);
         let (Some(address), Some(size)) = (value(tag::DT_STRTAB), value(tag::DT_STRSZ)) else {
@@ -81,7 +111,7 @@ impl Dynamic {
         let Some(offset) = elf.file_offset(address).filter(|_| size <= LARGEST) else {
             return Ok(None);
         };
-        let Some(strings) = blob.part(offset, size)? else { return Ok(None) };
+        let Some(strings) = part(offset, size)? else { return Ok(None) };
         let text = |at: u64| {
             let rest = strings.get(usize::try_from(at).ok()?..)?;
             Some(String::from_utf8_lossy(rest.split(|b| *b == 0).next()?).into_owned())

@@ -13,6 +13,10 @@ pub mod tag {
     pub const PT_INTERP: u32 = 3;
     /// Notes of the compiler and the linker.
     pub const PT_NOTE: u32 = 4;
+    /// Notes that the loader reads on x86.
+    pub const PT_GNU_PROPERTY: u32 = 0x6474_e553;
+    /// Flags for a patched kernel, which Go's linker adds.
+    pub const PT_PAX_FLAGS: u32 = 0x6504_1580;
     /// The end of the dynamic section.
     pub const DT_NULL: u64 = 0;
     /// A library that must be loaded.
@@ -23,6 +27,8 @@ pub mod tag {
     pub const DT_STRSZ: u64 = 10;
     /// The search path that the loader reads before `LD_LIBRARY_PATH`.
     pub const DT_RPATH: u64 = 15;
+    /// A place for the address of the loader's data, for debuggers.
+    pub const DT_DEBUG: u64 = 21;
     /// The search path that the loader reads after `LD_LIBRARY_PATH`.
     pub const DT_RUNPATH: u64 = 29;
 }
