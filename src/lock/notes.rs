@@ -1,7 +1,10 @@
 //! Tells what recipes noted about the trees that they made.
 
+use std::collections::BTreeMap;
+
 use crate::lockfile::Plan;
 use crate::recipe::{Dropped, NamelessPackage, Notes};
+use crate::relocate::libraries::Unresolved;
 use crate::reporter::Reporter;
 
 /// The number of names in one message.
@@ -24,6 +27,7 @@ pub fn tell(plan: &Plan, notes: &Notes, asked: &[String], reporter: &Reporter) {
         reporter.warn(&format!("{place}: {more} more names have two programs"));
     }
     tell_nameless(&place, plan, notes, asked, reporter);
+    tell_unresolved(&place, &notes.unresolved, reporter);
     if !notes.missing.is_empty() {
         let lines: Vec<String> = notes
             .missing
@@ -46,6 +50,31 @@ pub fn tell(plan: &Plan, notes: &Notes, asked: &[String], reporter: &Reporter) {
         for unread in &notes.unread {
             reporter.detail(&format!("{place}: of {}: {}", unread.package, unread.call));
         }
+    }
+}
+
+/// Tells the missing libraries, each with the first files that need it.
+fn tell_unresolved(place: &str, unresolved: &[Unresolved], reporter: &Reporter) {
+    let mut by_library: BTreeMap<&str, Vec<String>> = BTreeMap::new();
+    for Unresolved { file, library } in unresolved {
+        by_library.entry(library).or_default().push(file.to_string());
+    }
+    for (i, (library, files)) in by_library.iter().enumerate() {
+        let text = format!(
+            "{place}: {} needs {library}, which no package of the tree brings",
+            shortened(files)
+        );
+        if i < SHOWN {
+            reporter.warn(&format!(
+                "{text}: add a package that brings it to `packages`, or leave out what needs it with `prune`"
+            ));
+        } else {
+            reporter.detail(&text);
+        }
+    }
+    if by_library.len() > SHOWN {
+        let more = by_library.len() - SHOWN;
+        reporter.warn(&format!("{place}: {more} more libraries are missing; --verbose names them"));
     }
 }
 

@@ -13,7 +13,7 @@ use crate::lockfile::Plan;
 use crate::model::{Kind, MemberPath};
 use crate::relocate::launcher::{self, Instructions, Runtime, Tag, is_library_name};
 use crate::relocate::scripts::{self, Bits};
-use crate::relocate::{paths, redirect, stub, symlinks};
+use crate::relocate::{libraries, paths, redirect, stub, symlinks};
 use crate::tree::{BlobDir, Node, Tree};
 
 /// How programs and scripts are treated.
@@ -21,8 +21,6 @@ use crate::tree::{BlobDir, Node, Tree};
 pub enum ProgramUse {
     /// Users start them: each gets a loader of the tree and a name in `bin`.
     Started,
-    /// The same, and the search directories that were compiled into them are sealed.
-    StartedAndSealed,
     /// Nobody starts them.
     Unused,
 }
@@ -86,33 +84,28 @@ pub fn seal(
     pkg_config::relocate(&mut tree, blobs)?;
     paths::seal_libraries(&mut tree, blobs, steps.redirect)?;
 
-    let runtime = find_runtime(plan, &tree);
-    if let Some(runtime) = &runtime
+    let mut runtime = find_runtime(plan, &tree);
+    if let Some(runtime) = &mut runtime
         && steps.programs != ProgramUse::Unused
     {
-        paths::rename_variables(&mut tree, blobs, runtime)?;
+        paths::rename_variables(&mut tree, blobs, &runtime.library_dirs)?;
+        notes.unresolved = libraries::settle(&mut tree, blobs, runtime)?;
     }
     let of_recipe = (steps.launchers)(&tree);
     let tag = Some(Tag::of(plan));
     let instructions =
         |path: &MemberPath| Instructions { tag, ..with_variables(plan, of_recipe(path)) };
     let programs = dynamic_programs(plan, &tree)?;
-    if steps.programs == ProgramUse::StartedAndSealed {
-        for path in &programs {
-            let Some(Node::File { blob, executable }) = tree.get(path) else { continue };
-            let (mut bytes, executable) = (blob.read()?, *executable);
-            if paths::seal_search_path(&mut bytes) {
-                tree.put(path.clone(), Node::File { blob: blobs.put(&bytes)?, executable });
-            }
-        }
-    }
     let redirected = match &runtime {
         Some(_) if steps.redirect => redirect::settle(&mut tree, blobs, plan.platform, &programs)?,
         _ => BTreeSet::new(),
     };
+    let in_place = prune::Patterns::new(plan.spec.programs().map_or(&[][..], |p| &p.self_exe))?;
     let instructions = |path: &MemberPath| Instructions {
         redirect: redirected.contains(path),
-        ..instructions(path)
+        in_place: in_place.matches(path),
+        tag,
+        ..own(path)
     };
     // If nobody starts the scripts, they were pruned with the programs.
     if steps.programs != ProgramUse::Unused {
@@ -134,12 +127,10 @@ pub fn seal(
     }
     match &runtime {
         Some(runtime) => {
-            let self_exe = plan.spec.programs().map_or(&[][..], |p| &p.self_exe);
-            let in_place = prune::Patterns::new(self_exe)?;
             for path in &programs {
                 if in_place.matches(path) {
                     let Some(Node::File { blob, .. }) = tree.get(path) else { continue };
-                    let sealed = stub::embed(&blob.read()?, path, runtime)?;
+                    let sealed = stub::embed(&blob.read()?, path, runtime, &instructions(path))?;
                     let blob = blobs.put(&sealed)?;
                     tree.put(path.clone(), Node::File { blob, executable: true });
                 } else {

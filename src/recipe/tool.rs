@@ -49,7 +49,7 @@ impl Recipe for Tool {
             launchers: &|_| {
                 Box::new(|_| Instructions { keep_library_path: true, ..Instructions::default() })
             },
-            programs: ProgramUse::StartedAndSealed,
+            programs: ProgramUse::Started,
             redirect: true,
         };
         let tree = seal(plan, layers, blobs, pruning, &steps, notes)?;

@@ -61,6 +61,8 @@ pub struct Instructions {
     pub set: Vec<String>,
     /// Variables to set unless they are already set.
     pub default: Vec<String>,
+    /// Whether the program has the in-place stub, so that it is started without a loader.
+    pub in_place: bool,
     /// What distinguishes the launchers of this tree from those of every other tree.
     pub tag: Option<Tag>,
 }

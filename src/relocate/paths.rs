@@ -2,7 +2,6 @@
 //! the host's library directories, and OpenSSL would read the host's configuration. Each such path
 //! is replaced with a path of the same length that exists on no system.
 
-use super::launcher::Runtime;
 use super::redirect::is_libc;
 use crate::error::{Error, Result};
 use crate::model::MemberPath;
@@ -78,9 +77,13 @@ const RENAMED: [(&str, &str); 2] = [("LOCPATH", LOCALES_VARIABLE), ("GCONV_PATH"
 ///
 /// # Errors
 /// If the libc does not have the variables, or if a staged file cannot be read or written.
-pub fn rename_variables(tree: &mut Tree, blobs: &BlobDir, runtime: &Runtime) -> Result<()> {
+pub fn rename_variables(
+    tree: &mut Tree,
+    blobs: &BlobDir,
+    library_dirs: &[MemberPath],
+) -> Result<()> {
     let libc = |dir: &MemberPath| tree.file(&MemberPath::literal(&format!("{dir}/libc.so.6")));
-    let Some((path, blob)) = runtime.library_dirs.iter().find_map(libc) else { return Ok(()) };
+    let Some((path, blob)) = library_dirs.iter().find_map(libc) else { return Ok(()) };
     let mut bytes = blob.read()?;
     if !bytes.starts_with(b"\x7fELF") {
         return Ok(());
@@ -101,45 +104,6 @@ pub fn rename_variables(tree: &mut Tree, blobs: &BlobDir, runtime: &Runtime) -> 
 
 fn terminated(text: &str) -> Vec<u8> {
     [text.as_bytes(), b"\0"].concat()
-}
-
-/// Seals the search path of a program: the fixed directories in it that the loader would search
-/// after those of the tree. Returns whether there was one.
-pub fn seal_search_path(bytes: &mut [u8]) -> bool {
-    use goblin::elf::dynamic::{DT_RPATH, DT_RUNPATH};
-    let strings: Vec<usize> = match goblin::elf::Elf::parse(bytes) {
-        Ok(goblin::elf::Elf { dynamic: Some(dynamic), program_headers, .. }) => {
-            let offset = |address: u64| {
-                program_headers
-                    .iter()
-                    .find(|h| h.vm_range().contains(&(address as usize)))
-                    .map(|h| address - h.p_vaddr + h.p_offset)
-            };
-            let paths =
-                dynamic.dyns.iter().filter(|d| d.d_tag == DT_RPATH || d.d_tag == DT_RUNPATH);
-            paths
-                .filter_map(|d| usize::try_from(offset(dynamic.info.strtab as u64)? + d.d_val).ok())
-                .collect()
-        }
-        _ => return false,
-    };
-    let mut changed = false;
-    for mut at in strings {
-        // The directories are separated by colons and end at a NUL.
-        while let Some(length) =
-            bytes.get(at..).and_then(|rest| rest.iter().position(|b| matches!(b, 0 | b':')))
-        {
-            if length >= 5 && bytes[at] == b'/' {
-                bytes[at..at + 5].copy_from_slice(b"/.no/");
-                changed = true;
-            }
-            if bytes[at + length] == 0 {
-                break;
-            }
-            at += length + 1;
-        }
-    }
-    changed
 }
 
 /// Replaces every string that begins with one of the prefixes. A string begins at the start of the

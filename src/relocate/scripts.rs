@@ -187,6 +187,7 @@ fn launcher(
         Some(Node::File { blob, .. }) => is_dynamic_program(program, blob, platform, platform)?,
         _ => false,
     };
+    let dynamic = dynamic && !how.in_place;
     // The interpreter's own launcher will be at `program` when the tree is finished: start its
     // target directly.
     let target = if dynamic {

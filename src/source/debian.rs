@@ -14,7 +14,7 @@ use crate::lockfile::Fingerprint;
 use crate::manifest::{Fields, Manifest, Problems, Toolchain};
 use crate::model::{Component, Ecosystem, Format, Input, Kind, Location, Platform, SourcePackage};
 use crate::recipe::Recipe;
-use crate::resolve::debian_closure::{self, Resolved};
+use crate::resolve::debian_closure;
 use crate::resolve::debian_index::{Index, Package};
 use crate::resolve::debian_version::without_epoch;
 
