@@ -8,6 +8,7 @@
 //!
 //! A new recipe is one file in this directory and one line in [`RECIPES`].
 
+mod alternatives;
 mod api;
 mod bin;
 mod edit;

@@ -7,7 +7,7 @@ use super::api::Launchers;
 use super::layers::Layers;
 use super::notes::{Dropped, Notes};
 use super::prune::Pruning;
-use super::{bin, pkg_config, prune};
+use super::{alternatives, bin, pkg_config, prune};
 use crate::error::{Error, Result};
 use crate::lockfile::Plan;
 use crate::model::{Kind, MemberPath};
@@ -50,14 +50,15 @@ pub fn plain<'a>(_: &Tree) -> Launchers<'a> {
 /// If the tree has no loader or no libc for a program, or if a file cannot be relocated.
 pub fn seal(
     plan: &Plan,
-    layers: Layers,
+    mut layers: Layers,
     blobs: &BlobDir,
     pruning: &Pruning,
     steps: &Steps,
     notes: &mut Notes,
 ) -> Result<Tree> {
+    prune::apply(pruning, &mut layers.tree);
+    alternatives::link(plan, &mut layers, pruning, notes);
     let Layers { mut tree, owners, locking, .. } = layers;
-    prune::apply(pruning, &mut tree);
     for dir in ["lib", "lib64"] {
         let (link, target) = (MemberPath::literal(dir), MemberPath::literal(&format!("usr/{dir}")));
         if tree.exists(&target) && !tree.exists(&link) {
