@@ -21,14 +21,6 @@ pub fn generate(tree: &Tree, _: &BlobDir) -> Result<Generated> {
             format!("run `cotter exec -- glib-compile-schemas --targetdir=DIR TREE/{schemas}`, and set GSETTINGS_SCHEMA_DIR=DIR"),
         );
     }
-    if !names(tree, "usr/share/mime/packages", ".xml").is_empty()
-        && tree.at("usr/share/mime/mime.cache").is_none()
-    {
-        out.lacks(
-            "the database of MIME types is not compiled (mime.cache): GLib knows a file by neither its name nor its content",
-            "copy TREE/usr/share/mime/packages to DIR/mime/packages, run `cotter exec -- update-mime-database DIR/mime`, and put DIR first in XDG_DATA_DIRS",
-        );
-    }
     for version in ["2.0", "3.0"] {
         let modules = tree.paths(|path, _| {
             path.as_str().contains(&format!("/gtk-{version}/"))

@@ -4,6 +4,7 @@
 //! A new generator is one file in this directory and one line in [`GENERATORS`].
 
 mod api;
+mod cache;
 mod certificates;
 mod defaults;
 mod gdk_pixbuf;
@@ -11,8 +12,10 @@ mod graphviz;
 mod hyphenation;
 mod java;
 mod left_out;
+mod mime;
 mod php;
 mod tex;
+mod xml;
 
 use crate::error::Result;
 use crate::tree::{BlobDir, Tree};
@@ -28,6 +31,7 @@ const GENERATORS: &[Generator] = &[
     java::generate,
     graphviz::generate,
     gdk_pixbuf::generate,
+    mime::generate,
     php::generate,
     defaults::generate,
     tex::configuration,
