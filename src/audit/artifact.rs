@@ -142,7 +142,7 @@ fn elf(bytes: &[u8], subject: Subject, out: &mut Vec<Finding>) {
                 subject.place,
                 format!("asks for {interpreter}"),
             )),
-            Role::Tree if !is_started_by_launcher => out.push(Finding::new(
+            Role::Tree if subject.executable && !is_started_by_launcher => out.push(Finding::new(
                 &TREE_INTERPRETER,
                 subject.place,
                 format!("asks for {interpreter}"),

@@ -17,6 +17,7 @@ pub mod shell;
 pub mod venv;
 pub mod verify;
 
+mod reaches;
 mod session;
 mod table;
 mod trees;

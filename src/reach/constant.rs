@@ -3,11 +3,15 @@
 use std::collections::BTreeSet;
 use std::ops::Range;
 
-use memchr::memchr;
+use memchr::{memchr, memmem};
 
 /// The directories, without their leading slash.
 const ROOTS: &[&[u8]] =
     &[b"usr", b"etc", b"opt", b"lib", b"lib32", b"lib64", b"libx32", b"bin", b"sbin", b"var/lib"];
+/// The ends of the names of source files.
+const SOURCES: &[&[u8]] = &[b".c", b".go", b".h", b".rs", b".s"];
+/// Endings of names behind which another string may follow without a separator.
+const ENDINGS: &[&[u8]] = &[b".allow", b".conf", b".crt", b".pem", b".types", b".zip", b".go"];
 /// No constant is longer than the longest path of Linux (in bytes).
 const LONGEST: usize = 4096;
 
@@ -64,12 +68,11 @@ pub fn constants(
         at = start + 1;
         let rest = &bytes[start + 1..end];
         let before = start.checked_sub(1).map(|i| bytes[i]);
-        let is_separate = match boundary {
-            Boundary::Packed => Boundary::String.accepts(before),
-            _ => boundary.accepts(before) || bytes[..start].ends_with(b"file://"),
+        let is_one = match boundary {
+            Boundary::Packed => boundary.accepts(before) && begins_packed(rest),
+            _ => (boundary.accepts(before) || bytes[..start].ends_with(b"file://")) && begins(rest),
         };
-        let is_packed = boundary == Boundary::Packed && boundary.accepts(before);
-        if !(is_separate && begins(rest) || is_packed && begins_packed(rest)) {
+        if !is_one {
             continue;
         }
         let most = end.min(start + LONGEST);
@@ -83,6 +86,12 @@ pub fn constants(
                     && bytes[start + i - 1] != b'/'
             });
             length = next.unwrap_or(length);
+            length = end_of_name(&bytes[start..start + length]);
+            if SOURCES.iter().any(|end| bytes[start..start + length].ends_with(end)) {
+                // Such programs contain the names of their source files for messages.
+                at = start + length;
+                continue;
+            }
         }
         let stop = start + length;
         if let Some(path) = normal(&bytes[start..stop], bytes.get(stop).copied(), boundary)
@@ -108,6 +117,14 @@ fn begins(rest: &[u8]) -> bool {
 /// other paths.
 fn begins_packed(rest: &[u8]) -> bool {
     [&b"usr/"[..], b"etc/", b"opt/", b"var/lib/"].iter().any(|root| rest.starts_with(root))
+}
+
+/// Returns the length up to the first known ending or up to a long number, or the whole length.
+fn end_of_name(path: &[u8]) -> usize {
+    let number = path.windows(6).position(|w| w.iter().all(u8::is_ascii_digit));
+    let path = &path[..number.unwrap_or(path.len())];
+    let found = ENDINGS.iter().filter_map(|e| Some(memmem::find(path, e)? + e.len())).min();
+    found.unwrap_or(path.len())
 }
 
 fn is_name_byte(b: u8) -> bool {
@@ -169,8 +186,9 @@ mod tests {
 
     #[test]
     fn strings_without_separators() {
-        let bytes = b"invalid/usr/share/zoneinfo//etc/ssl/certs/ca.crt/etc/pki/tls\0a/bin/b\0/bin/c\0../usr/rel";
-        let expected = ["/bin/c", "/etc/pki/tls", "/etc/ssl/certs/ca.crt", "/usr/share/zoneinfo"];
+        let bytes = b"invalid/usr/share/zoneinfo//etc/ssl/certs/ca.crt/etc/pki/tls\0a/bin/b\0/bin/c\0../usr/rel/usr/src/a.go/etc/r.conf0123";
+        let expected =
+            ["/etc/pki/tls", "/etc/r.conf", "/etc/ssl/certs/ca.crt", "/usr/share/zoneinfo"];
         assert_eq!(found(bytes, Boundary::Packed), expected);
     }
 

@@ -220,3 +220,16 @@ pub struct OpenReach {
     /// The reason why it is open.
     pub why: Why,
 }
+
+impl OpenReach {
+    /// Returns the path of the file under the name by which users start it: a launcher stands in
+    /// the place of the program `.x.real`.
+    pub fn program(&self) -> String {
+        let (dir, name) = self.file.rsplit_once('/').unwrap_or(("", &self.file));
+        match name.strip_prefix('.').and_then(|n| n.strip_suffix(".real")) {
+            Some(plain) if dir.is_empty() => plain.to_owned(),
+            Some(plain) => format!("{dir}/{plain}"),
+            None => self.file.clone(),
+        }
+    }
+}

@@ -111,14 +111,24 @@ fn look(
     let mut found = BTreeSet::new();
     let kind = if bytes.starts_with(b"\x7fELF") {
         let loaded = Loaded::parse(bytes)?;
+        if loaded.is_dynamic_program && !executable && !is_library_name(path.file_name()) {
+            return None;
+        }
         let is_static =
             !loaded.is_dynamic_program && !is_library_name(path.file_name()) && executable;
         let is_rust = memmem::find(bytes, b"/rustc/").is_some();
         let boundary = if loaded.is_go || is_rust { Boundary::Packed } else { Boundary::String };
         let accept = |at| !loaded.reserved.iter().any(|r| r.contains(&at));
-        for range in &loaded.ranges {
-            constants(bytes, range.clone(), boundary, &accept, &mut found);
+        for (range, is_code) in &loaded.ranges {
             *replaced += memmem::find_iter(&bytes[range.clone()], SEAL).count();
+            // Instructions contain parts of such strings.
+            if *is_code && boundary == Boundary::Packed {
+                continue;
+            }
+            constants(bytes, range.clone(), boundary, &accept, &mut found);
+        }
+        if boundary == Boundary::Packed {
+            found = found.into_iter().map(without_neighbour).collect();
         }
         if LIBC.iter().any(|l| path.file_name().starts_with(l)) {
             Kind::Libc
@@ -151,6 +161,12 @@ fn look(
         }
     };
     (!found.is_empty()).then(|| File { path: path.clone(), kind, constants: found })
+}
+
+/// Cuts what another string added to the name of a file of the machine's configuration.
+fn without_neighbour(path: String) -> String {
+    let known = redirect::MACHINE.iter().filter(|m| path[1..].starts_with(*m));
+    known.max_by_key(|m| m.len()).map_or(path.clone(), |m| format!("/{m}"))
 }
 
 /// Decides what becomes of constants.

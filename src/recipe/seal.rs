@@ -93,8 +93,6 @@ pub fn seal(
     }
     let of_recipe = (steps.launchers)(&tree);
     let tag = Some(Tag::of(plan));
-    let instructions =
-        |path: &MemberPath| Instructions { tag, ..with_variables(plan, of_recipe(path)) };
     let programs = dynamic_programs(plan, &tree)?;
     let redirected = match &runtime {
         Some(_) if steps.redirect => redirect::settle(&mut tree, blobs, plan.platform, &programs)?,
@@ -105,7 +103,7 @@ pub fn seal(
         redirect: redirected.contains(path),
         in_place: in_place.matches(path),
         tag,
-        ..own(path)
+        ..with_variables(plan, of_recipe(path))
     };
     // If nobody starts the scripts, they were pruned with the programs.
     if steps.programs != ProgramUse::Unused {

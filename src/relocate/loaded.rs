@@ -5,9 +5,10 @@ use std::ops::Range;
 
 use memchr::memmem;
 
-use super::elf::{Elf, Segment, tag};
+use super::elf::{Elf, SEGMENT_SIZE, Segment, tag};
 
 const ET_REL: u16 = 1;
+const PF_X: u8 = 1;
 const DT_NEEDED: u64 = 1;
 const DT_STRSZ: u64 = 10;
 /// Every program of Go begins its build information with this.
@@ -24,8 +25,8 @@ pub struct Loaded {
     pub is_go: bool,
     /// The names of the libraries that it needs.
     pub needed: Vec<String>,
-    /// The parts of the file that are loaded.
-    pub ranges: Vec<Range<usize>>,
+    /// The parts of the file that are loaded, each with whether it contains instructions.
+    pub ranges: Vec<(Range<usize>, bool)>,
     /// The places of the texts that only the loader and the kernel read: the path of the loader,
     /// and the names of symbols and libraries with the search paths for libraries.
     pub reserved: Vec<Range<usize>>,
@@ -45,9 +46,15 @@ impl Loaded {
             let end = start.saturating_add(usize::try_from(s.filesz).ok()?).min(bytes.len());
             Some(start..end)
         };
-        let loads: Vec<&Segment> = elf.segments.iter().filter(|s| s.kind == tag::PT_LOAD).collect();
+        let of_kind = |kind| elf.segments.iter().enumerate().filter(move |(_, s)| s.kind == kind);
+        let loads: Vec<&Segment> = of_kind(tag::PT_LOAD).map(|(_, s)| s).collect();
+        // The flags follow the kind in a program header.
+        let is_code = |index: usize| {
+            let at = usize::try_from(elf.table).ok()? + index * SEGMENT_SIZE + 4;
+            Some(bytes.get(at)? & PF_X != 0)
+        };
         let mut reserved: Vec<Range<usize>> =
-            elf.segments.iter().filter(|s| s.kind == tag::PT_INTERP).filter_map(place).collect();
+            of_kind(tag::PT_INTERP).filter_map(|(_, s)| place(s)).collect();
         let dynamic = elf.dynamic(bytes).unwrap_or_default();
         let offset_of = |address: u64| {
             let segment =
@@ -81,7 +88,9 @@ impl Loaded {
             has_dynamic_section: !dynamic.is_empty(),
             is_go: memmem::find(bytes, GO_BUILD_INFORMATION).is_some(),
             needed,
-            ranges: loads.into_iter().filter_map(place).collect(),
+            ranges: of_kind(tag::PT_LOAD)
+                .filter_map(|(i, s)| Some((place(s)?, is_code(i)?)))
+                .collect(),
             reserved,
         })
     }

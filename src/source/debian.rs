@@ -99,7 +99,9 @@ impl DebianRequest {
         let essential = self.essential(index, recipe, additions, &chosen.packages);
         exclude.retain(|name| !essential.contains(name));
         roots.extend(essential.iter().cloned());
-        let has = |chosen: &Resolved, name: &str| chosen.packages.iter().any(|p| p.name == name);
+        let has = |chosen: &debian_closure::Resolved, name: &str| {
+            chosen.packages.iter().any(|p| p.name == name)
+        };
         // The programs of a tree with a libc need a UTF-8 locale, and no package depends on it.
         let adds_locale = recipe.kind() != Kind::Library
             && has(&chosen, LIBC)
