@@ -34,6 +34,12 @@ struct Change {
 /// differs from what would be written.
 pub fn run(args: &Emit, cx: &Context) -> Result<ExitCode> {
     let project = Project::load(cx)?;
+    let bound = project
+        .emissions
+        .iter()
+        .find(|bound| bound.name == args.tool)
+        .expect("the command line takes the names of emitters only");
+    check_usage(args, bound)?;
     let lock = project.lock(cx)?.ok_or_else(|| {
         Error::new(
             ErrorKind::LockStale,
@@ -44,32 +50,9 @@ pub fn run(args: &Emit, cx: &Context) -> Result<ExitCode> {
     if !cx.global.frozen {
         lock::check(&project, &lock, cx)?;
     }
-    let bound = project
-        .emissions
-        .iter()
-        .find(|bound| bound.name == args.tool)
-        .expect("the command line takes the names of emitters only");
     match bound.emission.destination() {
-        Destination::Folder(dir) => {
-            if args.output.is_some() || !args.names.is_empty() {
-                return Err(usage(format!(
-                    "`cotter emit {}` writes the folder {dir}, out of the whole lock",
-                    bound.name
-                ))
-                .hint(
-                    "leave the names and --output out; [emit] in toolchains.toml has the folder",
-                ));
-            }
-            folder(bound, dir, args, &project, &lock, cx)
-        }
+        Destination::Folder(dir) => folder(bound, dir, args, &project, &lock, cx),
         Destination::Output => {
-            if args.check || args.json {
-                return Err(usage(format!(
-                    "`cotter emit {}` has neither --check nor --json",
-                    bound.name
-                ))
-                .hint("leave the flag out, and name a file with --output if you want one"));
-            }
             let files = files(bound, &args.names, &project, &lock, cx)?;
             let text: String = files.into_values().collect();
             match &args.output {
@@ -81,8 +64,20 @@ pub fn run(args: &Emit, cx: &Context) -> Result<ExitCode> {
     }
 }
 
-fn usage(message: String) -> Error {
-    Error::new(ErrorKind::Usage, message)
+/// Fails if the command line contains arguments that the emitter does not have.
+fn check_usage(args: &Emit, bound: &Bound) -> Result<()> {
+    let usage = |message, hint: &str| Err(Error::new(ErrorKind::Usage, message).hint(hint));
+    match bound.emission.destination() {
+        Destination::Folder(dir) if args.output.is_some() || !args.names.is_empty() => usage(
+            format!("`cotter emit {}` writes the folder {dir}, out of the whole lock", bound.name),
+            "leave the names and --output out; [emit] in toolchains.toml has the folder",
+        ),
+        Destination::Output if args.check || args.json => usage(
+            format!("`cotter emit {}` has neither --check nor --json", bound.name),
+            "leave the flag out, and name a file with --output if you want one",
+        ),
+        _ => Ok(()),
+    }
 }
 
 /// Writes or checks a folder.
