@@ -318,8 +318,12 @@ impl<'a> Run<'a> {
                 let Some((call, result)) = line.rsplit_once(" = ") else { continue };
                 let Some(path) = asked(call) else { continue };
                 seen += 1;
-                if call.starts_with("execve") && result == "0" {
+                // A launcher starts the loader, which is not the name to tell.
+                if call.starts_with("execve") && result == "0" && !path.contains("/ld-linux") {
                     program.clone_from(&path);
+                }
+                if CONFIGURATION.contains(&path.as_str()) {
+                    continue;
                 }
                 // What was opened stands behind the number: links were followed.
                 let opened = result.split_once('<').and_then(|(_, p)| p.split_once('>'));
@@ -372,7 +376,6 @@ fn is_forbidden(path: &str, scratch: &Scratch, store: &Path) -> bool {
     !path.starts_with(scratch.path())
         && !path.starts_with(store)
         && FORBIDDEN.iter().any(|place| path.starts_with(place))
-        && !CONFIGURATION.iter().any(|file| path == Path::new(file))
 }
 
 /// The beginning and the end of a long text.
