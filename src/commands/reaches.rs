@@ -1,7 +1,7 @@
 //! Warns of trees with programs that can open files of the host.
 
 use crate::context::Context;
-use crate::facts::Facts;
+use crate::facts::{Facts, RecordedFacts};
 use crate::model::{StoreName, ToolchainName};
 
 /// Warns of each tree whose facts record such programs: one line for each tree. `made` are the trees
@@ -9,7 +9,9 @@ use crate::model::{StoreName, ToolchainName};
 pub fn warn<'a>(made: impl Iterator<Item = (&'a ToolchainName, &'a StoreName)>, cx: &Context) {
     for (name, tree) in made {
         // The facts of a compiler, an interpreter or a library record none.
-        let Some(Facts::Tool(facts)) = cx.store.facts(tree) else { continue };
+        let Some(RecordedFacts { facts: Facts::Tool(facts), .. }) = cx.store.facts(tree) else {
+            continue;
+        };
         let Some(first) = facts.open.first.first() else { continue };
         let count = match facts.open.programs {
             1 => "1 program".to_owned(),

@@ -47,10 +47,11 @@ impl Element {
                 rest = after;
             } else {
                 let (element, closed, after) = start(&markup[1..])?;
+                let depth = open.len();
                 match open.last_mut() {
                     Some(parent) if closed => parent.children.push(element),
                     None if closed => return Some(element),
-                    _ if open.len() == DEEPEST => return None,
+                    _ if depth == DEEPEST => return None,
                     _ => open.push(element),
                 }
                 rest = after;
