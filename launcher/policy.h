@@ -10,6 +10,7 @@ struct state {
   const char *machine, *machine_end;  // lines: the configuration of the machine
   const char *pure;                   // the directories outside of the tree that exist with --pure, or 0
   const char *target;                 // the program behind the launcher, `.X.real`, or 0
+  int debugs;                         // whether it is a debugger
 };
 static struct state state;
 
@@ -113,6 +114,19 @@ static int exists_with_pure(const char *path, word n) {
 
 static int directory_is(const char *path, word n, const char *name) { return n == length(name) && starts(path, name, n); }
 
+static const char *last_name(const char *path) {
+  const char *name = path;
+  for (; *path; path++)
+    if (*path == '/') name = path + 1;
+  return name;
+}
+
+// Whether `path` is a library in a directory of libraries. The process that a debugger examines has those of the host.
+static int is_library(const char *path) {
+  const char *name = last_name(path);
+  return starts(path, "/usr/lib", 8) && (starts(name, "lib", 3) || starts(name, "ld-", 3));
+}
+
 static void get_ready(char **argv, char **env);
 
 // The bytes that `redirect` needs for a path. Other objects may open files before the constructor of this one has run.
@@ -145,6 +159,7 @@ static const char *redirect(const char *path, char *out, enum route *route) {
   if (below(plain, state.root, state.root_length) || (state.store_length && below(plain, state.root, state.store_length))) return path;
   char *sent = p - state.root_length;
   for (word i = 0; i < state.root_length; i++) sent[i] = state.root[i];
+  if (state.debugs && !state.pure && is_library(p) && exists(path)) return path;
   if (!exists(sent)) {
     int hidden = is_sealed(p) || (state.pure && !below(plain, "/var", 4) && !exists_with_pure(plain, n));
     if (!hidden || listed(state.machine, state.machine_end, p)) return path;
@@ -212,7 +227,9 @@ static void get_ready(char **argv, char **env) {
   // The loader removes its own arguments from the list, but not from memory: behind --argv0's value stands the program.
   if (argv && argv[0]) {
     const char *target = argv[0] + length(argv[0]) + 1;
-    if (below(target, state.root, root)) state.target = target;
+    if (root && below(target, state.root, root)) state.target = target;
+    const char *name = last_name(target);
+    state.debugs = state.target && (starts(name, ".gdb", 4) || starts(name, ".lldb", 5));
   }
   word size = 0;
   const char *list = root ? map_file("/usr/lib/.cotter/sealed", &size) : 0;

@@ -11,13 +11,6 @@ static const char *tool(const char *directory, const char *name, char *out) {
   return exists(out) ? out : 0;
 }
 
-static const char *last_name(const char *path) {
-  const char *name = path;
-  for (; *path; path++)
-    if (*path == '/') name = path + 1;
-  return name;
-}
-
 // What to give to the kernel in place of a program.
 struct start {
   const char *program;
