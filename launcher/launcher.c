@@ -17,6 +17,7 @@
 //   kNAME   an environment variable to keep although one of the patterns before it unsets it
 //   eN=V    an environment variable to set
 //   EN=V    an environment variable to set unless it is already set
+//   #TEXT   nothing: a mark that differs with the tree
 #include "sys.h"
 
 enum { CONFIG = 4096, ARENA = 4 << 20 };

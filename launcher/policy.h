@@ -224,8 +224,9 @@ static void get_ready(char **argv, char **env) {
   if (parent > 7 && starts(state.root + parent - 7, "/store/", 7)) state.store_length = parent - 1;
   for (char **e = env; e && *e; e++)
     if (is_variable(*e, "COTTER_PURE")) state.pure = *e + sizeof "COTTER_PURE";
-  // The loader removes its own arguments from the list, but not from memory: behind --argv0's value stands the program.
-  if (argv && argv[0]) {
+  // The loader removes its own arguments from the list, but not from memory: the program's path follows --argv0 and its value. A program
+  // with a stub is in /proc/self/exe itself.
+  if (argv && argv[0] && same(argv[0] - 8, "--argv0")) {
     const char *target = argv[0] + length(argv[0]) + 1;
     if (root && below(target, state.root, root)) state.target = target;
     const char *name = last_name(target);
