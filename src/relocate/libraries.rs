@@ -22,11 +22,18 @@ pub struct Unresolved {
 
 /// Makes the search paths of all programs and libraries relative, and looks up every library that
 /// they need. Directories that cannot be named in a file, and private directories that contain a
-/// needed library, are added to those that `runtime` searches.
+/// needed library, are added to those that `runtime` searches. If the search paths of programs are to
+/// be `inherited` by the libraries, as those of the in-place stub must be, each DT_RUNPATH becomes a
+/// DT_RPATH.
 ///
 /// # Errors
 /// If a staged file cannot be read or written.
-pub fn settle(tree: &mut Tree, blobs: &BlobDir, runtime: &mut Runtime) -> Result<Vec<Unresolved>> {
+pub fn settle(
+    tree: &mut Tree,
+    blobs: &BlobDir,
+    runtime: &mut Runtime,
+    inherited: bool,
+) -> Result<Vec<Unresolved>> {
     let mut files = vec![];
     for (path, node) in tree.iter() {
         // Files that depend on the architecture are not below usr/share. What looks like a library
@@ -40,7 +47,8 @@ pub fn settle(tree: &mut Tree, blobs: &BlobDir, runtime: &mut Runtime) -> Result
     }
     let mut linked: Option<BTreeSet<MemberPath>> = None;
     for (path, dynamic) in &mut files {
-        if dynamic.search.iter().all(|d| matches!(d, Directory::Origin(_))) {
+        let relative = dynamic.search.iter().all(|d| matches!(d, Directory::Origin(_)));
+        if relative && !(inherited && dynamic.runpath) {
             continue;
         }
         let Some(Node::File { blob, executable }) = tree.get(path) else { continue };
@@ -50,6 +58,9 @@ pub fn settle(tree: &mut Tree, blobs: &BlobDir, runtime: &mut Runtime) -> Result
             tree.has_members(&dir).then_some(dir)
         };
         let outside = relativize(&mut bytes, path, &own);
+        if inherited {
+            inherit(&mut bytes);
+        }
         // The loader takes $ORIGIN from the name by which it opened a library.
         let linked = linked.get_or_insert_with(|| linked_from_elsewhere(tree));
         let fixed = dynamic.search.iter().filter(|d| matches!(d, Directory::Fixed(_)));
@@ -181,13 +192,32 @@ fn relativize(
             bytes[start..start + kept.len()].copy_from_slice(kept.as_bytes());
         }
     }
-    // From the last to the first: the entries that follow a removed one move up.
-    for slot in removed.into_iter().rev() {
-        let last = dynamic.last().map_or(slot, |d| d.0);
-        bytes.copy_within(slot + 16..last + 16, slot);
+    remove_entries(bytes, &dynamic, &removed);
+    outside
+}
+
+/// Turns a DT_RUNPATH into a DT_RPATH. The loader ignores a DT_RPATH next to a DT_RUNPATH, and so it
+/// is removed.
+fn inherit(bytes: &mut [u8]) {
+    let Some(dynamic) = Elf::parse(bytes).and_then(|elf| elf.dynamic(bytes)) else { return };
+    let live: Vec<_> = dynamic.iter().take_while(|d| d.1 != tag::DT_NULL).collect();
+    if !live.iter().any(|d| d.1 == tag::DT_RUNPATH) {
+        return;
+    }
+    let rpaths: Vec<usize> = live.iter().filter(|d| d.1 == tag::DT_RPATH).map(|d| d.0).collect();
+    for (slot, ..) in live.iter().filter(|d| d.1 == tag::DT_RUNPATH) {
+        bytes[*slot..slot + 8].copy_from_slice(&tag::DT_RPATH.to_le_bytes());
+    }
+    remove_entries(bytes, &dynamic, &rpaths);
+}
+
+/// Removes entries of a dynamic section by their offsets, which ascend: those that follow move up.
+fn remove_entries(bytes: &mut [u8], dynamic: &[(usize, u64, u64)], slots: &[usize]) {
+    let Some(last) = dynamic.last().map(|d| d.0) else { return };
+    for slot in slots.iter().rev() {
+        bytes.copy_within(slot + 16..last + 16, *slot);
         bytes[last..last + 16].fill(0);
     }
-    outside
 }
 
 /// Returns the entry of a search path that leads from the file at `at` to a directory.
