@@ -148,6 +148,7 @@ fn keys_asked_for() -> BTreeMap<String, BTreeSet<String>> {
                 kind = "{kind}"
                 source = "{source}"
                 bin = {{}}
+                env = {{}}
                 platform.x86_64-linux = {{}}
                 [requirements.{REQUIREMENTS}]
                 build_requires = []
@@ -189,7 +190,7 @@ fn every_key_of_the_manifest_is_in_the_schema_and_the_docs() {
         (&format!("[{REQUIREMENTS}]"), "/$defs/requirements", PACKAGES),
     ];
     // In these tables, the user chooses the keys.
-    let free = ["[mirrors]", "[toolchains]", "[requirements]", "[bin]", "[platform]"];
+    let free = ["[mirrors]", "[toolchains]", "[requirements]", "[bin]", "[env]", "[platform]"];
     let asked = keys_asked_for();
     let mut problems = vec![];
     for table in asked.keys() {

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::lockfile::Plan;
+use crate::model::Ecosystem;
 use crate::recipe::{Dropped, NamelessPackage, Notes};
 use crate::relocate::libraries::Unresolved;
 use crate::reporter::Reporter;
@@ -38,6 +39,9 @@ pub fn tell(plan: &Plan, notes: &Notes, asked: &[String], reporter: &Reporter) {
             "{place}: scripts and programs of the tree start commands that it lacks: {}",
             shortened(&lines)
         ));
+    }
+    for missing in &notes.ungenerated {
+        reporter.warn(&format!("{place}: {}; {}", missing.what, missing.hint));
     }
     if !notes.unread.is_empty() {
         reporter.detail(&format!(
@@ -124,7 +128,11 @@ fn tell_nameless(place: &str, plan: &Plan, notes: &Notes, asked: &[String], repo
     for nameless in &notes.nameless {
         let NamelessPackage { package, is_meta, has_program_place, candidates } = nameless;
         let matters = *has_program_place || asked.len() == 1;
-        if !asked.contains(package) || !matters || (*is_meta && some_handed_program) {
+        // An archive or a wheel may bring its programs at any path.
+        let is_debian = plan.inputs.iter().any(|input| {
+            input.component.name == *package && input.component.ecosystem == Ecosystem::Debian
+        });
+        if !is_debian || !asked.contains(package) || !matters || (*is_meta && some_handed_program) {
             continue;
         }
         let candidates: Vec<String> = candidates

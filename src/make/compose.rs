@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use super::schedule::Keep;
 use crate::error::{Error, Result};
+use crate::facts::RecordedFacts;
 use crate::lockfile::{Output, Plan};
 use crate::recipe::{self, Layers, Notes, Pruning};
 use crate::store::{Commit, Staging, Store};
@@ -97,7 +98,8 @@ impl Bench {
         }
         if keep.holds(&notes) {
             let facts = recipe::facts(plan, &tree).map_err(named)?;
-            store.write_facts(&output.store_name, &facts)?;
+            let recipe = plan.recipe.name.clone();
+            store.write_facts(&output.store_name, &RecordedFacts { recipe, facts })?;
             commit.publish(&output.store_name)?;
         }
         Ok((output, notes))

@@ -1,5 +1,6 @@
 //! What a recipe has to tell about a tree that it made. `cotter lock` prints it.
 
+use super::generated::Missing;
 use super::prune::Idle;
 use crate::model::MemberPath;
 use crate::relocate::libraries::Unresolved;
@@ -24,6 +25,8 @@ pub struct Notes {
     /// The commands of Debian's Essential packages that scripts and programs of the tree start and
     /// that the tree lacks, sorted.
     pub missing: Vec<MissingCommand>,
+    /// What Debian generates when it installs the packages, and the tree lacks.
+    pub ungenerated: Vec<Missing>,
 }
 
 /// A script whose interpreter is missing.

@@ -42,6 +42,22 @@ pub fn plain<'a>(_: &Tree) -> Launchers<'a> {
     Box::new(|_| Instructions::default())
 }
 
+/// Adds the variables of the manifest's `env` to the instructions for a launcher. They count more
+/// than those of the recipe.
+pub fn with_variables(plan: &Plan, mut instructions: Instructions) -> Instructions {
+    let Some(programs) = plan.spec.programs().filter(|p| !p.env.is_empty()) else {
+        return instructions;
+    };
+    let other = |entry: &String| {
+        entry.split_once('=').is_none_or(|(name, _)| !programs.env.contains_key(name))
+    };
+    instructions.set.retain(other);
+    instructions.default.retain(other);
+    let ours = programs.env.iter().map(|(name, value)| format!("{name}={value}"));
+    instructions.set.extend(ours);
+    instructions
+}
+
 /// Makes a sealed tree.
 ///
 /// # Errors
@@ -76,7 +92,7 @@ pub fn seal(
         paths::rename_variables(&mut tree, blobs, &runtime.library_dirs)?;
         notes.unresolved = libraries::settle(&mut tree, blobs, runtime, !self_exe.is_empty())?;
     }
-    let own = (steps.launchers)(&tree);
+    let of_recipe = (steps.launchers)(&tree);
     let tag = Some(Tag::of(plan));
     let programs = dynamic_programs(plan, &tree)?;
     let redirected = match &runtime {
@@ -88,7 +104,7 @@ pub fn seal(
         redirect: redirected.contains(path),
         in_place: in_place.matches(path),
         tag,
-        ..own(path)
+        ..with_variables(plan, of_recipe(path))
     };
     // If nobody starts the scripts, they were pruned with the programs.
     if steps.programs != ProgramUse::Unused {

@@ -64,7 +64,7 @@ impl Recipe for Zig {
     }
 
     fn environment(&self, tree: &Active, environment: &mut Variables) {
-        compiler_environment(tree, VARIABLES, environment);
+        compiler_environment(tree, VARIABLES, "", environment);
         pkg_config::environment(tree, environment);
     }
 
@@ -154,6 +154,7 @@ fn prepare(plan: &Plan, tree: &mut Tree, blobs: &BlobDir) -> Result<()> {
             tag: Some(launcher::Tag::of(plan)),
             ..Instructions::default()
         };
+        let instructions = seal::with_variables(plan, instructions);
         let launcher = launcher::render(None, plan.platform, &at, &program, &instructions)?;
         tree.put(at, Node::File { blob: blobs.put(&launcher)?, executable: true });
     }

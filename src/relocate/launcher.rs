@@ -12,7 +12,7 @@ use crate::tree::{Blob, BlobDir, Node, Tree};
 
 const X86_64: &[u8] = include_bytes!("../../launcher/launcher-x86_64");
 const AARCH64: &[u8] = include_bytes!("../../launcher/launcher-aarch64");
-const MAGIC: &[u8] = b"cotter-launch-1\0";
+pub(super) const MAGIC: &[u8] = b"cotter-launch-1\0";
 const CONFIG: usize = 4096;
 
 /// The locations of the loader and the libraries, which are the same for every program of a tree.

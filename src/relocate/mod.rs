@@ -2,8 +2,11 @@
 
 pub mod dynamic;
 pub mod elf;
+pub mod guard;
+pub mod launched;
 pub mod launcher;
 pub mod libraries;
+pub mod loaded;
 pub mod paths;
 pub mod redirect;
 pub mod scripts;

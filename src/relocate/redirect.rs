@@ -30,6 +30,7 @@ pub const MACHINE: &[&str] = &[
     "etc/environment",
     "etc/ethers",
     "etc/fstab",
+    "etc/gai.conf",
     "etc/group",
     "etc/gshadow",
     "etc/hesiod.conf",
@@ -197,7 +198,6 @@ impl Sealed {
     ///
     /// # Errors
     /// If the file cannot be read.
-    #[expect(dead_code, reason = "the audit of trees is going to use it")]
     pub fn read(tree: &Tree) -> Result<Sealed> {
         let Some((_, blob)) = tree.file(&MemberPath::literal(LIST)) else {
             return Ok(Sealed::default());
@@ -227,7 +227,7 @@ fn is_system(path: &MemberPath) -> bool {
 }
 
 /// Whether a directory belongs to no package, so that the host's files in it are visible.
-fn is_shared(path: &MemberPath) -> bool {
+pub fn is_shared(path: &MemberPath) -> bool {
     let text = path.as_str();
     if matches!(text, "usr" | "usr/local" | "etc" | "opt" | "var" | "var/lib") {
         return true;

@@ -90,30 +90,34 @@ impl DebianRequest {
             exclude.remove(plain_name(name));
         }
         let architecture = platform.debian_arch();
-        let mut chosen = debian_closure::resolve(index, architecture, &self.packages, &exclude)
-            .map_err(|e| self.locate(e))?;
+        let resolve = |packages: &[String], exclude: &BTreeSet<String>| {
+            debian_closure::resolve(index, architecture, packages, exclude)
+                .map_err(|e| self.locate(e))
+        };
+        let mut chosen = resolve(&self.packages, &exclude)?;
+        let mut roots = self.packages.clone();
         let essential = self.essential(index, recipe, additions, &chosen.packages);
-        let mut roots = [self.packages.clone(), essential.clone()].concat();
-        if !essential.is_empty() {
-            exclude.retain(|name| !essential.contains(name));
-            chosen = debian_closure::resolve(index, architecture, &roots, &exclude)
-                .map_err(|e| self.locate(e))?;
-        }
+        exclude.retain(|name| !essential.contains(name));
+        roots.extend(essential.iter().cloned());
+        let has = |chosen: &debian_closure::Resolved, name: &str| {
+            chosen.packages.iter().any(|p| p.name == name)
+        };
         // The programs of a tree with a libc need a UTF-8 locale, and no package depends on it.
-        let has = |name: &str| chosen.packages.iter().any(|p| p.name == name);
         let adds_locale = recipe.kind() != Kind::Library
-            && has(LIBC)
-            && !has(LOCALE_PACKAGE)
+            && has(&chosen, LIBC)
+            && !has(&chosen, LOCALE_PACKAGE)
             && index.newest(LOCALE_PACKAGE, |_| true).is_some();
-        if adds_locale && exclude.contains(LOCALE_PACKAGE) {
-            chosen.left_out.insert(LOCALE_PACKAGE.to_owned());
-        } else if adds_locale {
+        if adds_locale && !exclude.contains(LOCALE_PACKAGE) {
             roots.push(LOCALE_PACKAGE.to_owned());
-            let left_out = std::mem::take(&mut chosen.left_out);
-            chosen = debian_closure::resolve(index, architecture, &roots, &exclude)
-                .map_err(|e| self.locate(e))?;
-            chosen.left_out.extend(left_out);
         }
+        let mut left_out = std::mem::take(&mut chosen.left_out);
+        if adds_locale && exclude.contains(LOCALE_PACKAGE) {
+            left_out.insert(LOCALE_PACKAGE.to_owned());
+        }
+        if roots.len() > self.packages.len() {
+            chosen = resolve(&roots, &exclude)?;
+        }
+        chosen.left_out.extend(left_out);
         self.warn_of_idle_exclusions(index, chosen.left_out, cx);
         let chosen = chosen.packages;
         let names: Vec<&str> = self.packages.iter().map(|p| plain_name(p)).collect();

@@ -99,7 +99,7 @@ fn zips_and_single_files_are_read() {
         project.ok(&["setup"]);
         assert_eq!(std::fs::read(project.tree().join("bin/tool")).unwrap(), b"one file");
         contains(
-            &ok(&mut project.cotter(&["exec", "--", "sh", "-c", "command -v tool"])),
+            &ok(&mut project.cotter(&["exec", "--host", "--", "sh", "-c", "command -v tool"])),
             &["/bin/tool"],
         );
     }

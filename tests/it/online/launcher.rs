@@ -18,13 +18,13 @@ const FLAGS: &[&str] = &[
 ];
 
 /// Compiles, assembles and links with the tree's own cc1, as, ld and objcopy, each started by `run`.
-fn build(gcc: &Path, triplet: &str, extra: &str, run: &dyn Fn(&Path, &[&str])) -> [Vec<u8>; 2] {
+fn build(gcc: &Path, triplet: &str, extra: &str, run: &dyn Fn(&Path, &[&str])) -> [Vec<u8>; 3] {
     let scratch = Scratch::new();
     let at = |name: &str| scratch.join(name).display().to_string();
     let source = |name: &str| format!("{REPO}/launcher/{name}");
     let cc1 = gcc.join(format!("usr/lib/gcc/{triplet}/12/cc1"));
     let sysroot = format!("--sysroot={}", gcc.display());
-    for (name, pic) in [("launcher", "-fno-pic"), ("stub", "-fpie")] {
+    for (name, pic) in [("launcher", "-fno-pic"), ("stub", "-fpie"), ("guard", "-fno-pic")] {
         // The include path as it is written in the source: nothing of this directory must reach the bytes, and nothing does without -g.
         run(
             &cc1,
@@ -34,27 +34,18 @@ fn build(gcc: &Path, triplet: &str, extra: &str, run: &dyn Fn(&Path, &[&str])) -
         run(&gcc.join("bin/as"), &[&at(&format!("{name}.s")), "-o", &at(&format!("{name}.o"))]);
     }
     let ld = gcc.join("bin/ld");
-    run(
-        &ld,
-        &[
-            &sysroot,
-            "-static",
-            "-s",
-            "-z",
-            "noseparate-code",
-            "--build-id=none",
-            "-o",
-            &at("launcher"),
-            &at("launcher.o"),
-        ],
-    );
+    for name in ["launcher", "guard"] {
+        let (object, program) = (at(&format!("{name}.o")), at(name));
+        let flags = ["-static", "-s", "-z", "noseparate-code", "--build-id=none", "-o"];
+        run(&ld, &[&[sysroot.as_str()][..], &flags, &[&program, &object]].concat());
+    }
     run(&ld, &[&sysroot, "-T", &source("stub.ld"), "-o", &at("stub.elf"), &at("stub.o")]);
     run(&gcc.join("bin/objcopy"), &["-O", "binary", &at("stub.elf"), &at("stub")]);
-    ["launcher", "stub"].map(|name| std::fs::read(scratch.join(name)).unwrap())
+    ["launcher", "stub", "guard"].map(|name| std::fs::read(scratch.join(name)).unwrap())
 }
 
-fn assert_committed(built: [Vec<u8>; 2], cpu: &str) {
-    for (name, built) in ["launcher", "stub"].iter().zip(built) {
+fn assert_committed(built: [Vec<u8>; 3], cpu: &str) {
+    for (name, built) in ["launcher", "stub", "guard"].iter().zip(built) {
         let path = format!("{REPO}/launcher/{name}-{cpu}");
         if std::env::var_os("COTTER_BLESS").is_some() {
             std::fs::write(&path, &built).unwrap();
