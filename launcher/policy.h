@@ -10,6 +10,7 @@ struct state {
   const char *machine, *machine_end;  // lines: the configuration of the machine
   const char *pure;                   // the directories outside of the tree that exist with --pure, or 0
   const char *target;                 // the program behind the launcher, `.X.real`, or 0
+  int debugs;                         // whether it is a debugger
 };
 static struct state state;
 
@@ -69,7 +70,7 @@ static int order(const char *path, const char *line, const char *end) {
 }
 
 // No line is below another one, so the only line that can contain `path` is the last one that is not behind it.
-static int is_sealed(const char *path) {
+static int in_sealed(const char *path) {
   const char *low = state.sealed, *high = state.sealed_end;
   while (low < high) {
     const char *line = low + (high - low) / 2;
@@ -83,6 +84,18 @@ static int is_sealed(const char *path) {
       high = line;
   }
   return 0;
+}
+
+// A program may add the extension to a path that is compiled into it: /etc/magic stands for /etc/magic.mgc, too.
+static int is_sealed(char *path) {
+  if (in_sealed(path)) return 1;
+  char *end = path + length(path);
+  while (end > path && *end != '.' && *end != '/') end--;
+  if (*end != '.' || end[-1] == '/') return 0;
+  *end = 0;
+  int sealed = in_sealed(path);
+  *end = '.';
+  return sealed;
 }
 
 // Whether `path` is one of the directories that exist with --pure, below one, or above one.
@@ -100,6 +113,19 @@ static int exists_with_pure(const char *path, word n) {
 }
 
 static int directory_is(const char *path, word n, const char *name) { return n == length(name) && starts(path, name, n); }
+
+static const char *last_name(const char *path) {
+  const char *name = path;
+  for (; *path; path++)
+    if (*path == '/') name = path + 1;
+  return name;
+}
+
+// Whether `path` is a library in a directory of libraries. The process that a debugger examines has those of the host.
+static int is_library(const char *path) {
+  const char *name = last_name(path);
+  return starts(path, "/usr/lib", 8) && (starts(name, "lib", 3) || starts(name, "ld-", 3));
+}
 
 static void get_ready(char **argv, char **env);
 
@@ -133,6 +159,7 @@ static const char *redirect(const char *path, char *out, enum route *route) {
   if (below(plain, state.root, state.root_length) || (state.store_length && below(plain, state.root, state.store_length))) return path;
   char *sent = p - state.root_length;
   for (word i = 0; i < state.root_length; i++) sent[i] = state.root[i];
+  if (state.debugs && !state.pure && is_library(p) && exists(path)) return path;
   if (!exists(sent)) {
     int hidden = is_sealed(p) || (state.pure && !below(plain, "/var", 4) && !exists_with_pure(plain, n));
     if (!hidden || listed(state.machine, state.machine_end, p)) return path;
@@ -197,10 +224,13 @@ static void get_ready(char **argv, char **env) {
   if (parent > 7 && starts(state.root + parent - 7, "/store/", 7)) state.store_length = parent - 1;
   for (char **e = env; e && *e; e++)
     if (is_variable(*e, "COTTER_PURE")) state.pure = *e + sizeof "COTTER_PURE";
-  // The loader removes its own arguments from the list, but not from memory: behind --argv0's value stands the program.
-  if (argv && argv[0]) {
+  // The loader removes its own arguments from the list, but not from memory: the program's path follows --argv0 and its value. A program
+  // with a stub is in /proc/self/exe itself.
+  if (argv && argv[0] && same(argv[0] - 8, "--argv0")) {
     const char *target = argv[0] + length(argv[0]) + 1;
-    if (below(target, state.root, root)) state.target = target;
+    if (root && below(target, state.root, root)) state.target = target;
+    const char *name = last_name(target);
+    state.debugs = state.target && (starts(name, ".gdb", 4) || starts(name, ".lldb", 5));
   }
   word size = 0;
   const char *list = root ? map_file("/usr/lib/.cotter/sealed", &size) : 0;

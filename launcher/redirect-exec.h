@@ -11,13 +11,6 @@ static const char *tool(const char *directory, const char *name, char *out) {
   return exists(out) ? out : 0;
 }
 
-static const char *last_name(const char *path) {
-  const char *name = path;
-  for (; *path; path++)
-    if (*path == '/') name = path + 1;
-  return name;
-}
-
 // What to give to the kernel in place of a program.
 struct start {
   const char *program;
@@ -239,6 +232,13 @@ static int attempt_spawn(const char *path, void *context) {
 EXPORT int posix_spawnp(int *pid, const char *file, const void *actions, const void *attributes, char *const *argv, char *const *env) {
   struct spawned s = {pid, actions, attributes, argv, env};
   return search(file, attempt_spawn, &s);
+}
+
+// The path of a file that the child opens: the loader of another program does not redirect it.
+EXPORT int posix_spawn_file_actions_addopen(void *actions, int fd, const char *path, int flags, mode_t m) {
+  SEND_READ(path);
+  if (route == SENT && writes(flags)) return EROFS;
+  return NEXT(posix_spawn_file_actions_addopen)(actions, fd, to, flags, m);
 }
 
 // --- system and popen: libc starts the host's /bin/sh, wherever the caller's is ---

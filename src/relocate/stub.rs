@@ -4,8 +4,7 @@
 
 use super::dynamic::{Directory, Dynamic};
 use super::elf::{Elf, SEGMENT_SIZE, tag};
-use super::launcher::{HOST_VARIABLES, Instructions, Runtime};
-use super::redirect;
+use super::launcher::{HOST_VARIABLES, Instructions, REDIRECTION, Runtime};
 use crate::error::{Error, Result};
 use crate::model::{MemberPath, Platform};
 
@@ -69,7 +68,7 @@ pub fn embed(
     let mut preload_at = None;
     if instructions.redirect {
         preload_at = Some(blob.len() as u64);
-        let library = at.link_to(&MemberPath::literal(redirect::LIBRARY));
+        let library = at.link_to(&MemberPath::literal(REDIRECTION));
         blob.extend_from_slice(format!("$ORIGIN/{library}\0").as_bytes());
     }
 
