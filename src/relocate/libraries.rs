@@ -253,3 +253,73 @@ fn is_shared(bytes: &[u8], strings: usize, start: usize, length: usize) -> bool 
     // The empty string at the beginning of the table has the offset 0.
     symbols.chain(needs).chain(defined).chain(entries).any(|o| o != 0 && inside(o))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::relocate::elf::test::{Entry, image};
+
+    const AT: &str = "usr/lib/x/libx.so";
+
+    /// Returns the search path of the file and the directories for which it has no room, after the
+    /// directories `usr/lib/x` and `usr/lib/y/z` of a tree were found.
+    fn relativized(
+        strings: &str,
+        entries: &[Entry],
+    ) -> (Option<Vec<String>>, Vec<String>, Vec<u8>) {
+        let mut bytes = image(strings, entries);
+        let own = |text: &str| {
+            let there = ["/usr/lib/x", "/usr/lib/y/z"].contains(&text);
+            there.then(|| MemberPath::literal(&text[1..]))
+        };
+        let outside = relativize(&mut bytes, &MemberPath::literal(AT), &own);
+        let dynamic = Dynamic::of_bytes(&bytes).unwrap();
+        let search: Vec<String> = dynamic.search.iter().filter_map(Directory::relative).collect();
+        assert_eq!(search.len(), dynamic.search.len(), "only relative ones are left");
+        let search = (!search.is_empty()).then_some(search);
+        (search, outside.iter().map(ToString::to_string).collect(), bytes)
+    }
+
+    #[test]
+    fn fixed_directories_become_relative_in_their_place() {
+        let (search, outside, _) =
+            relativized("/usr/lib/x:/none:$ORIGIN/a\0end", &[(tag::DT_RUNPATH, 1)]);
+        assert_eq!(search.unwrap(), ["$ORIGIN", "$ORIGIN/a"]);
+        assert!(outside.is_empty());
+        let (search, outside, _) = relativized("/none:rel\0", &[(tag::DT_RPATH, 1)]);
+        assert_eq!((search, outside), (None, vec![]));
+    }
+
+    #[test]
+    fn what_does_not_fit_is_searched_by_the_launchers() {
+        // $ORIGIN/../y/z is longer than /usr/lib/y/z.
+        let (search, outside, _) =
+            relativized("$ORIGIN:/usr/lib/y/z\0", &[(tag::DT_RUNPATH, 1), (tag::DT_NEEDED, 10)]);
+        assert_eq!(search.unwrap(), ["$ORIGIN"]);
+        assert_eq!(outside, ["usr/lib/y/z"]);
+    }
+
+    #[test]
+    fn a_string_that_is_shared_stays_as_it_is() {
+        // The name of the needed library is the end of the search path.
+        let text = "/usr/lib/y/z\0";
+        let entries = [(tag::DT_RUNPATH, 1), (tag::DT_NEEDED, 12), (tag::DT_NEEDED, 12)];
+        let (search, outside, bytes) = relativized(text, &entries);
+        assert_eq!((search, outside), (None, vec!["usr/lib/y/z".to_owned()]));
+        assert_eq!(Dynamic::of_bytes(&bytes).unwrap().needed, ["z", "z"]);
+        // The search path is the end of another string.
+        let (search, outside, bytes) = relativized("a:/usr/lib/x\0", &[(tag::DT_RPATH, 3)]);
+        assert_eq!((search, outside), (None, vec!["usr/lib/x".to_owned()]));
+        assert!(bytes.windows(12).any(|w| w == b"a:/usr/lib/x"));
+    }
+
+    #[test]
+    fn a_runpath_is_inherited_as_an_rpath() {
+        let mut bytes =
+            image("$ORIGIN/a\0$ORIGIN/b\0", &[(tag::DT_RPATH, 1), (tag::DT_RUNPATH, 11)]);
+        inherit(&mut bytes);
+        let dynamic = Dynamic::of_bytes(&bytes).unwrap();
+        assert!(!dynamic.runpath);
+        assert_eq!(dynamic.search, [Directory::Origin("b".to_owned())]);
+    }
+}
