@@ -85,11 +85,12 @@ pub fn seal(
     paths::seal_libraries(&mut tree, blobs, steps.redirect)?;
 
     let mut runtime = find_runtime(plan, &tree);
+    let self_exe = plan.spec.programs().map_or(&[][..], |p| &p.self_exe);
     if let Some(runtime) = &mut runtime
         && steps.programs != ProgramUse::Unused
     {
         paths::rename_variables(&mut tree, blobs, &runtime.library_dirs)?;
-        notes.unresolved = libraries::settle(&mut tree, blobs, runtime)?;
+        notes.unresolved = libraries::settle(&mut tree, blobs, runtime, !self_exe.is_empty())?;
     }
     let of_recipe = (steps.launchers)(&tree);
     let tag = Some(Tag::of(plan));
@@ -98,7 +99,7 @@ pub fn seal(
         Some(_) if steps.redirect => redirect::settle(&mut tree, blobs, plan.platform, &programs)?,
         _ => BTreeSet::new(),
     };
-    let in_place = prune::Patterns::new(plan.spec.programs().map_or(&[][..], |p| &p.self_exe))?;
+    let in_place = prune::Patterns::new(self_exe)?;
     let instructions = |path: &MemberPath| Instructions {
         redirect: redirected.contains(path),
         in_place: in_place.matches(path),
