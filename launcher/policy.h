@@ -69,7 +69,7 @@ static int order(const char *path, const char *line, const char *end) {
 }
 
 // No line is below another one, so the only line that can contain `path` is the last one that is not behind it.
-static int is_sealed(const char *path) {
+static int in_sealed(const char *path) {
   const char *low = state.sealed, *high = state.sealed_end;
   while (low < high) {
     const char *line = low + (high - low) / 2;
@@ -83,6 +83,18 @@ static int is_sealed(const char *path) {
       high = line;
   }
   return 0;
+}
+
+// A program may add the extension to a path that is compiled into it: /etc/magic stands for /etc/magic.mgc, too.
+static int is_sealed(char *path) {
+  if (in_sealed(path)) return 1;
+  char *end = path + length(path);
+  while (end > path && *end != '.' && *end != '/') end--;
+  if (*end != '.' || end[-1] == '/') return 0;
+  *end = 0;
+  int sealed = in_sealed(path);
+  *end = '.';
+  return sealed;
 }
 
 // Whether `path` is one of the directories that exist with --pure, below one, or above one.

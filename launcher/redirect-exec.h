@@ -241,6 +241,13 @@ EXPORT int posix_spawnp(int *pid, const char *file, const void *actions, const v
   return search(file, attempt_spawn, &s);
 }
 
+// The path of a file that the child opens: the loader of another program does not redirect it.
+EXPORT int posix_spawn_file_actions_addopen(void *actions, int fd, const char *path, int flags, mode_t m) {
+  SEND_READ(path);
+  if (route == SENT && writes(flags)) return EROFS;
+  return NEXT(posix_spawn_file_actions_addopen)(actions, fd, to, flags, m);
+}
+
 // --- system and popen: libc starts the host's /bin/sh, wherever the caller's is ---
 
 extern int posix_spawn_file_actions_init(void *);

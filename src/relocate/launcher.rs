@@ -3,7 +3,6 @@
 //! of the instructions.
 
 use super::elf::Elf;
-use super::redirect;
 use crate::error::{Error, Result};
 use crate::model::{MemberPath, Platform};
 use crate::tree::{Blob, BlobDir, Node, Tree};
@@ -62,6 +61,9 @@ pub enum Argv0 {
 /// Variables through which files of the host could get into any dynamically linked program.
 pub const HOST_VARIABLES: &[&str] = &["LD_*", "GCONV_PATH", "LOCPATH", "NLSPATH", "GLIBC_TUNABLES"];
 
+/// The library in a tree that redirects paths of the system to the tree.
+pub const REDIRECTION: &str = "usr/lib/.cotter/redirect.so";
+
 /// Returns the bytes of a launcher that is located at `at` and starts `target`.
 ///
 /// # Errors
@@ -85,7 +87,7 @@ pub fn render(
     }
     strings.push(format!("t{target}"));
     if instructions.redirect && runtime.is_some() {
-        strings.push(format!("r{}", target.link_to(&MemberPath::literal(redirect::LIBRARY))));
+        strings.push(format!("r{}", target.link_to(&MemberPath::literal(REDIRECTION))));
     }
     match &instructions.argv0 {
         Argv0::Verbatim => {}

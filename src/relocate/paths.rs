@@ -2,7 +2,6 @@
 //! the host's library directories, and OpenSSL would read the host's configuration. Each such path
 //! is replaced with a path of the same length that exists on no system.
 
-use super::redirect::is_libc;
 use crate::error::Result;
 use crate::model::MemberPath;
 use crate::tree::{BlobDir, Node, Tree};
@@ -55,6 +54,12 @@ pub fn seal_libraries(tree: &mut Tree, blobs: &BlobDir, redirected: bool) -> Res
         }
     }
     Ok(())
+}
+
+/// Whether the loader or the libc: their constants are sealed in place, because they do not call
+/// the functions that [`super::redirect`] wraps.
+pub fn is_libc(path: &MemberPath) -> bool {
+    path.file_name().starts_with("ld-linux-") || path.file_name() == "libc.so.6"
 }
 
 /// Seals the search path of a program: the fixed directories in it that the loader would search

@@ -6,17 +6,16 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::launcher::is_library_name;
+use super::launcher::{REDIRECTION, is_library_name};
+use super::paths::{is_libc, replace_constant};
 use super::symlinks::usrmerged;
 use crate::error::Result;
 use crate::model::{MemberPath, Platform};
-use crate::tree::{Blob, BlobDir, Node, Tree};
+use crate::tree::{BlobDir, Node, Tree};
 
 const X86_64: &[u8] = include_bytes!("../../launcher/redirect-x86_64.so");
 const AARCH64: &[u8] = include_bytes!("../../launcher/redirect-aarch64.so");
 
-/// The library in a tree.
-pub const LIBRARY: &str = "usr/lib/.cotter/redirect.so";
 /// The list of sealed places in a tree: a path on each line, an empty line, and the configuration
 /// of the machine.
 pub const LIST: &str = "usr/lib/.cotter/sealed";
@@ -143,9 +142,12 @@ impl Sealed {
     fn of<'a>(tree: &Tree, constants: impl Iterator<Item = &'a MemberPath>) -> Sealed {
         let mut all = BTreeSet::new();
         for (path, node) in tree.iter() {
-            if let Some(owned) = owned_directory(tree, path, node) {
-                all.insert(owned);
+            let Some(owned) = owned_directory(tree, path, node) else { continue };
+            // Where packages look for what the administrator has added to their own files.
+            if let Some(below) = owned.as_str().strip_prefix("usr/") {
+                all.insert(MemberPath::literal(&format!("usr/local/{below}")));
             }
+            all.insert(owned);
         }
         let protected: Vec<MemberPath> =
             MACHINE.iter().chain(&[SHELL]).map(|p| MemberPath::literal(p)).collect();
@@ -173,12 +175,18 @@ impl Sealed {
         Sealed { places }
     }
 
-    /// Whether a path does not exist unless the tree has it.
+    /// Whether a path does not exist unless the tree has it. An extension may be added to the last
+    /// name of a sealed path.
     pub fn contains(&self, path: &MemberPath) -> bool {
-        self.places
-            .range(..=path.clone())
-            .next_back()
-            .is_some_and(|place| path.is_under(place.as_str()))
+        let within = |path: &MemberPath| {
+            let place = self.places.range(..=path.clone()).next_back();
+            place.is_some_and(|place| path.is_under(place.as_str()))
+        };
+        within(path)
+            || path
+                .file_name()
+                .rsplit_once('.')
+                .is_some_and(|(stem, _)| !stem.is_empty() && within(&path.with_file_name(stem)))
     }
 
     /// Returns what a path of the system means for the programs of `tree` that are redirected.
@@ -245,11 +253,7 @@ pub fn is_shared(path: &MemberPath) -> bool {
         }
         _ => below.to_owned(),
     };
-    // Nobody reads documentation at run time.
     SHARED.contains(&plain.as_str())
-        || ["share/doc", "share/man", "share/info"]
-            .iter()
-            .any(|d| path.is_under(&format!("usr/{d}")))
 }
 
 fn is_triple(name: &str) -> bool {
@@ -317,14 +321,13 @@ pub fn constants(bytes: &[u8]) -> BTreeSet<MemberPath> {
             out.insert(usrmerged(&path));
         }
     }
-    out.retain(is_system);
+    // The loader and the names of separate debug information lie in sections that no program reads.
+    out.retain(|path| {
+        is_system(path)
+            && !path.is_under("usr/lib/debug/.dwz")
+            && !path.file_name().starts_with("ld-linux-")
+    });
     out
-}
-
-/// Whether the loader or the libc: their constants are sealed in place, because they do not call
-/// the functions that the library wraps.
-pub fn is_libc(path: &MemberPath) -> bool {
-    path.file_name().starts_with("ld-linux-") || path.file_name() == "libc.so.6"
 }
 
 /// What a program or a library of a tree contains.
@@ -347,12 +350,20 @@ pub fn settle(
 ) -> Result<BTreeSet<MemberPath>> {
     let mut objects: BTreeMap<MemberPath, Object> = BTreeMap::new();
     let mut in_scripts: BTreeSet<MemberPath> = BTreeSet::new();
-    for (path, node) in tree.iter() {
-        let Node::File { blob, executable } = node else { continue };
-        let head = blob.head(4)?;
-        if head.starts_with(b"\x7fELF") && !is_libc(path) {
-            objects.insert(path.clone(), object(blob)?);
-        } else if head.starts_with(b"#!") && *executable {
+    let translated = tree.has_members(&MemberPath::literal("usr/share/locale"));
+    for path in tree.paths(|_, node| matches!(node, Node::File { .. })) {
+        let Some(Node::File { blob, executable }) = tree.get(&path) else { continue };
+        let (head, executable) = (blob.head(4)?, *executable);
+        if head.starts_with(b"\x7fELF") && !is_libc(&path) {
+            let mut bytes = blob.read()?;
+            // Nearly every program of GNU contains this directory, which libc reads on its own.
+            if !translated
+                && replace_constant(&mut bytes, b"/usr/share/locale", b"/.no/share/locale") > 0
+            {
+                tree.put(path.clone(), Node::File { blob: blobs.put(&bytes)?, executable });
+            }
+            objects.insert(path, object(&bytes));
+        } else if head.starts_with(b"#!") && executable {
             in_scripts.extend(constants(&blob.head(1 << 18)?));
         }
     }
@@ -390,7 +401,7 @@ pub fn settle(
             Platform::Aarch64Linux => AARCH64,
         };
         let text = sealed.text();
-        for (path, bytes) in [(LIBRARY, library), (LIST, text.as_bytes())] {
+        for (path, bytes) in [(REDIRECTION, library), (LIST, text.as_bytes())] {
             let blob = blobs.put(bytes)?;
             tree.put(MemberPath::literal(path), Node::File { blob, executable: false });
         }
@@ -398,12 +409,11 @@ pub fn settle(
     Ok(out)
 }
 
-fn object(blob: &Blob) -> Result<Object> {
-    let bytes = blob.read()?;
-    let needed = goblin::elf::Elf::parse(&bytes)
+fn object(bytes: &[u8]) -> Object {
+    let needed = goblin::elf::Elf::parse(bytes)
         .map(|elf| elf.libraries.iter().map(|l| (*l).to_owned()).collect())
         .unwrap_or_default();
-    Ok(Object { constants: constants(&bytes), needed })
+    Object { constants: constants(bytes), needed }
 }
 
 #[cfg(test)]
