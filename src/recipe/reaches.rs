@@ -14,7 +14,7 @@ use crate::reach::{
     is_skipped, syntax,
 };
 use crate::relocate::launched::{self, Launched};
-use crate::relocate::launcher::is_library_name;
+use crate::relocate::launcher::{REDIRECTION, is_library_name};
 use crate::relocate::loaded::Loaded;
 use crate::relocate::redirect::{self, Place, Sealed, is_shared};
 use crate::relocate::{scripts, symlinks};
@@ -195,7 +195,7 @@ impl<'a> Judge<'a> {
             recipe,
             tree,
             launchers,
-            redirects: tree.at(redirect::LIBRARY).is_some(),
+            redirects: tree.at(REDIRECTION).is_some(),
             sealed: Sealed::read(tree)?,
             plain: BTreeMap::new(),
             loaded: BTreeSet::new(),

@@ -20,7 +20,7 @@ use crate::model::Kind;
 use crate::project::Project;
 use crate::ready;
 use crate::recipe;
-use crate::relocate::redirect;
+use crate::relocate::launcher::REDIRECTION;
 use crate::relocate::scripts::interpreter;
 use crate::reporter::Verbosity;
 use crate::store::RootTree;
@@ -106,7 +106,7 @@ pub fn run(args: &AuditTree, cx: &Context) -> Result<ExitCode> {
 /// starts the script from there finds that interpreter.
 fn starts_inside(bytes: &[u8], tree: &Tree) -> bool {
     let head = &bytes[..bytes.len().min(512)];
-    tree.at(redirect::LIBRARY).is_some()
+    tree.at(REDIRECTION).is_some()
         && interpreter(head).is_some_and(|(program, _)| tree.file(&program).is_some())
 }
 
