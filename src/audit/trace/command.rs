@@ -107,7 +107,7 @@ pub fn observe(trace: &str, around: &Surroundings) -> Observed {
                     out.missed.entry(path).or_insert(program);
                 } else if is_opening(name, &call, &path) {
                     found.entry((TREE_FILE.id, path)).or_default().insert(program);
-                } else {
+                } else if path.matches('/').count() > 1 {
                     out.seen.entry(path).or_insert(program);
                 }
             }
