@@ -22,6 +22,7 @@ mod pkg_config;
 mod prune;
 mod python;
 mod seal;
+mod survey;
 mod tool;
 mod zig;
 

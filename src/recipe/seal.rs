@@ -5,7 +5,7 @@ use super::api::Launchers;
 use super::layers::Layers;
 use super::notes::{Dropped, Notes};
 use super::prune::Pruning;
-use super::{alternatives, bin, pkg_config, prune};
+use super::{alternatives, bin, pkg_config, prune, survey};
 use crate::error::{Error, Result};
 use crate::lockfile::Plan;
 use crate::model::{Kind, MemberPath};
@@ -63,6 +63,9 @@ pub fn seal(
     }
     (steps.prepare)(&mut tree)?;
     symlinks::settle(&mut tree);
+    if locking && matches!(plan.spec.kind(), Kind::Tool | Kind::Python) {
+        notes.missing = survey::missing(plan, &tree, &owners)?;
+    }
     pkg_config::relocate(&mut tree, blobs)?;
     paths::seal_libraries(&mut tree, blobs)?;
 
