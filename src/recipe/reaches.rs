@@ -47,7 +47,7 @@ struct File {
 ///
 /// # Errors
 /// If a file of the tree cannot be read.
-pub fn survey(recipe: &str, tree: &Tree) -> Result<Survey> {
+pub fn survey_constants(recipe: &str, tree: &Tree) -> Result<Survey> {
     let mut buffer = vec![];
     let launchers = launchers(tree, &mut buffer)?;
     let mut out = Survey::default();

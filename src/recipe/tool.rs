@@ -55,7 +55,7 @@ impl Recipe for Tool {
             programs: tree.entries("bin"),
             // If there is a directory `usr`, the other entries are links into it.
             inputs: if has_usr { vec!["usr".to_owned()] } else { tree.entries("") },
-            open: reaches::survey(self.name(), tree)?.open(),
+            open: reaches::survey_constants(self.name(), tree)?.open(),
         }))
     }
 }
