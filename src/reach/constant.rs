@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::ops::Range;
 
-use memchr::{memchr, memmem};
+use memchr::memmem;
 
 /// The directories, without their leading slash.
 const ROOTS: &[&[u8]] =
@@ -63,7 +63,7 @@ pub fn constants(
     let end = range.end.min(bytes.len());
     let mut at = range.start;
     while at < end {
-        let Some(step) = memchr(b'/', &bytes[at..end]) else { return };
+        let Some(step) = memchr::memchr(b'/', &bytes[at..end]) else { return };
         let start = at + step;
         at = start + 1;
         let rest = &bytes[start + 1..end];

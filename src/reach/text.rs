@@ -1,7 +1,7 @@
 //! Which files of a tree are searched for constants, and how: comments, documentation, licences and
 //! what compilers read say nothing about what a program opens.
 
-use memchr::{memchr, memrchr};
+use memchr::memrchr;
 
 use super::constant::Boundary;
 
@@ -87,7 +87,7 @@ pub fn is_skipped(path: &str) -> bool {
 /// Returns how a file that is no ELF file is read.
 pub fn syntax(path: &str, head: &[u8]) -> Syntax {
     let head = &head[..head.len().min(512)];
-    if memchr(0, head).is_some() {
+    if memchr::memchr(0, head).is_some() {
         return Syntax { boundary: Boundary::String, pod: false, comments: false };
     }
     let line = head.strip_prefix(b"#!").and_then(|h| h.split(|b| *b == b'\n').next());

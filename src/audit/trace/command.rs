@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::calls::{Calls, Processes, is_birth, succeeded, texts};
+use super::calls::{Processes, TraceReader, is_birth, succeeded, texts};
 use crate::audit::{Finding, TREE_FILE, TREE_RUN};
 use crate::reach::is_below;
 
@@ -58,7 +58,7 @@ pub fn observe(trace: &str, around: &Surroundings) -> Observed {
     let mut out = Observed::default();
     let mut found: BTreeMap<(&str, String), BTreeSet<String>> = BTreeMap::new();
     let mut processes: Processes<Process> = Processes::new();
-    let mut calls = Calls::new(trace);
+    let mut calls = TraceReader::new(trace);
     while let Some((pid, call)) = calls.next() {
         processes.meet(pid, &calls);
         let process = processes.get(pid).cloned().unwrap_or_else(|| Process {
