@@ -47,7 +47,7 @@ struct File {
 ///
 /// # Errors
 /// If a file of the tree cannot be read.
-pub fn survey(recipe: &str, tree: &Tree) -> Result<Survey> {
+pub fn survey_constants(recipe: &str, tree: &Tree) -> Result<Survey> {
     let mut buffer = vec![];
     let launchers = launchers(tree, &mut buffer)?;
     let mut out = Survey::default();
@@ -316,7 +316,7 @@ impl<'a> Judge<'a> {
             return Some(Fate::Shared);
         }
         // libc starts this shell. A tree without one leaves it to the machine.
-        let is_shell = path.as_str() == "usr/bin/sh" && !matches!(file.kind, Kind::Data);
+        let is_shell = path.as_str() == "usr/bin/sh";
         if is_shell {
             return Some(Fate::Explained(Reason::Shell));
         }

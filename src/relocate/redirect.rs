@@ -11,6 +11,7 @@ use super::paths::{is_libc, replace_constant};
 use super::symlinks::usrmerged;
 use crate::error::Result;
 use crate::model::{MemberPath, Platform};
+use crate::reach;
 use crate::tree::{BlobDir, Node, Tree};
 
 const X86_64: &[u8] = include_bytes!("../../launcher/redirect-x86_64.so");
@@ -330,6 +331,18 @@ pub fn constants(bytes: &[u8]) -> BTreeSet<MemberPath> {
     out
 }
 
+/// Returns the paths of the system that a module, a configuration file or other data names, in the
+/// same form. Comments and documentation do not count, and in the source text of interpreted
+/// languages only paths in quotation marks do.
+fn constants_of_text(path: &MemberPath, bytes: &[u8]) -> BTreeSet<MemberPath> {
+    let syntax = reach::syntax(path.as_str(), bytes);
+    let mut found = BTreeSet::new();
+    let accept = |at| syntax.accepts(bytes, at);
+    reach::constants(bytes, 0..bytes.len(), syntax.boundary, &accept, &mut found);
+    let inner = |text: String| MemberPath::parse(&text.as_bytes()[1..]).ok().flatten();
+    found.into_iter().filter_map(inner).map(|path| usrmerged(&path)).collect()
+}
+
 /// What a program or a library of a tree contains.
 struct Object {
     constants: BTreeSet<MemberPath>,
@@ -365,6 +378,8 @@ pub fn settle(
             objects.insert(path, object(&bytes));
         } else if head.starts_with(b"#!") && executable {
             in_scripts.extend(constants(&blob.head(1 << 18)?));
+        } else if !head.starts_with(b"\x7fELF") && !reach::is_skipped(path.as_str()) {
+            in_scripts.extend(constants_of_text(&path, &blob.read()?));
         }
     }
     let found = objects.values().flat_map(|o| &o.constants).chain(&in_scripts);

@@ -12,6 +12,7 @@ const NOT_FOR_USERS: &[(&str, &str)] = &[
     ("CARGO_PKG_VERSION", "Cargo sets it while cotter is compiled"),
     ("LC_ALL", "set for uv"),
     ("O_DIRECTORY", "a flag of open(2) in a trace"),
+    ("O_PATH", "a flag of open(2) in a trace"),
     ("SOURCE_DATE_EPOCH", "set for builds in the sandbox"),
     ("UV_CACHE_DIR", "set for uv"),
 ];

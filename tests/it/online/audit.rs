@@ -6,7 +6,7 @@ use std::path::Path;
 use std::process::Command;
 
 use crate::support::bazel::{ALL, Bazel, Workspace};
-use crate::support::{REPO, contains, in_store, ok, shared_store, text, tree};
+use crate::support::{Project, REPO, contains, in_store, ok, shared_store, text, tree};
 
 /// `cotter audit bazel` on the machine that has no compilers.
 fn audit(workspace: &Workspace, flags: &[&str]) -> (Option<i32>, String, String) {
@@ -214,4 +214,115 @@ fn trees_have_no_findings() {
             in_store(shared_store(), &Path::new(REPO).join(dir), &arguments).output().unwrap();
         assert!(output.status.success(), "{}", text(&output));
     }
+}
+
+/// A manifest of tools of Debian packages.
+fn tools(list: &[(&str, &str)]) -> String {
+    let mut out = "platforms = [\"x86_64-linux\"]\n".to_owned();
+    for (name, more) in list {
+        out += &format!(
+            "[toolchains.{name}]\nkind = \"tool\"\nsource = \"debian\"\nsuite = \"bookworm\"\n{more}\n"
+        );
+    }
+    out
+}
+
+/// A file that every Debian host has and no tree.
+const OF_THE_HOST: &str = "/usr/share/common-licenses/GPL-3";
+
+/// The reaches of real programs: a static one, one of Go, one with a stub, and one that is redirected.
+#[test]
+fn open_constants_of_real_programs_are_found() {
+    let project = Project::new(&tools(&[
+        ("busybox", "packages = [\"busybox-static\"]"),
+        ("fzf", "packages = [\"fzf\"]"),
+        ("file", "packages = [\"file\"]"),
+    ]));
+    let said = text(&project.cotter(&["setup"]).output().unwrap());
+    contains(
+        &said,
+        &[
+            "warning: busybox: 1 program can reach files of the host (first: usr/bin/busybox names /",
+            "warning: fzf: 1 program can reach files of the host (first: usr/bin/fzf names /",
+        ],
+    );
+    assert!(!said.contains("warning: file:"), "{said}");
+    // Nothing is told again where nothing was made.
+    let again = text(&project.cotter(&["setup"]).output().unwrap());
+    assert!(!again.contains("warning"), "{again}");
+    let json = |name: &str, code: i32| -> serde_json::Value {
+        let output = project.cotter(&["audit", "tree", name, "--json"]).output().unwrap();
+        assert_eq!(output.status.code(), Some(code), "{}", text(&output));
+        serde_json::from_slice(&output.stdout).unwrap()
+    };
+    let fate = |found: &serde_json::Value, file: &str, path: &str| {
+        let list = found["trees"][0]["constants"].as_array().unwrap().clone();
+        let constant = list.into_iter().find(|c| c["file"] == file && c["path"] == path);
+        let constant = constant.unwrap_or_else(|| panic!("{file} holds no {path}: {found}"));
+        let reason = constant["reason"].as_str().unwrap_or_default();
+        format!("{} {reason}", constant["fate"].as_str().unwrap())
+    };
+    let busybox = json("busybox", 7);
+    assert_eq!(fate(&busybox, "usr/bin/busybox", "/etc/inittab"), "open static");
+    assert_eq!(fate(&busybox, "usr/bin/busybox", "/etc/resolv.conf"), "machine ");
+    let fzf = json("fzf", 7);
+    assert_eq!(fate(&fzf, "usr/bin/.fzf.real", "/usr/share/zoneinfo"), "open system-calls");
+    let file = json("file", 0);
+    let magic = "usr/lib/x86_64-linux-gnu/libmagic.so.1.0.0";
+    assert_eq!(fate(&file, magic, "/usr/share/misc/magic"), "redirected ");
+    assert_eq!(fate(&file, magic, "/etc/magic"), "redirected ");
+}
+
+/// `--run` names what one run opened: nothing for programs that work with their tree, and each file otherwise.
+#[test]
+fn a_run_tells_which_files_of_the_host_were_opened() {
+    let project = Project::new(&tools(&[
+        ("perl", "packages = [\"perl\"]"),
+        ("busybox", "packages = [\"busybox-static\"]"),
+    ]));
+    project.ok(&["setup"]);
+    let accept = "[[audit.allow]]\nid = \"tree-constant\"\nreason = \"this test looks at runs\"\n[[audit.allow]]\nid = \"tree-data\"\nreason = \"this test looks at runs\"\n";
+    let manifest = std::fs::read_to_string(project.dir().join("toolchains.toml")).unwrap();
+    project.manifest(&format!("{manifest}{accept}"));
+    let run = |words: &[&str]| {
+        let output =
+            project.cotter(&[&["audit", "tree", "--run"], words].concat()).output().unwrap();
+        (output.status.code(), String::from_utf8_lossy(&output.stdout).into_owned(), text(&output))
+    };
+    let modules =
+        "print POSIX::floor(6.5) * 7, Encode::encode('UTF-8', 'x'), File::Temp->new->filename";
+    let (code, out, all) = run(&["perl", "-MPOSIX", "-MEncode", "-MFile::Temp", "-e", modules]);
+    assert_eq!((code, out.as_str()), (Some(0), ""), "{all}");
+    contains(&all, &["42x/tmp/", "no reach to the host found"]);
+    let open = format!("open my $f, '<', '{OF_THE_HOST}' or die $!");
+    let (code, out, all) = run(&["perl", "-e", &open]);
+    assert_eq!(code, Some(7), "{all}");
+    contains(
+        &out,
+        &["error[tree-file]", &format!("{OF_THE_HOST} was opened by perl/usr/bin/perl")],
+    );
+    let (code, out, all) = run(&["busybox", "cat", OF_THE_HOST]);
+    assert_eq!(code, Some(7), "{all}");
+    contains(&out, &[&format!("{OF_THE_HOST} was opened by busybox/usr/bin/busybox")]);
+    let (code, out, all) = run(&["perl", "-e", "exec '/usr/bin/env', 'true'"]);
+    assert_eq!(code, Some(7), "{all}");
+    contains(&out, &["error[tree-run]", "/usr/bin/env was started by perl/usr/bin/perl"]);
+    // What a program found to exist, and what it looked for in vain, is listed on demand.
+    let look = format!("-e '{OF_THE_HOST}' or die; open my $f, '<', '/opt/nowhere'");
+    let output = project
+        .cotter(&["--verbose", "audit", "tree", "--", "perl", "-e", &look])
+        .output()
+        .unwrap();
+    assert_eq!(output.status.code(), Some(0), "{}", text(&output));
+    contains(
+        &text(&output),
+        &[
+            &format!("{OF_THE_HOST} was found by perl/usr/bin/perl"),
+            "/opt/nowhere was looked for by perl/usr/bin/perl",
+        ],
+    );
+    // A command that fails proves nothing.
+    let (code, _, all) = run(&["perl", "-e", "exit 3"]);
+    assert_eq!(code, Some(6), "{all}");
+    contains(&all, &["the command failed: exit status: 3"]);
 }
