@@ -18,6 +18,7 @@ mod commands;
 mod debian;
 mod emit;
 mod faults;
+mod generated;
 mod house;
 mod locking;
 mod messages;

@@ -6,6 +6,7 @@ mod bazel;
 mod commands;
 mod emit;
 mod foreign;
+mod generated;
 mod jail;
 mod kill;
 mod launcher;
