@@ -23,6 +23,7 @@ mod pkg_config;
 mod prune;
 mod python;
 mod seal;
+mod survey;
 mod tool;
 mod zig;
 
@@ -35,7 +36,7 @@ use crate::tree::{BlobDir, Tree};
 
 pub use api::{Active, Asked, Recipe};
 pub use essential::package_of as package_of_command;
-pub use layers::Layers;
+pub use layers::{Layers, Stage};
 pub use notes::{Dropped, NamelessPackage, Notes};
 pub use prune::{Idle, Pruning};
 

@@ -4,15 +4,15 @@
 use std::collections::BTreeSet;
 
 use super::api::Launchers;
-use super::layers::Layers;
+use super::layers::{Layers, Stage};
 use super::notes::{Dropped, Notes};
 use super::prune::Pruning;
-use super::{alternatives, bin, pkg_config, prune};
+use super::{alternatives, bin, pkg_config, prune, survey};
 use crate::error::{Error, Result};
 use crate::lockfile::Plan;
 use crate::model::{Kind, MemberPath};
 use crate::relocate::launcher::{self, Instructions, Runtime, is_library_name};
-use crate::relocate::scripts::{self, Bits};
+use crate::relocate::scripts::{self, Bits, DroppedScript};
 use crate::relocate::{paths, redirect, stub, symlinks};
 use crate::tree::{BlobDir, Node, Tree};
 
@@ -58,7 +58,7 @@ pub fn seal(
 ) -> Result<Tree> {
     prune::apply(pruning, &mut layers.tree);
     alternatives::link(plan, &mut layers, pruning, notes);
-    let Layers { mut tree, owners, locking, .. } = layers;
+    let Layers { mut tree, owners, stage, .. } = layers;
     for dir in ["lib", "lib64"] {
         let (link, target) = (MemberPath::literal(dir), MemberPath::literal(&format!("usr/{dir}")));
         if tree.exists(&target) && !tree.exists(&link) {
@@ -67,6 +67,9 @@ pub fn seal(
     }
     (steps.prepare)(&mut tree)?;
     symlinks::settle(&mut tree);
+    if stage != Stage::Locked && matches!(plan.spec.kind(), Kind::Tool | Kind::Python) {
+        notes.missing = survey::missing(plan, &tree, &owners)?;
+    }
     pkg_config::relocate(&mut tree, blobs)?;
     paths::seal_libraries(&mut tree, blobs, steps.redirect)?;
 
@@ -96,7 +99,13 @@ pub fn seal(
         let bits = if plan.spec.kind() == Kind::Tool { Bits::Keep } else { Bits::Clear };
         let (platform, runtime) = (plan.platform, runtime.as_ref());
         let dropped = scripts::settle(&mut tree, blobs, platform, runtime, &instructions, bits)?;
-        if locking {
+        let removed = dropped.iter().find(|script| script.removed);
+        // A draft gets the interpreter if there is one.
+        let may_come = stage == Stage::Draft && !notes.missing.is_empty();
+        if let Some(script) = removed.filter(|_| runtime.is_none() && !may_come) {
+            return Err(unsupported(script));
+        }
+        if stage != Stage::Locked {
             let named = plan.spec.programs().map_or(&[][..], |p| &p.named);
             notes.dropped = dropped
                 .into_iter()
@@ -146,6 +155,15 @@ pub fn seal(
     }
     symlinks::settle(&mut tree);
     Ok(tree)
+}
+
+/// Returns the error for a script in a tree without a libc. It would need the interpreter of the
+/// host, and nothing in the tree suggests that it is not the program that was asked for.
+fn unsupported(script: &DroppedScript) -> Error {
+    let DroppedScript { path, line, .. } = script;
+    Error::build(format!("{path} is a script for {line:?}, which the tree lacks"))
+        .hint("give the tree its interpreter: suite = \"bookworm\" and packages = [\"bash\", ...] beside the source")
+        .hint("or leave the script out with `prune`")
 }
 
 /// Returns the dynamically linked executables, in order.

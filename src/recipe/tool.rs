@@ -4,7 +4,7 @@ use std::cell::RefCell;
 
 use super::api::Recipe;
 use super::generated;
-use super::layers::Layers;
+use super::layers::{Layers, Stage};
 use super::notes::Notes;
 use super::prune::Pruning;
 use super::seal::{ProgramUse, Steps, seal};
@@ -39,7 +39,7 @@ impl Recipe for Tool {
         pruning: &Pruning,
         notes: &mut Notes,
     ) -> Result<Tree> {
-        let (locking, missing) = (layers.locking, RefCell::default());
+        let (stage, missing) = (layers.stage, RefCell::default());
         let steps = Steps {
             prepare: &|tree| {
                 missing.replace(generated::add(tree, blobs)?);
@@ -52,7 +52,7 @@ impl Recipe for Tool {
             redirect: true,
         };
         let tree = seal(plan, layers, blobs, pruning, &steps, notes)?;
-        if locking {
+        if stage != Stage::Locked {
             notes.ungenerated = missing.take();
         }
         Ok(tree)

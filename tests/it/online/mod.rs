@@ -12,6 +12,7 @@ mod kill;
 mod launcher;
 mod libraries;
 mod locking;
+mod names;
 mod nix;
 mod requirements;
 mod trees;

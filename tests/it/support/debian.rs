@@ -58,6 +58,15 @@ impl Archive {
         self.raw_package(name, version, fields, deb);
     }
 
+    /// Adds a package with these files and this maintainer script `postinst`.
+    pub fn scripted(&mut self, name: &str, version: &str, fields: &str, postinst: &str, data: Tar) {
+        let control = Tar::new()
+            .file("./control", format!("Package: {name}\n").as_bytes())
+            .program("./postinst", postinst.as_bytes());
+        let deb = deb_with(&xz(&control.finish()), &xz(&data.finish()));
+        self.raw_package(name, version, fields, deb);
+    }
+
     /// Adds a package made of these bytes.
     pub fn raw_package(&mut self, name: &str, version: &str, fields: &str, deb: Vec<u8>) {
         let path = format!("pool/main/{name}_{version}_amd64.deb");
@@ -91,12 +100,15 @@ impl Archive {
 
 /// A Debian package around a compressed data member.
 pub fn deb(data: &[u8]) -> Vec<u8> {
+    deb_with(&xz(&Tar::new().finish()), data)
+}
+
+/// A Debian package around a control member, compressed with xz, and a compressed data member.
+pub fn deb_with(control: &[u8], data: &[u8]) -> Vec<u8> {
     let mut out = b"!<arch>\n".to_vec();
-    for (name, content) in [
-        ("debian-binary", &b"2.0\n"[..]),
-        ("control.tar.xz", &xz(&Tar::new().finish())),
-        ("data.tar.xz", data),
-    ] {
+    for (name, content) in
+        [("debian-binary", &b"2.0\n"[..]), ("control.tar.xz", control), ("data.tar.xz", data)]
+    {
         out.extend(
             format!("{name:<16}{:<12}{:<6}{:<6}{:<8}{:<10}`\n", 0, 0, 0, 100_644, content.len())
                 .as_bytes(),
