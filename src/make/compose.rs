@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::schedule::Order;
+use super::order::Order;
 use crate::error::{Error, Result};
 use crate::facts::RecordedFacts;
 use crate::lockfile::{Output, Plan};

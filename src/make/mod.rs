@@ -8,6 +8,7 @@ mod compose;
 mod graph;
 mod index;
 mod layer;
+mod order;
 mod schedule;
 mod substitute;
 
@@ -26,7 +27,8 @@ pub use graph::{locked_for, native_or_refuse};
 pub use schedule::Made;
 
 use graph::Search;
-use schedule::{Order, Schedule};
+use order::Order;
+use schedule::Schedule;
 use substitute::OwnStore;
 
 /// Makes trees.

@@ -15,35 +15,19 @@ use super::build::Workshop;
 use super::compose::Bench;
 use super::index;
 use super::layer::Unpack;
+use super::order::Order;
 use super::substitute::Substituter;
 use crate::error::{Error, Result};
 use crate::fetch::Fetcher;
-use crate::lockfile::{LockedTree, Lockfile, Output, Plan};
+use crate::lockfile::{Lockfile, Output};
 use crate::model::Platform;
-use crate::recipe::{Notes, Stage};
+use crate::recipe::Notes;
 use crate::reporter::Reporter;
 use crate::store::{Store, TreeLock};
 use crate::unpack::Layer;
 
 /// The time that a thread waits before it asks again for a tree that another process makes.
 const PATIENCE: Duration = Duration::from_millis(50);
-
-/// A tree to make.
-pub struct Order<'a> {
-    /// The plan of the tree.
-    pub plan: &'a Plan,
-    /// The entry of the lock, if there is one: the expected result.
-    pub locked: Option<&'a LockedTree>,
-    /// How far the tree is known.
-    pub stage: Stage,
-    /// Whether the tree is put into the store. If not, only its identity is determined. A draft that
-    /// will be made again is not put there.
-    pub keep: bool,
-    /// The positions of the jobs that must be done before this one begins.
-    pub after: Vec<usize>,
-    /// The interpreter that names the package index.
-    pub index_of: Option<&'a LockedTree>,
-}
 
 /// The result of a job.
 #[derive(Debug, Clone)]

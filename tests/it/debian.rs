@@ -310,9 +310,16 @@ fn the_keys_of_the_real_archive_are_known() {
     contains(&lock, &["suite = \"bookworm\"", "key = \""]);
 }
 
+/// The tree that the project's lock names.
+fn locked_tree(project: &Project) -> std::path::PathBuf {
+    let text = project.lock_text();
+    let name = text.lines().find_map(|line| line.strip_prefix("store_name = ")).unwrap();
+    project.store.join("store").join(name.trim_matches('"'))
+}
+
 /// The links in `bin/` of the project's tree, each as `name -> target`.
 fn names(project: &Project) -> Vec<String> {
-    let bin = project.tree().join("bin");
+    let bin = locked_tree(project).join("bin");
     let mut out: Vec<String> = std::fs::read_dir(&bin)
         .unwrap()
         .map(|entry| {
@@ -354,10 +361,11 @@ fn alternatives_become_links_and_the_named_package_wins() {
     // Neither is named: the priority decides.
     let project = rig.project("[\"both\"]");
     project.ok(&["setup"]);
-    let link = |name: &str| std::fs::read_link(project.tree().join("usr/bin").join(name)).unwrap();
+    let link =
+        |name: &str| std::fs::read_link(locked_tree(&project).join("usr/bin").join(name)).unwrap();
     assert_eq!(link("run").to_str(), Some("../lib/vm/high/bin/run"));
     assert_eq!(link("walk").to_str(), Some("../lib/vm/high/bin/run"));
-    assert!(!project.tree().join("usr/share/man").exists());
+    assert!(!locked_tree(&project).join("usr/share/man").exists());
     assert_eq!(
         names(&project),
         ["run -> ../usr/bin/run", "walk -> ../usr/bin/walk", "x -> ../usr/bin/x"]
@@ -365,7 +373,7 @@ fn alternatives_become_links_and_the_named_package_wins() {
     // The one that is named wins.
     project.manifest(&rig.manifest("[\"low\"]"));
     project.ok(&["setup"]);
-    let link = std::fs::read_link(project.tree().join("usr/bin/run")).unwrap();
+    let link = std::fs::read_link(locked_tree(&project).join("usr/bin/run")).unwrap();
     assert_eq!(link.to_str(), Some("../lib/vm/low/bin/run"));
     // What a script computes is counted, and shown with --verbose.
     let computed = "#!/bin/sh\nupdate-alternatives --install /usr/bin/run run $(find) 1\n";
@@ -463,7 +471,10 @@ fn with_essential(rig: &mut Rig) {
         .program("./usr/lib/page/helper", b"#!/bin/sh\nsed x\n")
         .program("./usr/lib/page/helper.py", b"#!/usr/bin/python3\n")
         .program("./usr/bin/snake", b"#!/usr/bin/env python3\n");
-    rig.archive.package("page", "1", "", data);
+    rig.archive.package("page", "1", "Depends: libc6\n", data);
+    // Nothing starts this loader here: a tree with a loader counts as a tree with a libc.
+    let loader = Tar::new().file("./lib64/ld-linux-x86-64.so.2", b"loader");
+    rig.archive.package("libc6", "1", "", loader);
 }
 
 #[test]
@@ -483,7 +494,7 @@ fn essential_packages_join_when_scripts_need_them() {
     );
     // They have no names, so they do not hide the user's own.
     assert_eq!(names(&project), ["page -> ../usr/bin/page"]);
-    let tree = project.tree();
+    let tree = locked_tree(&project);
     assert!(tree.join("usr/bin/sed").exists() && tree.join("usr/bin/ls").exists());
     assert_eq!(std::fs::read_link(tree.join("usr/bin/sh")).unwrap().to_str(), Some("dash"));
     use std::os::unix::fs::PermissionsExt;
@@ -509,7 +520,7 @@ fn essential_packages_join_when_scripts_need_them() {
     project.manifest(&rig.manifest("[\"page\"]\nexclude = [\"sed\"]"));
     let out = told(&project, &["setup"]);
     contains(&out, &["start commands that it lacks: sed (for usr/"]);
-    assert!(!project.tree().join("usr/bin/sed").exists());
+    assert!(!locked_tree(&project).join("usr/bin/sed").exists());
     contains(&project.lock_text(), &["essential = [\"coreutils\", \"dash\", \"gzip\"]"]);
     // A package that is named has its names.
     project.manifest(&rig.manifest("[\"page\", \"coreutils\"]"));
@@ -518,9 +529,25 @@ fn essential_packages_join_when_scripts_need_them() {
         names(&project),
         ["cat -> ../usr/bin/cat", "ls -> ../usr/bin/ls", "page -> ../usr/bin/page"]
     );
-    // Without them, the package is not what was asked for: its only program is a script.
+    // Without them, the scripts are left out, and it is told what would help.
     project.manifest(&rig.manifest("[\"page\"]\ninclude_essential = false"));
-    contains(&project.fails(6, &["lock"]), &["is a script for", "which the tree lacks"]);
+    contains(
+        &told(&project, &["setup"]),
+        &[
+            "1 scripts are left out, because the tree has no /bin/sh: add \"dash\" to `packages`: usr/bin/page",
+            "the package page brings no program",
+        ],
+    );
+    // A tree without a libc whose program is a script needs its interpreter.
+    rig.archive.package("bare", "1", "", Tar::new().program("./usr/bin/bare", b"#!/bin/sh\n"));
+    let project = rig.project("[\"bare\"]");
+    project.ok(&["setup"]);
+    assert_eq!(names(&project), ["bare -> ../usr/bin/bare"]);
+    project.manifest(&rig.manifest("[\"bare\"]\ninclude_essential = false"));
+    contains(
+        &project.fails(6, &["lock"]),
+        &["usr/bin/bare is a script for \"#!/bin/sh\", which the tree lacks"],
+    );
 }
 
 #[test]

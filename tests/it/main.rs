@@ -20,6 +20,7 @@ mod debian;
 mod emit;
 mod exec;
 mod faults;
+mod generated;
 mod hints;
 mod house;
 mod locking;
