@@ -34,7 +34,7 @@ use crate::model::Kind;
 use crate::tree::{BlobDir, Tree};
 
 pub use api::{Active, Asked, Recipe};
-pub use essential::package_of as package_of_command;
+pub use essential::{is_essential, package_of as package_of_command};
 pub use layers::{Layers, Stage};
 pub use notes::{Dropped, NamelessPackage, Notes};
 pub use prune::{Idle, Pruning};
