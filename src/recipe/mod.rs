@@ -37,7 +37,7 @@ use crate::model::Kind;
 use crate::tree::{BlobDir, Tree};
 
 pub use api::{Active, Asked, Recipe};
-pub use essential::package_of as package_of_command;
+pub use essential::{is_essential, package_of as package_of_command};
 pub use families::relatives;
 pub use layers::{Layers, Stage};
 pub use notes::{Dropped, NamelessPackage, Notes};

@@ -36,8 +36,6 @@ pub struct Dropped {
     pub script: DroppedScript,
     /// The package that brought it, if an input of the plan did.
     pub package: Option<String>,
-    /// Whether the manifest names that package.
-    pub named: bool,
 }
 
 /// A name in `bin/` that two programs claim.

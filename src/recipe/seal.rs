@@ -122,13 +122,11 @@ pub fn seal(
             return Err(unsupported(script));
         }
         if stage != Stage::Locked {
-            let named = plan.spec.programs().map_or(&[][..], |p| &p.named);
             notes.dropped = dropped
                 .into_iter()
                 .map(|script| {
                     let package = owners.component(plan, &script.path).map(str::to_owned);
-                    let named = package.as_ref().is_some_and(|p| named.contains(p));
-                    Dropped { script, package, named }
+                    Dropped { script, package }
                 })
                 .collect();
         }

@@ -520,6 +520,7 @@ fn essential_packages_join_when_scripts_need_them() {
     project.manifest(&rig.manifest("[\"page\"]\nexclude = [\"sed\"]"));
     let out = told(&project, &["setup"]);
     contains(&out, &["start commands that it lacks: sed (for usr/"]);
+    assert!(!out.contains("leaves nothing out"), "{out}");
     assert!(!locked_tree(&project).join("usr/bin/sed").exists());
     contains(&project.lock_text(), &["essential = [\"coreutils\", \"dash\", \"gzip\"]"]);
     // A package that is named has its names.
