@@ -4,14 +4,15 @@
 use std::io::Write as _;
 use std::process::ExitCode;
 
-use clap::Parser;
 use clap::error::{ContextKind, ContextValue, ErrorKind as ClapErrorKind};
+use clap::{CommandFactory, Parser};
 use serde_json::json;
 
 use crate::cli::{AuditWhat, Cli, Command, Exec, Global};
 use crate::commands;
 use crate::context::{self, Context};
 use crate::error::{Cause, Error, ErrorKind, Measure, Medium, Place};
+use crate::model::shortened;
 use crate::reporter::line;
 
 /// Runs the program.
@@ -23,7 +24,8 @@ pub fn run() -> ExitCode {
     let json = wants_json(&cli.command);
     let evaluated = failing_command(&cli.command);
     crate::interrupt::tell_by(if json { report_json } else { report });
-    match Context::new(cli.global).and_then(|cx| dispatch(cli.command, &cx)) {
+    let needs_store = needs_store(&cli);
+    match Context::new(cli.global, needs_store).and_then(|cx| dispatch(cli.command, &cx)) {
         Ok(code) => code,
         // The reader has closed the pipe, as in `cotter list | head -1`.
         Err(e) if e.is_closed_output() => ExitCode::SUCCESS,
@@ -38,6 +40,15 @@ pub fn run() -> ExitCode {
             }
             ExitCode::from(e.kind().exit_code())
         }
+    }
+}
+
+/// Whether the command reads or writes the store.
+fn needs_store(cli: &Cli) -> bool {
+    match &cli.command {
+        Command::Lock(args) => !args.check && !cli.global.locked,
+        Command::Init(_) | Command::Completions(_) | Command::Schema(_) => false,
+        _ => true,
     }
 }
 
@@ -101,16 +112,43 @@ fn usage(mut e: clap::Error) -> ExitCode {
     if has("env") && !has("--json") && !has("--github") {
         let _ = writeln!(anstream::stdout(), "false");
     }
+    let advice = advice(&e, &args);
     if has("--json") {
         let text = e.render().to_string();
         let message = text.lines().next().unwrap_or_default();
         let error =
             Error::new(ErrorKind::Usage, message.strip_prefix("error: ").unwrap_or(message));
+        let error = advice.into_iter().fold(error, Error::hint);
         report_json(&error.hint("run `cotter --help`, or the command with --help"));
     } else {
         let _ = e.print();
+        let cyan = anstyle::AnsiColor::Cyan.on_default().bold();
+        if let Some(hint) = advice {
+            line(&format!("  {cyan}hint:{cyan:#} {hint}"));
+        }
     }
     ExitCode::from(ErrorKind::Usage.exit_code())
+}
+
+/// Returns a hint for incorrect usage that clap cannot explain, because it does not know what the
+/// words mean. `args` are the arguments before `--`.
+fn advice(e: &clap::Error, args: &[std::ffi::OsString]) -> Option<String> {
+    let words: Vec<&str> = args.iter().filter_map(|a| a.to_str()).collect();
+    let verbs = Cli::command();
+    let verb = words.iter().position(|word| verbs.find_subcommand(word).is_some());
+    match e.kind() {
+        ClapErrorKind::MissingRequiredArgument if words.first() == Some(&"exec") => {
+            let command = words[1..].iter().position(|word| !word.starts_with('-'));
+            let command = command.map_or("COMMAND".to_owned(), |at| words[at + 1..].join(" "));
+            Some(format!("the command stands behind `--`: cotter exec -- {command}"))
+        }
+        ClapErrorKind::UnknownArgument => {
+            let before = words.iter().position(|word| *word == "--json")?;
+            let verb = verb.filter(|verb| *verb > before)?;
+            Some(format!("--json stands behind the command: cotter {} --json", words[verb]))
+        }
+        _ => None,
+    }
 }
 
 /// Parses `cotter exec NAME... -- COMMAND` without flags and without clap. Building clap's tables
@@ -199,7 +237,7 @@ fn report(e: &Error) {
             c if c.is_control() && c != '\t' => c.escape_unicode().to_string(),
             c => c.to_string(),
         };
-        text.chars().map(shown).collect()
+        shortened(text).chars().map(shown).collect()
     };
     line(&format!("{red}error:{red:#} {}", block(e.message())));
     if let Some(place) = e.place() {

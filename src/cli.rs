@@ -378,9 +378,22 @@ pub struct AuditBazel {
 pub struct AuditTree {
     /// The toolchains [default: all of this platform]
     pub names: Vec<ToolchainName>,
+    /// Also run a command with the toolchains, and trace which files of the host it opens
+    #[arg(long, value_name = "COMMAND", num_args = 1.., allow_hyphen_values = true, conflicts_with = "command")]
+    run: Vec<std::ffi::OsString>,
+    /// The same as --run
+    #[arg(last = true, value_name = "COMMAND")]
+    command: Vec<std::ffi::OsString>,
     /// How to print the findings
     #[command(flatten)]
     pub output: AuditOutput,
+}
+
+impl AuditTree {
+    /// Returns the command to run, with its arguments, or nothing.
+    pub fn command(&self) -> Option<(&std::ffi::OsString, &[std::ffi::OsString])> {
+        if self.run.is_empty() { self.command.split_first() } else { self.run.split_first() }
+    }
 }
 
 /// How findings are printed.

@@ -38,15 +38,6 @@ pub struct Ready {
     pub made_in: Option<Duration>,
 }
 
-/// Trees that are ready, and the project from which they were made.
-pub struct Prepared {
-    /// The trees.
-    pub trees: Vec<Ready>,
-    /// The project and its lock, if they were read. They are not read on the short way, nor with
-    /// `--frozen`.
-    pub project: Option<(Project, Lockfile)>,
-}
-
 /// Returns the platform that was named, or this machine's platform.
 ///
 /// # Errors
@@ -56,13 +47,21 @@ pub fn native_or(platform: Option<Platform>) -> Result<Platform> {
 }
 
 /// Returns the trees of the project's root, if neither the manifest nor the lock changed since the
-/// root was registered and all trees exist. Neither file is read.
-pub fn fresh(names: &[ToolchainName], platform: Platform, cx: &Context) -> Option<Vec<RootTree>> {
+/// root was registered and all trees exist. Neither file is read. With `emitted`, the files that
+/// were emitted for other tools must be unchanged, too.
+fn fresh(
+    names: &[ToolchainName],
+    platform: Platform,
+    emitted: bool,
+    cx: &Context,
+) -> Option<Vec<RootTree>> {
+    let is_changed = |(path, stamp): &(PathBuf, Stamp)| Stamp::of(path) != Some(*stamp);
     let manifest = cx.manifest_path().ok()?;
     let root = cx.store.root(&manifest)?;
     if Stamp::of(&manifest) != Some(root.manifest)
         || Stamp::of(&manifest.with_file_name(lockfile::FILE_NAME)) != Some(root.lock)
-        || root.inputs.iter().any(|(path, stamp)| Stamp::of(path) != Some(*stamp))
+        || root.inputs.iter().any(is_changed)
+        || (emitted && root.emitted.iter().any(is_changed))
         || (names.is_empty() && !root.complete.contains(&platform))
     {
         return None;
@@ -80,22 +79,24 @@ pub fn fresh(names: &[ToolchainName], platform: Platform, cx: &Context) -> Optio
     trees.iter().all(|t| cx.store.has(&t.store_name)).then_some(trees)
 }
 
-/// Makes the trees ready, by the short way if possible.
+/// Emits the files for which a project asks. The results are the files with their stamps; a file
+/// that is not as it should be has the default stamp.
+pub type Emit<'a> = &'a dyn Fn(&Project, &Lockfile, &Context) -> Result<Vec<(PathBuf, Stamp)>>;
+
+/// Makes the trees ready, by the short way if possible. `emit` is called unless the short way is
+/// taken.
 ///
 /// # Errors
 /// See [`ensure`].
-pub fn ready(request: &Wanted, cx: &Context) -> Result<Prepared> {
+pub fn ready(request: &Wanted, cx: &Context, emit: Emit) -> Result<Vec<Ready>> {
     // A store that cannot be written cannot record any facts.
     let has_facts = |trees: &Vec<RootTree>| {
         trees.iter().all(|t| cx.store.has_facts(&t.store_name)) || !cx.store.is_writable()
     };
-    let fresh = fresh(request.names, request.platform, cx);
+    let fresh = fresh(request.names, request.platform, request.with_facts, cx);
     match fresh.filter(|trees| !request.with_facts || has_facts(trees)) {
-        Some(trees) => {
-            let trees = trees.into_iter().map(|tree| Ready { tree, made_in: None }).collect();
-            Ok(Prepared { trees, project: None })
-        }
-        None => ensure(request, cx),
+        Some(trees) => Ok(trees.into_iter().map(|tree| Ready { tree, made_in: None }).collect()),
+        None => ensure(request, cx, emit),
     }
 }
 
@@ -103,8 +104,8 @@ pub fn ready(request: &Wanted, cx: &Context) -> Result<Prepared> {
 ///
 /// # Errors
 /// If the lock does not fit the manifest and must not change, or if a tree cannot be fetched,
-/// composed or stored.
-fn ensure(request: &Wanted, cx: &Context) -> Result<Prepared> {
+/// composed or stored, or if `emit` fails. In the last case, the root is registered nevertheless.
+fn ensure(request: &Wanted, cx: &Context, emit: Emit) -> Result<Vec<Ready>> {
     crate::interrupt::install();
     let manifest_path = cx.manifest_path()?;
     let lock_path = manifest_path.with_file_name(lockfile::FILE_NAME);
@@ -139,12 +140,23 @@ fn ensure(request: &Wanted, cx: &Context) -> Result<Prepared> {
     let stamps = stamps
         .filter(|_| project.as_ref().is_none_or(|project| lock::stale(project, &lock).is_empty()));
     let inputs = project.as_ref().map(Project::package_files).unwrap_or_default();
+    let emitted = match &project {
+        Some(project) => Some(emit(project, &lock, cx)).transpose(),
+        None => Ok(None),
+    };
     // If the store is part of an image or belongs to another user, nobody deletes trees from it
     // unexpectedly, and nothing was made, so there is nothing to record.
     if cx.store.is_writable() || missing {
-        register(&cx.store, &manifest_path, stamps.unwrap_or_default(), inputs, &lock, &trees)?;
+        let noted = match &emitted {
+            Ok(files) => files.clone(),
+            // The next setup tries again.
+            Err(_) => Some(vec![(manifest_path.clone(), Stamp::default())]),
+        };
+        let files = Files { inputs, emitted: noted };
+        register(&cx.store, &manifest_path, stamps.unwrap_or_default(), files, &lock, &trees)?;
     }
-    Ok(Prepared { trees, project: project.map(|project| (project, lock)) })
+    emitted?;
+    Ok(trees)
 }
 
 /// The lock that is to be used, and the data that was read with it.
@@ -297,6 +309,14 @@ fn root_tree(tree: &LockedTree) -> RootTree {
     }
 }
 
+/// The files of a project, apart from its manifest and its lock, that a root records.
+struct Files {
+    /// The files that state which Python packages are required, and those generated from them.
+    inputs: Vec<PathBuf>,
+    /// The files that were emitted, or `None` if the emission was not asked.
+    emitted: Option<Vec<(PathBuf, Stamp)>>,
+}
+
 /// Registers the trees that are ready now, together with the trees that the root already had and
 /// that the lock still names. `stamps` are those of the manifest and the lock at the time of
 /// reading: if the files changed in the meantime, the next setup must read them again.
@@ -304,13 +324,15 @@ fn register(
     store: &Store,
     manifest: &Path,
     stamps: (Stamp, Stamp),
-    inputs: Vec<PathBuf>,
+    files: Files,
     lock: &Lockfile,
     ready: &[Ready],
 ) -> Result<()> {
     let project = manifest.to_owned();
     let mut trees: Vec<RootTree> = ready.iter().map(|r| r.tree.clone()).collect();
-    if let Some(old) = store.root(&project) {
+    let old = store.root(&project);
+    let emitted = files.emitted.or_else(|| old.as_ref().map(|old| old.emitted.clone()));
+    if let Some(old) = old {
         let still = |t: &RootTree| {
             lock.get(&t.name, t.platform).is_some_and(|l| l.output.store_name == t.store_name)
         };
@@ -330,12 +352,21 @@ fn register(
             && locked.all(|t| trees.iter().any(|r| r.store_name == t.output.store_name))
     };
     let complete = Platform::ALL.into_iter().filter(all_of).collect();
-    let inputs = inputs
+    let inputs = files
+        .inputs
         .into_iter()
         .filter_map(|path| Some((Stamp::of(&path)?, path)))
         .map(|(stamp, path)| (path, stamp))
         .collect();
-    let root = Root { project, manifest: stamps.0, lock: stamps.1, complete, inputs, trees };
+    let root = Root {
+        project,
+        manifest: stamps.0,
+        lock: stamps.1,
+        complete,
+        inputs,
+        emitted: emitted.unwrap_or_default(),
+        trees,
+    };
     if store.root(&root.project).as_ref() == Some(&root) {
         return Ok(());
     }

@@ -43,7 +43,7 @@ pub fn become_command(mut command: Command, program: &Path, session: &Session) -
 }
 
 /// Applies the environment of a session to a command.
-fn apply(command: &mut Command, session: &Session) {
+pub fn apply(command: &mut Command, session: &Session) {
     let path: OsString = session.search_path();
     for name in &session.changes.unset {
         command.env_remove(name);

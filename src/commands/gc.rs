@@ -5,10 +5,10 @@ use std::time::Duration;
 
 use serde_json::json;
 
-use super::{human, print, print_json};
+use super::{count, human, print, print_json};
 use crate::cli::Gc;
 use crate::context::Context;
-use crate::error::Result;
+use crate::error::{Error, ErrorKind, Result};
 use crate::store::GcOptions;
 
 /// Runs the command.
@@ -16,6 +16,12 @@ use crate::store::GcOptions;
 /// # Errors
 /// If something cannot be read or deleted.
 pub fn run(args: &Gc, cx: &Context) -> Result<ExitCode> {
+    if !args.dry_run && !cx.store.is_writable() {
+        let dir = cx.store.dir().display();
+        return Err(Error::new(ErrorKind::Store, format!("this user may not write to the store {dir}"))
+            .hint("let its owner run `cotter gc`, or see what it would delete with --dry-run")
+            .hint("if the store is part of an image or a read-only mount, make the image anew without what nobody needs"));
+    }
     let keep = Duration::from_secs(u64::from(args.keep_days) * 24 * 60 * 60);
     let report = cx.store.gc(GcOptions { dry_run: args.dry_run, keep })?;
     let bytes: u64 = report.trees.iter().map(|t| t.1).sum();
@@ -45,10 +51,10 @@ pub fn run(args: &Gc, cx: &Context) -> Result<ExitCode> {
         out.push_str(&format!("kept {name}: a process uses it\n"));
     }
     out.push_str(&format!(
-        "{verb} {} trees ({}), {} downloads ({}), {} of shared files\n",
-        report.trees.len(),
+        "{verb} {} ({}), {} ({}), {} of shared files\n",
+        count(report.trees.len(), "tree"),
         human(bytes),
-        report.inputs.0,
+        count(report.inputs.0, "download"),
         human(report.inputs.1),
         human(report.link_bytes)
     ));

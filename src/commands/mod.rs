@@ -17,6 +17,7 @@ pub mod shell;
 pub mod venv;
 pub mod verify;
 
+mod reaches;
 mod session;
 mod table;
 mod trees;
@@ -42,6 +43,11 @@ fn print(text: &str) -> Result<()> {
 /// If standard output is closed.
 fn print_json(value: &serde_json::Value) -> Result<()> {
     print(&format!("{value:#}\n"))
+}
+
+/// Returns a number with its noun, which has the plural in `s`.
+fn count(number: usize, noun: &str) -> String {
+    format!("{number} {noun}{}", if number == 1 { "" } else { "s" })
 }
 
 /// Formats a number of bytes for people.

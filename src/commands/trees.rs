@@ -14,11 +14,7 @@ use crate::store::RootTree;
 /// # Errors
 /// See [`ready::ready`]. Also if the emitted files cannot be written.
 pub fn ready(request: &Wanted, cx: &Context) -> Result<Vec<Ready>> {
-    let outcome = ready::ready(request, cx)?;
-    if let Some((project, lock)) = &outcome.project {
-        emit::after_setup(project, lock, cx)?;
-    }
-    Ok(outcome.trees)
+    ready::ready(request, cx, &emit::after_setup)
 }
 
 /// Returns the named trees of a platform and those that their programs need, in the order in which

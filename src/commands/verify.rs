@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use serde_json::json;
 
-use super::print_json;
+use super::{count, print_json};
 use crate::cli::Verify;
 use crate::context::Context;
 use crate::error::{Error, Result, known_names};
@@ -86,8 +86,8 @@ pub fn run(args: &Verify, cx: &Context) -> Result<ExitCode> {
         if !args.json {
             let how = if args.deep { "every byte" } else { "names and sizes" };
             cx.reporter.line(&format!(
-                "{} trees checked ({how}): {}",
-                names.len(),
+                "{} checked ({how}): {}",
+                count(names.len(), "tree"),
                 if repaired.is_empty() {
                     "all sound".to_owned()
                 } else {
@@ -97,8 +97,12 @@ pub fn run(args: &Verify, cx: &Context) -> Result<ExitCode> {
         }
         return Ok(ExitCode::SUCCESS);
     }
-    let mut error =
-        Error::verification(format!("{} of {} trees are broken", left.len(), names.len()));
+    let mut error = Error::verification(format!(
+        "{} of {} {} broken",
+        left.len(),
+        count(names.len(), "tree"),
+        if left.len() == 1 && names.len() == 1 { "is" } else { "are" }
+    ));
     for (name, findings) in &left {
         for finding in findings.iter().take(SHOWN) {
             error = error.because(format!("{name}: {}", finding.what));

@@ -196,7 +196,7 @@ impl Request {
         let programs = Programs {
             self_exe: self.list("self_exe"),
             bin: bin.iter().map(split).collect(),
-            env: BTreeMap::new(),
+            ..Programs::default()
         };
         Ok(match kind {
             Kind::Cc => Spec::Cc(CcSpec {

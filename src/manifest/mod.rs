@@ -59,7 +59,7 @@ pub struct Toolchain {
     pub source: Spanned<String>,
     /// The place where its table begins.
     pub place: Place,
-    /// The places of its patterns.
+    /// The places of its patterns, and of its names in `bin`.
     pub pattern_places: PatternPlaces,
     /// The platforms for which it is locked, sorted.
     pub platforms: Vec<Platform>,
@@ -388,11 +388,14 @@ fn read_toolchain(
                 .is_ok_and(|p| p.is_some_and(|p| p.as_str() == key && p.depth() == 1));
             // The lock joins the name and the path with `=`.
             if !plain || key.starts_with('.') || key.contains('=') {
-                problems.add(span, format!("expected a plain file name, got {key:?}"));
+                problems.add(span.clone(), format!("expected a plain file name, got {key:?}"));
             }
             if let Some(path) = table.string(&key, problems) {
                 match crate::model::MemberPath::parse(path.value.as_bytes()) {
-                    Ok(Some(clean)) => drop(bin.insert(key, clean.to_string())),
+                    Ok(Some(clean)) => {
+                        pattern_places.insert(("bin", key.clone()), problems.place(span.start));
+                        bin.insert(key, clean.to_string());
+                    }
                     _ => problems.add(
                         path.span,
                         format!("expected a path inside the tree, got {:?}", path.value),

@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
+use super::layers::Layers;
+use super::notes::Notes;
 use super::prune::{ALWAYS, Pruning};
 use crate::environment::Variables;
 use crate::error::Result;
@@ -62,12 +64,25 @@ pub trait Recipe: Sync {
         Spec::Tool(ToolSpec { selection: asked.selection, programs: asked.programs })
     }
 
+    /// Returns advice on a plan that can be made into a tree, but into one that lacks what most users
+    /// of such a tree need. It is told when the plan is locked.
+    fn advice(&self, _plan: &Plan) -> Option<String> {
+        None
+    }
+
     /// Makes the tree from the merged layers of its inputs, without the paths that `pruning` leaves
-    /// out.
+    /// out. What there is to tell about the tree is added to `notes`.
     ///
     /// # Errors
     /// If the inputs do not make a sealed tree.
-    fn finish(&self, plan: &Plan, tree: Tree, blobs: &BlobDir, pruning: &Pruning) -> Result<Tree>;
+    fn finish(
+        &self,
+        plan: &Plan,
+        layers: Layers,
+        blobs: &BlobDir,
+        pruning: &Pruning,
+        notes: &mut Notes,
+    ) -> Result<Tree>;
 
     /// Adds the environment variables that a user of the tree needs.
     fn environment(&self, tree: &Active, environment: &mut Variables) {

@@ -8,16 +8,22 @@
 //!
 //! A new recipe is one file in this directory and one line in [`RECIPES`].
 
+mod alternatives;
 mod api;
 mod bin;
 mod edit;
+mod essential;
 mod families;
 mod gcc;
+mod generated;
+mod layers;
 mod library;
+mod notes;
 mod packages;
 mod pkg_config;
 mod prune;
 mod python;
+mod reaches;
 mod seal;
 mod tool;
 mod zig;
@@ -30,8 +36,12 @@ use crate::model::Kind;
 use crate::tree::{BlobDir, Tree};
 
 pub use api::{Active, Asked, Recipe};
+pub use essential::package_of as package_of_command;
 pub use families::relatives;
+pub use layers::Layers;
+pub use notes::{Dropped, NamelessPackage, Notes};
 pub use prune::{Idle, Pruning};
+pub use reaches::survey;
 
 /// All recipes.
 pub static RECIPES: &[&dyn Recipe] = &[
@@ -85,12 +95,18 @@ pub fn of_plan(plan: &Plan) -> Result<&'static dyn Recipe> {
 }
 
 /// Finishes the tree of `plan` from its unpacked inputs, without the paths that `pruning` leaves
-/// out.
+/// out. What there is to tell about it is added to `notes`.
 ///
 /// # Errors
 /// Those of [`of_plan`] and [`Recipe::finish`].
-pub fn finish(plan: &Plan, tree: Tree, blobs: &BlobDir, pruning: &Pruning) -> Result<Tree> {
-    of_plan(plan)?.finish(plan, tree, blobs, pruning)
+pub fn finish(
+    plan: &Plan,
+    layers: Layers,
+    blobs: &BlobDir,
+    pruning: &Pruning,
+    notes: &mut Notes,
+) -> Result<Tree> {
+    of_plan(plan)?.finish(plan, layers, blobs, pruning, notes)
 }
 
 /// Returns which paths of a plan's inputs stay.

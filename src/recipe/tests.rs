@@ -23,7 +23,15 @@ impl Recipe for Dummy {
         Kind::Tool
     }
 
-    fn finish(&self, plan: &Plan, mut tree: Tree, blobs: &BlobDir, _: &Pruning) -> Result<Tree> {
+    fn finish(
+        &self,
+        plan: &Plan,
+        layers: Layers,
+        blobs: &BlobDir,
+        _: &Pruning,
+        _: &mut Notes,
+    ) -> Result<Tree> {
+        let mut tree = layers.tree;
         let blob = blobs.put(plan.version.as_bytes())?;
         tree.put(MemberPath::literal("VERSION"), Node::File { blob, executable: false });
         Ok(tree)
@@ -59,7 +67,9 @@ fn a_recipe_is_one_file_and_one_line() {
     let dir = std::env::temp_dir().join(format!("cotter-recipe-{}", std::process::id()));
     let blobs = BlobDir::create(dir.clone()).unwrap();
     let plan = plan("dummy", Spec::Tool(ToolSpec::default()));
-    let tree = finish(&plan, Tree::default(), &blobs, &pruning(&plan).unwrap()).unwrap();
+    let mut notes = Notes::default();
+    let tree =
+        finish(&plan, Layers::default(), &blobs, &pruning(&plan).unwrap(), &mut notes).unwrap();
     let Some(Node::File { blob, .. }) = tree.at("VERSION") else { panic!("no file") };
     assert_eq!(blob.read().unwrap(), b"12");
     let Facts::Tool(facts) = facts(&plan, &tree).unwrap() else { panic!("other facts") };

@@ -13,12 +13,22 @@ pub mod tag {
     pub const PT_INTERP: u32 = 3;
     /// Notes of the compiler and the linker.
     pub const PT_NOTE: u32 = 4;
+    /// Notes that the loader reads on x86.
+    pub const PT_GNU_PROPERTY: u32 = 0x6474_e553;
+    /// Flags for a patched kernel, which Go's linker adds.
+    pub const PT_PAX_FLAGS: u32 = 0x6504_1580;
     /// The end of the dynamic section.
     pub const DT_NULL: u64 = 0;
+    /// A library that must be loaded.
+    pub const DT_NEEDED: u64 = 1;
     /// The address of the string table.
     pub const DT_STRTAB: u64 = 5;
+    /// The length of the string table in bytes.
+    pub const DT_STRSZ: u64 = 10;
     /// The search path that the loader reads before `LD_LIBRARY_PATH`.
     pub const DT_RPATH: u64 = 15;
+    /// A place for the address of the loader's data, for debuggers.
+    pub const DT_DEBUG: u64 = 21;
     /// The search path that the loader reads after `LD_LIBRARY_PATH`.
     pub const DT_RUNPATH: u64 = 29;
 }
@@ -98,6 +108,15 @@ impl Elf {
         std::str::from_utf8(text.split(|b| *b == 0).next()?).ok()
     }
 
+    /// Returns the offset in the file of the byte that is loaded at `address`.
+    pub fn file_offset(&self, address: u64) -> Option<u64> {
+        let holds = |s: &&Segment| {
+            s.kind == tag::PT_LOAD && address >= s.vaddr && address - s.vaddr < s.filesz
+        };
+        let segment = self.segments.iter().find(holds)?;
+        (address - segment.vaddr).checked_add(segment.offset)
+    }
+
     /// Returns the entries of the dynamic section of the whole file `bytes`: the offset in the
     /// file, the tag and the value. All slots are included, even those after the end mark.
     pub fn dynamic(&self, bytes: &[u8]) -> Option<Vec<(usize, u64, u64)>> {
@@ -114,6 +133,12 @@ impl Elf {
             })
             .collect()
     }
+}
+
+/// Returns the tags and values of a dynamic section up to its end mark.
+pub fn dynamic_entries(section: &[u8]) -> Vec<(u64, u64)> {
+    let entries = section.chunks_exact(16).map_while(|e| Some((u64_at(e, 0)?, u64_at(e, 8)?)));
+    entries.take_while(|e| e.0 != tag::DT_NULL).collect()
 }
 
 fn array<const N: usize>(bytes: &[u8], at: usize) -> Option<[u8; N]> {

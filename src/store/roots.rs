@@ -65,6 +65,9 @@ pub struct Root {
     /// The stamps of the other files against which the lock was checked: the files that state which
     /// Python packages are required.
     pub inputs: Vec<(PathBuf, Stamp)>,
+    /// The stamps of the files that were emitted from the lock for other tools. A file that is not
+    /// as it should be has the default stamp, which no file has.
+    pub emitted: Vec<(PathBuf, Stamp)>,
     /// The trees that were set up.
     pub trees: Vec<RootTree>,
 }
@@ -107,8 +110,10 @@ complete{complete}",
             self.manifest,
             self.lock
         );
-        for (path, stamp) in &self.inputs {
-            let _ = writeln!(out, "input {stamp} {}", path.display());
+        for (word, files) in [("input", &self.inputs), ("emitted", &self.emitted)] {
+            for (path, stamp) in files {
+                let _ = writeln!(out, "{word} {stamp} {}", path.display());
+            }
         }
         for t in &self.trees {
             let _ = writeln!(
@@ -144,11 +149,19 @@ complete{complete}",
             .split_whitespace()
             .map(|p| p.parse().ok())
             .collect::<Option<_>>()?;
-        let (mut inputs, mut trees): (Vec<_>, Vec<RootTree>) = (vec![], vec![]);
+        let (mut inputs, mut emitted, mut trees): (Vec<_>, Vec<_>, Vec<RootTree>) =
+            (vec![], vec![], vec![]);
+        let stamped = |text: &str| {
+            let end = text.match_indices(' ').nth(3)?.0;
+            Some((PathBuf::from(&text[end + 1..]), Stamp::parse(&text[..end])?))
+        };
         for line in lines {
             if let Some(input) = line.strip_prefix("input ") {
-                let end = input.match_indices(' ').nth(3)?.0;
-                inputs.push((PathBuf::from(&input[end + 1..]), Stamp::parse(&input[..end])?));
+                inputs.push(stamped(input)?);
+                continue;
+            }
+            if let Some(file) = line.strip_prefix("emitted ") {
+                emitted.push(stamped(file)?);
                 continue;
             }
             let Some(tree) = line.strip_prefix("tree ") else {
@@ -188,10 +201,11 @@ complete{complete}",
                 lock: never,
                 complete: vec![],
                 inputs,
+                emitted,
                 trees,
             });
         }
-        Some(Root { project, manifest, lock, complete, inputs, trees })
+        Some(Root { project, manifest, lock, complete, inputs, emitted, trees })
     }
 }
 
@@ -208,7 +222,7 @@ impl Store {
     pub fn add_root(&self, root: &Root) -> Result<()> {
         self.part("roots")?;
         if std::iter::once(&root.project)
-            .chain(root.inputs.iter().map(|i| &i.0))
+            .chain(root.inputs.iter().chain(&root.emitted).map(|file| &file.0))
             .any(|p| p.to_str().is_none_or(|p| p.contains('\n')))
         {
             return Err(Error::user(format!(
@@ -268,6 +282,7 @@ mod tests {
             lock: stamp,
             complete: vec![Platform::X86_64Linux],
             inputs: vec![("/p/with space/requirements.in".into(), stamp)],
+            emitted: vec![("/p/with space/bazel/x y.bzl".into(), stamp)],
             trees: vec![RootTree {
                 name: "gcc".parse().unwrap(),
                 recipe: "gcc".to_owned(),

@@ -181,3 +181,67 @@ fn a_symlink_does_not_lead_out_of_the_project() {
     std::os::unix::fs::symlink("other", &link).unwrap();
     project.ok(&["emit", "bazel"]);
 }
+
+/// `setup` with nothing else to do notices that emitted files are gone or damaged, and `exec`
+/// leaves them alone.
+#[test]
+fn setup_heals_emitted_files() {
+    let server = crate::support::server::Server::start();
+    let tar = crate::support::archive::Tar::new().program("bin/x", b"x").finish();
+    let project = Project::new(&format!(
+        "platforms = [\"x86_64-linux\"]\n[toolchains.x]\nkind = \"tool\"\nsource = \"archive\"\nversion = \"1\"\nurl = \"{}\"\n[emit.bazel]\n",
+        server.put("/x.tar", tar)
+    ));
+    project.ok(&["setup"]);
+    let folder = project.dir().join("bazel/cotter");
+    let good: Vec<(String, Vec<u8>)> = names(&folder)
+        .into_iter()
+        .map(|name| (name.clone(), std::fs::read(folder.join(name)).unwrap()))
+        .collect();
+    assert!(good.len() > 20);
+    let setup = |args: &[&str]| text(&project.cotter(args).output().unwrap());
+    assert!(!setup(&["setup"]).contains("wrote"));
+    type Damage<'a> = &'a dyn Fn();
+    let damages: [(&str, Damage); 4] = [
+        ("the folder is deleted", &|| std::fs::remove_dir_all(&folder).unwrap()),
+        ("a file is deleted", &|| std::fs::remove_file(folder.join("lock.bzl")).unwrap()),
+        ("a file is empty", &|| std::fs::write(folder.join("BUILD.bazel"), "").unwrap()),
+        ("a file is edited", &|| {
+            let file = folder.join("cc.bzl");
+            let text = std::fs::read_to_string(&file).unwrap();
+            std::fs::write(&file, text.replacen('a', "b", 1)).unwrap();
+        }),
+    ];
+    for (what, damage) in damages {
+        damage();
+        // A program that is started does not wait for files that it does not read.
+        setup(&["exec", "--", "true"]);
+        // Without the right to write, it is told each time.
+        for _ in 0..2 {
+            contains(
+                &setup(&["setup", "--locked"]),
+                &["is not what toolchains.lock gives: run `cotter emit bazel`"],
+            );
+        }
+        contains(&setup(&["setup"]), &["wrote bazel/cotter"]);
+        for (name, bytes) in &good {
+            assert_eq!(&std::fs::read(folder.join(name)).unwrap(), bytes, "{what}: {name}");
+        }
+        assert!(!setup(&["setup"]).contains("wrote"), "{what}");
+    }
+    // If the files cannot be written, the next setup tries again.
+    std::fs::remove_dir_all(project.dir().join("bazel")).unwrap();
+    std::fs::write(project.dir().join("bazel"), "in the way").unwrap();
+    for _ in 0..2 {
+        project.fails(1, &["setup"]);
+    }
+    std::fs::remove_file(project.dir().join("bazel")).unwrap();
+    contains(&setup(&["setup"]), &["wrote bazel/cotter"]);
+    // The manifest no longer asks for the files.
+    let manifest = std::fs::read_to_string(project.dir().join("toolchains.toml")).unwrap();
+    project.manifest(&manifest.replace("[emit.bazel]\n", ""));
+    project.ok(&["setup"]);
+    std::fs::remove_dir_all(project.dir().join("bazel")).unwrap();
+    project.ok(&["setup"]);
+    assert!(!project.dir().join("bazel").exists());
+}

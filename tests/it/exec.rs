@@ -303,7 +303,7 @@ fn the_manifest_sets_variables() {
     );
     rig.project.ok(&["setup"]);
     let lock = rig.project.lock_text();
-    contains(&lock, &["spec = { env = { PY_HOME = \"%R/share\", WORD = \"it's 1 = 1\" } }"]);
+    contains(&lock, &["env = { PY_HOME = \"%R/share\", WORD = \"it's 1 = 1\" }"]);
     assert_ne!(lock, before);
     let tree = rig.project.tree();
     let home = format!("PY_HOME={}/share\n", tree.display());

@@ -291,7 +291,7 @@ fn a_read_only_store_is_told() {
     contains(&said, &["Read-only file system", "--store DIR"]);
     // A store that holds everything serves although nothing can be written.
     setup.project.ok(&["setup"]);
-    ok(&mut in_namespace(&setup.project, &script.replace("setup", "exec thing -- true")));
+    ok(&mut in_namespace(&setup.project, &script.replace("setup", "exec --host thing -- true")));
 }
 
 #[test]

@@ -19,6 +19,7 @@ mod debian;
 mod emit;
 mod exec;
 mod faults;
+mod hints;
 mod house;
 mod locking;
 mod messages;

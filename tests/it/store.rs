@@ -133,11 +133,11 @@ fn garbage_is_what_no_project_and_no_process_uses() {
     rig.project.ok(&["setup"]);
     contains(
         &rig.project.ok(&["gc", "--dry-run"]),
-        &["would delete", "-two-1", "would delete 1 trees"],
+        &["would delete", "-two-1", "would delete 1 tree ("],
     );
     assert!(two.exists());
     contains(&rig.project.ok(&["gc", "--keep-days", "1"]), &["deleted 0 trees"]);
-    contains(&rig.project.ok(&["gc"]), &["deleted 1 trees", "downloads"]);
+    contains(&rig.project.ok(&["gc"]), &["deleted 1 tree (", "downloads"]);
     assert!(!two.exists() && one.exists());
     rig.project.ok(&["verify", "--deep"]);
     // A manifest of another name has a root of its own, and keeps its trees.
@@ -159,7 +159,7 @@ fn garbage_is_what_no_project_and_no_process_uses() {
     .unwrap();
     // The project itself goes: its root with it.
     std::fs::remove_file(rig.project.dir().join("toolchains.toml")).unwrap();
-    contains(&rig.project.ok(&["gc"]), &["the root of", "deleted 1 trees"]);
+    contains(&rig.project.ok(&["gc"]), &["the root of", "deleted 1 tree ("]);
     assert!(!one.exists());
     assert_eq!(rig.project.stored("links"), Vec::<String>::new());
 }
@@ -180,12 +180,12 @@ fn a_tree_in_use_is_not_deleted() {
     std::fs::remove_file(rig.project.dir().join("toolchains.toml")).unwrap();
     contains(
         &rig.project.ok(&["gc"]),
-        &["-one-1-x86_64-linux: a process uses it", "deleted 1 trees"],
+        &["-one-1-x86_64-linux: a process uses it", "deleted 1 tree ("],
     );
     assert!(one.exists());
     child.kill().unwrap();
     child.wait().unwrap();
-    contains(&rig.project.ok(&["gc"]), &["deleted 1 trees"]);
+    contains(&rig.project.ok(&["gc"]), &["deleted 1 tree ("]);
     assert!(!one.exists());
 }
 
@@ -213,6 +213,7 @@ fn a_store_that_cannot_be_written_serves_a_project_at_another_path() {
     let rig = rig();
     let (store, scratch) = (&rig.project.store, rig.project.scratch.path());
     let tree = rig.tree("one");
+    let name = tree.file_name().unwrap().to_str().unwrap();
     // As in an image: what is fetched and noted at run time is not there.
     for part in ["inputs", "staging", "roots", "locks"] {
         std::fs::remove_dir_all(store.join(part)).unwrap();
@@ -257,6 +258,23 @@ fn a_store_that_cannot_be_written_serves_a_project_at_another_path() {
             contains(&ok(&mut run(&with(&["env"]))), &[&format!("{}/bin", tree.display())]);
             contains(&ok(&mut run(&with(&["setup"]))), &["already there"]);
         }
+        // Garbage is for the owner of the store to delete, and everybody may look at it.
+        let said = crate::support::fails(8, &mut run(&["gc"]));
+        contains(&said, &["may not write to the store", "let its owner run `cotter gc`"]);
+        assert!(!said.contains("--store"), "{said}");
+        contains(&ok(&mut run(&["gc", "--dry-run"])), &["would delete 2 trees"]);
+        // Facts that the store does not record are derived, and told to whoever asks.
+        let facts = store.join("facts").join(format!("{name}.json"));
+        std::fs::rename(&facts, facts.with_extension("away")).unwrap();
+        let recorded = std::fs::read_to_string(facts.with_extension("away")).unwrap();
+        let recorded: serde_json::Value = serde_json::from_str(&recorded).unwrap();
+        let json = ["--frozen", "--offline", "setup", "one", "--json"];
+        let said: serde_json::Value = serde_json::from_str(&ok(&mut run(&json))).unwrap();
+        assert_eq!(said["trees"][0]["facts"], recorded);
+        assert_eq!(recorded["facts"]["form"], "tool");
+        std::fs::rename(facts.with_extension("away"), &facts).unwrap();
+        let said: serde_json::Value = serde_json::from_str(&ok(&mut run(&json))).unwrap();
+        assert_eq!(said["trees"][0].get("facts"), None);
         // What is missing cannot be made, and the reason is told.
         std::fs::rename(&tree, tree.with_extension("away")).unwrap();
         let said = crate::support::fails(8, &mut run(&["--frozen", "path", "one"]));

@@ -12,5 +12,6 @@ mod launcher;
 mod libraries;
 mod locking;
 mod nix;
+mod programs;
 mod requirements;
 mod trees;
