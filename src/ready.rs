@@ -272,12 +272,15 @@ fn wanted<'l>(
     Ok(wanted)
 }
 
+/// The kind of a toolchain, and the toolchains that its programs need to run.
+type Needs<'a> = (Kind, &'a [ToolchainName]);
+
 /// Returns the named toolchains and those that their programs need to run, which `of` returns with
 /// the kind of a toolchain. A set of Python packages needs its interpreter, unless an interpreter
 /// is named, too. Without it, the programs of the set would start with a Python of the host.
 fn with_companions<'a>(
     names: &[ToolchainName],
-    of: &dyn Fn(&ToolchainName) -> Option<(Kind, &'a [ToolchainName])>,
+    of: &dyn Fn(&ToolchainName) -> Option<Needs<'a>>,
 ) -> Vec<ToolchainName> {
     let mut out = names.to_vec();
     let known: Vec<_> = names.iter().filter_map(of).collect();
