@@ -539,14 +539,14 @@ fn what_the_tree_lacks_is_told_with_a_line_and_what_there_is() {
     contains(
         &lock("bin = { t = \"x-1/bin/toool\" }"),
         &[
-            "at: toolchains.toml:1:13",
+            "at: toolchains.toml:6:9",
             "x has no x-1/bin/toool, which `bin` names",
             "did you mean x-1/bin/tool",
         ],
     );
     contains(
         &lock("bin = { t = \"QQQ\" }"),
-        &["at: toolchains.toml:1:13", "there are x-1/bin/tool, x-1/share/doc"],
+        &["at: toolchains.toml:6:9", "there are x-1/bin/tool, x-1/share/doc"],
     );
     contains(
         &lock("strip_prefix = \"y\""),
