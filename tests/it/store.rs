@@ -263,6 +263,16 @@ fn a_store_that_cannot_be_written_serves_a_project_at_another_path() {
         contains(&said, &["may not write to the store", "let its owner run `cotter gc`"]);
         assert!(!said.contains("--store"), "{said}");
         contains(&ok(&mut run(&["gc", "--dry-run"])), &["would delete 2 trees"]);
+        let own = tree.join("share/own");
+        overwrite(&own, b"damaged");
+        contains(&crate::support::fails(4, &mut run(&["verify"])), &["1 of 2 trees are broken"]);
+        let said = crate::support::fails(8, &mut run(&["verify", "--repair"]));
+        contains(
+            &said,
+            &["may not write to the store", "let its owner run `cotter verify --repair`"],
+        );
+        assert!(!said.contains("--store"), "{said}");
+        overwrite(&own, b"one");
         // Facts that the store does not record are derived and printed.
         let facts = store.join("facts").join(format!("{name}.json"));
         std::fs::rename(&facts, facts.with_extension("away")).unwrap();
