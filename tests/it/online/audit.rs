@@ -1,4 +1,4 @@
-//! The audit: silent where nothing leaks, and loud, by name, where something does.
+//! The audit reports nothing if nothing leaks, and otherwise reports each leak by name.
 
 use std::collections::BTreeMap;
 use std::os::unix::fs::PermissionsExt;
@@ -8,7 +8,7 @@ use std::process::Command;
 use crate::support::bazel::{ALL, Bazel, Workspace};
 use crate::support::{Project, REPO, contains, in_store, ok, shared_store, text, tree};
 
-/// `cotter audit bazel` on the machine that has no compilers.
+/// Returns `cotter audit bazel` on the machine that has no compilers.
 fn audit(workspace: &Workspace, flags: &[&str]) -> (Option<i32>, String, String) {
     let mut words =
         vec![env!("CARGO_BIN_EXE_cotter").to_owned(), "audit".to_owned(), "bazel".to_owned()];
@@ -39,7 +39,7 @@ fn the_examples_have_no_findings() {
     }
 }
 
-/// The workspace of leaks, with the toolchains of an example.
+/// Returns the workspace of leaks, with the toolchains of an example.
 fn leaks(bazel: Bazel) -> Workspace {
     let mut workspace = Workspace::copy(bazel, &Path::new(REPO).join("tests/bazel/leaks"));
     let example = Path::new(REPO).join("examples/python");
@@ -64,7 +64,7 @@ fn leaks(bazel: Bazel) -> Workspace {
     workspace
 }
 
-/// Each leak, where it is planted and what it is called.
+/// Each leak has its place and its name.
 const PLANTED: [(&str, &str); 16] = [
     ("action-env", ".bazelrc"),
     ("elf-interpreter", "asks_for_a_loader"),
@@ -109,7 +109,7 @@ fn planted_leaks_are_all_found() {
                 "{bazel:?}: {id} is not told of {place}, but of {places:?}"
             );
         }
-        // Nothing else is told of the targets without a leak of the kind.
+        // Nothing else is reported about the targets without a leak of this kind.
         assert!(
             !by_id["genrule-program"].contains(&"//:tells_where_it_is".to_owned()),
             "{by_id:?}"
@@ -118,7 +118,7 @@ fn planted_leaks_are_all_found() {
     }
 }
 
-/// An allow list with reasons, text and SARIF.
+/// The allow list with its reasons appears in the text and in SARIF.
 #[test]
 fn findings_can_be_accepted() {
     let workspace = Workspace::example(Bazel::V7, "python");
@@ -150,7 +150,7 @@ fn findings_can_be_accepted() {
     contains(&all, &["did you mean \"genrule-program\"?"]);
 }
 
-/// With `--jail` the build runs again under a trace, and what it started and opened is told.
+/// With `--jail`, the build runs again under a trace, and the programs and files that it used are reported.
 #[test]
 fn the_jail_sees_what_the_command_lines_hide() {
     for bazel in [Bazel::V4, Bazel::V7] {
@@ -172,7 +172,7 @@ fn the_jail_sees_what_the_command_lines_hide() {
     }
 }
 
-/// A program that follows the links of its sandbox finds what no target declares.
+/// A program that follows the links of its sandbox finds files that no target declares.
 #[test]
 fn the_jail_sees_files_that_no_target_declares() {
     let workspace = Workspace::example(Bazel::V7, "python");
@@ -190,7 +190,7 @@ fn the_jail_sees_files_that_no_target_declares() {
     let (code, out, all) = audit(&workspace, &["--jail", "--json", "//more:all"]);
     assert_eq!(code, Some(7), "{all}");
     let found: serde_json::Value = serde_json::from_str(&out).unwrap();
-    // That the tool begins with a script of /bin/sh is told too, and not the matter here.
+    // The audit also reports that the tool begins with a script of /bin/sh, which does not matter here.
     let findings: Vec<_> = found["findings"]
         .as_array()
         .unwrap()

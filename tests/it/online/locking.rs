@@ -7,7 +7,7 @@ use crate::support::{Project, REPO, Scratch, clean, contains, fails, in_store, o
 
 #[test]
 fn locking_twice_at_two_paths_in_two_profiles_gives_the_same_bytes() {
-    // The other profile than the one under test.
+    // This is the profile that is not under test.
     let (profile, flags): (&str, &[&str]) =
         if cfg!(debug_assertions) { ("release", &["--release"]) } else { ("debug", &[]) };
     ok(Command::new(env!("CARGO"))
@@ -25,7 +25,7 @@ fn locking_twice_at_two_paths_in_two_profiles_gives_the_same_bytes() {
     let (here, there) = (Scratch::new(), Scratch::new());
     here.write("toolchains.toml", &manifest);
     there.write("another/path/toolchains.toml", &manifest);
-    // Both stores may take downloads from the shared cache; nothing else.
+    // Both stores may use only the downloads of the shared cache.
     for store in [here.join("store"), there.join("store")] {
         std::fs::create_dir_all(store.join("inputs")).unwrap();
         ok(Command::new("cp")
@@ -46,14 +46,14 @@ fn locking_twice_at_two_paths_in_two_profiles_gives_the_same_bytes() {
     assert!(first == std::fs::read_to_string(here.join("toolchains.lock")).unwrap());
 }
 
-/// Where no index is configured, the pinned Python's pip fetches: it knows its default.
+/// If no index is configured, the pip of the pinned Python fetches the package, because it knows its default index.
 #[test]
 fn a_real_tool_comes_as_a_wheel() {
     let manifest = std::fs::read_to_string(format!("{REPO}/templates/python.toml")).unwrap();
     let mut project = Project::new(&format!("{manifest}[toolchains.ninja]\nkind = \"tool\"\nsource = \"pypi\"\nversion = \"1.11.1.4\"\nsuite = \"bookworm\"\npackages = [\"libc6\", \"libstdc++6\"]\n").replace("\"aarch64-linux\", ", ""));
     project.store = shared_store().to_owned();
     project.ok(&["setup"]);
-    // A project that has the lock but not the trees, and asks for the wheel alone: the Python that fetches it is made on the way.
+    // A project that has the lock but no trees asks only for the wheel. The Python that fetches it is made in the process.
     let fresh =
         Project::new(&std::fs::read_to_string(project.dir().join("toolchains.toml")).unwrap());
     std::fs::copy(project.dir().join("toolchains.lock"), fresh.dir().join("toolchains.lock"))
@@ -98,7 +98,7 @@ fn a_lock_of_version_1_is_read_and_written_anew() {
     }
 }
 
-/// The interpreter gives the version, and so the place of the packages, wherever it stands among them.
+/// The interpreter determines the version, and therefore the directory of the packages, at any position in the list.
 #[test]
 fn the_interpreter_need_not_be_named_first() {
     let packages = "[\"ca-certificates\", \"python3.11\", \"libstdc++6\"]";

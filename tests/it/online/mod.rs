@@ -1,4 +1,4 @@
-//! What needs a mirror: the repository's own toolchains and those of the examples, real packages, a real Bazel. Everything else runs where there is no network.
+//! Tests that need a mirror: they use the repository's own toolchains and those of the examples, real packages and a real Bazel. All other tests run without network access.
 
 mod archives;
 mod audit;
