@@ -17,7 +17,7 @@ use crate::lockfile::{
     LockedTree, Lockfile, PackagesRole, PackagesSpec, Plan, Selection, Spec, Uses,
     format_of_distribution,
 };
-use crate::make::{Made, Maker, Tools, Workshop, locked_for, native_or_refuse};
+use crate::make::{Made, Maker, Proposal, Tools, Workshop, locked_for, native_or_refuse};
 use crate::manifest::Requirements;
 use crate::model::{
     Built, Component, Ecosystem, Format, Input, Kind, Location, Platform, ToolchainName, WheelName,
@@ -192,8 +192,10 @@ impl Locking<'_> {
             });
         }
         self.build(&mut plans, set)?;
-        let made = self.maker().identify(self.lock, &plans)?;
-        let idle: Vec<_> = made.iter().map(|m| (&set.name, m.idle.as_slice())).collect();
+        let proposals: Vec<Proposal> =
+            plans.iter().map(|plan| Proposal { plan: plan.clone(), may_grow: false }).collect();
+        let made = self.maker().identify(self.lock, &proposals)?;
+        let idle: Vec<_> = made.iter().map(|m| (&set.name, m.notes.idle.as_slice())).collect();
         self.project.warn_of_idle_patterns(&idle, self.cx);
         let trees = plans
             .into_iter()

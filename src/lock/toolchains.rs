@@ -5,19 +5,20 @@ use std::cell::RefCell;
 
 use fs_err as fs;
 
+use super::notes;
 use super::options::Options;
 use super::stale::fingerprint;
 use crate::context::Context;
 use crate::error::{Error, Result};
 use crate::fetch::Fetcher;
 use crate::lockfile::{LockedTree, Lockfile, Plan, Programs, Selection, TrustedRelease, Uses};
-use crate::make::Made;
+use crate::make::{Made, Proposal};
 use crate::manifest::Toolchain;
-use crate::model::{Platform, ToolchainName};
+use crate::model::{Kind, Platform, ToolchainName};
 use crate::project::Project;
 use crate::recipe::{self, Asked};
 use crate::resolve::debian_release::Keyring;
-use crate::source::ResolveContext;
+use crate::source::{Additions, ResolveContext};
 
 /// The data that locking uses.
 pub struct Locking<'a> {
@@ -31,6 +32,19 @@ pub struct Locking<'a> {
     pub known: Vec<TrustedRelease>,
     /// The options of the command line.
     pub options: &'a Options,
+}
+
+/// The greatest number of times that a tree is composed until its inputs are complete. Each round
+/// adds what the scripts of the packages of the last one need, so three are usual.
+const MOST_ROUNDS: usize = 8;
+
+/// A tree whose inputs may not be complete yet.
+struct Draft {
+    plan: Plan,
+    additions: Additions,
+    /// Whether something can be added, if the tree asks for it.
+    may_grow: bool,
+    made: Option<Made>,
 }
 
 impl Locking<'_> {
@@ -58,45 +72,103 @@ impl Locking<'_> {
         // Proceed platform by platform, so that the index of only one platform is in memory at a
         // time.
         todo.sort_by(|a, b| (a.1.as_str(), &a.0).cmp(&(b.1.as_str(), &b.0)));
-        let mut plans = vec![];
+        let mut drafts = vec![];
         for (name, platform) in todo {
-            crate::interrupt::check()?;
-            let _spinner = cx.reporter.spinner("resolving", &format!("{name} for {platform}"));
+            let additions = Additions::default();
+            let plan = self.plan(&name, platform, &additions, &resolving)?;
             let toolchain = &project.manifest.toolchains[&name];
-            let plan = self.plan(toolchain, platform, &resolving);
-            plans.push(plan.map_err(|e| {
-                let error = e.context(format!("can't lock {name} for {platform}"));
-                project.locate(error.about(name.as_str()))
-            })?);
+            let recipe = project.recipe(toolchain);
+            if let Some(advice) = recipe.advice(&plan) {
+                cx.reporter.warn(&format!("{}: {advice}", toolchain.place));
+            }
+            let may_grow = project.sources[&name].may_grow(recipe);
+            drafts.push(Draft { plan, additions, may_grow, made: None });
         }
-        resolving.index.take();
-        let made = project
-            .maker(cx, self.fetcher)
-            .identify(lock, &plans)
-            .map_err(|e| project.locate(e))?;
+        for round in 1.. {
+            resolving.index.take();
+            let mut open: Vec<&mut Draft> =
+                drafts.iter_mut().filter(|draft| draft.made.is_none()).collect();
+            if open.is_empty() {
+                break;
+            }
+            let proposal = |draft: &&mut Draft| Proposal {
+                plan: draft.plan.clone(),
+                may_grow: draft.may_grow && round < MOST_ROUNDS,
+            };
+            let proposals: Vec<Proposal> = open.iter().map(proposal).collect();
+            let made = project
+                .maker(cx, self.fetcher)
+                .identify(lock, &proposals)
+                .map_err(|e| project.locate(e))?;
+            for ((draft, proposal), made) in open.iter_mut().zip(&proposals).zip(made) {
+                if !proposal.may_grow || !made.notes.ask_for_more() {
+                    draft.made = Some(made);
+                    continue;
+                }
+                draft.additions.take_from(&made.notes);
+                let (name, platform) = (&proposal.plan.name, proposal.plan.platform);
+                draft.plan = self.plan(name, platform, &draft.additions, &resolving)?;
+                // If nothing can be added, the same tree is made once more, and kept.
+                draft.may_grow = draft.plan != proposal.plan;
+            }
+        }
+        let finished = drafts.iter().filter_map(|d| Some((d, d.made.as_ref()?)));
         let idle: Vec<_> =
-            plans.iter().zip(&made).map(|(p, made)| (&p.name, made.idle.as_slice())).collect();
+            finished.clone().map(|(d, made)| (&d.plan.name, made.notes.idle.as_slice())).collect();
         project.warn_of_idle_patterns(&idle, cx);
-        for (plan, made) in plans.into_iter().zip(&made) {
-            lock.put(LockedTree::new(plan, made.output.clone()));
+        let mut out = vec![];
+        for (draft, made) in finished {
+            let asked = project.sources[&draft.plan.name].named();
+            notes::tell(&draft.plan, &made.notes, &asked, &cx.reporter);
+            lock.put(LockedTree::new(draft.plan.clone(), made.output.clone()));
+            out.push(made.clone());
         }
-        Ok(made)
+        Ok(out)
     }
 
+    /// Returns the plan of a toolchain for a platform, with the `additions` that composing it has
+    /// shown to be needed so far.
+    ///
+    /// # Errors
+    /// If the toolchain cannot be resolved.
     fn plan(
+        &self,
+        name: &ToolchainName,
+        platform: Platform,
+        additions: &Additions,
+        resolving: &ResolveContext,
+    ) -> Result<Plan> {
+        crate::interrupt::check()?;
+        let _spinner = self.cx.reporter.spinner("resolving", &format!("{name} for {platform}"));
+        let toolchain = &self.project.manifest.toolchains[name];
+        self.resolve(toolchain, platform, additions, resolving).map_err(|e| {
+            let error = e.context(format!("can't lock {name} for {platform}"));
+            self.project.locate(error.about(name.as_str()))
+        })
+    }
+
+    fn resolve(
         &self,
         toolchain: &Toolchain,
         platform: Platform,
+        additions: &Additions,
         resolving: &ResolveContext,
     ) -> Result<Plan> {
         let (project, name) = (self.project, &toolchain.name);
         let recipe = project.recipe(toolchain);
-        let found = project.sources[name].resolve(platform, recipe, resolving)?;
+        let source = &project.sources[name];
+        let found = source.resolve(platform, recipe, additions, resolving)?;
         let asked = Asked {
             target: toolchain.target.unwrap_or(platform),
             libraries: toolchain.libraries.iter().map(|l| l.value.clone()).collect(),
             selection: Selection { prune: toolchain.prune.clone(), keep: toolchain.keep.clone() },
-            programs: Programs { self_exe: toolchain.self_exe.clone(), bin: toolchain.bin.clone() },
+            programs: Programs {
+                self_exe: toolchain.self_exe.clone(),
+                bin: toolchain.bin.clone(),
+                named: if recipe.kind() == Kind::Tool { found.named } else { vec![] },
+                essential: found.essential,
+                env: toolchain.env.clone(),
+            },
             version: found.version.clone(),
             principal: found.principal,
         };

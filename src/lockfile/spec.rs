@@ -37,6 +37,16 @@ pub struct Programs {
     /// The names in `bin/`, each with the path in the tree to which it refers. If the map is empty,
     /// the recipe chooses the names.
     pub bin: BTreeMap<String, String>,
+    /// The Debian packages whose programs are in `bin/` first and always: those that the manifest
+    /// names, and those to which a named metapackage leads. The list is empty if no package is
+    /// distinguished.
+    pub named: Vec<String>,
+    /// The Debian packages that were added because scripts of the tree need their commands. Their
+    /// programs have no names in `bin/`.
+    pub essential: Vec<String>,
+    /// The environment variables that users and launchers of the programs set. `%R` stands for the
+    /// root of the tree.
+    pub env: BTreeMap<String, String>,
 }
 
 /// A compiler for C and C++. The name of its recipe is its family (GCC, Zig).

@@ -193,8 +193,11 @@ impl Request {
             let (name, path) = entry.split_once('=').unwrap_or((entry, entry));
             (name.to_owned(), path.to_owned())
         };
-        let programs =
-            Programs { self_exe: self.list("self_exe"), bin: bin.iter().map(split).collect() };
+        let programs = Programs {
+            self_exe: self.list("self_exe"),
+            bin: bin.iter().map(split).collect(),
+            ..Programs::default()
+        };
         Ok(match kind {
             Kind::Cc => Spec::Cc(CcSpec {
                 target: self.first("target").map_or(Ok(platform), |t| t.parse())?,

@@ -2,11 +2,14 @@
 
 use std::collections::BTreeMap;
 
+use super::order::Order;
 use crate::error::{Error, Result};
+use crate::facts::RecordedFacts;
 use crate::lockfile::{Output, Plan};
-use crate::recipe::{self, Idle, Pruning};
+use crate::recipe::{self, Layers, Notes, Pruning, Stage};
 use crate::store::{Commit, Staging, Store};
-use crate::tree::{BlobDir, Tree};
+use crate::tree::BlobDir;
+use crate::unpack::Layer;
 
 /// A tree in progress: the places that hold its parts until it is published. All of them are
 /// removed when this value is dropped.
@@ -32,21 +35,20 @@ impl Bench {
     }
 
     /// Merges the layers, which are numbered like their inputs, finishes the tree with its recipe,
-    /// and determines the identity of the tree and the patterns of the manifest that matched
-    /// nothing. With `keep`, the tree, its listing and its facts are put into the store.
+    /// and determines the identity of the tree and what there is to tell about it.
+    /// If the order says so, the tree, its listing and its facts are put into the store.
     ///
     /// # Errors
-    /// If the layers do not fit together, if the recipe refuses them, or if the result is not
-    /// `expected`.
+    /// If the layers do not fit together, if the recipe refuses them, or if the result is not the
+    /// locked one.
     pub fn compose(
         &self,
         store: &Store,
-        plan: &Plan,
-        layers: BTreeMap<usize, Tree>,
-        expected: Option<&Output>,
-        keep: bool,
+        order: &Order,
+        layers: BTreeMap<usize, Layer>,
         hard_links: bool,
-    ) -> Result<(Output, Vec<Idle>)> {
+    ) -> Result<(Output, Notes)> {
+        let (plan, expected) = (order.plan, order.locked.map(|locked| &locked.output));
         let named = |e: Error| {
             if e.is_about(plan.name.as_str()) {
                 e
@@ -54,12 +56,14 @@ impl Bench {
                 e.context(format!("can't compose {}", plan.tree_name())).about(plan.name.as_str())
             }
         };
-        let mut tree = Tree::default();
+        let mut merged = Layers { stage: order.stage, ..Layers::default() };
         for (i, layer) in layers {
-            tree.merge(layer, plan.inputs[i].file_name()).map_err(named)?;
+            merged.merge(i, layer, plan.inputs[i].file_name()).map_err(named)?;
         }
-        let tree = recipe::finish(plan, tree, &self.blobs, &self.pruning).map_err(named)?;
-        let idle = self.pruning.idle(&tree);
+        let mut notes = Notes::default();
+        let tree =
+            recipe::finish(plan, merged, &self.blobs, &self.pruning, &mut notes).map_err(named)?;
+        notes.idle = self.pruning.idle(&tree);
         let hash = expected.map(|o| &o.nar_hash);
         let commit = Commit::stage(store, &self.staging, &tree, hard_links, hash)?;
         let output = Output {
@@ -91,11 +95,13 @@ impl Bench {
                 plan.name
             )));
         }
-        if keep {
+        let is_draft = order.stage == Stage::Draft && notes.ask_for_more();
+        if order.keep && !is_draft {
             let facts = recipe::facts(plan, &tree).map_err(named)?;
-            store.write_facts(&output.store_name, &facts)?;
+            let recipe = plan.recipe.name.clone();
+            store.write_facts(&output.store_name, &RecordedFacts { recipe, facts })?;
             commit.publish(&output.store_name)?;
         }
-        Ok((output, idle))
+        Ok((output, notes))
     }
 }

@@ -10,7 +10,7 @@ use crate::recipe::Pruning;
 use crate::reporter::Task;
 use crate::tree::{BlobDir, Node, Tree, archive_error};
 use crate::unpack::{
-    Budget, CaseCollisions, Limits, TarOptions, sniffed, unpack_deb, unpack_tar, unpack_zip,
+    Budget, CaseCollisions, Layer, Limits, TarOptions, sniffed, unpack_deb, unpack_tar, unpack_zip,
 };
 
 /// One input to unpack.
@@ -34,10 +34,10 @@ impl Unpack<'_> {
     ///
     /// # Errors
     /// If the bytes of the input cannot be obtained, or if they are refused.
-    pub fn run(&self) -> Result<Tree> {
+    pub fn run(&self) -> Result<Layer> {
         let packages = self.plan.spec.packages().is_some();
         let tree = match self.input.format {
-            Format::Wheel | Format::Sdist if packages => return self.install(),
+            Format::Wheel | Format::Sdist if packages => return self.install().map(Layer::from),
             Format::Deb => return self.deb(),
             Format::Tar | Format::Sdist => self.tar(),
             Format::Zip | Format::Wheel => self.zip(),
@@ -47,6 +47,7 @@ impl Unpack<'_> {
             Some(prefix) => strip(tree?, prefix, &self.name()),
             None => tree,
         }
+        .map(Layer::from)
     }
 
     fn name(&self) -> String {
@@ -58,11 +59,11 @@ impl Unpack<'_> {
         if e.blames_archive() { e.context(format!("can't unpack {}", self.name())) } else { e }
     }
 
-    fn deb(&self) -> Result<Tree> {
+    fn deb(&self) -> Result<Layer> {
         let snapshot = self.plan.snapshot();
         self.fetcher.read(self.input, snapshot.as_deref(), self.task, &mut |bytes| {
-            unpack_deb(bytes, self.input.size, self.blobs, &|path| self.pruning.keeps(path))
-                .map_err(|e| self.named(e))
+            let keeps = |path: &_| self.input.layout.takes(path) && self.pruning.keeps(path);
+            unpack_deb(bytes, self.input.size, self.blobs, &keeps).map_err(|e| self.named(e))
         })
     }
 

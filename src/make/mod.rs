@@ -2,20 +2,22 @@
 //! composed from its inputs, some of which may have to be built first. Every tree that is used to
 //! make another one is named in the lock and is made first.
 
+mod advice;
 mod build;
 mod compose;
 mod graph;
 mod index;
 mod layer;
+mod order;
 mod schedule;
 mod substitute;
 
 use crate::error::Result;
-use crate::facts::Facts;
+use crate::facts::{Facts, RecordedFacts};
 use crate::fetch::Fetcher;
 use crate::lockfile::{LockedTree, Lockfile, Plan};
 use crate::model::{Kind, Platform, ToolchainName};
-use crate::recipe;
+use crate::recipe::{self, Stage};
 use crate::reporter::Reporter;
 use crate::store::{Staging, Store};
 use crate::tree::Tree;
@@ -25,7 +27,8 @@ pub use graph::{locked_for, native_or_refuse};
 pub use schedule::Made;
 
 use graph::Search;
-use schedule::{Order, Schedule};
+use order::Order;
+use schedule::Schedule;
 use substitute::OwnStore;
 
 /// Makes trees.
@@ -40,6 +43,16 @@ pub struct Maker<'a> {
     pub jobs: usize,
     /// Whether identical files in the store are hard-linked.
     pub hard_links: bool,
+}
+
+/// A plan that is not locked yet.
+#[derive(Debug, Clone)]
+pub struct Proposal {
+    /// The plan.
+    pub plan: Plan,
+    /// Whether the plan will be made again with more inputs if the notes about its tree ask for
+    /// them.
+    pub may_grow: bool,
 }
 
 impl Maker<'_> {
@@ -69,6 +82,7 @@ impl Maker<'_> {
             .map(|node| Order {
                 plan: &node.tree.plan,
                 locked: Some(node.tree),
+                stage: Stage::Locked,
                 keep: true,
                 after: node.after,
                 index_of: node.index_of,
@@ -77,13 +91,13 @@ impl Maker<'_> {
         if !jobs.is_empty() {
             Staging::sweep(self.store)?;
         }
-        let made = self.schedule(lock).run(&jobs)?;
+        let made = self.schedule(lock).run(&jobs).map_err(|e| advice::of_lock(e, lock))?;
         let of = |tree: &&LockedTree| match names
             .iter()
             .position(|name| *name == tree.output.store_name)
         {
             Some(place) => made[place].clone(),
-            None => Made { output: tree.output.clone(), time: None, idle: vec![] },
+            None => Made { output: tree.output.clone(), time: None, notes: Default::default() },
         };
         let out: Vec<Made> = wanted.iter().map(of).collect();
         for tree in wanted {
@@ -104,19 +118,21 @@ impl Maker<'_> {
     }
 
     /// Determines the results of plans that are not locked yet. The trees for this machine's
-    /// platform are kept in the store.
+    /// platform are kept in the store, except those that `may_grow` and whose notes ask for more
+    /// inputs.
     ///
     /// # Errors
     /// The same as those of [`Maker::ensure`].
-    pub fn identify(&self, lock: &Lockfile, plans: &[Plan]) -> Result<Vec<Made>> {
-        let job = |plan| Order {
-            plan,
+    pub fn identify(&self, lock: &Lockfile, proposals: &[Proposal]) -> Result<Vec<Made>> {
+        let jobs = proposals.iter().map(|proposal| Order {
+            plan: &proposal.plan,
             locked: None,
-            keep: Platform::native() == Some(plan.platform),
+            stage: if proposal.may_grow { Stage::Draft } else { Stage::Final },
+            keep: Platform::native() == Some(proposal.plan.platform),
             after: vec![],
             index_of: None,
-        };
-        let jobs: Vec<Order> = plans.iter().map(job).collect();
+        });
+        let jobs: Vec<Order> = jobs.collect();
         Staging::sweep(self.store)?;
         self.schedule(lock).run(&jobs)
     }
@@ -151,7 +167,8 @@ impl Maker<'_> {
         }
         // A store that cannot be written needs no special handling: the facts are derived again
         // whenever they are needed.
-        let _ = self.store.write_facts(name, &self.facts(tree)?);
+        let recipe = tree.plan.recipe.name.clone();
+        let _ = self.store.write_facts(name, &RecordedFacts { recipe, facts: self.facts(tree)? });
         Ok(())
     }
 
@@ -183,8 +200,9 @@ impl Maker<'_> {
 
 /// Returns the recorded facts of a tree, unless another recipe recorded them. Two recipes can make
 /// the same tree.
-fn recorded(store: &Store, tree: &LockedTree) -> Option<Facts> {
-    store.facts(&tree.output.store_name).filter(|facts| facts.recipe() == tree.plan.recipe.name)
+pub fn recorded(store: &Store, tree: &LockedTree) -> Option<Facts> {
+    let recorded = store.facts(&tree.output.store_name)?;
+    (recorded.recipe == tree.plan.recipe.name).then_some(recorded.facts)
 }
 
 /// Returns the facts of a tree that is in the store: those recorded when the tree was made, or

@@ -15,32 +15,19 @@ use super::build::Workshop;
 use super::compose::Bench;
 use super::index;
 use super::layer::Unpack;
+use super::order::Order;
 use super::substitute::Substituter;
 use crate::error::{Error, Result};
 use crate::fetch::Fetcher;
-use crate::lockfile::{LockedTree, Lockfile, Output, Plan};
+use crate::lockfile::{Lockfile, Output};
 use crate::model::Platform;
-use crate::recipe::Idle;
+use crate::recipe::Notes;
 use crate::reporter::Reporter;
 use crate::store::{Store, TreeLock};
-use crate::tree::Tree;
+use crate::unpack::Layer;
 
 /// The time that a thread waits before it asks again for a tree that another process makes.
 const PATIENCE: Duration = Duration::from_millis(50);
-
-/// A tree to make.
-pub struct Order<'a> {
-    /// The plan of the tree.
-    pub plan: &'a Plan,
-    /// The entry of the lock, if there is one: the expected result.
-    pub locked: Option<&'a LockedTree>,
-    /// Whether the tree is put into the store. If not, only its identity is determined.
-    pub keep: bool,
-    /// The positions of the jobs that must be done before this one begins.
-    pub after: Vec<usize>,
-    /// The interpreter that names the package index.
-    pub index_of: Option<&'a LockedTree>,
-}
 
 /// The result of a job.
 #[derive(Debug, Clone)]
@@ -49,8 +36,8 @@ pub struct Made {
     pub output: Output,
     /// The time from the beginning to the end of the job, or `None` if the tree already existed.
     pub time: Option<Duration>,
-    /// The patterns of the manifest that matched nothing in the tree.
-    pub idle: Vec<Idle>,
+    /// What there is to tell about the tree, if it was made.
+    pub notes: Notes,
 }
 
 /// The data that all threads share.
@@ -76,7 +63,7 @@ pub struct Schedule<'a> {
 /// A tree whose work has begun.
 struct Begun {
     bench: Bench,
-    layers: Mutex<BTreeMap<usize, Tree>>,
+    layers: Mutex<BTreeMap<usize, Layer>>,
     since: Instant,
     _held: Option<TreeLock>,
 }
@@ -235,7 +222,7 @@ impl Board<'_, '_> {
                 if substituter.substitute(locked, schedule.store)? {
                     schedule.reporter.detail(&format!("{name} is in {}", substituter.name()));
                     let output = locked.output.clone();
-                    self.set(j, State::Done(Made { output, time: None, idle: vec![] }));
+                    self.set(j, State::Done(Made { output, time: None, notes: Notes::default() }));
                     return Ok(());
                 }
             }
@@ -281,15 +268,14 @@ impl Board<'_, '_> {
         }
         let _spinner = reporter.spinner("composing", &plan.tree_name());
         let layers = std::mem::take(&mut *begun.layers.lock().expect("no panic holds it"));
-        let expected = job.locked.map(|locked| &locked.output);
-        let (store, keep, links) = (schedule.store, job.keep, schedule.hard_links);
-        let (output, idle) = begun.bench.compose(store, plan, layers, expected, keep, links)?;
+        let (store, links) = (schedule.store, schedule.hard_links);
+        let (output, notes) = begun.bench.compose(store, job, layers, links)?;
         let time = Some(begun.since.elapsed());
         // Remove the staging directory and release the lock before other threads learn that the
         // tree exists.
         self.set(j, State::Beginning);
         drop(begun);
-        self.set(j, State::Done(Made { output, time, idle }));
+        self.set(j, State::Done(Made { output, time, notes }));
         Ok(())
     }
 }

@@ -1,7 +1,10 @@
 //! The interface of a recipe.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
+use super::layers::Layers;
+use super::notes::Notes;
 use super::prune::{ALWAYS, Pruning};
 use crate::environment::Variables;
 use crate::error::Result;
@@ -61,12 +64,25 @@ pub trait Recipe: Sync {
         Spec::Tool(ToolSpec { selection: asked.selection, programs: asked.programs })
     }
 
+    /// Returns advice on a plan that can be made into a tree, but into one that lacks what most users
+    /// of such a tree need. It is told when the plan is locked.
+    fn advice(&self, _plan: &Plan) -> Option<String> {
+        None
+    }
+
     /// Makes the tree from the merged layers of its inputs, without the paths that `pruning` leaves
-    /// out.
+    /// out. What there is to tell about the tree is added to `notes`.
     ///
     /// # Errors
     /// If the inputs do not make a sealed tree.
-    fn finish(&self, plan: &Plan, tree: Tree, blobs: &BlobDir, pruning: &Pruning) -> Result<Tree>;
+    fn finish(
+        &self,
+        plan: &Plan,
+        layers: Layers,
+        blobs: &BlobDir,
+        pruning: &Pruning,
+        notes: &mut Notes,
+    ) -> Result<Tree>;
 
     /// Adds the environment variables that a user of the tree needs.
     fn environment(&self, tree: &Active, environment: &mut Variables) {
@@ -90,10 +106,16 @@ pub trait Recipe: Sync {
 /// A tree that is about to be used.
 #[derive(Clone)]
 pub struct Active {
+    /// The name of the toolchain.
+    pub name: ToolchainName,
     /// The recipe that made the tree.
     pub recipe: &'static dyn Recipe,
     /// The platform of the tree.
     pub platform: Platform,
+    /// The platform for which its programs produce code, if it is a compiler. Otherwise its own.
+    pub target: Platform,
+    /// The variables that the manifest sets for it. `%R` stands for its path.
+    pub env: BTreeMap<String, String>,
     /// The path of the tree.
     pub path: PathBuf,
     /// The version of the tree. For Python packages, it is the version of their interpreter, such

@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 
 use super::api::{Active, Asked, Recipe};
+use super::layers::Layers;
+use super::notes::Notes;
 use super::pkg_config;
 use super::prune::{self, Pruning};
 use super::seal::{self, ProgramUse, Steps, seal};
@@ -60,10 +62,21 @@ impl Recipe for Library {
         Spec::Library(LibrarySpec { selection: asked.selection })
     }
 
-    fn finish(&self, plan: &Plan, tree: Tree, blobs: &BlobDir, pruning: &Pruning) -> Result<Tree> {
-        let steps =
-            Steps { prepare: &|_| Ok(()), launchers: &seal::plain, programs: ProgramUse::Unused };
-        seal(plan, tree, blobs, pruning, &steps)
+    fn finish(
+        &self,
+        plan: &Plan,
+        layers: Layers,
+        blobs: &BlobDir,
+        pruning: &Pruning,
+        notes: &mut Notes,
+    ) -> Result<Tree> {
+        let steps = Steps {
+            prepare: &|_| Ok(()),
+            launchers: &seal::plain,
+            programs: ProgramUse::Unused,
+            redirect: false,
+        };
+        seal(plan, layers, blobs, pruning, &steps, notes)
     }
 
     fn environment(&self, tree: &Active, environment: &mut Variables) {

@@ -8,16 +8,24 @@
 //!
 //! A new recipe is one file in this directory and one line in [`RECIPES`].
 
+mod alternatives;
 mod api;
 mod bin;
 mod edit;
+mod essential;
+mod families;
 mod gcc;
+mod generated;
+mod layers;
 mod library;
+mod notes;
 mod packages;
 mod pkg_config;
 mod prune;
 mod python;
+mod reaches;
 mod seal;
+mod survey;
 mod tool;
 mod zig;
 
@@ -29,7 +37,12 @@ use crate::model::Kind;
 use crate::tree::{BlobDir, Tree};
 
 pub use api::{Active, Asked, Recipe};
+pub use essential::{is_essential, package_of as package_of_command};
+pub use families::relatives;
+pub use layers::{Layers, Stage};
+pub use notes::{Dropped, NamelessPackage, Notes};
 pub use prune::{Idle, Pruning};
+pub use reaches::survey_constants;
 
 /// All recipes.
 pub static RECIPES: &[&dyn Recipe] = &[
@@ -83,12 +96,18 @@ pub fn of_plan(plan: &Plan) -> Result<&'static dyn Recipe> {
 }
 
 /// Finishes the tree of `plan` from its unpacked inputs, without the paths that `pruning` leaves
-/// out.
+/// out. What there is to tell about it is added to `notes`.
 ///
 /// # Errors
 /// Those of [`of_plan`] and [`Recipe::finish`].
-pub fn finish(plan: &Plan, tree: Tree, blobs: &BlobDir, pruning: &Pruning) -> Result<Tree> {
-    of_plan(plan)?.finish(plan, tree, blobs, pruning)
+pub fn finish(
+    plan: &Plan,
+    layers: Layers,
+    blobs: &BlobDir,
+    pruning: &Pruning,
+    notes: &mut Notes,
+) -> Result<Tree> {
+    of_plan(plan)?.finish(plan, layers, blobs, pruning, notes)
 }
 
 /// Returns which paths of a plan's inputs stay.
@@ -116,6 +135,11 @@ pub fn environment(trees: &[Active]) -> Changes {
     let others = trees.iter().filter(|t| !is_library(t));
     for tree in trees.iter().filter(is_library).chain(others) {
         tree.recipe.environment(tree, &mut out);
+    }
+    for tree in trees {
+        for (name, value) in &tree.env {
+            out.set_last(name, value.replace("%R", &tree.path.display().to_string()));
+        }
     }
     out.finish()
 }

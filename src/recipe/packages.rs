@@ -6,6 +6,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::json;
 
 use super::api::{Active, Recipe};
+use super::layers::Layers;
+use super::notes::Notes;
 use super::prune::Pruning;
 use crate::environment::Variables;
 use crate::error::{Error, Result};
@@ -36,7 +38,15 @@ impl Recipe for Packages {
         vec![]
     }
 
-    fn finish(&self, plan: &Plan, mut tree: Tree, blobs: &BlobDir, _: &Pruning) -> Result<Tree> {
+    fn finish(
+        &self,
+        plan: &Plan,
+        layers: Layers,
+        blobs: &BlobDir,
+        _: &Pruning,
+        _: &mut Notes,
+    ) -> Result<Tree> {
+        let mut tree = layers.tree;
         finish(plan, &mut tree, blobs)?;
         Ok(tree)
     }

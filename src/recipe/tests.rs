@@ -23,7 +23,15 @@ impl Recipe for Dummy {
         Kind::Tool
     }
 
-    fn finish(&self, plan: &Plan, mut tree: Tree, blobs: &BlobDir, _: &Pruning) -> Result<Tree> {
+    fn finish(
+        &self,
+        plan: &Plan,
+        layers: Layers,
+        blobs: &BlobDir,
+        _: &Pruning,
+        _: &mut Notes,
+    ) -> Result<Tree> {
+        let mut tree = layers.tree;
         let blob = blobs.put(plan.version.as_bytes())?;
         tree.put(MemberPath::literal("VERSION"), Node::File { blob, executable: false });
         Ok(tree)
@@ -59,14 +67,19 @@ fn a_recipe_is_one_file_and_one_line() {
     let dir = std::env::temp_dir().join(format!("cotter-recipe-{}", std::process::id()));
     let blobs = BlobDir::create(dir.clone()).unwrap();
     let plan = plan("dummy", Spec::Tool(ToolSpec::default()));
-    let tree = finish(&plan, Tree::default(), &blobs, &pruning(&plan).unwrap()).unwrap();
+    let mut notes = Notes::default();
+    let tree =
+        finish(&plan, Layers::default(), &blobs, &pruning(&plan).unwrap(), &mut notes).unwrap();
     let Some(Node::File { blob, .. }) = tree.at("VERSION") else { panic!("no file") };
     assert_eq!(blob.read().unwrap(), b"12");
     let Facts::Tool(facts) = facts(&plan, &tree).unwrap() else { panic!("other facts") };
     assert_eq!(facts.inputs, ["VERSION"]);
     let active = Active {
+        name: plan.name.clone(),
         recipe: named("dummy").unwrap(),
         platform: plan.platform,
+        target: plan.platform,
+        env: Default::default(),
         path: "/s/dummy".into(),
         version: plan.version.clone(),
     };
@@ -103,8 +116,11 @@ fn names_are_unique_and_every_kind_has_a_recipe() {
 #[test]
 fn libraries_reach_the_compiler_and_pkg_config() {
     let tree = |recipe: &str, path: &str| Active {
+        name: recipe.parse().unwrap(),
         recipe: named(recipe).unwrap(),
         platform: Platform::X86_64Linux,
+        target: Platform::X86_64Linux,
+        env: Default::default(),
         path: path.into(),
         version: "1".to_owned(),
     };

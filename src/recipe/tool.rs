@@ -1,12 +1,19 @@
 //! The recipe for any program that is neither a compiler nor an interpreter with its own recipe.
 
+use std::cell::RefCell;
+
 use super::api::Recipe;
+use super::generated;
+use super::layers::{Layers, Stage};
+use super::notes::Notes;
 use super::prune::Pruning;
-use super::seal::{self, ProgramUse, Steps, seal};
+use super::reaches;
+use super::seal::{ProgramUse, Steps, seal};
 use crate::error::Result;
 use crate::facts::{Facts, ToolFacts};
 use crate::lockfile::Plan;
 use crate::model::{Kind, MemberPath};
+use crate::relocate::launcher::Instructions;
 use crate::tree::{BlobDir, Tree};
 
 /// The recipe that this module describes.
@@ -18,20 +25,38 @@ impl Recipe for Tool {
     }
 
     fn version(&self) -> u32 {
-        1
+        2
     }
 
     fn kind(&self) -> Kind {
         Kind::Tool
     }
 
-    fn finish(&self, plan: &Plan, tree: Tree, blobs: &BlobDir, pruning: &Pruning) -> Result<Tree> {
+    fn finish(
+        &self,
+        plan: &Plan,
+        layers: Layers,
+        blobs: &BlobDir,
+        pruning: &Pruning,
+        notes: &mut Notes,
+    ) -> Result<Tree> {
+        let (stage, missing) = (layers.stage, RefCell::default());
         let steps = Steps {
-            prepare: &|_| Ok(()),
-            launchers: &seal::plain,
-            programs: ProgramUse::StartedAndSealed,
+            prepare: &|tree| {
+                missing.replace(generated::add(tree, blobs)?);
+                Ok(())
+            },
+            launchers: &|_| {
+                Box::new(|_| Instructions { keep_library_path: true, ..Instructions::default() })
+            },
+            programs: ProgramUse::Started,
+            redirect: true,
         };
-        seal(plan, tree, blobs, pruning, &steps)
+        let tree = seal(plan, layers, blobs, pruning, &steps, notes)?;
+        if stage != Stage::Locked {
+            notes.ungenerated = missing.take();
+        }
+        Ok(tree)
     }
 
     fn facts(&self, _plan: &Plan, tree: &Tree) -> Result<Facts> {
@@ -41,6 +66,7 @@ impl Recipe for Tool {
             programs: tree.entries("bin"),
             // If there is a directory `usr`, the other entries are links into it.
             inputs: if has_usr { vec!["usr".to_owned()] } else { tree.entries("") },
+            open: reaches::survey_constants(self.name(), tree)?.open(),
         }))
     }
 }

@@ -4,6 +4,8 @@
 
 use super::api::{Active, Asked, Recipe};
 use super::gcc::compiler_environment;
+use super::layers::Layers;
+use super::notes::Notes;
 use super::pkg_config;
 use super::prune::{self, Pruning};
 use super::seal::{self, ProgramUse, Steps, seal};
@@ -24,7 +26,7 @@ impl Recipe for Zig {
     }
 
     fn version(&self) -> u32 {
-        1
+        2
     }
 
     fn kind(&self) -> Kind {
@@ -44,17 +46,25 @@ impl Recipe for Zig {
         })
     }
 
-    fn finish(&self, plan: &Plan, tree: Tree, blobs: &BlobDir, pruning: &Pruning) -> Result<Tree> {
+    fn finish(
+        &self,
+        plan: &Plan,
+        layers: Layers,
+        blobs: &BlobDir,
+        pruning: &Pruning,
+        notes: &mut Notes,
+    ) -> Result<Tree> {
         let steps = Steps {
             prepare: &|tree| prepare(plan, tree, blobs),
             launchers: &seal::plain,
             programs: ProgramUse::Started,
+            redirect: false,
         };
-        seal(plan, tree, blobs, pruning, &steps)
+        seal(plan, layers, blobs, pruning, &steps, notes)
     }
 
     fn environment(&self, tree: &Active, environment: &mut Variables) {
-        compiler_environment(tree, VARIABLES, environment);
+        compiler_environment(tree, VARIABLES, "", environment);
         pkg_config::environment(tree, environment);
     }
 
@@ -141,8 +151,10 @@ fn prepare(plan: &Plan, tree: &mut Tree, blobs: &BlobDir) -> Result<()> {
             args: args.iter().map(|a| (*a).to_owned()).collect(),
             drop: STEERING.iter().map(|s| (*s).to_owned()).collect(),
             default: vec![format!("ZIG_LIB_DIR=%R/{home}lib")],
+            tag: Some(launcher::Tag::of(plan)),
             ..Instructions::default()
         };
+        let instructions = seal::with_variables(plan, instructions);
         let launcher = launcher::render(None, plan.platform, &at, &program, &instructions)?;
         tree.put(at, Node::File { blob: blobs.put(&launcher)?, executable: true });
     }

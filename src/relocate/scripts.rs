@@ -4,13 +4,49 @@
 
 use super::launcher::{Argv0, Instructions, Runtime, is_dynamic_program, render};
 use super::symlinks::usrmerged;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::model::{MemberPath, Platform};
 use crate::tree::{BlobDir, Node, Tree};
 
+/// A script that cannot be started, because its interpreter is not in the tree.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DroppedScript {
+    /// The script.
+    pub path: MemberPath,
+    /// The `#!` line.
+    pub line: String,
+    /// The interpreter, as the line names it. It is empty if the line names none.
+    pub interpreter: String,
+    /// Whether the script was removed. Otherwise it is still there as a text that cannot be
+    /// executed.
+    pub removed: bool,
+}
+
+/// What happens to the executable bit of a script that lies outside of the places of programs and
+/// whose interpreter is in the tree.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Bits {
+    /// It stays, because programs of the tree start such scripts with the tree's interpreter.
+    Keep,
+    /// It is removed.
+    Clear,
+}
+
+/// Returns the interpreter of a script as its `#!` line names it: the program that `env` would look
+/// up, or a path.
+pub fn requested_interpreter(head: &[u8]) -> Option<&str> {
+    let line = head.strip_prefix(b"#!")?.split(|b| *b == b'\n').next()?;
+    let mut words = std::str::from_utf8(line).ok()?.split_whitespace();
+    let program = words.next()?;
+    if program.ends_with("/env") {
+        return words.find(|w| !w.starts_with('-') && !w.contains('='));
+    }
+    Some(program)
+}
+
 /// Returns the interpreter of a script, as a path below the root, and its argument. If the
 /// interpreter is `env`, the result is the program that `env` would find in `/usr/bin`.
-fn interpreter(head: &[u8]) -> Option<(MemberPath, Option<String>)> {
+pub fn interpreter(head: &[u8]) -> Option<(MemberPath, Option<String>)> {
     let line = head.strip_prefix(b"#!")?.split(|b| *b == b'\n').next()?;
     let mut words = std::str::from_utf8(line).ok()?.split_whitespace();
     let program = words.next()?;
@@ -34,12 +70,11 @@ fn is_program_place(path: &MemberPath) -> bool {
 /// Adapts every executable script of the tree. `instructions` are those by which an interpreter is
 /// otherwise started (its variables apply to the script, too).
 ///
-/// Without a `runtime`, the tree contains no libc. A script among the programs of such a tree whose
-/// interpreter is missing is refused, because it would need the interpreter of the host.
-///
 /// A script among the programs is moved to the directory `.scripts/` next to it, under its own
-/// name, and a launcher takes its place. A script elsewhere loses its executable bit, and a link to
-/// it from among the programs becomes a launcher.
+/// name, and a launcher takes its place. A script elsewhere stays where it is, with the executable
+/// bit that `bits` determines, and a link to it from among the programs becomes a launcher.
+///
+/// Returns the scripts that cannot be started, because their interpreter is missing.
 ///
 /// # Errors
 /// If a staged file cannot be read or written.
@@ -49,7 +84,9 @@ pub fn settle(
     platform: Platform,
     runtime: Option<&Runtime>,
     instructions: &dyn Fn(&MemberPath) -> Instructions,
-) -> Result<()> {
+    bits: Bits,
+) -> Result<Vec<DroppedScript>> {
+    let mut dropped = vec![];
     for path in tree.paths(|_, node| matches!(node, Node::File { executable: true, .. })) {
         let Some(Node::File { blob, .. }) = tree.get(&path).cloned() else { continue };
         let head = blob.head(512)?;
@@ -60,25 +97,30 @@ pub fn settle(
             let (real, _) = tree.file(&program)?;
             Some((real, arg))
         });
+        if found.is_none() {
+            let interpreter = requested_interpreter(&head).unwrap_or_default().to_owned();
+            let removed = is_program_place(&path);
+            let line = String::from_utf8_lossy(&head).lines().next().unwrap_or_default().to_owned();
+            dropped.push(DroppedScript { path: path.clone(), line, interpreter, removed });
+        }
         let script = Node::File { blob, executable: false };
         if !is_program_place(&path) {
-            tree.put(path.clone(), script);
-            let links = tree.paths(|p, node| {
-                matches!(node, Node::Symlink(_))
-                    && is_program_place(p)
-                    && tree.real_path(p).as_ref() == Some(&path)
-            });
-            for link in links {
+            if bits == Bits::Clear || found.is_none() {
+                tree.put(path.clone(), script);
+            }
+            for link in links_to(tree, &path) {
                 // A chain of links needs only one launcher, at its end.
                 let last = matches!(tree.get(&link), Some(Node::Symlink(t)) if link.resolve_link(t).as_ref() == Some(&path));
+                let named = bits == Bits::Keep && link.file_name() != path.file_name();
                 match &found {
-                    Some((program, arg)) if last => {
+                    Some((program, arg)) if last || named => {
+                        let script = if named { alias(tree, &link, &path) } else { path.clone() };
                         let launcher = launcher(
                             tree,
                             platform,
                             runtime,
                             &link,
-                            &path,
+                            &script,
                             program,
                             arg.as_deref(),
                             instructions,
@@ -94,12 +136,6 @@ pub fn settle(
             }
             continue;
         }
-        if runtime.is_none() && found.is_none() {
-            let line = String::from_utf8_lossy(&head).lines().next().unwrap_or("").to_owned();
-            return Err(Error::build(format!("{path} is a script for {line:?}, which the tree lacks"))
-                .hint("give the tree its interpreter: suite = \"bookworm\" and packages = [\"bash\", ...] beside the source")
-                .hint("or leave the script out with `prune`"));
-        }
         tree.remove(&path);
         if let Some((program, arg)) = found {
             let dir = path.parent().expect("a program lies in a directory");
@@ -114,11 +150,47 @@ pub fn settle(
                 arg.as_deref(),
                 instructions,
             )?;
-            tree.put(to, script);
-            tree.put(path, Node::File { blob: blobs.put(&launcher)?, executable: true });
+            let links = if bits == Bits::Keep { links_to(tree, &path) } else { vec![] };
+            tree.put(to.clone(), script);
+            tree.put(path.clone(), Node::File { blob: blobs.put(&launcher)?, executable: true });
+            for link in links.iter().filter(|l| l.file_name() != path.file_name()) {
+                let script = alias(tree, link, &to);
+                let arg = arg.as_deref();
+                let launcher = self::launcher(
+                    tree,
+                    platform,
+                    runtime,
+                    link,
+                    &script,
+                    &program,
+                    arg,
+                    instructions,
+                )?;
+                let blob = blobs.put(&launcher)?;
+                tree.put(link.clone(), Node::File { blob, executable: true });
+            }
         }
     }
-    Ok(())
+    Ok(dropped)
+}
+
+/// Returns the links among the programs that lead to `path`.
+fn links_to(tree: &Tree, path: &MemberPath) -> Vec<MemberPath> {
+    tree.paths(|p, node| {
+        matches!(node, Node::Symlink(_))
+            && is_program_place(p)
+            && tree.real_path(p).as_ref() == Some(path)
+    })
+}
+
+/// Puts a link with the name of `link` into `.scripts/`, which leads to the script. A script that
+/// has several names finds the one by which it was started in its own path, as it would if the
+/// kernel had started it: TeX's `mktexfmt` is a link to `fmtutil`.
+fn alias(tree: &mut Tree, link: &MemberPath, script: &MemberPath) -> MemberPath {
+    let dir = link.parent().expect("a program lies in a directory");
+    let alias = MemberPath::literal(&format!("{dir}/.scripts/{}", link.file_name()));
+    tree.link(alias.clone(), script);
+    alias
 }
 
 /// Returns the launcher that is located at `at` and runs `script` with the interpreter `program`.
@@ -142,6 +214,7 @@ fn launcher(
         Some(Node::File { blob, .. }) => is_dynamic_program(program, blob, platform, platform)?,
         _ => false,
     };
+    let dynamic = dynamic && !how.in_place;
     // The interpreter's own launcher will be at `program` when the tree is finished: start its
     // target directly.
     let target = if dynamic {

@@ -2,7 +2,7 @@
 //! zip, or one program.
 
 use super::debian::DebianRequest;
-use super::kind::{Resolution, ResolveContext, Source, SourceKind};
+use super::kind::{Additions, Resolution, ResolveContext, Source, SourceKind};
 use crate::error::{Cause, Error, ErrorKind, Measure, Place, Result};
 use crate::fetch::{Candidate, Refusals, redact, says_absent};
 use crate::lockfile::Fingerprint;
@@ -203,10 +203,19 @@ impl Source for Archive {
         self.runtime.iter().map(DebianRequest::suite).collect()
     }
 
+    fn named(&self) -> Vec<String> {
+        vec![self.toolchain.to_string()]
+    }
+
+    fn may_grow(&self, recipe: &dyn Recipe) -> bool {
+        self.runtime.as_ref().is_some_and(|runtime| runtime.may_grow(recipe))
+    }
+
     fn resolve(
         &self,
         platform: Platform,
         recipe: &dyn Recipe,
+        additions: &Additions,
         cx: &ResolveContext,
     ) -> Result<Resolution> {
         let urls = self.urls(platform);
@@ -225,6 +234,7 @@ impl Source for Archive {
             urls.iter().map(|u| u.parse()).collect::<Result<_, _>>().map_err(Error::user)?;
         let download = self.download(platform);
         let layout = Layout {
+            only: vec![],
             strip_prefix: download.strip_prefix.clone(),
             file_name: download.file_name.clone(),
         };
@@ -238,7 +248,7 @@ impl Source for Archive {
         let name = layout.file_name.as_deref().unwrap_or(input.file_name());
         input.format = Format::of_archive(name);
         input.layout = layout;
-        DebianRequest::beside(&self.runtime, input, &self.version, platform, recipe, cx)
+        DebianRequest::beside(&self.runtime, input, &self.version, platform, recipe, additions, cx)
     }
 }
 

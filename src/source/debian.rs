@@ -8,12 +8,12 @@ use std::collections::BTreeSet;
 pub use request::DebianRequest;
 use request::{Named, plain_name};
 
-use super::kind::{Resolution, ResolveContext, Source, SourceKind};
+use super::kind::{Additions, Resolution, ResolveContext, Source, SourceKind};
 use crate::error::{Error, Result, nearest};
 use crate::lockfile::Fingerprint;
 use crate::manifest::{Fields, Manifest, Problems, Toolchain};
-use crate::model::{Component, Ecosystem, Format, Input, Location, Platform, SourcePackage};
-use crate::recipe::Recipe;
+use crate::model::{Component, Ecosystem, Format, Input, Kind, Location, Platform, SourcePackage};
+use crate::recipe::{Recipe, is_essential};
 use crate::resolve::debian_closure;
 use crate::resolve::debian_index::{Index, Package};
 use crate::resolve::debian_version::without_epoch;
@@ -21,9 +21,27 @@ use crate::resolve::debian_version::without_epoch;
 /// The source `debian`.
 pub const KIND: SourceKind = SourceKind {
     name: "debian",
-    keys: &["archive", "suite", "components", "packages", "exclude", "include"],
+    keys: &[
+        "archive",
+        "suite",
+        "components",
+        "packages",
+        "exclude",
+        "include",
+        "include_essential",
+    ],
     bind,
 };
+
+/// The package of the libc.
+const LIBC: &str = "libc6";
+
+/// The package that contains the locale C.UTF-8.
+const LOCALE_PACKAGE: &str = "libc-bin";
+
+/// The directories that are taken of it if the manifest does not ask for it: the locale, and the
+/// licence. The rest are programs with which an administrator maintains a libc.
+const LOCALE_DIRECTORIES: [&str; 2] = ["usr/lib/locale", "usr/share/doc/libc-bin"];
 
 impl DebianRequest {
     /// Combines the result of another source, `principal`, with the run-time packages that are
@@ -37,15 +55,19 @@ impl DebianRequest {
         version: &str,
         platform: Platform,
         recipe: &dyn Recipe,
+        additions: &Additions,
         cx: &ResolveContext,
     ) -> Result<Resolution> {
-        let (mut inputs, mut releases) = (vec![principal], vec![]);
+        let named = vec![principal.component.name.clone()];
+        let (mut inputs, mut releases, mut essential) = (vec![principal], vec![], vec![]);
         if let Some(runtime) = runtime {
-            let found = runtime.resolve(platform, recipe, cx)?;
+            let found = runtime.resolve(platform, recipe, additions, cx)?;
             inputs.extend(found.inputs);
             releases = found.releases;
+            essential = found.essential;
         }
-        Ok(Resolution { version: version.to_owned(), releases, principal: None, inputs })
+        let version = version.to_owned();
+        Ok(Resolution { version, releases, principal: None, inputs, named, essential })
     }
 
     /// Resolves the closure.
@@ -56,6 +78,7 @@ impl DebianRequest {
         &self,
         platform: Platform,
         recipe: &dyn Recipe,
+        additions: &Additions,
         cx: &ResolveContext,
     ) -> Result<Resolution> {
         let loaded = mirrors::load_index(self, platform, cx)?;
@@ -66,12 +89,39 @@ impl DebianRequest {
         for name in self.include.iter().chain(&self.packages) {
             exclude.remove(plain_name(name));
         }
-        let chosen =
-            debian_closure::resolve(index, platform.debian_arch(), &self.packages, &exclude)
-                .map_err(|e| self.locate(e))?;
+        let architecture = platform.debian_arch();
+        let resolve = |packages: &[String], exclude: &BTreeSet<String>| {
+            debian_closure::resolve(index, architecture, packages, exclude)
+                .map_err(|e| self.locate(e))
+        };
+        let mut chosen = resolve(&self.packages, &exclude)?;
+        let mut roots = self.packages.clone();
+        let essential = self.essential(index, recipe, additions, &chosen.packages);
+        exclude.retain(|name| !essential.contains(name));
+        roots.extend(essential.iter().cloned());
+        let has = |chosen: &debian_closure::Resolved, name: &str| {
+            chosen.packages.iter().any(|p| p.name == name)
+        };
+        // The programs of a tree with a libc need a UTF-8 locale, and no package depends on it.
+        let adds_locale = recipe.kind() != Kind::Library
+            && has(&chosen, LIBC)
+            && !has(&chosen, LOCALE_PACKAGE)
+            && index.newest(LOCALE_PACKAGE, |_| true).is_some();
+        if adds_locale && !exclude.contains(LOCALE_PACKAGE) {
+            roots.push(LOCALE_PACKAGE.to_owned());
+        }
+        let mut left_out = std::mem::take(&mut chosen.left_out);
+        if adds_locale && exclude.contains(LOCALE_PACKAGE) {
+            left_out.insert(LOCALE_PACKAGE.to_owned());
+        }
+        if roots.len() > self.packages.len() {
+            chosen = resolve(&roots, &exclude)?;
+        }
+        chosen.left_out.extend(left_out);
         self.warn_of_idle_exclusions(index, chosen.left_out, cx);
         let chosen = chosen.packages;
         let names: Vec<&str> = self.packages.iter().map(|p| plain_name(p)).collect();
+        let named = named(&names, additions, &chosen);
         let principal = recipe.principal(&names).unwrap_or_default();
         let version = chosen
             .iter()
@@ -91,13 +141,70 @@ impl DebianRequest {
                 version: p.version.clone(),
                 source,
             };
-            Input::new(vec![location], p.size, p.sha256, Format::Deb, component)
+            let mut input = Input::new(vec![location], p.size, p.sha256, Format::Deb, component);
+            if adds_locale && p.name == LOCALE_PACKAGE {
+                input.layout.only = LOCALE_DIRECTORIES.map(str::to_owned).into();
+            }
+            input
         };
         let mut inputs: Vec<Input> = chosen.iter().map(input).collect();
         inputs.sort();
         let principal = Some(principal.to_owned());
-        Ok(Resolution { version, releases: releases.clone(), principal, inputs })
+        let releases = releases.clone();
+        Ok(Resolution { version, releases, principal, inputs, named, essential })
     }
+
+    /// Whether additions can change the result: Essential packages are added, or metapackages hand
+    /// over to the packages on which they depend.
+    pub fn may_grow(&self, recipe: &dyn Recipe) -> bool {
+        self.includes_essential(recipe) || recipe.kind() == Kind::Tool
+    }
+
+    fn includes_essential(&self, recipe: &dyn Recipe) -> bool {
+        self.include_essential.unwrap_or(recipe.kind() == Kind::Tool)
+    }
+
+    /// Returns the Essential packages to add: those that are not in the closure anyway, that the
+    /// suite has, and that the manifest does not exclude.
+    fn essential(
+        &self,
+        index: &Index,
+        recipe: &dyn Recipe,
+        additions: &Additions,
+        closure: &[&Package],
+    ) -> Vec<String> {
+        if !self.includes_essential(recipe) {
+            return vec![];
+        }
+        let wanted = |name: &&String| {
+            !self.exclude.contains(name)
+                && !closure.iter().any(|p| p.name == **name)
+                && index.newest(name, |_| true).is_some()
+        };
+        additions.essential.iter().filter(wanted).cloned().collect()
+    }
+}
+
+/// Returns the packages that count as named, each once: those of the manifest in its order, and
+/// then those on which one of them depends that hands it over.
+fn named(manifest: &[&str], additions: &Additions, closure: &[&Package]) -> Vec<String> {
+    let mut out: Vec<String> = vec![];
+    let mut add = |name: &str| {
+        if !out.iter().any(|known| known == name) {
+            out.push(name.to_owned());
+        }
+    };
+    manifest.iter().for_each(|name| add(name));
+    for package in closure.iter().filter(|p| additions.handed_over.contains(&p.name)) {
+        let depends = package.depends();
+        for dependency in depends.iter().flatten() {
+            let meets = |p: &&&Package| {
+                p.name == dependency.name || p.provides.iter().any(|(n, _)| *n == dependency.name)
+            };
+            closure.iter().filter(meets).for_each(|p| add(&p.name));
+        }
+    }
+    out
 }
 
 impl DebianRequest {
@@ -129,7 +236,8 @@ impl DebianRequest {
         }
         for (named, place) in &self.places {
             let Named::Exclude(name) = named else { continue };
-            if so_far.1.contains(name) {
+            // Composing shows only later whether an Essential package would be added.
+            if so_far.1.contains(name) || is_essential(name) {
                 continue;
             }
             let why = if index.names().any(|known| known == name) {
@@ -199,12 +307,21 @@ impl Source for Debian {
         vec![self.0.suite()]
     }
 
+    fn named(&self) -> Vec<String> {
+        self.0.packages.iter().map(|package| plain_name(package).to_owned()).collect()
+    }
+
+    fn may_grow(&self, recipe: &dyn Recipe) -> bool {
+        self.0.may_grow(recipe)
+    }
+
     fn resolve(
         &self,
         platform: Platform,
         recipe: &dyn Recipe,
+        additions: &Additions,
         cx: &ResolveContext,
     ) -> Result<Resolution> {
-        self.0.resolve(platform, recipe, cx)
+        self.0.resolve(platform, recipe, additions, cx)
     }
 }

@@ -1,6 +1,7 @@
 //! The interface of a source.
 
 use std::cell::RefCell;
+use std::collections::BTreeSet;
 use std::rc::Rc;
 
 use jiff::Timestamp;
@@ -10,7 +11,7 @@ use crate::fetch::Fetcher;
 use crate::lockfile::{Fingerprint, TrustedRelease};
 use crate::manifest::{Fields, Manifest, Problems, Toolchain};
 use crate::model::{Input, Kind, Platform};
-use crate::recipe::Recipe;
+use crate::recipe::{Notes, Recipe, package_of_command};
 use crate::reporter::Reporter;
 use crate::resolve::debian_index::Index;
 use crate::resolve::debian_release::Keyring;
@@ -45,8 +46,18 @@ pub trait Source {
         vec![]
     }
 
-    /// Determines the inputs for one platform and for the recipe that will merge them. May use the
-    /// network.
+    /// Returns the components that the manifest names.
+    fn named(&self) -> Vec<String> {
+        vec![]
+    }
+
+    /// Whether `additions` can change the result of [`Source::resolve`].
+    fn may_grow(&self, _recipe: &dyn Recipe) -> bool {
+        false
+    }
+
+    /// Determines the inputs for one platform and for the recipe that will merge them, with the
+    /// `additions` that composing the tree has shown to be needed. May use the network.
     ///
     /// # Errors
     /// If the request cannot be satisfied.
@@ -54,8 +65,28 @@ pub trait Source {
         &self,
         platform: Platform,
         recipe: &dyn Recipe,
+        additions: &Additions,
         cx: &ResolveContext,
     ) -> Result<Resolution>;
+}
+
+/// What composing a tree has shown to be needed in addition to what the manifest names.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Additions {
+    /// Essential packages whose commands the tree starts.
+    pub essential: BTreeSet<String>,
+    /// Metapackages: the packages on which they depend count as named by the manifest, too.
+    pub handed_over: BTreeSet<String>,
+}
+
+impl Additions {
+    /// Adds what the notes about a tree ask for.
+    pub fn take_from(&mut self, notes: &Notes) {
+        let packages = notes.missing.iter().filter_map(|m| package_of_command(&m.name));
+        self.essential.extend(packages.map(str::to_owned));
+        let meta = notes.nameless.iter().filter(|nameless| nameless.is_meta);
+        self.handed_over.extend(meta.map(|nameless| nameless.package.clone()));
+    }
 }
 
 /// The result of resolving a request.
@@ -69,6 +100,10 @@ pub struct Resolution {
     pub principal: Option<String>,
     /// The inputs in the order in which they are merged.
     pub inputs: Vec<Input>,
+    /// The components that the manifest names, and those to which a metapackage hands that over.
+    pub named: Vec<String>,
+    /// The packages of [`Additions::essential`] that are among the inputs only for that reason.
+    pub essential: Vec<String>,
 }
 
 /// The services and data that resolving may use.

@@ -3,7 +3,7 @@
 //! PEP 656).
 
 use super::debian::DebianRequest;
-use super::kind::{Resolution, ResolveContext, Source, SourceKind};
+use super::kind::{Additions, Resolution, ResolveContext, Source, SourceKind};
 use crate::error::{Cause, Error, Measure, Place, Result};
 use crate::lockfile::Fingerprint;
 use crate::manifest::{Fields, Manifest, Problems, Toolchain};
@@ -78,10 +78,19 @@ impl Source for Pypi {
         self.runtime.iter().map(DebianRequest::suite).collect()
     }
 
+    fn named(&self) -> Vec<String> {
+        vec![self.package.clone()]
+    }
+
+    fn may_grow(&self, recipe: &dyn Recipe) -> bool {
+        self.runtime.as_ref().is_some_and(|runtime| runtime.may_grow(recipe))
+    }
+
     fn resolve(
         &self,
         platform: Platform,
         recipe: &dyn Recipe,
+        additions: &Additions,
         cx: &ResolveContext,
     ) -> Result<Resolution> {
         let input = self.through_index(platform, cx)?;
@@ -99,7 +108,7 @@ impl Source for Pypi {
             })
             .hint("if the new file is the right one, put its hash into toolchains.toml"));
         }
-        DebianRequest::beside(&self.runtime, input, &self.version, platform, recipe, cx)
+        DebianRequest::beside(&self.runtime, input, &self.version, platform, recipe, additions, cx)
     }
 }
 

@@ -1,6 +1,6 @@
 //! A source that needs only one file and one line in the list.
 
-use super::kind::Resolution;
+use super::kind::{Additions, Resolution};
 use super::*;
 use crate::error::Result;
 use crate::lockfile::Fingerprint;
@@ -30,9 +30,23 @@ impl Source for Dummy {
         out
     }
 
-    fn resolve(&self, _: Platform, _: &dyn Recipe, _: &ResolveContext) -> Result<Resolution> {
+    fn resolve(
+        &self,
+        _: Platform,
+        _: &dyn Recipe,
+        _: &Additions,
+        _: &ResolveContext,
+    ) -> Result<Resolution> {
+        let (named, essential) = (vec![], vec![]);
         let version = self.0.clone();
-        Ok(Resolution { version, releases: vec![], principal: None, inputs: vec![] })
+        Ok(Resolution {
+            version,
+            releases: vec![],
+            principal: None,
+            inputs: vec![],
+            named,
+            essential,
+        })
     }
 }
 

@@ -1,3 +1,6 @@
-//! Typed writers of text formats. Each writer handles the quoting rules of its format. Pure.
+//! Typed writers of text formats, which handle the quoting rules of their formats, and a reader of
+//! shell text. Pure.
 
+pub mod shell;
+pub mod shell_commands;
 pub mod toml;

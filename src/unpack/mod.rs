@@ -11,7 +11,7 @@ mod zipfile;
 
 pub use budget::{Budget, Limits};
 pub use compression::{decoder_for, sniffed};
-pub use debian::unpack_deb;
+pub use debian::{Layer, unpack_deb};
 pub use layer::CaseCollisions;
 pub use tarball::{TarOptions, unpack_tar};
 pub use zipfile::unpack_zip;

@@ -23,6 +23,9 @@ pub struct DebianRequest {
     pub exclude: Vec<String>,
     /// Packages to include although the recipe would leave them out.
     pub include: Vec<String>,
+    /// Whether Essential packages are added whose commands the scripts of the tree start. Without a
+    /// value, the kind of the toolchain determines it.
+    pub include_essential: Option<bool>,
     /// The number of platforms resolved so far, and the packages that `exclude` left out on them.
     pub left_out: RefCell<(usize, BTreeSet<String>)>,
     /// The number of platforms for which the request is resolved.
@@ -68,6 +71,7 @@ impl DebianRequest {
             |key: &str| -> Option<Vec<Spanned<String>>> { fields.string_list(key, problems) };
         let (components, packages, exclude, include) =
             (list("components"), list("packages"), list("exclude"), list("include"));
+        let include_essential = fields.bool("include_essential", problems);
         let mut places = BTreeMap::new();
         let mut note = |named: Named, span: &std::ops::Range<usize>| {
             places.entry(named).or_insert_with(|| problems.place(span.start));
@@ -140,6 +144,7 @@ impl DebianRequest {
             packages,
             exclude: plain(exclude),
             include: plain(include),
+            include_essential,
             left_out: RefCell::default(),
             platforms: 1,
             places,
@@ -155,6 +160,7 @@ impl DebianRequest {
         out.note("packages", &self.packages);
         out.note("exclude", &self.exclude);
         out.note("include", &self.include);
+        out.note("include_essential", self.include_essential.map(|b| b.to_string()));
         out
     }
 
