@@ -254,11 +254,8 @@ impl<'a> Run<'a> {
         };
         command.arg("--chdir").arg(&work);
         let bins = self.program.trees.iter().map(|name| self.trees[name.as_str()].join("bin"));
-        let mut path: Vec<PathBuf> = bins.collect();
-        if self.place == Place::Host {
-            path.extend(["/usr/bin".into(), "/bin".into()]);
-        }
-        let path = std::env::join_paths(path).unwrap();
+        // As behind `cotter exec`. In the jail, the last two exist only for programs that are redirected: they find what their tree has there.
+        let path = std::env::join_paths(bins.chain(["/usr/bin".into(), "/bin".into()])).unwrap();
         command.args(["--setenv", "PATH"]).arg(path).args(["--setenv", "LANG", "C.UTF-8"]);
         for name in ["HOME", "TMPDIR"] {
             command.args(["--setenv", name]).arg(&work);
