@@ -13,5 +13,6 @@ mod libraries;
 mod locking;
 mod nix;
 mod programs;
+mod redirect;
 mod requirements;
 mod trees;
