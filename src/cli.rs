@@ -181,7 +181,7 @@ pub struct Lock {
     /// Update to the newest versions: the named toolchains, or all
     #[arg(long, value_name = "NAME", num_args = 0..)]
     pub upgrade: Option<Vec<ToolchainName>>,
-    /// Lock everything again, without reading the existing lock
+    /// Lock everything again, without using the existing lock
     #[arg(long, conflicts_with_all = ["check", "upgrade"])]
     pub fresh: bool,
     /// Accept an index that has expired

@@ -274,3 +274,19 @@ fn every_key_of_the_lock_is_in_the_schema_and_the_docs() {
     }
     none(&problems);
 }
+
+#[test]
+fn every_fate_of_a_constant_is_documented() {
+    use crate::reach::{Fate, Reason, Why};
+    let mut names: Vec<&str> = Reason::ALL.iter().map(|r| r.as_str()).collect();
+    names.extend(Why::ALL.iter().map(|w| w.as_str()));
+    let fates = [Fate::Redirected, Fate::Shared, Fate::Sealed, Fate::Machine, Fate::Embedded];
+    names.extend(fates.map(Fate::as_str));
+    names.extend([Fate::Explained(Reason::Shell).as_str(), Fate::Open(Why::Data).as_str()]);
+    let problems: Vec<String> = names
+        .iter()
+        .filter(|name| !AUDIT.contains(&format!("`{name}`")))
+        .map(|name| format!("docs/audit.md lacks {name}"))
+        .collect();
+    none(&problems);
+}

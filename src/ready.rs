@@ -81,14 +81,14 @@ fn fresh(
 
 /// Emits the files for which a project asks. The results are the files with their stamps; a file
 /// that is not as it should be has the default stamp.
-pub type Emit<'a> = &'a dyn Fn(&Project, &Lockfile, &Context) -> Result<Vec<(PathBuf, Stamp)>>;
+pub type EmitFiles<'a> = &'a dyn Fn(&Project, &Lockfile, &Context) -> Result<Vec<(PathBuf, Stamp)>>;
 
 /// Makes the trees ready, by the short way if possible. `emit` is called unless the short way is
 /// taken.
 ///
 /// # Errors
 /// See [`ensure`].
-pub fn ready(request: &Wanted, cx: &Context, emit: Emit) -> Result<Vec<Ready>> {
+pub fn ready(request: &Wanted, cx: &Context, emit: EmitFiles) -> Result<Vec<Ready>> {
     // A store that cannot be written cannot record any facts.
     let has_facts = |trees: &Vec<RootTree>| {
         trees.iter().all(|t| cx.store.has_facts(&t.store_name)) || !cx.store.is_writable()
@@ -105,7 +105,7 @@ pub fn ready(request: &Wanted, cx: &Context, emit: Emit) -> Result<Vec<Ready>> {
 /// # Errors
 /// If the lock does not fit the manifest and must not change, or if a tree cannot be fetched,
 /// composed or stored, or if `emit` fails. In the last case, the root is registered nevertheless.
-fn ensure(request: &Wanted, cx: &Context, emit: Emit) -> Result<Vec<Ready>> {
+fn ensure(request: &Wanted, cx: &Context, emit: EmitFiles) -> Result<Vec<Ready>> {
     crate::interrupt::install();
     let manifest_path = cx.manifest_path()?;
     let lock_path = manifest_path.with_file_name(lockfile::FILE_NAME);
@@ -272,12 +272,15 @@ fn wanted<'l>(
     Ok(wanted)
 }
 
+/// The kind of a toolchain, and the toolchains that its programs need to run.
+type Needs<'a> = (Kind, &'a [ToolchainName]);
+
 /// Returns the named toolchains and those that their programs need to run, which `of` returns with
 /// the kind of a toolchain. A set of Python packages needs its interpreter, unless an interpreter
 /// is named, too. Without it, the programs of the set would start with a Python of the host.
 fn with_companions<'a>(
     names: &[ToolchainName],
-    of: &dyn Fn(&ToolchainName) -> Option<(Kind, &'a [ToolchainName])>,
+    of: &dyn Fn(&ToolchainName) -> Option<Needs<'a>>,
 ) -> Vec<ToolchainName> {
     let mut out = names.to_vec();
     let known: Vec<_> = names.iter().filter_map(of).collect();

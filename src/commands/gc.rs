@@ -5,10 +5,10 @@ use std::time::Duration;
 
 use serde_json::json;
 
-use super::{count, human, print, print_json};
+use super::{count, human, must_be_writable, print, print_json};
 use crate::cli::Gc;
 use crate::context::Context;
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::Result;
 use crate::store::GcOptions;
 
 /// Runs the command.
@@ -16,11 +16,10 @@ use crate::store::GcOptions;
 /// # Errors
 /// If something cannot be read or deleted.
 pub fn run(args: &Gc, cx: &Context) -> Result<ExitCode> {
-    if !args.dry_run && !cx.store.is_writable() {
-        let dir = cx.store.dir().display();
-        return Err(Error::new(ErrorKind::Store, format!("this user may not write to the store {dir}"))
-            .hint("let its owner run `cotter gc`, or see what it would delete with --dry-run")
-            .hint("if the store is part of an image or a read-only mount, make the image anew without what nobody needs"));
+    if !args.dry_run {
+        must_be_writable(cx, "cotter gc").map_err(|e| {
+            e.hint("`cotter gc --dry-run` tells what would be deleted, and deletes nothing")
+        })?;
     }
     let keep = Duration::from_secs(u64::from(args.keep_days) * 24 * 60 * 60);
     let report = cx.store.gc(GcOptions { dry_run: args.dry_run, keep })?;

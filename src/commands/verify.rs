@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use serde_json::json;
 
-use super::{count, print_json};
+use super::{count, must_be_writable, print_json};
 use crate::cli::Verify;
 use crate::context::Context;
 use crate::error::{Error, Result, known_names};
@@ -69,6 +69,7 @@ pub fn run(args: &Verify, cx: &Context) -> Result<ExitCode> {
     let of_lock = |name: &StoreName| lock.trees.values().find(|t| t.output.store_name == *name);
     let mut repaired: Vec<StoreName> = vec![];
     if args.repair && !broken.is_empty() {
+        must_be_writable(cx, "cotter verify --repair")?;
         let trees: Vec<&LockedTree> = broken.iter().filter_map(|(n, _)| of_lock(n)).collect();
         repair(&trees, &lock, cx)?;
         repaired = trees.iter().map(|t| t.output.store_name.clone()).collect();

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::lockfile::Plan;
-use crate::model::Ecosystem;
+use crate::model::{Ecosystem, Kind};
 use crate::recipe::{Dropped, NamelessPackage, Notes};
 use crate::relocate::libraries::Unresolved;
 use crate::reporter::Reporter;
@@ -16,7 +16,7 @@ const SHOWN: usize = 8;
 /// metapackages among them whose dependencies count as named in their place.
 pub fn tell(plan: &Plan, notes: &Notes, asked: &[String], reporter: &Reporter) {
     let place = format!("{} for {}", plan.name, plan.platform);
-    tell_dropped(&place, &notes.dropped, reporter);
+    tell_dropped(&place, plan, &notes.dropped, asked, reporter);
     for conflict in notes.conflicts.iter().take(SHOWN) {
         reporter.warn(&format!(
             "{place}: `{}` is {} of {}; {} of {} has no name: give it one with `bin`",
@@ -35,10 +35,14 @@ pub fn tell(plan: &Plan, notes: &Notes, asked: &[String], reporter: &Reporter) {
             .iter()
             .map(|missing| format!("{} (for {})", missing.name, missing.needed_by))
             .collect();
-        reporter.warn(&format!(
-            "{place}: scripts and programs of the tree start commands that it lacks: {}",
-            shortened(&lines)
-        ));
+        say(
+            plan,
+            reporter,
+            &format!(
+                "{place}: scripts and programs of the tree start commands that it lacks: {}",
+                shortened(&lines)
+            ),
+        );
     }
     for missing in &notes.ungenerated {
         reporter.warn(&format!("{place}: {}; {}", missing.what, missing.hint));
@@ -79,9 +83,29 @@ fn tell_unresolved(place: &str, unresolved: &[Unresolved], reporter: &Reporter) 
     }
 }
 
-fn tell_dropped(place: &str, dropped: &[Dropped], reporter: &Reporter) {
-    let (named, others): (Vec<&Dropped>, Vec<&Dropped>) =
-        dropped.iter().partition(|dropped| dropped.named && dropped.script.removed);
+/// Prints a message: as a warning about a tool, which has Essential packages by default, and otherwise
+/// as a line.
+fn say(plan: &Plan, reporter: &Reporter, text: &str) {
+    if plan.spec.kind() == Kind::Tool {
+        reporter.warn(text);
+    } else {
+        reporter.line(text);
+    }
+}
+
+fn tell_dropped(
+    place: &str,
+    plan: &Plan,
+    dropped: &[Dropped],
+    asked: &[String],
+    reporter: &Reporter,
+) {
+    let named = plan.spec.programs().map_or(&[][..], |p| &p.named);
+    let matters = |d: &&Dropped| {
+        let is_named = |package| named.contains(package) || asked.contains(package);
+        d.script.removed && d.package.as_ref().is_some_and(is_named)
+    };
+    let (named, others): (Vec<&Dropped>, Vec<&Dropped>) = dropped.iter().partition(matters);
     let mut interpreters: Vec<&str> = named.iter().map(|d| d.script.interpreter.as_str()).collect();
     interpreters.sort_unstable();
     interpreters.dedup();
@@ -95,11 +119,15 @@ fn tell_dropped(place: &str, dropped: &[Dropped], reporter: &Reporter) {
             Some(package) => format!(": add {package:?} to `packages`"),
             None => String::new(),
         };
-        reporter.warn(&format!(
-            "{place}: {} scripts are left out, because the tree has no {interpreter}{hint}: {}",
-            scripts.len(),
-            shortened(&scripts)
-        ));
+        say(
+            plan,
+            reporter,
+            &format!(
+                "{place}: {} scripts are left out, because the tree has no {interpreter}{hint}: {}",
+                scripts.len(),
+                shortened(&scripts)
+            ),
+        );
     }
     if !others.is_empty() {
         reporter.detail(&format!(

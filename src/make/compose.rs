@@ -2,11 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use super::schedule::Keep;
+use super::order::Order;
 use crate::error::{Error, Result};
 use crate::facts::RecordedFacts;
 use crate::lockfile::{Output, Plan};
-use crate::recipe::{self, Layers, Notes, Pruning};
+use crate::recipe::{self, Layers, Notes, Pruning, Stage};
 use crate::store::{Commit, Staging, Store};
 use crate::tree::BlobDir;
 use crate::unpack::Layer;
@@ -36,20 +36,19 @@ impl Bench {
 
     /// Merges the layers, which are numbered like their inputs, finishes the tree with its recipe,
     /// and determines the identity of the tree and what there is to tell about it.
-    /// Depending on `keep`, the tree, its listing and its facts are put into the store.
+    /// If the order says so, the tree, its listing and its facts are put into the store.
     ///
     /// # Errors
-    /// If the layers do not fit together, if the recipe refuses them, or if the result is not
-    /// `expected`.
+    /// If the layers do not fit together, if the recipe refuses them, or if the result is not the
+    /// locked one.
     pub fn compose(
         &self,
         store: &Store,
-        plan: &Plan,
+        order: &Order,
         layers: BTreeMap<usize, Layer>,
-        expected: Option<&Output>,
-        keep: Keep,
         hard_links: bool,
     ) -> Result<(Output, Notes)> {
+        let (plan, expected) = (order.plan, order.locked.map(|locked| &locked.output));
         let named = |e: Error| {
             if e.is_about(plan.name.as_str()) {
                 e
@@ -57,7 +56,7 @@ impl Bench {
                 e.context(format!("can't compose {}", plan.tree_name())).about(plan.name.as_str())
             }
         };
-        let mut merged = Layers { locking: expected.is_none(), ..Layers::default() };
+        let mut merged = Layers { stage: order.stage, ..Layers::default() };
         for (i, layer) in layers {
             merged.merge(i, layer, plan.inputs[i].file_name()).map_err(named)?;
         }
@@ -96,7 +95,8 @@ impl Bench {
                 plan.name
             )));
         }
-        if keep.holds(&notes) {
+        let is_draft = order.stage == Stage::Draft && notes.ask_for_more();
+        if order.keep && !is_draft {
             let facts = recipe::facts(plan, &tree).map_err(named)?;
             let recipe = plan.recipe.name.clone();
             store.write_facts(&output.store_name, &RecordedFacts { recipe, facts })?;

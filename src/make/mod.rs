@@ -8,6 +8,7 @@ mod compose;
 mod graph;
 mod index;
 mod layer;
+mod order;
 mod schedule;
 mod substitute;
 
@@ -16,7 +17,7 @@ use crate::facts::{Facts, RecordedFacts};
 use crate::fetch::Fetcher;
 use crate::lockfile::{LockedTree, Lockfile, Plan};
 use crate::model::{Kind, Platform, ToolchainName};
-use crate::recipe;
+use crate::recipe::{self, Stage};
 use crate::reporter::Reporter;
 use crate::store::{Staging, Store};
 use crate::tree::Tree;
@@ -26,7 +27,8 @@ pub use graph::{locked_for, native_or_refuse};
 pub use schedule::Made;
 
 use graph::Search;
-use schedule::{Keep, Order, Schedule};
+use order::Order;
+use schedule::Schedule;
 use substitute::OwnStore;
 
 /// Makes trees.
@@ -80,7 +82,8 @@ impl Maker<'_> {
             .map(|node| Order {
                 plan: &node.tree.plan,
                 locked: Some(node.tree),
-                keep: Keep::Yes,
+                stage: Stage::Locked,
+                keep: true,
                 after: node.after,
                 index_of: node.index_of,
             })
@@ -121,16 +124,11 @@ impl Maker<'_> {
     /// # Errors
     /// The same as those of [`Maker::ensure`].
     pub fn identify(&self, lock: &Lockfile, proposals: &[Proposal]) -> Result<Vec<Made>> {
-        let keep = |proposal: &Proposal| match Platform::native() {
-            Some(native) if native != proposal.plan.platform => Keep::No,
-            Some(_) if proposal.may_grow => Keep::UnlessDraft,
-            Some(_) => Keep::Yes,
-            None => Keep::No,
-        };
         let jobs = proposals.iter().map(|proposal| Order {
             plan: &proposal.plan,
             locked: None,
-            keep: keep(proposal),
+            stage: if proposal.may_grow { Stage::Draft } else { Stage::Final },
+            keep: Platform::native() == Some(proposal.plan.platform),
             after: vec![],
             index_of: None,
         });

@@ -15,10 +15,11 @@ use super::build::Workshop;
 use super::compose::Bench;
 use super::index;
 use super::layer::Unpack;
+use super::order::Order;
 use super::substitute::Substituter;
 use crate::error::{Error, Result};
 use crate::fetch::Fetcher;
-use crate::lockfile::{LockedTree, Lockfile, Output, Plan};
+use crate::lockfile::{Lockfile, Output};
 use crate::model::Platform;
 use crate::recipe::Notes;
 use crate::reporter::Reporter;
@@ -27,43 +28,6 @@ use crate::unpack::Layer;
 
 /// The time that a thread waits before it asks again for a tree that another process makes.
 const PATIENCE: Duration = Duration::from_millis(50);
-
-/// Whether a tree is put into the store. If not, only its identity is determined.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Keep {
-    /// It is put into the store.
-    Yes,
-    /// It is put into the store, unless its notes ask for more inputs, with which it will be made
-    /// again.
-    UnlessDraft,
-    /// It is for another platform.
-    No,
-}
-
-impl Keep {
-    /// Whether a tree with such notes is put into the store.
-    pub fn holds(self, notes: &Notes) -> bool {
-        match self {
-            Keep::Yes => true,
-            Keep::UnlessDraft => !notes.ask_for_more(),
-            Keep::No => false,
-        }
-    }
-}
-
-/// A tree to make.
-pub struct Order<'a> {
-    /// The plan of the tree.
-    pub plan: &'a Plan,
-    /// The entry of the lock, if there is one: the expected result.
-    pub locked: Option<&'a LockedTree>,
-    /// Whether the tree is put into the store.
-    pub keep: Keep,
-    /// The positions of the jobs that must be done before this one begins.
-    pub after: Vec<usize>,
-    /// The interpreter that names the package index.
-    pub index_of: Option<&'a LockedTree>,
-}
 
 /// The result of a job.
 #[derive(Debug, Clone)]
@@ -304,9 +268,8 @@ impl Board<'_, '_> {
         }
         let _spinner = reporter.spinner("composing", &plan.tree_name());
         let layers = std::mem::take(&mut *begun.layers.lock().expect("no panic holds it"));
-        let expected = job.locked.map(|locked| &locked.output);
-        let (store, keep, links) = (schedule.store, job.keep, schedule.hard_links);
-        let (output, notes) = begun.bench.compose(store, plan, layers, expected, keep, links)?;
+        let (store, links) = (schedule.store, schedule.hard_links);
+        let (output, notes) = begun.bench.compose(store, job, layers, links)?;
         let time = Some(begun.since.elapsed());
         // Remove the staging directory and release the lock before other threads learn that the
         // tree exists.

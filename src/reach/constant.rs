@@ -68,8 +68,10 @@ pub fn constants(
         at = start + 1;
         let rest = &bytes[start + 1..end];
         let before = start.checked_sub(1).map(|i| bytes[i]);
+        // The end of a directory, but not the beginning of a URL.
+        let is_end = bytes[..start].ends_with(b"/") && !bytes[..start].ends_with(b":/");
         let is_one = match boundary {
-            Boundary::Packed => boundary.accepts(before) && begins_packed(rest),
+            Boundary::Packed => (boundary.accepts(before) || is_end) && begins_packed(rest),
             _ => (boundary.accepts(before) || bytes[..start].ends_with(b"file://")) && begins(rest),
         };
         if !is_one {
@@ -81,9 +83,7 @@ pub fn constants(
         if boundary == Boundary::Packed {
             // The next constant may follow without a separator.
             let next = (1..length).find(|i| {
-                bytes[start + i] == b'/'
-                    && begins_packed(&bytes[start + i + 1..start + length])
-                    && bytes[start + i - 1] != b'/'
+                bytes[start + i] == b'/' && begins_packed(&bytes[start + i + 1..start + length])
             });
             length = next.unwrap_or(length);
             length = end_of_name(&bytes[start..start + length]);

@@ -85,6 +85,7 @@ pub enum Why {
 
 impl Reason {
     /// All reasons, in the order of the documentation.
+    #[cfg(test)]
     pub const ALL: [Reason; 14] = [
         Reason::Sysroot,
         Reason::OwnPlace,
@@ -150,6 +151,20 @@ impl Fate {
 }
 
 impl Why {
+    /// All reasons.
+    #[cfg(test)]
+    pub const ALL: [Why; 9] = [
+        Why::Static,
+        Why::SystemCalls,
+        Why::Stub,
+        Why::Plain,
+        Why::Loaded,
+        Why::Libc,
+        Why::Uncovered,
+        Why::Script,
+        Why::Data,
+    ];
+
     /// Returns the identifier of the reason, as the facts of a tree record it.
     pub fn as_str(self) -> &'static str {
         match self {

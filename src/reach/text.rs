@@ -60,12 +60,12 @@ const SKIPPED_DIRS: &[&str] = &[
 /// The ends of such names: documentation, source text for compilers, objects for linkers, and
 /// formats that are compressed or contain no paths of the host.
 const SKIPPED_ENDS: &[&str] = &[
-    ".1", ".3", ".7", ".8", ".adoc", ".html", ".htm", ".info", ".md", ".pdf", ".po", ".pod",
-    ".pot", ".ps", ".rst", ".tex", ".txt", ".css", ".a", ".c", ".cc", ".cpp", ".cxx", ".f90",
-    ".go", ".h", ".hh", ".hpp", ".hs", ".java", ".ml", ".mli", ".o", ".rlib", ".rs", ".s", ".S",
-    ".syso", ".cmi", ".cmx", ".cma", ".bz2", ".gif", ".gz", ".ico", ".jar", ".jmod", ".jpg",
-    ".lzma", ".mo", ".otf", ".png", ".svg", ".tar", ".ttf", ".whl", ".woff", ".woff2", ".xz",
-    ".zip", ".zst", ".pc",
+    ".adoc", ".html", ".htm", ".info", ".md", ".pdf", ".po", ".pod", ".pot", ".ps", ".rst", ".tex",
+    ".txt", ".css", ".a", ".c", ".cc", ".cpp", ".cxx", ".f90", ".go", ".zig", ".swift", ".kt",
+    ".scala", ".d", ".adb", ".ads", ".h", ".hh", ".hpp", ".hs", ".java", ".ml", ".mli", ".o",
+    ".rlib", ".rs", ".s", ".S", ".syso", ".cmi", ".cmx", ".cma", ".bz2", ".gif", ".gz", ".ico",
+    ".jar", ".jmod", ".jpg", ".lzma", ".mo", ".otf", ".png", ".svg", ".tar", ".ttf", ".whl",
+    ".woff", ".woff2", ".xz", ".zip", ".zst", ".pc",
 ];
 /// The beginnings of such names.
 const SKIPPED_STARTS: &[&str] =

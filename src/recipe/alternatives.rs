@@ -273,8 +273,7 @@ impl Reader {
             }
             match self.variables.get(name) {
                 Some(value) => out.push_str(value.text.as_deref()?),
-                // The root of another system, for dpkg's own tests.
-                None if name == "DPKG_ROOT" || self.own.contains(name) => {}
+                None if self.own.contains(name) => {}
                 None => return None,
             }
         }

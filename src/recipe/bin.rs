@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::essential::is_essential;
 use super::layers::Owners;
 use super::notes::{NameConflict, NamelessPackage, Notes};
 use crate::error::{Error, Result, known_names};
@@ -11,6 +12,10 @@ use crate::tree::{Node, Tree};
 
 /// The directories of programs, in the order in which their programs get names.
 const PLACES: &[&str] = &["usr/bin", "bin", "usr/sbin", "sbin", "usr/games"];
+
+/// Generic names that stand for what the user prefers. They get no names in `bin/`, where they would
+/// hide the user's own.
+const PREFERENCES: &[&str] = &["editor", "pager"];
 
 /// The number of packages, and of programs of each, that are named as candidates.
 const CANDIDATES: usize = 3;
@@ -100,7 +105,6 @@ impl<'a> Chooser<'a> {
         let programs = self.programs;
         for package in &programs.named {
             let mut found = by_package.get(package.as_str()).cloned().unwrap_or_default();
-            found.retain(|path| !path.file_name().starts_with('.'));
             found.sort_by_key(place);
             if found.is_empty() {
                 found = private.get(package.as_str()).cloned().unwrap_or_default();
@@ -138,8 +142,17 @@ impl<'a> Chooser<'a> {
             let place = place(path);
             (place.is_some_and(|place| place < 2) || is_wheel_script(path))
                 && is_program(tree, path, node)
-                && !self.programs.essential.iter().any(|name| name == self.component(path))
+                && !self.is_hidden(self.component(path))
         })
+    }
+
+    /// Whether the programs of a package get no names, although its programs are in the tree: every
+    /// system has its own programs of Essential packages, and users expect those.
+    fn is_hidden(&self, package: &str) -> bool {
+        let programs = self.programs;
+        let is_among = |list: &[String]| list.iter().any(|name| name == package);
+        is_among(&programs.essential)
+            || (is_essential(package) && !programs.named.is_empty() && !is_among(&programs.named))
     }
 
     /// Returns the name of the component that brought a program. It is empty for programs that the
@@ -166,9 +179,7 @@ impl<'a> Chooser<'a> {
         };
         let mut candidates: Vec<(&str, &Vec<MemberPath>)> = by_package
             .iter()
-            .filter(|(name, _)| {
-                !name.is_empty() && !self.programs.essential.iter().any(|e| e == *name)
-            })
+            .filter(|(name, _)| !name.is_empty() && !self.is_hidden(name))
             .map(|(name, paths)| (*name, paths))
             .collect();
         candidates.sort_by_key(|(name, paths)| {
@@ -179,10 +190,11 @@ impl<'a> Chooser<'a> {
             let names: BTreeSet<&str> = paths.iter().map(MemberPath::file_name).collect();
             names.into_iter().take(CANDIDATES).map(str::to_owned).collect()
         };
+        let has_program_place = own.iter().any(|path| place(path).is_some());
         NamelessPackage {
             package: package.to_owned(),
-            is_meta: !own.iter().any(|path| is_content(&path)),
-            has_program_place: own.iter().any(|path| place(path).is_some()),
+            is_meta: !has_program_place && !own.iter().any(|path| is_content(&path)),
+            has_program_place,
             candidates: candidates
                 .into_iter()
                 .take(CANDIDATES)
@@ -192,8 +204,11 @@ impl<'a> Chooser<'a> {
     }
 }
 
-/// Returns the position in [`PLACES`] of the directory of a program.
+/// Returns the position in [`PLACES`] of the directory of a program, if the program may have a name.
 fn place(path: &MemberPath) -> Option<usize> {
+    if path.file_name().starts_with('.') || PREFERENCES.contains(&path.file_name()) {
+        return None;
+    }
     let dir = path.parent()?;
     PLACES.iter().position(|place| dir.as_str() == *place)
 }
@@ -206,7 +221,9 @@ fn is_wheel_script(path: &MemberPath) -> bool {
 /// Whether the path lies in a package's private directory of programs, such as
 /// `usr/lib/postgresql/15/bin`.
 fn is_private(path: &MemberPath) -> bool {
-    path.is_under("usr/lib") && path.parent().is_some_and(|dir| dir.file_name() == "bin")
+    path.is_under("usr/lib")
+        && !path.file_name().starts_with('.')
+        && path.parent().is_some_and(|dir| dir.file_name() == "bin")
 }
 
 fn is_program(tree: &Tree, path: &MemberPath, node: &Node) -> bool {

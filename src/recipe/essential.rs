@@ -41,15 +41,18 @@ const PACKAGES: &[(&str, &str)] = &[
     ),
 ];
 
+/// Packages of every system whose commands scripts do not start.
+const OTHERS: &[&str] = &["base-passwd", "login", "ncurses-base", "util-linux-extra"];
+
 /// Returns the package that brings a command, if every Debian system has it.
 pub fn package_of(command: &str) -> Option<&'static str> {
     let has = |(_, commands): &&(&str, &str)| commands.split_whitespace().any(|c| c == command);
     PACKAGES.iter().find(has).map(|(package, _)| *package)
 }
 
-/// Whether a package is among those whose commands every Debian system has.
+/// Whether a package belongs to every Debian system.
 pub fn is_essential(package: &str) -> bool {
-    PACKAGES.iter().any(|(name, _)| *name == package)
+    OTHERS.contains(&package) || PACKAGES.iter().any(|(name, _)| *name == package)
 }
 
 #[cfg(test)]

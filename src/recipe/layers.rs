@@ -17,9 +17,20 @@ pub struct Layers {
     pub owners: Owners,
     /// The maintainer scripts `postinst` of the Debian packages, by the position of the input.
     pub postinst: BTreeMap<usize, String>,
-    /// Whether the tree is being locked. If so, the recipe also finds out what is left to be told
-    /// or added, which is known of a tree that is already locked.
-    pub locking: bool,
+    /// How far the tree is known.
+    pub stage: Stage,
+}
+
+/// How far a tree is known when it is made.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Stage {
+    /// It is locked. There is nothing left to find out about it.
+    #[default]
+    Locked,
+    /// It is being locked, and will be made again if its notes ask for more inputs.
+    Draft,
+    /// It is being locked, and its inputs do not change any more.
+    Final,
 }
 
 impl Layers {

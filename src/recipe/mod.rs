@@ -25,6 +25,7 @@ mod prune;
 mod python;
 mod reaches;
 mod seal;
+mod survey;
 mod tool;
 mod zig;
 
@@ -36,12 +37,12 @@ use crate::model::Kind;
 use crate::tree::{BlobDir, Tree};
 
 pub use api::{Active, Asked, Recipe};
-pub use essential::package_of as package_of_command;
+pub use essential::{is_essential, package_of as package_of_command};
 pub use families::relatives;
-pub use layers::Layers;
+pub use layers::{Layers, Stage};
 pub use notes::{Dropped, NamelessPackage, Notes};
 pub use prune::{Idle, Pruning};
-pub use reaches::survey;
+pub use reaches::survey_constants;
 
 /// All recipes.
 pub static RECIPES: &[&dyn Recipe] = &[

@@ -1,6 +1,6 @@
 //! What a recipe has to tell about a tree that it made. `cotter lock` prints it.
 
-use super::generated::Missing;
+use super::generated::Ungenerated;
 use super::prune::Idle;
 use crate::model::MemberPath;
 use crate::relocate::libraries::Unresolved;
@@ -26,7 +26,7 @@ pub struct Notes {
     /// that the tree lacks, sorted.
     pub missing: Vec<MissingCommand>,
     /// What Debian generates when it installs the packages, and the tree lacks.
-    pub ungenerated: Vec<Missing>,
+    pub ungenerated: Vec<Ungenerated>,
 }
 
 /// A script whose interpreter is missing.
@@ -36,8 +36,6 @@ pub struct Dropped {
     pub script: DroppedScript,
     /// The package that brought it, if an input of the plan did.
     pub package: Option<String>,
-    /// Whether the manifest names that package.
-    pub named: bool,
 }
 
 /// A name in `bin/` that two programs claim.

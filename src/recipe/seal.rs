@@ -2,15 +2,15 @@
 //! for each program, a loader and libraries from the tree.
 
 use super::api::Launchers;
-use super::layers::Layers;
+use super::layers::{Layers, Stage};
 use super::notes::{Dropped, Notes};
 use super::prune::Pruning;
-use super::{alternatives, bin, pkg_config, prune};
+use super::{alternatives, bin, pkg_config, prune, survey};
 use crate::error::{Error, Result};
 use crate::lockfile::Plan;
 use crate::model::{Kind, MemberPath};
 use crate::relocate::launcher::{self, Instructions, Runtime, Tag, is_library_name};
-use crate::relocate::scripts::{self, Bits};
+use crate::relocate::scripts::{self, Bits, DroppedScript};
 use crate::relocate::{libraries, paths, redirect, stub, symlinks};
 use crate::tree::{BlobDir, Node, Tree};
 
@@ -70,7 +70,7 @@ pub fn seal(
 ) -> Result<Tree> {
     prune::apply(pruning, &mut layers.tree);
     alternatives::link(plan, &mut layers, pruning, notes);
-    let Layers { mut tree, owners, locking, .. } = layers;
+    let Layers { mut tree, owners, stage, .. } = layers;
     for dir in ["lib", "lib64"] {
         let (link, target) = (MemberPath::literal(dir), MemberPath::literal(&format!("usr/{dir}")));
         if tree.exists(&target) && !tree.exists(&link) {
@@ -79,15 +79,19 @@ pub fn seal(
     }
     (steps.prepare)(&mut tree)?;
     symlinks::settle(&mut tree);
+    if stage != Stage::Locked && matches!(plan.spec.kind(), Kind::Tool | Kind::Python) {
+        notes.missing = survey::missing(plan, &tree, &owners)?;
+    }
     pkg_config::relocate(&mut tree, blobs)?;
     paths::seal_libraries(&mut tree, blobs, steps.redirect)?;
 
     let mut runtime = find_runtime(plan, &tree);
+    let self_exe = plan.spec.programs().map_or(&[][..], |p| &p.self_exe);
     if let Some(runtime) = &mut runtime
         && steps.programs != ProgramUse::Unused
     {
         paths::rename_variables(&mut tree, blobs, &runtime.library_dirs)?;
-        notes.unresolved = libraries::settle(&mut tree, blobs, runtime)?;
+        notes.unresolved = libraries::settle(&mut tree, blobs, runtime, !self_exe.is_empty())?;
     }
     let of_recipe = (steps.launchers)(&tree);
     let tag = Some(Tag::of(plan));
@@ -96,7 +100,7 @@ pub fn seal(
         && runtime.is_some()
         && !programs.is_empty()
         && redirect::settle(&mut tree, blobs, plan.platform)?;
-    let in_place = prune::Patterns::new(plan.spec.programs().map_or(&[][..], |p| &p.self_exe))?;
+    let in_place = prune::Patterns::new(self_exe)?;
     let instructions = |path: &MemberPath| Instructions {
         redirect: redirected,
         in_place: in_place.matches(path),
@@ -109,14 +113,18 @@ pub fn seal(
         let bits = if plan.spec.kind() == Kind::Tool { Bits::Keep } else { Bits::Clear };
         let (platform, runtime) = (plan.platform, runtime.as_ref());
         let dropped = scripts::settle(&mut tree, blobs, platform, runtime, &instructions, bits)?;
-        if locking {
-            let named = plan.spec.programs().map_or(&[][..], |p| &p.named);
+        let removed = dropped.iter().find(|script| script.removed);
+        // A draft gets the interpreter if there is one.
+        let may_come = stage == Stage::Draft && !notes.missing.is_empty();
+        if let Some(script) = removed.filter(|_| runtime.is_none() && !may_come) {
+            return Err(unsupported(script));
+        }
+        if stage != Stage::Locked {
             notes.dropped = dropped
                 .into_iter()
                 .map(|script| {
                     let package = owners.component(plan, &script.path).map(str::to_owned);
-                    let named = package.as_ref().is_some_and(|p| named.contains(p));
-                    Dropped { script, package, named }
+                    Dropped { script, package }
                 })
                 .collect();
         }
@@ -157,6 +165,15 @@ pub fn seal(
     }
     symlinks::settle(&mut tree);
     Ok(tree)
+}
+
+/// Returns the error for a script in a tree without a libc. It would need the interpreter of the
+/// host, and nothing in the tree suggests that it is not the program that was asked for.
+fn unsupported(script: &DroppedScript) -> Error {
+    let DroppedScript { path, line, .. } = script;
+    Error::build(format!("{path} is a script for {line:?}, which the tree lacks"))
+        .hint("give the tree its interpreter: suite = \"bookworm\" and packages = [\"bash\", ...] beside the source")
+        .hint("or leave the script out with `prune`")
 }
 
 /// Returns the dynamically linked executables, in order.

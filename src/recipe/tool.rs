@@ -4,7 +4,7 @@ use std::cell::RefCell;
 
 use super::api::Recipe;
 use super::generated;
-use super::layers::Layers;
+use super::layers::{Layers, Stage};
 use super::notes::Notes;
 use super::prune::Pruning;
 use super::reaches;
@@ -40,7 +40,7 @@ impl Recipe for Tool {
         pruning: &Pruning,
         notes: &mut Notes,
     ) -> Result<Tree> {
-        let (locking, missing) = (layers.locking, RefCell::default());
+        let (stage, missing) = (layers.stage, RefCell::default());
         let steps = Steps {
             prepare: &|tree| {
                 missing.replace(generated::add(tree, blobs)?);
@@ -53,7 +53,7 @@ impl Recipe for Tool {
             redirect: true,
         };
         let tree = seal(plan, layers, blobs, pruning, &steps, notes)?;
-        if locking {
+        if stage != Stage::Locked {
             notes.ungenerated = missing.take();
         }
         Ok(tree)
@@ -66,7 +66,7 @@ impl Recipe for Tool {
             programs: tree.entries("bin"),
             // If there is a directory `usr`, the other entries are links into it.
             inputs: if has_usr { vec!["usr".to_owned()] } else { tree.entries("") },
-            open: reaches::survey(self.name(), tree)?.open(),
+            open: reaches::survey_constants(self.name(), tree)?.open(),
         }))
     }
 }

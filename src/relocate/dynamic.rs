@@ -16,6 +16,9 @@ pub struct Dynamic {
     pub needed: Vec<String>,
     /// The directories that are searched: those of `DT_RUNPATH`, or otherwise those of `DT_RPATH`.
     pub search: Vec<Directory>,
+    /// Whether the directories are those of `DT_RUNPATH`. The loader then ignores the search paths of
+    /// the program that loads the library.
+    pub runpath: bool,
 }
 
 /// An entry of a search path.
@@ -120,6 +123,6 @@ impl Dynamic {
         let needed = needed.filter_map(|e| text(e.1)).collect();
         let path = value(tag::DT_RUNPATH).or_else(|| value(tag::DT_RPATH)).and_then(text);
         let search = path.iter().flat_map(|p| p.split(':')).map(Directory::parse).collect();
-        Ok(Some(Dynamic { needed, search }))
+        Ok(Some(Dynamic { needed, search, runpath: value(tag::DT_RUNPATH).is_some() }))
     }
 }

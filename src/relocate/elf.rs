@@ -156,3 +156,51 @@ fn u32_at(bytes: &[u8], at: usize) -> Option<u32> {
 fn u64_at(bytes: &[u8], at: usize) -> Option<u64> {
     array(bytes, at).map(u64::from_le_bytes)
 }
+
+/// Images of small ELF files for tests.
+#[cfg(test)]
+pub mod test {
+    use super::{SEGMENT_SIZE, tag};
+
+    /// A tag and a value of the dynamic section.
+    pub type Entry = (u64, u64);
+
+    /// Returns a shared library for x86_64 with this string table, behind an empty string, and these
+    /// entries of the dynamic section.
+    pub fn image(strings: &str, entries: &[Entry]) -> Vec<u8> {
+        let headers = [tag::PT_NOTE, tag::PT_INTERP, tag::PT_LOAD, tag::PT_DYNAMIC];
+        let dynamic_at = 64 + headers.len() * SEGMENT_SIZE;
+        let length = (entries.len() + 4) * 16;
+        let strings_at = dynamic_at + length;
+        let strings = format!("\0{strings}");
+        let end = strings_at + strings.len();
+        let mut out = b"\x7fELF\x02\x01\x01".to_vec();
+        out.resize(64, 0);
+        let mut put = |at: usize, bytes: &[u8]| out[at..at + bytes.len()].copy_from_slice(bytes);
+        put(16, &3u16.to_le_bytes());
+        put(18, &62u16.to_le_bytes());
+        put(20, &1u32.to_le_bytes());
+        put(32, &64u64.to_le_bytes());
+        put(52, &64u16.to_le_bytes());
+        put(54, &(SEGMENT_SIZE as u16).to_le_bytes());
+        put(56, &(headers.len() as u16).to_le_bytes());
+        for kind in headers {
+            let (offset, size) = match kind {
+                tag::PT_DYNAMIC => (dynamic_at, length),
+                tag::PT_LOAD => (0, end),
+                _ => (strings_at, 1),
+            };
+            out.extend([kind.to_le_bytes(), 4u32.to_le_bytes()].concat());
+            for value in [offset, offset, offset, size, size, 8] {
+                out.extend((value as u64).to_le_bytes());
+            }
+        }
+        let own = [(tag::DT_STRTAB, strings_at as u64), (tag::DT_STRSZ, strings.len() as u64)];
+        for (tag, value) in own.iter().chain(entries) {
+            out.extend([tag.to_le_bytes(), value.to_le_bytes()].concat());
+        }
+        out.resize(strings_at, 0);
+        out.extend(strings.as_bytes());
+        out
+    }
+}

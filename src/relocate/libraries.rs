@@ -22,11 +22,18 @@ pub struct Unresolved {
 
 /// Makes the search paths of all programs and libraries relative, and looks up every library that
 /// they need. Directories that cannot be named in a file, and private directories that contain a
-/// needed library, are added to those that `runtime` searches.
+/// needed library, are added to those that `runtime` searches. If the search paths of programs are to
+/// be `inherited` by the libraries, as those of the in-place stub must be, each DT_RUNPATH becomes a
+/// DT_RPATH.
 ///
 /// # Errors
 /// If a staged file cannot be read or written.
-pub fn settle(tree: &mut Tree, blobs: &BlobDir, runtime: &mut Runtime) -> Result<Vec<Unresolved>> {
+pub fn settle(
+    tree: &mut Tree,
+    blobs: &BlobDir,
+    runtime: &mut Runtime,
+    inherited: bool,
+) -> Result<Vec<Unresolved>> {
     let mut files = vec![];
     for (path, node) in tree.iter() {
         // Files that depend on the architecture are not below usr/share. What looks like a library
@@ -40,7 +47,8 @@ pub fn settle(tree: &mut Tree, blobs: &BlobDir, runtime: &mut Runtime) -> Result
     }
     let mut linked: Option<BTreeSet<MemberPath>> = None;
     for (path, dynamic) in &mut files {
-        if dynamic.search.iter().all(|d| matches!(d, Directory::Origin(_))) {
+        let relative = dynamic.search.iter().all(|d| matches!(d, Directory::Origin(_)));
+        if relative && !(inherited && dynamic.runpath) {
             continue;
         }
         let Some(Node::File { blob, executable }) = tree.get(path) else { continue };
@@ -50,6 +58,9 @@ pub fn settle(tree: &mut Tree, blobs: &BlobDir, runtime: &mut Runtime) -> Result
             tree.has_members(&dir).then_some(dir)
         };
         let outside = relativize(&mut bytes, path, &own);
+        if inherited {
+            inherit(&mut bytes);
+        }
         // The loader takes $ORIGIN from the name by which it opened a library.
         let linked = linked.get_or_insert_with(|| linked_from_elsewhere(tree));
         let fixed = dynamic.search.iter().filter(|d| matches!(d, Directory::Fixed(_)));
@@ -181,13 +192,32 @@ fn relativize(
             bytes[start..start + kept.len()].copy_from_slice(kept.as_bytes());
         }
     }
-    // From the last to the first: the entries that follow a removed one move up.
-    for slot in removed.into_iter().rev() {
-        let last = dynamic.last().map_or(slot, |d| d.0);
-        bytes.copy_within(slot + 16..last + 16, slot);
+    remove_entries(bytes, &dynamic, &removed);
+    outside
+}
+
+/// Turns a DT_RUNPATH into a DT_RPATH. The loader ignores a DT_RPATH next to a DT_RUNPATH, and so it
+/// is removed.
+fn inherit(bytes: &mut [u8]) {
+    let Some(dynamic) = Elf::parse(bytes).and_then(|elf| elf.dynamic(bytes)) else { return };
+    let live: Vec<_> = dynamic.iter().take_while(|d| d.1 != tag::DT_NULL).collect();
+    if !live.iter().any(|d| d.1 == tag::DT_RUNPATH) {
+        return;
+    }
+    let rpaths: Vec<usize> = live.iter().filter(|d| d.1 == tag::DT_RPATH).map(|d| d.0).collect();
+    for (slot, ..) in live.iter().filter(|d| d.1 == tag::DT_RUNPATH) {
+        bytes[*slot..slot + 8].copy_from_slice(&tag::DT_RPATH.to_le_bytes());
+    }
+    remove_entries(bytes, &dynamic, &rpaths);
+}
+
+/// Removes entries of a dynamic section by their offsets, which ascend: those that follow move up.
+fn remove_entries(bytes: &mut [u8], dynamic: &[(usize, u64, u64)], slots: &[usize]) {
+    let Some(last) = dynamic.last().map(|d| d.0) else { return };
+    for slot in slots.iter().rev() {
+        bytes.copy_within(slot + 16..last + 16, *slot);
         bytes[last..last + 16].fill(0);
     }
-    outside
 }
 
 /// Returns the entry of a search path that leads from the file at `at` to a directory.
@@ -222,4 +252,74 @@ fn is_shared(bytes: &[u8], strings: usize, start: usize, length: usize) -> bool 
     let entries = entries.filter(|d| named.contains(&d.d_tag)).map(|d| d.d_val as usize);
     // The empty string at the beginning of the table has the offset 0.
     symbols.chain(needs).chain(defined).chain(entries).any(|o| o != 0 && inside(o))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::relocate::elf::test::{Entry, image};
+
+    const AT: &str = "usr/lib/x/libx.so";
+
+    /// Returns the search path of the file and the directories for which it has no room, after the
+    /// directories `usr/lib/x` and `usr/lib/y/z` of a tree were found.
+    fn relativized(
+        strings: &str,
+        entries: &[Entry],
+    ) -> (Option<Vec<String>>, Vec<String>, Vec<u8>) {
+        let mut bytes = image(strings, entries);
+        let own = |text: &str| {
+            let there = ["/usr/lib/x", "/usr/lib/y/z"].contains(&text);
+            there.then(|| MemberPath::literal(&text[1..]))
+        };
+        let outside = relativize(&mut bytes, &MemberPath::literal(AT), &own);
+        let dynamic = Dynamic::of_bytes(&bytes).unwrap();
+        let search: Vec<String> = dynamic.search.iter().filter_map(Directory::relative).collect();
+        assert_eq!(search.len(), dynamic.search.len(), "only relative ones are left");
+        let search = (!search.is_empty()).then_some(search);
+        (search, outside.iter().map(ToString::to_string).collect(), bytes)
+    }
+
+    #[test]
+    fn fixed_directories_become_relative_in_their_place() {
+        let (search, outside, _) =
+            relativized("/usr/lib/x:/none:$ORIGIN/a\0end", &[(tag::DT_RUNPATH, 1)]);
+        assert_eq!(search.unwrap(), ["$ORIGIN", "$ORIGIN/a"]);
+        assert!(outside.is_empty());
+        let (search, outside, _) = relativized("/none:rel\0", &[(tag::DT_RPATH, 1)]);
+        assert_eq!((search, outside), (None, vec![]));
+    }
+
+    #[test]
+    fn what_does_not_fit_is_searched_by_the_launchers() {
+        // $ORIGIN/../y/z is longer than /usr/lib/y/z.
+        let (search, outside, _) =
+            relativized("$ORIGIN:/usr/lib/y/z\0", &[(tag::DT_RUNPATH, 1), (tag::DT_NEEDED, 10)]);
+        assert_eq!(search.unwrap(), ["$ORIGIN"]);
+        assert_eq!(outside, ["usr/lib/y/z"]);
+    }
+
+    #[test]
+    fn a_string_that_is_shared_stays_as_it_is() {
+        // The name of the needed library is the end of the search path.
+        let text = "/usr/lib/y/z\0";
+        let entries = [(tag::DT_RUNPATH, 1), (tag::DT_NEEDED, 12), (tag::DT_NEEDED, 12)];
+        let (search, outside, bytes) = relativized(text, &entries);
+        assert_eq!((search, outside), (None, vec!["usr/lib/y/z".to_owned()]));
+        assert_eq!(Dynamic::of_bytes(&bytes).unwrap().needed, ["z", "z"]);
+        // The search path is the end of another string.
+        let (search, outside, bytes) = relativized("a:/usr/lib/x\0", &[(tag::DT_RPATH, 3)]);
+        assert_eq!((search, outside), (None, vec!["usr/lib/x".to_owned()]));
+        assert!(bytes.windows(12).any(|w| w == b"a:/usr/lib/x"));
+    }
+
+    #[test]
+    fn a_runpath_is_inherited_as_an_rpath() {
+        let mut bytes =
+            image("$ORIGIN/a\0$ORIGIN/b\0", &[(tag::DT_RPATH, 1), (tag::DT_RUNPATH, 11)]);
+        inherit(&mut bytes);
+        let dynamic = Dynamic::of_bytes(&bytes).unwrap();
+        assert!(!dynamic.runpath);
+        assert_eq!(dynamic.search, [Directory::Origin("b".to_owned())]);
+    }
 }

@@ -61,7 +61,9 @@ pub fn seal_libraries(tree: &mut Tree, blobs: &BlobDir, redirected: bool) -> Res
 /// Whether the loader or the libc: their constants are sealed in place, because they do not call
 /// the functions that [`super::redirect`] wraps.
 pub fn is_libc(path: &MemberPath) -> bool {
-    path.file_name().starts_with("ld-linux-") || path.file_name() == "libc.so.6"
+    // Before version 2.34, the files had the version in their names: `ld-2.31.so`.
+    let begins = ["ld-linux-", "ld-2.", "libc-2."];
+    path.file_name() == "libc.so.6" || begins.iter().any(|b| path.file_name().starts_with(b))
 }
 
 /// The variable in which the libc of a tree expects the directory of its locales: glibc's

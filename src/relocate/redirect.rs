@@ -1,8 +1,8 @@
 //! Redirection: a library that the loader of the tree preloads into the programs of a tool, if
 //! absolute paths are compiled into them. It sends these paths to the tree. `launcher/policy.h`
 //! decides at run time; this module finds the paths, decides whether the tree needs the library,
-//! and writes the list of the places that do not exist unless the tree has them. The policy is documented in
-//! `docs/trees.md`.
+//! and writes the list of the places that do not exist unless the tree has them. The policy is
+//! documented in `docs/trees.md`.
 
 use std::collections::BTreeSet;
 
@@ -11,6 +11,7 @@ use super::paths::is_libc;
 use super::symlinks::usrmerged;
 use crate::error::Result;
 use crate::model::{MemberPath, Platform};
+use crate::reach;
 use crate::tree::{BlobDir, Node, Tree};
 
 const X86_64: &[u8] = include_bytes!("../../launcher/redirect-x86_64.so");
@@ -118,7 +119,7 @@ const SHELL: &str = "usr/bin/sh";
 
 /// What a path of the system means for the programs of a tree.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Place {
+pub enum Meaning {
     /// The tree has the path, so the tree gives it.
     Given,
     /// The tree does not have the path, and for its programs it does not exist.
@@ -190,15 +191,15 @@ impl Sealed {
     }
 
     /// Returns what a path of the system means for the programs of `tree` that are redirected.
-    pub fn place(&self, tree: &Tree, path: &MemberPath) -> Place {
+    pub fn meaning(&self, tree: &Tree, path: &MemberPath) -> Meaning {
         if tree.real_path(path).is_some() {
-            Place::Given
+            Meaning::Given
         } else if MACHINE.iter().any(|m| path.is_under(m)) {
-            Place::Machine
+            Meaning::Machine
         } else if self.contains(path) {
-            Place::Sealed
+            Meaning::Sealed
         } else {
-            Place::Open
+            Meaning::Open
         }
     }
 
@@ -330,8 +331,20 @@ pub fn constants(bytes: &[u8]) -> BTreeSet<MemberPath> {
     out
 }
 
-/// Puts the library and its list into the tree, if any program, library or script names a path that
-/// the tree has or that is sealed. Returns whether one does.
+/// Returns the paths of the system that a module, a configuration file or other data names, in the
+/// same form. Comments and documentation do not count, and in the source text of interpreted
+/// languages only paths in quotation marks do.
+fn constants_of_text(path: &MemberPath, bytes: &[u8]) -> BTreeSet<MemberPath> {
+    let syntax = reach::syntax(path.as_str(), bytes);
+    let mut found = BTreeSet::new();
+    let accept = |at| syntax.accepts(bytes, at);
+    reach::constants(bytes, 0..bytes.len(), syntax.boundary, &accept, &mut found);
+    let inner = |text: String| MemberPath::parse(&text.as_bytes()[1..]).ok().flatten();
+    found.into_iter().filter_map(inner).map(|path| usrmerged(&path)).collect()
+}
+
+/// Puts the library and its list into the tree, if any file names a path that the tree has or that is
+/// sealed. Returns whether one does.
 ///
 /// All programs of the tree then need the library, because the programs pass such paths on to each
 /// other: bison tells m4 where its skeletons are.
@@ -347,11 +360,13 @@ pub fn settle(tree: &mut Tree, blobs: &BlobDir, platform: Platform) -> Result<bo
             found.extend(constants(&blob.read()?));
         } else if head.starts_with(b"#!") && *executable {
             found.extend(constants(&blob.head(1 << 18)?));
+        } else if !head.starts_with(b"\x7fELF") && !reach::is_skipped(path.as_str()) {
+            found.extend(constants_of_text(path, &blob.read()?));
         }
     }
     let sealed = Sealed::of(tree, found.iter());
     let matters =
-        |path: &MemberPath| matches!(sealed.place(tree, path), Place::Given | Place::Sealed);
+        |path: &MemberPath| matches!(sealed.meaning(tree, path), Meaning::Given | Meaning::Sealed);
     if !found.iter().any(matters) {
         return Ok(false);
     }
@@ -442,20 +457,20 @@ mod tests {
         let constants: Vec<MemberPath> = constants.map(path).into();
         let sealed = Sealed::of(&tree, constants.iter());
         for (text, expected) in [
-            ("usr/share/perl/5.36/strict.pm", Place::Given),
-            ("usr/share/perl", Place::Given),
-            ("usr/share/perl/5.36/none.pm", Place::Sealed),
-            ("usr/share/perl5", Place::Open),
-            ("etc/gitconfig", Place::Sealed),
-            ("etc/gitconfig2", Place::Open),
-            ("etc/passwd", Place::Machine),
-            ("etc/security/pam_env.conf", Place::Machine),
-            ("usr/bin/vi", Place::Sealed),
-            ("usr/bin/sh", Place::Open),
-            ("usr/lib/other", Place::Open),
-            ("var/lib/x", Place::Open),
+            ("usr/share/perl/5.36/strict.pm", Meaning::Given),
+            ("usr/share/perl", Meaning::Given),
+            ("usr/share/perl/5.36/none.pm", Meaning::Sealed),
+            ("usr/share/perl5", Meaning::Open),
+            ("etc/gitconfig", Meaning::Sealed),
+            ("etc/gitconfig2", Meaning::Open),
+            ("etc/passwd", Meaning::Machine),
+            ("etc/security/pam_env.conf", Meaning::Machine),
+            ("usr/bin/vi", Meaning::Sealed),
+            ("usr/bin/sh", Meaning::Open),
+            ("usr/lib/other", Meaning::Open),
+            ("var/lib/x", Meaning::Open),
         ] {
-            assert_eq!(sealed.place(&tree, &path(text)), expected, "{text}");
+            assert_eq!(sealed.meaning(&tree, &path(text)), expected, "{text}");
         }
         assert!(
             sealed

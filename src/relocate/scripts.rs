@@ -4,7 +4,7 @@
 
 use super::launcher::{Argv0, Instructions, Runtime, is_dynamic_program, render};
 use super::symlinks::usrmerged;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::model::{MemberPath, Platform};
 use crate::tree::{BlobDir, Node, Tree};
 
@@ -13,7 +13,9 @@ use crate::tree::{BlobDir, Node, Tree};
 pub struct DroppedScript {
     /// The script.
     pub path: MemberPath,
-    /// The interpreter, as the `#!` line names it. It is empty if the line names none.
+    /// The `#!` line.
+    pub line: String,
+    /// The interpreter, as the line names it. It is empty if the line names none.
     pub interpreter: String,
     /// Whether the script was removed. Otherwise it is still there as a text that cannot be
     /// executed.
@@ -68,9 +70,6 @@ fn is_program_place(path: &MemberPath) -> bool {
 /// Adapts every executable script of the tree. `instructions` are those by which an interpreter is
 /// otherwise started (its variables apply to the script, too).
 ///
-/// Without a `runtime`, the tree contains no libc. A script among the programs of such a tree whose
-/// interpreter is missing is refused, because it would need the interpreter of the host.
-///
 /// A script among the programs is moved to the directory `.scripts/` next to it, under its own
 /// name, and a launcher takes its place. A script elsewhere stays where it is, with the executable
 /// bit that `bits` determines, and a link to it from among the programs becomes a launcher.
@@ -101,7 +100,8 @@ pub fn settle(
         if found.is_none() {
             let interpreter = requested_interpreter(&head).unwrap_or_default().to_owned();
             let removed = is_program_place(&path);
-            dropped.push(DroppedScript { path: path.clone(), interpreter, removed });
+            let line = String::from_utf8_lossy(&head).lines().next().unwrap_or_default().to_owned();
+            dropped.push(DroppedScript { path: path.clone(), line, interpreter, removed });
         }
         let script = Node::File { blob, executable: false };
         if !is_program_place(&path) {
@@ -135,12 +135,6 @@ pub fn settle(
                 }
             }
             continue;
-        }
-        if runtime.is_none() && found.is_none() {
-            let line = String::from_utf8_lossy(&head).lines().next().unwrap_or("").to_owned();
-            return Err(Error::build(format!("{path} is a script for {line:?}, which the tree lacks"))
-                .hint("give the tree its interpreter: suite = \"bookworm\" and packages = [\"bash\", ...] beside the source")
-                .hint("or leave the script out with `prune`"));
         }
         tree.remove(&path);
         if let Some((program, arg)) = found {

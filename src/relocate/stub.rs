@@ -197,3 +197,49 @@ impl Headers<'_> {
         Some(interp)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::relocate::elf::test::image;
+
+    /// The note of this image stands before its segment, as in programs of Go.
+    #[test]
+    fn the_new_segment_comes_after_the_others() {
+        let bytes = image("libc.so.6\0", &[(tag::DT_NEEDED, 1)]);
+        let runtime = Runtime {
+            platform: Platform::X86_64Linux,
+            loader: MemberPath::literal("usr/lib/ld.so"),
+            library_dirs: vec![MemberPath::literal("usr/lib")],
+            locales: None,
+            gconv: None,
+        };
+        let at = MemberPath::literal("usr/bin/x");
+        let out = embed(&bytes, &at, &runtime, &Instructions::default()).unwrap();
+        let elf = Elf::parse(&out).unwrap();
+        let kinds: Vec<u32> = elf.segments.iter().map(|s| s.kind).collect();
+        assert_eq!(kinds, [tag::PT_NULL, tag::PT_LOAD, tag::PT_LOAD, tag::PT_DYNAMIC]);
+        assert!(elf.segments[2].vaddr > elf.segments[1].vaddr);
+        assert_eq!(elf.entry, elf.segments[2].vaddr);
+        assert_eq!(elf.segments[2].offset % PAGE, 0);
+    }
+
+    #[test]
+    fn a_full_section_gives_up_the_entry_of_debuggers() {
+        let section = |live: &[u64], spare: usize| -> Vec<(usize, u64, u64)> {
+            let tags = live.iter().copied().chain(std::iter::repeat_n(tag::DT_NULL, spare));
+            tags.enumerate().map(|(i, tag)| (i * 16, tag, 7)).collect()
+        };
+        let rewrite = |live: &[u64], spare: usize| {
+            let out = dynamic_section(&section(live, spare), 100, Some(200));
+            out.map(|out| out.into_iter().map(|e| e.0).take_while(|t| *t != 0).collect::<Vec<_>>())
+        };
+        let (needed, rpath, debug) = (tag::DT_NEEDED, tag::DT_RPATH, tag::DT_DEBUG);
+        // Room for both.
+        assert_eq!(rewrite(&[needed, debug], 3).unwrap(), [needed, needed, debug, rpath]);
+        // Its own entry is used again.
+        assert_eq!(rewrite(&[tag::DT_RUNPATH, debug], 1).unwrap(), [debug, rpath]);
+        assert_eq!(rewrite(&[needed, debug], 1).unwrap(), [needed, rpath]);
+        assert_eq!(rewrite(&[needed], 1), None);
+    }
+}

@@ -13,7 +13,7 @@ use crate::error::{Error, Result, nearest};
 use crate::lockfile::Fingerprint;
 use crate::manifest::{Fields, Manifest, Problems, Toolchain};
 use crate::model::{Component, Ecosystem, Format, Input, Kind, Location, Platform, SourcePackage};
-use crate::recipe::Recipe;
+use crate::recipe::{Recipe, is_essential};
 use crate::resolve::debian_closure;
 use crate::resolve::debian_index::{Index, Package};
 use crate::resolve::debian_version::without_epoch;
@@ -236,7 +236,8 @@ impl DebianRequest {
         }
         for (named, place) in &self.places {
             let Named::Exclude(name) = named else { continue };
-            if so_far.1.contains(name) {
+            // Composing shows only later whether an Essential package would be added.
+            if so_far.1.contains(name) || is_essential(name) {
                 continue;
             }
             let why = if index.names().any(|known| known == name) {

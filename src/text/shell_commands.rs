@@ -199,9 +199,11 @@ fn until_closed(chars: &mut std::iter::Peekable<std::str::Chars>) -> String {
     out
 }
 
-/// Returns the commands in the substitutions of a quoted text.
+/// Returns the commands in the substitutions of a quoted text, `$(...)` and backquotes.
 fn substitutions(text: &str, depth: usize) -> Vec<Vec<String>> {
     let mut out = vec![];
+    let quoted = text.split('`').skip(1).step_by(2);
+    out.extend(quoted.flat_map(|inner| commands_within(inner, depth)));
     let mut rest = text;
     while let Some(at) = rest.find("$(") {
         let mut chars = rest[at + 2..].chars().peekable();

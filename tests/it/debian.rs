@@ -1,4 +1,4 @@
-//! The source `debian` against an archive of the test's own: what is refused, and how it is told.
+//! The source `debian` with an archive that the test makes: what is refused, and what the messages say.
 
 use crate::support::archive::{Tar, gzip};
 use crate::support::debian::{Archive, Signer, deb};
@@ -53,7 +53,7 @@ fn a_closure_is_locked_and_becomes_one_merged_tree() {
     let project = rig.project("[\"thing\"]");
     project.ok(&["setup"]);
     let tree = project.tree();
-    // usrmerge: what one package has in /lib and another links from /usr/lib is one directory.
+    // With a merged /usr, the directory /lib of one package and the directory /usr/lib to which another package links are the same directory.
     assert_eq!(std::fs::read(tree.join("usr/lib/libthing.so.1")).unwrap(), b"library");
     assert_eq!(
         std::fs::read_link(tree.join("usr/lib/libthing.so")).unwrap().to_str(),
@@ -80,7 +80,7 @@ fn a_signature_of_another_key_is_refused() {
     let project = rig.project("[\"thing\"]");
     project.scratch.write("project/keys.asc", Signer::new().public());
     contains(&project.fails(4, &["lock"]), &["is not signed by a key that is trusted", "keyring"]);
-    // Without the setting, Debian's own keys are the ones that are trusted.
+    // Without the setting, only Debian's own keys are trusted.
     project.manifest(&rig.manifest("[\"thing\"]").replace("keyring = \"keys.asc\"", ""));
     contains(&project.fails(4, &["lock"]), &["is not signed by a key that is trusted"]);
     project.assert_store_empty();
@@ -98,7 +98,7 @@ fn a_release_that_was_altered_is_refused() {
     contains(&project.fails(4, &["lock"]), &["is not signed by a key"]);
     rig.server.put("/debian/dists/test/InRelease", "Origin: nobody\n");
     contains(&project.fails(4, &["lock"]), &["is not a signed Release file"]);
-    // An index that is not the one that the Release names.
+    // The index is not the one that the Release file names.
     rig.archive.publish(&rig.server, &rig.signer);
     rig.server.put("/debian/dists/test/main/binary-amd64/Packages.xz", "other");
     contains(&project.fails(4, &["lock"]), &["Packages.xz is not the file that was locked"]);
@@ -185,7 +185,7 @@ fn the_archive_of_old_files_is_the_last_mirror() {
     let rig = Rig::new();
     let project = rig.project("[\"thing\"]");
     project.ok(&["lock"]);
-    // After the user's mirrors and the machine's: a day after the release, at the public archive.
+    // After the mirrors of the user and of the machine, the public archive is asked for the state of one day after the release.
     let lock = cotter::internals::Lockfile::parse(&project.lock_text(), "lock").unwrap();
     let plan = &lock.trees.values().next().unwrap().plan;
     assert_eq!(plan.snapshot().as_deref(), Some("20260712T101637Z"));
@@ -215,7 +215,7 @@ fn mirrors_are_asked_in_order_environment_manifest_machine() {
     let project = rig.project("[\"thing\"]");
     let other = Server::start();
     rig.archive.publish(&other, &rig.signer);
-    // The environment's comes first.
+    // The mirror of the environment comes first.
     let mut command = project.cotter(&["lock"]);
     assert!(
         command
@@ -225,7 +225,7 @@ fn mirrors_are_asked_in_order_environment_manifest_machine() {
             .success()
     );
     assert!(rig.server.log().is_empty() && !other.log().is_empty());
-    // The machine's apt configuration serves where the manifest names none.
+    // If the manifest names no mirror, those of the machine's apt configuration are used.
     let _ = std::process::Command::new("chmod").args(["-R", "u+w"]).arg(&project.store).output();
     std::fs::remove_dir_all(&project.store).unwrap();
     other.clear_log();
@@ -267,7 +267,7 @@ fn damaged_and_hostile_packages_are_refused() {
         contains(&project.fails(4, &["setup"]), &[words]);
         project.assert_store_empty();
     }
-    // Names that differ in case are Debian's own habit, and allowed.
+    // Debian's packages contain names that differ only in case, so such names are allowed.
     let mut rig = Rig::new();
     rig.archive.package(
         "cases",
@@ -276,7 +276,7 @@ fn damaged_and_hostile_packages_are_refused() {
         Tar::new().file("./usr/include/xt_MARK.h", b"1").file("./usr/include/xt_mark.h", b"2"),
     );
     rig.project("[\"cases\"]").ok(&["setup"]);
-    // Two packages that disagree on a file.
+    // Two packages have the same file with different contents.
     rig.archive.package("one", "1", "Depends: two\n", Tar::new().file("./usr/share/same", b"1"));
     rig.archive.package("two", "1", "", Tar::new().file("./usr/share/same", b"2"));
     let project = rig.project("[\"one\"]");
@@ -304,8 +304,281 @@ fn the_keys_of_the_real_archive_are_known() {
     let keyring = cotter::internals::Keyring::shipped().unwrap();
     let error = cotter::internals::Release::verify("no release", &keyring, "x").unwrap_err();
     assert_eq!(error.kind(), cotter::internals::ErrorKind::Verification);
-    // That they do verify the real bookworm is shown by every test that locks from it.
+    // Every test that locks packages of the real bookworm shows that its signatures are accepted.
     let lock =
         std::fs::read_to_string(format!("{}/toolchains.lock", crate::support::REPO)).unwrap();
     contains(&lock, &["suite = \"bookworm\"", "key = \""]);
+}
+
+/// The tree that the project's lock names.
+fn locked_tree(project: &Project) -> std::path::PathBuf {
+    let text = project.lock_text();
+    let name = text.lines().find_map(|line| line.strip_prefix("store_name = ")).unwrap();
+    project.store.join("store").join(name.trim_matches('"'))
+}
+
+/// The links in `bin/` of the project's tree, each as `name -> target`.
+fn names(project: &Project) -> Vec<String> {
+    let bin = locked_tree(project).join("bin");
+    let mut out: Vec<String> = std::fs::read_dir(&bin)
+        .unwrap()
+        .map(|entry| {
+            let entry = entry.unwrap();
+            let target = std::fs::read_link(entry.path()).unwrap();
+            format!("{} -> {}", entry.file_name().display(), target.display())
+        })
+        .collect();
+    out.sort();
+    out
+}
+
+/// Runs a command that succeeds, and returns what it told.
+fn told(project: &Project, args: &[&str]) -> String {
+    let out = project.cotter(args).output().unwrap();
+    let text = String::from_utf8_lossy(&out.stderr).into_owned();
+    assert!(out.status.success(), "{text}");
+    text
+}
+
+#[test]
+fn alternatives_become_links_and_the_named_package_wins() {
+    let mut rig = Rig::new();
+    let call = |path: &str, priority: u32| {
+        format!(
+            "#!/bin/sh\nset -e\nif [ \"$1\" = configure ]; then\n  update-alternatives --install /usr/bin/run run {path} {priority} \\\n    --slave /usr/bin/walk walk {path} --slave /usr/share/man/man1/run.1 run.1 {path}\nfi\n"
+        )
+    };
+    let (low, high) = ("/usr/lib/vm/low/bin/run", "/usr/lib/vm/high/bin/run");
+    let program = |path: &str| Tar::new().program(&format!(".{path}"), path.as_bytes());
+    rig.archive.scripted("low", "1", "Depends: high\n", &call(low, 10), program(low));
+    rig.archive.scripted("high", "1", "", &call(high, 20), program(high));
+    rig.archive.package(
+        "both",
+        "1",
+        "Depends: low, high\n",
+        Tar::new().program("./usr/bin/x", b"x"),
+    );
+    // Neither is named: the priority decides.
+    let project = rig.project("[\"both\"]");
+    project.ok(&["setup"]);
+    let link =
+        |name: &str| std::fs::read_link(locked_tree(&project).join("usr/bin").join(name)).unwrap();
+    assert_eq!(link("run").to_str(), Some("../lib/vm/high/bin/run"));
+    assert_eq!(link("walk").to_str(), Some("../lib/vm/high/bin/run"));
+    assert!(!locked_tree(&project).join("usr/share/man").exists());
+    assert_eq!(
+        names(&project),
+        ["run -> ../usr/bin/run", "walk -> ../usr/bin/walk", "x -> ../usr/bin/x"]
+    );
+    // The one that is named wins.
+    project.manifest(&rig.manifest("[\"low\"]"));
+    project.ok(&["setup"]);
+    let link = std::fs::read_link(locked_tree(&project).join("usr/bin/run")).unwrap();
+    assert_eq!(link.to_str(), Some("../lib/vm/low/bin/run"));
+    // What a script computes is counted, and shown with --verbose.
+    let computed = "#!/bin/sh\nupdate-alternatives --install /usr/bin/run run $(find) 1\n";
+    rig.archive.scripted("odd", "1", "", computed, Tar::new().program("./usr/bin/odd", b"odd"));
+    let project = rig.project("[\"odd\"]");
+    contains(
+        &told(&project, &["lock", "--verbose"]),
+        &["1 calls of update-alternatives could not be read", "of odd: --install /usr/bin/run"],
+    );
+}
+
+#[test]
+fn the_programs_of_named_packages_come_first() {
+    let mut rig = Rig::new();
+    let tool = |dir: &str, text: &str| {
+        Tar::new()
+            .program(&format!(".{dir}/tool"), text.as_bytes())
+            .program(&format!(".{dir}/{text}"), b"x")
+    };
+    rig.archive.package("server", "1", "Depends: client\n", tool("/usr/sbin", "server"));
+    rig.archive.package("client", "1", "", tool("/usr/bin", "client"));
+    rig.archive.package("private", "1", "Depends: client\n", tool("/usr/lib/db/15/bin", "private"));
+    rig.archive.package(
+        "meta",
+        "1",
+        "Depends: server\n",
+        Tar::new().file("./usr/share/doc/meta/copyright", b"c"),
+    );
+    rig.archive.package(
+        "data",
+        "1",
+        "Depends: client\n",
+        Tar::new().file("./usr/lib/data/x", b"x"),
+    );
+    // A dependency in usr/bin does not hide the named package's program in usr/sbin.
+    let project = rig.project("[\"server\"]");
+    assert!(!told(&project, &["setup"]).contains("warning"));
+    let expected =
+        ["client -> ../usr/bin/client", "server -> ../usr/sbin/server", "tool -> ../usr/sbin/tool"];
+    assert_eq!(names(&project), expected);
+    // Private directories count for named packages without other programs.
+    project.manifest(&rig.manifest("[\"private\"]"));
+    project.ok(&["setup"]);
+    contains(
+        &names(&project).join("\n"),
+        &["tool -> ../usr/lib/db/15/bin/tool", "private -> ../usr/lib/db/15/bin/private"],
+    );
+    // A metapackage hands over.
+    project.manifest(&rig.manifest("[\"meta\"]"));
+    assert!(!told(&project, &["setup"]).contains("warning"));
+    assert_eq!(names(&project), expected);
+    contains(&project.lock_text(), &["named = [\"meta\", \"server\"]"]);
+    // The lock holds the result: the same tree comes of it without a resolution.
+    let before = names(&project);
+    project.ok(&["lock", "--check"]);
+    project.ok(&["setup", "--locked"]);
+    assert_eq!(names(&project), before);
+    // Two named packages that claim one name, and a package that brings none.
+    project.manifest(&rig.manifest("[\"client\", \"server\"]"));
+    contains(
+        &told(&project, &["setup"]),
+        &[
+            "`tool` is usr/bin/tool of client; usr/sbin/tool of server has no name: give it one with `bin`",
+        ],
+    );
+    project.manifest(&rig.manifest("[\"data\"]"));
+    contains(
+        &told(&project, &["setup"]),
+        &["the package data brings no program; among its dependencies, client brings client, tool"],
+    );
+}
+
+/// An archive with stand-ins for the Essential packages, which are static programs.
+fn with_essential(rig: &mut Rig) {
+    rig.archive.package(
+        "dash",
+        "1",
+        "",
+        Tar::new().program("./bin/dash", b"shell").symlink("./bin/sh", "dash"),
+    );
+    rig.archive.package("sed", "1", "", Tar::new().program("./bin/sed", b"sed"));
+    rig.archive.package(
+        "coreutils",
+        "1",
+        "",
+        Tar::new().program("./bin/cat", b"cat").program("./bin/ls", b"ls"),
+    );
+    let gzip = Tar::new()
+        .program("./bin/gzip", b"gzip")
+        .program("./bin/zcat", b"#!/bin/sh\nexec gzip -cd \"$@\" | cat\n");
+    rig.archive.package("gzip", "1", "", gzip);
+    let script = b"#!/bin/sh\n# find the page\nzcat \"$1\" | sed -e s/a/b/\n";
+    let data = Tar::new()
+        .program("./usr/bin/page", script)
+        .program("./usr/lib/page/helper", b"#!/bin/sh\nsed x\n")
+        .program("./usr/lib/page/helper.py", b"#!/usr/bin/python3\n")
+        .program("./usr/bin/snake", b"#!/usr/bin/env python3\n");
+    rig.archive.package("page", "1", "Depends: libc6\n", data);
+    // Nothing starts this loader here: a tree with a loader counts as a tree with a libc.
+    let loader = Tar::new().file("./lib64/ld-linux-x86-64.so.2", b"loader");
+    rig.archive.package("libc6", "1", "", loader);
+}
+
+#[test]
+fn essential_packages_join_when_scripts_need_them() {
+    let mut rig = Rig::new();
+    with_essential(&mut rig);
+    let project = rig.project("[\"page\"]");
+    let out = told(&project, &["setup"]);
+    // `cat` is needed by a script of gzip, which is needed by the named package's script. Words in
+    // comments count for nothing.
+    contains(
+        &project.lock_text(),
+        &[
+            "named = [\"page\"], essential = [\"coreutils\", \"dash\", \"gzip\", \"sed\"]",
+            "pool/main/gzip_1",
+        ],
+    );
+    // They have no names, so they do not hide the user's own.
+    assert_eq!(names(&project), ["page -> ../usr/bin/page"]);
+    let tree = locked_tree(&project);
+    assert!(tree.join("usr/bin/sed").exists() && tree.join("usr/bin/ls").exists());
+    assert_eq!(std::fs::read_link(tree.join("usr/bin/sh")).unwrap().to_str(), Some("dash"));
+    use std::os::unix::fs::PermissionsExt;
+    let mode = |path: &str| tree.join(path).metadata().unwrap().permissions().mode() & 0o777;
+    assert_eq!((mode("usr/lib/page/helper"), mode("usr/lib/page/helper.py")), (0o555, 0o444));
+    // What is left out is told, with the package that would help.
+    contains(
+        &out,
+        &[
+            "1 scripts are left out, because the tree has no python3: add \"python3\" to `packages`: usr/bin/snake",
+        ],
+    );
+    contains(
+        &told(&project, &["lock", "--upgrade", "--verbose"]),
+        &["usr/lib/page/helper.py cannot be executed"],
+    );
+    // The second time nothing changes, and the lock is complete.
+    let text = project.lock_text();
+    project.ok(&["lock", "--fresh"]);
+    assert_eq!(text, project.lock_text());
+    project.ok(&["setup", "--locked"]);
+    // One of them can be left out; then what needs it is named.
+    project.manifest(&rig.manifest("[\"page\"]\nexclude = [\"sed\"]"));
+    let out = told(&project, &["setup"]);
+    contains(&out, &["start commands that it lacks: sed (for usr/"]);
+    assert!(!out.contains("leaves nothing out"), "{out}");
+    assert!(!locked_tree(&project).join("usr/bin/sed").exists());
+    contains(&project.lock_text(), &["essential = [\"coreutils\", \"dash\", \"gzip\"]"]);
+    // A package that is named has its names.
+    project.manifest(&rig.manifest("[\"page\", \"coreutils\"]"));
+    project.ok(&["setup"]);
+    assert_eq!(
+        names(&project),
+        ["cat -> ../usr/bin/cat", "ls -> ../usr/bin/ls", "page -> ../usr/bin/page"]
+    );
+    // Without them, the scripts are left out, and it is told what would help.
+    project.manifest(&rig.manifest("[\"page\"]\ninclude_essential = false"));
+    contains(
+        &told(&project, &["setup"]),
+        &[
+            "1 scripts are left out, because the tree has no /bin/sh: add \"dash\" to `packages`: usr/bin/page",
+            "the package page brings no program",
+        ],
+    );
+    // A tree without a libc whose program is a script needs its interpreter.
+    rig.archive.package("bare", "1", "", Tar::new().program("./usr/bin/bare", b"#!/bin/sh\n"));
+    let project = rig.project("[\"bare\"]");
+    project.ok(&["setup"]);
+    assert_eq!(names(&project), ["bare -> ../usr/bin/bare"]);
+    project.manifest(&rig.manifest("[\"bare\"]\ninclude_essential = false"));
+    contains(
+        &project.fails(6, &["lock"]),
+        &["usr/bin/bare is a script for \"#!/bin/sh\", which the tree lacks"],
+    );
+}
+
+#[test]
+fn a_control_member_is_data_too() {
+    use crate::support::archive::xz;
+    use crate::support::debian::deb_with;
+    let data = xz(&Tar::new().program("./usr/bin/x", b"x").finish());
+    let long = vec![b'#'; 2 << 20];
+    let cases: Vec<(Vec<u8>, Option<&str>)> = vec![
+        // A script that is a program, one that is too long, and one that is no text are not read.
+        (xz(&Tar::new().program("./postinst", b"\x7fELF\x02").finish()), None),
+        (xz(&Tar::new().program("./postinst", &long).finish()), None),
+        (xz(&Tar::new().program("./postinst", b"#!/bin/sh\n\xff").finish()), None),
+        (xz(&Tar::new().symlink("./postinst", "/etc/passwd").finish()), None),
+        (b"no xz at all".to_vec(), Some("damaged")),
+        (xz(&vec![0x55; 1 << 12]), Some("damaged")),
+    ];
+    for (control, refused) in cases {
+        let mut rig = Rig::new();
+        rig.archive.raw_package("bad", "1", "", deb_with(&control, &data));
+        let project = rig.project("[\"bad\"]");
+        match refused {
+            Some(words) => {
+                contains(&project.fails(4, &["setup"]), &[words]);
+                project.assert_store_empty();
+            }
+            None => {
+                project.ok(&["setup"]);
+                assert_eq!(names(&project), ["x -> ../usr/bin/x"]);
+            }
+        }
+    }
 }

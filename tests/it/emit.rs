@@ -1,4 +1,4 @@
-//! `cotter emit`: what is written, when, and what is said of it. That it builds is shown in online/bazel.rs.
+//! `cotter emit`: what it writes and when, and what its messages say. The tests in online/bazel.rs build with the result.
 
 use std::path::Path;
 
@@ -6,7 +6,7 @@ use crate::support::{Project, REPO, contains, names, text};
 
 pub const EXAMPLES: [&str; 5] = ["cpp", "flask", "mixed", "python", "zig"];
 
-/// A project with the manifest and the lock of an example.
+/// Returns a project with the manifest and the lock of an example.
 pub fn project(example: &str) -> Project {
     let dir = Path::new(REPO).join("examples").join(example);
     let project = Project::new(&std::fs::read_to_string(dir.join("toolchains.toml")).unwrap());
@@ -22,7 +22,7 @@ fn the_same_lock_gives_the_same_bytes() {
     let (a, b) = (one.dir().join("bazel/cotter"), other.dir().join("bazel/cotter"));
     assert!(names(&a).len() > 10);
     for name in names(&a) {
-        // The one fixed place outside of the workspace, the same on every machine: Zig's cache.
+        // Zig's cache is the only fixed place outside of the workspace. It is the same on every machine.
         let bytes = std::fs::read_to_string(a.join(&name))
             .unwrap()
             .replace("_CACHE = \"/tmp/cotter-zig\"", "");
@@ -175,7 +175,7 @@ fn a_symlink_does_not_lead_out_of_the_project() {
         &["the folder bazel/cotter does not lie in the project", "a symlink leads to"],
     );
     assert_eq!(names(&outside), Vec::<String>::new());
-    // A symlink to another directory of the project is nobody's harm.
+    // A symlink to another directory of the project does no harm.
     std::fs::remove_file(&link).unwrap();
     std::fs::create_dir(project.dir().join("other")).unwrap();
     std::os::unix::fs::symlink("other", &link).unwrap();

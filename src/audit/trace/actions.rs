@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::calls::{Calls, Processes, is_birth};
+use super::calls::{Processes, TraceReader, is_birth};
 use crate::audit::{Finding, HOST_FILE, HOST_RUN, Rule, UNDECLARED_FILE};
 
 /// Places that do not belong to the host, in addition to those of the kernel.
@@ -45,7 +45,7 @@ pub fn look(trace: &str, allowed: OwnPlaces) -> Vec<Finding> {
     let mut out: BTreeMap<(&str, String), (&'static Rule, String)> = BTreeMap::new();
     // The program that each process runs, or `None` for processes that belong to no action.
     let mut running: Processes<Option<String>> = Processes::new();
-    let mut calls = Calls::new(trace);
+    let mut calls = TraceReader::new(trace);
     let inside = |path: &str| {
         ["/proc", "/dev", "/sys", "/tmp"]
             .iter()

@@ -3,16 +3,16 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Reads a trace whose lines begin with a process ID, call by call.
-pub struct Calls<'t> {
+pub struct TraceReader<'t> {
     lines: std::str::Lines<'t>,
     /// The calls that have begun and not returned, by process.
     unfinished: BTreeMap<u32, String>,
 }
 
-impl<'t> Calls<'t> {
+impl<'t> TraceReader<'t> {
     /// Begins to read.
     pub fn new(trace: &'t str) -> Self {
-        Calls { lines: trace.lines(), unfinished: BTreeMap::new() }
+        TraceReader { lines: trace.lines(), unfinished: BTreeMap::new() }
     }
 
     /// Returns the next call that has returned, and its process. If two processes make calls at
@@ -69,7 +69,7 @@ impl<T: Clone> Processes<T> {
     }
 
     /// Lets a process inherit from the one that is creating it, if it is not known yet.
-    pub fn meet(&mut self, pid: u32, calls: &Calls) {
+    pub fn meet(&mut self, pid: u32, calls: &TraceReader) {
         if !self.known.contains_key(&pid) {
             let parent = calls.parents().find_map(|parent| self.known.get(&parent).cloned());
             if let Some(parent) = parent {
@@ -150,7 +150,7 @@ mod tests {
 
     #[test]
     fn calls_in_two_parts_and_escapes() {
-        let mut calls = Calls::new(
+        let mut calls = TraceReader::new(
             "7 openat(AT_FDCWD, \"/a\\\"b\\303\\251\", O_RDONLY <unfinished ...>\n8 access(\"x\", R_OK) = -1 ENOENT (No such file or directory)\n7 <... openat resumed>) = 3</a>\n",
         );
         let (pid, call) = calls.next().unwrap();

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::calls::{Calls, Processes, is_birth, succeeded, texts};
+use super::calls::{Processes, TraceReader, is_birth, succeeded, texts};
 use crate::audit::{Finding, TREE_FILE, TREE_RUN};
 use crate::reach::is_below;
 
@@ -58,7 +58,7 @@ pub fn observe(trace: &str, around: &Surroundings) -> Observed {
     let mut out = Observed::default();
     let mut found: BTreeMap<(&str, String), BTreeSet<String>> = BTreeMap::new();
     let mut processes: Processes<Process> = Processes::new();
-    let mut calls = Calls::new(trace);
+    let mut calls = TraceReader::new(trace);
     while let Some((pid, call)) = calls.next() {
         processes.meet(pid, &calls);
         let process = processes.get(pid).cloned().unwrap_or_else(|| Process {
@@ -95,7 +95,9 @@ pub fn observe(trace: &str, around: &Surroundings) -> Observed {
             }
             _ => {
                 let Some(program) = process.program else { continue };
-                if !around.is_host(&path) {
+                if around.is_machine(&path) {
+                    // Its link may lead anywhere, as that of /etc/localtime does.
+                } else if !around.is_host(&path) {
                     // A link inside may lead outside.
                     let real = opened(&call).filter(|real| done && around.is_host(real));
                     if let Some(real) = real {
@@ -105,7 +107,7 @@ pub fn observe(trace: &str, around: &Surroundings) -> Observed {
                     out.missed.entry(path).or_insert(program);
                 } else if is_opening(name, &call, &path) {
                     found.entry((TREE_FILE.id, path)).or_default().insert(program);
-                } else {
+                } else if path.matches('/').count() > 1 {
                     out.seen.entry(path).or_insert(program);
                 }
             }
@@ -129,7 +131,11 @@ impl Surroundings<'_> {
         path.starts_with('/')
             && !SYSTEM.iter().any(|dir| is_below(path, dir))
             && !self.own.iter().any(|dir| is_below(path, dir))
-            && !self.machine.iter().any(|m| is_below(&path[1..], m))
+            && !self.is_machine(path)
+    }
+
+    fn is_machine(&self, path: &str) -> bool {
+        self.machine.iter().any(|m| path.strip_prefix('/').is_some_and(|path| is_below(path, m)))
     }
 
     /// Returns the name of a program for people.
@@ -211,7 +217,7 @@ mod tests {
     use super::*;
 
     fn around<'a>(own: &'a [String], trees: &'a [(String, String)]) -> Surroundings<'a> {
-        Surroundings { here: "/work", own, machine: &["etc/passwd"], trees }
+        Surroundings { here: "/work", own, machine: &["etc/localtime", "etc/passwd"], trees }
     }
 
     #[test]
@@ -223,6 +229,7 @@ mod tests {
             10 openat(AT_FDCWD</work>, \"in/link\", O_RDONLY) = 3</opt/real>\n\
             10 openat(AT_FDCWD</work>, \"../elsewhere\", O_RDONLY) = 3</elsewhere>\n\
             10 openat(AT_FDCWD</work>, \"/etc/passwd\", O_RDONLY) = 3</etc/passwd>\n\
+            10 openat(AT_FDCWD</work>, \"/etc/localtime\", O_RDONLY) = 3</usr/share/zoneinfo/UTC>\n\
             10 openat(AT_FDCWD</work>, \"/usr\", O_RDONLY|O_PATH|O_DIRECTORY) = 3</usr>\n\
             10 stat(\"/usr/share/b\", {st_mode=S_IFREG}) = 0\n\
             10 newfstatat(AT_FDCWD</work>, \"/usr/share/c\", 0x7ffc, 0) = -1 ENOENT (No such file)\n\

@@ -80,7 +80,7 @@ pub fn run(args: &AuditTree, cx: &Context) -> Result<ExitCode> {
                 !(is_library && f.id == TREE_NEEDED.id) && !(is_started && f.id == TREE_SHEBANG.id)
             }));
         }
-        let survey = recipe::survey(&tree.recipe, &inside)?;
+        let survey = recipe::survey_constants(&tree.recipe, &inside)?;
         let tree = Examined { name: tree.name.to_string(), survey };
         findings.extend(tree.findings(all));
         cx.reporter.line(&tree.summary());

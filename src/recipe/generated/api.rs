@@ -11,7 +11,7 @@ pub type Generator = fn(&Tree, &BlobDir) -> Result<Generated>;
 
 /// Something that Debian generates when it installs a package, and that a tree lacks.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Missing {
+pub struct Ungenerated {
     /// What is missing, and what does not work without it.
     pub what: String,
     /// What a user can do about it.
@@ -23,7 +23,7 @@ pub struct Missing {
 pub struct Generated {
     nodes: Vec<(MemberPath, Node)>,
     /// What the generator cannot make.
-    pub missing: Vec<Missing>,
+    pub missing: Vec<Ungenerated>,
 }
 
 impl Generated {
@@ -46,11 +46,11 @@ impl Generated {
 
     /// Adds a note about something that is missing.
     pub fn lacks(&mut self, what: impl Into<String>, hint: impl Into<String>) {
-        self.missing.push(Missing { what: what.into(), hint: hint.into() });
+        self.missing.push(Ungenerated { what: what.into(), hint: hint.into() });
     }
 
     /// Puts the additions into a tree. A file that a package brings is never replaced.
-    pub fn apply(self, tree: &mut Tree) -> Vec<Missing> {
+    pub fn apply(self, tree: &mut Tree) -> Vec<Ungenerated> {
         for (path, node) in self.nodes {
             if tree.get(&path).is_none() {
                 tree.put(path, node);

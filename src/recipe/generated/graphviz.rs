@@ -169,3 +169,29 @@ impl Image<'_> {
         std::str::from_utf8(&rest[..end]).ok()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_type_whose_renderer_is_missing_is_commented_out() {
+        let types = |names: &[&str]| names.iter().map(|n| ((*n).to_owned(), 1)).collect();
+        let plugin = Plugin {
+            file: "libgvplugin_a.so.6".to_owned(),
+            package: "a".to_owned(),
+            interfaces: vec![
+                ("render", types(&["ps"])),
+                ("device", types(&["eps:ps", "png:lasi"])),
+            ],
+        };
+        let text = config(&[plugin]);
+        let expected = "libgvplugin_a.so.6 a {\n\trender {\n\t\tps 1\n\t}\n\tdevice {\n\t\teps:ps 1\n#FAILS\t\tpng:lasi 1\n\t}\n}\n";
+        assert!(text.ends_with(expected), "{text}");
+    }
+
+    #[test]
+    fn what_is_no_plugin_is_refused() {
+        assert!(Plugin::parse("libgvplugin_a.so.6".to_owned(), b"\x7fELF").is_none());
+    }
+}

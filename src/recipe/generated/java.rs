@@ -86,3 +86,26 @@ fn key_store(entries: &[(String, Vec<u8>)]) -> Vec<u8> {
     out.extend(digest.finish().as_ref());
     out
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The digest is the one that Python's hashlib computes from the same parts.
+    #[test]
+    fn a_store_ends_in_its_digest() {
+        let store = key_store(&[("debian:a.pem".to_owned(), b"\x30\x03abc".to_vec())]);
+        let digest: String = store[54..].iter().map(|b| format!("{b:02x}")).collect();
+        assert_eq!(digest, "16c1a0b815a5be6b0f368edc2183f638761cf256");
+        assert_eq!(&store[12..30], b"\0\0\0\x02\0\x0cdebian:a.pem");
+    }
+
+    #[test]
+    fn only_pem_is_a_certificate() {
+        let pem =
+            b"# a name\n-----BEGIN CERTIFICATE-----\nAAEC\r\nAwQ=\n-----END CERTIFICATE-----\n";
+        assert_eq!(der(pem), Some(vec![0, 1, 2, 3, 4]));
+        assert_eq!(der(b"AAEC"), None);
+        assert_eq!(der(b"-----BEGIN CERTIFICATE-----\n*\n-----END CERTIFICATE-----"), None);
+    }
+}

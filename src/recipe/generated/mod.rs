@@ -20,7 +20,7 @@ mod xml;
 use crate::error::Result;
 use crate::tree::{BlobDir, Tree};
 
-pub use api::Missing;
+pub use api::Ungenerated;
 pub use certificates::{BUNDLE, bundle, single as certificates};
 
 use api::Generator;
@@ -46,7 +46,7 @@ pub const SOURCES: &[&str] = &["var/lib/tex-common/**"];
 ///
 /// # Errors
 /// If a file of the tree is damaged, or if a staged file cannot be read or written.
-pub fn add(tree: &mut Tree, blobs: &BlobDir) -> Result<Vec<Missing>> {
+pub fn add(tree: &mut Tree, blobs: &BlobDir) -> Result<Vec<Ungenerated>> {
     let mut missing = vec![];
     for generate in GENERATORS {
         missing.extend(generate(tree, blobs)?.apply(tree));

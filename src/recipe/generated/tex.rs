@@ -2,7 +2,7 @@
 //! maps of fonts, and the lists of files that kpathsea reads in place of directories.
 //!
 //! Formats (`pdflatex.fmt`, ...) are made by running TeX, and composing a tree runs nothing. They
-//! are named as missing. The tree's programs make them at their first use, below the home directory.
+//! are named as missing. The tree's programs make them at their first use, in a directory of the user.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
@@ -10,7 +10,7 @@ use std::fmt::Write as _;
 use super::api::{Generated, names, text};
 use super::hyphenation::{self, PIECES};
 use crate::error::Result;
-use crate::model::MemberPath;
+use crate::model::{Hasher, MemberPath};
 use crate::tree::{BlobDir, Node, Tree};
 
 /// TeX Live itself, the packages of Debian, and the place of what is generated.
@@ -34,7 +34,7 @@ pub fn configuration(tree: &Tree, blobs: &BlobDir) -> Result<Generated> {
     if tree.at(&format!("{DIST}/web2c/texmf.cnf")).is_none() {
         return Ok(out);
     }
-    let local = concatenation(tree, "%", "etc/texmf/texmf.d", ".cnf")?;
+    let local = places(tree)? + &concatenation(tree, "%", "etc/texmf/texmf.d", ".cnf")?;
     out.file(blobs, "etc/texmf/web2c/texmf.cnf", local.as_bytes())?;
     let mut formats = String::new();
     let mut fonts = String::new();
@@ -58,9 +58,38 @@ pub fn configuration(tree: &Tree, blobs: &BlobDir) -> Result<Generated> {
             ["pdflatex", "tex"].into_iter().filter(|n| names.contains(n)).collect();
         let example = some.first().or(names.first()).copied().unwrap_or_default();
         out.lacks(
-            format!("it holds none of the {} formats of TeX ({example}, ...): each is made at its first use, below the home directory", names.len()),
-            format!("to make one before: `cotter exec -- fmtutil-user --byfmt {example}`, or all: `fmtutil-user --all`"),
+            format!("it holds none of the {} formats of TeX ({example}, ...): each is made at its first use, in ~/.cache/cotter/tex", names.len()),
+            format!("to make one before that: `cotter exec -- fmtutil-user --byfmt {example}`, or all: `fmtutil-user --all`"),
         );
+    }
+    Ok(out)
+}
+
+/// Returns the settings that separate what is in the tree from what its programs write later.
+///
+/// TeX writes formats to TEXMFSYSVAR if it may, as root does, and otherwise to TEXMFVAR. In a tree,
+/// both are a directory of the user which belongs to this very tree: a format fits only the programs
+/// and macros that made it. The tree's own part of TEXMFSYSVAR stays on the search path.
+fn places(tree: &Tree) -> Result<String> {
+    let mut hasher = Hasher::default();
+    for (path, node) in tree.iter() {
+        let content = match node {
+            Node::File { blob, .. } => blob.sha256().hex(),
+            Node::Symlink(target) => target.clone(),
+            Node::Directory => continue,
+        };
+        hasher.update(format!("{path}\0{content}\0").as_bytes());
+    }
+    let mut out = format!(
+        "% What programs write.\nTEXMFVAR = ~/.cache/cotter/tex/{}\nTEXMFSYSVAR = $TEXMFVAR\n",
+        &hasher.finish().hex()[..16]
+    );
+    let settings = text(tree, &format!("{DIST}/web2c/texmf.cnf"))?.unwrap_or_default();
+    for line in settings.lines() {
+        let name = line.split(['=', ' ']).next().unwrap_or_default();
+        if matches!(name, "TEXMF" | "TEXMFDBS" | "SYSTEXMF") {
+            let _ = writeln!(out, "{}", line.replace("$TEXMFSYSVAR", &format!("/{VAR}")));
+        }
     }
     Ok(out)
 }

@@ -47,11 +47,12 @@ impl Element {
                 rest = after;
             } else {
                 let (element, closed, after) = start(&markup[1..])?;
-                let depth = open.len();
+                if open.len() == DEEPEST {
+                    return None;
+                }
                 match open.last_mut() {
                     Some(parent) if closed => parent.children.push(element),
                     None if closed => return Some(element),
-                    _ if depth == DEEPEST => return None,
                     _ => open.push(element),
                 }
                 rest = after;

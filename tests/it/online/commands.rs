@@ -53,7 +53,7 @@ fn completions_schema_doctor_and_github() {
 #[test]
 fn the_schemas_accept_the_real_files_and_know_every_key() {
     let scratch = crate::support::Scratch::new();
-    // Judged by another's program: the pinned Python has a TOML reader, and jsonschema comes from the machine's index.
+    // Other programs check the result: the pinned Python has a TOML reader, and jsonschema comes from the machine's index.
     let python = crate::support::tree("python").join("bin/python3");
     let mut venv = std::process::Command::new(&python);
     crate::support::clean(&mut venv, scratch.path());

@@ -3,7 +3,7 @@
 //! The table is `tests/programs/*.toml`: a file is a group, with the toolchains of a manifest and a list of programs. Each program has the files of its work, the steps that are run
 //! (`tests/programs/run.c` describes their form), what they must print and the files that they must write. `@work@` is the work directory, and `@NAME@` the tree of a toolchain.
 //!
-//! `COTTER_PROGRAM=perl` selects the programs whose names contain `perl`.
+//! `COTTER_PROGRAM=perl` selects the programs whose names contain `perl`, and `COTTER_PLACE=Jail` (`Moved`, `Host`) one of the three places.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -391,6 +391,7 @@ fn ends(text: &str) -> String {
 fn prove(name: &str) {
     let group = Group::named(name);
     let selected = std::env::var("COTTER_PROGRAM").unwrap_or_default();
+    let only = std::env::var("COTTER_PLACE").unwrap_or_default();
     let programs: Vec<&Program> =
         group.program.iter().filter(|p| p.name.contains(&selected)).collect();
     let names: BTreeSet<&str> =
@@ -398,7 +399,8 @@ fn prove(name: &str) {
     let trees = group.trees(&names);
     let mut problems = vec![];
     for program in programs {
-        for place in [Place::Jail, Place::Moved, Place::Host] {
+        let all = [Place::Jail, Place::Moved, Place::Host];
+        for place in all.into_iter().filter(|p| format!("{p:?}").contains(&only)) {
             let found = Run::new(program, place, &trees).problems(&trees);
             problems.extend(found.iter().map(|p| format!("{} ({place:?}): {p}", program.name)));
         }

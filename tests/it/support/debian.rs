@@ -1,4 +1,4 @@
-//! A small Debian archive, signed by a key of the test's own.
+//! A small Debian archive that a key of the test signs.
 
 use std::collections::BTreeMap;
 
@@ -43,7 +43,7 @@ impl Signer {
     }
 }
 
-/// What a test puts into its archive.
+/// The content of an archive.
 #[derive(Default)]
 pub struct Archive {
     stanzas: BTreeMap<String, String>,
@@ -52,13 +52,22 @@ pub struct Archive {
 }
 
 impl Archive {
-    /// Adds a package with these files; `fields` are further lines of its stanza.
+    /// Adds a package with the given files. `fields` are further lines of its stanza.
     pub fn package(&mut self, name: &str, version: &str, fields: &str, data: Tar) {
         let deb = deb(&xz(&data.finish()));
         self.raw_package(name, version, fields, deb);
     }
 
-    /// Adds a package made of these bytes.
+    /// Adds a package with these files and this maintainer script `postinst`.
+    pub fn scripted(&mut self, name: &str, version: &str, fields: &str, postinst: &str, data: Tar) {
+        let control = Tar::new()
+            .file("./control", format!("Package: {name}\n").as_bytes())
+            .program("./postinst", postinst.as_bytes());
+        let deb = deb_with(&xz(&control.finish()), &xz(&data.finish()));
+        self.raw_package(name, version, fields, deb);
+    }
+
+    /// Adds a package with the given bytes.
     pub fn raw_package(&mut self, name: &str, version: &str, fields: &str, deb: Vec<u8>) {
         let path = format!("pool/main/{name}_{version}_amd64.deb");
         let stanza = format!(
@@ -89,14 +98,17 @@ impl Archive {
     }
 }
 
-/// A Debian package around a compressed data member.
+/// Returns a Debian package with a compressed data member.
 pub fn deb(data: &[u8]) -> Vec<u8> {
+    deb_with(&xz(&Tar::new().finish()), data)
+}
+
+/// A Debian package around a control member, compressed with xz, and a compressed data member.
+pub fn deb_with(control: &[u8], data: &[u8]) -> Vec<u8> {
     let mut out = b"!<arch>\n".to_vec();
-    for (name, content) in [
-        ("debian-binary", &b"2.0\n"[..]),
-        ("control.tar.xz", &xz(&Tar::new().finish())),
-        ("data.tar.xz", data),
-    ] {
+    for (name, content) in
+        [("debian-binary", &b"2.0\n"[..]), ("control.tar.xz", control), ("data.tar.xz", data)]
+    {
         out.extend(
             format!("{name:<16}{:<12}{:<6}{:<6}{:<8}{:<10}`\n", 0, 0, 0, 100_644, content.len())
                 .as_bytes(),
