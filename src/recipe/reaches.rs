@@ -16,7 +16,7 @@ use crate::reach::{
 use crate::relocate::launched::{self, Launched};
 use crate::relocate::launcher::{REDIRECTION, is_library_name};
 use crate::relocate::loaded::Loaded;
-use crate::relocate::redirect::{self, Place, Sealed, is_shared};
+use crate::relocate::redirect::{self, Meaning, Sealed, is_shared};
 use crate::relocate::{scripts, symlinks};
 use crate::tree::{Blob, Node, Tree};
 
@@ -278,15 +278,15 @@ impl<'a> Judge<'a> {
         let Some(path) = path.map(|path| symlinks::usrmerged(&path)) else {
             return Fate::Open(Why::Uncovered);
         };
-        let place = self.sealed.place(self.tree, &path);
+        let place = self.sealed.meaning(self.tree, &path);
         let why = match holder {
-            _ if redirect::MACHINE.iter().any(|m| path.is_under(m)) && place != Place::Given => {
+            _ if redirect::MACHINE.iter().any(|m| path.is_under(m)) && place != Meaning::Given => {
                 return Fate::Machine;
             }
             Holder::Embedded => return Fate::Embedded,
             Holder::Libc => Why::Libc,
             // The recipe redirects every program that holds a path which the tree has or seals.
-            Holder::Open(Why::Plain | Why::Loaded) if self.redirects && place == Place::Open => {
+            Holder::Open(Why::Plain | Why::Loaded) if self.redirects && place == Meaning::Open => {
                 return self
                     .visible(&path)
                     .or_else(explained)
@@ -294,10 +294,10 @@ impl<'a> Judge<'a> {
             }
             Holder::Open(why) => why,
             Holder::Redirected => match place {
-                Place::Given if is_shared(&path) => return Fate::Shared,
-                Place::Given => return Fate::Redirected,
-                Place::Sealed => return Fate::Sealed,
-                Place::Machine | Place::Open => {
+                Meaning::Given if is_shared(&path) => return Fate::Shared,
+                Meaning::Given => return Fate::Redirected,
+                Meaning::Sealed => return Fate::Sealed,
+                Meaning::Machine | Meaning::Open => {
                     let why =
                         if matches!(file.kind, Kind::Data) { Why::Data } else { Why::Uncovered };
                     return self.visible(&path).or_else(explained).unwrap_or(Fate::Open(why));
