@@ -106,7 +106,13 @@ impl<'a> Chooser<'a> {
             let mut found = by_package.get(package.as_str()).cloned().unwrap_or_default();
             found.sort_by_key(place);
             if found.is_empty() {
-                found = private.get(package.as_str()).cloned().unwrap_or_default();
+                // Another package may have its programs in the same directory, like the client of a
+                // database server.
+                let own = private.get(package.as_str()).into_iter().flatten();
+                let dirs: BTreeSet<_> = own.filter_map(MemberPath::parent).collect();
+                let in_dirs = |path: &&MemberPath| path.parent().is_some_and(|d| dirs.contains(&d));
+                found = private.values().flatten().filter(in_dirs).cloned().collect();
+                found.sort();
             }
             if found.is_empty() {
                 without.push(package.as_str());
@@ -145,13 +151,17 @@ impl<'a> Chooser<'a> {
         })
     }
 
-    /// Whether the programs of a package get no names, although its programs are in the tree: every
-    /// system has its own programs of Essential packages, and users expect those.
+    /// Whether the programs of a package get no names, although they are in the tree: every system
+    /// has its own programs of Essential packages, and users expect those. perl-base is only the
+    /// smaller part of perl, on which packages depend.
     fn is_hidden(&self, package: &str) -> bool {
         let programs = self.programs;
         let is_among = |list: &[String]| list.iter().any(|name| name == package);
         is_among(&programs.essential)
-            || (is_essential(package) && !programs.named.is_empty() && !is_among(&programs.named))
+            || (is_essential(package)
+                && package != "perl-base"
+                && !programs.named.is_empty()
+                && !is_among(&programs.named))
     }
 
     /// Returns the name of the component that brought a program. It is empty for programs that the
