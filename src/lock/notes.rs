@@ -25,20 +25,16 @@ pub fn tell(plan: &Plan, notes: &Notes, asked: &[String], reporter: &Reporter) {
         reporter.warn(&format!("{place}: {more} more names have two programs"));
     }
     tell_nameless(&place, plan, notes, asked, reporter);
-    if !notes.missing.is_empty() {
+    if !notes.missing.is_empty() && plan.spec.kind() == Kind::Tool {
         let lines: Vec<String> = notes
             .missing
             .iter()
             .map(|missing| format!("{} (for {})", missing.name, missing.needed_by))
             .collect();
-        say(
-            plan,
-            reporter,
-            &format!(
-                "{place}: scripts and programs of the tree start commands that it lacks: {}",
-                shortened(&lines)
-            ),
-        );
+        reporter.warn(&format!(
+            "{place}: scripts and programs of the tree start commands that it lacks: {}",
+            shortened(&lines)
+        ));
     }
     if !notes.unread.is_empty() {
         reporter.detail(&format!(
@@ -132,7 +128,7 @@ fn tell_nameless(place: &str, plan: &Plan, notes: &Notes, asked: &[String], repo
             .map(|(package, names)| format!("{package} brings {}", names.join(", ")))
             .collect();
         let hint = if candidates.is_empty() {
-            String::new()
+            ": name programs of its files with `bin`".to_owned()
         } else {
             format!("; among its dependencies, {}", candidates.join("; "))
         };

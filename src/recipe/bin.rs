@@ -7,7 +7,7 @@ use super::layers::Owners;
 use super::notes::{NameConflict, NamelessPackage, Notes};
 use crate::error::{Error, Result, known_names};
 use crate::lockfile::{Plan, Programs};
-use crate::model::MemberPath;
+use crate::model::{Format, MemberPath};
 use crate::tree::{Node, Tree};
 
 /// The directories of programs, in the order in which their programs get names.
@@ -63,6 +63,9 @@ pub fn names(plan: &Plan, tree: &mut Tree, owners: &Owners, notes: &mut Notes) -
         if found.is_empty() {
             found = of_entry_points(tree)?;
         }
+        if found.is_empty() {
+            notes.nameless.extend(chooser.principal_alone(tree));
+        }
         for path in found {
             let name = MemberPath::literal(&format!("bin/{}", path.file_name()));
             if name == path || tree.get(&name).is_some() || path.file_name().starts_with('.') {
@@ -114,7 +117,8 @@ impl<'a> Chooser<'a> {
                 found = private.values().flatten().filter(in_dirs).cloned().collect();
                 found.sort();
             }
-            if found.is_empty() {
+            // The programs of archives and wheels may lie anywhere.
+            if found.is_empty() && self.is_debian(package) {
                 without.push(package.as_str());
             }
             for path in found {
@@ -145,7 +149,7 @@ impl<'a> Chooser<'a> {
     fn others(&self, tree: &Tree) -> Vec<MemberPath> {
         tree.paths(|path, node| {
             let place = place(path);
-            (place.is_some_and(|place| place < 2) || is_wheel_script(path))
+            place.is_some_and(|place| place < 2 || place == PLACES.len())
                 && is_program(tree, path, node)
                 && !self.is_hidden(self.component(path))
         })
@@ -168,6 +172,17 @@ impl<'a> Chooser<'a> {
     /// recipe made.
     fn component(&self, path: &MemberPath) -> &'a str {
         self.owners.component(self.plan, path).unwrap_or_default()
+    }
+
+    fn is_debian(&self, package: &str) -> bool {
+        let mut inputs = self.plan.inputs.iter();
+        inputs.any(|i| i.component.name == package && i.format == Format::Deb)
+    }
+
+    /// Returns the note about an archive or a wheel that brings no program.
+    fn principal_alone(&self, tree: &Tree) -> Option<NamelessPackage> {
+        let package = self.programs.named.iter().find(|package| !self.is_debian(package))?;
+        Some(self.nameless(tree, package, &BTreeMap::new()))
     }
 
     fn nameless(
@@ -214,9 +229,13 @@ impl<'a> Chooser<'a> {
 }
 
 /// Returns the position in [`PLACES`] of the directory of a program, if the program may have a name.
+/// The scripts of wheels come last.
 fn place(path: &MemberPath) -> Option<usize> {
     if path.file_name().starts_with('.') || PREFERENCES.contains(&path.file_name()) {
         return None;
+    }
+    if is_wheel_script(path) {
+        return Some(PLACES.len());
     }
     let dir = path.parent()?;
     PLACES.iter().position(|place| dir.as_str() == *place)

@@ -16,7 +16,7 @@ pub const ALWAYS: &[&str] = &[
     "usr/share/bash-completion/**",
     "usr/share/bug/**",
     "usr/share/doc-base/**",
-    "usr/share/gdb/**",
+    "usr/share/gdb/auto-load/**",
     "usr/share/info/**",
     "usr/share/lintian/**",
     "usr/share/locale/**",
