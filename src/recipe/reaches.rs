@@ -300,7 +300,7 @@ impl<'a> Judge<'a> {
                 Place::Machine | Place::Open => {
                     let why =
                         if matches!(file.kind, Kind::Data) { Why::Data } else { Why::Uncovered };
-                    return self.visible(&path, file).or_else(explained).unwrap_or(Fate::Open(why));
+                    return Self::visible(&path).or_else(explained).unwrap_or(Fate::Open(why));
                 }
             },
         };
@@ -311,7 +311,7 @@ impl<'a> Judge<'a> {
     }
 
     /// Returns what becomes of a path that the redirection leaves to the host on purpose.
-    fn visible(&self, path: &MemberPath, file: &File) -> Option<Fate> {
+    fn visible(path: &MemberPath) -> Option<Fate> {
         if is_shared(path) {
             return Some(Fate::Shared);
         }
