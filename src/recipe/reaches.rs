@@ -287,8 +287,7 @@ impl<'a> Judge<'a> {
             Holder::Libc => Why::Libc,
             // The recipe redirects every program that holds a path which the tree has or seals.
             Holder::Open(Why::Plain | Why::Loaded) if self.redirects && place == Place::Open => {
-                return self
-                    .visible(&path, file)
+                return Self::visible(&path)
                     .or_else(explained)
                     .unwrap_or(Fate::Open(Why::Uncovered));
             }
