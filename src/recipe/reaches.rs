@@ -314,9 +314,7 @@ impl<'a> Judge<'a> {
         if is_shared(path) {
             return Some(Fate::Shared);
         }
-        // libc starts this shell. A tree without one leaves it to the machine.
-        let is_shell = path.as_str() == "usr/bin/sh";
-        if is_shell {
+        if redirect::LEFT_TO_THE_MACHINE.contains(&path.as_str()) {
             return Some(Fate::Explained(Reason::Shell));
         }
         path.is_under("var").then_some(Fate::Explained(Reason::State))
