@@ -192,6 +192,20 @@ static const char *launcher_of(const char *path, char *out) {
   return exists(out) ? out : path;
 }
 
+// Whether a relative path is to be looked up in a directory of the tree that was opened before. A program that walks through a directory to
+// remove it may have got there by redirection.
+static int is_inside(int at, const char *path) {
+  if (at < 0 || !path || *path == '/' || !state.root_length) return 0;
+  char name[32] = "/proc/self/fd/", target[PATH_MAX];
+  word digits = 1;
+  for (int n = at; n >= 10; n /= 10) digits++;
+  for (word i = digits; i--; at /= 10) name[14 + i] = '0' + at % 10;
+  long n = call6(NR_READLINKAT, AT_FDCWD, (long)name, (long)target, sizeof target - 1, 0, 0);
+  if (n <= 0) return 0;
+  target[n] = 0;
+  return below(target, state.root, state.root_length);
+}
+
 static const char *map_file(const char *name, word *size) {
   char path[PATH_MAX + 64];
   word n = 0;

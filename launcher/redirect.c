@@ -1,4 +1,4 @@
-// A library that the loader of a tree preloads into programs whose code or libraries contain absolute paths. It wraps the functions of libc
+// A library that the loader of a tree preloads into programs whose code, libraries or neighbours contain absolute paths. It wraps the functions of libc
 // that take a path, and sends paths of the system to the tree: policy.h decides. It is linked without a libc: it needs nothing but symbols
 // that every libc has, which bind without a version. Its functions may be called from signal handlers, between fork and exec, and before its
 // constructor has run.
@@ -54,7 +54,7 @@ OPEN(open64)
 #define OPENAT(name)                                              \
   EXPORT int name(int at, const char *path, int flags, mode_t m) { \
     SEND_READ(path);                                              \
-    if (route == SENT && writes(flags)) return read_only();       \
+    if (writes(flags) && (route == SENT || is_inside(at, path))) return read_only(); \
     return NEXT(name)(at, to, flags, m);                          \
   }
 OPENAT(openat)
@@ -70,7 +70,7 @@ OPEN_2(__open64_2)
 #define OPENAT_2(name)                                  \
   EXPORT int name(int at, const char *path, int flags) { \
     SEND_READ(path);                                    \
-    if (route == SENT && writes(flags)) return read_only(); \
+    if (writes(flags) && (route == SENT || is_inside(at, path))) return read_only(); \
     return NEXT(name)(at, to, flags);                   \
   }
 OPENAT_2(__openat_2)
@@ -198,54 +198,58 @@ REALPATH(canonicalize_file_name, (const char *path), (to))
 
 // --- Functions that change something: the tree cannot be changed ---
 
-#define CHANGE(name, parameters, arguments)                         \
-  EXPORT int name parameters {                                      \
-    SEND(path);                                                     \
-    if (route == SENT) {                                            \
-      errno = exists(to) ? EROFS : ENOENT;                          \
-      return -1;                                                    \
-    }                                                               \
-    return NEXT(name) arguments;                                    \
+#define CHANGE_IN(at, name, parameters, arguments)                 \
+  EXPORT int name parameters {                                     \
+    SEND(path);                                                    \
+    if (route == SENT) {                                           \
+      errno = exists(to) ? EROFS : ENOENT;                         \
+      return -1;                                                   \
+    }                                                              \
+    if (is_inside(at, path)) return read_only();                   \
+    return NEXT(name) arguments;                                   \
   }
+#define CHANGE(name, parameters, arguments) CHANGE_IN(AT_FDCWD, name, parameters, arguments)
 CHANGE(rmdir, (const char *path), (to))
 CHANGE(unlink, (const char *path), (to))
-CHANGE(unlinkat, (int at, const char *path, int f), (at, to, f))
+CHANGE_IN(at, unlinkat, (int at, const char *path, int f), (at, to, f))
 CHANGE(remove, (const char *path), (to))
 CHANGE(chmod, (const char *path, mode_t m), (to, m))
-CHANGE(fchmodat, (int at, const char *path, mode_t m, int f), (at, to, m, f))
+CHANGE_IN(at, fchmodat, (int at, const char *path, mode_t m, int f), (at, to, m, f))
 CHANGE(chown, (const char *path, unsigned u, unsigned g), (to, u, g))
 CHANGE(lchown, (const char *path, unsigned u, unsigned g), (to, u, g))
-CHANGE(fchownat, (int at, const char *path, unsigned u, unsigned g, int f), (at, to, u, g, f))
+CHANGE_IN(at, fchownat, (int at, const char *path, unsigned u, unsigned g, int f), (at, to, u, g, f))
 CHANGE(truncate, (const char *path, long n), (to, n))
 CHANGE(truncate64, (const char *path, long n), (to, n))
 CHANGE(utime, (const char *path, const void *t), (to, t))
 CHANGE(utimes, (const char *path, const void *t), (to, t))
 CHANGE(lutimes, (const char *path, const void *t), (to, t))
-CHANGE(futimesat, (int at, const char *path, const void *t), (at, to, t))
+CHANGE_IN(at, futimesat, (int at, const char *path, const void *t), (at, to, t))
+CHANGE_IN(at, utimensat, (int at, const char *path, const void *t, int f), (at, to, t, f))
 CHANGE(setxattr, (const char *path, const char *n, const void *v, word s, int f), (to, n, v, s, f))
 CHANGE(lsetxattr, (const char *path, const char *n, const void *v, word s, int f), (to, n, v, s, f))
 CHANGE(removexattr, (const char *path, const char *n), (to, n))
 CHANGE(lremovexattr, (const char *path, const char *n), (to, n))
-CHANGE(utimensat, (int at, const char *path, const void *t, int f), (at, to, t, f))
 
-#define MAKE(name, parameters, arguments)                           \
-  EXPORT int name parameters {                                      \
-    SEND(path);                                                     \
-    if (route == SENT) {                                            \
-      errno = exists(to) ? EEXIST : EROFS;                          \
-      return -1;                                                    \
-    }                                                               \
-    return NEXT(name) arguments;                                    \
+#define MAKE_IN(at, name, parameters, arguments)                   \
+  EXPORT int name parameters {                                     \
+    SEND(path);                                                    \
+    if (route == SENT) {                                           \
+      errno = exists(to) ? EEXIST : EROFS;                         \
+      return -1;                                                   \
+    }                                                              \
+    if (is_inside(at, path)) return read_only();                   \
+    return NEXT(name) arguments;                                   \
   }
+#define MAKE(name, parameters, arguments) MAKE_IN(AT_FDCWD, name, parameters, arguments)
 MAKE(mkdir, (const char *path, mode_t m), (to, m))
-MAKE(mkdirat, (int at, const char *path, mode_t m), (at, to, m))
+MAKE_IN(at, mkdirat, (int at, const char *path, mode_t m), (at, to, m))
 MAKE(mkfifo, (const char *path, mode_t m), (to, m))
+MAKE_IN(at, mkfifoat, (int at, const char *path, mode_t m), (at, to, m))
 MAKE(mknod, (const char *path, mode_t m, word d), (to, m, d))
-MAKE(mkfifoat, (int at, const char *path, mode_t m), (at, to, m))
-MAKE(mknodat, (int at, const char *path, mode_t m, word d), (at, to, m, d))
+MAKE_IN(at, mknodat, (int at, const char *path, mode_t m, word d), (at, to, m, d))
 MAKE(__xmknod, (int v, const char *path, mode_t m, void *d), (v, to, m, d))
 MAKE(symlink, (const char *target, const char *path), (target, to))
-MAKE(symlinkat, (const char *target, int at, const char *path), (target, at, to))
+MAKE_IN(at, symlinkat, (const char *target, int at, const char *path), (target, at, to))
 
 #define CREATE(name)                           \
   EXPORT int name(const char *path, mode_t m) { \
@@ -261,16 +265,17 @@ static int leads_into_tree(const char *path) {
   (void)to;
   return route == SENT;
 }
-#define CHANGE_TWO(name, parameters, arguments)                                   \
-  EXPORT int name parameters {                                                    \
-    if (leads_into_tree(from) || leads_into_tree(into)) return read_only();       \
-    return NEXT(name) arguments;                                                  \
+#define CHANGE_TWO(at_from, at_into, name, parameters, arguments)                          \
+  EXPORT int name parameters {                                                             \
+    if (leads_into_tree(from) || leads_into_tree(into)) return read_only();                \
+    if (is_inside(at_from, from) || is_inside(at_into, into)) return read_only();          \
+    return NEXT(name) arguments;                                                           \
   }
-CHANGE_TWO(rename, (const char *from, const char *into), (from, into))
-CHANGE_TWO(renameat, (int at, const char *from, int b, const char *into), (at, from, b, into))
-CHANGE_TWO(renameat2, (int at, const char *from, int b, const char *into, unsigned f), (at, from, b, into, f))
-CHANGE_TWO(link, (const char *from, const char *into), (from, into))
-CHANGE_TWO(linkat, (int at, const char *from, int b, const char *into, int f), (at, from, b, into, f))
+CHANGE_TWO(AT_FDCWD, AT_FDCWD, rename, (const char *from, const char *into), (from, into))
+CHANGE_TWO(a, b, renameat, (int a, const char *from, int b, const char *into), (a, from, b, into))
+CHANGE_TWO(a, b, renameat2, (int a, const char *from, int b, const char *into, unsigned f), (a, from, b, into, f))
+CHANGE_TWO(AT_FDCWD, AT_FDCWD, link, (const char *from, const char *into), (from, into))
+CHANGE_TWO(AT_FDCWD, b, linkat, (int a, const char *from, int b, const char *into, int f), (a, from, b, into, f))
 
 #include "redirect-calls.h"
 #include "redirect-exec.h"

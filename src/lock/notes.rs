@@ -29,20 +29,16 @@ pub fn tell(plan: &Plan, notes: &Notes, asked: &[String], reporter: &Reporter) {
     }
     tell_nameless(&place, plan, notes, asked, reporter);
     tell_unresolved(&place, &notes.unresolved, reporter);
-    if !notes.missing.is_empty() {
+    if !notes.missing.is_empty() && plan.spec.kind() == Kind::Tool {
         let lines: Vec<String> = notes
             .missing
             .iter()
             .map(|missing| format!("{} (for {})", missing.name, missing.needed_by))
             .collect();
-        say(
-            plan,
-            reporter,
-            &format!(
-                "{place}: scripts and programs of the tree start commands that it lacks: {}",
-                shortened(&lines)
-            ),
-        );
+        reporter.warn(&format!(
+            "{place}: scripts and programs of the tree start commands that it lacks: {}",
+            shortened(&lines)
+        ));
     }
     for missing in &notes.ungenerated {
         reporter.warn(&format!("{place}: {}; {}", missing.what, missing.hint));
@@ -168,7 +164,7 @@ fn tell_nameless(place: &str, plan: &Plan, notes: &Notes, asked: &[String], repo
             .map(|(package, names)| format!("{package} brings {}", names.join(", ")))
             .collect();
         let hint = if candidates.is_empty() {
-            String::new()
+            ": name programs of its files with `bin`".to_owned()
         } else {
             format!("; among its dependencies, {}", candidates.join("; "))
         };

@@ -16,7 +16,7 @@ use crate::reach::{
 use crate::relocate::launched::{self, Launched};
 use crate::relocate::launcher::{REDIRECTION, is_library_name};
 use crate::relocate::loaded::Loaded;
-use crate::relocate::redirect::{self, Place, Sealed, is_shared};
+use crate::relocate::redirect::{self, Meaning, Sealed, is_shared};
 use crate::relocate::{scripts, symlinks};
 use crate::tree::{Blob, Node, Tree};
 
@@ -278,29 +278,28 @@ impl<'a> Judge<'a> {
         let Some(path) = path.map(|path| symlinks::usrmerged(&path)) else {
             return Fate::Open(Why::Uncovered);
         };
-        let place = self.sealed.place(self.tree, &path);
+        let place = self.sealed.meaning(self.tree, &path);
         let why = match holder {
-            _ if redirect::MACHINE.iter().any(|m| path.is_under(m)) && place != Place::Given => {
+            _ if redirect::MACHINE.iter().any(|m| path.is_under(m)) && place != Meaning::Given => {
                 return Fate::Machine;
             }
             Holder::Embedded => return Fate::Embedded,
             Holder::Libc => Why::Libc,
             // The recipe redirects every program that holds a path which the tree has or seals.
-            Holder::Open(Why::Plain | Why::Loaded) if self.redirects && place == Place::Open => {
-                return self
-                    .visible(&path)
+            Holder::Open(Why::Plain | Why::Loaded) if self.redirects && place == Meaning::Open => {
+                return Self::visible(&path)
                     .or_else(explained)
                     .unwrap_or(Fate::Open(Why::Uncovered));
             }
             Holder::Open(why) => why,
             Holder::Redirected => match place {
-                Place::Given if is_shared(&path) => return Fate::Shared,
-                Place::Given => return Fate::Redirected,
-                Place::Sealed => return Fate::Sealed,
-                Place::Machine | Place::Open => {
+                Meaning::Given if is_shared(&path) => return Fate::Shared,
+                Meaning::Given => return Fate::Redirected,
+                Meaning::Sealed => return Fate::Sealed,
+                Meaning::Machine | Meaning::Open => {
                     let why =
                         if matches!(file.kind, Kind::Data) { Why::Data } else { Why::Uncovered };
-                    return self.visible(&path).or_else(explained).unwrap_or(Fate::Open(why));
+                    return Self::visible(&path).or_else(explained).unwrap_or(Fate::Open(why));
                 }
             },
         };
@@ -311,13 +310,11 @@ impl<'a> Judge<'a> {
     }
 
     /// Returns what becomes of a path that the redirection leaves to the host on purpose.
-    fn visible(&self, path: &MemberPath) -> Option<Fate> {
+    fn visible(path: &MemberPath) -> Option<Fate> {
         if is_shared(path) {
             return Some(Fate::Shared);
         }
-        // libc starts this shell. A tree without one leaves it to the machine.
-        let is_shell = path.as_str() == "usr/bin/sh";
-        if is_shell {
+        if redirect::LEFT_TO_THE_MACHINE.contains(&path.as_str()) {
             return Some(Fate::Explained(Reason::Shell));
         }
         path.is_under("var").then_some(Fate::Explained(Reason::State))

@@ -1,8 +1,6 @@
 //! The steps that all recipes for programs and libraries share: pruning, links, `.pc` files, and,
 //! for each program, a loader and libraries from the tree.
 
-use std::collections::BTreeSet;
-
 use super::api::Launchers;
 use super::layers::{Layers, Stage};
 use super::notes::{Dropped, Notes};
@@ -98,13 +96,13 @@ pub fn seal(
     let of_recipe = (steps.launchers)(&tree);
     let tag = Some(Tag::of(plan));
     let programs = dynamic_programs(plan, &tree)?;
-    let redirected = match &runtime {
-        Some(_) if steps.redirect => redirect::settle(&mut tree, blobs, plan.platform, &programs)?,
-        _ => BTreeSet::new(),
-    };
+    let redirected = steps.redirect
+        && runtime.is_some()
+        && !programs.is_empty()
+        && redirect::settle(&mut tree, blobs, plan.platform)?;
     let in_place = prune::Patterns::new(self_exe)?;
     let instructions = |path: &MemberPath| Instructions {
-        redirect: redirected.contains(path),
+        redirect: redirected,
         in_place: in_place.matches(path),
         tag,
         ..with_variables(plan, of_recipe(path))

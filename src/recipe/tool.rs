@@ -64,8 +64,14 @@ impl Recipe for Tool {
         Ok(Facts::Tool(ToolFacts {
             bin: if has_usr { "usr/bin" } else { "bin" }.to_owned(),
             programs: tree.entries("bin"),
-            // If there is a directory `usr`, the other entries are links into it.
-            inputs: if has_usr { vec!["usr".to_owned()] } else { tree.entries("") },
+            // If there is a directory `usr`, the entries besides these are links into it.
+            inputs: if has_usr {
+                let parts = ["etc", "usr", "var"];
+                let parts = parts.iter().filter(|p| tree.exists(&MemberPath::literal(p)));
+                parts.map(|p| (*p).to_owned()).collect()
+            } else {
+                tree.entries("")
+            },
             open: reaches::survey_constants(self.name(), tree)?.open(),
         }))
     }

@@ -1,13 +1,13 @@
-//! Redirection: a library that the loader of the tree preloads into programs whose code, or whose
-//! libraries, contain absolute paths. It sends these paths to the tree. `launcher/policy.h` decides
-//! at run time; this module finds the paths, decides which programs need the library, and writes
-//! the list of the places that do not exist unless the tree has them. The policy is documented in
-//! `docs/trees.md`.
+//! Redirection: a library that the loader of the tree preloads into the programs of a tool, if
+//! absolute paths are compiled into them. It sends these paths to the tree. `launcher/policy.h`
+//! decides at run time; this module finds the paths, decides whether the tree needs the library,
+//! and writes the list of the places that do not exist unless the tree has them. The policy is
+//! documented in `docs/trees.md`.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
-use super::launcher::{REDIRECTION, is_library_name};
-use super::paths::{is_libc, replace_constant};
+use super::launcher::REDIRECTION;
+use super::paths::is_libc;
 use super::symlinks::usrmerged;
 use crate::error::Result;
 use crate::model::{MemberPath, Platform};
@@ -114,12 +114,13 @@ const SHARED_CONFIGURATION: &[&str] = &[
     "xdg",
 ];
 
-/// The shell that libc itself starts. A tree without a shell leaves it to the machine.
-const SHELL: &str = "usr/bin/sh";
+/// The commands that a tree without them leaves to the machine: the shell that libc itself starts,
+/// and the program that `#!` lines and build files of users name to search PATH.
+pub const LEFT_TO_THE_MACHINE: &[&str] = &["usr/bin/env", "usr/bin/sh"];
 
 /// What a path of the system means for the programs of a tree.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Place {
+pub enum Meaning {
     /// The tree has the path, so the tree gives it.
     Given,
     /// The tree does not have the path, and for its programs it does not exist.
@@ -151,7 +152,7 @@ impl Sealed {
             all.insert(owned);
         }
         let protected: Vec<MemberPath> =
-            MACHINE.iter().chain(&[SHELL]).map(|p| MemberPath::literal(p)).collect();
+            MACHINE.iter().chain(LEFT_TO_THE_MACHINE).map(|p| MemberPath::literal(p)).collect();
         all.extend(
             constants
                 .filter(|c| {
@@ -191,15 +192,15 @@ impl Sealed {
     }
 
     /// Returns what a path of the system means for the programs of `tree` that are redirected.
-    pub fn place(&self, tree: &Tree, path: &MemberPath) -> Place {
+    pub fn meaning(&self, tree: &Tree, path: &MemberPath) -> Meaning {
         if tree.real_path(path).is_some() {
-            Place::Given
+            Meaning::Given
         } else if MACHINE.iter().any(|m| path.is_under(m)) {
-            Place::Machine
+            Meaning::Machine
         } else if self.contains(path) {
-            Place::Sealed
+            Meaning::Sealed
         } else {
-            Place::Open
+            Meaning::Open
         }
     }
 
@@ -343,92 +344,43 @@ fn constants_of_text(path: &MemberPath, bytes: &[u8]) -> BTreeSet<MemberPath> {
     found.into_iter().filter_map(inner).map(|path| usrmerged(&path)).collect()
 }
 
-/// What a program or a library of a tree contains.
-struct Object {
-    constants: BTreeSet<MemberPath>,
-    needed: Vec<String>,
-}
-
-/// Puts the library and its list into the tree, if any program needs them. Returns the programs
-/// that do: those of `programs` whose code, or whose libraries, name a path that the tree has or
-/// that is sealed.
+/// Puts the library and its list into the tree, if any file names a path that the tree has or that is
+/// sealed. Returns whether one does.
+///
+/// All programs of the tree then need the library, because the programs pass such paths on to each
+/// other: bison tells m4 where its skeletons are.
 ///
 /// # Errors
 /// If a staged file cannot be read or written.
-pub fn settle(
-    tree: &mut Tree,
-    blobs: &BlobDir,
-    platform: Platform,
-    programs: &[MemberPath],
-) -> Result<BTreeSet<MemberPath>> {
-    let mut objects: BTreeMap<MemberPath, Object> = BTreeMap::new();
-    let mut in_scripts: BTreeSet<MemberPath> = BTreeSet::new();
-    let translated = tree.has_members(&MemberPath::literal("usr/share/locale"));
-    for path in tree.paths(|_, node| matches!(node, Node::File { .. })) {
-        let Some(Node::File { blob, executable }) = tree.get(&path) else { continue };
-        let (head, executable) = (blob.head(4)?, *executable);
-        if head.starts_with(b"\x7fELF") && !is_libc(&path) {
-            let mut bytes = blob.read()?;
-            // Nearly every program of GNU contains this directory, which libc reads on its own.
-            if !translated
-                && replace_constant(&mut bytes, b"/usr/share/locale", b"/.no/share/locale") > 0
-            {
-                tree.put(path.clone(), Node::File { blob: blobs.put(&bytes)?, executable });
-            }
-            objects.insert(path, object(&bytes));
-        } else if head.starts_with(b"#!") && executable {
-            in_scripts.extend(constants(&blob.head(1 << 18)?));
+pub fn settle(tree: &mut Tree, blobs: &BlobDir, platform: Platform) -> Result<bool> {
+    let mut found: BTreeSet<MemberPath> = BTreeSet::new();
+    for (path, node) in tree.iter() {
+        let Node::File { blob, executable } = node else { continue };
+        let head = blob.head(4)?;
+        if head.starts_with(b"\x7fELF") && !is_libc(path) {
+            found.extend(constants(&blob.read()?));
+        } else if head.starts_with(b"#!") && *executable {
+            found.extend(constants(&blob.head(1 << 18)?));
         } else if !head.starts_with(b"\x7fELF") && !reach::is_skipped(path.as_str()) {
-            in_scripts.extend(constants_of_text(&path, &blob.read()?));
+            found.extend(constants_of_text(path, &blob.read()?));
         }
     }
-    let found = objects.values().flat_map(|o| &o.constants).chain(&in_scripts);
-    let sealed = Sealed::of(tree, found);
-    let mut by_name: BTreeMap<&str, Vec<&MemberPath>> = BTreeMap::new();
-    for path in objects.keys().filter(|p| is_library_name(p.file_name())) {
-        by_name.entry(path.file_name()).or_default().push(path);
-    }
-    let links = tree.paths(|p, n| matches!(n, Node::Symlink(_)) && is_library_name(p.file_name()));
-    let links: Vec<(MemberPath, MemberPath)> =
-        links.into_iter().filter_map(|p| Some((tree.real_path(&p)?, p))).collect();
-    for (real, link) in &links {
-        if let Some((real, _)) = objects.get_key_value(real) {
-            by_name.entry(link.file_name()).or_default().push(real);
-        }
-    }
+    let sealed = Sealed::of(tree, found.iter());
     let matters =
-        |path: &MemberPath| matches!(sealed.place(tree, path), Place::Given | Place::Sealed);
-    let mut out = BTreeSet::new();
-    for program in programs {
-        let (mut todo, mut seen) = (vec![program], BTreeSet::new());
-        while let Some(path) = todo.pop() {
-            let Some(object) = objects.get(path).filter(|_| seen.insert(path)) else { continue };
-            if object.constants.iter().any(matters) {
-                out.insert(program.clone());
-                break;
-            }
-            todo.extend(object.needed.iter().filter_map(|n| by_name.get(n.as_str())).flatten());
-        }
+        |path: &MemberPath| matches!(sealed.meaning(tree, path), Meaning::Given | Meaning::Sealed);
+    if !found.iter().any(matters) {
+        return Ok(false);
     }
-    if !out.is_empty() {
-        let library = match platform {
-            Platform::X86_64Linux => X86_64,
-            Platform::Aarch64Linux => AARCH64,
-        };
-        let text = sealed.text();
-        for (path, bytes) in [(REDIRECTION, library), (LIST, text.as_bytes())] {
-            let blob = blobs.put(bytes)?;
-            tree.put(MemberPath::literal(path), Node::File { blob, executable: false });
-        }
+    let library = match platform {
+        Platform::X86_64Linux => X86_64,
+        Platform::Aarch64Linux => AARCH64,
+    };
+    let text = sealed.text();
+    for (path, bytes) in [(REDIRECTION, library), (LIST, text.as_bytes())] {
+        let blob = blobs.put(bytes)?;
+        tree.put(MemberPath::literal(path), Node::File { blob, executable: false });
     }
-    Ok(out)
-}
-
-fn object(bytes: &[u8]) -> Object {
-    let needed = goblin::elf::Elf::parse(bytes)
-        .map(|elf| elf.libraries.iter().map(|l| (*l).to_owned()).collect())
-        .unwrap_or_default();
-    Object { constants: constants(bytes), needed }
+    Ok(true)
 }
 
 #[cfg(test)]
@@ -456,6 +408,16 @@ mod tests {
                 "usr/share/perl/5.36"
             ]
         );
+    }
+
+    #[test]
+    fn the_documentation_lists_the_configuration_of_the_machine() {
+        let page = include_str!("../../docs/trees.md");
+        let list = page.split_once("The configuration of the machine consists of").unwrap().1;
+        let list = list.split_once("\n\nDetails:").unwrap().0;
+        let listed: Vec<&str> = list.split('`').skip(1).step_by(2).collect();
+        let expected: Vec<String> = MACHINE.iter().map(|m| format!("/{m}")).collect();
+        assert_eq!(listed, expected);
     }
 
     #[test]
@@ -496,25 +458,25 @@ mod tests {
         let constants: Vec<MemberPath> = constants.map(path).into();
         let sealed = Sealed::of(&tree, constants.iter());
         for (text, expected) in [
-            ("usr/share/perl/5.36/strict.pm", Place::Given),
-            ("usr/share/perl", Place::Given),
-            ("usr/share/perl/5.36/none.pm", Place::Sealed),
-            ("usr/share/perl5", Place::Open),
-            ("etc/gitconfig", Place::Sealed),
-            ("etc/gitconfig2", Place::Open),
-            ("etc/passwd", Place::Machine),
-            ("etc/security/pam_env.conf", Place::Machine),
-            ("usr/bin/vi", Place::Sealed),
-            ("usr/bin/sh", Place::Open),
-            ("usr/lib/other", Place::Open),
-            ("var/lib/x", Place::Open),
+            ("usr/share/perl/5.36/strict.pm", Meaning::Given),
+            ("usr/share/perl", Meaning::Given),
+            ("usr/share/perl/5.36/none.pm", Meaning::Sealed),
+            ("usr/share/perl5", Meaning::Open),
+            ("etc/gitconfig", Meaning::Sealed),
+            ("etc/gitconfig2", Meaning::Open),
+            ("etc/passwd", Meaning::Machine),
+            ("etc/security/pam_env.conf", Meaning::Machine),
+            ("usr/bin/vi", Meaning::Sealed),
+            ("usr/bin/sh", Meaning::Open),
+            ("usr/lib/other", Meaning::Open),
+            ("var/lib/x", Meaning::Open),
         ] {
-            assert_eq!(sealed.place(&tree, &path(text)), expected, "{text}");
+            assert_eq!(sealed.meaning(&tree, &path(text)), expected, "{text}");
         }
-        assert!(
-            sealed
-                .text()
-                .starts_with("/etc/gitconfig\n/usr/bin/vi\n/usr/share/perl\n\n/etc/adjtime\n")
-        );
+        let text = sealed.text();
+        let (places, machine) = text.split_once("\n\n").unwrap();
+        let own = ["/etc/gitconfig", "/usr/bin/vi", "/usr/local/share/perl", "/usr/share/perl"];
+        assert!(own.iter().all(|place| places.lines().any(|l| l == *place)), "{places}");
+        assert!(machine.starts_with("/etc/adjtime\n"), "{machine}");
     }
 }

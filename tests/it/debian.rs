@@ -395,7 +395,9 @@ fn the_programs_of_named_packages_come_first() {
     };
     rig.archive.package("server", "1", "Depends: client\n", tool("/usr/sbin", "server"));
     rig.archive.package("client", "1", "", tool("/usr/bin", "client"));
-    rig.archive.package("private", "1", "Depends: client\n", tool("/usr/lib/db/15/bin", "private"));
+    let dir = "/usr/lib/db/15/bin";
+    rig.archive.package("private", "1", "Depends: client, sql\n", tool(dir, "private"));
+    rig.archive.package("sql", "1", "", Tar::new().program(&format!(".{dir}/sql"), b"sql"));
     rig.archive.package(
         "meta",
         "1",
@@ -419,7 +421,11 @@ fn the_programs_of_named_packages_come_first() {
     project.ok(&["setup"]);
     contains(
         &names(&project).join("\n"),
-        &["tool -> ../usr/lib/db/15/bin/tool", "private -> ../usr/lib/db/15/bin/private"],
+        &[
+            "tool -> ../usr/lib/db/15/bin/tool",
+            "private -> ../usr/lib/db/15/bin/private",
+            "sql -> ../usr/lib/db/15/bin/sql",
+        ],
     );
     // A metapackage hands over.
     project.manifest(&rig.manifest("[\"meta\"]"));

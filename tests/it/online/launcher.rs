@@ -18,18 +18,31 @@ const FLAGS: &[&str] = &[
 ];
 
 /// Compiles, assembles and links with the tree's own cc1, as, ld and objcopy. `run` starts each of them.
-fn build(gcc: &Path, triplet: &str, extra: &str, run: &dyn Fn(&Path, &[&str])) -> [Vec<u8>; 3] {
+fn build(gcc: &Path, triplet: &str, extra: &str, run: &dyn Fn(&Path, &[&str])) -> [Vec<u8>; 4] {
     let scratch = Scratch::new();
     let at = |name: &str| scratch.join(name).display().to_string();
     let source = |name: &str| format!("{REPO}/launcher/{name}");
     let cc1 = gcc.join(format!("usr/lib/gcc/{triplet}/12/cc1"));
     let sysroot = format!("--sysroot={}", gcc.display());
-    for (name, pic) in [("launcher", "-fno-pic"), ("stub", "-fpie"), ("guard", "-fno-pic")] {
+    // Of the library that redirects paths, only the functions that it wraps are visible; the option changes nothing in the others.
+    for (name, pic) in
+        [("launcher", "-fno-pic"), ("stub", "-fpie"), ("guard", "-fno-pic"), ("redirect", "-fpic")]
+    {
         // The include path is the one in the source. No path of this directory may reach the bytes, and without -g none does.
         run(
             &cc1,
-            &[FLAGS, &[extra, pic, &source(&format!("{name}.c")), "-o", &at(&format!("{name}.s"))]]
-                .concat(),
+            &[
+                FLAGS,
+                &[
+                    extra,
+                    pic,
+                    "-fvisibility=hidden",
+                    &source(&format!("{name}.c")),
+                    "-o",
+                    &at(&format!("{name}.s")),
+                ],
+            ]
+            .concat(),
         );
         run(&gcc.join("bin/as"), &[&at(&format!("{name}.s")), "-o", &at(&format!("{name}.o"))]);
     }
@@ -41,18 +54,27 @@ fn build(gcc: &Path, triplet: &str, extra: &str, run: &dyn Fn(&Path, &[&str])) -
     }
     run(&ld, &[&sysroot, "-T", &source("stub.ld"), "-o", &at("stub.elf"), &at("stub.o")]);
     run(&gcc.join("bin/objcopy"), &["-O", "binary", &at("stub.elf"), &at("stub")]);
-    ["launcher", "stub", "guard"].map(|name| std::fs::read(scratch.join(name)).unwrap())
+    let flags =
+        "-shared -s -z noseparate-code -z now -z initfirst --build-id=none --hash-style=gnu -o";
+    let (object, library) = (at("redirect.o"), at("redirect"));
+    let flags: Vec<&str> = flags.split(' ').collect();
+    run(&ld, &[&[sysroot.as_str()][..], &flags, &[&library, &object]].concat());
+    BINARIES.map(|(name, _)| std::fs::read(scratch.join(name)).unwrap())
 }
 
-fn assert_committed(built: [Vec<u8>; 3], cpu: &str) {
-    for (name, built) in ["launcher", "stub", "guard"].iter().zip(built) {
-        let path = format!("{REPO}/launcher/{name}-{cpu}");
+/// The committed files, with the ends of their names.
+const BINARIES: [(&str, &str); 4] =
+    [("launcher", ""), ("stub", ""), ("guard", ""), ("redirect", ".so")];
+
+fn assert_committed(built: [Vec<u8>; 4], cpu: &str) {
+    for ((name, end), built) in BINARIES.iter().zip(built) {
+        let path = format!("{REPO}/launcher/{name}-{cpu}{end}");
         if std::env::var_os("COTTER_BLESS").is_some() {
             std::fs::write(&path, &built).unwrap();
         }
         assert!(
             std::fs::read(&path).unwrap() == built,
-            "launcher/{name}-{cpu} is not what the pinned compiler makes of its source"
+            "launcher/{name}-{cpu}{end} is not what the pinned compiler makes of its source"
         );
     }
 }

@@ -16,5 +16,6 @@ mod locking;
 mod names;
 mod nix;
 mod programs;
+mod redirect;
 mod requirements;
 mod trees;
