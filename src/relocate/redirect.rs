@@ -158,7 +158,6 @@ impl Sealed {
                     is_system(c)
                         && !c.is_under("var")
                         && !is_shared(c)
-                        && !tree.exists(c)
                         && !protected
                             .iter()
                             .any(|p| c.is_under(p.as_str()) || p.is_under(c.as_str()))
@@ -444,9 +443,11 @@ mod tests {
         let mut tree = Tree::default();
         tree.put(path("usr/share/perl/5.36/strict.pm"), Node::Directory);
         tree.put(path("usr/bin/perl"), Node::Directory);
+        tree.put(path("etc/magic"), Node::Symlink("../usr/bin/perl".to_owned()));
         tree.put(path("etc/security/limits.conf"), Node::Directory);
         let constants = [
             "etc/gitconfig",
+            "etc/magic",
             "etc/passwd",
             "usr/bin/sh",
             "usr/bin/vi",
@@ -462,6 +463,8 @@ mod tests {
             ("usr/share/perl/5.36/none.pm", Meaning::Sealed),
             ("usr/share/perl5", Meaning::Open),
             ("etc/gitconfig", Meaning::Sealed),
+            ("etc/magic", Meaning::Given),
+            ("etc/magic.mgc", Meaning::Sealed),
             ("etc/gitconfig2", Meaning::Open),
             ("etc/passwd", Meaning::Machine),
             ("etc/security/pam_env.conf", Meaning::Machine),
@@ -472,10 +475,8 @@ mod tests {
         ] {
             assert_eq!(sealed.meaning(&tree, &path(text)), expected, "{text}");
         }
-        assert!(
-            sealed
-                .text()
-                .starts_with("/etc/gitconfig\n/usr/bin/vi\n/usr/share/perl\n\n/etc/adjtime\n")
-        );
+        assert!(sealed.text().starts_with(
+            "/etc/gitconfig\n/etc/magic\n/usr/bin/vi\n/usr/share/perl\n\n/etc/adjtime\n"
+        ));
     }
 }
