@@ -442,8 +442,8 @@ mod tests {
     fn what_the_tree_lacks_is_sealed_machine_or_open() {
         let mut tree = Tree::default();
         tree.put(path("usr/share/perl/5.36/strict.pm"), Node::Directory);
-        tree.put(path("usr/bin/perl"), Node::Directory);
-        tree.put(path("etc/magic"), Node::Symlink("../usr/bin/perl".to_owned()));
+        let magic = "../usr/share/perl/5.36/strict.pm".to_owned();
+        tree.put(path("etc/magic"), Node::Symlink(magic));
         tree.put(path("etc/security/limits.conf"), Node::Directory);
         let constants = [
             "etc/gitconfig",
@@ -476,7 +476,7 @@ mod tests {
             assert_eq!(sealed.meaning(&tree, &path(text)), expected, "{text}");
         }
         assert!(sealed.text().starts_with(
-            "/etc/gitconfig\n/etc/magic\n/usr/bin/vi\n/usr/share/perl\n\n/etc/adjtime\n"
+            "/etc/gitconfig\n/etc/magic\n/usr/bin/vi\n/usr/local/share/perl\n/usr/share/perl\n\n/etc/adjtime\n"
         ));
     }
 }
