@@ -290,10 +290,10 @@ fn newer_and_damaged_locks_are_refused() {
     );
     tools.project.assert_store_empty();
     // A recipe of another version is stale, and says so.
-    write(&good.replace("recipe = \"tool/1\"", "recipe = \"tool/0\""));
+    write(&good.replace("recipe = \"tool/2\"", "recipe = \"tool/0\""));
     contains(
         &tools.project.fails(3, &["lock", "--check"]),
-        &["the recipe was \"tool/0\", is \"tool/1\""],
+        &["the recipe was \"tool/0\", is \"tool/2\""],
     );
 }
 
