@@ -2,7 +2,7 @@
 
 use std::ffi::OsString;
 use std::os::fd::AsFd;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use fs_err as fs;
@@ -91,13 +91,11 @@ pub fn run(
 
 /// Returns the directories whose files do not belong to the host.
 fn own_places(cx: &Context) -> Vec<String> {
-    let temporary = std::env::temp_dir();
+    let temporary = var_os("TMPDIR").map_or_else(|| PathBuf::from("/tmp"), PathBuf::from);
     let mut out = vec![];
     for dir in [cx.store.dir(), &cx.here, &temporary, Path::new("/tmp")] {
         out.extend(both(dir));
     }
-    // The store of a tree is the user's, wherever links lead.
-    out.extend(var_os("TMPDIR").map(|dir| Path::new(&dir).display().to_string()));
     out.sort();
     out.dedup();
     out
