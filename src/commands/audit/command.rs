@@ -91,8 +91,6 @@ fn own_places(cx: &Context) -> Vec<String> {
     for dir in [cx.store.dir(), &cx.here, &temporary, Path::new("/tmp")] {
         out.extend(both(dir));
     }
-    // The store of a tree is the user's, wherever links lead.
-    out.extend(var_os("TMPDIR").map(|dir| Path::new(&dir).display().to_string()));
     out.sort();
     out.dedup();
     out
