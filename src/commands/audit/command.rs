@@ -12,7 +12,7 @@ use super::super::session::{Access, Session};
 use super::jail::tool;
 use crate::audit::Finding;
 use crate::audit::trace::{self, Surroundings};
-use crate::context::{Context, temporary_directory, var_os};
+use crate::context::{Context, temporary_directory};
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::ToolchainName;
 use crate::relocate::redirect;
