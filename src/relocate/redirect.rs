@@ -159,7 +159,6 @@ impl Sealed {
                     is_system(c)
                         && !c.is_under("var")
                         && !is_shared(c)
-                        && !tree.exists(c)
                         && !protected
                             .iter()
                             .any(|p| c.is_under(p.as_str()) || p.is_under(c.as_str()))
