@@ -1,5 +1,5 @@
-//! Bazel with the emitted toolchains beside Bazel with the host's, in one run, as ratios. `cargo bench --bench bazel`.
-//! It needs Bazel, GCC and Python on PATH (on Debian 12: bazel-bootstrap) and a store that `examples/flask` was set up in (COTTER_STORE, or the default).
+//! Compares Bazel with the emitted toolchains and Bazel with those of the host, as ratios within one run: `cargo bench --bench bazel`.
+//! It needs Bazel, GCC and Python on PATH (on Debian 12: bazel-bootstrap) and a store in which `examples/flask` was set up (COTTER_STORE, or the default).
 
 #![allow(
     clippy::disallowed_methods,
@@ -48,7 +48,7 @@ fn main() {
     ] {
         let build = |w: &Workspace| {
             w.bazel("clean", &[]);
-            // Bazel's own toolchain compiles for C++11, ours for C++17, whose headers are longer: what is compared is the way to the compiler.
+            // Bazel's own toolchain compiles for C++11, and ours for C++17, whose headers are longer. Both use C++17 here, because only the way to the compiler is compared.
             w.bazel("build", &["--noshow_progress", "--cxxopt=-std=c++17", targets])
         };
         build(&pinned);
@@ -79,7 +79,7 @@ fn main() {
     let _ = std::fs::remove_dir_all(&scratch);
 }
 
-/// The locked packages for the host's Python, with the bytecode that an installer would leave beside them.
+/// Installs the locked packages for the host's Python, with the bytecode that an installer would write next to them.
 fn host_packages(scratch: &Path) -> PathBuf {
     let output = Command::new(env!("CARGO_BIN_EXE_cotter"))
         .args(["path", "app"])
@@ -105,7 +105,7 @@ fn host_packages(scratch: &Path) -> PathBuf {
     site
 }
 
-/// Rounds of both in turn; the shortest of each, for noise only ever adds.
+/// Runs both in turn and returns the shortest time of each, because noise only adds time.
 fn compare(what: &str, pinned: impl Fn() -> Duration, host: impl Fn() -> Duration) {
     let (mut a, mut b) = (vec![], vec![]);
     for _ in 0..ROUNDS {

@@ -1,7 +1,7 @@
-//! cotter beside its peers, in one run, as ratios: these machines are noisy, so no number stands alone. `cargo bench --bench peers`.
-//! Everything is written below TMPDIR; on a tmpfs the disk's moods stay out of it.
+//! Compares cotter with its peers, as ratios within one run, because a single number means little on a noisy machine: `cargo bench --bench peers`.
+//! Everything is written below TMPDIR. On a tmpfs, the disk does not disturb the results.
 //!
-//! What is measured is printed as a table; nothing fails for being slow.
+//! The results are printed as a table. Slowness is not a failure.
 
 #![allow(
     clippy::disallowed_methods,
@@ -33,13 +33,13 @@ fn main() {
     let _ = std::fs::remove_dir_all(&scratch);
 }
 
-/// The shortest of several runs: noise only ever adds.
+/// Returns the shortest time of several runs, because noise only adds time.
 fn best(times: &[Duration]) -> Duration {
     *times.iter().min().unwrap()
 }
 
 fn timed(command: &mut Command) -> Duration {
-    // cargo sets it for what it starts, and every loader would search there first.
+    // cargo sets this variable for the programs that it starts, and every loader would search there first.
     command.env_remove("LD_LIBRARY_PATH").stdin(Stdio::null());
     let start = Instant::now();
     let output = command.output().unwrap();
@@ -56,9 +56,9 @@ fn row(name: &str, time: Duration, reference: Duration) {
     );
 }
 
-/// A cold setup of the compiler's tree from a mirror on loopback, beside dpkg-deb and the pure decoder.
+/// Compares a cold setup of the compiler's tree from a mirror on loopback with dpkg-deb and with the decoder alone.
 fn cold_setup(scratch: &Path) {
-    // A project that pins the compiler alone, on a store that has the downloads.
+    // The project pins only the compiler, and the store has the downloads.
     let project = scratch.join("gcc");
     let manifest = std::fs::read_to_string(format!("{REPO}/templates/cpp.toml"))
         .unwrap()
@@ -104,7 +104,7 @@ fn cold_setup(scratch: &Path) {
     let mut times: [Vec<Duration>; 4] = Default::default();
     let mut peak = 0;
     for round in 0..ROUNDS {
-        // What earlier rounds wrote and deleted must not be paid for by this one.
+        // This round must not pay for what earlier rounds wrote and deleted.
         timed(&mut Command::new("sync"));
         let fresh = |name: &str| {
             let dir = scratch.join(format!("{name}-{round}"));
@@ -152,7 +152,7 @@ fn cold_setup(scratch: &Path) {
     println!("  peak memory of cotter: {:.0} MB (goal: under 150)", peak as f64 / 1e3);
 }
 
-/// The least that any program must do: decode every package, hash what comes in and what goes out. Two threads, largest first.
+/// Does the least that any program must do: it decodes every package and hashes the input and the output. It uses two threads and begins with the largest package.
 fn decode_limit(files: &[PathBuf], nar: u64) -> Duration {
     let mut queue: Vec<(u64, PathBuf)> =
         files.iter().map(|f| (f.metadata().unwrap().len(), f.clone())).collect();
@@ -177,7 +177,7 @@ fn decode_limit(files: &[PathBuf], nar: u64) -> Duration {
             });
         }
     });
-    // The tree's own hash is one stream.
+    // The hash of the tree is a single stream.
     let zeros = vec![0; 1 << 20];
     let mut hasher = cotter::internals::Hasher::default();
     for _ in 0..nar >> 20 {
@@ -187,7 +187,7 @@ fn decode_limit(files: &[PathBuf], nar: u64) -> Duration {
     start.elapsed()
 }
 
-/// Waits for a child; its peak resident memory in kilobytes, sampled from /proc.
+/// Waits for a child, and returns its peak resident memory in kilobytes, which is sampled from /proc.
 fn peak_memory(child: &mut std::process::Child) -> u64 {
     let path = format!("/proc/{}/status", child.id());
     let mut peak = 0;
@@ -209,7 +209,7 @@ fn peak_memory(child: &mut std::process::Child) -> u64 {
     }
 }
 
-/// What is paid again and again: a setup with nothing to do, and the start of a program through `exec`.
+/// Measures the costs that occur again and again: a setup with nothing to do, and the start of a program through `exec`.
 fn warm(scratch: &Path) {
     let project = scratch.join("gcc");
     let store = scratch.join("filled");
@@ -245,7 +245,7 @@ fn warm(scratch: &Path) {
     row("directly", direct, direct);
     row("cotter exec (goal: under 0.5 ms more)", through, direct);
     println!("  more: {:.2} ms", (through.as_secs_f64() - direct.as_secs_f64()) * 1e3);
-    // The launcher, beside the same program started by the loader without it.
+    // Compares the launcher with the same program started by the loader.
     let at = |p: &str| format!("{gcc}/{p}");
     let real = std::fs::read_dir(at("usr/bin"))
         .unwrap()
@@ -271,7 +271,7 @@ fn warm(scratch: &Path) {
     println!("  more: {:.2} ms", (launched.as_secs_f64() - plain.as_secs_f64()) * 1e3);
 }
 
-/// uv from the machine's index, with a project that is in sync; `None` (and a line that says so) if it is not to be had.
+/// Returns uv from the machine's index, with a project that is in sync. If uv cannot be obtained, the result is `None`, and a line says so.
 fn uv_project(scratch: &Path) -> Option<(PathBuf, PathBuf)> {
     let venv = scratch.join("venv");
     let dir = scratch.join("uv");
@@ -298,7 +298,7 @@ fn uv_project(scratch: &Path) -> Option<(PathBuf, PathBuf)> {
     None
 }
 
-/// A plain HTTP server on loopback for a map of files; ends with the process.
+/// Starts a plain HTTP server on loopback for a map of files. It ends with the process.
 fn serve(files: HashMap<String, Vec<u8>>) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("http://127.0.0.1:{}/debian", listener.local_addr().unwrap().port());

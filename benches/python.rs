@@ -1,5 +1,5 @@
-//! Python packages beside uv and pip, in one run, as ratios: the set of `tests/python/many` from the index in force. `cargo bench --bench python`.
-//! It needs a store that the set was set up in (COTTER_STORE, or the default), for the interpreter and uv come from there.
+//! Compares the installation of Python packages with uv and pip, as ratios within one run, for the set of `tests/python/many` from the index in use: `cargo bench --bench python`.
+//! It needs a store in which the set was set up (COTTER_STORE, or the default), because the interpreter and uv come from it.
 
 #![allow(
     clippy::disallowed_methods,
@@ -30,7 +30,7 @@ fn main() {
     let (python, uv) = (tree("python"), tree("uv").join("bin/uv"));
     let requirements = set.join("requirements-many.txt");
 
-    // A store with the interpreter and uv alone: what is measured are the packages.
+    // This store contains only the interpreter and uv, because only the packages are measured.
     let store = scratch.join("store");
     let fresh_store = || {
         remove(&store);

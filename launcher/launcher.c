@@ -8,13 +8,16 @@
 //   lPATH   the dynamic loader, below the root; without it, the target is started directly
 //   pPATH   a library directory below the root; may occur several times
 //   tPATH   the program to start, below the root
+//   rPATH   a library that the loader preloads, relative to the directory of the program to start
 //   nf      argv[0] is a path that leads to this program: found through PATH if necessary, otherwise this program's own path
 //   nPATH   argv[0] is this path below the root (without nf and nPATH, argv[0] is passed on unchanged)
 //   aARG    an argument that precedes the user's
 //   LARG    an argument that follows the user's, for each tree in COTTER_LIBRARIES; %L stands for that tree
 //   dNAME   an environment variable to unset; NAME* unsets all variables whose name begins with NAME
+//   kNAME   an environment variable to keep although one of the patterns before it unsets it
 //   eN=V    an environment variable to set
 //   EN=V    an environment variable to set unless it is already set
+//   #TEXT   nothing: a mark that differs with the tree
 #include "sys.h"
 
 enum { CONFIG = 4096, ARENA = 4 << 20 };
@@ -140,6 +143,7 @@ __attribute__((used)) void launch(word *stack) {
     int keep = 1;
     for (const char *c = first; *c; c += length(c) + 1) {
       if (*c == 'd' && is_variable(env[i], c + 1)) keep = 0;
+      if (*c == 'k' && is_variable(env[i], c + 1)) keep = 1;
       if (*c == 'e') {
         word k = 0;
         while (c[1 + k] != '=' && c[1 + k] == env[i][k]) k++;
@@ -148,9 +152,11 @@ __attribute__((used)) void launch(word *stack) {
     }
     if (keep) *var++ = env[i];
   }
-  char *library_path = 0;
+  char *library_path = 0, *preload = 0;
   for (const char *c = first; *c; c += length(c) + 1) switch (*c) {
       case 'l': loader = below_root(c + 1); break;
+      // The loader separates names with spaces and colons, which the path of the tree may contain, so it must expand $ORIGIN itself.
+      case 'r': preload = join3("$ORIGIN", 7, "/", 1, c + 1); break;
       case 't': target = below_root(c + 1); break;
       case 'p': {
         char *dir = below_root(c + 1);
@@ -178,6 +184,10 @@ __attribute__((used)) void launch(word *stack) {
     *arg++ = "--inhibit-cache";
     *arg++ = "--library-path";
     *arg++ = library_path ? library_path : "";
+    if (preload) {
+      *arg++ = "--preload";
+      *arg++ = preload;
+    }
     *arg++ = "--argv0";
   }
   *arg++ = (char *)argv0;

@@ -1,16 +1,18 @@
 //! Parses the arguments, creates the context and runs the command. This is the only place where
 //! errors are converted to exit codes.
 
+use std::io::Write as _;
 use std::process::ExitCode;
 
-use clap::Parser;
 use clap::error::{ContextKind, ContextValue, ErrorKind as ClapErrorKind};
+use clap::{CommandFactory, Parser};
 use serde_json::json;
 
 use crate::cli::{AuditWhat, Cli, Command, Exec, Global};
 use crate::commands;
 use crate::context::{self, Context};
 use crate::error::{Cause, Error, ErrorKind, Measure, Medium, Place};
+use crate::model::shortened;
 use crate::reporter::line;
 
 /// Runs the program.
@@ -20,12 +22,17 @@ pub fn run() -> ExitCode {
         Err(e) => return usage(e),
     };
     let json = wants_json(&cli.command);
+    let evaluated = failing_command(&cli.command);
     crate::interrupt::tell_by(if json { report_json } else { report });
-    match Context::new(cli.global).and_then(|cx| dispatch(cli.command, &cx)) {
+    let needs_store = needs_store(&cli);
+    match Context::new(cli.global, needs_store).and_then(|cx| dispatch(cli.command, &cx)) {
         Ok(code) => code,
         // The reader has closed the pipe, as in `cotter list | head -1`.
         Err(e) if e.is_closed_output() => ExitCode::SUCCESS,
         Err(e) => {
+            if let Some(command) = evaluated {
+                let _ = writeln!(anstream::stdout(), "{command}");
+            }
             if json {
                 report_json(&e)
             } else {
@@ -33,6 +40,15 @@ pub fn run() -> ExitCode {
             }
             ExitCode::from(e.kind().exit_code())
         }
+    }
+}
+
+/// Whether the command reads or writes the store.
+fn needs_store(cli: &Cli) -> bool {
+    match &cli.command {
+        Command::Lock(args) => !args.check && !cli.global.locked,
+        Command::Init(_) | Command::Completions(_) | Command::Schema(_) => false,
+        _ => true,
     }
 }
 
@@ -61,6 +77,18 @@ fn wants_json(command: &Command) -> bool {
     }
 }
 
+/// Returns the command that ends the output if a shell evaluates it, as in `eval "$(cotter env)"`,
+/// and the command failed. The exit code of `$(...)` is lost there, so without it, a script with
+/// `set -e` would go on with the programs of the host. direnv does not use `set -e`.
+fn failing_command(command: &Command) -> Option<&'static str> {
+    match command {
+        Command::Env(args) if args.json || args.github => None,
+        Command::Env(args) if args.direnv => Some("false || exit 1"),
+        Command::Env(_) => Some("false"),
+        _ => None,
+    }
+}
+
 /// Prints help and the version, which are not errors, and reports incorrect usage in clap's words.
 fn usage(mut e: clap::Error) -> ExitCode {
     if matches!(e.kind(), ClapErrorKind::DisplayHelp | ClapErrorKind::DisplayVersion) {
@@ -80,16 +108,47 @@ fn usage(mut e: clap::Error) -> ExitCode {
         let usage = "Usage: cotter exec [NAMES]... -- <COMMAND>...";
         e.insert(ContextKind::Usage, ContextValue::StyledStr(usage.into()));
     }
-    if args.iter().any(|a| a == "--json") {
+    let has = |word: &str| args.iter().any(|a| a == word);
+    if has("env") && !has("--json") && !has("--github") {
+        let _ = writeln!(anstream::stdout(), "false");
+    }
+    let advice = advice(&e, &args);
+    if has("--json") {
         let text = e.render().to_string();
         let message = text.lines().next().unwrap_or_default();
         let error =
             Error::new(ErrorKind::Usage, message.strip_prefix("error: ").unwrap_or(message));
+        let error = advice.into_iter().fold(error, Error::hint);
         report_json(&error.hint("run `cotter --help`, or the command with --help"));
     } else {
         let _ = e.print();
+        let cyan = anstyle::AnsiColor::Cyan.on_default().bold();
+        if let Some(hint) = advice {
+            line(&format!("  {cyan}hint:{cyan:#} {hint}"));
+        }
     }
     ExitCode::from(ErrorKind::Usage.exit_code())
+}
+
+/// Returns a hint for incorrect usage that clap cannot explain, because it does not know what the
+/// words mean. `args` are the arguments before `--`.
+fn advice(e: &clap::Error, args: &[std::ffi::OsString]) -> Option<String> {
+    let words: Vec<&str> = args.iter().filter_map(|a| a.to_str()).collect();
+    let verbs = Cli::command();
+    let verb = words.iter().position(|word| verbs.find_subcommand(word).is_some());
+    match e.kind() {
+        ClapErrorKind::MissingRequiredArgument if words.first() == Some(&"exec") => {
+            let command = words[1..].iter().position(|word| !word.starts_with('-'));
+            let command = command.map_or("COMMAND".to_owned(), |at| words[at + 1..].join(" "));
+            Some(format!("the command stands behind `--`: cotter exec -- {command}"))
+        }
+        ClapErrorKind::UnknownArgument => {
+            let before = words.iter().position(|word| *word == "--json")?;
+            let verb = verb.filter(|verb| *verb > before)?;
+            Some(format!("--json stands behind the command: cotter {} --json", words[verb]))
+        }
+        _ => None,
+    }
 }
 
 /// Parses `cotter exec NAME... -- COMMAND` without flags and without clap. Building clap's tables
@@ -113,7 +172,7 @@ fn quick_exec() -> Option<Cli> {
         return None;
     }
     Some(Cli {
-        command: Command::Exec(Exec { names, pure: false, command }),
+        command: Command::Exec(Exec { names, pure: false, host: false, command }),
         global: quick_global()?,
     })
 }
@@ -178,7 +237,7 @@ fn report(e: &Error) {
             c if c.is_control() && c != '\t' => c.escape_unicode().to_string(),
             c => c.to_string(),
         };
-        text.chars().map(shown).collect()
+        shortened(text).chars().map(shown).collect()
     };
     line(&format!("{red}error:{red:#} {}", block(e.message())));
     if let Some(place) = e.place() {

@@ -181,7 +181,7 @@ pub struct Lock {
     /// Update to the newest versions: the named toolchains, or all
     #[arg(long, value_name = "NAME", num_args = 0..)]
     pub upgrade: Option<Vec<ToolchainName>>,
-    /// Lock everything again, without reading the existing lock
+    /// Lock everything again, without using the existing lock
     #[arg(long, conflicts_with_all = ["check", "upgrade"])]
     pub fresh: bool,
     /// Accept an index that has expired
@@ -214,8 +214,11 @@ pub struct Exec {
     /// The toolchains, before `--` [default: all of this platform]
     pub names: Vec<ToolchainName>,
     /// Leave the PATH of the host out
-    #[arg(long)]
+    #[arg(long, conflicts_with = "host")]
     pub pure: bool,
+    /// Let the command and its children start every program of the host
+    #[arg(long)]
+    pub host: bool,
     /// The command
     #[arg(last = true, required = true, value_name = "COMMAND")]
     pub command: Vec<std::ffi::OsString>,
@@ -227,8 +230,11 @@ pub struct Shell {
     /// The toolchains [default: all of this platform]
     pub names: Vec<ToolchainName>,
     /// Leave the PATH of the host out
-    #[arg(long)]
+    #[arg(long, conflicts_with = "host")]
     pub pure: bool,
+    /// Let programs start every program of the host
+    #[arg(long)]
+    pub host: bool,
 }
 
 /// `cotter env`
@@ -245,6 +251,9 @@ pub struct Env {
     /// Append to the files GITHUB_ENV and GITHUB_PATH of GitHub Actions
     #[arg(long, group = "format")]
     pub github: bool,
+    /// Let programs start every program of the host
+    #[arg(long)]
+    pub host: bool,
 }
 
 /// `cotter path`
@@ -369,9 +378,22 @@ pub struct AuditBazel {
 pub struct AuditTree {
     /// The toolchains [default: all of this platform]
     pub names: Vec<ToolchainName>,
+    /// Also run a command with the toolchains, and trace which files of the host it opens
+    #[arg(long, value_name = "COMMAND", num_args = 1.., allow_hyphen_values = true, conflicts_with = "command")]
+    run: Vec<std::ffi::OsString>,
+    /// The same as --run
+    #[arg(last = true, value_name = "COMMAND")]
+    command: Vec<std::ffi::OsString>,
     /// How to print the findings
     #[command(flatten)]
     pub output: AuditOutput,
+}
+
+impl AuditTree {
+    /// Returns the command to run, with its arguments, or nothing.
+    pub fn command(&self) -> Option<(&std::ffi::OsString, &[std::ffi::OsString])> {
+        if self.run.is_empty() { self.command.split_first() } else { self.run.split_first() }
+    }
 }
 
 /// How findings are printed.

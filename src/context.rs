@@ -10,7 +10,7 @@ use fs_err as fs;
 
 use crate::cli::{Color, Global};
 use crate::error::{Error, Result};
-use crate::fetch::{Fetcher, Http, Mirrors, Patience, machine_mirrors, python_index};
+use crate::fetch::{Fetcher, Http, Mirrors, Patience, Proxies, machine_mirrors, python_index};
 use crate::manifest::{self, Manifest};
 use crate::reporter::{Reporter, Verbosity};
 use crate::store::Store;
@@ -39,18 +39,30 @@ pub fn var_os(name: &str) -> Option<OsString> {
     std::env::var_os(name)
 }
 
+/// Returns the directory in which programs put temporary files: `TMPDIR`, or `/tmp`.
+pub fn temporary_directory() -> PathBuf {
+    std::env::temp_dir()
+}
+
 impl Context {
-    /// Creates the context of one run.
+    /// Creates the context of one run. If the command needs no store, the home directory may be
+    /// unknown.
     ///
     /// # Errors
     /// If the working directory or the home directory cannot be determined.
     #[expect(clippy::disallowed_methods, reason = "the one place that reads the environment")]
-    pub fn new(global: Global) -> Result<Self> {
+    pub fn new(global: Global, needs_store: bool) -> Result<Self> {
         let here = std::env::current_dir()
             .map_err(|e| Error::user("can't find the working directory").cause(&e))?;
         let store = match &global.store {
             Some(dir) => here.join(dir),
-            None => data_home()?.join("cotter"),
+            None => match data_home() {
+                Ok(dir) => dir.join("cotter"),
+                // Nothing can be created below a device, so a command that uses the store after all
+                // fails.
+                Err(_) if !needs_store => PathBuf::from("/dev/null/cotter"),
+                Err(e) => return Err(e),
+            },
         };
         if store.as_os_str().as_encoded_bytes().contains(&b':') {
             return Err(Error::user(format!("the store can't lie at {}", store.display()))
@@ -140,7 +152,7 @@ impl Context {
             .or_else(|| Some(home().ok()?.join(".netrc")))
             .and_then(|p| fs::read_to_string(p).ok())
             .unwrap_or_default();
-        let http = Http::new(self.global.offline, patience, &netrc);
+        let http = Http::new(self.global.offline, patience, &netrc, Proxies::of(&var));
         let mut named: BTreeMap<String, Vec<String>> = BTreeMap::new();
         let families = manifest
             .into_iter()
@@ -174,6 +186,14 @@ fn home() -> Result<PathBuf> {
         Error::user("HOME is not set")
             .hint("name a directory for the store with --store DIR or COTTER_STORE")
     })
+}
+
+/// Returns a store for what `exec` and `shell` write beside the trees if the store itself cannot be
+/// written: in the cache directory of the user, following the XDG Base Directory Specification.
+pub fn cache_store() -> Option<Store> {
+    let named = var_os("XDG_CACHE_HOME").map(PathBuf::from).filter(|p| p.is_absolute());
+    let dir = named.or_else(|| Some(home().ok()?.join(".cache")))?.join("cotter");
+    (!dir.as_os_str().as_encoded_bytes().contains(&b':')).then(|| Store::at(dir))
 }
 
 /// Returns the data directory of the user, following the XDG Base Directory Specification, version

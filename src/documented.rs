@@ -148,6 +148,7 @@ fn keys_asked_for() -> BTreeMap<String, BTreeSet<String>> {
                 kind = "{kind}"
                 source = "{source}"
                 bin = {{}}
+                env = {{}}
                 platform.x86_64-linux = {{}}
                 [requirements.{REQUIREMENTS}]
                 build_requires = []
@@ -189,7 +190,7 @@ fn every_key_of_the_manifest_is_in_the_schema_and_the_docs() {
         (&format!("[{REQUIREMENTS}]"), "/$defs/requirements", PACKAGES),
     ];
     // In these tables, the user chooses the keys.
-    let free = ["[mirrors]", "[toolchains]", "[requirements]", "[bin]", "[platform]"];
+    let free = ["[mirrors]", "[toolchains]", "[requirements]", "[bin]", "[env]", "[platform]"];
     let asked = keys_asked_for();
     let mut problems = vec![];
     for table in asked.keys() {
@@ -271,5 +272,21 @@ fn every_key_of_the_lock_is_in_the_schema_and_the_docs() {
             problems.push(format!("docs/lockfile.md lacks {key}"));
         }
     }
+    none(&problems);
+}
+
+#[test]
+fn every_fate_of_a_constant_is_documented() {
+    use crate::reach::{Fate, Reason, Why};
+    let mut names: Vec<&str> = Reason::ALL.iter().map(|r| r.as_str()).collect();
+    names.extend(Why::ALL.iter().map(|w| w.as_str()));
+    let fates = [Fate::Redirected, Fate::Shared, Fate::Sealed, Fate::Machine, Fate::Embedded];
+    names.extend(fates.map(Fate::as_str));
+    names.extend([Fate::Explained(Reason::Shell).as_str(), Fate::Open(Why::Data).as_str()]);
+    let problems: Vec<String> = names
+        .iter()
+        .filter(|name| !AUDIT.contains(&format!("`{name}`")))
+        .map(|name| format!("docs/audit.md lacks {name}"))
+        .collect();
     none(&problems);
 }

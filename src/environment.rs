@@ -14,12 +14,40 @@ pub struct Changes {
     pub unset: Vec<String>,
 }
 
+impl Changes {
+    /// Completes the changes with what depends on the user's own variables, which `outer` returns
+    /// unless they are empty: the user's `PYTHONPATH` stays behind that of the trees, and programs
+    /// get a UTF-8 locale if the user selected no locale.
+    pub fn complete(&mut self, outer: &dyn Fn(&str) -> Option<String>) {
+        if let (Some(ours), Some(theirs)) = (self.set.get_mut("PYTHONPATH"), outer("PYTHONPATH")) {
+            let known: Vec<String> = ours.split(':').map(str::to_owned).collect();
+            for path in theirs.split(':').filter(|path| !known.iter().any(|k| k == path)) {
+                ours.push(':');
+                ours.push_str(path);
+            }
+        }
+        if ["LC_ALL", "LC_CTYPE", "LANG"].iter().all(|name| outer(name).is_none()) {
+            self.set.entry("LANG".to_owned()).or_insert_with(|| "C.UTF-8".to_owned());
+        }
+        // By default, ccache identifies a compiler by the size and the time of its file, which are
+        // the same for the launchers of two trees.
+        if self.set.contains_key("CC") && outer("CCACHE_COMPILERCHECK").is_none() {
+            let check = self.set.entry("CCACHE_COMPILERCHECK".to_owned());
+            check.or_insert_with(|| "content".to_owned());
+        }
+    }
+}
+
 /// Collects the changes that several trees need, one tree after the other.
 #[derive(Debug, Default)]
 pub struct Variables {
     changes: Changes,
     /// The variables that are lists of paths.
     lists: BTreeMap<&'static str, Vec<String>>,
+    /// The groups of variables that are set if no tree sets them.
+    otherwise: Vec<Vec<(String, String)>>,
+    /// The variables that override those that recipes set.
+    last: BTreeMap<String, String>,
 }
 
 impl Variables {
@@ -31,6 +59,16 @@ impl Variables {
     /// Adds a path to a variable that is a list of paths.
     pub fn list(&mut self, variable: &'static str, path: String) {
         self.lists.entry(variable).or_default().push(path);
+    }
+
+    /// Sets variables that belong together after all trees were asked, if none of them was set.
+    pub fn set_otherwise(&mut self, group: Vec<(String, String)>) {
+        self.otherwise.push(group);
+    }
+
+    /// Sets a variable, regardless of what trees set.
+    pub fn set_last(&mut self, variable: &str, value: String) {
+        self.last.entry(variable.to_owned()).or_insert(value);
     }
 
     /// Sets a variable, unless an earlier tree set it.
@@ -57,6 +95,70 @@ impl Variables {
         for (variable, paths) in self.lists {
             self.changes.set.insert(variable.to_owned(), paths.join(":"));
         }
+        for group in self.otherwise {
+            if !group.iter().any(|(name, _)| self.changes.set.contains_key(name)) {
+                self.changes.set.extend(group);
+            }
+        }
+        self.changes.unset.retain(|name| !self.last.contains_key(name));
+        self.changes.set.extend(self.last);
         self.changes
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_users_own_variables_are_kept() {
+        let changes = |pairs: &[(&str, &str)]| {
+            let mut variables = Variables::default();
+            variables.list("PYTHONPATH", "/s/app".to_owned());
+            variables.set_default("CC", "/s/gcc".to_owned());
+            let mut out = variables.finish();
+            let of = |name: &str| Some(pairs.iter().find(|(n, _)| *n == name)?.1.to_owned());
+            out.complete(&of);
+            out.set
+        };
+        let alone = changes(&[]);
+        assert_eq!(alone["PYTHONPATH"], "/s/app");
+        assert_eq!(alone["LANG"], "C.UTF-8");
+        assert_eq!(alone["CCACHE_COMPILERCHECK"], "content");
+        let own = changes(&[("PYTHONPATH", "src:/s/app:"), ("CCACHE_COMPILERCHECK", "mtime")]);
+        assert_eq!(own["PYTHONPATH"], "/s/app:src:");
+        assert!(!own.contains_key("CCACHE_COMPILERCHECK"));
+        for name in ["LANG", "LC_ALL", "LC_CTYPE"] {
+            assert!(!changes(&[(name, "C")]).contains_key("LANG"), "{name}");
+        }
+    }
+
+    #[test]
+    fn a_group_is_set_as_a_whole_or_not_at_all() {
+        let group = || {
+            let pair = |n: &str| (n.to_owned(), format!("/s/cross/{n}"));
+            vec![pair("CC"), pair("LD")]
+        };
+        let mut variables = Variables::default();
+        variables.set_otherwise(group());
+        variables.set_default("CC", "/s/zig/cc".to_owned());
+        let set = variables.finish().set;
+        assert_eq!((set["CC"].as_str(), set.contains_key("LD")), ("/s/zig/cc", false));
+        let mut variables = Variables::default();
+        variables.set_otherwise(group());
+        assert_eq!(variables.finish().set["LD"], "/s/cross/LD");
+    }
+
+    #[test]
+    fn what_the_manifest_sets_counts() {
+        let mut variables = Variables::default();
+        variables.set_last("CC", "mine".to_owned());
+        variables.set_last("CC", "of a later tree".to_owned());
+        variables.set_default("CC", "/s/gcc".to_owned());
+        variables.set_last("CPATH", "mine".to_owned());
+        variables.unset(&["CPATH", "LIBRARY_PATH"]);
+        let changes = variables.finish();
+        assert_eq!(changes.set["CC"], "mine");
+        assert_eq!(changes.unset, ["LIBRARY_PATH"]);
     }
 }

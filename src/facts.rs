@@ -7,9 +7,23 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-/// The facts of one tree, by the recipe that made it.
+use crate::reach::OpenReaches;
+
+/// The facts of a tree as they are recorded, with the name of the recipe that found them. Several
+/// recipes may record facts of the same form.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(tag = "recipe", content = "facts", rename_all = "lowercase")]
+#[serde(deny_unknown_fields)]
+pub struct RecordedFacts {
+    /// The name of the recipe.
+    pub recipe: String,
+    /// The facts.
+    pub facts: Facts,
+}
+
+/// The facts of one tree. The form of the facts is that of the first recipe that recorded such
+/// facts, and other recipes may use it, too.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "form", rename_all = "lowercase")]
 pub enum Facts {
     /// GCC.
     Gcc(GccFacts),
@@ -23,20 +37,6 @@ pub enum Facts {
     Library(LibraryFacts),
     /// A set of Python packages.
     Packages(PackagesFacts),
-}
-
-impl Facts {
-    /// Returns the name of the recipe that recorded the facts.
-    pub fn recipe(&self) -> &'static str {
-        match self {
-            Facts::Gcc(_) => "gcc",
-            Facts::Zig(_) => "zig",
-            Facts::Python(_) => "python",
-            Facts::Tool(_) => "tool",
-            Facts::Library(_) => "library",
-            Facts::Packages(_) => "packages",
-        }
-    }
 }
 
 /// The facts of a GCC.
@@ -110,6 +110,8 @@ pub struct ToolFacts {
     pub programs: Vec<String>,
     /// The entries at the root of the tree that its programs need, sorted.
     pub inputs: Vec<String>,
+    /// The programs that can open files of the host.
+    pub open: OpenReaches,
 }
 
 /// The facts of a tree of libraries.
@@ -171,4 +173,25 @@ pub struct PackageFacts {
     pub scripts: BTreeMap<String, String>,
     /// Its version.
     pub version: String,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn two_recipes_may_record_the_same_form() {
+        let facts = Facts::Gcc(GccFacts { version: "19".to_owned(), ..GccFacts::default() });
+        let recorded = RecordedFacts { recipe: "clang".to_owned(), facts };
+        let text = serde_json::to_string(&recorded).unwrap();
+        assert_eq!(serde_json::from_str::<RecordedFacts>(&text).unwrap(), recorded);
+        let value: serde_json::Value = serde_json::from_str(&text).unwrap();
+        assert_eq!((&value["recipe"], &value["facts"]["form"]), (&"clang".into(), &"gcc".into()));
+        // Facts of an older or a newer cotter are derived again.
+        let old = r#"{"recipe":"tool","facts":{"bin":"bin","programs":[],"inputs":[]}}"#;
+        let newer = r#"{"recipe":"tool","facts":{"form":"tool","bin":"bin","programs":[],"inputs":[],"x":1}}"#;
+        for text in [old, newer] {
+            assert!(serde_json::from_str::<RecordedFacts>(text).is_err(), "{text}");
+        }
+    }
 }

@@ -23,6 +23,7 @@ mod model;
 mod nix;
 mod project;
 mod python;
+mod reach;
 mod ready;
 mod recipe;
 mod relocate;

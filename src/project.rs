@@ -1,5 +1,6 @@
 //! A project: its manifest, its lock, and the files that they name.
 
+use std::collections::BTreeMap;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
@@ -16,6 +17,9 @@ use crate::model::{Platform, ToolchainName};
 use crate::python::requirement_files;
 use crate::recipe::{self, Idle, Recipe};
 use crate::source::{self, Sources};
+
+/// The maximum number of patterns that match nothing and that are named.
+const MOST_IDLE: usize = 50;
 
 /// A project on disk.
 pub struct Project {
@@ -95,8 +99,14 @@ impl Project {
         }
         let place =
             error.subjects().filter_map(|s| s.parse::<ToolchainName>().ok()).find_map(|name| {
-                let toolchain = self.manifest.toolchains.get(&name).map(|t| &t.place);
-                toolchain
+                let toolchain = self.manifest.toolchains.get(&name);
+                // A composition names the entry of `bin` that is to blame.
+                let entry = toolchain.and_then(|t| {
+                    let mut names = error.subjects().filter_map(|s| s.strip_prefix("bin "));
+                    names.find_map(|bin| t.pattern_places.get(&("bin", bin.to_owned())))
+                });
+                entry
+                    .or_else(|| toolchain.map(|t| &t.place))
                     .or_else(|| self.manifest.requirements.get(&name).map(|r| &r.place))
                     .cloned()
             });
@@ -110,6 +120,15 @@ impl Project {
     /// their toolchain. Such patterns are usually misspelt names.
     pub fn warn_of_idle_patterns(&self, made: &[(&ToolchainName, &[Idle])], cx: &Context) {
         let mut told = std::collections::BTreeSet::new();
+        // How many trees of a toolchain there are, and in how many of them a pattern is idle.
+        let mut trees: BTreeMap<&ToolchainName, usize> = BTreeMap::new();
+        let mut idle_in: BTreeMap<(&ToolchainName, &str, &str), usize> = BTreeMap::new();
+        for (name, idle) in made {
+            *trees.entry(name).or_default() += 1;
+            for pattern in *idle {
+                *idle_in.entry((name, pattern.key, &pattern.pattern)).or_default() += 1;
+            }
+        }
         for (name, idle) in made {
             let places =
                 match (self.manifest.toolchains.get(name), self.manifest.requirements.get(name)) {
@@ -118,15 +137,15 @@ impl Project {
                     (None, None) => continue,
                 };
             for Idle { key, pattern, near } in *idle {
-                let everywhere = made
-                    .iter()
-                    .filter(|(other, _)| other == name)
-                    .all(|(_, idle)| idle.iter().any(|i| i.key == *key && i.pattern == *pattern));
+                let everywhere = idle_in[&(*name, *key, pattern.as_str())] == trees[*name];
                 let Some(place) = places.get(&(*key, pattern.clone())).filter(|_| everywhere)
                 else {
                     continue;
                 };
                 if !told.insert(place.to_string()) {
+                    continue;
+                }
+                if told.len() > MOST_IDLE {
                     continue;
                 }
                 let hint = match near.as_slice() {
@@ -137,6 +156,10 @@ impl Project {
                     "{place}: `{key}` of {pattern:?} matches nothing in {name}{hint}"
                 ));
             }
+        }
+        if told.len() > MOST_IDLE {
+            let more = told.len() - MOST_IDLE;
+            cx.reporter.warn(&format!("{more} more patterns match nothing"));
         }
     }
 

@@ -11,7 +11,7 @@ use crate::lock::{self, Options, Upgrade};
 use crate::lockfile::{self, LockedTree, Lockfile};
 use crate::make::{Made, native_or_refuse};
 use crate::manifest::no_such_toolchain;
-use crate::model::{Platform, ToolchainName};
+use crate::model::{Kind, Platform, ToolchainName};
 use crate::project::{Project, maker, read_lock};
 use crate::recipe::{self, Active};
 use crate::store::{Root, RootTree, Staging, Stamp, Store};
@@ -19,7 +19,8 @@ use crate::store::{Root, RootTree, Staging, Stamp, Store};
 /// A request for trees.
 #[derive(Debug, Clone)]
 pub struct Wanted<'a> {
-    /// The toolchains. An empty list means all toolchains of the platform.
+    /// The toolchains. Those that their programs need to run come along. An empty list means all
+    /// toolchains of the platform.
     pub names: &'a [ToolchainName],
     /// The platform.
     pub platform: Platform,
@@ -37,15 +38,6 @@ pub struct Ready {
     pub made_in: Option<Duration>,
 }
 
-/// Trees that are ready, and the project from which they were made.
-pub struct Prepared {
-    /// The trees.
-    pub trees: Vec<Ready>,
-    /// The project and its lock, if they were read. They are not read on the short way, nor with
-    /// `--frozen`.
-    pub project: Option<(Project, Lockfile)>,
-}
-
 /// Returns the platform that was named, or this machine's platform.
 ///
 /// # Errors
@@ -55,13 +47,21 @@ pub fn native_or(platform: Option<Platform>) -> Result<Platform> {
 }
 
 /// Returns the trees of the project's root, if neither the manifest nor the lock changed since the
-/// root was registered and all trees exist. Neither file is read.
-pub fn fresh(names: &[ToolchainName], platform: Platform, cx: &Context) -> Option<Vec<RootTree>> {
+/// root was registered and all trees exist. Neither file is read. With `emitted`, the files that
+/// were emitted for other tools must be unchanged, too.
+fn fresh(
+    names: &[ToolchainName],
+    platform: Platform,
+    emitted: bool,
+    cx: &Context,
+) -> Option<Vec<RootTree>> {
+    let is_changed = |(path, stamp): &(PathBuf, Stamp)| Stamp::of(path) != Some(*stamp);
     let manifest = cx.manifest_path().ok()?;
     let root = cx.store.root(&manifest)?;
     if Stamp::of(&manifest) != Some(root.manifest)
         || Stamp::of(&manifest.with_file_name(lockfile::FILE_NAME)) != Some(root.lock)
-        || root.inputs.iter().any(|(path, stamp)| Stamp::of(path) != Some(*stamp))
+        || root.inputs.iter().any(is_changed)
+        || (emitted && root.emitted.iter().any(is_changed))
         || (names.is_empty() && !root.complete.contains(&platform))
     {
         return None;
@@ -69,30 +69,34 @@ pub fn fresh(names: &[ToolchainName], platform: Platform, cx: &Context) -> Optio
     let mut trees: Vec<RootTree> =
         root.trees.into_iter().filter(|t| t.platform == platform).collect();
     if !names.is_empty() {
-        trees = names
-            .iter()
-            .map(|n| trees.iter().find(|t| t.name == *n).cloned())
-            .collect::<Option<_>>()?;
+        let find = |name: &ToolchainName| trees.iter().find(|t| t.name == *name);
+        let names = with_companions(names, &|name| {
+            let tree = find(name)?;
+            Some((recipe::named(&tree.recipe)?.kind(), tree.run.as_slice()))
+        });
+        trees = names.iter().map(|name| find(name).cloned()).collect::<Option<_>>()?;
     }
     trees.iter().all(|t| cx.store.has(&t.store_name)).then_some(trees)
 }
 
-/// Makes the trees ready, by the short way if possible.
+/// Emits the files for which a project asks. The results are the files with their stamps; a file
+/// that is not as it should be has the default stamp.
+pub type EmitFiles<'a> = &'a dyn Fn(&Project, &Lockfile, &Context) -> Result<Vec<(PathBuf, Stamp)>>;
+
+/// Makes the trees ready, by the short way if possible. `emit` is called unless the short way is
+/// taken.
 ///
 /// # Errors
 /// See [`ensure`].
-pub fn ready(request: &Wanted, cx: &Context) -> Result<Prepared> {
+pub fn ready(request: &Wanted, cx: &Context, emit: EmitFiles) -> Result<Vec<Ready>> {
     // A store that cannot be written cannot record any facts.
     let has_facts = |trees: &Vec<RootTree>| {
         trees.iter().all(|t| cx.store.has_facts(&t.store_name)) || !cx.store.is_writable()
     };
-    let fresh = fresh(request.names, request.platform, cx);
+    let fresh = fresh(request.names, request.platform, request.with_facts, cx);
     match fresh.filter(|trees| !request.with_facts || has_facts(trees)) {
-        Some(trees) => {
-            let trees = trees.into_iter().map(|tree| Ready { tree, made_in: None }).collect();
-            Ok(Prepared { trees, project: None })
-        }
-        None => ensure(request, cx),
+        Some(trees) => Ok(trees.into_iter().map(|tree| Ready { tree, made_in: None }).collect()),
+        None => ensure(request, cx, emit),
     }
 }
 
@@ -100,8 +104,8 @@ pub fn ready(request: &Wanted, cx: &Context) -> Result<Prepared> {
 ///
 /// # Errors
 /// If the lock does not fit the manifest and must not change, or if a tree cannot be fetched,
-/// composed or stored.
-fn ensure(request: &Wanted, cx: &Context) -> Result<Prepared> {
+/// composed or stored, or if `emit` fails. In the last case, the root is registered nevertheless.
+fn ensure(request: &Wanted, cx: &Context, emit: EmitFiles) -> Result<Vec<Ready>> {
     crate::interrupt::install();
     let manifest_path = cx.manifest_path()?;
     let lock_path = manifest_path.with_file_name(lockfile::FILE_NAME);
@@ -136,12 +140,23 @@ fn ensure(request: &Wanted, cx: &Context) -> Result<Prepared> {
     let stamps = stamps
         .filter(|_| project.as_ref().is_none_or(|project| lock::stale(project, &lock).is_empty()));
     let inputs = project.as_ref().map(Project::package_files).unwrap_or_default();
+    let emitted = match &project {
+        Some(project) => Some(emit(project, &lock, cx)).transpose(),
+        None => Ok(None),
+    };
     // If the store is part of an image or belongs to another user, nobody deletes trees from it
     // unexpectedly, and nothing was made, so there is nothing to record.
     if cx.store.is_writable() || missing {
-        register(&cx.store, &manifest_path, stamps.unwrap_or_default(), inputs, &lock, &trees)?;
+        let noted = match &emitted {
+            Ok(files) => files.clone(),
+            // The next setup tries again.
+            Err(_) => Some(vec![(manifest_path.clone(), Stamp::default())]),
+        };
+        let files = Files { inputs, emitted: noted };
+        register(&cx.store, &manifest_path, stamps.unwrap_or_default(), files, &lock, &trees)?;
     }
-    Ok(Prepared { trees, project: project.map(|project| (project, lock)) })
+    emitted?;
+    Ok(trees)
 }
 
 /// The lock that is to be used, and the data that was read with it.
@@ -241,7 +256,11 @@ fn wanted<'l>(
             return Err(Error::user(format!("{name} is not locked for {platform}")).hint(add()));
         }
     }
-    let wants = |plan: &lockfile::Plan| match request.names {
+    let names = with_companions(request.names, &|name| {
+        let plan = &lock.get(name, platform)?.plan;
+        Some((plan.spec.kind(), plan.uses.run.as_slice()))
+    });
+    let wants = |plan: &lockfile::Plan| match names.as_slice() {
         [] => !plan.serves_builds(),
         names => names.contains(&plan.name),
     };
@@ -253,6 +272,29 @@ fn wanted<'l>(
     Ok(wanted)
 }
 
+/// The kind of a toolchain, and the toolchains that its programs need to run.
+type Needs<'a> = (Kind, &'a [ToolchainName]);
+
+/// Returns the named toolchains and those that their programs need to run, which `of` returns with
+/// the kind of a toolchain. A set of Python packages needs its interpreter, unless an interpreter
+/// is named, too. Without it, the programs of the set would start with a Python of the host.
+fn with_companions<'a>(
+    names: &[ToolchainName],
+    of: &dyn Fn(&ToolchainName) -> Option<Needs<'a>>,
+) -> Vec<ToolchainName> {
+    let mut out = names.to_vec();
+    let known: Vec<_> = names.iter().filter_map(of).collect();
+    if known.iter().any(|(kind, _)| *kind == Kind::Python) {
+        return out;
+    }
+    for name in known.iter().flat_map(|(_, run)| *run) {
+        if !out.contains(name) {
+            out.push(name.clone());
+        }
+    }
+    out
+}
+
 fn root_tree(tree: &LockedTree) -> RootTree {
     RootTree {
         name: tree.plan.name.clone(),
@@ -261,7 +303,18 @@ fn root_tree(tree: &LockedTree) -> RootTree {
         store_name: tree.output.store_name.clone(),
         nar_size: tree.output.nar_size,
         version: tree.plan.version.clone(),
+        target: tree.plan.target(),
+        run: tree.plan.uses.run.clone(),
+        env: tree.plan.spec.programs().map(|p| p.env.clone()).unwrap_or_default(),
     }
+}
+
+/// The files of a project, apart from its manifest and its lock, that a root records.
+struct Files {
+    /// The files that state which Python packages are required, and those generated from them.
+    inputs: Vec<PathBuf>,
+    /// The files that were emitted, or `None` if the emission was not asked.
+    emitted: Option<Vec<(PathBuf, Stamp)>>,
 }
 
 /// Registers the trees that are ready now, together with the trees that the root already had and
@@ -271,13 +324,15 @@ fn register(
     store: &Store,
     manifest: &Path,
     stamps: (Stamp, Stamp),
-    inputs: Vec<PathBuf>,
+    files: Files,
     lock: &Lockfile,
     ready: &[Ready],
 ) -> Result<()> {
     let project = manifest.to_owned();
     let mut trees: Vec<RootTree> = ready.iter().map(|r| r.tree.clone()).collect();
-    if let Some(old) = store.root(&project) {
+    let old = store.root(&project);
+    let emitted = files.emitted.or_else(|| old.as_ref().map(|old| old.emitted.clone()));
+    if let Some(old) = old {
         let still = |t: &RootTree| {
             lock.get(&t.name, t.platform).is_some_and(|l| l.output.store_name == t.store_name)
         };
@@ -297,12 +352,21 @@ fn register(
             && locked.all(|t| trees.iter().any(|r| r.store_name == t.output.store_name))
     };
     let complete = Platform::ALL.into_iter().filter(all_of).collect();
-    let inputs = inputs
+    let inputs = files
+        .inputs
         .into_iter()
         .filter_map(|path| Some((Stamp::of(&path)?, path)))
         .map(|(stamp, path)| (path, stamp))
         .collect();
-    let root = Root { project, manifest: stamps.0, lock: stamps.1, complete, inputs, trees };
+    let root = Root {
+        project,
+        manifest: stamps.0,
+        lock: stamps.1,
+        complete,
+        inputs,
+        emitted: emitted.unwrap_or_default(),
+        trees,
+    };
     if store.root(&root.project).as_ref() == Some(&root) {
         return Ok(());
     }
@@ -320,7 +384,15 @@ pub fn active(trees: Vec<RootTree>, cx: &Context) -> Result<Vec<Active>> {
                 .hint("run `cotter setup`")
         })?;
         let path = cx.store.path(&tree.store_name);
-        Ok(Active { recipe, platform: tree.platform, path, version: tree.version })
+        Ok(Active {
+            name: tree.name,
+            recipe,
+            platform: tree.platform,
+            target: tree.target,
+            env: tree.env,
+            path,
+            version: tree.version,
+        })
     };
     trees.into_iter().map(active).collect()
 }

@@ -4,7 +4,7 @@ use goblin::elf::Elf;
 
 use super::{
     ELF_INTERPRETER, ELF_NEEDED, Finding, GLIBC_FLOOR, OUTPUT_PATH, OUTPUT_RPATH, PYTHON_ZIP,
-    SHEBANG, TOOL_INTERPRETER, TOOL_RPATH,
+    SHEBANG, TOOL_INTERPRETER, TOOL_RPATH, TREE_INTERPRETER, TREE_NEEDED, TREE_RPATH, TREE_SHEBANG,
 };
 
 /// The role of a file in the build.
@@ -99,7 +99,8 @@ fn script(bytes: &[u8], subject: Subject, out: &mut Vec<Finding>) {
         && !is_shell_of_env(&line)
         && super::is_host_path(&program)
     {
-        out.push(Finding::new(&SHEBANG, subject.place, format!("begins with #!{line}")));
+        let rule = if subject.role == Role::Tree { &TREE_SHEBANG } else { &SHEBANG };
+        out.push(Finding::new(rule, subject.place, format!("begins with #!{line}")));
     }
 }
 
@@ -117,7 +118,11 @@ fn elf(bytes: &[u8], subject: Subject, out: &mut Vec<Finding>) {
         .filter(|p| !p.is_empty())
         .collect();
     let fixed: Vec<&str> = rpaths.iter().copied().filter(|p| super::is_host_path(p)).collect();
-    let rule = if subject.role == Role::Output { &OUTPUT_RPATH } else { &TOOL_RPATH };
+    let rule = match subject.role {
+        Role::Output => &OUTPUT_RPATH,
+        Role::Source => &TOOL_RPATH,
+        Role::Tree => &TREE_RPATH,
+    };
     if !fixed.is_empty() {
         out.push(Finding::new(
             rule,
@@ -137,8 +142,8 @@ fn elf(bytes: &[u8], subject: Subject, out: &mut Vec<Finding>) {
                 subject.place,
                 format!("asks for {interpreter}"),
             )),
-            Role::Tree if !is_started_by_launcher => out.push(Finding::new(
-                &TOOL_INTERPRETER,
+            Role::Tree if subject.executable && !is_started_by_launcher => out.push(Finding::new(
+                &TREE_INTERPRETER,
                 subject.place,
                 format!("asks for {interpreter}"),
             )),
@@ -159,7 +164,8 @@ fn elf(bytes: &[u8], subject: Subject, out: &mut Vec<Finding>) {
     };
     let unknown: Vec<&str> = elf.libraries.iter().copied().filter(|l| !is_known(l)).collect();
     if !unknown.is_empty() {
-        out.push(Finding::new(&ELF_NEEDED, subject.place, format!("needs {}", unknown.join(", "))));
+        let rule = if subject.role == Role::Tree { &TREE_NEEDED } else { &ELF_NEEDED };
+        out.push(Finding::new(rule, subject.place, format!("needs {}", unknown.join(", "))));
     }
     // A program that includes its loader also includes its libc.
     let brings_its_own = elf.interpreter.is_none() && !elf.is_lib

@@ -6,8 +6,10 @@ pub mod artifact;
 pub mod repositories;
 pub mod shell;
 pub mod trace;
+pub mod tree;
 
 use crate::manifest::Allowed;
+use crate::reach::matches;
 
 /// The severity of a finding.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -90,6 +92,24 @@ rules! {
         "build it from source, or pin it as a toolchain of kind \"tool\""
     TOOL_INTERPRETER "tool-interpreter" Error "A checked-in tool needs the host's dynamic loader and libraries."
         "build it from source, or pin it as a toolchain of kind \"tool\""
+    TREE_CONSTANT "tree-constant" Error "A program of a tree holds a path of the host, and nothing redirects or seals it."
+        "see with `cotter audit tree NAME --run COMMAND` whether it is opened; name the file of the tree by a variable of the program in [toolchains.NAME.env], take the program out of `self_exe`, or take a package or a build of it that is linked dynamically"
+    TREE_DATA "tree-data" Warning "A file of a tree names a path of the host, and programs without redirection may read it."
+        "see with `cotter audit tree NAME --run COMMAND` whether it matters; name the right place by a variable in [toolchains.NAME.env], or leave the file out with `prune`"
+    TREE_FILE "tree-file" Error "A program opened a file of the host."
+        "add the package that has the file to `packages` of the toolchain, or name a file of the tree by a variable of the program in [toolchains.NAME.env]; for a file of your home directory, run it with another HOME"
+    TREE_INTERPRETER "tree-interpreter" Error "A program of a tree asks for the host's dynamic loader."
+        "name it in `bin` of the toolchain, so that it gets a launcher, or leave it out with `prune`"
+    TREE_LINK "tree-link" Error "A link of a tree leads out of it, or nowhere."
+        "make the tree again: `cotter verify --deep --repair`"
+    TREE_NEEDED "tree-needed" Warning "A program or library of a tree needs a library that the tree lacks."
+        "add the package that has the library to `packages` of the toolchain"
+    TREE_RPATH "tree-rpath" Error "A program or library of a tree looks for its libraries in a fixed directory."
+        "lock the toolchain again with this version of cotter, or leave the file out with `prune`"
+    TREE_RUN "tree-run" Error "A command started a program of the host."
+        "pin the package that has the program as a toolchain, or add it to `packages` of one"
+    TREE_SHEBANG "tree-shebang" Error "A script of a tree asks for an interpreter of the host."
+        "add the package of the interpreter to `packages` of the toolchain, or leave the script out with `prune`"
     UNDECLARED_FILE "undeclared-file" Error "A program of the build opened a file of the workspace that no target declares."
         "add it to the srcs, data or deps of the target"
 }
@@ -120,20 +140,6 @@ impl Finding {
     pub fn allowed<'a>(&self, allow: &'a [Allowed]) -> Option<&'a Allowed> {
         allow.iter().find(|a| a.id.value == self.id && matches(&a.place, &self.place))
     }
-}
-
-/// Whether `text` matches `pattern`, in which `*` stands for any characters.
-fn matches(pattern: &str, text: &str) -> bool {
-    let mut parts = pattern.split('*');
-    let first = parts.next().unwrap_or_default();
-    let Some(mut rest) = text.strip_prefix(first) else { return false };
-    let parts: Vec<&str> = parts.collect();
-    let Some((last, middle)) = parts.split_last() else { return rest.is_empty() };
-    for part in middle {
-        let Some(at) = rest.find(part) else { return false };
-        rest = &rest[at + part.len()..];
-    }
-    rest.ends_with(last)
 }
 
 /// Whether an absolute path belongs to the host: it is not Bazel's own, not a device, and not a

@@ -1,7 +1,7 @@
 //! Determines which programs a piece of shell text starts. This is not a complete shell: it looks
 //! at the positions where a command can occur, and respects quotes and comments.
 
-use crate::text::shell::commands;
+use crate::text::shell_commands::commands;
 
 /// The built-in commands and the keywords of a POSIX shell or bash.
 const BUILTINS: &[&str] = &[

@@ -16,6 +16,7 @@ use crate::lock;
 use crate::lockfile::Lockfile;
 use crate::model::{ToolchainName, redact};
 use crate::project::Project;
+use crate::store::Stamp;
 
 /// A file of the folder whose content is not the expected one.
 struct Change {
@@ -33,6 +34,12 @@ struct Change {
 /// differs from what would be written.
 pub fn run(args: &Emit, cx: &Context) -> Result<ExitCode> {
     let project = Project::load(cx)?;
+    let bound = project
+        .emissions
+        .iter()
+        .find(|bound| bound.name == args.tool)
+        .expect("the command line takes the names of emitters only");
+    check_usage(args, bound)?;
     let lock = project.lock(cx)?.ok_or_else(|| {
         Error::new(
             ErrorKind::LockStale,
@@ -43,31 +50,9 @@ pub fn run(args: &Emit, cx: &Context) -> Result<ExitCode> {
     if !cx.global.frozen {
         lock::check(&project, &lock, cx)?;
     }
-    let bound = project
-        .emissions
-        .iter()
-        .find(|bound| bound.name == args.tool)
-        .expect("the command line takes the names of emitters only");
     match bound.emission.destination() {
-        Destination::Folder(dir) => {
-            if args.output.is_some() || !args.names.is_empty() {
-                return Err(Error::user(format!(
-                    "`cotter emit {}` writes the folder {dir}, out of the whole lock",
-                    bound.name
-                ))
-                .hint(
-                    "leave the names and --output out; [emit] in toolchains.toml has the folder",
-                ));
-            }
-            folder(bound, dir, args, &project, &lock, cx)
-        }
+        Destination::Folder(dir) => folder(bound, dir, args, &project, &lock, cx),
         Destination::Output => {
-            if args.check || args.json {
-                return Err(Error::user(format!(
-                    "`cotter emit {}` has neither --check nor --json",
-                    bound.name
-                )));
-            }
             let files = files(bound, &args.names, &project, &lock, cx)?;
             let text: String = files.into_values().collect();
             match &args.output {
@@ -76,6 +61,22 @@ pub fn run(args: &Emit, cx: &Context) -> Result<ExitCode> {
             }
             Ok(ExitCode::SUCCESS)
         }
+    }
+}
+
+/// Fails if the command line contains arguments that the emitter does not have.
+fn check_usage(args: &Emit, bound: &Bound) -> Result<()> {
+    let usage = |message, hint: &str| Err(Error::new(ErrorKind::Usage, message).hint(hint));
+    match bound.emission.destination() {
+        Destination::Folder(dir) if args.output.is_some() || !args.names.is_empty() => usage(
+            format!("`cotter emit {}` writes the folder {dir}, out of the whole lock", bound.name),
+            "leave the names and --output out; [emit] in toolchains.toml has the folder",
+        ),
+        Destination::Output if args.check || args.json => usage(
+            format!("`cotter emit {}` has neither --check nor --json", bound.name),
+            "leave the flag out, and name a file with --output if you want one",
+        ),
+        _ => Ok(()),
     }
 }
 
@@ -126,19 +127,29 @@ fn folder(
 }
 
 /// Updates the folders for which the manifest asks, after a setup. With `--locked`, nothing is
-/// written; the differences are only reported.
+/// written; the differences are only reported. Returns the files with their stamps, by which the
+/// next setup notices a change; a file that is not as it should be has the default stamp.
 ///
 /// # Errors
 /// If a folder cannot be written.
-pub fn after_setup(project: &Project, lock: &Lockfile, cx: &Context) -> Result<()> {
+pub fn after_setup(
+    project: &Project,
+    lock: &Lockfile,
+    cx: &Context,
+) -> Result<Vec<(PathBuf, Stamp)>> {
+    let mut emitted = vec![];
     for bound in project.emissions.iter().filter(|bound| bound.is_asked_for) {
         let Destination::Folder(dir) = bound.emission.destination() else { continue };
         let dir = inside(project, dir)?;
-        let changes = changes(&dir, files(bound, &[], project, lock, cx)?)?;
-        if changes.is_empty() {
-            continue;
-        }
-        if cx.global.locked {
+        let files = files(bound, &[], project, lock, cx)?;
+        let paths: Vec<PathBuf> = files.keys().map(|name| dir.join(name)).collect();
+        let changes = changes(&dir, files)?;
+        if cx.global.locked && !changes.is_empty() {
+            let stamp = |path: &PathBuf| match changes.iter().any(|c| c.path == *path) {
+                true => Stamp::default(),
+                false => Stamp::of(path).unwrap_or_default(),
+            };
+            emitted.extend(paths.iter().map(|path| (path.clone(), stamp(path))));
             cx.reporter.warn(&format!(
                 "{} is not what toolchains.lock gives: run `cotter emit {}`",
                 shown(&dir, &cx.here),
@@ -147,9 +158,15 @@ pub fn after_setup(project: &Project, lock: &Lockfile, cx: &Context) -> Result<(
             continue;
         }
         write(&changes)?;
-        cx.reporter.line(&format!("wrote {}", shown(&dir, &cx.here)));
+        if !changes.is_empty() {
+            cx.reporter.line(&format!("wrote {}", shown(&dir, &cx.here)));
+        }
+        emitted.extend(paths.into_iter().map(|path| {
+            let stamp = Stamp::of(&path).unwrap_or_default();
+            (path, stamp)
+        }));
     }
-    Ok(())
+    Ok(emitted)
 }
 
 /// Returns the files of an emission. The index is asked only if the emission needs an address.

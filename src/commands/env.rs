@@ -2,58 +2,68 @@
 
 use std::fmt::Write as _;
 use std::io::Write as _;
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use fs_err as fs;
 use serde_json::json;
 
-use super::{print, print_json, trees};
+use super::session::{Access, Session};
+use super::{print, print_json};
 use crate::cli::Env;
 use crate::context::{Context, var_os};
 use crate::environment::Changes;
 use crate::error::{Error, Result};
-use crate::recipe;
+use crate::lockfile;
+use crate::manifest;
+use crate::project::Project;
+use crate::text::shell::{assignments, quoted};
 
 /// Runs the command.
 ///
 /// # Errors
 /// If the toolchains cannot be made ready, or if the files of GitHub Actions cannot be written.
 pub fn run(args: &Env, cx: &Context) -> Result<ExitCode> {
-    let active = trees::active(&args.names, cx)?;
-    let changes = recipe::environment(&active);
+    if args.direnv {
+        // They come first, so that direnv tries again when a file is mended that made this fail.
+        print(&watched(cx))?;
+    }
+    let access = Access::of_flags(args.host, false);
+    let session = Session::open(&args.names, access, cx)?;
+    let changes = &session.changes;
     if args.json {
-        print_json(&json!({ "path": changes.path, "set": changes.set, "unset": changes.unset }))?;
+        print_json(&json!({
+            "path": changes.path, "guards": session.guards, "set": changes.set, "unset": changes.unset,
+        }))?;
     } else if args.github {
-        github(&changes)?;
+        github(changes)?;
     } else {
-        print(&posix(&changes, args.direnv))?;
+        print(&posix(&session, args.direnv))?;
     }
     Ok(ExitCode::SUCCESS)
 }
 
-/// Returns assignments for a POSIX shell. For direnv, they use its own function for PATH, and name
-/// the lock as a file to watch.
-fn posix(changes: &Changes, direnv: bool) -> String {
-    let mut out = String::new();
-    if direnv {
-        let _ = writeln!(out, "watch_file toolchains.toml toolchains.lock");
-        for dir in changes.path.iter().rev() {
-            let _ = writeln!(out, "PATH_add {}", quoted(dir));
-        }
-    } else if !changes.path.is_empty() {
-        let _ = writeln!(out, "export PATH={}${{PATH:+:$PATH}}", quoted(&changes.path.join(":")));
-    }
-    for (name, value) in &changes.set {
-        let _ = writeln!(out, "export {name}={}", quoted(value));
-    }
-    for name in &changes.unset {
-        let _ = writeln!(out, "unset {name}");
-    }
-    out
+/// Returns the line by which direnv watches the files that determine the environment.
+fn watched(cx: &Context) -> String {
+    let manifest = cx.manifest_path().unwrap_or_else(|_| cx.here.join(manifest::FILE_NAME));
+    let lock = manifest.with_file_name(lockfile::FILE_NAME);
+    let files = Project::load(cx).map(|project| project.package_files()).unwrap_or_default();
+    let quote = |path: PathBuf| quoted(&path.display().to_string());
+    let files: Vec<String> = [manifest, lock].into_iter().chain(files).map(quote).collect();
+    format!("watch_file {}\n", files.join(" "))
 }
 
-fn quoted(text: &str) -> String {
-    format!("'{}'", text.replace('\'', "'\\''"))
+/// Returns assignments for a POSIX shell. For direnv, they use its own function for PATH.
+fn posix(session: &Session, direnv: bool) -> String {
+    let (mut out, front) = (String::new(), session.front());
+    if direnv {
+        for dir in front.iter().rev() {
+            let _ = writeln!(out, "PATH_add {}", quoted(dir));
+        }
+    } else if !front.is_empty() {
+        let _ = writeln!(out, "export PATH={}${{PATH:+:$PATH}}", quoted(&front.join(":")));
+    }
+    out + &assignments(&session.changes.set, &session.changes.unset)
 }
 
 /// Writes the environment files of GitHub Actions. Source: GitHub's "Workflow commands",

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde_json::json;
 
-use super::{human, print, print_json};
+use super::{count, human, must_be_writable, print, print_json};
 use crate::cli::Gc;
 use crate::context::Context;
 use crate::error::Result;
@@ -16,6 +16,11 @@ use crate::store::GcOptions;
 /// # Errors
 /// If something cannot be read or deleted.
 pub fn run(args: &Gc, cx: &Context) -> Result<ExitCode> {
+    if !args.dry_run {
+        must_be_writable(cx, "cotter gc").map_err(|e| {
+            e.hint("`cotter gc --dry-run` tells what would be deleted, and deletes nothing")
+        })?;
+    }
     let keep = Duration::from_secs(u64::from(args.keep_days) * 24 * 60 * 60);
     let report = cx.store.gc(GcOptions { dry_run: args.dry_run, keep })?;
     let bytes: u64 = report.trees.iter().map(|t| t.1).sum();
@@ -45,10 +50,10 @@ pub fn run(args: &Gc, cx: &Context) -> Result<ExitCode> {
         out.push_str(&format!("kept {name}: a process uses it\n"));
     }
     out.push_str(&format!(
-        "{verb} {} trees ({}), {} downloads ({}), {} of shared files\n",
-        report.trees.len(),
+        "{verb} {} ({}), {} ({}), {} of shared files\n",
+        count(report.trees.len(), "tree"),
         human(bytes),
-        report.inputs.0,
+        count(report.inputs.0, "download"),
         human(report.inputs.1),
         human(report.link_bytes)
     ));

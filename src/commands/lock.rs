@@ -4,11 +4,12 @@ use std::process::ExitCode;
 
 use serde_json::json;
 
-use super::{print, print_json};
+use super::{count, print, print_json, reaches};
 use crate::cli::Lock;
 use crate::context::{Context, shown};
 use crate::error::{Error, Result};
 use crate::lock::{self, Options, Upgrade};
+use crate::lockfile::LockedTree;
 use crate::manifest::no_such_toolchain;
 use crate::project::Project;
 
@@ -47,13 +48,19 @@ pub fn run(args: &Lock, cx: &Context) -> Result<ExitCode> {
     let fetcher = cx.fetcher(Some(&project.manifest))?;
     let options = Options { upgrade, fresh: args.fresh, allow_expired: args.allow_expired };
     let outcome = lock::update(&project, cx, &fetcher, &options)?;
+    let is_made = |tree: &&LockedTree| {
+        let made = outcome.made.iter().any(|m| m.time.is_some() && m.output == tree.output);
+        made && !tree.plan.serves_builds()
+    };
+    let made = outcome.lock.trees.values().filter(is_made);
+    reaches::warn(made.map(|t| (&t.plan.name, &t.output.store_name)), cx);
     if args.json {
         print_json(&json!({ "lock": project.lock_path, "changes": outcome.changes }))?;
     } else if !outcome.written {
         cx.reporter.line(&format!(
-            "{} is up to date: {} trees",
+            "{} is up to date: {}",
             shown(&project.lock_path, &cx.here),
-            outcome.lock.trees.len()
+            count(outcome.lock.trees.len(), "tree")
         ));
     } else {
         for line in &outcome.changes {
@@ -74,9 +81,9 @@ fn check(project: &Project, args: &Lock, cx: &Context) -> Result<ExitCode> {
     lock::check(project, &lock, cx)?;
     if !args.json && cx.reporter.verbosity() > crate::reporter::Verbosity::Quiet {
         print(&format!(
-            "{} fits the manifest: {} trees\n",
+            "{} fits the manifest: {}\n",
             shown(&project.lock_path, &cx.here),
-            lock.trees.len()
+            count(lock.trees.len(), "tree")
         ))?;
     }
     Ok(ExitCode::SUCCESS)

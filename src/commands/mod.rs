@@ -17,12 +17,15 @@ pub mod shell;
 pub mod venv;
 pub mod verify;
 
+mod reaches;
+mod session;
 mod table;
 mod trees;
 
 use std::io::Write;
 
-use crate::error::{Error, Medium, Result};
+use crate::context::Context;
+use crate::error::{Error, ErrorKind, Medium, Result};
 
 /// Writes data to standard output.
 ///
@@ -41,6 +44,26 @@ fn print(text: &str) -> Result<()> {
 /// If standard output is closed.
 fn print_json(value: &serde_json::Value) -> Result<()> {
     print(&format!("{value:#}\n"))
+}
+
+/// Fails if the user may not write to the store. `command` changes what is in the store, so that
+/// another store would be of no use.
+///
+/// # Errors
+/// If the store cannot be written.
+fn must_be_writable(cx: &Context, command: &str) -> Result<()> {
+    if cx.store.is_writable() {
+        return Ok(());
+    }
+    let dir = cx.store.dir().display();
+    Err(Error::new(ErrorKind::Store, format!("this user may not write to the store {dir}"))
+        .hint(format!("let its owner run `{command}`"))
+        .hint("if the store is part of an image or a read-only mount, make the image anew"))
+}
+
+/// Returns a number with its noun, which has the plural in `s`.
+fn count(number: usize, noun: &str) -> String {
+    format!("{number} {noun}{}", if number == 1 { "" } else { "s" })
 }
 
 /// Formats a number of bytes for people.

@@ -14,7 +14,10 @@ use crate::ready;
 /// If the toolchain cannot be made ready.
 pub fn run(args: &PathArgs, cx: &Context) -> Result<ExitCode> {
     let platform = ready::native_or(args.platform)?;
-    let trees = trees::roots(args.name.as_slice(), platform, cx)?;
+    let mut trees = trees::roots(args.name.as_slice(), platform, cx)?;
+    if let Some(name) = &args.name {
+        trees.retain(|tree| tree.name == *name);
+    }
     if args.bin {
         // Libraries have no programs.
         let dirs: Vec<String> = trees

@@ -5,12 +5,17 @@ use std::process::ExitCode;
 use serde_json::json;
 
 use super::trees::kind;
-use super::{human, print, print_json, table};
+use super::{human, print, print_json, reaches, table};
 use crate::cli::Setup;
 use crate::context::Context;
-use crate::error::Result;
+use crate::error::{Error, Result};
+use crate::facts::RecordedFacts;
+use crate::lockfile;
+use crate::make;
+use crate::project::read_lock;
 use crate::ready::{self, Wanted};
 use crate::reporter::Verbosity;
+use crate::store::RootTree;
 
 /// Runs the command.
 ///
@@ -25,16 +30,22 @@ pub fn run(args: &Setup, cx: &Context) -> Result<ExitCode> {
         with_facts: true,
     };
     let trees = super::trees::ready(&request, cx)?;
+    let made = trees.iter().filter(|r| r.made_in.is_some());
+    reaches::warn(made.map(|r| (&r.tree.name, &r.tree.store_name)), cx);
     if args.json {
         let list: Vec<_> = trees
             .iter()
             .map(|r| {
-                json!({
+                let mut tree = json!({
                     "name": r.tree.name.as_str(), "kind": kind(&r.tree), "version": r.tree.version, "platform": r.tree.platform.as_str(),
                     "path": cx.store.path(&r.tree.store_name), "size": r.tree.nar_size, "seconds": r.made_in.map(|t| t.as_secs_f64()), "fetched": r.made_in.is_some(),
-                })
+                });
+                if let Some(facts) = unrecorded_facts(&r.tree, cx)? {
+                    tree["facts"] = facts;
+                }
+                Ok(tree)
             })
-            .collect();
+            .collect::<Result<_>>()?;
         print_json(&json!({ "trees": list }))?;
     } else if cx.reporter.verbosity() > Verbosity::Quiet {
         let rows: Vec<Vec<String>> = trees
@@ -61,4 +72,20 @@ pub fn run(args: &Setup, cx: &Context) -> Result<ExitCode> {
         ))?;
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// Returns the facts of a tree that the store does not record, because it cannot be written. They
+/// are derived from the tree. Bazel's repositories are made from them.
+fn unrecorded_facts(tree: &RootTree, cx: &Context) -> Result<Option<serde_json::Value>> {
+    if cx.store.facts(&tree.store_name).is_some() {
+        return Ok(None);
+    }
+    let path = cx.manifest_path()?.with_file_name(lockfile::FILE_NAME);
+    let lock = read_lock(&path, cx)?.unwrap_or_default();
+    let Some(locked) = lock.get(&tree.name, tree.platform) else { return Ok(None) };
+    let facts =
+        RecordedFacts { recipe: tree.recipe.clone(), facts: make::facts(&cx.store, locked)? };
+    serde_json::to_value(&facts)
+        .map(Some)
+        .map_err(|e| Error::user(format!("can't print the facts of {}", tree.name)).cause(&e))
 }

@@ -4,9 +4,7 @@
 use super::emit;
 use crate::context::Context;
 use crate::error::Result;
-use crate::lockfile;
-use crate::model::{Kind, Platform, ToolchainName};
-use crate::project::read_lock;
+use crate::model::{Platform, ToolchainName};
 use crate::ready::{self, Ready, Wanted};
 use crate::recipe::{self, Active};
 use crate::store::RootTree;
@@ -16,14 +14,11 @@ use crate::store::RootTree;
 /// # Errors
 /// See [`ready::ready`]. Also if the emitted files cannot be written.
 pub fn ready(request: &Wanted, cx: &Context) -> Result<Vec<Ready>> {
-    let outcome = ready::ready(request, cx)?;
-    if let Some((project, lock)) = &outcome.project {
-        emit::after_setup(project, lock, cx)?;
-    }
-    Ok(outcome.trees)
+    ready::ready(request, cx, &emit::after_setup)
 }
 
-/// Returns the named trees of a platform in the order of their names, or all trees.
+/// Returns the named trees of a platform and those that their programs need, in the order in which
+/// they were named, or all trees.
 ///
 /// # Errors
 /// See [`ready`].
@@ -31,7 +26,8 @@ pub fn roots(names: &[ToolchainName], platform: Platform, cx: &Context) -> Resul
     let ready = ready(&Wanted { names, platform, allow_expired: false, with_facts: false }, cx)?;
     let mut trees: Vec<RootTree> = ready.into_iter().map(|r| r.tree).collect();
     if !names.is_empty() {
-        trees.sort_by_key(|t| names.iter().position(|n| *n == t.name));
+        // Trees that come along stand behind those that were named.
+        trees.sort_by_key(|t| names.iter().position(|n| *n == t.name).unwrap_or(names.len()));
     }
     Ok(trees)
 }
@@ -44,11 +40,6 @@ pub fn roots(names: &[ToolchainName], platform: Platform, cx: &Context) -> Resul
 pub fn active(names: &[ToolchainName], cx: &Context) -> Result<Vec<Active>> {
     let platform = ready::native_or(None)?;
     let mut trees = roots(names, platform, cx)?;
-    let interpreters = missing_interpreters(names, &trees, platform, cx)?;
-    let names = &[names, &interpreters].concat()[..];
-    if !interpreters.is_empty() {
-        trees = roots(names, platform, cx)?;
-    }
     for tree in &trees {
         cx.store.mark_used(&tree.store_name);
     }
@@ -57,40 +48,22 @@ pub fn active(names: &[ToolchainName], cx: &Context) -> Result<Vec<Active>> {
         trees = roots(names, platform, cx)?;
     }
     let mut active = ready::active(trees, cx)?;
+    if names.is_empty() {
+        // The plain names are those of the compilers for this platform.
+        active.sort_by_key(|tree| tree.target != tree.platform);
+    }
     // Two sets at once would hide each other's packages. If there are several sets, one must be
     // requested by name.
-    let several = active.iter().filter(|t| t.recipe.excludes_its_like()).count() > 1;
-    if names.is_empty() && several {
-        cx.reporter.detail("there are several sets of Python packages: name the one to use");
+    let sets: Vec<&str> =
+        active.iter().filter(|t| t.recipe.excludes_its_like()).map(|t| t.name.as_str()).collect();
+    if let (true, [first, _, ..]) = (names.is_empty(), sets.as_slice()) {
+        cx.reporter.warn(&format!(
+            "none of the sets of Python packages {} is used, because they would hide each other's packages: name one, as in `cotter exec {first} -- COMMAND`",
+            sets.join(", "),
+        ));
         active.retain(|t| !t.recipe.excludes_its_like());
     }
     Ok(active)
-}
-
-/// Returns the interpreters of the named sets of Python packages, unless an interpreter was named,
-/// too. Without them, the programs of a set would start with a Python of the host.
-fn missing_interpreters(
-    names: &[ToolchainName],
-    trees: &[RootTree],
-    platform: Platform,
-    cx: &Context,
-) -> Result<Vec<ToolchainName>> {
-    let has = |kind: Kind| trees.iter().any(|tree| self::kind(tree) == kind.as_str());
-    if names.is_empty() || !has(Kind::Packages) || has(Kind::Python) {
-        return Ok(vec![]);
-    }
-    let lock = cx.manifest_path()?.with_file_name(lockfile::FILE_NAME);
-    let lock = read_lock(&lock, cx)?.unwrap_or_default();
-    let mut interpreters: Vec<ToolchainName> = vec![];
-    for tree in trees {
-        if let Some(locked) = lock.trees.get(&(tree.name.clone(), platform)) {
-            let used = locked.plan.uses.run.iter().filter(|name| !names.contains(name));
-            interpreters.extend(used.cloned());
-        }
-    }
-    interpreters.sort();
-    interpreters.dedup();
-    Ok(interpreters)
 }
 
 /// Returns the kind of a tree, for people and scripts.

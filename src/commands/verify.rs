@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use serde_json::json;
 
-use super::print_json;
+use super::{count, must_be_writable, print_json};
 use crate::cli::Verify;
 use crate::context::Context;
 use crate::error::{Error, Result, known_names};
@@ -69,6 +69,7 @@ pub fn run(args: &Verify, cx: &Context) -> Result<ExitCode> {
     let of_lock = |name: &StoreName| lock.trees.values().find(|t| t.output.store_name == *name);
     let mut repaired: Vec<StoreName> = vec![];
     if args.repair && !broken.is_empty() {
+        must_be_writable(cx, "cotter verify --repair")?;
         let trees: Vec<&LockedTree> = broken.iter().filter_map(|(n, _)| of_lock(n)).collect();
         repair(&trees, &lock, cx)?;
         repaired = trees.iter().map(|t| t.output.store_name.clone()).collect();
@@ -86,8 +87,8 @@ pub fn run(args: &Verify, cx: &Context) -> Result<ExitCode> {
         if !args.json {
             let how = if args.deep { "every byte" } else { "names and sizes" };
             cx.reporter.line(&format!(
-                "{} trees checked ({how}): {}",
-                names.len(),
+                "{} checked ({how}): {}",
+                count(names.len(), "tree"),
                 if repaired.is_empty() {
                     "all sound".to_owned()
                 } else {
@@ -97,8 +98,12 @@ pub fn run(args: &Verify, cx: &Context) -> Result<ExitCode> {
         }
         return Ok(ExitCode::SUCCESS);
     }
-    let mut error =
-        Error::verification(format!("{} of {} trees are broken", left.len(), names.len()));
+    let mut error = Error::verification(format!(
+        "{} of {} {} broken",
+        left.len(),
+        count(names.len(), "tree"),
+        if left.len() == 1 && names.len() == 1 { "is" } else { "are" }
+    ));
     for (name, findings) in &left {
         for finding in findings.iter().take(SHOWN) {
             error = error.because(format!("{name}: {}", finding.what));

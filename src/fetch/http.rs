@@ -12,6 +12,7 @@ use reqwest::header;
 
 use super::Patience;
 use super::netrc::Netrc;
+use super::proxy::Proxies;
 use crate::error::{Cause, Error, ErrorKind, Result};
 use crate::model::decimal;
 pub use crate::model::redact;
@@ -22,6 +23,7 @@ pub struct Http {
     offline: bool,
     patience: Patience,
     netrc: Netrc,
+    proxies: Proxies,
 }
 
 /// The body of a response.
@@ -36,8 +38,8 @@ pub struct Body {
 
 impl Http {
     /// Creates a client. `netrc` is the text of the user's netrc file.
-    pub fn new(offline: bool, patience: Patience, netrc: &str) -> Self {
-        Http { client: OnceLock::new(), offline, patience, netrc: Netrc::parse(netrc) }
+    pub fn new(offline: bool, patience: Patience, netrc: &str, proxies: Proxies) -> Self {
+        Http { client: OnceLock::new(), offline, patience, netrc: Netrc::parse(netrc), proxies }
     }
 
     /// Whether network access is forbidden.
@@ -152,7 +154,8 @@ impl Http {
     ) -> Result<reqwest::blocking::Response> {
         if self.offline {
             return Err(Error::network(format!("--offline forbids to fetch {}", redact(url)))
-                .with_cause(Cause::Offline));
+                .with_cause(Cause::Offline)
+                .hint("run the same command once without --offline, or name a mirror on this disk: [mirrors] ... = [\"file:///...\"]"));
         }
         let mut request = self.client()?.get(url);
         if from > 0 {
@@ -171,9 +174,9 @@ impl Http {
         }
         let response = request.send().map_err(|e| {
             Error::network(format!("can't reach {}", redact(url)))
+                .hint(self.way_out(&parsed, &e))
                 .cause(&e.without_url())
                 .with_cause(Cause::Unreachable)
-                .hint("check the network, and the proxy if one is set (https_proxy, http_proxy)")
         })?;
         let status = response.status();
         if !status.is_success() {
@@ -189,6 +192,21 @@ impl Http {
             return Err(error);
         }
         Ok(response)
+    }
+
+    /// Returns a hint for a server to which no connection came about.
+    fn way_out(&self, url: &reqwest::Url, error: &reqwest::Error) -> String {
+        if distrusts_certificate(error) {
+            return "if the server, or a proxy in between, has a certificate of your own authority, name the file of that authority in SSL_CERT_FILE, or its directory in SSL_CERT_DIR; on a machine without certificates, install ca-certificates".to_owned();
+        }
+        match self.proxies.of_url(url) {
+            Some(proxy) => format!(
+                "{} is set: check that the proxy {} answers, or name the host in no_proxy",
+                proxy.variable, proxy.url
+            ),
+            None => "check the network, and the proxy if one is set (https_proxy, http_proxy)"
+                .to_owned(),
+        }
     }
 
     fn client(&self) -> Result<&reqwest::blocking::Client> {
@@ -214,6 +232,22 @@ impl Http {
             .map_err(|e| Error::network("can't set up the HTTP client").cause(&e))?;
         Ok(self.client.get_or_init(|| client))
     }
+}
+
+/// Whether a connection failed because the certificate of the server is not trusted.
+fn distrusts_certificate(error: &reqwest::Error) -> bool {
+    let mut next: Option<&(dyn std::error::Error + 'static)> = Some(error);
+    while let Some(e) = next {
+        if let Some(tls) = e.downcast_ref::<rustls::Error>() {
+            return matches!(tls, rustls::Error::InvalidCertificate(_));
+        }
+        // The source of an `io::Error` is the source of the error that it contains.
+        next = match e.downcast_ref::<io::Error>().and_then(io::Error::get_ref) {
+            Some(inner) => Some(inner),
+            None => e.source(),
+        };
+    }
+    false
 }
 
 /// Opens a file of this machine at byte `from`.

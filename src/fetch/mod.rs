@@ -5,6 +5,7 @@ mod http;
 mod mirrors;
 mod names;
 mod netrc;
+mod proxy;
 pub mod python_index;
 mod refusals;
 mod stream;
@@ -20,6 +21,7 @@ use fs_err as fs;
 pub use apt::machine_mirrors;
 pub use http::{Http, redact, says_absent};
 pub use mirrors::{Candidate, Mirrors};
+pub use proxy::Proxies;
 pub use refusals::Refusals;
 
 use crate::error::{Cause, Error, Result};

@@ -223,7 +223,7 @@ impl<'a> InputStream<'a> {
 
     fn other_file(&self) -> Error {
         Error::verification(format!("{} is not the file that was locked", self.input.file_name()))
-            .hint("a mirror or a proxy altered the file, or it was published anew; `cotter lock --upgrade` pins what is published now")
+            .hint("a mirror or a proxy altered the file, or it was published anew")
     }
 
     fn mismatch(&self, what: Measure, expected: &str, got: &str) -> Cause {

@@ -40,10 +40,20 @@ pub fn update(
     fetcher: &Fetcher,
     options: &Options,
 ) -> Result<Outcome> {
-    let there = project.lock_path.exists() && !options.fresh;
     let file = shown(&project.lock_path, &cx.here);
-    let old_text = if there { read_lock_text(&project.lock_path, &file)? } else { String::new() };
-    let old = if there { read_old(project, &old_text, cx)? } else { Lockfile::default() };
+    let there = project.lock_path.exists();
+    // With `--fresh`, the old lock serves only to tell the changes, so it may be damaged.
+    let (old_text, old, before) = if options.fresh {
+        let text = read_lock_text(&project.lock_path, &file).unwrap_or_default();
+        let before = Lockfile::parse(&text, &file).unwrap_or_default();
+        (text, Lockfile::default(), before)
+    } else if there {
+        let text = read_lock_text(&project.lock_path, &file)?;
+        let old = read_old(project, &text, cx)?;
+        (text, old.clone(), old)
+    } else {
+        Default::default()
+    };
     let stale = stale(project, &old);
     let mut lock = Lockfile::default();
     let mut made = vec![];
@@ -76,7 +86,7 @@ pub fn update(
         }
     }
     made.extend(packages::update(project, cx, fetcher, &old, &mut lock, &options.upgrade)?);
-    let changes = describe(&old, &lock);
+    let changes = describe(&before, &lock);
     let text = lock.render();
     let written = text != old_text;
     if written {
@@ -90,10 +100,12 @@ pub fn update(
 fn read_old(project: &Project, text: &str, cx: &Context) -> Result<Lockfile> {
     let file = shown(&project.lock_path, &cx.here);
     if !lockfile::has_conflict_markers(text) {
-        return Lockfile::parse(text, &file);
+        return Lockfile::parse_union(text, &file);
     }
-    cx.reporter
-        .line(&format!("{file} holds merge conflict markers: keeping what fits the manifest"));
+    let line = lockfile::first_marker(text).map_or_else(String::new, |line| format!(":{line}"));
+    cx.reporter.line(&format!(
+        "{file}{line} holds merge conflict markers: keeping what fits the manifest"
+    ));
     let mut out = Lockfile::default();
     for side in lockfile::sides(text) {
         let Ok(lock) = Lockfile::parse(&side, &file) else { continue };
@@ -115,9 +127,10 @@ fn describe(old: &Lockfile, new: &Lockfile) -> Vec<String> {
         let name = format!("{} for {}", key.0, key.1);
         match (old.trees.get(key), new.trees.get(key)) {
             (None, Some(tree)) => out.push(format!(
-                "added {name}: {}, {} inputs",
+                "added {name}: {}, {} input{}",
                 tree.plan.version,
-                tree.plan.inputs.len()
+                tree.plan.inputs.len(),
+                if tree.plan.inputs.len() == 1 { "" } else { "s" }
             )),
             (Some(_), None) => out.push(format!("removed {name}")),
             (Some(a), Some(b)) if a != b => {

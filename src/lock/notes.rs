@@ -1,8 +1,11 @@
 //! Tells what recipes noted about the trees that they made.
 
+use std::collections::BTreeMap;
+
 use crate::lockfile::Plan;
-use crate::model::Kind;
+use crate::model::{Ecosystem, Kind};
 use crate::recipe::{Dropped, NamelessPackage, Notes};
+use crate::relocate::libraries::Unresolved;
 use crate::reporter::Reporter;
 
 /// The number of names in one message.
@@ -24,6 +27,7 @@ pub fn tell(plan: &Plan, notes: &Notes, asked: &[String], reporter: &Reporter) {
         reporter.warn(&format!("{place}: {more} more names have two programs"));
     }
     tell_nameless(&place, plan, notes, asked, reporter);
+    tell_unresolved(&place, &notes.unresolved, reporter);
     if !notes.missing.is_empty() && plan.spec.kind() == Kind::Tool {
         let lines: Vec<String> = notes
             .missing
@@ -35,6 +39,9 @@ pub fn tell(plan: &Plan, notes: &Notes, asked: &[String], reporter: &Reporter) {
             shortened(&lines)
         ));
     }
+    for missing in &notes.ungenerated {
+        reporter.warn(&format!("{place}: {}; {}", missing.what, missing.hint));
+    }
     if !notes.unread.is_empty() {
         reporter.detail(&format!(
             "{place}: {} of update-alternatives could not be read",
@@ -43,6 +50,31 @@ pub fn tell(plan: &Plan, notes: &Notes, asked: &[String], reporter: &Reporter) {
         for unread in &notes.unread {
             reporter.detail(&format!("{place}: of {}: {}", unread.package, unread.call));
         }
+    }
+}
+
+/// Tells the missing libraries, each with the first files that need it.
+fn tell_unresolved(place: &str, unresolved: &[Unresolved], reporter: &Reporter) {
+    let mut by_library: BTreeMap<&str, Vec<String>> = BTreeMap::new();
+    for Unresolved { file, library } in unresolved {
+        by_library.entry(library).or_default().push(file.to_string());
+    }
+    for (i, (library, files)) in by_library.iter().enumerate() {
+        let text = format!(
+            "{place}: {} needs {library}, which no package of the tree brings",
+            shortened(files)
+        );
+        if i < SHOWN {
+            reporter.warn(&format!(
+                "{text}: add a package that brings it to `packages`, or leave out what needs it with `prune`"
+            ));
+        } else {
+            reporter.detail(&text);
+        }
+    }
+    if by_library.len() > SHOWN {
+        let more = by_library.len() - SHOWN;
+        reporter.warn(&format!("{place}: {more} more libraries are missing; --verbose names them"));
     }
 }
 
@@ -119,7 +151,11 @@ fn tell_nameless(place: &str, plan: &Plan, notes: &Notes, asked: &[String], repo
     for nameless in &notes.nameless {
         let NamelessPackage { package, is_meta, has_program_place, candidates } = nameless;
         let matters = *has_program_place || asked.len() == 1;
-        if !asked.contains(package) || !matters || (*is_meta && some_handed_program) {
+        // An archive or a wheel may bring its programs at any path.
+        let is_debian = plan.inputs.iter().any(|input| {
+            input.component.name == *package && input.component.ecosystem == Ecosystem::Debian
+        });
+        if !is_debian || !asked.contains(package) || !matters || (*is_meta && some_handed_program) {
             continue;
         }
         let candidates: Vec<String> = candidates

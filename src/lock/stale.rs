@@ -104,6 +104,7 @@ pub fn fingerprint(project: &Project, toolchain: &Toolchain, platform: Platform)
     out.note("keep", &toolchain.keep);
     out.note("self_exe", &toolchain.self_exe);
     out.note("bin", toolchain.bin.iter().map(|(name, path)| format!("{name}={path}")));
+    out.note("env", toolchain.env.iter().map(|(name, value)| format!("{name}={value}")));
     let target = toolchain.target.filter(|t| *t != platform);
     out.note("target", target.map(|t| t.to_string()));
     out.note("libraries", toolchain.libraries.iter().map(|l| l.value.to_string()));

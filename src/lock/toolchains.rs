@@ -77,7 +77,11 @@ impl Locking<'_> {
             let additions = Additions::default();
             let plan = self.plan(&name, platform, &additions, &resolving)?;
             let toolchain = &project.manifest.toolchains[&name];
-            let may_grow = project.sources[&name].may_grow(project.recipe(toolchain));
+            let recipe = project.recipe(toolchain);
+            if let Some(advice) = recipe.advice(&plan) {
+                cx.reporter.warn(&format!("{}: {advice}", toolchain.place));
+            }
+            let may_grow = project.sources[&name].may_grow(recipe);
             drafts.push(Draft { plan, additions, may_grow, made: None });
         }
         for round in 1.. {
@@ -163,6 +167,7 @@ impl Locking<'_> {
                 bin: toolchain.bin.clone(),
                 named: if recipe.kind() == Kind::Tool { found.named } else { vec![] },
                 essential: found.essential,
+                env: toolchain.env.clone(),
             },
             version: found.version.clone(),
             principal: found.principal,

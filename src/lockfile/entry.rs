@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use super::fingerprint::Fingerprint;
 use super::spec::{PackagesRole, PackagesSpec, Spec};
 use crate::error::{Error, Result};
+use crate::manifest::Requirements;
 use crate::model::{Digest, Input, Platform, StoreName, ToolchainName};
 use crate::nix::store_path;
 
@@ -146,6 +147,12 @@ pub struct TrustedRelease {
 }
 
 impl Plan {
+    /// Returns the name under which the manifest asks for the tree: that of the toolchain, or that
+    /// of the set of Python packages.
+    pub fn manifest_name(&self) -> &ToolchainName {
+        self.spec.packages().map_or(&self.name, |set| &set.set)
+    }
+
     /// Returns the platform for which the tree's programs produce code: a compiler's target, or
     /// otherwise the tree's own platform.
     pub fn target(&self) -> Platform {
@@ -194,6 +201,16 @@ impl Plan {
         Some(later.strftime("%Y%m%dT%H%M%SZ").to_string())
     }
 
+    /// Whether `uses` names exactly the trees that the specification calls for. Only a set of Python
+    /// packages uses other trees. A set has a tree of packages for its builds only if its manifest
+    /// names such packages, which the specification does not tell.
+    fn uses_fit(&self) -> bool {
+        let Some(set) = self.spec.packages() else { return self.uses == Uses::default() };
+        let built = self.inputs.iter().any(|i| i.built.is_some());
+        let builds = Requirements::builds_name(&self.name);
+        [None, Some(builds)].into_iter().any(|builds| self.uses == Uses::of_set(set, built, builds))
+    }
+
     /// Returns the sum of the sizes of the inputs in bytes.
     pub fn input_bytes(&self) -> u64 {
         self.inputs.iter().fold(0, |sum, i| sum.saturating_add(i.size))
@@ -206,8 +223,8 @@ impl LockedTree {
         LockedTree { plan, output, edited: None }
     }
 
-    /// Checks the consistency of the entry: the store name must follow from the NAR hash, and the
-    /// text must not have been edited.
+    /// Checks the consistency of the entry: the store name must follow from the NAR hash, `uses`
+    /// must follow from the specification, and the text must not have been edited.
     ///
     /// # Errors
     /// A failed verification that names the entry, with the expected and the actual value.
@@ -229,6 +246,12 @@ impl LockedTree {
             .hint(self.way_out()));
         }
         match &self.edited {
+            None if !plan.uses_fit() => Err(Error::verification(format!(
+                "the entry of {} for {} in {FILE_NAME} was edited",
+                plan.name, plan.platform
+            ))
+            .because("`uses` does not name the trees that its [tree.spec] calls for")
+            .hint(self.way_out())),
             None => Ok(()),
             Some(edited) => Err(Error::verification(format!(
                 "the entry of {} for {} in {FILE_NAME} was edited",
@@ -246,7 +269,7 @@ impl LockedTree {
     fn way_out(&self) -> String {
         format!(
             "restore the entry from version control, or lock it anew with `cotter lock --upgrade {}`",
-            self.plan.spec.packages().map_or(&self.plan.name, |p| &p.set)
+            self.plan.manifest_name()
         )
     }
 }

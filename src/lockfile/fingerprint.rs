@@ -1,9 +1,12 @@
 //! The fingerprint of what the manifest asked for when an entry was locked. It is only compared
 //! with what the manifest asks for now, and serves no other purpose.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use crate::model::redact;
+
+/// The maximum number of values that are named for one key. More would not help.
+const MOST_VALUES: usize = 50;
 
 /// What the manifest asked for, in words. The type is opaque on purpose: everything that determines
 /// a tree is in its [`Spec`](super::Spec) and its inputs. A fingerprint only tells whether an entry
@@ -41,8 +44,14 @@ impl Fingerprint {
             if was == is {
                 continue;
             }
-            let only = |these: &[String], those: &[String]| {
-                these.iter().filter(|v| !those.contains(v)).map(|v| redact(v)).collect::<Vec<_>>()
+            let only = |these: &[String], those: &[String]| -> Vec<String> {
+                let those: HashSet<&String> = those.iter().collect();
+                let mut only = these.iter().filter(|v| !those.contains(v));
+                let mut out: Vec<String> =
+                    only.by_ref().take(MOST_VALUES).map(|v| redact(v)).collect();
+                let more = only.count();
+                out.extend((more > 0).then(|| format!("and {more} more")));
+                out
             };
             let (added, removed) = (only(&is, &was), only(&was, &is));
             let mut parts = vec![];
@@ -58,5 +67,25 @@ impl Fingerprint {
             out.push(format!("{key}: {}", parts.join("; ")));
         }
         out
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn differences_name_some_of_very_many_values() {
+        let of = |range: std::ops::Range<u32>| {
+            let mut out = Fingerprint::default();
+            out.note("prune", range.map(|i| format!("p{i}")));
+            out
+        };
+        assert_eq!(of(0..2).differences(&of(1..3)), ["prune: added p2; removed p0"]);
+        let start = std::time::Instant::now();
+        let said = of(0..200_000).differences(&of(200_000..400_000));
+        assert!(!said[0].contains("p199999") && said[0].contains("p200049, and 199950 more"));
+        // The time grew with the product of the two lengths: minutes.
+        assert!(start.elapsed() < std::time::Duration::from_secs(10));
     }
 }

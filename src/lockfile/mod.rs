@@ -13,10 +13,13 @@ mod spec;
 mod v1;
 mod v2;
 
-use crate::error::{Error, ErrorKind, Result};
-use crate::manifest::Problems;
+use toml::de::DeTable;
 
-pub use conflict::{has_conflict_markers, sides};
+use crate::error::{Error, ErrorKind, Place, Result};
+use crate::manifest::Problems;
+use crate::model::shortened;
+
+pub use conflict::{first_marker, has_conflict_markers, sides};
 pub use entry::{FILE_NAME, LockedTree, Lockfile, Output, Plan, RecipeId, TrustedRelease, Uses};
 pub use fingerprint::Fingerprint;
 pub use names::format_of_distribution;
@@ -27,6 +30,8 @@ pub use spec::{
 
 /// The version of the format that this program writes, and the newest that it reads.
 pub use v2::VERSION;
+
+use v2::Twice;
 
 /// How to replace a damaged lock.
 pub const ANEW: &str =
@@ -39,14 +44,35 @@ impl Lockfile {
     /// If the text is not a lock, contains conflict markers, or was written by a newer version of
     /// cotter.
     pub fn parse(text: &str, file: &str) -> Result<Lockfile> {
-        if has_conflict_markers(text) {
-            return Err(Error::new(ErrorKind::LockStale, format!("{file} holds merge conflict markers"))
-                .hint("run `cotter lock`: it keeps what both sides agree with the manifest on, and locks the rest anew"));
+        Self::read(text, file, Twice::Refused)
+    }
+
+    /// Reads a lock like [`Lockfile::parse`], but accepts an entry that stands there twice if both
+    /// have the same content. The merge driver `union` of git leaves such entries behind.
+    ///
+    /// # Errors
+    /// The same as those of [`Lockfile::parse`].
+    pub fn parse_union(text: &str, file: &str) -> Result<Lockfile> {
+        Self::read(text, file, Twice::Merged)
+    }
+
+    fn read(text: &str, file: &str, twice: Twice) -> Result<Lockfile> {
+        if let Some(line) = first_marker(text) {
+            let place = Place { file: file.to_owned(), line, column: 1 };
+            return Err(if has_conflict_markers(text) {
+                Error::new(ErrorKind::LockStale, format!("{file} holds merge conflict markers"))
+                    .hint("run `cotter lock`: it keeps what both sides agree with the manifest on, and locks the rest anew")
+            } else {
+                Error::new(ErrorKind::LockDamaged, format!("{file} holds a marker that was left over from a merge conflict"))
+                    .hint("check the entries around the line, delete the line, and run `cotter lock`")
+                    .hint(ANEW)
+            }
+            .located(place));
         }
         let mut problems = Problems::new(file, text);
         let lock = match version(text, file, &mut problems)? {
             Some(1) => v1::read(text, &mut problems),
-            Some(_) => v2::read(text, &mut problems),
+            Some(_) => v2::read(text, twice, &mut problems),
             None => Lockfile::default(),
         };
         problems.check().map_err(|e| e.with_kind(ErrorKind::LockDamaged).hint(ANEW))?;
@@ -62,33 +88,44 @@ impl Lockfile {
 /// Returns the version that a text declares. If the declaration is a problem, the problem is
 /// recorded and the result is `None`.
 fn version(text: &str, file: &str, problems: &mut Problems) -> Result<Option<i64>> {
-    #[derive(serde::Deserialize)]
-    struct VersionOnly {
-        version: Option<toml::Spanned<toml::Value>>,
-    }
     if text.trim().is_empty() {
         problems
             .add(0..0, "the file is empty: expected `version` and the entries of the toolchains");
         return Ok(None);
     }
-    match toml::from_str::<VersionOnly>(text) {
-        Err(e) => problems.add_syntax([e]),
-        Ok(VersionOnly { version: None }) => {
-            problems.add(0..0, format!("expected `version = {VERSION}`, got no version"));
+    // The syntax tree holds an integer as text, so that one of any size gets a message of our own.
+    let table = match DeTable::parse(text) {
+        Ok(table) => table.into_inner(),
+        Err(e) => {
+            problems.add_syntax([e]);
+            return Ok(None);
         }
-        Ok(VersionOnly { version: Some(value) }) => match value.get_ref().as_integer() {
-            Some(v) if v > VERSION => {
-                return Err(Error::user(format!(
-                    "{file} has version {v}, this cotter reads up to version {VERSION}"
-                ))
-                .hint("update cotter to the version that your colleagues use"));
-            }
-            Some(v) if v >= 1 => return Ok(Some(v)),
-            _ => problems.add(
+    };
+    let Some(value) = table.get("version") else {
+        problems.add(0..0, format!("expected `version = {VERSION}`, got no version"));
+        return Ok(None);
+    };
+    let got = text.get(value.span()).unwrap_or_default();
+    let number = value.get_ref().as_integer();
+    match number.and_then(|i| i64::from_str_radix(i.as_str(), i.radix()).ok()) {
+        Some(v) if (1..=VERSION).contains(&v) => Ok(Some(v)),
+        // The integer is positive and has more than 64 bits, or it is a greater version.
+        None if number.is_some_and(|i| !i.as_str().starts_with('-')) => Err(newer(file, got)),
+        Some(v) if v > VERSION => Err(newer(file, got)),
+        _ => {
+            problems.add(
                 value.span(),
-                format!("expected a version from 1 to {VERSION}, got {}", value.get_ref()),
-            ),
-        },
+                format!("expected a version from 1 to {VERSION}, got {}", shortened(got)),
+            );
+            Ok(None)
+        }
     }
-    Ok(None)
+}
+
+fn newer(file: &str, version: &str) -> Error {
+    Error::user(format!(
+        "{file} has version {}, this cotter reads up to version {VERSION}",
+        shortened(version)
+    ))
+    .hint("update cotter to the version that your colleagues use")
 }

@@ -44,6 +44,9 @@ pub struct Programs {
     /// The Debian packages that were added because scripts of the tree need their commands. Their
     /// programs have no names in `bin/`.
     pub essential: Vec<String>,
+    /// The environment variables that users and launchers of the programs set. `%R` stands for the
+    /// root of the tree.
+    pub env: BTreeMap<String, String>,
 }
 
 /// A compiler for C and C++. The name of its recipe is its family (GCC, Zig).

@@ -19,8 +19,17 @@ use crate::text::toml::Table;
 /// The version of the format that this program writes, and the newest that it reads.
 pub const VERSION: i64 = 2;
 
+/// What happens to an entry that stands in the lock twice with the same content.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Twice {
+    /// It is a problem.
+    Refused,
+    /// One of the two counts.
+    Merged,
+}
+
 /// Reads the text. Problems are added to `problems`.
-pub fn read(text: &str, problems: &mut Problems) -> Lockfile {
+pub fn read(text: &str, twice: Twice, problems: &mut Problems) -> Lockfile {
     let mut lock = Lockfile::default();
     let mut used: Vec<(ToolchainName, std::ops::Range<usize>)> = vec![];
     let mut root = root_table("the lock", text, problems);
@@ -36,13 +45,19 @@ pub fn read(text: &str, problems: &mut Problems) -> Lockfile {
         let now = digest(&tree);
         let edited = noted.filter(|noted| *noted != now).map(|noted| Edited { noted, now });
         let (name, platform) = (tree.plan.name.clone(), tree.plan.platform);
-        if lock.get(&name, platform).is_some() {
-            problems.add(span, format!("{name} for {platform} stands here twice"));
+        let tree = LockedTree { edited, ..tree };
+        if let Some(first) = lock.get(&name, platform) {
+            let advice = match (*first == tree, twice) {
+                (true, Twice::Merged) => continue,
+                (true, Twice::Refused) => "with the same content: `cotter lock` keeps one of them",
+                (false, _) => "and the two differ: delete the wrong one, then run `cotter lock`",
+            };
+            problems.add(span, format!("{name} for {platform} stands here twice, {advice}"));
             continue;
         }
         let uses = tree.plan.uses.make.iter().chain(&tree.plan.uses.run);
         used.extend(uses.map(|name| (name.clone(), span.clone())));
-        lock.put(LockedTree { edited, ..tree });
+        lock.put(tree);
     }
     root.finish(problems);
     if problems.count() == 0 {
@@ -145,15 +160,11 @@ fn read_spec(
     };
     let mut programs = |table: &mut Fields| {
         let self_exe = strings(table, "self_exe", problems);
-        let mut bin = BTreeMap::new();
-        if let Some(mut names) = table.table("bin", problems) {
-            for key in names.keys() {
-                bin.extend(names.string(&key, problems).map(|path| (key, path.value)));
-            }
-        }
+        let bin = string_map(table, "bin", problems);
         let named = strings(table, "named", problems);
         let essential = strings(table, "essential", problems);
-        Programs { self_exe, bin, named, essential }
+        let env = string_map(table, "env", problems);
+        Programs { self_exe, bin, named, essential, env }
     };
     Some(match kind {
         Kind::Cc => {
@@ -207,6 +218,17 @@ fn read_spec(
     })
 }
 
+/// Takes a table of strings. The result is empty if the table does not exist.
+fn string_map(table: &mut Fields, key: &str, problems: &mut Problems) -> BTreeMap<String, String> {
+    let mut out = BTreeMap::new();
+    if let Some(mut entries) = table.table(key, problems) {
+        for name in entries.keys() {
+            out.extend(entries.string(&name, problems).map(|text| (name, text.value)));
+        }
+    }
+    out
+}
+
 fn read_input(mut table: Fields, problems: &mut Problems) -> Option<Input> {
     let span = table.span();
     let mut locations: Vec<Location> = vec![];
@@ -238,6 +260,7 @@ fn read_input(mut table: Fields, problems: &mut Problems) -> Option<Input> {
     let layout = Layout {
         strip_prefix: table.string("strip_prefix", problems).map(|s| s.value),
         file_name: table.string("file_name", problems).map(|s| s.value),
+        only: strings(&mut table, "only", problems),
     };
     let requires = strings(&mut table, "requires", problems);
     let built = table.table("built", problems).and_then(|mut built| {
@@ -382,12 +405,16 @@ fn spec(spec: &Spec, own: Platform) -> Table {
     let selection = spec.selection();
     out.some_strings("prune", &selection.prune).some_strings("keep", &selection.keep);
     if let Some(programs) = spec.programs() {
-        let mut bin = Table::default();
+        let (mut bin, mut env) = (Table::default(), Table::default());
         for (name, path) in &programs.bin {
             bin.string(name, path);
         }
+        for (name, value) in &programs.env {
+            env.string(name, value);
+        }
         out.some_strings("self_exe", &programs.self_exe)
             .some_table("bin", &bin)
+            .some_table("env", &env)
             .some_strings("named", &programs.named)
             .some_strings("essential", &programs.essential);
     }
@@ -420,6 +447,7 @@ fn input(input: &Input, locations: bool) -> String {
     out.some_table("component", &inner)
         .maybe_string("strip_prefix", input.layout.strip_prefix.as_deref())
         .maybe_string("file_name", input.layout.file_name.as_deref())
+        .some_strings("only", &input.layout.only)
         .some_strings("requires", &input.requires);
     if let Some(built) = &input.built {
         let mut inner = Table::default();

@@ -85,8 +85,11 @@ impl Workshop<'_> {
         for tool in tools.path {
             let (plan, path) = self.tree(tool)?;
             active.push(Active {
+                name: plan.name.clone(),
                 recipe: recipe::of_plan(plan)?,
                 platform: self.platform,
+                target: plan.target(),
+                env: plan.spec.programs().map(|p| p.env.clone()).unwrap_or_default(),
                 path: path.clone(),
                 version: plan.version.clone(),
             });

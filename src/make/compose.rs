@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use super::order::Order;
 use crate::error::{Error, Result};
+use crate::facts::RecordedFacts;
 use crate::lockfile::{Output, Plan};
 use crate::recipe::{self, Layers, Notes, Pruning, Stage};
 use crate::store::{Commit, Staging, Store};
@@ -97,7 +98,8 @@ impl Bench {
         let is_draft = order.stage == Stage::Draft && notes.ask_for_more();
         if order.keep && !is_draft {
             let facts = recipe::facts(plan, &tree).map_err(named)?;
-            store.write_facts(&output.store_name, &facts)?;
+            let recipe = plan.recipe.name.clone();
+            store.write_facts(&output.store_name, &RecordedFacts { recipe, facts })?;
             commit.publish(&output.store_name)?;
         }
         Ok((output, notes))

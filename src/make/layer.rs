@@ -62,8 +62,8 @@ impl Unpack<'_> {
     fn deb(&self) -> Result<Layer> {
         let snapshot = self.plan.snapshot();
         self.fetcher.read(self.input, snapshot.as_deref(), self.task, &mut |bytes| {
-            unpack_deb(bytes, self.input.size, self.blobs, &|path| self.pruning.keeps(path))
-                .map_err(|e| self.named(e))
+            let keeps = |path: &_| self.input.layout.takes(path) && self.pruning.keeps(path);
+            unpack_deb(bytes, self.input.size, self.blobs, &keeps).map_err(|e| self.named(e))
         })
     }
 

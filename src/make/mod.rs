@@ -2,6 +2,7 @@
 //! composed from its inputs, some of which may have to be built first. Every tree that is used to
 //! make another one is named in the lock and is made first.
 
+mod advice;
 mod build;
 mod compose;
 mod graph;
@@ -12,7 +13,7 @@ mod schedule;
 mod substitute;
 
 use crate::error::Result;
-use crate::facts::Facts;
+use crate::facts::{Facts, RecordedFacts};
 use crate::fetch::Fetcher;
 use crate::lockfile::{LockedTree, Lockfile, Plan};
 use crate::model::{Kind, Platform, ToolchainName};
@@ -90,7 +91,7 @@ impl Maker<'_> {
         if !jobs.is_empty() {
             Staging::sweep(self.store)?;
         }
-        let made = self.schedule(lock).run(&jobs)?;
+        let made = self.schedule(lock).run(&jobs).map_err(|e| advice::of_lock(e, lock))?;
         let of = |tree: &&LockedTree| match names
             .iter()
             .position(|name| *name == tree.output.store_name)
@@ -166,7 +167,8 @@ impl Maker<'_> {
         }
         // A store that cannot be written needs no special handling: the facts are derived again
         // whenever they are needed.
-        let _ = self.store.write_facts(name, &self.facts(tree)?);
+        let recipe = tree.plan.recipe.name.clone();
+        let _ = self.store.write_facts(name, &RecordedFacts { recipe, facts: self.facts(tree)? });
         Ok(())
     }
 
@@ -198,8 +200,9 @@ impl Maker<'_> {
 
 /// Returns the recorded facts of a tree, unless another recipe recorded them. Two recipes can make
 /// the same tree.
-fn recorded(store: &Store, tree: &LockedTree) -> Option<Facts> {
-    store.facts(&tree.output.store_name).filter(|facts| facts.recipe() == tree.plan.recipe.name)
+pub fn recorded(store: &Store, tree: &LockedTree) -> Option<Facts> {
+    let recorded = store.facts(&tree.output.store_name)?;
+    (recorded.recipe == tree.plan.recipe.name).then_some(recorded.facts)
 }
 
 /// Returns the facts of a tree that is in the store: those recorded when the tree was made, or

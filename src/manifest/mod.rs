@@ -2,6 +2,7 @@
 
 #[cfg(test)]
 pub(crate) mod asked;
+mod environment;
 mod fields;
 mod patterns;
 mod problems;
@@ -30,6 +31,8 @@ pub struct Manifest {
     /// The mirrors by family (`debian`, `python`, ...), which are tried before the mirrors of the
     /// machine.
     pub mirrors: BTreeMap<String, Vec<String>>,
+    /// The commands of the host that `exec` and `shell` may start by name. `*` stands for all.
+    pub host: Vec<String>,
     /// The `[settings]` table.
     pub settings: Settings,
     /// The tables of `[emit]` by emitter. They are not interpreted yet: `emit::bind` reads them.
@@ -56,7 +59,7 @@ pub struct Toolchain {
     pub source: Spanned<String>,
     /// The place where its table begins.
     pub place: Place,
-    /// The places of its patterns.
+    /// The places of its patterns, and of its names in `bin`.
     pub pattern_places: PatternPlaces,
     /// The platforms for which it is locked, sorted.
     pub platforms: Vec<Platform>,
@@ -69,6 +72,8 @@ pub struct Toolchain {
     pub self_exe: Vec<String>,
     /// Additional names in `bin/`, each with the path in the tree to which it refers.
     pub bin: BTreeMap<String, String>,
+    /// The environment variables to set for its programs. `%R` stands for the root of the tree.
+    pub env: BTreeMap<String, String>,
     /// Library toolchains whose packages go into this compiler's sysroot, with the places of their
     /// names.
     pub libraries: Vec<Spanned<ToolchainName>>,
@@ -86,6 +91,7 @@ impl Manifest {
 
         let platforms =
             read_platforms(&mut root, problems).unwrap_or_else(|| vec![Platform::X86_64Linux]);
+        let host = environment::read_host(&mut root, problems);
         let mut mirrors = BTreeMap::new();
         if let Some(mut table) = root.table("mirrors", problems) {
             for key in table.keys() {
@@ -149,7 +155,7 @@ impl Manifest {
             }
         }
         root.finish(problems);
-        let manifest = Manifest { mirrors, settings, emit, audit, toolchains, requirements };
+        let manifest = Manifest { mirrors, host, settings, emit, audit, toolchains, requirements };
         manifest.check_libraries(problems);
         manifest.check_requirements(problems);
         manifest
@@ -363,10 +369,11 @@ fn read_toolchain(
     let place = problems.place(fields.span().start);
     let platforms = read_platforms(&mut fields, problems).unwrap_or_else(|| platforms.to_vec());
     let has_programs = kind != Some(Kind::Library);
-    for key in ["self_exe", "bin"].into_iter().filter(|key| !has_programs && fields.has(key)) {
+    for key in ["self_exe", "bin", "env"].into_iter().filter(|key| !has_programs && fields.has(key))
+    {
         problems.add(
             fields.key_span(key),
-            format!("a library has no programs, so {key:?} names none: leave it out, or make it a toolchain of kind \"tool\""),
+            format!("a library has no programs, so {key:?} concerns none: leave it out, or make it a toolchain of kind \"tool\""),
         );
     }
     let mut pattern_places = patterns::Places::new();
@@ -381,11 +388,14 @@ fn read_toolchain(
                 .is_ok_and(|p| p.is_some_and(|p| p.as_str() == key && p.depth() == 1));
             // The lock joins the name and the path with `=`.
             if !plain || key.starts_with('.') || key.contains('=') {
-                problems.add(span, format!("expected a plain file name, got {key:?}"));
+                problems.add(span.clone(), format!("expected a plain file name, got {key:?}"));
             }
             if let Some(path) = table.string(&key, problems) {
                 match crate::model::MemberPath::parse(path.value.as_bytes()) {
-                    Ok(Some(clean)) => drop(bin.insert(key, clean.to_string())),
+                    Ok(Some(clean)) => {
+                        pattern_places.insert(("bin", key.clone()), problems.place(span.start));
+                        bin.insert(key, clean.to_string());
+                    }
                     _ => problems.add(
                         path.span,
                         format!("expected a path inside the tree, got {:?}", path.value),
@@ -394,6 +404,7 @@ fn read_toolchain(
             }
         }
     }
+    let env = environment::read(&mut fields, problems);
     let mut libraries = vec![];
     for item in fields.string_list("libraries", problems).unwrap_or_default() {
         if kind.is_some_and(|k| k != Kind::Cc) {
@@ -422,6 +433,7 @@ fn read_toolchain(
         keep,
         self_exe,
         bin,
+        env,
         libraries,
         target,
         fields,

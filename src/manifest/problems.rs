@@ -1,9 +1,11 @@
 //! Collects all problems of a file, so that they are reported together.
 
+use std::cell::Cell;
 use std::ops::Range;
 
 use super::syntax::{self, Fault};
 use crate::error::{Cause, Error, Place, Result, nearest};
+use crate::model::shortened;
 
 /// The maximum number of problems that are printed. More would not help.
 const MOST_SHOWN: usize = 50;
@@ -19,6 +21,9 @@ pub struct Problems {
     /// The byte offset at which each line begins.
     lines: Vec<usize>,
     list: Vec<(Range<usize>, String)>,
+    /// A line, an offset in it, and the number of characters of the line before the offset: the
+    /// result of the last count.
+    counted: Cell<(usize, usize, usize)>,
 }
 
 impl Problems {
@@ -30,12 +35,13 @@ impl Problems {
             text: text.to_owned(),
             lines: std::iter::once(0).chain(ends).collect(),
             list: vec![],
+            counted: Cell::default(),
         }
     }
 
     /// Adds a problem that concerns the bytes at `span`.
     pub fn add(&mut self, span: Range<usize>, message: impl Into<String>) {
-        self.list.push((span, message.into()));
+        self.list.push((span, shortened(&message.into())));
     }
 
     /// Returns the number of problems found so far.
@@ -60,13 +66,16 @@ impl Problems {
     pub fn place(&self, offset: usize) -> Place {
         let offset = offset.min(self.text.len());
         let line = self.lines.partition_point(|start| *start <= offset);
-        let start = self.lines[line - 1];
-        let before = &self.text.as_bytes()[start..offset];
-        Place {
-            file: self.file.clone(),
-            line,
-            column: String::from_utf8_lossy(before).chars().count() + 1,
-        }
+        // Counting goes on where it ended the last time, because a line can hold very many values.
+        let (from, counted) = match self.counted.get() {
+            (at, from, counted) if at == line && from <= offset => (from, counted),
+            _ => (self.lines[line - 1], 0),
+        };
+        let begins_character = |b: &&u8| (**b & 0xC0) != 0x80;
+        let counted =
+            counted + self.text.as_bytes()[from..offset].iter().filter(begins_character).count();
+        self.counted.set((line, offset, counted));
+        Place { file: self.file.clone(), line, column: counted + 1 }
     }
 
     /// Returns `; did you mean "x"?`, or an empty text. If there are many problems, only the first

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use super::Digest;
+use super::{Digest, MemberPath};
 
 /// One file from which a tree is made.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -164,6 +164,15 @@ pub struct Layout {
     pub strip_prefix: Option<String>,
     /// For a single file: the name that it gets instead of the last part of its URL.
     pub file_name: Option<String>,
+    /// The directories of a package whose files are taken. If the list is empty, all files are.
+    pub only: Vec<String>,
+}
+
+impl Layout {
+    /// Whether the file at `path` of the archive is taken.
+    pub fn takes(&self, path: &MemberPath) -> bool {
+        self.only.is_empty() || self.only.iter().any(|directory| path.is_under(directory))
+    }
 }
 
 /// A wheel that is built locally.

@@ -9,6 +9,7 @@ mod name;
 mod number;
 mod platform;
 mod python;
+mod shorten;
 
 pub use digest::{Digest, Hasher, HashingReader};
 pub use input::{
@@ -22,3 +23,4 @@ pub use platform::Platform;
 pub use python::{
     PACKAGES_INDEX, WheelName, abi_tag, minor_version, normalize_project, site_packages,
 };
+pub use shorten::shortened;

@@ -10,7 +10,7 @@ use super::prune::Pruning;
 use crate::lockfile::Plan;
 use crate::model::MemberPath;
 use crate::relocate::symlinks::usrmerged;
-use crate::text::shell::commands;
+use crate::text::shell_commands::commands;
 
 /// The greatest number of commands that are read of one script, with those of loops counted each
 /// time. No real script has more than some hundred.

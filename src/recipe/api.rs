@@ -1,5 +1,6 @@
 //! The interface of a recipe.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use super::layers::Layers;
@@ -63,6 +64,12 @@ pub trait Recipe: Sync {
         Spec::Tool(ToolSpec { selection: asked.selection, programs: asked.programs })
     }
 
+    /// Returns advice on a plan that can be made into a tree, but into one that lacks what most users
+    /// of such a tree need. It is told when the plan is locked.
+    fn advice(&self, _plan: &Plan) -> Option<String> {
+        None
+    }
+
     /// Makes the tree from the merged layers of its inputs, without the paths that `pruning` leaves
     /// out. What there is to tell about the tree is added to `notes`.
     ///
@@ -99,10 +106,16 @@ pub trait Recipe: Sync {
 /// A tree that is about to be used.
 #[derive(Clone)]
 pub struct Active {
+    /// The name of the toolchain.
+    pub name: ToolchainName,
     /// The recipe that made the tree.
     pub recipe: &'static dyn Recipe,
     /// The platform of the tree.
     pub platform: Platform,
+    /// The platform for which its programs produce code, if it is a compiler. Otherwise its own.
+    pub target: Platform,
+    /// The variables that the manifest sets for it. `%R` stands for its path.
+    pub env: BTreeMap<String, String>,
     /// The path of the tree.
     pub path: PathBuf,
     /// The version of the tree. For Python packages, it is the version of their interpreter, such

@@ -37,7 +37,8 @@ pub fn names(plan: &Plan, tree: &mut Tree, owners: &Owners, notes: &mut Notes) -
             let files = tree.iter().filter(|(_, node)| matches!(node, Node::File { .. }));
             let files: Vec<&str> = files.map(|(path, _)| path.as_str()).collect();
             let error = Error::user(format!("{} has no {target}, which `bin` names", plan.name))
-                .about(plan.name.as_str());
+                .about(plan.name.as_str())
+                .about(format!("bin {name}"));
             return Err(match known_names(target, &files) {
                 Some(hint) => error.hint(hint),
                 None => error,

@@ -70,8 +70,12 @@ impl Recipe for Library {
         pruning: &Pruning,
         notes: &mut Notes,
     ) -> Result<Tree> {
-        let steps =
-            Steps { prepare: &|_| Ok(()), launchers: &seal::plain, programs: ProgramUse::Unused };
+        let steps = Steps {
+            prepare: &|_| Ok(()),
+            launchers: &seal::plain,
+            programs: ProgramUse::Unused,
+            redirect: false,
+        };
         seal(plan, layers, blobs, pruning, &steps, notes)
     }
 

@@ -13,7 +13,9 @@ mod api;
 mod bin;
 mod edit;
 mod essential;
+mod families;
 mod gcc;
+mod generated;
 mod layers;
 mod library;
 mod notes;
@@ -21,6 +23,7 @@ mod packages;
 mod pkg_config;
 mod prune;
 mod python;
+mod reaches;
 mod seal;
 mod survey;
 mod tool;
@@ -35,9 +38,11 @@ use crate::tree::{BlobDir, Tree};
 
 pub use api::{Active, Asked, Recipe};
 pub use essential::{is_essential, package_of as package_of_command};
+pub use families::relatives;
 pub use layers::{Layers, Stage};
 pub use notes::{Dropped, NamelessPackage, Notes};
 pub use prune::{Idle, Pruning};
+pub use reaches::survey_constants;
 
 /// All recipes.
 pub static RECIPES: &[&dyn Recipe] = &[
@@ -130,6 +135,11 @@ pub fn environment(trees: &[Active]) -> Changes {
     let others = trees.iter().filter(|t| !is_library(t));
     for tree in trees.iter().filter(is_library).chain(others) {
         tree.recipe.environment(tree, &mut out);
+    }
+    for tree in trees {
+        for (name, value) in &tree.env {
+            out.set_last(name, value.replace("%R", &tree.path.display().to_string()));
+        }
     }
     out.finish()
 }

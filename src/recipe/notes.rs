@@ -1,7 +1,9 @@
 //! What a recipe has to tell about a tree that it made. `cotter lock` prints it.
 
+use super::generated::Ungenerated;
 use super::prune::Idle;
 use crate::model::MemberPath;
+use crate::relocate::libraries::Unresolved;
 use crate::relocate::scripts::DroppedScript;
 
 /// What there is to tell about a tree. Everything except `idle` is only found out while the tree is
@@ -18,9 +20,13 @@ pub struct Notes {
     pub nameless: Vec<NamelessPackage>,
     /// The calls of `update-alternatives` that could not be read.
     pub unread: Vec<UnreadAlternative>,
+    /// The libraries that programs and libraries of the tree need and that the tree lacks.
+    pub unresolved: Vec<Unresolved>,
     /// The commands of Debian's Essential packages that scripts and programs of the tree start and
     /// that the tree lacks, sorted.
     pub missing: Vec<MissingCommand>,
+    /// What Debian generates when it installs the packages, and the tree lacks.
+    pub ungenerated: Vec<Ungenerated>,
 }
 
 /// A script whose interpreter is missing.

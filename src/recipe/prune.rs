@@ -1,10 +1,12 @@
 //! The files that no tree needs. The list is documented in `docs/trees.md`. `prune` and `keep` in
 //! the manifest change it.
 
+use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use glob::{MatchOptions, Pattern};
 
+use super::generated;
 use crate::error::{Error, Result};
 use crate::lockfile::Plan;
 use crate::model::MemberPath;
@@ -34,6 +36,9 @@ pub const ALWAYS: &[&str] = &[
     "etc/init.d/**",
     "var/**",
 ];
+
+/// The maximum number of patterns for which similar paths are looked up.
+const MOST_SUGGESTIONS: usize = 20;
 
 /// A list of path patterns: `*` stands for any characters within a name, `**` for any directories,
 /// and `!name` at the end for every name except that one.
@@ -76,23 +81,40 @@ impl Patterns {
 /// that they know in the end which patterns of the manifest matched nothing.
 pub struct Pruning {
     base: Patterns,
+    sources: Patterns,
     prune: Noted,
     keep: Noted,
 }
 
-/// Patterns of the manifest, each with a flag that records whether it has matched.
-struct Noted(Vec<(String, Patterns, AtomicBool)>);
+/// Patterns of the manifest, each with a flag that records whether it has matched. They are found
+/// by the directories that they begin with, so that very many of them take no time.
+struct Noted {
+    list: Vec<(String, Patterns, AtomicBool)>,
+    /// The positions of the patterns by their leading parts that contain no wildcard.
+    by_start: HashMap<String, Vec<usize>>,
+}
 
 impl Noted {
     fn new(list: &[String]) -> Result<Self> {
         let note =
             |text: &String| Ok((text.clone(), Patterns::new(&[text])?, AtomicBool::new(false)));
-        list.iter().map(note).collect::<Result<_>>().map(Noted)
+        let mut by_start: HashMap<String, Vec<usize>> = HashMap::new();
+        for (i, text) in list.iter().enumerate() {
+            let plain = |part: &&str| !part.contains(['*', '?', '[', '!']);
+            let start: Vec<&str> = text.split('/').take_while(plain).collect();
+            by_start.entry(start.join("/")).or_default().push(i);
+        }
+        Ok(Noted { list: list.iter().map(note).collect::<Result<_>>()?, by_start })
     }
 
     fn matches(&self, path: &MemberPath) -> bool {
+        let text = path.as_str();
+        let ends = text.match_indices('/').map(|(end, _)| end);
+        let starts = std::iter::once(0).chain(ends).chain(std::iter::once(text.len()));
+        let candidates = starts.filter_map(|end| self.by_start.get(&text[..end])).flatten();
         // Every pattern is tested, because two patterns may match one path.
-        self.0.iter().fold(false, |any, (_, pattern, matched)| {
+        candidates.fold(false, |any, i| {
+            let (_, pattern, matched) = &self.list[*i];
             let this = pattern.matches(path);
             if this {
                 matched.store(true, Ordering::Relaxed);
@@ -102,7 +124,8 @@ impl Noted {
     }
 
     fn idle(&self) -> impl Iterator<Item = &str> {
-        self.0.iter().filter(|(.., m)| !m.load(Ordering::Relaxed)).map(|(text, ..)| text.as_str())
+        let idle = self.list.iter().filter(|(.., matched)| !matched.load(Ordering::Relaxed));
+        idle.map(|(text, ..)| text.as_str())
     }
 }
 
@@ -126,6 +149,7 @@ impl Pruning {
         let selection = plan.spec.selection();
         Ok(Pruning {
             base: Patterns::new(&left_out.concat())?,
+            sources: Patterns::new(generated::SOURCES)?,
             prune: Noted::new(&selection.prune)?,
             keep: Noted::new(&selection.keep)?,
         })
@@ -134,23 +158,32 @@ impl Pruning {
     /// Whether a path stays.
     pub fn keeps(&self, path: &MemberPath) -> bool {
         let (kept, pruned) = (self.keep.matches(path), self.prune.matches(path));
-        kept || !(pruned || self.base.matches(path))
+        let left_out = self.base.matches(path) && !self.sources.matches(path);
+        kept || !(pruned || left_out)
     }
 
     /// Returns the patterns of the manifest that have matched nothing so far. Similar paths are
     /// looked up in `tree`.
     pub fn idle(&self, tree: &Tree) -> Vec<Idle> {
-        let idle = |key, patterns: &Noted| -> Vec<Idle> {
-            let near = |pattern: &str| {
-                let plain = pattern.trim_end_matches("/**");
-                let mut paths: Vec<String> = vec![];
+        let mut paths: Vec<String> = vec![];
+        let mut suggestions = 0;
+        let mut near = |pattern: &str| -> Vec<String> {
+            // Finding similar paths takes time, and nobody reads very many suggestions.
+            suggestions += 1;
+            if suggestions > MOST_SUGGESTIONS {
+                return vec![];
+            }
+            if paths.is_empty() {
                 for (path, _) in tree.iter() {
                     paths.push(path.to_string());
                     paths.extend(path.parent().map(|p| p.to_string()));
                 }
-                let near = crate::error::nearest(plain, paths.iter().map(String::as_str), 3);
-                near.into_iter().map(str::to_owned).collect()
-            };
+            }
+            let plain = pattern.trim_end_matches("/**");
+            let near = crate::error::nearest(plain, paths.iter().map(String::as_str), 3);
+            near.into_iter().map(str::to_owned).collect()
+        };
+        let mut idle = |key, patterns: &Noted| -> Vec<Idle> {
             patterns.idle().map(|p| Idle { key, pattern: p.to_owned(), near: near(p) }).collect()
         };
         [idle("prune", &self.prune), idle("keep", &self.keep)].concat()
@@ -191,6 +224,23 @@ mod tests {
             ("usr/share/doc/gcc/C++/README", true),
         ] {
             assert_eq!(p.matches(&MemberPath::literal(path)), expected, "{path}");
+        }
+    }
+
+    #[test]
+    fn patterns_are_found_by_the_directories_that_they_begin_with() {
+        let list =
+            ["usr/bin/x", "usr/bin", "usr/**", "**", "usr/*/y", "usr/share/doc/*/!copyright"];
+        let all: Vec<String> = list.map(str::to_owned).to_vec();
+        for path in ["usr", "usr/bin", "usr/bin/x", "usr/bin/xx", "usr/b/y", "usr/share/doc/g/c"] {
+            let (path, one) = (MemberPath::literal(path), Noted::new(&all).unwrap());
+            let expected = list.map(|p| Patterns::new(&[p]).unwrap().matches(&path));
+            assert_eq!(one.matches(&path), expected.contains(&true));
+            assert_eq!(
+                one.list.iter().map(|(.., m)| m.load(Ordering::Relaxed)).collect::<Vec<_>>(),
+                expected,
+                "{path}"
+            );
         }
     }
 }

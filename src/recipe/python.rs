@@ -2,6 +2,7 @@
 
 use super::api::{Active, Asked, Launchers, Recipe};
 use super::edit::{replace as edit, write};
+use super::generated;
 use super::layers::Layers;
 use super::notes::Notes;
 use super::prune::{self, Pruning};
@@ -40,7 +41,7 @@ impl Recipe for Python {
     }
 
     fn version(&self) -> u32 {
-        1
+        2
     }
 
     fn kind(&self) -> Kind {
@@ -90,6 +91,7 @@ impl Recipe for Python {
             prepare: &|tree| prepare(plan, tree, blobs),
             launchers: &launchers,
             programs: ProgramUse::Started,
+            redirect: false,
         };
         seal(plan, layers, blobs, pruning, &steps, notes)
     }
@@ -128,7 +130,7 @@ impl Recipe for Python {
 }
 
 /// The certificates that the interpreter trusts if the user names no others.
-const CERTIFICATES: &str = "etc/ssl/certs/ca-certificates.crt";
+const CERTIFICATES: &str = generated::BUNDLE;
 
 /// A Python expression that yields the root of the tree in a module of the standard library that
 /// imports `os`. `sys.base_prefix` is the root itself in a virtual environment made through `bin/`,
@@ -261,22 +263,10 @@ fn interpreter_version(name: &str) -> Option<&str> {
         .filter(|v| v.starts_with("3.") && v[2..].bytes().all(|b| b.is_ascii_digit()))
 }
 
-/// Does the work of `update-ca-certificates`: writes one file of all certificates, in the order of
-/// their names.
+/// Writes one file of all certificates, which takes the place of the single files.
 fn gather_certificates(tree: &mut Tree, blobs: &BlobDir) -> Result<()> {
-    let mut bundle = vec![];
-    for path in tree.paths(|path, node| {
-        matches!(node, Node::File { .. })
-            && path.is_under("usr/share/ca-certificates")
-            && path.file_name().ends_with(".crt")
-    }) {
-        if let Some(Node::File { blob, .. }) = tree.get(&path) {
-            bundle.extend(blob.read()?);
-            if !bundle.ends_with(b"\n") {
-                bundle.push(b'\n');
-            }
-        }
-        // The bundle contains all of them.
+    let bundle = generated::bundle(tree)?;
+    for path in generated::certificates(tree) {
         tree.remove(&path);
     }
     if !bundle.is_empty() {

@@ -9,9 +9,9 @@ use super::{alternatives, bin, pkg_config, prune, survey};
 use crate::error::{Error, Result};
 use crate::lockfile::Plan;
 use crate::model::{Kind, MemberPath};
-use crate::relocate::launcher::{self, Instructions, Runtime, is_library_name};
+use crate::relocate::launcher::{self, Instructions, Runtime, Tag, is_library_name};
 use crate::relocate::scripts::{self, Bits, DroppedScript};
-use crate::relocate::{paths, stub, symlinks};
+use crate::relocate::{libraries, paths, redirect, stub, symlinks};
 use crate::tree::{BlobDir, Node, Tree};
 
 /// How programs and scripts are treated.
@@ -19,8 +19,6 @@ use crate::tree::{BlobDir, Node, Tree};
 pub enum ProgramUse {
     /// Users start them: each gets a loader of the tree and a name in `bin`.
     Started,
-    /// The same, and the search directories that were compiled into them are sealed.
-    StartedAndSealed,
     /// Nobody starts them.
     Unused,
 }
@@ -33,11 +31,29 @@ pub struct Steps<'a> {
     pub launchers: &'a dyn Fn(&Tree) -> Launchers<'a>,
     /// How programs are treated.
     pub programs: ProgramUse,
+    /// Whether paths of the system that are compiled into programs are redirected to the tree.
+    pub redirect: bool,
 }
 
 /// Returns launcher instructions that add nothing.
 pub fn plain<'a>(_: &Tree) -> Launchers<'a> {
     Box::new(|_| Instructions::default())
+}
+
+/// Adds the variables of the manifest's `env` to the instructions for a launcher. They count more
+/// than those of the recipe.
+pub fn with_variables(plan: &Plan, mut instructions: Instructions) -> Instructions {
+    let Some(programs) = plan.spec.programs().filter(|p| !p.env.is_empty()) else {
+        return instructions;
+    };
+    let other = |entry: &String| {
+        entry.split_once('=').is_none_or(|(name, _)| !programs.env.contains_key(name))
+    };
+    instructions.set.retain(other);
+    instructions.default.retain(other);
+    let ours = programs.env.iter().map(|(name, value)| format!("{name}={value}"));
+    instructions.set.extend(ours);
+    instructions
 }
 
 /// Makes a sealed tree.
@@ -67,26 +83,36 @@ pub fn seal(
         notes.missing = survey::missing(plan, &tree, &owners)?;
     }
     pkg_config::relocate(&mut tree, blobs)?;
-    paths::seal_libraries(&mut tree, blobs)?;
+    paths::seal_libraries(&mut tree, blobs, steps.redirect)?;
 
-    let runtime = find_runtime(plan, &tree);
-    let instructions = (steps.launchers)(&tree);
-    let programs = dynamic_programs(plan, &tree)?;
-    if steps.programs == ProgramUse::StartedAndSealed {
-        for path in &programs {
-            let Some(Node::File { blob, executable }) = tree.get(path) else { continue };
-            let (mut bytes, executable) = (blob.read()?, *executable);
-            if paths::seal_search_path(&mut bytes) {
-                tree.put(path.clone(), Node::File { blob: blobs.put(&bytes)?, executable });
-            }
-        }
+    let mut runtime = find_runtime(plan, &tree);
+    let self_exe = plan.spec.programs().map_or(&[][..], |p| &p.self_exe);
+    if let Some(runtime) = &mut runtime
+        && steps.programs != ProgramUse::Unused
+    {
+        paths::rename_variables(&mut tree, blobs, &runtime.library_dirs)?;
+        notes.unresolved = libraries::settle(&mut tree, blobs, runtime, !self_exe.is_empty())?;
     }
+    let of_recipe = (steps.launchers)(&tree);
+    let tag = Some(Tag::of(plan));
+    let programs = dynamic_programs(plan, &tree)?;
+    let redirected = steps.redirect
+        && runtime.is_some()
+        && !programs.is_empty()
+        && redirect::settle(&mut tree, blobs, plan.platform)?;
+    let in_place = prune::Patterns::new(self_exe)?;
+    let instructions = |path: &MemberPath| Instructions {
+        redirect: redirected,
+        in_place: in_place.matches(path),
+        tag,
+        ..with_variables(plan, of_recipe(path))
+    };
     // If nobody starts the scripts, they were pruned with the programs.
     if steps.programs != ProgramUse::Unused {
         // Only the programs of a tool start such scripts with the interpreters of their tree.
         let bits = if plan.spec.kind() == Kind::Tool { Bits::Keep } else { Bits::Clear };
         let (platform, runtime) = (plan.platform, runtime.as_ref());
-        let dropped = scripts::settle(&mut tree, blobs, platform, runtime, &*instructions, bits)?;
+        let dropped = scripts::settle(&mut tree, blobs, platform, runtime, &instructions, bits)?;
         let removed = dropped.iter().find(|script| script.removed);
         // A draft gets the interpreter if there is one.
         let may_come = stage == Stage::Draft && !notes.missing.is_empty();
@@ -105,12 +131,10 @@ pub fn seal(
     }
     match &runtime {
         Some(runtime) => {
-            let self_exe = plan.spec.programs().map_or(&[][..], |p| &p.self_exe);
-            let in_place = prune::Patterns::new(self_exe)?;
             for path in &programs {
                 if in_place.matches(path) {
                     let Some(Node::File { blob, .. }) = tree.get(path) else { continue };
-                    let sealed = stub::embed(&blob.read()?, path, runtime)?;
+                    let sealed = stub::embed(&blob.read()?, path, runtime, &instructions(path))?;
                     let blob = blobs.put(&sealed)?;
                     tree.put(path.clone(), Node::File { blob, executable: true });
                 } else {
@@ -189,5 +213,11 @@ fn find_runtime(plan: &Plan, tree: &Tree) -> Option<Runtime> {
     };
     let library_dirs =
         candidates.iter().map(|d| MemberPath::literal(d)).filter(has_libraries).collect();
-    Some(Runtime { platform, loader, library_dirs })
+    let there = |dir: String| {
+        let dir = MemberPath::literal(&dir);
+        tree.has_members(&dir).then_some(dir)
+    };
+    let locales = there("usr/lib/locale".to_owned());
+    let gconv = there(format!("usr/lib/{multiarch}/gconv"));
+    Some(Runtime { platform, loader, library_dirs, locales, gconv })
 }

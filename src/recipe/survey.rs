@@ -10,7 +10,7 @@ use crate::error::Result;
 use crate::lockfile::Plan;
 use crate::model::MemberPath;
 use crate::relocate::scripts::requested_interpreter;
-use crate::text::shell::commands;
+use crate::text::shell_commands::commands;
 use crate::tree::{Blob, Node, Tree};
 
 /// The greatest length in bytes of a shell script that is read.

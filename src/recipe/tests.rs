@@ -75,8 +75,11 @@ fn a_recipe_is_one_file_and_one_line() {
     let Facts::Tool(facts) = facts(&plan, &tree).unwrap() else { panic!("other facts") };
     assert_eq!(facts.inputs, ["VERSION"]);
     let active = Active {
+        name: plan.name.clone(),
         recipe: named("dummy").unwrap(),
         platform: plan.platform,
+        target: plan.platform,
+        env: Default::default(),
         path: "/s/dummy".into(),
         version: plan.version.clone(),
     };
@@ -113,8 +116,11 @@ fn names_are_unique_and_every_kind_has_a_recipe() {
 #[test]
 fn libraries_reach_the_compiler_and_pkg_config() {
     let tree = |recipe: &str, path: &str| Active {
+        name: recipe.parse().unwrap(),
         recipe: named(recipe).unwrap(),
         platform: Platform::X86_64Linux,
+        target: Platform::X86_64Linux,
+        env: Default::default(),
         path: path.into(),
         version: "1".to_owned(),
     };

@@ -1,14 +1,19 @@
 //! The recipe for any program that is neither a compiler nor an interpreter with its own recipe.
 
+use std::cell::RefCell;
+
 use super::api::Recipe;
-use super::layers::Layers;
+use super::generated;
+use super::layers::{Layers, Stage};
 use super::notes::Notes;
 use super::prune::Pruning;
-use super::seal::{self, ProgramUse, Steps, seal};
+use super::reaches;
+use super::seal::{ProgramUse, Steps, seal};
 use crate::error::Result;
 use crate::facts::{Facts, ToolFacts};
 use crate::lockfile::Plan;
 use crate::model::{Kind, MemberPath};
+use crate::relocate::launcher::Instructions;
 use crate::tree::{BlobDir, Tree};
 
 /// The recipe that this module describes.
@@ -35,12 +40,23 @@ impl Recipe for Tool {
         pruning: &Pruning,
         notes: &mut Notes,
     ) -> Result<Tree> {
+        let (stage, missing) = (layers.stage, RefCell::default());
         let steps = Steps {
-            prepare: &|_| Ok(()),
-            launchers: &seal::plain,
-            programs: ProgramUse::StartedAndSealed,
+            prepare: &|tree| {
+                missing.replace(generated::add(tree, blobs)?);
+                Ok(())
+            },
+            launchers: &|_| {
+                Box::new(|_| Instructions { keep_library_path: true, ..Instructions::default() })
+            },
+            programs: ProgramUse::Started,
+            redirect: true,
         };
-        seal(plan, layers, blobs, pruning, &steps, notes)
+        let tree = seal(plan, layers, blobs, pruning, &steps, notes)?;
+        if stage != Stage::Locked {
+            notes.ungenerated = missing.take();
+        }
+        Ok(tree)
     }
 
     fn facts(&self, _plan: &Plan, tree: &Tree) -> Result<Facts> {
@@ -48,8 +64,15 @@ impl Recipe for Tool {
         Ok(Facts::Tool(ToolFacts {
             bin: if has_usr { "usr/bin" } else { "bin" }.to_owned(),
             programs: tree.entries("bin"),
-            // If there is a directory `usr`, the other entries are links into it.
-            inputs: if has_usr { vec!["usr".to_owned()] } else { tree.entries("") },
+            // If there is a directory `usr`, the entries besides these are links into it.
+            inputs: if has_usr {
+                let parts = ["etc", "usr", "var"];
+                let parts = parts.iter().filter(|p| tree.exists(&MemberPath::literal(p)));
+                parts.map(|p| (*p).to_owned()).collect()
+            } else {
+                tree.entries("")
+            },
+            open: reaches::survey_constants(self.name(), tree)?.open(),
         }))
     }
 }

@@ -26,7 +26,7 @@ impl Recipe for Zig {
     }
 
     fn version(&self) -> u32 {
-        1
+        2
     }
 
     fn kind(&self) -> Kind {
@@ -58,12 +58,13 @@ impl Recipe for Zig {
             prepare: &|tree| prepare(plan, tree, blobs),
             launchers: &seal::plain,
             programs: ProgramUse::Started,
+            redirect: false,
         };
         seal(plan, layers, blobs, pruning, &steps, notes)
     }
 
     fn environment(&self, tree: &Active, environment: &mut Variables) {
-        compiler_environment(tree, VARIABLES, environment);
+        compiler_environment(tree, VARIABLES, "", environment);
         pkg_config::environment(tree, environment);
     }
 
@@ -150,8 +151,10 @@ fn prepare(plan: &Plan, tree: &mut Tree, blobs: &BlobDir) -> Result<()> {
             args: args.iter().map(|a| (*a).to_owned()).collect(),
             drop: STEERING.iter().map(|s| (*s).to_owned()).collect(),
             default: vec![format!("ZIG_LIB_DIR=%R/{home}lib")],
+            tag: Some(launcher::Tag::of(plan)),
             ..Instructions::default()
         };
+        let instructions = seal::with_variables(plan, instructions);
         let launcher = launcher::render(None, plan.platform, &at, &program, &instructions)?;
         tree.put(at, Node::File { blob: blobs.put(&launcher)?, executable: true });
     }

@@ -3,13 +3,15 @@
 //! of the instructions.
 
 use super::elf::Elf;
+use super::paths::{GCONV_VARIABLE, LOCALES_VARIABLE};
 use crate::error::{Error, Result};
-use crate::model::{MemberPath, Platform};
+use crate::lockfile::Plan;
+use crate::model::{Digest, MemberPath, Platform};
 use crate::tree::{Blob, BlobDir, Node, Tree};
 
 const X86_64: &[u8] = include_bytes!("../../launcher/launcher-x86_64");
 const AARCH64: &[u8] = include_bytes!("../../launcher/launcher-aarch64");
-const MAGIC: &[u8] = b"cotter-launch-1\0";
+pub(super) const MAGIC: &[u8] = b"cotter-launch-1\0";
 const CONFIG: usize = 4096;
 
 /// The locations of the loader and the libraries, which are the same for every program of a tree.
@@ -21,6 +23,20 @@ pub struct Runtime {
     pub loader: MemberPath,
     /// The library directories below the root, in the order of search.
     pub library_dirs: Vec<MemberPath>,
+    /// The directory of the locales, if the tree has it.
+    pub locales: Option<MemberPath>,
+    /// The directory of the modules that convert between character sets, if the tree has it.
+    pub gconv: Option<MemberPath>,
+}
+
+impl Runtime {
+    /// Returns the variables by which the libc of the tree finds its own files, in the form
+    /// `NAME=VALUE`. `%R` stands for the root of the tree.
+    pub fn variables(&self) -> Vec<String> {
+        let variables = [(LOCALES_VARIABLE, &self.locales), (GCONV_VARIABLE, &self.gconv)];
+        let there = variables.iter().filter_map(|(name, dir)| Some((name, dir.as_ref()?)));
+        there.map(|(name, dir)| format!("{name}=%R/{dir}")).collect()
+    }
 }
 
 /// What a launcher does in addition to starting the program.
@@ -33,12 +49,47 @@ pub struct Instructions {
     /// Arguments that follow the user's, for each tree in `COTTER_LIBRARIES`. `%L` stands for that
     /// tree.
     pub library_args: Vec<String>,
+    /// Whether the loader preloads the library that redirects paths to the tree.
+    pub redirect: bool,
+    /// Whether `LD_LIBRARY_PATH` is passed on. The loader of the tree ignores it, but the children
+    /// of the program may need it.
+    pub keep_library_path: bool,
     /// Variables to unset. `NAME*` unsets all variables whose name begins with `NAME`.
     pub drop: Vec<String>,
     /// Variables to set, in the form `NAME=VALUE`.
     pub set: Vec<String>,
     /// Variables to set unless they are already set.
     pub default: Vec<String>,
+    /// Whether the program has the in-place stub, so that it is started without a loader.
+    pub in_place: bool,
+    /// What distinguishes the launchers of this tree from those of every other tree.
+    pub tag: Option<Tag>,
+}
+
+/// A mark in the launchers of a tree: caches of compiled objects recognise a compiler by the content
+/// of its file, or by the file's size and time. All files of the store have the same time, so a
+/// launcher differs in its size, too.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Tag(Digest);
+
+/// The sizes of launchers differ by less than this number of bytes.
+const PADDING: u16 = 32768;
+
+impl Tag {
+    /// Returns the mark of the trees that are made from these inputs by this recipe.
+    pub fn of(plan: &Plan) -> Tag {
+        let inputs = plan.inputs.iter().map(|i| i.sha256.hex());
+        let parts: Vec<String> = [plan.recipe.to_string(), plan.platform.to_string()]
+            .into_iter()
+            .chain(inputs)
+            .collect();
+        Tag(Digest::of(parts.join("\n").as_bytes()))
+    }
+
+    fn padding(self) -> usize {
+        let [first, second, ..] = *self.0.as_bytes();
+        usize::from(u16::from_le_bytes([first, second]) % PADDING)
+    }
 }
 
 /// The value that a program gets as `argv[0]`.
@@ -55,6 +106,9 @@ pub enum Argv0 {
 
 /// Variables through which files of the host could get into any dynamically linked program.
 pub const HOST_VARIABLES: &[&str] = &["LD_*", "GCONV_PATH", "LOCPATH", "NLSPATH", "GLIBC_TUNABLES"];
+
+/// The library in a tree that redirects paths of the system to the tree.
+pub const REDIRECTION: &str = "usr/lib/.cotter/redirect.so";
 
 /// Returns the bytes of a launcher that is located at `at` and starts `target`.
 ///
@@ -75,9 +129,13 @@ pub fn render(
     strings.push(format!("u{up}"));
     if let Some(runtime) = runtime {
         strings.push(format!("l{}", runtime.loader));
+        strings.extend(runtime.variables().iter().map(|v| format!("e{v}")));
         strings.extend(runtime.library_dirs.iter().map(|d| format!("p{d}")));
     }
     strings.push(format!("t{target}"));
+    if instructions.redirect && runtime.is_some() {
+        strings.push(format!("r{}", target.link_to(&MemberPath::literal(REDIRECTION))));
+    }
     match &instructions.argv0 {
         Argv0::Verbatim => {}
         Argv0::Found => strings.push("nf".to_owned()),
@@ -91,9 +149,13 @@ pub fn render(
         ('E', &instructions.default),
     ];
     strings.extend(HOST_VARIABLES.iter().map(|v| format!("d{v}")));
+    if instructions.keep_library_path && runtime.is_some() {
+        strings.push("kLD_LIBRARY_PATH".to_owned());
+    }
     for (letter, list) in lists {
         strings.extend(list.iter().map(|s| format!("{letter}{s}")));
     }
+    strings.extend(instructions.tag.map(|tag| format!("#{}", &tag.0.hex()[..32])));
     let mut config = vec![];
     for s in &strings {
         config.extend_from_slice(s.as_bytes());
@@ -117,6 +179,8 @@ pub fn render(
         .expect("the committed launcher has its magic")
         + MAGIC.len();
     out[start..start + config.len()].copy_from_slice(&config);
+    // What follows the sections of a program is ignored.
+    out.resize(out.len() + instructions.tag.map_or(0, Tag::padding), 0);
     Ok(out)
 }
 

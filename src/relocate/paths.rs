@@ -2,7 +2,7 @@
 //! the host's library directories, and OpenSSL would read the host's configuration. Each such path
 //! is replaced with a path of the same length that exists on no system.
 
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::model::MemberPath;
 use crate::tree::{BlobDir, Node, Tree};
 
@@ -23,7 +23,9 @@ const PREFIXES: &[(&[u8], &[u8])] = &[
 /// Libraries that contain locations of host files, by the beginning of their names.
 const LIBRARIES: &[&str] = &[
     "ld-linux-",
+    "ld-2.",
     "libc.so.6",
+    "libc-2.",
     "libcrypto.so.",
     "libssl.so.",
     "libtinfo.so.",
@@ -31,14 +33,19 @@ const LIBRARIES: &[&str] = &[
     "libreadline.so.",
 ];
 
-/// Seals the libraries of a tree.
+/// Seals the libraries of a tree. If its programs are redirected, only the loader and the libc need
+/// it.
 ///
 /// # Errors
 /// If a staged file cannot be read or written.
-pub fn seal_libraries(tree: &mut Tree, blobs: &BlobDir) -> Result<()> {
+pub fn seal_libraries(tree: &mut Tree, blobs: &BlobDir, redirected: bool) -> Result<()> {
     let known = |path: &MemberPath, node: &Node| {
         matches!(node, Node::File { .. })
-            && LIBRARIES.iter().any(|l| path.file_name().starts_with(l))
+            && if redirected {
+                is_libc(path)
+            } else {
+                LIBRARIES.iter().any(|l| path.file_name().starts_with(l))
+            }
     };
     for path in tree.paths(known) {
         let Some(Node::File { blob, executable }) = tree.get(&path) else { continue };
@@ -51,43 +58,59 @@ pub fn seal_libraries(tree: &mut Tree, blobs: &BlobDir) -> Result<()> {
     Ok(())
 }
 
-/// Seals the search path of a program: the fixed directories in it that the loader would search
-/// after those of the tree. Returns whether there was one.
-pub fn seal_search_path(bytes: &mut [u8]) -> bool {
-    use goblin::elf::dynamic::{DT_RPATH, DT_RUNPATH};
-    let strings: Vec<usize> = match goblin::elf::Elf::parse(bytes) {
-        Ok(goblin::elf::Elf { dynamic: Some(dynamic), program_headers, .. }) => {
-            let offset = |address: u64| {
-                program_headers
-                    .iter()
-                    .find(|h| h.vm_range().contains(&(address as usize)))
-                    .map(|h| address - h.p_vaddr + h.p_offset)
-            };
-            let paths =
-                dynamic.dyns.iter().filter(|d| d.d_tag == DT_RPATH || d.d_tag == DT_RUNPATH);
-            paths
-                .filter_map(|d| usize::try_from(offset(dynamic.info.strtab as u64)? + d.d_val).ok())
-                .collect()
-        }
-        _ => return false,
-    };
-    let mut changed = false;
-    for mut at in strings {
-        // The directories are separated by colons and end at a NUL.
-        while let Some(length) =
-            bytes.get(at..).and_then(|rest| rest.iter().position(|b| matches!(b, 0 | b':')))
-        {
-            if length >= 5 && bytes[at] == b'/' {
-                bytes[at..at + 5].copy_from_slice(b"/.no/");
-                changed = true;
-            }
-            if bytes[at + length] == 0 {
-                break;
-            }
-            at += length + 1;
+/// Whether the loader or the libc: their constants are sealed in place, because they do not call
+/// the functions that [`super::redirect`] wraps.
+pub fn is_libc(path: &MemberPath) -> bool {
+    // Before version 2.34, the files had the version in their names: `ld-2.31.so`.
+    let begins = ["ld-linux-", "ld-2.", "libc-2."];
+    path.file_name() == "libc.so.6" || begins.iter().any(|b| path.file_name().starts_with(b))
+}
+
+/// The variable in which the libc of a tree expects the directory of its locales: glibc's
+/// `LOCPATH`, renamed.
+pub const LOCALES_VARIABLE: &str = "CTLPATH";
+
+/// The variable in which the libc of a tree expects the directory of its conversion modules:
+/// glibc's `GCONV_PATH`, renamed.
+pub const GCONV_VARIABLE: &str = "CTGCV_PATH";
+
+/// The variables of glibc that are renamed. The ends of the names stay: the linker stores `PATH`,
+/// which the exec functions look up, as the end of `LOCPATH`.
+const RENAMED: [(&str, &str); 2] = [("LOCPATH", LOCALES_VARIABLE), ("GCONV_PATH", GCONV_VARIABLE)];
+
+/// Renames the variables by which glibc finds its locales and conversion modules, in the libc of
+/// the tree. A launcher can then set them for the programs of its tree, and the programs of the host
+/// that these start see nothing of it.
+///
+/// # Errors
+/// If the libc does not have the variables, or if a staged file cannot be read or written.
+pub fn rename_variables(
+    tree: &mut Tree,
+    blobs: &BlobDir,
+    library_dirs: &[MemberPath],
+) -> Result<()> {
+    let libc = |dir: &MemberPath| tree.file(&MemberPath::literal(&format!("{dir}/libc.so.6")));
+    let Some((path, blob)) = library_dirs.iter().find_map(libc) else { return Ok(()) };
+    let mut bytes = blob.read()?;
+    if !bytes.starts_with(b"\x7fELF") {
+        return Ok(());
+    }
+    for (from, to) in RENAMED {
+        if replace_constant(&mut bytes, &terminated(from), &terminated(to)) == 0 {
+            return Err(Error::build(format!(
+                "{path} does not read the variable {from}: this version of glibc is unknown to cotter"
+            ))
+            .hint("take libc6 from another suite, and report the version"));
         }
     }
-    changed
+    let executable = matches!(tree.get(&path), Some(Node::File { executable: true, .. }));
+    let blob = blobs.put(&bytes)?;
+    tree.put(path, Node::File { blob, executable });
+    Ok(())
+}
+
+fn terminated(text: &str) -> Vec<u8> {
+    [text.as_bytes(), b"\0"].concat()
 }
 
 /// Replaces every string that begins with one of the prefixes. A string begins at the start of the
@@ -132,6 +155,14 @@ pub fn replace_constant(bytes: &mut [u8], from: &[u8], to: &[u8]) -> usize {
 
 #[cfg(test)]
 mod tests {
+    #[test]
+    fn renamed_variables_keep_their_length_and_the_name_in_their_end() {
+        for (from, to) in super::RENAMED {
+            assert_eq!(from.len(), to.len());
+            assert!(from.ends_with("PATH") && to.ends_with("PATH") && from != to);
+        }
+    }
+
     #[test]
     fn only_whole_beginnings_change() {
         let mut bytes = b"x\0/lib/x86_64-linux-gnu/\0/usr/lib/\0=/usr/lib/y\0/library\0a:/lib/terminfo\0/usr/lib\0".to_vec();

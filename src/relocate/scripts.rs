@@ -46,7 +46,7 @@ pub fn requested_interpreter(head: &[u8]) -> Option<&str> {
 
 /// Returns the interpreter of a script, as a path below the root, and its argument. If the
 /// interpreter is `env`, the result is the program that `env` would find in `/usr/bin`.
-fn interpreter(head: &[u8]) -> Option<(MemberPath, Option<String>)> {
+pub fn interpreter(head: &[u8]) -> Option<(MemberPath, Option<String>)> {
     let line = head.strip_prefix(b"#!")?.split(|b| *b == b'\n').next()?;
     let mut words = std::str::from_utf8(line).ok()?.split_whitespace();
     let program = words.next()?;
@@ -108,22 +108,19 @@ pub fn settle(
             if bits == Bits::Clear || found.is_none() {
                 tree.put(path.clone(), script);
             }
-            let links = tree.paths(|p, node| {
-                matches!(node, Node::Symlink(_))
-                    && is_program_place(p)
-                    && tree.real_path(p).as_ref() == Some(&path)
-            });
-            for link in links {
+            for link in links_to(tree, &path) {
                 // A chain of links needs only one launcher, at its end.
                 let last = matches!(tree.get(&link), Some(Node::Symlink(t)) if link.resolve_link(t).as_ref() == Some(&path));
+                let named = bits == Bits::Keep && link.file_name() != path.file_name();
                 match &found {
-                    Some((program, arg)) if last => {
+                    Some((program, arg)) if last || named => {
+                        let script = if named { alias(tree, &link, &path) } else { path.clone() };
                         let launcher = launcher(
                             tree,
                             platform,
                             runtime,
                             &link,
-                            &path,
+                            &script,
                             program,
                             arg.as_deref(),
                             instructions,
@@ -139,6 +136,8 @@ pub fn settle(
             }
             continue;
         }
+        // While the script is there, its links lead to it.
+        let links = if bits == Bits::Keep { links_to(tree, &path) } else { vec![] };
         tree.remove(&path);
         if let Some((program, arg)) = found {
             let dir = path.parent().expect("a program lies in a directory");
@@ -153,11 +152,46 @@ pub fn settle(
                 arg.as_deref(),
                 instructions,
             )?;
-            tree.put(to, script);
-            tree.put(path, Node::File { blob: blobs.put(&launcher)?, executable: true });
+            tree.put(to.clone(), script);
+            tree.put(path.clone(), Node::File { blob: blobs.put(&launcher)?, executable: true });
+            for link in links.iter().filter(|l| l.file_name() != path.file_name()) {
+                let script = alias(tree, link, &to);
+                let arg = arg.as_deref();
+                let launcher = self::launcher(
+                    tree,
+                    platform,
+                    runtime,
+                    link,
+                    &script,
+                    &program,
+                    arg,
+                    instructions,
+                )?;
+                let blob = blobs.put(&launcher)?;
+                tree.put(link.clone(), Node::File { blob, executable: true });
+            }
         }
     }
     Ok(dropped)
+}
+
+/// Returns the links among the programs that lead to `path`.
+fn links_to(tree: &Tree, path: &MemberPath) -> Vec<MemberPath> {
+    tree.paths(|p, node| {
+        matches!(node, Node::Symlink(_))
+            && is_program_place(p)
+            && tree.real_path(p).as_ref() == Some(path)
+    })
+}
+
+/// Puts a link with the name of `link` into `.scripts/`, which leads to the script. A script that
+/// has several names finds the one by which it was started in its own path, as it would if the
+/// kernel had started it: TeX's `mktexfmt` is a link to `fmtutil`.
+fn alias(tree: &mut Tree, link: &MemberPath, script: &MemberPath) -> MemberPath {
+    let dir = link.parent().expect("a program lies in a directory");
+    let alias = MemberPath::literal(&format!("{dir}/.scripts/{}", link.file_name()));
+    tree.link(alias.clone(), script);
+    alias
 }
 
 /// Returns the launcher that is located at `at` and runs `script` with the interpreter `program`.
@@ -181,6 +215,7 @@ fn launcher(
         Some(Node::File { blob, .. }) => is_dynamic_program(program, blob, platform, platform)?,
         _ => false,
     };
+    let dynamic = dynamic && !how.in_place;
     // The interpreter's own launcher will be at `program` when the tree is finished: start its
     // target directly.
     let target = if dynamic {

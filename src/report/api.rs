@@ -1,6 +1,7 @@
 //! The interface of a report.
 
 use crate::audit::Finding;
+use crate::audit::tree::Examined;
 
 /// The result of an audit.
 #[derive(Debug, Default)]
@@ -9,6 +10,8 @@ pub struct Findings {
     pub open: Vec<Finding>,
     /// The findings that the allow list accepts, each with the reason.
     pub accepted: Vec<(Finding, String)>,
+    /// The trees that were examined, with all their constants.
+    pub trees: Vec<Examined>,
 }
 
 /// A format in which findings are reported.

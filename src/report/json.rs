@@ -4,6 +4,7 @@ use serde_json::{Value, json};
 
 use super::api::{Findings, Report};
 use crate::audit::Finding;
+use crate::audit::tree::Examined;
 
 /// The report that this module describes.
 pub struct Json;
@@ -24,7 +25,11 @@ impl Report for Json {
             })
             .collect();
         let open: Vec<Value> = findings.open.iter().map(told).collect();
-        format!("{:#}\n", json!({ "findings": open, "accepted": accepted }))
+        let mut value = json!({ "findings": open, "accepted": accepted });
+        if !findings.trees.is_empty() {
+            value["trees"] = findings.trees.iter().map(examined).collect();
+        }
+        format!("{value:#}\n")
     }
 }
 
@@ -33,5 +38,24 @@ fn told(finding: &Finding) -> Value {
     json!({
         "id": finding.id, "severity": rule.severity.as_str(), "place": finding.place,
         "reason": finding.reason, "what": rule.what, "fix": rule.fix,
+    })
+}
+
+fn examined(tree: &Examined) -> Value {
+    let constants: Vec<Value> = tree
+        .survey
+        .constants
+        .iter()
+        .map(|c| {
+            let mut value = json!({ "file": c.file, "path": c.path, "fate": c.fate.as_str() });
+            if let Some(reason) = c.fate.reason() {
+                value["reason"] = json!(reason);
+            }
+            value
+        })
+        .collect();
+    json!({
+        "name": tree.name, "counts": tree.counts(), "replaced": tree.survey.replaced,
+        "constants": constants,
     })
 }

@@ -234,6 +234,7 @@ impl Source for Archive {
             urls.iter().map(|u| u.parse()).collect::<Result<_, _>>().map_err(Error::user)?;
         let download = self.download(platform);
         let layout = Layout {
+            only: vec![],
             strip_prefix: download.strip_prefix.clone(),
             file_name: download.file_name.clone(),
         };

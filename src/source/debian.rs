@@ -33,6 +33,16 @@ pub const KIND: SourceKind = SourceKind {
     bind,
 };
 
+/// The package of the libc.
+const LIBC: &str = "libc6";
+
+/// The package that contains the locale C.UTF-8.
+const LOCALE_PACKAGE: &str = "libc-bin";
+
+/// The directories that are taken of it if the manifest does not ask for it: the locale, and the
+/// licence. The rest are programs with which an administrator maintains a libc.
+const LOCALE_DIRECTORIES: [&str; 2] = ["usr/lib/locale", "usr/share/doc/libc-bin"];
+
 impl DebianRequest {
     /// Combines the result of another source, `principal`, with the run-time packages that are
     /// placed next to it, if any are asked for.
@@ -80,15 +90,34 @@ impl DebianRequest {
             exclude.remove(plain_name(name));
         }
         let architecture = platform.debian_arch();
-        let mut chosen = debian_closure::resolve(index, architecture, &self.packages, &exclude)
-            .map_err(|e| self.locate(e))?;
+        let resolve = |packages: &[String], exclude: &BTreeSet<String>| {
+            debian_closure::resolve(index, architecture, packages, exclude)
+                .map_err(|e| self.locate(e))
+        };
+        let mut chosen = resolve(&self.packages, &exclude)?;
+        let mut roots = self.packages.clone();
         let essential = self.essential(index, recipe, additions, &chosen.packages);
-        if !essential.is_empty() {
-            let roots = [self.packages.clone(), essential.clone()].concat();
-            exclude.retain(|name| !essential.contains(name));
-            chosen = debian_closure::resolve(index, architecture, &roots, &exclude)
-                .map_err(|e| self.locate(e))?;
+        exclude.retain(|name| !essential.contains(name));
+        roots.extend(essential.iter().cloned());
+        let has = |chosen: &debian_closure::Resolved, name: &str| {
+            chosen.packages.iter().any(|p| p.name == name)
+        };
+        // The programs of a tree with a libc need a UTF-8 locale, and no package depends on it.
+        let adds_locale = recipe.kind() != Kind::Library
+            && has(&chosen, LIBC)
+            && !has(&chosen, LOCALE_PACKAGE)
+            && index.newest(LOCALE_PACKAGE, |_| true).is_some();
+        if adds_locale && !exclude.contains(LOCALE_PACKAGE) {
+            roots.push(LOCALE_PACKAGE.to_owned());
         }
+        let mut left_out = std::mem::take(&mut chosen.left_out);
+        if adds_locale && exclude.contains(LOCALE_PACKAGE) {
+            left_out.insert(LOCALE_PACKAGE.to_owned());
+        }
+        if roots.len() > self.packages.len() {
+            chosen = resolve(&roots, &exclude)?;
+        }
+        chosen.left_out.extend(left_out);
         self.warn_of_idle_exclusions(index, chosen.left_out, cx);
         let chosen = chosen.packages;
         let names: Vec<&str> = self.packages.iter().map(|p| plain_name(p)).collect();
@@ -112,7 +141,11 @@ impl DebianRequest {
                 version: p.version.clone(),
                 source,
             };
-            Input::new(vec![location], p.size, p.sha256, Format::Deb, component)
+            let mut input = Input::new(vec![location], p.size, p.sha256, Format::Deb, component);
+            if adds_locale && p.name == LOCALE_PACKAGE {
+                input.layout.only = LOCALE_DIRECTORIES.map(str::to_owned).into();
+            }
+            input
         };
         let mut inputs: Vec<Input> = chosen.iter().map(input).collect();
         inputs.sort();

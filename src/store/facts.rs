@@ -6,7 +6,7 @@ use fs_err as fs;
 
 use super::{Staging, Store};
 use crate::error::{Error, Result};
-use crate::facts::Facts;
+use crate::facts::RecordedFacts;
 use crate::model::StoreName;
 
 impl Store {
@@ -17,7 +17,7 @@ impl Store {
 
     /// Returns the facts of a tree, or `None` if they were not recorded or were recorded by another
     /// version of cotter.
-    pub fn facts(&self, name: &StoreName) -> Option<Facts> {
+    pub fn facts(&self, name: &StoreName) -> Option<RecordedFacts> {
         let text = fs::read(self.facts_path(name)).ok()?;
         serde_json::from_slice(&text).ok()
     }
@@ -31,7 +31,7 @@ impl Store {
     ///
     /// # Errors
     /// If the store cannot be written.
-    pub fn write_facts(&self, name: &StoreName, facts: &Facts) -> Result<()> {
+    pub fn write_facts(&self, name: &StoreName, facts: &RecordedFacts) -> Result<()> {
         self.part("facts")?;
         let to = self.facts_path(name);
         // The next process deletes the new file if this one is killed.

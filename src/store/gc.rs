@@ -46,6 +46,7 @@ impl Store {
         let mut report = GcReport::default();
         let live = self.live(options, &mut report)?;
         let running = self.in_processes();
+        let writable = self.is_writable();
         for name in self.trees()? {
             let path = self.path(&name);
             if live.contains(name.as_str())
@@ -54,11 +55,20 @@ impl Store {
             {
                 continue;
             }
-            let (used, composed) =
-                (self.lock_file(name.as_str())?, self.lock_file(&format!("{name}.compose"))?);
-            let busy = [&used, &composed]
-                .iter()
-                .any(|f| flock(f.file(), FlockOperation::NonBlockingLockExclusive).is_err());
+            let held = |file: &fs::File| {
+                flock(file.file(), FlockOperation::NonBlockingLockExclusive).is_err()
+            };
+            let busy = if writable {
+                let (used, composed) =
+                    (self.lock_file(name.as_str())?, self.lock_file(&format!("{name}.compose"))?);
+                held(&used) || held(&composed)
+            } else {
+                // A dry run on a store that belongs to somebody else: nobody holds a lock whose file
+                // does not exist.
+                let locks = self.dir.join("locks");
+                let files = [locks.join(name.as_str()), locks.join(format!("{name}.compose"))];
+                files.iter().filter_map(|path| fs::File::open(path).ok()).any(|file| held(&file))
+            };
             if busy || running.contains(name.as_str()) {
                 report.in_use.push(name);
                 continue;
@@ -114,6 +124,7 @@ impl Store {
             }
         }
         if !options.dry_run {
+            self.clear_sessions()?;
             super::Staging::sweep(self)?;
         }
         Ok(report)

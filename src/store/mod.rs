@@ -12,6 +12,7 @@
 //! | `inputs/<sha256>` | downloads; unfinished ones end in `.part` |
 //! | `staging/<pid>-<n>` | work in progress, locked by its process |
 //! | `roots/<hash>` | the trees that each project uses |
+//! | `guards/<hash>`, `sessions/<hash>` | what `exec` and `shell` put on PATH or hand to a shell |
 //! | `locks/<name>`, `locks/<name>.compose` | held while a tree is used, or composed |
 
 mod commit;
@@ -19,6 +20,7 @@ mod facts;
 mod gc;
 mod listing;
 mod roots;
+mod session;
 mod staging;
 mod verify;
 
@@ -31,6 +33,7 @@ pub use commit::Commit;
 pub use gc::GcOptions;
 pub use listing::Listing;
 pub use roots::{Root, RootTree, Stamp};
+pub use session::{GUARDS, SESSIONS, SessionFile};
 pub use staging::Staging;
 pub use verify::{Damage, hash_tree};
 

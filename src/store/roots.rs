@@ -2,6 +2,7 @@
 //! `setup` writes. A root is also the shortcut that saves `exec`, and a `setup` with nothing to do,
 //! from reading the lock.
 
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
@@ -12,10 +13,10 @@ use super::Store;
 use crate::error::{Error, Result};
 use crate::model::{Digest, Platform, StoreName, ToolchainName};
 
-const HEADER: &str = "cotter root 2";
-/// The header of the roots that cotter wrote up to release 0.1. They contain a tree's kind where
-/// newer roots contain its recipe.
-const OLD_HEADER: &str = "cotter root 1";
+const HEADER: &str = "cotter root 3";
+/// The headers of the roots that older versions of cotter wrote. Those of the first version contain
+/// a tree's kind where newer roots contain its recipe, and neither contains the lines below a tree.
+const OLD_HEADERS: [&str; 2] = ["cotter root 1", "cotter root 2"];
 
 /// The state of a file, by which a change is noticed without reading the file.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -64,6 +65,9 @@ pub struct Root {
     /// The stamps of the other files against which the lock was checked: the files that state which
     /// Python packages are required.
     pub inputs: Vec<(PathBuf, Stamp)>,
+    /// The stamps of the files that were emitted from the lock for other tools. A file that is not
+    /// as it should be has the default stamp, which no file has.
+    pub emitted: Vec<(PathBuf, Stamp)>,
     /// The trees that were set up.
     pub trees: Vec<RootTree>,
 }
@@ -83,6 +87,12 @@ pub struct RootTree {
     pub nar_size: u64,
     /// Its version, for messages.
     pub version: String,
+    /// The platform for which its programs produce code, if it is a compiler. Otherwise its own.
+    pub target: Platform,
+    /// The trees that its programs need to run, such as the interpreter of a set of packages.
+    pub run: Vec<ToolchainName>,
+    /// The variables that the manifest sets for it.
+    pub env: BTreeMap<String, String>,
 }
 
 impl Root {
@@ -100,8 +110,10 @@ complete{complete}",
             self.manifest,
             self.lock
         );
-        for (path, stamp) in &self.inputs {
-            let _ = writeln!(out, "input {stamp} {}", path.display());
+        for (word, files) in [("input", &self.inputs), ("emitted", &self.emitted)] {
+            for (path, stamp) in files {
+                let _ = writeln!(out, "{word} {stamp} {}", path.display());
+            }
         }
         for t in &self.trees {
             let _ = writeln!(
@@ -109,6 +121,15 @@ complete{complete}",
                 "tree {} {} {} {} {} {}",
                 t.name, t.recipe, t.platform, t.store_name, t.nar_size, t.version
             );
+            if t.target != t.platform {
+                let _ = writeln!(out, "target {}", t.target);
+            }
+            for name in &t.run {
+                let _ = writeln!(out, "run {name}");
+            }
+            for (name, value) in &t.env {
+                let _ = writeln!(out, "set {name}={value}");
+            }
         }
         out
     }
@@ -116,7 +137,7 @@ complete{complete}",
     fn parse(text: &str) -> Option<Root> {
         let mut lines = text.lines();
         let header = lines.next()?;
-        if header != HEADER && header != OLD_HEADER {
+        if header != HEADER && !OLD_HEADERS.contains(&header) {
             return None;
         }
         let project = PathBuf::from(lines.next()?.strip_prefix("project ")?);
@@ -128,25 +149,51 @@ complete{complete}",
             .split_whitespace()
             .map(|p| p.parse().ok())
             .collect::<Option<_>>()?;
-        let (mut inputs, mut trees) = (vec![], vec![]);
+        let (mut inputs, mut emitted, mut trees): (Vec<_>, Vec<_>, Vec<RootTree>) =
+            (vec![], vec![], vec![]);
+        let stamped = |text: &str| {
+            let end = text.match_indices(' ').nth(3)?.0;
+            Some((PathBuf::from(&text[end + 1..]), Stamp::parse(&text[..end])?))
+        };
         for line in lines {
             if let Some(input) = line.strip_prefix("input ") {
-                let end = input.match_indices(' ').nth(3)?.0;
-                inputs.push((PathBuf::from(&input[end + 1..]), Stamp::parse(&input[..end])?));
+                inputs.push(stamped(input)?);
                 continue;
             }
-            let mut words = line.strip_prefix("tree ")?.splitn(6, ' ');
+            if let Some(file) = line.strip_prefix("emitted ") {
+                emitted.push(stamped(file)?);
+                continue;
+            }
+            let Some(tree) = line.strip_prefix("tree ") else {
+                let (last, (key, value)) = (trees.last_mut()?, line.split_once(' ')?);
+                match key {
+                    "target" => last.target = value.parse().ok()?,
+                    "run" => last.run.push(value.parse().ok()?),
+                    "set" => {
+                        let (name, value) = value.split_once('=')?;
+                        last.env.insert(name.to_owned(), value.to_owned());
+                    }
+                    _ => return None,
+                }
+                continue;
+            };
+            let mut words = tree.splitn(6, ' ');
+            let (name, recipe) = (words.next()?.parse().ok()?, words.next()?.to_owned());
+            let platform: Platform = words.next()?.parse().ok()?;
             trees.push(RootTree {
-                name: words.next()?.parse().ok()?,
-                recipe: words.next()?.to_owned(),
-                platform: words.next()?.parse().ok()?,
+                name,
+                recipe,
+                platform,
                 store_name: words.next()?.parse().ok()?,
                 nar_size: words.next()?.parse().ok()?,
                 version: words.next()?.to_owned(),
+                target: platform,
+                run: vec![],
+                env: BTreeMap::new(),
             });
         }
         // An old root protects its trees from `gc`, but does not serve as a shortcut.
-        if header == OLD_HEADER {
+        if header != HEADER {
             let never = Stamp::default();
             return Some(Root {
                 project,
@@ -154,10 +201,11 @@ complete{complete}",
                 lock: never,
                 complete: vec![],
                 inputs,
+                emitted,
                 trees,
             });
         }
-        Some(Root { project, manifest, lock, complete, inputs, trees })
+        Some(Root { project, manifest, lock, complete, inputs, emitted, trees })
     }
 }
 
@@ -174,7 +222,7 @@ impl Store {
     pub fn add_root(&self, root: &Root) -> Result<()> {
         self.part("roots")?;
         if std::iter::once(&root.project)
-            .chain(root.inputs.iter().map(|i| &i.0))
+            .chain(root.inputs.iter().chain(&root.emitted).map(|file| &file.0))
             .any(|p| p.to_str().is_none_or(|p| p.contains('\n')))
         {
             return Err(Error::user(format!(
@@ -234,6 +282,7 @@ mod tests {
             lock: stamp,
             complete: vec![Platform::X86_64Linux],
             inputs: vec![("/p/with space/requirements.in".into(), stamp)],
+            emitted: vec![("/p/with space/bazel/x y.bzl".into(), stamp)],
             trees: vec![RootTree {
                 name: "gcc".parse().unwrap(),
                 recipe: "gcc".to_owned(),
@@ -241,12 +290,18 @@ mod tests {
                 store_name: format!("{}-gcc-12", "0".repeat(32)).parse().unwrap(),
                 nar_size: 9,
                 version: "12.2.0 of today".to_owned(),
+                target: Platform::Aarch64Linux,
+                run: vec!["python".parse().unwrap()],
+                env: BTreeMap::from([("GOROOT".to_owned(), "%R/usr/lib/go = x".to_owned())]),
             }],
         };
         let text = root.render();
         assert_eq!(Root::parse(&text).as_ref(), Some(&root));
-        let old = Root::parse(&text.replace(HEADER, OLD_HEADER)).unwrap();
-        assert_eq!((old.trees, old.complete, old.lock), (root.trees, vec![], Stamp::default()));
+        for header in OLD_HEADERS {
+            let old = Root::parse(&text.replace(HEADER, header)).unwrap();
+            let (trees, never) = (root.trees.clone(), Stamp::default());
+            assert_eq!((old.trees, old.complete, old.lock), (trees, vec![], never));
+        }
         assert_eq!(Root::parse("something else"), None);
     }
 }

@@ -2,4 +2,5 @@
 //! shell text. Pure.
 
 pub mod shell;
+pub mod shell_commands;
 pub mod toml;

@@ -106,6 +106,24 @@ impl Blob {
     }
 }
 
+impl Blob {
+    /// Returns `length` bytes that begin at `offset`, or `None` if the file ends before.
+    ///
+    /// # Errors
+    /// If the staged file cannot be read.
+    pub fn part(&self, offset: u64, length: u64) -> Result<Option<Vec<u8>>> {
+        use std::os::unix::fs::FileExt;
+        if offset.checked_add(length).is_none_or(|end| end > self.0.size) {
+            return Ok(None);
+        }
+        let mut out = vec![0; usize::try_from(length).expect("the file fits in memory")];
+        fs::File::open(&self.0.path)
+            .and_then(|file| file.file().read_exact_at(&mut out, offset))
+            .map_err(|e| Error::io("can't read a staged file", e))?;
+        Ok(Some(out))
+    }
+}
+
 /// A directory to which blobs are written. Their names are numbers, so a name from an archive never
 /// reaches the file system here.
 pub struct BlobDir {

@@ -4,7 +4,7 @@ load(":labels.bzl", "PLATFORMS", "constraints")
 load(":starlark.bzl", "call_text", "load_text", "select_text")
 
 def _cc(ctx, facts):
-    if facts["recipe"] == "zig":
+    if facts["form"] == "zig":
         return load_text(ctx.attr.folder + ":zig.bzl", "cotter_zig_toolchain") + call_text(
             "cotter_zig_toolchain",
             name = "cc_toolchain",

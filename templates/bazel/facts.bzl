@@ -30,18 +30,28 @@ def read_file(ctx, path):
     """
     return ctx.read(path, watch = "no") if hasattr(ctx, "watch") else ctx.read(path)
 
+def facts_of(document):
+    """Returns the facts of a document that cotter wrote.
+
+    Args:
+      document: the decoded document, or None.
+
+    Returns:
+      A dictionary: `recipe`, the name of the recipe that made the tree, and the fields that src/facts.rs describes for its `form`. Paths are relative to the tree. None if there is no document, or if another version of cotter wrote it.
+    """
+    if not document or "form" not in document["facts"]:
+        return None
+    return dict(document["facts"], recipe = document["recipe"])
+
 def read_facts(ctx, store):
-    """Returns the facts of the repository's tree.
+    """Returns the facts of the repository's tree that the store records.
 
     Args:
       ctx: the repository's context.
       store: the directory of the store.
 
     Returns:
-      A dictionary: `recipe`, the name of the recipe that made the tree, and the fields that src/facts.rs describes for it. Paths are relative to the tree.
+      The same as `facts_of`.
     """
     file = ctx.path("{}/facts/{}.json".format(store, ctx.attr.store_name))
-    if not file.exists:
-        fail("\nThe facts of {} are not in the store {}.\nType: cotter setup {} --platform {}".format(ctx.attr.store_name, store, ctx.attr.toolchain, ctx.attr.platform))
-    document = json.decode(read_file(ctx, file))
-    return dict(document["facts"], recipe = document["recipe"])
+    return facts_of(json.decode(read_file(ctx, file))) if file.exists else None

@@ -1,7 +1,7 @@
 """Repositories for the store: one for each tree of the lock, and those that contain names for toolchains and packages."""
 
 load(":build_files.bzl", "build_file", "hub_build_file", "packages_build_file", "rules_file", "script_text")
-load(":facts.bzl", "list_names", "read_facts", "read_file")
+load(":facts.bzl", "facts_of", "list_names", "read_facts", "read_file")
 load(":labels.bzl", "IS_CANONICAL", "folder")
 load(":lock.bzl", "HUB", "MANIFEST", "PACKAGES", "TREES")
 
@@ -82,11 +82,29 @@ def _tree(ctx):
     _watch(ctx, tree)
     return tree
 
+def _told_facts(ctx):
+    """Returns the facts of the tree that cotter derives if the store does not record them, or None."""
+    cotter = _cotter(ctx)
+    if not cotter:
+        return None
+    want = ["--frozen", "setup", "--json", ctx.attr.toolchain, "--platform", ctx.attr.platform]
+    result = ctx.execute([cotter, "--manifest", _manifest(ctx), "--store", _store(ctx)] + want, timeout = 3600)
+    if result.return_code:
+        return None
+    for tree in json.decode(result.stdout)["trees"]:
+        if tree["path"].endswith("/" + ctx.attr.store_name):
+            return facts_of(tree.get("facts"))
+    return None
+
 def _cotter_tree(ctx):
     tree = _tree(ctx)
     for name in list_names(ctx, tree):
         ctx.symlink(tree.get_child(name), name)
-    facts = read_facts(ctx, _store(ctx))
+
+    # A store that cannot be written may have no facts, or those of another version of cotter.
+    facts = read_facts(ctx, _store(ctx)) or _told_facts(ctx)
+    if not facts:
+        fail("\nThe facts of {} are not in the store {}.\nType: cotter setup {} --platform {}".format(ctx.attr.store_name, _store(ctx), ctx.attr.toolchain, ctx.attr.platform))
     if ctx.attr.kind == "cc":
         ctx.file("empty.cc", "")
         ctx.symlink(ctx.attr._start, "start.c")

@@ -12,12 +12,12 @@ use crate::support::{Project, Scratch, contains, names, ok};
 
 const COTTER: &str = env!("CARGO_BIN_EXE_cotter");
 
-/// The program in a root that holds itself, `etc` and `work`.
+/// Returns the program in a root that contains only the program itself, `etc` and `work`.
 fn alone(etc: &Path, work: &Path, args: &[&str]) -> Command {
     alone_with(etc, work, &[], args)
 }
 
-/// The same with variables.
+/// Returns the same with environment variables.
 fn alone_with(etc: &Path, work: &Path, variables: &[(&str, &str)], args: &[&str]) -> Command {
     let mut command = Command::new("bwrap");
     command
@@ -51,7 +51,7 @@ fn the_program_needs_no_loader_and_no_library() {
     assert_eq!(said, format!("cotter {}\n", env!("CARGO_PKG_VERSION")));
 }
 
-/// Answers every question for an address with 127.0.0.1. Source: RFC 1035, section 4.
+/// Answers every question for an address with 127.0.0.1. The format is from RFC 1035, section 4.
 fn name_server(address: &str) {
     let socket = UdpSocket::bind((address, 53)).unwrap();
     std::thread::spawn(move || {
@@ -59,7 +59,7 @@ fn name_server(address: &str) {
         while let Ok((n, from)) = socket.recv_from(&mut packet) {
             let name = packet[12..n].iter().position(|b| *b == 0).unwrap();
             let question = &packet[12..12 + name + 5];
-            // A: one answer. AAAA: none.
+            // A question of type A gets one answer, and one of type AAAA gets none.
             let is_a = question[name + 2] == 1;
             let mut answer = packet[..2].to_vec();
             answer.extend([0x81, 0x80, 0, 1, 0, u8::from(is_a), 0, 0, 0, 0]);
@@ -72,7 +72,7 @@ fn name_server(address: &str) {
     });
 }
 
-/// Only root may answer on port 53; others are that in a namespace of their own. `false` if the test was run there.
+/// Only root may answer on port 53. Other users become root in a namespace of their own. The result is `false` if the test was run in such a namespace.
 fn as_root(test: &str) -> bool {
     if rustix::process::geteuid().is_root() {
         return true;
@@ -101,7 +101,7 @@ fn hosts_are_found_by_file_and_by_dns() {
     name_server(nameserver);
     let hosts = "127.0.0.1 mirror.test secure.test\n";
     let resolv = format!("nameserver {nameserver}\n");
-    // What a desktop has: services that are shared libraries, and end the search.
+    // A desktop has name services that are shared libraries and that end the search.
     let switch = "hosts: mdns4_minimal [NOTFOUND=return] resolve [!UNAVAIL=return] mymachines\n";
     for (etc, found) in [
         (vec![("hosts", hosts)], true),
@@ -126,7 +126,7 @@ fn hosts_are_found_by_file_and_by_dns() {
             for (name, text) in &etc {
                 scratch.write(&format!("etc/{name}"), text);
             }
-            // Plain HTTP needs no certificates: there are none.
+            // Plain HTTP needs no certificates, and there are none.
             let trust = [("SSL_CERT_FILE", "/box/certificate.pem")];
             let trust = if url.starts_with("https:") { &trust[..] } else { &[] };
             let etc_dir = scratch.join("etc");

@@ -1,4 +1,4 @@
-//! Archives of every format, and hostile ones: refused, with nothing written outside staging and nothing left in the store.
+//! Archives of every format, and hostile archives. The latter are refused: nothing is written outside the staging directory, and nothing is left in the store.
 
 use cotter::internals::Digest;
 
@@ -99,7 +99,7 @@ fn zips_and_single_files_are_read() {
         project.ok(&["setup"]);
         assert_eq!(std::fs::read(project.tree().join("bin/tool")).unwrap(), b"one file");
         contains(
-            &ok(&mut project.cotter(&["exec", "--", "sh", "-c", "command -v tool"])),
+            &ok(&mut project.cotter(&["exec", "--host", "--", "sh", "-c", "command -v tool"])),
             &["/bin/tool"],
         );
     }
@@ -134,7 +134,7 @@ fn a_script_for_the_hosts_interpreter_is_refused() {
     project.assert_store_empty();
 }
 
-/// Each archive must be refused with exit code 4 and these words; neither a tree nor anything in staging is left, and nothing appears outside.
+/// Each archive must be refused with exit code 4 and with these words. Neither a tree nor a staging directory is left, and nothing appears outside.
 fn refused(name: &str, bytes: Vec<u8>, words: &[&str]) {
     let server = Server::start();
     let project =
@@ -181,7 +181,7 @@ fn links_that_leave_the_tree_are_refused() {
     refused("a.tar", Tar::new().hard_link("a", "/etc/passwd").finish(), &["absolute name"]);
     refused("a.tar", Tar::new().hard_link("a", "absent").finish(), &["leads to no file of it"]);
     refused("a.zip", zip(&[("a", 0o120_777, b"../../etc", 9)]), &["leads out of it"]);
-    // What no file system takes as a link's text.
+    // No file system accepts these as the target of a link.
     refused("a.zip", zip(&[("a", 0o120_777, b"b\0c", 3)]), &["no valid target"]);
     refused("a.zip", zip(&[("a", 0o120_777, b"", 0)]), &["no valid target"]);
     refused("a.zip", zip(&[("a", 0o120_777, &[b'x'; 4096], 4096)]), &["no valid target"]);
@@ -241,7 +241,7 @@ fn sizes_that_lie_and_bombs_are_refused() {
     refused("a.zip", zip(&[("a", 0o100_644, b"longer than told", 3)]), &["a"]);
     refused("a.tar.gz", gzip(b"this is no tar archive, and is long enough to be read as a header of one................................................................................................................................................................................................................................................................................................................................................................................................................................................................................................................................................................"), &["damaged"]);
     refused("a.tar.xz", xz(&honest().finish())[..200].to_vec(), &["damaged"]);
-    // 300 MiB of zeros in 300 KiB: more than 400 times, and more than 256 MiB.
+    // These are 300 MiB of zeros in 300 KiB, which is more than 400 times the size and more than 256 MiB.
     let zeros = vec![0u8; 300 << 20];
     let bomb = Tar::new().raw("zeros", b'0', 0o644, "", &zeros, zeros.len() as u64).finish();
     refused("a.tar.gz", gzip(&bomb), &["refused as a bomb"]);
@@ -249,7 +249,7 @@ fn sizes_that_lie_and_bombs_are_refused() {
     refused("a.tar.xz", xz(&bomb), &["refused as a bomb"]);
     refused("a.tar.zst", zstd(&bomb), &["refused as a bomb"]);
     refused("a.tar.bz2", bzip2(&bomb), &["refused as a bomb"]);
-    // Hard links that stand for 300 MiB; names so deep that their ancestors would fill the memory.
+    // These are hard links that stand for 300 MiB, and names so deep that their ancestors would fill the memory.
     let mut linked = Tar::new().file("a", &zeros[..1 << 20]);
     for i in 0..300 {
         linked = linked.hard_link(&format!("b{i}"), "a");

@@ -1,4 +1,4 @@
-//! The command line as a person meets it: messages, exit codes, streams.
+//! The command line as a person sees it: its messages, exit codes and streams.
 
 use crate::support::server::Server;
 use crate::support::{Project, REPO, contains, fails, ok};

@@ -1,4 +1,4 @@
-//! The source `debian` against an archive of the test's own: what is refused, and how it is told.
+//! The source `debian` with an archive that the test makes: what is refused, and what the messages say.
 
 use crate::support::archive::{Tar, gzip};
 use crate::support::debian::{Archive, Signer, deb};
@@ -53,7 +53,7 @@ fn a_closure_is_locked_and_becomes_one_merged_tree() {
     let project = rig.project("[\"thing\"]");
     project.ok(&["setup"]);
     let tree = project.tree();
-    // usrmerge: what one package has in /lib and another links from /usr/lib is one directory.
+    // With a merged /usr, the directory /lib of one package and the directory /usr/lib to which another package links are the same directory.
     assert_eq!(std::fs::read(tree.join("usr/lib/libthing.so.1")).unwrap(), b"library");
     assert_eq!(
         std::fs::read_link(tree.join("usr/lib/libthing.so")).unwrap().to_str(),
@@ -80,7 +80,7 @@ fn a_signature_of_another_key_is_refused() {
     let project = rig.project("[\"thing\"]");
     project.scratch.write("project/keys.asc", Signer::new().public());
     contains(&project.fails(4, &["lock"]), &["is not signed by a key that is trusted", "keyring"]);
-    // Without the setting, Debian's own keys are the ones that are trusted.
+    // Without the setting, only Debian's own keys are trusted.
     project.manifest(&rig.manifest("[\"thing\"]").replace("keyring = \"keys.asc\"", ""));
     contains(&project.fails(4, &["lock"]), &["is not signed by a key that is trusted"]);
     project.assert_store_empty();
@@ -98,7 +98,7 @@ fn a_release_that_was_altered_is_refused() {
     contains(&project.fails(4, &["lock"]), &["is not signed by a key"]);
     rig.server.put("/debian/dists/test/InRelease", "Origin: nobody\n");
     contains(&project.fails(4, &["lock"]), &["is not a signed Release file"]);
-    // An index that is not the one that the Release names.
+    // The index is not the one that the Release file names.
     rig.archive.publish(&rig.server, &rig.signer);
     rig.server.put("/debian/dists/test/main/binary-amd64/Packages.xz", "other");
     contains(&project.fails(4, &["lock"]), &["Packages.xz is not the file that was locked"]);
@@ -185,7 +185,7 @@ fn the_archive_of_old_files_is_the_last_mirror() {
     let rig = Rig::new();
     let project = rig.project("[\"thing\"]");
     project.ok(&["lock"]);
-    // After the user's mirrors and the machine's: a day after the release, at the public archive.
+    // After the mirrors of the user and of the machine, the public archive is asked for the state of one day after the release.
     let lock = cotter::internals::Lockfile::parse(&project.lock_text(), "lock").unwrap();
     let plan = &lock.trees.values().next().unwrap().plan;
     assert_eq!(plan.snapshot().as_deref(), Some("20260712T101637Z"));
@@ -215,7 +215,7 @@ fn mirrors_are_asked_in_order_environment_manifest_machine() {
     let project = rig.project("[\"thing\"]");
     let other = Server::start();
     rig.archive.publish(&other, &rig.signer);
-    // The environment's comes first.
+    // The mirror of the environment comes first.
     let mut command = project.cotter(&["lock"]);
     assert!(
         command
@@ -225,7 +225,7 @@ fn mirrors_are_asked_in_order_environment_manifest_machine() {
             .success()
     );
     assert!(rig.server.log().is_empty() && !other.log().is_empty());
-    // The machine's apt configuration serves where the manifest names none.
+    // If the manifest names no mirror, those of the machine's apt configuration are used.
     let _ = std::process::Command::new("chmod").args(["-R", "u+w"]).arg(&project.store).output();
     std::fs::remove_dir_all(&project.store).unwrap();
     other.clear_log();
@@ -267,7 +267,7 @@ fn damaged_and_hostile_packages_are_refused() {
         contains(&project.fails(4, &["setup"]), &[words]);
         project.assert_store_empty();
     }
-    // Names that differ in case are Debian's own habit, and allowed.
+    // Debian's packages contain names that differ only in case, so such names are allowed.
     let mut rig = Rig::new();
     rig.archive.package(
         "cases",
@@ -276,7 +276,7 @@ fn damaged_and_hostile_packages_are_refused() {
         Tar::new().file("./usr/include/xt_MARK.h", b"1").file("./usr/include/xt_mark.h", b"2"),
     );
     rig.project("[\"cases\"]").ok(&["setup"]);
-    // Two packages that disagree on a file.
+    // Two packages have the same file with different contents.
     rig.archive.package("one", "1", "Depends: two\n", Tar::new().file("./usr/share/same", b"1"));
     rig.archive.package("two", "1", "", Tar::new().file("./usr/share/same", b"2"));
     let project = rig.project("[\"one\"]");
@@ -304,7 +304,7 @@ fn the_keys_of_the_real_archive_are_known() {
     let keyring = cotter::internals::Keyring::shipped().unwrap();
     let error = cotter::internals::Release::verify("no release", &keyring, "x").unwrap_err();
     assert_eq!(error.kind(), cotter::internals::ErrorKind::Verification);
-    // That they do verify the real bookworm is shown by every test that locks from it.
+    // Every test that locks packages of the real bookworm shows that its signatures are accepted.
     let lock =
         std::fs::read_to_string(format!("{}/toolchains.lock", crate::support::REPO)).unwrap();
     contains(&lock, &["suite = \"bookworm\"", "key = \""]);

@@ -1,4 +1,4 @@
-//! `cotter emit`: what is written, when, and what is said of it. That it builds is shown in online/bazel.rs.
+//! `cotter emit`: what it writes and when, and what its messages say. The tests in online/bazel.rs build with the result.
 
 use std::path::Path;
 
@@ -6,7 +6,7 @@ use crate::support::{Project, REPO, contains, names, text};
 
 pub const EXAMPLES: [&str; 5] = ["cpp", "flask", "mixed", "python", "zig"];
 
-/// A project with the manifest and the lock of an example.
+/// Returns a project with the manifest and the lock of an example.
 pub fn project(example: &str) -> Project {
     let dir = Path::new(REPO).join("examples").join(example);
     let project = Project::new(&std::fs::read_to_string(dir.join("toolchains.toml")).unwrap());
@@ -22,7 +22,7 @@ fn the_same_lock_gives_the_same_bytes() {
     let (a, b) = (one.dir().join("bazel/cotter"), other.dir().join("bazel/cotter"));
     assert!(names(&a).len() > 10);
     for name in names(&a) {
-        // The one fixed place outside of the workspace, the same on every machine: Zig's cache.
+        // Zig's cache is the only fixed place outside of the workspace. It is the same on every machine.
         let bytes = std::fs::read_to_string(a.join(&name))
             .unwrap()
             .replace("_CACHE = \"/tmp/cotter-zig\"", "");
@@ -175,9 +175,73 @@ fn a_symlink_does_not_lead_out_of_the_project() {
         &["the folder bazel/cotter does not lie in the project", "a symlink leads to"],
     );
     assert_eq!(names(&outside), Vec::<String>::new());
-    // A symlink to another directory of the project is nobody's harm.
+    // A symlink to another directory of the project does no harm.
     std::fs::remove_file(&link).unwrap();
     std::fs::create_dir(project.dir().join("other")).unwrap();
     std::os::unix::fs::symlink("other", &link).unwrap();
     project.ok(&["emit", "bazel"]);
+}
+
+/// `setup` with nothing else to do notices that emitted files are gone or damaged, and `exec`
+/// leaves them alone.
+#[test]
+fn setup_heals_emitted_files() {
+    let server = crate::support::server::Server::start();
+    let tar = crate::support::archive::Tar::new().program("bin/x", b"x").finish();
+    let project = Project::new(&format!(
+        "platforms = [\"x86_64-linux\"]\n[toolchains.x]\nkind = \"tool\"\nsource = \"archive\"\nversion = \"1\"\nurl = \"{}\"\n[emit.bazel]\n",
+        server.put("/x.tar", tar)
+    ));
+    project.ok(&["setup"]);
+    let folder = project.dir().join("bazel/cotter");
+    let good: Vec<(String, Vec<u8>)> = names(&folder)
+        .into_iter()
+        .map(|name| (name.clone(), std::fs::read(folder.join(name)).unwrap()))
+        .collect();
+    assert!(good.len() > 20);
+    let setup = |args: &[&str]| text(&project.cotter(args).output().unwrap());
+    assert!(!setup(&["setup"]).contains("wrote"));
+    type Damage<'a> = &'a dyn Fn();
+    let damages: [(&str, Damage); 4] = [
+        ("the folder is deleted", &|| std::fs::remove_dir_all(&folder).unwrap()),
+        ("a file is deleted", &|| std::fs::remove_file(folder.join("lock.bzl")).unwrap()),
+        ("a file is empty", &|| std::fs::write(folder.join("BUILD.bazel"), "").unwrap()),
+        ("a file is edited", &|| {
+            let file = folder.join("cc.bzl");
+            let text = std::fs::read_to_string(&file).unwrap();
+            std::fs::write(&file, text.replacen('a', "b", 1)).unwrap();
+        }),
+    ];
+    for (what, damage) in damages {
+        damage();
+        // A program that is started does not wait for files that it does not read.
+        setup(&["exec", "--", "true"]);
+        // Without the right to write, it is told each time.
+        for _ in 0..2 {
+            contains(
+                &setup(&["setup", "--locked"]),
+                &["is not what toolchains.lock gives: run `cotter emit bazel`"],
+            );
+        }
+        contains(&setup(&["setup"]), &["wrote bazel/cotter"]);
+        for (name, bytes) in &good {
+            assert_eq!(&std::fs::read(folder.join(name)).unwrap(), bytes, "{what}: {name}");
+        }
+        assert!(!setup(&["setup"]).contains("wrote"), "{what}");
+    }
+    // If the files cannot be written, the next setup tries again.
+    std::fs::remove_dir_all(project.dir().join("bazel")).unwrap();
+    std::fs::write(project.dir().join("bazel"), "in the way").unwrap();
+    for _ in 0..2 {
+        project.fails(1, &["setup"]);
+    }
+    std::fs::remove_file(project.dir().join("bazel")).unwrap();
+    contains(&setup(&["setup"]), &["wrote bazel/cotter"]);
+    // The manifest no longer asks for the files.
+    let manifest = std::fs::read_to_string(project.dir().join("toolchains.toml")).unwrap();
+    project.manifest(&manifest.replace("[emit.bazel]\n", ""));
+    project.ok(&["setup"]);
+    std::fs::remove_dir_all(project.dir().join("bazel")).unwrap();
+    project.ok(&["setup"]);
+    assert!(!project.dir().join("bazel").exists());
 }

@@ -1,4 +1,4 @@
-//! Servers, disks and users that misbehave: a clear error with its own exit code, an untouched store, and a next run that heals.
+//! Servers, disks and users that misbehave. Each fault gives a clear error with its own exit code and leaves the store as it was, and the next run succeeds.
 
 use std::io::{BufRead, BufReader};
 use std::process::{Command, Stdio};
@@ -8,7 +8,7 @@ use crate::support::archive::{Tar, gzip};
 use crate::support::server::{Fault, Server, untrusted_tls};
 use crate::support::{Project, contains, fails, ok, text};
 
-/// A few hundred kilobytes that do not compress.
+/// Returns bytes that cannot be compressed.
 fn noise(len: usize) -> Vec<u8> {
     let mut x = 0x2545_f491_4f6c_dd1du64;
     (0..len)
@@ -30,7 +30,7 @@ struct Setup {
     project: Project,
 }
 
-/// A project that was locked while all was well; its store is then emptied.
+/// Returns a project that was locked without faults and whose store was then emptied.
 fn locked() -> Setup {
     let server = Server::start();
     let url = server.put("/a.tar.gz", archive());
@@ -55,7 +55,7 @@ impl Setup {
         self.server.fault("/mirror/a.tar.gz", fault);
     }
 
-    /// The setup fails with a code and words, the store stays empty; when the fault is gone, it succeeds.
+    /// Checks that the setup fails with a code and with words and leaves the store empty, and that it succeeds when the fault is gone.
     fn fails_then_heals(&self, code: i32, words: &[&str]) {
         let mut command = self.project.cotter(&["setup"]);
         let said =
@@ -142,7 +142,7 @@ fn an_untrusted_certificate_is_told() {
     let said = fails(5, project.cotter(&["setup"]).env("COTTER_HTTP_RETRIES", "0"));
     contains(&said, &["can't reach https://localhost", "certificate"]);
     project.assert_store_empty();
-    // A server that speaks no TLS at all.
+    // This server does not support TLS at all.
     let server = Server::start();
     let project =
         Project::new(&manifest(&[&server.put("/a.tar.gz", archive()).replace("http:", "https:")]));
@@ -178,7 +178,7 @@ fn passing_faults_are_overcome_and_downloads_go_on_where_they_stopped() {
         "no range was asked for: {log:?}"
     );
 
-    // A server that ignores ranges sends all of it again; what is known is skipped.
+    // A server that ignores ranges sends the whole file again. The bytes that are already known are skipped.
     let setup = locked();
     setup.server.fault("/a.tar.gz", Fault::NoRanges(150_000, 1));
     setup.project.ok(&["setup"]);
@@ -195,7 +195,7 @@ fn a_partial_download_is_kept_for_the_next_run() {
     setup.project.ok(&["setup"]);
     let log = setup.server.log();
     assert!(log[0].starts_with("/a.tar.gz ") && !log[0].ends_with(" -"), "{log:?}");
-    // A partial download that is wrong from its first byte does no lasting harm.
+    // A partial download that is wrong from its first byte on does no lasting harm.
     let setup = locked();
     let hash = cotter::internals::Digest::of(&archive());
     let part = setup.project.store.join(format!("inputs/{hash}.part"));
@@ -245,7 +245,7 @@ fn file_mirrors_and_proxies_serve() {
     let _ = Command::new("chmod").args(["-R", "u+w"]).arg(&project.store).output();
     std::fs::remove_dir_all(&project.store).unwrap();
     contains(&project.fails(1, &["setup"]), &["can't read file:///", "there is no such file"]);
-    // A proxy is asked for the whole URL.
+    // A proxy receives a request with the whole URL.
     let server = Server::start();
     server.put("http://files.invalid/a.tar.gz", archive());
     let project = Project::new(&manifest(&["http://files.invalid/a.tar.gz"]));
@@ -253,7 +253,7 @@ fn file_mirrors_and_proxies_serve() {
     assert_eq!(server.log().len(), 1);
 }
 
-/// Runs a shell script in a mount namespace of its own, where `$STORE` is to be mounted by it.
+/// Runs a shell script in a mount namespace of its own. The script itself mounts `$STORE`.
 fn in_namespace(project: &Project, script: &str) -> Command {
     let inner = project.cotter(&["setup"]);
     let mut command = Command::new("unshare");
@@ -289,9 +289,9 @@ fn a_read_only_store_is_told() {
         "mount --bind \"$STORE\" \"$STORE\"\nmount -o remount,bind,ro \"$STORE\"\n\"$1\" setup";
     let said = fails(8, &mut in_namespace(&setup.project, script));
     contains(&said, &["Read-only file system", "--store DIR"]);
-    // A store that holds everything serves although nothing can be written.
+    // A store that contains everything can be used although nothing can be written to it.
     setup.project.ok(&["setup"]);
-    ok(&mut in_namespace(&setup.project, &script.replace("setup", "exec thing -- true")));
+    ok(&mut in_namespace(&setup.project, &script.replace("setup", "exec --host thing -- true")));
 }
 
 #[test]
@@ -301,7 +301,7 @@ fn permission_denied_is_told() {
     std::fs::create_dir_all(&setup.project.store).unwrap();
     std::fs::set_permissions(&setup.project.store, std::fs::Permissions::from_mode(0o555)).unwrap();
     let inner = setup.project.cotter(&["setup"]);
-    // Another user may not reach the target directory: a copy of the program where anybody may.
+    // Another user may be unable to reach the target directory, so the program is copied to a place that everybody can reach.
     let program = setup.project.scratch.join("cotter");
     std::fs::copy(inner.get_program(), &program).unwrap();
     let mut command = if rustix::process::geteuid().is_root() {
@@ -357,7 +357,7 @@ fn ctrl_c_leaves_nothing_and_the_next_run_heals() {
     );
 }
 
-/// A server that says nothing must not keep the user waiting: not for the end of its time, nor for a second Ctrl-C.
+/// A server that sends nothing must not keep the user waiting, neither until its time is over nor until a second Ctrl-C.
 #[test]
 fn ctrl_c_is_heard_while_a_server_is_silent() {
     for signals in [1, 2] {

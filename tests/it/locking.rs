@@ -1,4 +1,4 @@
-//! Locks: reproducible, complete, merge-friendly.
+//! Locks are reproducible, complete and merge-friendly.
 
 use std::path::Path;
 use std::process::Command;
@@ -73,7 +73,7 @@ fn check_says_why_an_entry_is_stale() {
         ],
     );
     contains(&tools.project.fails(3, &["setup", "--locked"]), &["does not fit"]);
-    // A frozen setup asks nobody but the lock.
+    // A frozen setup reads only the lock.
     tools.project.ok(&["setup", "--frozen"]);
     // Setup without flags brings the lock up to date.
     tools.project.ok(&["setup"]);
@@ -138,7 +138,7 @@ fn a_setup_for_one_platform_says_nothing_of_another() {
     tools.project.manifest(&format!("platforms = [\"aarch64-linux\", \"x86_64-linux\"]\n{text}"));
     tools.project.ok(&["setup", "--platform", "aarch64-linux"]);
     contains(
-        &tools.project.ok(&["exec", "--", "sh", "-c", "command -v a"]),
+        &tools.project.ok(&["exec", "--host", "--", "sh", "-c", "command -v a"]),
         &["-a-1-x86_64-linux/bin/a"],
     );
     tools.project.ok(&["setup"]);
@@ -149,7 +149,7 @@ fn a_setup_for_one_platform_says_nothing_of_another() {
 fn locked_holds_for_every_command() {
     let tools = Tools::new(&["a"]);
     tools.project.ok(&["setup"]);
-    // A lock that was edited but says the same is no less the lock.
+    // A lock that was edited but has the same meaning is still accepted.
     tools
         .project
         .scratch
@@ -183,7 +183,7 @@ fn passing_faults_do_not_stop_a_first_lock() {
     let tools = Tools::new(&["a"]);
     tools.server.fault("/a.tar", crate::support::server::Fault::Status(503, 2));
     tools.project.ok(&["lock"]);
-    // What the cache has under the hash that the manifest names is not fetched again.
+    // A file that the cache has under the hash in the manifest is not fetched again.
     let hash = cotter::internals::Lockfile::parse(&tools.project.lock_text(), "lock")
         .unwrap()
         .trees
@@ -258,10 +258,10 @@ fn newer_and_damaged_locks_are_refused() {
         contains(&tools.project.fails(1, &args), &["toolchains.lock is a device or a pipe"]);
     }
     std::fs::remove_file(&path).unwrap();
-    // What is damaged is made anew where that is asked for.
+    // A damaged lock is made again if the user asks for it.
     tools.project.ok(&["lock", "--fresh"]);
     assert_eq!(tools.project.lock_text(), good);
-    // What was edited by hand is found, on a store that has the tree, too, and the way out leads out.
+    // An entry that was edited by hand is found even if the store has the tree, and the hint of the message solves the problem.
     let hash = &good[good.find("sha256 = \"").unwrap() + 10..][..64];
     write(&good.replace(hash, &"0".repeat(64)));
     contains(
@@ -278,7 +278,7 @@ fn newer_and_damaged_locks_are_refused() {
     // A mirror may be changed by hand.
     write(&good.replace("url = \"", "url = \"file:///nowhere/"));
     tools.project.ok(&["setup", "--frozen"]);
-    // An output that does not follow from the inputs is found out.
+    // An output that does not follow from the inputs is detected.
     let lock = cotter::internals::Lockfile::parse(&good, "lock").unwrap();
     let sri = lock.trees.values().next().unwrap().output.nar_hash.sri();
     write(&good.replace(&sri, &cotter::internals::Digest::of(b"else").sri()));
@@ -289,11 +289,11 @@ fn newer_and_damaged_locks_are_refused() {
         &["the tree of a is not the one that was locked", "NAR hash sha256-"],
     );
     tools.project.assert_store_empty();
-    // A recipe of another version is stale, and says so.
-    write(&good.replace("recipe = \"tool/2\"", "recipe = \"tool/0\""));
+    // An entry of another version of its recipe is stale, and the message says so.
+    write(&good.replace("recipe = \"tool/2\"", "recipe = \"tool/1\""));
     contains(
         &tools.project.fails(3, &["lock", "--check"]),
-        &["the recipe was \"tool/0\", is \"tool/2\""],
+        &["the recipe was \"tool/1\", is \"tool/2\""],
     );
 }
 
@@ -330,7 +330,7 @@ fn additions_of_two_people_merge_and_a_conflict_is_repaired() {
     }
     let commit = |names: &[&str], branch: &str| {
         assert!(git(&dir, &["checkout", "-q", branch]).status.success());
-        // The manifest is written so that it merges: what matters here is the lock.
+        // The manifest is written in such a way that it merges, because this test is about the lock.
         let both: Vec<&str> = names.to_vec();
         tools.want(&both);
         tools.project.ok(&["lock"]);
@@ -341,7 +341,7 @@ fn additions_of_two_people_merge_and_a_conflict_is_repaired() {
     let merged = git(&dir, &["merge", "-q", "theirs"]);
     assert!(merged.status.success(), "{}", crate::support::text(&merged));
     tools.project.ok(&["lock", "--check"]);
-    // At the same place they collide; `cotter lock` keeps both.
+    // Two additions at the same place conflict, and `cotter lock` keeps both.
     assert!(git(&dir, &["branch", "-f", "theirs"]).status.success());
     commit(&["d", "e", "g", "m", "p", "t"], "theirs");
     commit(&["d", "e", "h", "m", "p", "t"], "main");
@@ -397,7 +397,7 @@ fn wheels_are_locked_by_name_and_hash_from_the_index_in_force() {
         &project.fails(1, &["lock"]),
         &["the package index has no wheel of tool 2.0", "it has"],
     );
-    // No index, no pinned Python: what to do is said.
+    // Without an index and without a pinned Python, the message says what to do.
     project.manifest(
         &text("1.0")
             .replace("[mirrors]", "[settings]")
@@ -412,14 +412,14 @@ fn wheels_are_locked_by_name_and_hash_from_the_index_in_force() {
     );
 }
 
-/// What the locks of version 1 say, as version 2 says it.
+/// Locks of version 1 are read, and their content is the same in version 2.
 #[test]
 fn locks_of_version_1_are_read() {
     let read = |example: &str| {
         let file = format!("{REPO}/tests/locks/{example}.v1.lock");
         let text = std::fs::read_to_string(&file).unwrap();
         let lock = cotter::internals::Lockfile::parse(&text, &file).unwrap();
-        // What version 2 writes of it says the same.
+        // The text that version 2 writes has the same content.
         let again = cotter::internals::Lockfile::parse(&lock.render(), "v2").unwrap();
         assert!(again == lock, "{example}");
         assert!(lock.render().contains("version = 2\n"));
@@ -460,7 +460,7 @@ fn locks_of_version_1_are_read() {
     );
 }
 
-/// The locks of this repository are what this cotter writes, to the byte.
+/// The locks of this repository have exactly the bytes that this cotter writes.
 #[test]
 fn committed_locks_come_back_to_the_byte() {
     let mut count = 0;
@@ -474,7 +474,7 @@ fn committed_locks_come_back_to_the_byte() {
     assert!(count > 20, "{count} trees");
 }
 
-/// Staging of a tree goes when that tree is done: what several trees take on the disk is not the sum.
+/// The staging directory of a tree is deleted when that tree is done, so the disk space that several trees need at a time is not the sum of all.
 #[test]
 fn few_trees_are_under_way_at_a_time() {
     let server = Server::start();

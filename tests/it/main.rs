@@ -1,6 +1,6 @@
-//! The integration tests: the real program, real packages, real tools, and servers and archives that misbehave on purpose.
+//! The integration tests. They use the real program, real packages and real tools, and servers and archives that misbehave on purpose.
 //!
-//! What needs a mirror stands in `online`; `cargo test -- --skip online::` runs without a network. What takes long is ignored by default and belongs to the full suite:
+//! The tests that need a mirror are in `online`; `cargo test -- --skip online::` runs without network access. The tests that take long are ignored by default and belong to the full suite:
 //! `cargo test --release -- --include-ignored`.
 
 #![allow(
@@ -14,10 +14,14 @@ mod support;
 
 mod alone;
 mod archives;
+mod audit;
 mod commands;
 mod debian;
 mod emit;
+mod exec;
 mod faults;
+mod generated;
+mod hints;
 mod house;
 mod locking;
 mod messages;

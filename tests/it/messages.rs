@@ -1,4 +1,4 @@
-//! Messages: each names the place, what was expected and got, and the next step; and the program acts on types, never on its own words.
+//! Messages. Each one names the place, what was expected, what was got, and the next step. The program acts on types and never on its own words.
 
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -12,7 +12,7 @@ const GCC: &str = "[toolchains.gcc]\nkind = \"cc\"\nsource = \"debian\"\nsuite =
 const TOOL: &str = "[toolchains.x]\nkind = \"tool\"\nsource = \"archive\"\nversion = \"1\"\n";
 const SETS: &str = "[toolchains.python]\nkind = \"python\"\nsource = \"debian\"\nsuite = \"bookworm\"\npackages = [\"python3.11\"]\n[toolchains.uv]\nkind = \"tool\"\nsource = \"pypi\"\nversion = \"1\"\n[requirements.app]\n";
 
-/// Everything that the manifest alone tells: no network is asked.
+/// Problems that follow from the manifest alone are reported without network access.
 #[test]
 fn a_wrong_manifest_is_told_with_place_expectation_and_next_step() {
     let long = "a".repeat(300);
@@ -129,7 +129,7 @@ fn a_name_that_is_not_known_is_told_with_those_that_are() {
         &project.fails(1, &["lock", "--upgrade", "ninja"]),
         &["there is no toolchain \"ninja\"", "there are gcc, x"],
     );
-    // Nothing was locked for that, nor asked for.
+    // Nothing was locked or fetched in the process.
     assert!(!project.dir().join("toolchains.lock").exists());
 }
 
@@ -154,7 +154,7 @@ fn wrong_usage_is_told_with_what_would_be_right() {
     assert!(!said.contains("--verbose"), "{said}");
 }
 
-/// A Debian archive of the test's own, with one package.
+/// Publishes a Debian archive of the test's own, with two packages.
 fn debian(server: &Server, signer: &Signer) {
     let mut archive = Archive::default();
     archive.package(
@@ -180,7 +180,7 @@ fn a_suite_a_component_or_a_package_that_does_not_exist_is_the_users_to_mend() {
     let mirror = format!("{}/debian", server.url);
     let project = Project::new("");
     project.scratch.write("project/keys.asc", signer.public());
-    // The mirror has none of that name, and the archive of old files can't be reached from a test: still no fault of the network.
+    // The mirror has no suite of that name, and the archive of old files cannot be reached from a test. Nevertheless, the network is not to blame.
     let lock = |manifest: &str, code: i32| {
         project.manifest(manifest);
         fails(
@@ -204,7 +204,7 @@ fn a_suite_a_component_or_a_package_that_does_not_exist_is_the_users_to_mend() {
             "[mirrors] debian",
         ],
     );
-    // A mirror that shows what it has is believed.
+    // If a mirror lists its suites, the list is used.
     server.put(
         "/debian/dists/",
         "<a href=\"../\">up</a><a href=\"test/\">test</a><a href=\"tests-updates/\">x</a>",
@@ -213,14 +213,14 @@ fn a_suite_a_component_or_a_package_that_does_not_exist_is_the_users_to_mend() {
         &lock(&wrong.replace("bookwrom", "tets"), 1),
         &["of the mirror's suites, did you mean test"],
     );
-    // A mirror on a disk, too.
+    // The same is true of a mirror on a disk.
     std::fs::create_dir_all(project.scratch.join("mirror/dists/stable")).unwrap();
     let local = format!("file://{}", project.scratch.join("mirror").display());
     contains(
         &lock(&wrong.replace(&mirror, &local).replace("bookwrom", "stabel"), 1),
         &["there is no such file", "of the mirror's suites, did you mean stable?"],
     );
-    // If nobody answers it is the network, whatever the name.
+    // If no server answers, the network is to blame, whatever the name is.
     contains(
         &lock(&wrong.replace(&mirror, "http://127.0.0.1:9/debian"), 5),
         &["can't reach http://127.0.0.1:9/debian"],
@@ -287,7 +287,7 @@ fn a_mirror_that_serves_false_bytes_is_named() {
     bad.fault(package, Fault::Corrupt);
     let packages = "packages = [\"thing\"]";
     let bad_url = format!("{}/debian", bad.url);
-    // The next one is right: a warning, and no failure.
+    // The next mirror is right, so there is a warning and no failure.
     project.manifest(&debian_manifest(&[&bad_url, &good], "test", packages));
     let output = project.cotter(&["setup"]).output().unwrap();
     assert!(output.status.success(), "{}", text(&output));
@@ -301,7 +301,7 @@ fn a_mirror_that_serves_false_bytes_is_named() {
             "another mirror had the right one",
         ],
     );
-    // A length that is not the locked one is as false.
+    // A file with another length than the locked one is wrong, too.
     let empty = |project: &Project| {
         let _ =
             std::process::Command::new("chmod").args(["-R", "u+w"]).arg(&project.store).output();
@@ -316,7 +316,7 @@ fn a_mirror_that_serves_false_bytes_is_named() {
         &text(&project.cotter(&["setup"]).output().unwrap()),
         &["warning: thing_1.0-1_amd64.deb", &bad.url],
     );
-    // No mirror has the right bytes, and the last, the archive of old files, can't be reached: verification failed all the same.
+    // No mirror has the right bytes, and the last one, the archive of old files, cannot be reached. The result is a failed verification nevertheless.
     empty(&project);
     project.manifest(&debian_manifest(&[&bad_url], "test", packages));
     let mut setup = project.cotter(&["setup", "--locked"]);
@@ -336,7 +336,7 @@ fn a_mirror_that_serves_false_bytes_is_named() {
         bytes
     });
     contains(&fails(4, &mut setup), &["is not the file that was locked", "expected "]);
-    // An index with another's signature is passed over with a word, too.
+    // An index that is signed by an unknown key is skipped with a warning, too.
     let stranger = Server::start();
     debian(&stranger, &Signer::new());
     empty(&project);
@@ -358,7 +358,7 @@ fn a_mirror_that_serves_false_bytes_is_named() {
     );
 }
 
-/// A Python project that no index has, and one that has no wheel of a version.
+/// The first project is in no index, and the second one has no wheel of the version.
 #[test]
 fn a_python_project_that_does_not_exist_is_the_users_to_mend() {
     let server = Server::start();
@@ -389,7 +389,7 @@ fn a_python_project_that_does_not_exist_is_the_users_to_mend() {
             "it has 1.1",
         ],
     );
-    // An index that is down is the network's fault: behind it the project may exist.
+    // If an index is down, the network is to blame, because the index may have the project.
     server.fault("/simple/ziglang/", Fault::Status(503, 99));
     contains(
         &fails(5, project.cotter(&["lock"]).env("COTTER_HTTP_RETRIES", "0")),
@@ -397,7 +397,7 @@ fn a_python_project_that_does_not_exist_is_the_users_to_mend() {
     );
 }
 
-/// With `--json` the last line of standard error is the error, and standard output holds nothing else than a result.
+/// With `--json`, the last line of standard error is the error, and standard output contains only a result.
 #[test]
 fn errors_are_json_where_json_was_asked_for() {
     let json = |project: &Project, code: i32, args: &[&str]| -> serde_json::Value {
@@ -420,7 +420,7 @@ fn errors_are_json_where_json_was_asked_for() {
     );
     assert_eq!(error["cause"]["type"], "problems");
     assert_eq!(error["cause"]["problems"][0]["place"]["line"], 6);
-    // Where it lies, and what stands behind it.
+    // The error contains the place and the cause.
     server.fault("/a.tar", Fault::Status(404, 99));
     project.manifest(&format!("{TOOL}url = \"{url}\"\n"));
     let error = json(&project, 5, &["setup", "--json"]);
@@ -442,10 +442,10 @@ fn errors_are_json_where_json_was_asked_for() {
     );
     assert_eq!(error["cause"]["expected"], cotter::internals::Digest::of(&bytes).hex());
     assert_ne!(error["cause"]["got"], error["cause"]["expected"]);
-    // Wrong usage, too; and without the flag it is text.
+    // Incorrect usage is JSON, too. Without the flag, it is text.
     assert_eq!(json(&project, 2, &["lock", "--json", "--jsn"])["kind"], "usage");
     contains(&project.fails(2, &["lock", "--jsn"]), &["error: unexpected argument '--jsn'"]);
-    // A result stays on standard output: what is stale, and then that something is.
+    // A result stays on standard output: it lists the stale entries, and the error then says that there are some.
     server.heal();
     project.ok(&["lock"]);
     project.manifest(&format!("{TOOL}url = \"{url}\"\nprune = [\"y/**\"]\n"));
@@ -455,7 +455,7 @@ fn errors_are_json_where_json_was_asked_for() {
     assert_eq!(json(&project, 3, &["lock", "--check", "--json"])["kind"], "lock-stale");
 }
 
-/// What can be done about a full or forbidden disk depends on what was written.
+/// The hint for a full or read-only disk depends on what was written.
 #[test]
 fn hints_fit_what_was_written() {
     let server = Server::start();
@@ -464,7 +464,7 @@ fn hints_fit_what_was_written() {
         server.put("/a.tar", Tar::new().program("bin/x", b"x").finish())
     ));
     project.ok(&["setup"]);
-    // Standard output on a full device: nothing of the store helps.
+    // Standard output is a full device, so no hint about the store would help.
     let full = std::fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
     let said = fails(8, project.cotter(&["list"]).stdout(full));
     contains(
@@ -472,7 +472,7 @@ fn hints_fit_what_was_written() {
         &["can't write to standard output", "send the output to a place that has room"],
     );
     assert!(!said.contains("cotter gc") && !said.contains("--store"), "{said}");
-    // A pipe that nobody reads is the end, and no failure.
+    // A pipe that nobody reads any more ends the program without a failure.
     let mut child = project
         .cotter(&["list"])
         .stdout(std::process::Stdio::piped())
@@ -482,7 +482,7 @@ fn hints_fit_what_was_written() {
     drop(child.stdout.take());
     let output = child.wait_with_output().unwrap();
     assert!(output.status.success() && output.stderr.is_empty(), "{}", text(&output));
-    // The lock itself can't be written.
+    // The lock itself cannot be written.
     let script = "mount --bind . .\nmount -o remount,bind,ro .\ncd \"$PWD\"\n\"$1\" lock --upgrade";
     server.put("/a.tar", Tar::new().program("bin/x", b"newer").finish());
     let inner = project.cotter(&[]);
@@ -507,7 +507,7 @@ fn hints_fit_what_was_written() {
     assert!(!said.contains("--store"), "{said}");
 }
 
-/// The error of a composition keeps its context, whatever the toolchain is called.
+/// The error of a composition keeps its context, whatever the name of the toolchain is.
 #[test]
 fn a_toolchain_may_be_called_bin() {
     let server = Server::start();
@@ -525,7 +525,7 @@ fn a_toolchain_may_be_called_bin() {
     }
 }
 
-/// What only the composed tree shows is told with the line of the toolchain, and with what there is.
+/// A problem that only the composed tree shows is reported with its line in the manifest, and with the names that exist.
 #[test]
 fn what_the_tree_lacks_is_told_with_a_line_and_what_there_is() {
     let server = Server::start();
@@ -539,14 +539,14 @@ fn what_the_tree_lacks_is_told_with_a_line_and_what_there_is() {
     contains(
         &lock("bin = { t = \"x-1/bin/toool\" }"),
         &[
-            "at: toolchains.toml:1:13",
+            "at: toolchains.toml:6:9",
             "x has no x-1/bin/toool, which `bin` names",
             "did you mean x-1/bin/tool",
         ],
     );
     contains(
         &lock("bin = { t = \"QQQ\" }"),
-        &["at: toolchains.toml:1:13", "there are x-1/bin/tool, x-1/share/doc"],
+        &["at: toolchains.toml:6:9", "there are x-1/bin/tool, x-1/share/doc"],
     );
     contains(
         &lock("strip_prefix = \"y\""),
@@ -554,7 +554,7 @@ fn what_the_tree_lacks_is_told_with_a_line_and_what_there_is() {
     );
 }
 
-/// A pattern that matches nothing is a wrong name as a rule: a warning with its line and what is like it; one that serves on one platform of two is not told.
+/// A pattern that matches nothing is usually a misspelt name, so there is a warning with its line and with similar names. There is none for a pattern that matches on one of two platforms.
 #[test]
 fn patterns_that_match_nothing_are_told() {
     let server = Server::start();
@@ -600,7 +600,7 @@ fn patterns_that_match_nothing_are_told() {
     assert_eq!(said.matches("warning:").count(), 1, "{said}");
 }
 
-/// Very many problems are told in a moment, and not all of them.
+/// If there are very many problems, some of them are reported, and quickly.
 #[test]
 fn thousands_of_problems_take_no_time() {
     let project = Project::new("");
@@ -627,12 +627,12 @@ fn thousands_of_problems_take_no_time() {
             ],
         );
         assert!(said.lines().count() < 60);
-        // Unoptimised, on a busy machine; quadratic work took ten times as long.
+        // The program is not optimised, and the machine may be busy. Quadratic work took ten times as long.
         assert!(took < Duration::from_secs(3), "{count} problems took {took:?}");
     }
 }
 
-/// Manifests that were mangled in every way: a message and its exit code, never a panic. The same manifests each time.
+/// Manifests that were damaged in every way give a message with its exit code and never a panic. Each run uses the same manifests.
 #[test]
 fn mangled_manifests_never_end_in_a_panic() {
     let examples = [
@@ -753,7 +753,7 @@ fn mangled_manifests_never_end_in_a_panic() {
         }
     }
     assert!(good.len() > 100 && bad.len() > 2000, "{} good, {} bad", good.len(), bad.len());
-    // The whole program, on some of each: 1 for what is wrong, 3 for what is right and not locked.
+    // The whole program reads some of each. The exit code is 1 for a wrong manifest, and 3 for a right one that is not locked.
     let project = Project::new("");
     for (texts, codes) in [(&bad, &[1][..]), (&good, &[1, 3][..])] {
         for text in texts.iter().step_by(texts.len() / 40) {
@@ -770,7 +770,7 @@ fn mangled_manifests_never_end_in_a_panic() {
     }
 }
 
-/// Locks that were mangled: a message, never a panic, in the lock's own code.
+/// Damaged locks give a message and never a panic.
 #[test]
 fn mangled_locks_never_end_in_a_panic() {
     let text =
@@ -830,7 +830,7 @@ fn mangled_locks_never_end_in_a_panic() {
     assert!(bad > 100 && good > 0, "{good} good, {bad} bad");
 }
 
-/// A lock whose every value was replaced by what a stranger might write there: each is told, none ends in a panic, and nothing is written outside the store.
+/// Each value of a lock is replaced by a hostile one. None of them causes a panic, and nothing is written outside the store.
 #[test]
 fn hostile_values_in_a_lock_never_end_in_a_panic() {
     let project = Project::new("");
@@ -884,7 +884,7 @@ fn hostile_values_in_a_lock_never_end_in_a_panic() {
         }
         tried += 1;
     };
-    // Every string, and every number.
+    // Replace every string and every number.
     let mut at = 0;
     while let Some(open) = good[at..].find('"').map(|i| at + i + 1) {
         let close = open + good[open..].find('"').unwrap();
@@ -909,7 +909,7 @@ fn hostile_values_in_a_lock_never_end_in_a_panic() {
     );
 }
 
-/// The words of an error are for people. Whoever reads them to decide something breaks when they are reworded: causes are types.
+/// The words of an error are for people. Code that reads them to decide something would break when they change, so causes are types.
 #[test]
 fn nothing_hangs_on_the_words_of_a_message() {
     fn walk(dir: &Path, out: &mut Vec<std::path::PathBuf>) {
@@ -924,7 +924,7 @@ fn nothing_hangs_on_the_words_of_a_message() {
     }
     let mut files = vec![];
     walk(&Path::new(REPO).join("src"), &mut files);
-    // Where errors are made, and where they are told; the parser of TOML has errors of its own, which `Problems` explains.
+    // Errors are defined and printed in these files. The TOML parser has errors of its own, which `Problems` explains.
     let allowed = ["src/error.rs", "src/app.rs", "src/manifest/problems.rs"];
     let mut seen = 0;
     let all: Vec<(String, String)> = files
@@ -954,7 +954,7 @@ fn nothing_hangs_on_the_words_of_a_message() {
         }
     }
     assert!(seen > 3, "nobody asks for a cause: does this test look in the right place?");
-    // One place turns errors into exit codes; an interruption that can't wait ends the process by itself.
+    // One place converts errors to exit codes. An interruption that cannot wait ends the process itself.
     let exits = ["src/error.rs", "src/app.rs", "src/interrupt.rs"];
     for (name, shipped) in &all {
         assert!(exits.contains(&name.as_str()) || !shipped.contains(".exit_code()"), "{name}");

@@ -1,4 +1,4 @@
-//! Signatures, against two other implementations: rPGP, which makes keys and messages of every kind and judges the same bytes, and GnuPG.
+//! Signatures, compared with two other implementations: rPGP, which makes keys and messages of every kind and checks the same bytes, and GnuPG.
 
 use std::process::{Command, Stdio};
 
@@ -17,7 +17,7 @@ use pgp::types::{Duration, KeyDetails, KeyVersion, Password, Timestamp};
 
 use crate::support::{REPO, Scratch, ok};
 
-/// What a Release file might hold, and what the framework must escape.
+/// A text that a Release file might contain, with lines that the signature framework must escape.
 const TEXT: &str = "Origin: Test\nSHA256:\n 00 0 x\n- dashed\n-----BEGIN PGP SIGNED MESSAGE-----\n-\n\nümläut\nend";
 
 fn key(kind: KeyType, version: KeyVersion, subkey: Option<KeyType>) -> SignedSecretKey {
@@ -55,7 +55,7 @@ fn sign(key: &SignedSecretKey, text: &str) -> String {
     message.unwrap().to_armored_string(ArmorOptions::default()).unwrap()
 }
 
-/// How the signature of a message is to be made.
+/// The way in which the signature of a message is made.
 fn config(key: &SignedSecretKey) -> SignatureConfig {
     let mut config =
         SignatureConfig::from_key(rand::thread_rng(), &key.primary_key, SignatureType::Text)
@@ -71,7 +71,7 @@ fn hashed(data: SubpacketData) -> Subpacket {
     Subpacket::regular(data).unwrap()
 }
 
-/// A message signed by a primary key in a way of its own.
+/// Returns a message that a primary key signed in a given way.
 fn sign_as(key: &SignedSecretKey, config: SignatureConfig) -> String {
     CleartextSignedMessage::new(TEXT, config, &key.primary_key, &Password::empty())
         .unwrap()
@@ -79,7 +79,7 @@ fn sign_as(key: &SignedSecretKey, config: SignatureConfig) -> String {
         .unwrap()
 }
 
-/// Until when the signature of a message counts, in seconds since 1970, if it is good.
+/// Returns the time until which the signature of a message is valid, in seconds since 1970, if the signature is good.
 fn until(message: &str, ring: &[u8]) -> Option<Option<u64>> {
     Some(Signed::parse(message)?.signer(&keys(ring)?)?.until)
 }
@@ -88,7 +88,7 @@ fn seconds_now() -> u32 {
     Timestamp::now().as_secs()
 }
 
-/// What rPGP says of a message: the text, if the key or a subkey of it signed that.
+/// Returns the result of rPGP: the text of the message, if the key or one of its subkeys signed it.
 fn judged(message: &str, key: &SignedPublicKey) -> Option<String> {
     let (message, _) = CleartextSignedMessage::from_string(message).ok()?;
     let good = message.verify(key).is_ok()
@@ -96,7 +96,7 @@ fn judged(message: &str, key: &SignedPublicKey) -> Option<String> {
     good.then(|| message.signed_text().replace("\r\n", "\n"))
 }
 
-/// What cotter says of it.
+/// Returns the result of cotter.
 fn ours(message: &str, ring: &[u8]) -> Option<(String, String)> {
     let message = Signed::parse(message)?;
     let keys = keys(ring)?;
@@ -127,7 +127,7 @@ fn every_kind_of_key_signs_and_only_for_itself() {
         let others: Vec<u8> =
             all.iter().filter(|k| k.fingerprint() != key.fingerprint()).flat_map(public).collect();
         assert_eq!(ours(&message, &others), None);
-        // Also as a text file, and with the line ends of another system.
+        // This includes a signature of a text file, and the line ends of another system.
         let armoured = key.to_public_key().to_armored_string(ArmorOptions::default()).unwrap();
         for message in [message.clone(), message.replace('\n', "\r\n")] {
             assert_eq!(ours(&message, armoured.as_bytes()).unwrap().0, TEXT);
@@ -135,7 +135,7 @@ fn every_kind_of_key_signs_and_only_for_itself() {
     }
 }
 
-/// Each byte of a message changed, each in several ways: what cotter takes for signed, rPGP does, with the same text.
+/// Each byte of a message is changed in several ways. If cotter accepts the result, rPGP accepts it, too, with the same text.
 #[test]
 fn an_altered_message_is_refused() {
     for (kind, version) in kinds() {
@@ -150,7 +150,7 @@ fn an_altered_message_is_refused() {
                 let Ok(altered) = String::from_utf8(altered) else { continue };
                 if let Some((text, _)) = ours(&altered, &ring) {
                     taken += 1;
-                    // The checksum of the armour and the white space at the ends of lines are not signed; rPGP keeps the latter.
+                    // The checksum of the armour and the white space at the ends of lines are not signed. rPGP keeps the white space.
                     let trimmed = |text: &str| {
                         text.split('\n').map(|l| l.trim_end().to_owned()).collect::<Vec<_>>()
                     };
@@ -161,7 +161,7 @@ fn an_altered_message_is_refused() {
                 }
             }
         }
-        // Such as the checksum's letters and the header's; not many.
+        // These are, for example, the letters of the checksum and of the header. There are not many.
         assert!(taken < 200, "{taken} of {} changes were taken", message.len() * 4);
     }
 }
@@ -199,12 +199,12 @@ fn a_subkey_signs_if_its_key_says_so() {
         let message = sign(&with, TEXT);
         let subkey = with.secret_subkeys[0].key.fingerprint().to_string().to_uppercase();
         assert_eq!(ours(&message, &public(&with)), Some((TEXT.to_owned(), subkey)));
-        // The same subkey below another primary key: anybody can put it there.
+        // The same subkey is below another primary key. Anybody can put it there.
         let other = key(kind, version, None);
         let mut stolen = other.to_public_key();
         stolen.public_subkeys = with.to_public_key().public_subkeys;
         assert_eq!(ours(&message, &stolen.to_bytes().unwrap()), None);
-        // And without its signatures.
+        // The subkey has no signatures here.
         let mut bare = with.to_public_key();
         bare.public_subkeys[0].signatures.clear();
         assert_eq!(ours(&message, &bare.to_bytes().unwrap()), None);
@@ -216,7 +216,7 @@ fn a_signature_counts_only_as_far_as_it_says() {
     let key = key(KeyType::Ed25519Legacy, KeyVersion::V4, None);
     let ring = public(&key);
     assert_eq!(until(&sign_as(&key, config(&key)), &ring), Some(None));
-    // One with an end: whether it is reached is for the caller to judge, as with the text's own end.
+    // This signature has an expiry time. The caller decides whether the time has passed, as for the expiry time in the text.
     let now = seconds_now();
     let mut ends = config(&key);
     ends.hashed_subpackets
@@ -267,10 +267,10 @@ fn a_key_signs_only_within_its_time_and_for_what_it_may() {
             .primary_user_id("Test <test@example.invalid>".into());
         params.build().unwrap().generate(rand::thread_rng()).unwrap()
     };
-    // It may make keys but sign no data.
+    // This key may certify other keys, but it may not sign data.
     let certifies = primary(false);
     assert_eq!(ours(&sign(&certifies, TEXT), &public(&certifies)), None);
-    // What it says of itself, or somebody in its name.
+    // The statement is by the key itself, or by somebody in its name.
     let signs = primary(true);
     let statement = |by: &SignedSecretKey, at: u32, lasts: u32, hash: HashAlgorithm| {
         let mut config =
@@ -298,22 +298,22 @@ fn a_key_signs_only_within_its_time_and_for_what_it_may() {
     let (short, long) =
         (statement(&signs, start + 1, day, sha256), statement(&signs, start + 2, 30 * day, sha256));
     assert_eq!(until(&message, &ring(std::slice::from_ref(&long))), end(30 * day));
-    // Signed after the key's end.
+    // The message was signed after the key had expired.
     assert_eq!(until(&message, &ring(std::slice::from_ref(&short))), None);
-    // The newest statement holds, in any order.
+    // The newest statement counts, in any order.
     assert_eq!(until(&message, &ring(&[short.clone(), long.clone()])), end(30 * day));
     assert_eq!(until(&message, &ring(&[long.clone(), short.clone()])), end(30 * day));
     let newest = statement(&signs, now, day, sha256);
     assert_eq!(until(&message, &ring(&[newest, long.clone()])), None);
-    // Forged by another key.
+    // The statement was forged by another key.
     let forged = statement(&primary(true), now, 300 * day, sha256);
     assert_eq!(until(&message, &ring(&[forged.clone(), long])), end(30 * day));
     assert_eq!(until(&message, &ring(&[forged, short])), None);
-    // A key that says nothing of itself.
+    // This key has no statement about itself.
     assert_eq!(until(&message, &ring(&[])), None);
 }
 
-/// What a subkey may do is told by the newest statement of its key.
+/// The newest statement of the primary key determines what a subkey may do.
 #[test]
 fn a_subkey_that_may_no_longer_sign_does_not() {
     let with = key(KeyType::Ed25519Legacy, KeyVersion::V4, Some(KeyType::Ed25519Legacy));
@@ -346,7 +346,7 @@ fn a_subkey_that_may_no_longer_sign_does_not() {
     assert_eq!(add(bind(at + 6, false, 1000)), None);
 }
 
-/// The end of a signature or of its key is an end of the release, beside the one that the release names.
+/// The expiry time of a signature or of its key limits the release, in addition to the time that the release names.
 #[test]
 fn a_release_holds_no_longer_than_its_signature() {
     let key = key(KeyType::Ed25519Legacy, KeyVersion::V4, None);
@@ -367,7 +367,7 @@ fn a_release_holds_no_longer_than_its_signature() {
     let at = |seconds: u32| jiff::Timestamp::from_second(seconds.into()).unwrap();
     let early = "Valid-Until: Thu, 01 Jan 1970 00:00:09 UTC\n";
     let late = "Valid-Until: Sun, 01 Jan 2090 00:00:00 UTC\n";
-    // Zero stands for no end.
+    // Zero means that there is no expiry time.
     assert_eq!(release(&text(""), 0).valid_until, None);
     assert_eq!(release(&text(early), 500).valid_until, Some(at(9)));
     for field in ["", late] {
@@ -377,7 +377,7 @@ fn a_release_holds_no_longer_than_its_signature() {
     }
 }
 
-/// A mirror that answers with a heap of signatures does not keep cotter busy with them.
+/// A mirror that sends very many signatures does not keep cotter busy.
 #[test]
 fn a_heap_of_signatures_is_refused() {
     let key = key(KeyType::Ed25519Legacy, KeyVersion::V4, None);
@@ -400,7 +400,7 @@ fn weak_and_strange_keys_do_not_count() {
     assert!(none.is_empty());
     assert!(keys(b"no packets at all").is_none());
     assert!(keys(b"-----BEGIN PGP PUBLIC KEY BLOCK-----\n\nAAAA\n").is_none());
-    // A secret key in the place of a public one.
+    // This is a secret key in the place of a public key.
     let secret = key(KeyType::Ed25519Legacy, KeyVersion::V4, None).to_bytes().unwrap();
     assert!(keys(&secret).is_none());
 }
@@ -409,7 +409,7 @@ fn weak_and_strange_keys_do_not_count() {
 fn the_shipped_keyring_is_read_as_gnupg_reads_it() {
     let path = format!("{REPO}/data/debian-archive-keyring.gpg");
     let listed = ok(Command::new("gpg").args(["--show-keys", "--with-colons", &path]));
-    // Fingerprints of the keys and subkeys that sign, in order.
+    // These are the fingerprints of the keys and subkeys that sign, in order.
     let mut expected = vec![];
     let mut signs = false;
     for line in listed.lines() {
@@ -429,7 +429,7 @@ fn the_shipped_keyring_is_read_as_gnupg_reads_it() {
     assert_eq!(found, expected);
 }
 
-/// GnuPG's own clear signatures: dashes, white space that is not signed, several keys, subkeys, and keys that were revoked.
+/// GnuPG's own cleartext signatures are accepted: with dashes, with white space that is not signed, by several keys, by subkeys, and by revoked keys, which do not count.
 #[test]
 fn what_gnupg_signs_is_good() {
     let scratch = Scratch::new();
@@ -494,7 +494,7 @@ fn what_gnupg_signs_is_good() {
         let (found, signer) = ours(&message, both.as_bytes()).unwrap();
         assert_eq!(found, trimmed);
         assert_ne!(signer, fingerprint);
-        // The revocation that GnuPG keeps for a key it made.
+        // GnuPG keeps a revocation for each key that it makes.
         let revocation =
             std::fs::read_to_string(home.join(format!("openpgp-revocs.d/{fingerprint}.rev")))
                 .unwrap()
@@ -503,12 +503,12 @@ fn what_gnupg_signs_is_good() {
         ok(&mut gpg(&["--import", revocation.to_str().unwrap()]));
         let revoked = ok(&mut gpg(&["--armor", "--export", &user]));
         assert_eq!(ours(&message, revoked.as_bytes()), None);
-        // Nor does it help to have an older copy of the key in the same keyring.
+        // An older copy of the key in the same keyring does not help.
         for ring in [format!("{revoked}\n{both}"), format!("{both}\n{revoked}")] {
             assert_eq!(ours(&message, ring.as_bytes()), None);
         }
     }
-    // A key that is too short for anybody to trust.
+    // This key is too short to be trusted.
     ok(&mut gpg(&["--quick-generate-key", "short@example.invalid", "rsa1024", "sign", "never"]));
     let message = ok(&mut gpg(&["-u", "short@example.invalid", "--clearsign", "-o", "-", file]));
     let short = ok(&mut gpg(&["--armor", "--export", "short@example.invalid"]));

@@ -1,5 +1,5 @@
-//! What people and other programs read of cotter, whole: help, failures with their exit codes and both streams, a lock, and what is emitted from it.
-//! After a change that is meant, `INSTA_UPDATE=always cargo test --test it -- snapshots::` writes `snapshots/` anew; look at the difference before it is committed.
+//! Complete texts that people and other programs read: help, failures with their exit codes and both streams, a lock, and what is emitted from it.
+//! After an intended change, `INSTA_UPDATE=always cargo test --test it -- snapshots::` writes `snapshots/` again. Read the difference before you commit it.
 
 use std::process::Command;
 
@@ -8,7 +8,7 @@ use crate::support::debian::{Archive, Signer};
 use crate::support::server::Server;
 use crate::support::{Project, Scratch, clean, names, ok};
 
-/// Compares a text with the one in `snapshots/<name>.snap`.
+/// Compares a text with the text in `snapshots/<name>.snap`.
 #[track_caller]
 fn same(name: &str, text: &str) {
     let mut settings = insta::Settings::clone_current();
@@ -17,7 +17,7 @@ fn same(name: &str, text: &str) {
     settings.bind(|| insta::assert_snapshot!(name, text));
 }
 
-/// Replaces what follows `key` up to a quote, wherever that stands.
+/// Replaces the text between each `key` and the next quote.
 fn hide(text: &str, key: &str, by: &str) -> String {
     let mut parts = text.split(key);
     let head = parts.next().unwrap().to_owned();
@@ -45,7 +45,7 @@ fn help() {
     assert!(verbs.len() > 10, "{all}");
     let mut text = all.clone();
     let mut append = |words: &[&str]| {
-        // The global options stand in the first help, and the same in every other.
+        // The global options are in the first help, and they are the same in every other one.
         let own = help(words);
         let own = own.split("Global options:").next().unwrap().trim_end();
         text += &format!("\n--- {} ---\n{own}\n", words.join(" "));
@@ -58,7 +58,7 @@ fn help() {
     same("help", &text);
 }
 
-/// A program in an archive, and one in a Debian package: a lock and an emission with everything that such entries have.
+/// A program in an archive and one in a Debian package. Their lock and their emission contain every key that such entries have.
 struct Rig {
     server: Server,
     project: Project,
@@ -108,13 +108,13 @@ packages = ["thing"]
         Rig { server, project }
     }
 
-    /// A text without what is another at each run.
+    /// Returns a text without the parts that differ from run to run.
     fn redacted(&self, text: &str) -> String {
         text.replace(&self.server.url, "[SERVER]")
             .replace(self.project.scratch.path().to_str().unwrap(), "[SCRATCH]")
     }
 
-    /// What a person sees of a run.
+    /// Returns what a person sees of a run.
     fn run(&self, args: &[&str]) -> String {
         let output = self.project.cotter(args).output().unwrap();
         let mut out = format!("$ cotter {}\n", args.join(" "));
@@ -155,9 +155,9 @@ fn failures() {
 fn lock_and_emission() {
     let rig = Rig::new();
     rig.project.ok(&["lock"]);
-    // The key is made anew at each run; the size and hash of a package are those of the compressor.
+    // Each run makes a new key. The size and the hash of a package depend on the compressor.
     let mut lock = hide(&rig.redacted(&rig.project.lock_text()), "key = \"", "[KEY]");
-    // The server's address is a part of what the digest covers.
+    // The digest covers the address of the server, too.
     lock = hide(&lock, "digest = \"", "[DIGEST]");
     lock = lock
         .lines()
@@ -174,7 +174,7 @@ fn lock_and_emission() {
     same("lock", &lock);
     rig.project.ok(&["emit", "bazel"]);
     let dir = rig.project.dir().join("bazel/cotter");
-    // What depends on the lock; the rules themselves stand in templates/bazel.
+    // These files depend on the lock. The rules themselves are in templates/bazel.
     let mut emitted = String::new();
     for name in ["lock.bzl", "BUILD.bazel", "cotter.bazelrc", "cotter.MODULE.bazel"] {
         assert!(names(&dir).contains(&name.to_owned()), "{:?}", names(&dir));

@@ -1,4 +1,4 @@
-//! The store: verify, repair, garbage, links.
+//! The store: verification, repair, garbage collection and links.
 
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::Path;
@@ -52,7 +52,7 @@ fn damage_is_found_and_repaired() {
     rig.project.ok(&["verify"]);
     rig.project.ok(&["verify", "--deep"]);
     let own = rig.tree("one").join("share/own");
-    // Another content of the same size: only a deep look finds it.
+    // The content is different but has the same size, so only a deep verification finds it.
     overwrite(&own, b"eno");
     rig.project.ok(&["verify"]);
     contains(
@@ -61,7 +61,7 @@ fn damage_is_found_and_repaired() {
     );
     rig.project.ok(&["verify", "--deep", "--repair"]);
     assert_eq!(std::fs::read(&own).unwrap(), b"one");
-    // Another size, a file too few, one too many.
+    // One file has another size, one is missing, and one is added.
     overwrite(&own, b"longer");
     contains(&rig.project.fails(4, &["verify", "one"]), &["share/own was \"f 3\", is \"f 6\""]);
     let share = rig.tree("one").join("share");
@@ -84,7 +84,7 @@ fn a_linked_file_that_rotted_is_replaced_in_every_tree() {
     rig.project.ok(&["verify", "--deep", "--repair"]);
     rig.project.ok(&["verify", "--deep"]);
     assert_eq!(std::fs::read(rig.tree("two").join("share/same")).unwrap(), [9; 5000]);
-    // Rot that nobody looked for does not spread: a new tree is hashed as it stands on the disk.
+    // Damage that nobody noticed does not spread, because a new tree is hashed as it is on the disk.
     overwrite(&rig.tree("one").join("share/same"), &[7; 5000]);
     let two = rig.tree("two");
     ok(Command::new("chmod").args(["-R", "u+w"]).arg(&two));
@@ -127,20 +127,20 @@ fn garbage_is_what_no_project_and_no_process_uses() {
     let rig = rig();
     let (one, two) = (rig.tree("one"), rig.tree("two"));
     contains(&rig.project.ok(&["gc", "--dry-run"]), &["would delete 0 trees"]);
-    // The manifest drops one; the next setup makes that known.
+    // The manifest drops one toolchain, and the next setup records that.
     let text = std::fs::read_to_string(rig.project.dir().join("toolchains.toml")).unwrap();
     rig.project.manifest(&text[..text.find("[toolchains.two]").unwrap()]);
     rig.project.ok(&["setup"]);
     contains(
         &rig.project.ok(&["gc", "--dry-run"]),
-        &["would delete", "-two-1", "would delete 1 trees"],
+        &["would delete", "-two-1", "would delete 1 tree ("],
     );
     assert!(two.exists());
     contains(&rig.project.ok(&["gc", "--keep-days", "1"]), &["deleted 0 trees"]);
-    contains(&rig.project.ok(&["gc"]), &["deleted 1 trees", "downloads"]);
+    contains(&rig.project.ok(&["gc"]), &["deleted 1 tree (", "downloads"]);
     assert!(!two.exists() && one.exists());
     rig.project.ok(&["verify", "--deep"]);
-    // A manifest of another name has a root of its own, and keeps its trees.
+    // A manifest with another name has a root of its own, which keeps its trees.
     std::fs::rename(
         rig.project.dir().join("toolchains.toml"),
         rig.project.dir().join("tools.toml"),
@@ -157,9 +157,9 @@ fn garbage_is_what_no_project_and_no_process_uses() {
         rig.project.dir().join("toolchains.toml"),
     )
     .unwrap();
-    // The project itself goes: its root with it.
+    // The project itself is deleted, and its root with it.
     std::fs::remove_file(rig.project.dir().join("toolchains.toml")).unwrap();
-    contains(&rig.project.ok(&["gc"]), &["the root of", "deleted 1 trees"]);
+    contains(&rig.project.ok(&["gc"]), &["the root of", "deleted 1 tree ("]);
     assert!(!one.exists());
     assert_eq!(rig.project.stored("links"), Vec::<String>::new());
 }
@@ -168,8 +168,8 @@ fn garbage_is_what_no_project_and_no_process_uses() {
 fn a_tree_in_use_is_not_deleted() {
     let rig = rig();
     let one = rig.tree("one");
-    let mut child = rig.project.cotter(&["exec", "one", "--", "sleep", "20"]).spawn().unwrap();
-    // Until exec has become sleep.
+    let mut child = rig.project.cotter(&["exec", "one", "--", "/bin/sleep", "20"]).spawn().unwrap();
+    // Wait until the process of exec has become that of sleep.
     let comm = format!("/proc/{}/comm", child.id());
     for _ in 0..200 {
         if std::fs::read_to_string(&comm).is_ok_and(|c| c.trim() == "sleep") {
@@ -180,12 +180,12 @@ fn a_tree_in_use_is_not_deleted() {
     std::fs::remove_file(rig.project.dir().join("toolchains.toml")).unwrap();
     contains(
         &rig.project.ok(&["gc"]),
-        &["-one-1-x86_64-linux: a process uses it", "deleted 1 trees"],
+        &["-one-1-x86_64-linux: a process uses it", "deleted 1 tree ("],
     );
     assert!(one.exists());
     child.kill().unwrap();
     child.wait().unwrap();
-    contains(&rig.project.ok(&["gc"]), &["deleted 1 trees"]);
+    contains(&rig.project.ok(&["gc"]), &["deleted 1 tree ("]);
     assert!(!one.exists());
 }
 
@@ -207,13 +207,14 @@ fn what_a_dead_process_left_is_swept() {
     assert_eq!(rig.project.stored("staging"), Vec::<String>::new());
 }
 
-/// A store that this process may not write to (part of an image, or of another user) serves projects at paths that it has never seen.
+/// A store that this process may not write to, because it is part of an image or belongs to another user, can be used by projects at paths that it has never seen.
 #[test]
 fn a_store_that_cannot_be_written_serves_a_project_at_another_path() {
     let rig = rig();
     let (store, scratch) = (&rig.project.store, rig.project.scratch.path());
     let tree = rig.tree("one");
-    // As in an image: what is fetched and noted at run time is not there.
+    let name = tree.file_name().unwrap().to_str().unwrap();
+    // As in an image, the files that are fetched and recorded at run time do not exist.
     for part in ["inputs", "staging", "roots", "locks"] {
         std::fs::remove_dir_all(store.join(part)).unwrap();
     }
@@ -229,7 +230,7 @@ fn a_store_that_cannot_be_written_serves_a_project_at_another_path() {
     }
     let before = crate::support::names(store);
     let root = rustix::process::geteuid().is_root();
-    // In a mount that is read-only, and as another user (who is not root, if this is).
+    // Use a read-only mount, and another user (who is not root, if this user is).
     let mut read_only = vec!["bwrap", "--bind", "/", "/", "--dev", "/dev", "--ro-bind"];
     read_only.extend([store.to_str().unwrap(), store.to_str().unwrap(), "--"]);
     let nobody = vec!["setpriv", "--reuid", "65534", "--regid", "65534", "--clear-groups", "--"];
@@ -257,7 +258,34 @@ fn a_store_that_cannot_be_written_serves_a_project_at_another_path() {
             contains(&ok(&mut run(&with(&["env"]))), &[&format!("{}/bin", tree.display())]);
             contains(&ok(&mut run(&with(&["setup"]))), &["already there"]);
         }
-        // What is missing cannot be made, and the reason is told.
+        // Only the owner of the store can delete trees, but everybody can list them.
+        let said = crate::support::fails(8, &mut run(&["gc"]));
+        contains(&said, &["may not write to the store", "let its owner run `cotter gc`"]);
+        assert!(!said.contains("--store"), "{said}");
+        contains(&ok(&mut run(&["gc", "--dry-run"])), &["would delete 2 trees"]);
+        let own = tree.join("share/own");
+        overwrite(&own, b"damaged");
+        contains(&crate::support::fails(4, &mut run(&["verify"])), &["1 of 2 trees are broken"]);
+        let said = crate::support::fails(8, &mut run(&["verify", "--repair"]));
+        contains(
+            &said,
+            &["may not write to the store", "let its owner run `cotter verify --repair`"],
+        );
+        assert!(!said.contains("--store"), "{said}");
+        overwrite(&own, b"one");
+        // Facts that the store does not record are derived and printed.
+        let facts = store.join("facts").join(format!("{name}.json"));
+        std::fs::rename(&facts, facts.with_extension("away")).unwrap();
+        let recorded = std::fs::read_to_string(facts.with_extension("away")).unwrap();
+        let recorded: serde_json::Value = serde_json::from_str(&recorded).unwrap();
+        let json = ["--frozen", "--offline", "setup", "one", "--json"];
+        let said: serde_json::Value = serde_json::from_str(&ok(&mut run(&json))).unwrap();
+        assert_eq!(said["trees"][0]["facts"], recorded);
+        assert_eq!(recorded["facts"]["form"], "tool");
+        std::fs::rename(facts.with_extension("away"), &facts).unwrap();
+        let said: serde_json::Value = serde_json::from_str(&ok(&mut run(&json))).unwrap();
+        assert_eq!(said["trees"][0].get("facts"), None);
+        // A missing tree cannot be made, and the message gives the reason.
         std::fs::rename(&tree, tree.with_extension("away")).unwrap();
         let said = crate::support::fails(8, &mut run(&["--frozen", "path", "one"]));
         contains(&said, &["can't", "--store DIR or COTTER_STORE"]);
@@ -287,7 +315,7 @@ fn setup_records_lost_facts_again() {
     std::fs::remove_file(&facts).unwrap();
     rig.project.ok(&["setup"]);
     assert_eq!(std::fs::read_to_string(&facts).unwrap(), good);
-    // Files that a crash of the machine left empty, and facts by another recipe.
+    // The file is empty after a crash of the machine, or another recipe recorded the facts.
     for bad in
         [String::new(), r#"{"recipe":"packages","facts":{"python":"3","packages":{}}}"#.into()]
     {

@@ -87,7 +87,7 @@ pub fn run(args: &AuditBazel, cx: &Context) -> Result<ExitCode> {
         let declared = graph.artifacts.iter().map(String::as_str).collect();
         findings.extend(jail::run(&workspace, &base, &declared, cx)?);
     }
-    report(findings, &settings, &args.output, cx)
+    report(findings, vec![], &settings, &args.output, cx)
 }
 
 /// Returns the newest glibc that outputs may require: the value in the manifest, or the version in

@@ -3,6 +3,7 @@
 use std::process::ExitCode;
 
 use super::super::print;
+use crate::audit::tree::Examined;
 use crate::audit::{Finding, RULES};
 use crate::cli::AuditOutput;
 use crate::context::Context;
@@ -13,6 +14,7 @@ use crate::report::Findings;
 /// Prints the findings. The exit code tells whether there were any.
 pub(super) fn report(
     mut findings: Vec<Finding>,
+    trees: Vec<Examined>,
     settings: &AuditSettings,
     format: &AuditOutput,
     cx: &Context,
@@ -47,7 +49,7 @@ pub(super) fn report(
             entry.id.value, entry.place
         ));
     }
-    let found = Findings { open: findings, accepted };
+    let found = Findings { open: findings, accepted, trees };
     print(&format.report().render(&found))?;
     let accepted = match found.accepted.len() {
         0 => String::new(),

@@ -58,7 +58,8 @@ pub fn run(
     declared: &BTreeSet<&str>,
     cx: &Context,
 ) -> Result<Vec<Finding>> {
-    let (bwrap, strace) = (tool("bwrap", "bubblewrap")?, tool("strace", "strace")?);
+    let (bwrap, strace) =
+        (tool("bwrap", "bubblewrap", "--jail")?, tool("strace", "strace", "--jail")?);
     let root = base.with_file_name(format!(
         "{}-jail-{}",
         base.file_name().unwrap_or_default().to_string_lossy(),
@@ -100,17 +101,7 @@ fn build(
     }
     command
         .arg(strace)
-        .args([
-            "-f",
-            "-qq",
-            "-s",
-            "4096",
-            "-e",
-            "trace=execve,openat,open,clone,clone3,vfork,fork",
-            "-e",
-            "signal=none",
-            "-o",
-        ])
+        .args(["-f", "-qq", "-s", "4096", "-e", trace::ACTION_CALLS, "-e", "signal=none", "-o"])
         .arg(&trace);
     command
         .arg(&workspace.args.bazel)
@@ -168,10 +159,11 @@ fn programs(dir: &Path) -> Vec<PathBuf> {
     out
 }
 
-fn tool(name: &str, package: &str) -> Result<PathBuf> {
+/// Returns the path of a program of the machine that a flag needs.
+pub(super) fn tool(name: &str, package: &str, flag: &str) -> Result<PathBuf> {
     let path = var_os("PATH").unwrap_or_default();
     std::env::split_paths(&path).map(|d| d.join(name)).find(|p| p.exists()).ok_or_else(|| {
-        Error::user(format!("--jail needs {name}, which is not on PATH"))
+        Error::user(format!("{flag} needs {name}, which is not on PATH"))
             .hint(format!("install it: apt-get install {package}"))
     })
 }

@@ -1,6 +1,7 @@
 //! `cotter audit`
 
 mod bazel;
+mod command;
 mod findings;
 mod jail;
 mod tree;

@@ -8,30 +8,40 @@ use std::process::ExitCode;
 use fs_err as fs;
 
 use super::super::trees::{self, kind};
+use super::command;
 use super::findings::report;
 use crate::audit::artifact::{self, Role, Subject};
-use crate::audit::{Finding, HOST_PATH};
+use crate::audit::tree::Examined;
+use crate::audit::{Finding, TREE_LINK, TREE_NEEDED, TREE_SHEBANG};
 use crate::cli::AuditTree;
 use crate::context::Context;
 use crate::error::{Error, Result};
 use crate::model::Kind;
 use crate::project::Project;
 use crate::ready;
+use crate::recipe;
+use crate::relocate::launcher::REDIRECTION;
+use crate::relocate::scripts::interpreter;
+use crate::reporter::Verbosity;
 use crate::store::RootTree;
+use crate::tree::Tree;
 
 /// Audits trees of the store.
 pub fn run(args: &AuditTree, cx: &Context) -> Result<ExitCode> {
     let project = Project::load(cx)?;
     let trees = trees::roots(&args.names, ready::native_or(None)?, cx)?;
     let mut findings = vec![];
-    for tree in trees {
+    let mut examined = vec![];
+    let all = cx.reporter.verbosity() == Verbosity::Verbose;
+    for tree in &trees {
         let root = cx.store.path(&tree.store_name);
+        let inside = Tree::on_disk(&root)?;
         let mut files = vec![];
         walk(&root, &mut files)?;
         let mut libraries = shared_libraries(&files);
         // Packages are loaded by their interpreter, which provides libc and the libraries on which
         // wheels may rely.
-        if let Some(python) = interpreter_of(&tree, &project, cx)? {
+        if let Some(python) = interpreter_of(tree, &project, cx)? {
             let mut files = vec![];
             walk(&python, &mut files)?;
             libraries.extend(shared_libraries(&files));
@@ -46,7 +56,7 @@ pub fn run(args: &AuditTree, cx: &Context) -> Result<ExitCode> {
                     .is_ok_and(|real| root.canonicalize().is_ok_and(|root| real.starts_with(root)));
                 if !inside {
                     findings.push(Finding::new(
-                        &HOST_PATH,
+                        &TREE_LINK,
                         place,
                         "a link that leads out of the tree, or nowhere",
                     ));
@@ -63,15 +73,41 @@ pub fn run(args: &AuditTree, cx: &Context) -> Result<ExitCode> {
                 libraries: &|name| libraries.contains(name),
             };
             // The tree of a library relies on the libc of the compiler's tree.
-            let is_library = kind(&tree) == Kind::Library.as_str();
-            findings.extend(
-                artifact::look(&bytes, subject)
-                    .into_iter()
-                    .filter(|f| !(is_library && f.id == crate::audit::ELF_NEEDED.id)),
-            );
+            let is_library = kind(tree) == Kind::Library.as_str();
+            // A program of a tree starts a script with the interpreter of the tree.
+            let is_started = starts_inside(&bytes, &inside);
+            findings.extend(artifact::look(&bytes, subject).into_iter().filter(|f| {
+                !(is_library && f.id == TREE_NEEDED.id || is_started && f.id == TREE_SHEBANG.id)
+            }));
         }
+        let survey = recipe::survey_constants(&tree.recipe, &inside)?;
+        let tree = Examined { name: tree.name.to_string(), survey };
+        findings.extend(tree.findings(all));
+        cx.reporter.line(&tree.summary());
+        for c in tree.survey.constants.iter().filter(|_| all) {
+            let reason = c.fate.reason().map(|r| format!(" ({r})")).unwrap_or_default();
+            cx.reporter.detail(&format!(
+                "  {}/{} {} {}{reason}",
+                tree.name,
+                c.file,
+                c.path,
+                c.fate.as_str()
+            ));
+        }
+        examined.push(tree);
     }
-    report(findings, &project.manifest.audit, &args.output, cx)
+    if let Some((program, arguments)) = args.command() {
+        findings.extend(command::run(program, arguments, &args.names, &trees, cx)?);
+    }
+    report(findings, examined, &project.manifest.audit, &args.output, cx)
+}
+
+/// Whether a file is a script whose interpreter is in the tree, which redirects paths: whatever
+/// starts the script from there finds that interpreter.
+fn starts_inside(bytes: &[u8], tree: &Tree) -> bool {
+    let head = &bytes[..bytes.len().min(512)];
+    tree.at(REDIRECTION).is_some()
+        && interpreter(head).is_some_and(|(program, _)| tree.file(&program).is_some())
 }
 
 fn shared_libraries(files: &[PathBuf]) -> BTreeSet<String> {

@@ -101,7 +101,13 @@ impl Emission for BazelSettings {
             }
         };
         if entries.is_empty() {
-            return Err(Error::user("the lock names no toolchain that is to be emitted"));
+            let error = Error::user("the lock names no toolchain that is to be emitted");
+            return Err(match &self.toolchains_place {
+                Some(place) => error
+                    .located(place.clone())
+                    .hint("name a toolchain of the lock, or leave `toolchains` out to emit all"),
+                None => error,
+            });
         }
         check_names(&entries, self)?;
         let mut files = Files::new();

@@ -1,5 +1,6 @@
 //! The `[emit.bazel]` table.
 
+use crate::error::Place;
 use crate::manifest::{Fields, Manifest, Problems, did_you_mean};
 use crate::model::{MemberPath, ToolchainName};
 
@@ -13,6 +14,20 @@ pub enum Libc {
     Pinned,
 }
 
+/// The repositories that Bazel and its rules declare, and that the emitted files use.
+const TAKEN: &[&str] = &[
+    "bazel_features",
+    "bazel_skylib",
+    "bazel_tools",
+    "local_config_cc",
+    "local_config_platform",
+    "platforms",
+    "rules_cc",
+    "rules_java",
+    "rules_python",
+    "rules_shell",
+];
+
 /// The `[emit.bazel]` table.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct BazelSettings {
@@ -24,6 +39,8 @@ pub struct BazelSettings {
     pub repository: String,
     /// The toolchains to emit. `None` stands for all of them.
     pub toolchains: Option<Vec<ToolchainName>>,
+    /// The place of the key `toolchains`, if the manifest has it.
+    pub toolchains_place: Option<Place>,
     /// Whether the segment for `MODULE.bazel` registers the toolchains.
     pub register: bool,
     /// The libc that programs use.
@@ -36,6 +53,7 @@ impl Default for BazelSettings {
             dir: "bazel/cotter".to_owned(),
             repository: "cotter".to_owned(),
             toolchains: None,
+            toolchains_place: None,
             register: false,
             libc: Libc::System,
         }
@@ -64,12 +82,16 @@ impl BazelSettings {
                 s.starts_with(|c: char| c.is_ascii_lowercase())
                     && s.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_')
             };
-            if plain(&name.value) {
+            if TAKEN.contains(&name.value.as_str()) {
+                problems.add(name.span, format!("Bazel and its rules have a repository {:?} of their own: choose another name", name.value));
+            } else if plain(&name.value) {
                 out.repository = name.value;
             } else {
                 problems.add(name.span, format!("expected the name of a repository in lower-case letters, digits and '_', got {:?}", name.value));
             }
         }
+        out.toolchains_place =
+            fields.has("toolchains").then(|| problems.place(fields.key_span("toolchains").start));
         out.toolchains = fields.string_list("toolchains", problems).map(|list| {
             let mut names: Vec<ToolchainName> = vec![];
             for item in list {

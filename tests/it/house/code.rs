@@ -1,4 +1,4 @@
-//! The program's sources as a parser sees them: which module stands in which file, what it defines, and every path that its code names.
+//! The program's sources as a parser sees them: the file of each module, what the module defines, and every path that its code names.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -9,62 +9,62 @@ use syn::visit::{self, Visit};
 /// A path of modules from the root of the crate: `["store", "gc"]` is `crate::store::gc`.
 pub type ModulePath = Vec<String>;
 
-/// The sources of the program, without what is compiled for tests only.
+/// The sources of the program, without the parts that are compiled only for tests.
 pub struct Code {
-    /// Every module, those that stand inside of a file included.
+    /// Every module, including those that are defined inside a file.
     pub modules: BTreeMap<ModulePath, Module>,
 }
 
-/// One module.
+/// A module.
 #[derive(Default)]
 pub struct Module {
-    /// The file below `src` that holds it.
+    /// The file below `src` that contains it.
     pub file: String,
-    /// What it defines: functions, types, constants, but no modules.
+    /// The functions, types and constants that it defines, without its modules.
     items: BTreeSet<String>,
-    /// The names that its `use` lines bring in, each with the path that it stands for.
+    /// The names that its `use` lines import, each with its path.
     imports: BTreeMap<String, Vec<String>>,
-    /// The modules that it takes everything from.
+    /// The modules from which it imports everything.
     globs: Vec<Vec<String>>,
     /// The paths that its code names.
     pub mentions: Vec<Mention>,
-    /// The types that others can see.
+    /// The types that other modules can see.
     pub types: Vec<TypeItem>,
-    /// The texts in its code, without those of its documentation, each with its line.
+    /// The string literals in its code, without those of its documentation, each with its line.
     pub texts: Vec<(String, usize)>,
 }
 
 /// A path in the code.
 pub struct Mention {
-    /// Its segments as they are written; a `use` of several names is several mentions.
+    /// Its segments as they are written. A `use` of several names counts as several mentions.
     pub path: Vec<String>,
-    /// The line in the file, from 1.
+    /// The line in the file, starting at 1.
     pub line: usize,
-    /// Whether it is a `pub use`: a name that is handed on, but not used.
+    /// Whether it is a `pub use`, which re-exports a name without using it.
     pub handed_on: bool,
 }
 
-/// A type that is visible outside of its module.
+/// A type that is visible outside its module.
 pub struct TypeItem {
     /// Its name.
     pub name: String,
-    /// The line in the file, from 1.
+    /// The line in the file, starting at 1.
     pub line: usize,
 }
 
-/// What a path stands for.
+/// The meaning of a path.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Target {
-    /// Something of this crate: the module that defines it, and the rest of the path, which begins with the item's name.
+    /// An item of this crate: the module that defines it, and the rest of the path, which begins with the item's name.
     Own(ModulePath, Vec<String>),
-    /// Something of another crate: the whole path, with renamed imports undone.
+    /// An item of another crate: the whole path, with the original names of renamed imports.
     Foreign(Vec<String>),
-    /// A lone name that may be a variable.
+    /// A single name, which may be a variable.
     Unknown,
 }
 
 impl Code {
-    /// Reads the sources: `text` gives the text of a file below `src`, or nothing if there is none.
+    /// Reads the sources. `text` returns the text of a file below `src`, or `None` if the file does not exist.
     pub fn read(text: &dyn Fn(&str) -> Option<String>) -> Code {
         let mut code = Code { modules: BTreeMap::new() };
         for root in ["lib.rs", "main.rs"] {
@@ -123,7 +123,7 @@ impl Code {
         self.modules.insert(module, reader.module);
     }
 
-    /// What a path that the module `from` names stands for.
+    /// Returns the meaning of a path that the module `from` names.
     pub fn resolve(&self, from: &ModulePath, path: &[String]) -> Target {
         self.resolve_within(from, path, 0)
     }
@@ -168,7 +168,7 @@ impl Code {
             if module.items.contains(first) {
                 break;
             }
-            // A module and a function may share a name (`mod x; use x::x;`): before `::` it is the module.
+            // A module and a function may have the same name (`mod x; use x::x;`). Before `::`, it is the module.
             let before_more = rest.len() > 1 && self.modules.contains_key(&child);
             if let Some(import) = module.imports.get(first).filter(|_| !before_more) {
                 let whole: Vec<String> = import.iter().chain(&rest[1..]).cloned().collect();
@@ -187,7 +187,7 @@ impl Code {
         Target::Own(at, rest.to_vec())
     }
 
-    /// What a path stands for by way of `use x::*`, if a module of this crate is taken in so and knows its first name.
+    /// Returns the meaning of a path through `use x::*`, if a module of this crate is imported in this way and knows the first name of the path.
     fn through_globs(&self, from: &ModulePath, path: &[String], depth: usize) -> Option<Target> {
         for glob in &self.modules[from].globs {
             let first: ModulePath = from.iter().cloned().chain([glob[0].clone()]).collect();
@@ -216,15 +216,15 @@ impl Code {
     }
 }
 
-/// Reads one module's items.
+/// Reads the items of one module.
 struct Reader {
     module: Module,
-    /// How many functions deep the reader is: what is defined there is nobody else's.
+    /// The number of functions around the present place. Items that are defined in a function are not visible elsewhere.
     in_body: usize,
 }
 
 impl Reader {
-    /// Notes the names that an item defines in its module.
+    /// Records the names that an item defines in its module.
     fn define(&mut self, item: &syn::Item) {
         let (name, visibility, is_type) = match item {
             syn::Item::Struct(i) => (&i.ident, Some(&i.vis), true),
@@ -331,7 +331,7 @@ impl<'ast> Visit<'ast> for Reader {
         }
     }
 
-    /// `pub(super)` says who may look, not what is looked at.
+    /// `pub(super)` says who may see an item. It does not use the module.
     fn visit_visibility(&mut self, _: &'ast syn::Visibility) {}
 
     fn visit_block(&mut self, block: &'ast syn::Block) {
@@ -387,13 +387,13 @@ impl<'ast> Visit<'ast> for Reader {
     fn visit_attribute(&mut self, attribute: &'ast syn::Attribute) {
         match &attribute.meta {
             syn::Meta::List(list) => self.scan(list.tokens.clone()),
-            // Documentation, as a rule.
+            // This is usually documentation.
             syn::Meta::NameValue(_) | syn::Meta::Path(_) => {}
         }
     }
 
     fn visit_expr_method_call(&mut self, call: &'ast syn::ExprMethodCall) {
-        // A method has no path; it stands here as one that no module can have.
+        // A method has no path. It is recorded with a path that no module can have.
         self.module.mentions.push(Mention {
             path: vec![format!(".{}", call.method)],
             line: call.method.span().start().line,
@@ -422,7 +422,7 @@ fn attributes(item: &syn::Item) -> &[syn::Attribute] {
     }
 }
 
-/// Whether something is compiled for tests only.
+/// Whether an item is compiled only for tests.
 fn for_tests(attributes: &[syn::Attribute]) -> bool {
     attributes.iter().any(|a| {
         a.path().is_ident("cfg")
@@ -430,7 +430,7 @@ fn for_tests(attributes: &[syn::Attribute]) -> bool {
     })
 }
 
-/// The circles of a graph: its strongly connected sets of more than one node, each sorted.
+/// Returns the cycles of a graph: its strongly connected components of more than one node, each sorted.
 pub fn circles<'a>(edges: &BTreeSet<(&'a str, &'a str)>) -> Vec<Vec<&'a str>> {
     let mut next: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
     for (from, to) in edges {

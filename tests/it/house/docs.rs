@@ -1,4 +1,4 @@
-//! What the code knows stands in the docs, and the other way round. What only the program itself can tell is compared in `src/documented.rs`.
+//! The docs contain what the code defines, and the other way round. `src/documented.rs` compares what only the program itself can tell.
 
 use std::collections::BTreeSet;
 
@@ -7,16 +7,17 @@ use syn::visit::{self, Visit};
 use super::{code, files_below, none, read};
 use crate::support::REPO;
 
-/// Names in the form of a variable that are no variable of ours, or that only a program sees which cotter starts itself.
+/// Names in the form of a variable that are not variables of cotter, or that only programs see which cotter starts itself.
 const NOT_FOR_USERS: &[(&str, &str)] = &[
     ("CARGO_PKG_VERSION", "Cargo sets it while cotter is compiled"),
     ("LC_ALL", "set for uv"),
     ("O_DIRECTORY", "a flag of open(2) in a trace"),
+    ("O_PATH", "a flag of open(2) in a trace"),
     ("SOURCE_DATE_EPOCH", "set for builds in the sandbox"),
     ("UV_CACHE_DIR", "set for uv"),
 ];
 
-/// Variables that libraries read on cotter's behalf: no text of our code names them.
+/// Variables that libraries read for cotter, so that no string of its code names them.
 const READ_BY_LIBRARIES: &[(&str, &str)] = &[
     ("NO_COLOR", "anstream"),
     ("CLICOLOR", "anstream"),
@@ -27,7 +28,7 @@ const READ_BY_LIBRARIES: &[(&str, &str)] = &[
     ("COTTER_MIRROR_PYTHON", "made of the name of a family"),
 ];
 
-/// The words of a text that could name a variable.
+/// Returns the words of a text that could be names of variables.
 fn variables(text: &str) -> impl Iterator<Item = &str> {
     let part = |c: char| c.is_ascii_uppercase() || c.is_ascii_digit() || c == '_';
     text.split(move |c: char| !part(c)).filter(|word| word.len() > 1)
@@ -47,13 +48,13 @@ fn every_variable_is_documented() {
     let mut seen = BTreeSet::new();
     for module in code.modules.values() {
         for (text, line) in &module.texts {
-            // Any text may name a variable of cotter's own; others are whole texts.
+            // Any string may contain the name of a variable of cotter. The name of another variable is a whole string.
             for word in variables(text).filter(|w| w.starts_with("COTTER_") || *w == text) {
                 seen.insert(word.to_owned());
                 let own = word.starts_with("COTTER_");
                 let known = if own { ours.contains(word) } else { documented.contains(word) };
                 let excused = NOT_FOR_USERS.iter().any(|(name, _)| *name == word);
-                // Parts of names, and placeholders.
+                // These are parts of names, and placeholders.
                 let part = !own && (word.starts_with('_') || word.ends_with('_'));
                 if !known && !excused && !part && word.contains('_') {
                     problems.push(format!("src/{}:{line}: no page names {word}", module.file));
@@ -79,9 +80,9 @@ fn every_variable_is_documented() {
 /// Finds the exit codes of the program.
 #[derive(Default)]
 struct ExitCodes {
-    /// The numbers in the function `exit_code`, which gives each kind of failure its own.
+    /// The numbers in the function `exit_code`, which has one for each kind of failure.
     table: BTreeSet<u64>,
-    /// Numbers that are given elsewhere.
+    /// Numbers that are defined elsewhere.
     strays: usize,
     in_table: bool,
 }
@@ -121,7 +122,7 @@ fn every_exit_code_has_its_row() {
         found.visit_file(&syn::parse_file(&std::fs::read_to_string(&file).unwrap()).unwrap());
         assert_eq!(found.strays, 0, "{} gives an exit code of its own", file.display());
     }
-    // Success needs no kind of failure.
+    // Success has no kind of failure.
     found.table.insert(0);
     let docs = read("docs/exit-codes.md");
     let rows: BTreeSet<u64> = docs
@@ -132,7 +133,7 @@ fn every_exit_code_has_its_row() {
     assert_eq!(found.table, rows, "the code's numbers, and the rows of docs/exit-codes.md");
 }
 
-/// Finds what others can see and has no documentation.
+/// Finds items that other modules can see and that have no documentation.
 struct Undocumented {
     file: String,
     found: Vec<String>,
@@ -167,7 +168,7 @@ impl<'ast> Visit<'ast> for Undocumented {
         match item {
             Item::Enum(i) if !visible(&i.vis) => {}
             Item::Trait(i) if !visible(&i.vis) => {}
-            // What is defined in a function is its own.
+            // Items that are defined in a function are not visible elsewhere.
             Item::Fn(_) => {}
             _ => visit::visit_item(self, item),
         }
@@ -192,7 +193,7 @@ impl<'ast> Visit<'ast> for Undocumented {
     }
 }
 
-/// The compiler asks for documentation of a library's interface only, and that of this one is a single function.
+/// The compiler demands documentation only for the interface of a library, and the interface of this one is a single function.
 #[test]
 fn every_public_item_says_what_it_is() {
     let mut problems = vec![];

@@ -1,4 +1,4 @@
-//! What may stand in the repository's files.
+//! Rules for the content of the repository's files.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -7,7 +7,7 @@ use std::process::Command;
 use super::{files_below, none};
 use crate::support::REPO;
 
-/// The files that git knows, with the text of those that are text.
+/// Returns the files that git knows, with the text of the text files.
 fn tracked() -> Vec<(String, Option<String>)> {
     let list = Command::new("git").args(["ls-files", "-z"]).current_dir(REPO).output().unwrap();
     assert!(list.status.success(), "{}", crate::support::text(&list));
@@ -43,7 +43,7 @@ fn nothing_that_a_program_made_is_tracked() {
     none(&made);
 }
 
-/// The host names in a text: what stands between `//`, perhaps behind credentials, and the next `/` or `:`.
+/// Returns the host names in a text: the parts between `//`, optionally with credentials, and the next `/` or `:`.
 fn hosts_of(text: &str) -> impl Iterator<Item = String> {
     let lines = text.lines().filter(|line| !line.trim_start().starts_with('#'));
     lines.flat_map(|line| line.split("://").skip(1)).filter_map(|rest| {
@@ -55,9 +55,9 @@ fn hosts_of(text: &str) -> impl Iterator<Item = String> {
     })
 }
 
-/// The hosts of the package registries that this machine is configured with, and those that everybody knows.
+/// Returns the hosts of the package registries for which this machine is configured, and the well-known ones.
 fn registry_hosts() -> BTreeSet<String> {
-    // In two parts each, for this file is looked at, too.
+    // Each name is in two parts, because this file is examined, too.
     let mut hosts: BTreeSet<String> = [
         ("crates", "io"),
         ("pypi", "org"),
@@ -121,7 +121,7 @@ fn no_registry_is_named() {
     assert_eq!(seen, ["a.example", "c.example"]);
     let hosts = registry_hosts();
     let mut problems = vec![];
-    // Cargo.lock is Cargo's: it names the registry that every crate came from.
+    // Cargo writes Cargo.lock, which names the registry of every crate.
     for (file, text) in tracked().into_iter().filter(|(name, _)| name != "Cargo.lock") {
         for (number, line) in text.iter().flat_map(|t| t.lines()).enumerate() {
             let line = line.to_lowercase();
@@ -133,7 +133,7 @@ fn no_registry_is_named() {
     none(&problems);
 }
 
-/// Whether a line names a host, or one below it: not merely a longer word that holds its letters.
+/// Whether a line names a host or one of its subdomains. A longer word that contains its letters does not count.
 fn names_host(line: &str, host: &str) -> bool {
     let part_of_word = |c: char| c.is_ascii_alphanumeric() || c == '-';
     line.match_indices(host).any(|(at, _)| {
@@ -147,7 +147,7 @@ fn no_path_of_this_machine_is_named() {
     if let Some(home) = std::env::var("HOME").ok().filter(|home| home.len() > 1) {
         paths.push(format!("{home}/."));
     }
-    // The repository's neighbours, unless it stands where on any machine something may.
+    // These are the directories next to the repository, unless the repository is in a directory that any machine may have.
     let parent = Path::new(REPO).parent().unwrap().display().to_string();
     let common = ["/", "/src", "/home", "/tmp", "/opt", "/srv", "/mnt", "/usr/src", "/root"];
     if !common.contains(&parent.as_str()) {

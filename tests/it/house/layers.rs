@@ -1,17 +1,17 @@
-//! Which module may look at which, and what the pure ones may not touch.
+//! Rules for the dependencies between modules, and for the pure modules.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::code::{Code, Mention, ModulePath, Target, circles};
 use super::none;
 
-/// The order of the modules below `src`, the lowest first. A module may look at its own level and at those before it; no circle of modules or of
-/// files may come of it. A module that is named here need not exist yet.
+/// The order of the modules below `src`, the lowest first. A module may use modules of its own level and of the levels before it. There must be no cycle of modules or of
+/// files. A module that is named here need not exist yet.
 const LEVELS: &[&[&str]] = &[
     &["error"],
     &["interrupt", "model", "text"],
     &["nix"],
-    &["tree", "manifest", "lockfile", "facts", "environment", "reporter"],
+    &["reach", "tree", "manifest", "lockfile", "facts", "environment", "reporter"],
     &["source", "recipe", "sandbox", "store", "fetch", "unpack", "relocate", "resolve", "python"],
     &["make", "emit", "write", "report", "audit", "serve"],
     &["cli", "context", "project"],
@@ -19,11 +19,11 @@ const LEVELS: &[&[&str]] = &[
     &["ready"],
     &["commands"],
     &["app"],
-    // `internals` is what lib.rs shows to the tests.
+    // `internals` is what lib.rs exports to the tests.
     &["lib", "internals", "main"],
 ];
 
-/// The modules whose functions depend on their arguments alone. They may look at one another only.
+/// The modules whose functions depend only on their arguments. They may use only each other.
 const PURE: &[&str] = &[
     "error",
     "model",
@@ -31,6 +31,7 @@ const PURE: &[&str] = &[
     "nix",
     "manifest",
     "lockfile",
+    "reach",
     "facts",
     "environment",
     "emit",
@@ -38,7 +39,7 @@ const PURE: &[&str] = &[
     "audit",
 ];
 
-/// What reaches the world outside: files, network, environment, clock, processes, streams. A whole crate, a module, or one function.
+/// Accesses to the outside: files, network, environment, clock, processes and streams. An entry is a whole crate, a module or a function.
 const OUTSIDE: &[&str] = &[
     "anstream",
     "ctrlc",
@@ -61,7 +62,7 @@ const OUTSIDE: &[&str] = &[
     "std::thread",
     "std::time::Instant",
     "std::time::SystemTime",
-    // Methods of `std::path::Path` that ask the disk.
+    // These are the methods of `std::path::Path` that access the disk.
     ".canonicalize",
     ".exists",
     ".is_file",
@@ -72,29 +73,29 @@ const OUTSIDE: &[&str] = &[
     ".try_exists",
 ];
 
-/// Parts of the above that are fixed when the program is compiled.
+/// Parts of the entries above that are fixed when the program is compiled.
 const INSIDE: &[&str] = &["std::env::consts"];
 
-/// Who may read the environment, and the clock: all others are given what they need. An entry that ends in `/` is a directory.
+/// The files that may read the environment and the clock. All others receive what they need. An entry that ends in `/` is a directory.
 const ENVIRONMENT: &[&str] = &["app.rs", "context.rs"];
 const CLOCK: &[&str] = &["context.rs", "interrupt.rs", "store/gc.rs", "make/schedule.rs"];
 
-/// Edges of circles that are left, each with the reason: (from, to, why). What is no longer needed here must go.
+/// Edges of cycles that are allowed, each with the reason: (from, to, why). An entry that is no longer needed must be removed.
 const CIRCLES_LEFT: &[(&str, &str, &str)] = &[
     ("fetch/http.rs", "fetch/mod.rs", "the settings of a client stand beside the fetcher"),
     ("fetch/stream.rs", "fetch/mod.rs", "a stream takes the whole fetcher"),
     ("manifest/requirements.rs", "manifest/mod.rs", "platforms are read beside the manifest"),
 ];
 
-/// An edge of the graph of files, or of modules, with the places that draw it.
+/// An edge of the graph of files or of modules, with the places that cause it.
 type Edges = BTreeMap<(String, String), BTreeSet<String>>;
 
-/// The module below `src` that a path of modules begins with.
+/// Returns the module below `src` with which a path of modules begins.
 fn top(module: &ModulePath) -> String {
     module.first().cloned().unwrap_or_else(|| "lib".to_owned())
 }
 
-/// Every mention of something of this crate: module and mention, and what is mentioned.
+/// Returns every mention of an item of this crate: the module, the mention, and the item.
 fn own(code: &Code) -> impl Iterator<Item = (&ModulePath, &Mention, ModulePath, Vec<String>)> {
     code.modules.iter().flat_map(move |(path, module)| {
         module.mentions.iter().filter_map(move |mention| match code.resolve(path, &mention.path) {
@@ -108,7 +109,7 @@ fn place(code: &Code, module: &ModulePath, mention: &Mention) -> String {
     format!("src/{}:{} names {}", code.modules[module].file, mention.line, mention.path.join("::"))
 }
 
-/// Which top module looks at which other.
+/// Returns which top-level module uses which other one.
 fn module_edges(code: &Code) -> Edges {
     let mut edges = Edges::new();
     for (from, mention, to, _) in own(code).filter(|(from, _, to, _)| top(from) != top(to)) {
@@ -117,7 +118,7 @@ fn module_edges(code: &Code) -> Edges {
     edges
 }
 
-/// Which file needs what another defines. A `pub use` of something below its own module hands a name on and needs nothing.
+/// Returns which file needs what another one defines. A `pub use` of an item below its own module only re-exports a name and needs nothing.
 fn file_edges(code: &Code) -> Edges {
     let mut edges = Edges::new();
     for (from, mention, to, _) in own(code) {
@@ -130,7 +131,7 @@ fn file_edges(code: &Code) -> Edges {
     edges
 }
 
-/// The circles of a graph as lines that lead to their places.
+/// Returns the cycles of a graph as lines that name their places.
 fn circles_of(edges: &Edges) -> Vec<String> {
     let pairs = edges.keys().map(|(from, to)| (from.as_str(), to.as_str())).collect();
     let mut out = vec![];
@@ -146,7 +147,7 @@ fn circles_of(edges: &Edges) -> Vec<String> {
     out
 }
 
-/// Looks from a lower level to a higher one.
+/// Finds uses of a higher level by a lower one.
 fn looks_up(code: &Code) -> Vec<String> {
     let level = |module: &str| {
         LEVELS.iter().position(|names| names.contains(&module)).unwrap_or_else(|| {
@@ -162,7 +163,7 @@ fn looks_up(code: &Code) -> Vec<String> {
         .collect()
 }
 
-/// What of [`OUTSIDE`] a path names: it lies inside of an entry, or takes in an entry by `*`.
+/// Returns the entry of [`OUTSIDE`] that a path names, because the path is inside the entry or imports it by `*`.
 fn outside(path: &[String]) -> Option<&'static str> {
     let named = path.join("::");
     let below = |whole: &str, part: &str| {
@@ -178,7 +179,7 @@ fn outside(path: &[String]) -> Option<&'static str> {
         .copied()
 }
 
-/// Mentions of something outside of the program: the file's name, the entry of [`OUTSIDE`] and a line for the reader.
+/// Returns the mentions of something outside the program: the name of the file, the entry of [`OUTSIDE`], and a line for the reader.
 fn reaches(code: &Code) -> Vec<(&ModulePath, &str, &'static str, String)> {
     let mut out = vec![];
     for (path, module) in &code.modules {
@@ -196,7 +197,7 @@ fn reaches(code: &Code) -> Vec<(&ModulePath, &str, &'static str, String)> {
     out
 }
 
-/// Where a pure module does what depends on more than its arguments.
+/// Finds places where the result of a pure module depends on more than its arguments.
 fn impure(code: &Code) -> Vec<String> {
     let mut out: Vec<String> = reaches(code)
         .into_iter()
@@ -245,7 +246,7 @@ fn one_file_reads_the_environment_and_few_the_clock() {
     let mut problems = vec![];
     for (_, file, entry, place) in reaches(code) {
         let allowed = match entry {
-            // Taking a PATH apart reads nothing.
+            // Splitting a PATH reads nothing.
             "std::env" if place.ends_with("env::split_paths") => continue,
             "std::env" => ENVIRONMENT,
             "std::time::Instant" | "std::time::SystemTime" => CLOCK,
@@ -259,12 +260,12 @@ fn one_file_reads_the_environment_and_few_the_clock() {
     none(&problems);
 }
 
-/// Code of files whose text is given.
+/// Returns the code of files whose text is given.
 fn given(files: &[(&str, &str)]) -> Code {
     Code::read(&|name| files.iter().find(|(n, _)| *n == name).map(|(_, text)| (*text).to_owned()))
 }
 
-/// The rules see every way to write a path: were one of them blind, the tests above would hold for nothing.
+/// The rules recognise every way to write a path. If they missed one, the tests above would prove nothing.
 #[test]
 fn the_rules_see_every_form_of_a_path() {
     let lib = ("lib.rs", "mod model; mod store; mod commands; mod emit;");
@@ -336,24 +337,24 @@ fn circles_are_seen_through_facades() {
             ("model/two.rs", two),
         ])
     };
-    // Through what the parent hands on, each needs the other.
+    // Through the names that the parent re-exports, each file needs the other.
     let circle = code(
         facade,
         "use super::Two; pub struct One(Two);",
         "pub struct Two; fn f(_: &super::One) {}",
     );
     assert_eq!(circles_of(&file_edges(&circle)).len(), 3);
-    // The parent uses a child that uses the parent.
+    // The parent uses a child, which uses the parent.
     let circle = code(
         &format!("{facade} pub struct All(One);"),
         "pub struct One; fn f(_: &super::All) {}",
         "pub struct Two;",
     );
     assert_eq!(circles_of(&file_edges(&circle)).len(), 3);
-    // Handing on is no need.
+    // A re-export needs nothing.
     let fine = code(facade, "use super::Two; pub struct One(Two);", "pub struct Two; impl Two {}");
     none(&circles_of(&file_edges(&fine)));
-    // A function that has the name of its file.
+    // This is a function with the name of its file.
     let circle = code(
         "mod one; mod two; pub use one::one;",
         "pub fn one() { super::two::two() }",

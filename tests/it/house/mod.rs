@@ -1,4 +1,4 @@
-//! Rules of the house that a program can check.
+//! Rules of this repository that a program can check.
 
 mod code;
 mod docs;
@@ -12,14 +12,14 @@ use std::sync::OnceLock;
 use crate::support::REPO;
 use code::Code;
 
-/// The program's sources.
+/// Returns the program's sources.
 fn code() -> &'static Code {
     static CODE: OnceLock<Code> = OnceLock::new();
     let src = Path::new(REPO).join("src");
     CODE.get_or_init(|| Code::read(&|name| std::fs::read_to_string(src.join(name)).ok()))
 }
 
-/// The files below a directory whose names have an ending.
+/// Returns the files below a directory whose names have a given ending.
 fn files_below(dir: &Path, ending: &str) -> Vec<PathBuf> {
     let mut out = vec![];
     for entry in std::fs::read_dir(dir).unwrap() {
@@ -33,12 +33,12 @@ fn files_below(dir: &Path, ending: &str) -> Vec<PathBuf> {
     out
 }
 
-/// The text of a file of the repository.
+/// Returns the text of a file of the repository.
 fn read(name: &str) -> String {
     std::fs::read_to_string(Path::new(REPO).join(name)).unwrap_or_else(|e| panic!("{name}: {e}"))
 }
 
-/// A rule is kept: there is no problem.
+/// Checks that a rule is kept, which means that there is no problem.
 #[track_caller]
 fn none(problems: &[String]) {
     assert!(problems.is_empty(), "{}", problems.join("\n"));

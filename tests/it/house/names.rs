@@ -1,10 +1,10 @@
-//! One name for one thing.
+//! Each name refers to only one thing.
 
 use std::collections::BTreeMap;
 
 use super::{code, none};
 
-/// Types that share a name, each with the reason.
+/// Names that several types have, each with the reason.
 const SHARED: &[(&str, &str)] = &[];
 
 #[test]

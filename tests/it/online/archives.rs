@@ -13,7 +13,7 @@ fn a_dynamic_program_without_its_loader_is_refused_with_the_way_out() {
     let project = Project::new(&manifest(&server.put("/a.tar", bytes.clone()), &bytes, ""));
     contains(&project.fails(6, &["setup"]), &["needs a dynamic loader", "packages = [\"libc6\""]);
     project.assert_store_empty();
-    // With a runtime of its own it runs where there is none.
+    // The program includes its runtime, so it runs where none is installed.
     let project = Project::new(&manifest(
         &server.put("/a.tar", bytes.clone()),
         &bytes,

@@ -1,4 +1,4 @@
-//! The audit: silent where nothing leaks, and loud, by name, where something does.
+//! The audit reports nothing if nothing leaks, and otherwise reports each leak by name.
 
 use std::collections::BTreeMap;
 use std::os::unix::fs::PermissionsExt;
@@ -6,9 +6,9 @@ use std::path::Path;
 use std::process::Command;
 
 use crate::support::bazel::{ALL, Bazel, Workspace};
-use crate::support::{REPO, contains, in_store, ok, shared_store, text, tree};
+use crate::support::{Project, REPO, contains, in_store, ok, shared_store, text, tree};
 
-/// `cotter audit bazel` on the machine that has no compilers.
+/// Returns `cotter audit bazel` on the machine that has no compilers.
 fn audit(workspace: &Workspace, flags: &[&str]) -> (Option<i32>, String, String) {
     let mut words =
         vec![env!("CARGO_BIN_EXE_cotter").to_owned(), "audit".to_owned(), "bazel".to_owned()];
@@ -39,7 +39,7 @@ fn the_examples_have_no_findings() {
     }
 }
 
-/// The workspace of leaks, with the toolchains of an example.
+/// Returns the workspace of leaks, with the toolchains of an example.
 fn leaks(bazel: Bazel) -> Workspace {
     let mut workspace = Workspace::copy(bazel, &Path::new(REPO).join("tests/bazel/leaks"));
     let example = Path::new(REPO).join("examples/python");
@@ -64,7 +64,7 @@ fn leaks(bazel: Bazel) -> Workspace {
     workspace
 }
 
-/// Each leak, where it is planted and what it is called.
+/// Each leak has its place and its name.
 const PLANTED: [(&str, &str); 16] = [
     ("action-env", ".bazelrc"),
     ("elf-interpreter", "asks_for_a_loader"),
@@ -109,7 +109,7 @@ fn planted_leaks_are_all_found() {
                 "{bazel:?}: {id} is not told of {place}, but of {places:?}"
             );
         }
-        // Nothing else is told of the targets without a leak of the kind.
+        // Nothing else is reported about the targets without a leak of this kind.
         assert!(
             !by_id["genrule-program"].contains(&"//:tells_where_it_is".to_owned()),
             "{by_id:?}"
@@ -118,7 +118,7 @@ fn planted_leaks_are_all_found() {
     }
 }
 
-/// An allow list with reasons, text and SARIF.
+/// The allow list with its reasons appears in the text and in SARIF.
 #[test]
 fn findings_can_be_accepted() {
     let workspace = Workspace::example(Bazel::V7, "python");
@@ -150,7 +150,7 @@ fn findings_can_be_accepted() {
     contains(&all, &["did you mean \"genrule-program\"?"]);
 }
 
-/// With `--jail` the build runs again under a trace, and what it started and opened is told.
+/// With `--jail`, the build runs again under a trace, and the programs and files that it used are reported.
 #[test]
 fn the_jail_sees_what_the_command_lines_hide() {
     for bazel in [Bazel::V4, Bazel::V7] {
@@ -172,7 +172,7 @@ fn the_jail_sees_what_the_command_lines_hide() {
     }
 }
 
-/// A program that follows the links of its sandbox finds what no target declares.
+/// A program that follows the links of its sandbox finds files that no target declares.
 #[test]
 fn the_jail_sees_files_that_no_target_declares() {
     let workspace = Workspace::example(Bazel::V7, "python");
@@ -190,7 +190,7 @@ fn the_jail_sees_files_that_no_target_declares() {
     let (code, out, all) = audit(&workspace, &["--jail", "--json", "//more:all"]);
     assert_eq!(code, Some(7), "{all}");
     let found: serde_json::Value = serde_json::from_str(&out).unwrap();
-    // That the tool begins with a script of /bin/sh is told too, and not the matter here.
+    // The audit also reports that the tool begins with a script of /bin/sh, which does not matter here.
     let findings: Vec<_> = found["findings"]
         .as_array()
         .unwrap()
@@ -214,4 +214,116 @@ fn trees_have_no_findings() {
             in_store(shared_store(), &Path::new(REPO).join(dir), &arguments).output().unwrap();
         assert!(output.status.success(), "{}", text(&output));
     }
+}
+
+/// A manifest of tools of Debian packages.
+fn tools(list: &[(&str, &str)]) -> String {
+    let mut out = "platforms = [\"x86_64-linux\"]\n".to_owned();
+    for (name, more) in list {
+        out += &format!(
+            "[toolchains.{name}]\nkind = \"tool\"\nsource = \"debian\"\nsuite = \"bookworm\"\n{more}\n"
+        );
+    }
+    out
+}
+
+/// A file that every Debian host has and no tree.
+const OF_THE_HOST: &str = "/usr/share/common-licenses/GPL-3";
+
+/// The reaches of real programs: a static one, one of Go, one with a stub, and one that is redirected.
+#[test]
+fn open_constants_of_real_programs_are_found() {
+    let project = Project::new(&tools(&[
+        ("busybox", "packages = [\"busybox-static\"]"),
+        ("fzf", "packages = [\"fzf\"]"),
+        ("file", "packages = [\"file\"]"),
+    ]));
+    let said = text(&project.cotter(&["setup"]).output().unwrap());
+    contains(
+        &said,
+        &[
+            "warning: busybox: 1 program can reach files of the host (first: usr/bin/busybox names /",
+            "warning: fzf: 1 program can reach files of the host (first: usr/bin/fzf names /",
+        ],
+    );
+    assert!(!said.contains("warning: file:"), "{said}");
+    // Nothing is told again where nothing was made.
+    let again = text(&project.cotter(&["setup"]).output().unwrap());
+    assert!(!again.contains("warning"), "{again}");
+    let json = |name: &str, code: i32| -> serde_json::Value {
+        let output = project.cotter(&["audit", "tree", name, "--json"]).output().unwrap();
+        assert_eq!(output.status.code(), Some(code), "{}", text(&output));
+        serde_json::from_slice(&output.stdout).unwrap()
+    };
+    let fate = |found: &serde_json::Value, file: &str, path: &str| {
+        let list = found["trees"][0]["constants"].as_array().unwrap().clone();
+        let constant = list.into_iter().find(|c| c["file"] == file && c["path"] == path);
+        let constant = constant.unwrap_or_else(|| panic!("{file} holds no {path}: {found}"));
+        let reason = constant["reason"].as_str().unwrap_or_default();
+        format!("{} {reason}", constant["fate"].as_str().unwrap())
+    };
+    let busybox = json("busybox", 7);
+    assert_eq!(fate(&busybox, "usr/bin/busybox", "/etc/inittab"), "open static");
+    assert_eq!(fate(&busybox, "usr/bin/busybox", "/etc/resolv.conf"), "machine ");
+    let fzf = json("fzf", 7);
+    assert_eq!(fate(&fzf, "usr/bin/.fzf.real", "/usr/share/zoneinfo"), "open system-calls");
+    let file = json("file", 0);
+    let magic = "usr/lib/x86_64-linux-gnu/libmagic.so.1.0.0";
+    // The tree has this name with an ending only.
+    assert_eq!(fate(&file, magic, "/usr/share/misc/magic"), "sealed ");
+    assert_eq!(fate(&file, magic, "/etc/magic"), "redirected ");
+}
+
+/// `--run` names what one run opened: nothing for programs that work with their tree, and each file otherwise.
+#[test]
+fn a_run_tells_which_files_of_the_host_were_opened() {
+    let project = Project::new(&tools(&[
+        ("perl", "packages = [\"perl\"]"),
+        ("busybox", "packages = [\"busybox-static\"]"),
+    ]));
+    project.ok(&["setup"]);
+    let accept = "[[audit.allow]]\nid = \"tree-constant\"\nreason = \"this test looks at runs\"\n[[audit.allow]]\nid = \"tree-data\"\nreason = \"this test looks at runs\"\n";
+    let manifest = std::fs::read_to_string(project.dir().join("toolchains.toml")).unwrap();
+    project.manifest(&format!("{manifest}{accept}"));
+    let run = |words: &[&str]| {
+        let output =
+            project.cotter(&[&["audit", "tree", "--run"], words].concat()).output().unwrap();
+        (output.status.code(), String::from_utf8_lossy(&output.stdout).into_owned(), text(&output))
+    };
+    let modules =
+        "print POSIX::floor(6.5) * 7, Encode::encode('UTF-8', 'x'), File::Temp->new->filename";
+    let (code, out, all) = run(&["perl", "-MPOSIX", "-MEncode", "-MFile::Temp", "-e", modules]);
+    assert_eq!((code, out.as_str()), (Some(0), ""), "{all}");
+    contains(&all, &["42x/tmp/", "no reach to the host found"]);
+    let open = format!("open my $f, '<', '{OF_THE_HOST}' or die $!");
+    let (code, out, all) = run(&["perl", "-e", &open]);
+    assert_eq!(code, Some(7), "{all}");
+    contains(
+        &out,
+        &["error[tree-file]", &format!("{OF_THE_HOST} was opened by perl/usr/bin/perl")],
+    );
+    let (code, out, all) = run(&["busybox", "cat", OF_THE_HOST]);
+    assert_eq!(code, Some(7), "{all}");
+    contains(&out, &[&format!("{OF_THE_HOST} was opened by busybox/usr/bin/busybox")]);
+    let (code, out, all) = run(&["perl", "-e", "exec '/usr/bin/env', 'true'"]);
+    assert_eq!(code, Some(7), "{all}");
+    contains(&out, &["error[tree-run]", "/usr/bin/env was started by perl/usr/bin/perl"]);
+    // What a program found to exist, and what it looked for in vain, is listed on demand.
+    let look = format!("-e '{OF_THE_HOST}' or die; open my $f, '<', '/opt/nowhere'");
+    let output = project
+        .cotter(&["--verbose", "audit", "tree", "--", "perl", "-e", &look])
+        .output()
+        .unwrap();
+    assert_eq!(output.status.code(), Some(0), "{}", text(&output));
+    contains(
+        &text(&output),
+        &[
+            &format!("{OF_THE_HOST} was found by perl/usr/bin/perl"),
+            "/opt/nowhere was looked for by perl/usr/bin/perl",
+        ],
+    );
+    // A command that fails proves nothing.
+    let (code, _, all) = run(&["perl", "-e", "exit 3"]);
+    assert_eq!(code, Some(6), "{all}");
+    contains(&all, &["the command failed: exit status: 3"]);
 }

@@ -1,11 +1,11 @@
-//! What is emitted for Bazel, with two real Bazels, where the machine has no compiler, no interpreter and no network.
+//! The files that are emitted for Bazel, with two real versions of Bazel on a machine that has no compiler, no interpreter and no network.
 
 use std::process::Command;
 
 use crate::support::bazel::{ALL, Bazel, Workspace};
 use crate::support::{Scratch, contains, names, ok, shared_store, text};
 
-/// Builds and tests an example at two paths with two output roots, and compares all that came out.
+/// Builds and tests an example at two paths with two output roots, and compares all outputs.
 fn builds_alike(example: &str) {
     let mut all = vec![];
     for bazel in ALL {
@@ -19,7 +19,7 @@ fn builds_alike(example: &str) {
         assert_eq!(a.keys().collect::<Vec<_>>(), b.keys().collect::<Vec<_>>(), "{bazel:?}");
         for (name, bytes) in &a {
             let dir = first.dir.parent().unwrap().to_string_lossy().into_owned();
-            // Manifests of runfiles are lists of absolute paths by design.
+            // By design, manifests of runfiles are lists of absolute paths.
             if name.ends_with("MANIFEST") || name.ends_with("runfiles_manifest") {
                 continue;
             }
@@ -32,7 +32,7 @@ fn builds_alike(example: &str) {
         drop(second);
         all.push(a);
     }
-    // The same command lines give the same bytes, whichever Bazel runs them: compilers and genrules; those of linkers differ in rpaths.
+    // The same command lines of compilers and genrules give the same bytes with each version of Bazel. The results of linkers differ in their rpaths.
     let mut compared = 0;
     for (name, bytes) in &all[0] {
         if let Some(other) = all[2].get(name).filter(|_| {
@@ -66,7 +66,7 @@ fn the_example_of_flask() {
     builds_alike("flask");
 }
 
-/// The article's last step: two builds with nothing kept between them, and the same bytes.
+/// The last step of the article: two builds that share nothing give the same bytes.
 #[test]
 fn a_build_after_expunge_gives_the_same_bytes() {
     for bazel in [Bazel::V4, Bazel::V7] {
@@ -81,14 +81,14 @@ fn a_build_after_expunge_gives_the_same_bytes() {
     }
 }
 
-/// The article's app: it is started, asked for its page over loopback, and tells which interpreter serves it.
+/// The app of the article is started and asked for its page over loopback. The page names the interpreter that serves it.
 #[test]
 fn the_flask_app_serves_its_page() {
     for bazel in ALL {
         let workspace = Workspace::example(bazel, "flask");
         for (target, port) in [("flask_app", "5311"), ("flask_app_2020", "5312")] {
             workspace.ok("build", &[&format!("//src:{target}")]);
-            // Where Bazel would run it, and in the same machine: loopback of the jail is its own.
+            // The app and the request run in the same jail, as Bazel would run them, because the jail has a loopback of its own.
             let script = format!(
                 "$BAZEL run {} //src:{target} -- --port {port} >app.log 2>&1 & app=$!; n=0; \
                  until page=$(bash -c 'exec 3<>/dev/tcp/127.0.0.1/{port} && printf \"GET / HTTP/1.0\\r\\n\\r\\n\" >&3 && cat <&3' 2>/dev/null); do n=$((n+1)); \
@@ -109,7 +109,7 @@ fn the_flask_app_serves_its_page() {
     }
 }
 
-/// On the same machine a workspace without our toolchains gets nowhere.
+/// On the same machine, a workspace without our toolchains cannot be built.
 #[test]
 fn a_workspace_without_toolchains_fails() {
     for bazel in [Bazel::V4, Bazel::V7] {
@@ -126,7 +126,7 @@ fn a_workspace_without_toolchains_fails() {
     }
 }
 
-/// A store with the trees of the shared one that hold one of some words in their names, and its small inputs: copies, for hard links would share their modes.
+/// Returns a store with the trees of the shared store whose names contain one of the given words, and with its small inputs. They are copies, because hard links would share their modes.
 fn part_of_the_store(scratch: &Scratch, with: &[&str]) -> std::path::PathBuf {
     let store = scratch.join("another-store");
     std::fs::create_dir_all(store.join("store")).unwrap();
@@ -174,7 +174,7 @@ fn a_disk_cache_serves_other_output_roots_and_stores() {
     }
 }
 
-/// Modes, standards, linkers, sanitizers: each builds and runs the example's test.
+/// Each mode, standard, linker and sanitizer builds the example's test and runs it.
 #[test]
 fn the_features_of_the_cc_toolchain() {
     for bazel in [Bazel::V4, Bazel::V7] {
@@ -190,7 +190,7 @@ fn the_features_of_the_cc_toolchain() {
             .write("more/standard.cc", "static_assert(__cplusplus == 202002L);\nint main() {}\n");
         workspace.write("more/warns.cc", "int f() { int unused; return 0; }\n");
         workspace.write("more/plugin.cc", "extern \"C\" int plug() { return 7; }\n");
-        // It fails where no sanitizer looks at it, so it must be told what it should be.
+        // The test fails without a sanitizer, so it receives the expected result.
         workspace.write(
             "more/sanitized.cc",
             "#include <cstdlib>\nint main(int argc, char **) {\n  volatile int *p = new int[4];\n  if (std::getenv(\"OVERFLOW\")) p[argc + 3] = 1;\n  delete[] p;\n}\n",
@@ -237,7 +237,7 @@ fn the_features_of_the_cc_toolchain() {
     }
 }
 
-/// A build for another platform, by Debian's cross compiler; what comes out runs.
+/// Debian's cross compiler builds for another platform, and the result runs.
 #[test]
 fn builds_for_aarch64() {
     ok(&mut crate::support::in_store(
@@ -263,7 +263,7 @@ fn builds_for_aarch64() {
     }
 }
 
-/// A remote worker gets the inputs of an action as files, without links, at a path of its own: compiler and interpreter serve there, too.
+/// A remote worker receives the inputs of an action as files without links at a path of its own. The compiler and the interpreter work there, too.
 #[test]
 fn trees_serve_where_links_became_files() {
     let worker = Scratch::new();
@@ -325,14 +325,14 @@ fn trees_serve_where_links_became_files() {
     );
 }
 
-/// Programs that bring their libc run where there is none, with nothing but their runfiles.
+/// Programs that include their libc run with only their runfiles where no libc is installed.
 #[test]
 fn pinned_programs_run_in_an_empty_jail() {
     let workspace = Workspace::example(Bazel::V7, "mixed");
     workspace.ok("build", &["//:sha256sum", "//:sum"]);
     let out = Scratch::new();
     let bin = workspace.bin();
-    // As a deployment would: links replaced by files.
+    // The links are replaced by files, as in a deployment.
     ok(Command::new("cp")
         .args(["-rL"])
         .arg(bin.join("sha256sum"))
@@ -363,7 +363,7 @@ fn a_missing_or_damaged_tree_is_told_with_the_command_to_type() {
             &said,
             &["is not in the store", "Type: cotter setup zlib --platform x86_64-linux"],
         );
-        // With a cotter at hand it asks for that tree; the bytes are there, so it needs no network.
+        // If there is a cotter, the rule asks it for that tree. The inputs are in the store, so no network is needed.
         workspace.env.push(("COTTER".to_owned(), env!("CARGO_BIN_EXE_cotter").to_owned()));
         workspace.ok("build", &["//:squeeze"]);
         let zlib: Vec<String> = names(&workspace.store.join("store"))
@@ -371,7 +371,7 @@ fn a_missing_or_damaged_tree_is_told_with_the_command_to_type() {
             .filter(|n| n.contains("-zlib-"))
             .collect();
         assert_eq!(zlib.len(), 1, "{zlib:?}");
-        // A tree that lost a file.
+        // The tree has lost a file.
         let header = workspace.store.join("store").join(&zlib[0]).join("usr/include/zlib.h");
         ok(Command::new("chmod").arg("u+w").arg(header.parent().unwrap()));
         std::fs::remove_file(&header).unwrap();
@@ -380,7 +380,7 @@ fn a_missing_or_damaged_tree_is_told_with_the_command_to_type() {
             &fresh.fails("build", &["//:squeeze"]),
             &["is damaged", "Type: cotter verify --repair zlib"],
         );
-        // An emission that is older than the lock.
+        // The emission is older than the lock.
         let lock = fresh.dir.join("bazel/cotter/lock.bzl");
         let text = std::fs::read_to_string(&lock).unwrap();
         std::fs::write(
@@ -430,7 +430,7 @@ fn a_platform_without_a_library_is_told() {
 
 #[test]
 fn several_interpreters_stand_side_by_side() {
-    // The same interpreter under two names: what is proven is the choice.
+    // The same interpreter has two names, because the test is about the choice.
     let workspace = Workspace::example(Bazel::V7, "python");
     let manifest = std::fs::read_to_string(workspace.dir.join("toolchains.toml")).unwrap();
     let start = manifest.find("[toolchains.python]").unwrap();
@@ -461,7 +461,7 @@ fn several_interpreters_stand_side_by_side() {
     }));
 }
 
-/// Packages follow the interpreter that the platform chooses.
+/// The packages are those for the interpreter that the platform selects.
 #[test]
 fn packages_for_several_interpreters_stand_side_by_side() {
     let workspace = Workspace::example(Bazel::V7, "flask");
@@ -504,7 +504,7 @@ fn packages_for_several_interpreters_stand_side_by_side() {
     );
 }
 
-/// Code that nobody here wrote, from Debian's source packages, with its own tests.
+/// Foreign code from Debian's source packages builds and passes its own tests.
 #[test]
 fn foreign_code_builds_and_passes_its_own_tests() {
     let sources = Scratch::new();
@@ -524,7 +524,7 @@ fn foreign_code_builds_and_passes_its_own_tests() {
     }
 }
 
-/// The client of a database, with all that it needs in turn: shared, static, with the libc of the system and with the compiler's.
+/// The client of a database is linked with everything that it needs: shared and static, with the libc of the system and with that of the compiler.
 #[test]
 fn libpq_links_and_runs() {
     for bazel in [Bazel::V4, Bazel::V7] {
@@ -565,7 +565,7 @@ fn libpq_links_and_runs() {
     }
 }
 
-/// Zig as the compiler, for this machine and for ARM, and for the libc floor that it is asked for.
+/// Zig compiles for this machine, for ARM, and for the requested oldest libc.
 #[test]
 fn the_example_of_zig() {
     let mut all = vec![];
@@ -584,7 +584,7 @@ fn the_example_of_zig() {
         }
         workspace.ok("test", &["-c", "opt", "--features=c++20", "//:primes_test"]);
         workspace.ok("build", &["--platforms=//bazel/cotter:aarch64-linux", "//:hello"]);
-        // The program is for ARM: e_machine of its header.
+        // The field e_machine of its header says that the program is for ARM.
         assert_eq!(std::fs::read(workspace.bin().join("hello")).unwrap()[18], 183, "{bazel:?}");
         let said = workspace.fails("build", &["--custom_malloc=@cotter//:pinned_libc", "//:hello"]);
         contains(&said, &["has no libc that a program could bring along"]);
@@ -596,7 +596,7 @@ fn the_example_of_zig() {
     );
 }
 
-/// The rules of rules_python take the interpreter from the same toolchain.
+/// The rules of rules_python use the interpreter of the same toolchain.
 #[test]
 fn rules_python_uses_the_pinned_interpreter() {
     let workspace = Workspace::example(Bazel::V7, "python");
@@ -612,7 +612,7 @@ fn rules_python_uses_the_pinned_interpreter() {
     contains(&workspace.ok("test", &["//..."]), &["//:words_test", "PASSED"]);
 }
 
-/// A workspace of an example as later versions of Bazel want it: rules come from modules, which the main module names.
+/// Returns the workspace of an example as later versions of Bazel demand it: the rules come from modules, which the main module names.
 fn with_modules(example: &str) -> Workspace {
     let workspace = Workspace::example(Bazel::V7, example);
     let read = |name: &str| std::fs::read_to_string(workspace.dir.join(name)).unwrap();
@@ -644,9 +644,9 @@ fn with_modules(example: &str) -> Workspace {
     workspace
 }
 
-/// Flags of 7.7.1 that do not lead to Bazel 8, or cannot hold: why, and what says so.
+/// Flags of 7.7.1 that do not lead to Bazel 8 or that cannot be used, each with the reason and the message.
 const NOT_HELD: [(&str, &str); 3] = [
-    // Bazel's own rules of C++ and Java declare their outputs that way; it names the one that it loads first.
+    // Bazel's own rules for C++ and Java declare their outputs in that way. The message names the rule that Bazel loads first.
     ("--incompatible_no_rule_outputs_param", "Internal error while loading Starlark builtins"),
     // Bazel's own py_binary returns a struct.
     ("--incompatible_disallow_struct_provider_syntax", "virtual_builtins_bzl/common/python"),
@@ -654,8 +654,8 @@ const NOT_HELD: [(&str, &str); 3] = [
     ("--incompatible_stop_exporting_language_modules", "tools/jdk/launcher_flag_alias.bzl"),
 ];
 
-/// Every `--incompatible_*` flag of 7.7.1 that is off and can hold, at once: among them repositories with `+` in their names, execution groups, no native rules
-/// of Python. The main module names `platforms`, `rules_cc` and `rules_python`, as the modules of other projects do.
+/// All `--incompatible_*` flags of 7.7.1 that are off and that can be used are set at once, among them those for repositories with `+` in their names, for execution groups, and against native
+/// rules for Python. The main module names `platforms`, `rules_cc` and `rules_python`, as the modules of other projects do.
 #[test]
 fn the_examples_build_with_what_later_versions_demand() {
     for example in ["cpp", "python", "mixed", "flask"] {
@@ -666,7 +666,7 @@ fn the_examples_build_with_what_later_versions_demand() {
             .filter_map(|l| l.trim().strip_prefix("--[no]"))
             .filter(|l| l.contains("default: \"false\"") && l.starts_with("incompatible_"))
             .map(|l| format!("--{}", l.split(' ').next().unwrap()))
-            // It brings an old behaviour back.
+            // This flag restores an old behaviour.
             .filter(|l| l != "--incompatible_legacy_local_fallback")
             .collect();
         assert!(flags.len() > 25, "{flags:?}");
@@ -686,7 +686,7 @@ fn the_examples_build_with_what_later_versions_demand() {
     }
 }
 
-/// A module may name `platforms` before or after the segment; it need not name it at all.
+/// A module may name `platforms` before or after the segment, or not at all.
 #[test]
 fn the_segment_leaves_the_names_of_others_alone() {
     let workspace = Workspace::example(Bazel::V7, "cpp");
@@ -698,7 +698,7 @@ fn the_segment_leaves_the_names_of_others_alone() {
     }
 }
 
-/// Debug information of its own, libcs that are not needed, maps, headers alone, headers of others.
+/// The features for separate debug information, static linking, link maps, parsed headers and external headers work.
 #[test]
 fn features_that_bazel_asks_for_by_name() {
     for bazel in [Bazel::V4, Bazel::V7] {
@@ -729,21 +729,21 @@ fn features_that_bazel_asks_for_by_name() {
             "more/uses_zlib.cc",
             "#include <zlib.h>\nconst char *version() { return zlibVersion(); }\n",
         );
-        // Fault of old: a .dwp of no bytes.
+        // An earlier version made an empty .dwp file.
         workspace.ok("build", &["-c", "dbg", "--fission=yes", "//more:hello.dwp", "//more:hello"]);
         let dwp = std::fs::read(workspace.bin().join("more/hello.dwp")).unwrap();
         for section in [".debug_info.dwo", ".debug_str.dwo"] {
             assert!(dwp.windows(section.len()).any(|w| w == section.as_bytes()), "{bazel:?}");
         }
-        // The program names the files that hold what it lacks.
+        // The program names the files that contain its debug information.
         let program = std::fs::read(workspace.bin().join("more/hello")).unwrap();
         assert!(program.windows(5).any(|w| w == b".dwo\0"), "{bazel:?}: not split");
-        // With the feature named, too.
+        // The same is true if the feature is named.
         workspace.ok(
             "build",
             &["-c", "dbg", "--fission=yes", "--features=per_object_debug_info", "//more:hello.dwp"],
         );
-        // Static programs, also where the libc was to be pinned; and the pinned ones as before.
+        // Programs are static even if the libc is pinned, and programs with a pinned libc work as before.
         let said = workspace.all_ok(&[
             ("test", &["--config=fully_static", "//more:hello_test", "//more:pinned_test"]),
             ("test", &["--config=fully_static", "--config=pinned_libc", "//more:hello_test"]),
@@ -754,7 +754,7 @@ fn features_that_bazel_asks_for_by_name() {
             assert_eq!(program[16], 2, "{name}: e_type is not that of a program at a fixed place");
         }
         workspace.ok("test", &["//more:pinned_test"]);
-        // Headers alone.
+        // Headers are parsed by themselves.
         let headers = ["--features=parse_headers", "--process_headers_in_dependencies"];
         workspace.ok("build", &[headers[0], headers[1], "//more:hello"]);
         contains(
@@ -787,12 +787,12 @@ fn features_that_bazel_asks_for_by_name() {
     }
 }
 
-/// What no target declares is not found, be it beside the main file; what is declared is, from processes of its own too. Shards and coverage.
+/// Python does not find modules that no target declares, even next to the main file. It finds declared modules, also in processes that it starts. Shards and coverage work.
 #[test]
 fn python_finds_what_is_declared() {
     for bazel in ALL {
         let workspace = Workspace::example(bazel, "flask");
-        // A set with what measures coverage.
+        // This set contains the package that measures coverage.
         let requirements = std::fs::read_to_string(workspace.dir.join("requirements.in")).unwrap();
         workspace.write("requirements.in", &format!("{requirements}\ncoverage\n"));
         ok(crate::support::in_store(shared_store(), &workspace.dir, &["setup"])
@@ -869,7 +869,7 @@ fn python_finds_what_is_declared() {
         for name in ["a", "b", "c", "d"] {
             assert_eq!(said.matches(&format!("runs unittest {name}\n")).count(), 1, "{said}");
         }
-        // Coverage: of what ran, and of what did not.
+        // The coverage names the lines that ran and those that did not.
         let said = workspace
             .ok("coverage", &["--combined_report=none", "//more:covers", "//more:shards_pytest"]);
         assert!(!said.contains("is not measured"), "{said}");
@@ -890,7 +890,7 @@ fn python_finds_what_is_declared() {
             std::fs::read_to_string(logs.join("more/shards_pytest/shard_1_of_3/coverage.dat"))
                 .unwrap();
         contains(&data, &["SF:more/parity.py\n", "DA:2,1\n"]);
-        // Where nothing measures it, it is told and not silently empty.
+        // If no package measures coverage, there is a message instead of an empty result.
         workspace.write("requirements.in", &requirements);
         ok(crate::support::in_store(shared_store(), &workspace.dir, &["setup"])
             .env("COTTER_HTTP_TIMEOUT", "60"));
@@ -903,7 +903,7 @@ fn python_finds_what_is_declared() {
     }
 }
 
-/// A tree that goes while Bazel runs comes back, and Bazel says what to do; `cotter gc` leaves alone what only Bazel uses.
+/// A tree that is deleted while Bazel runs is made again, and Bazel says what to do. `cotter gc` keeps trees that only Bazel uses.
 #[test]
 fn a_tree_that_vanishes_under_bazel_comes_back() {
     for bazel in [Bazel::V4, Bazel::V7] {
@@ -913,7 +913,7 @@ fn a_tree_that_vanishes_under_bazel_comes_back() {
             part_of_the_store(&elsewhere, &["-gcc-12", "-gcc-aarch64-", "-shell-", "-zlib-"]);
         workspace.env.push(("COTTER".to_owned(), env!("CARGO_BIN_EXE_cotter").to_owned()));
         let build = workspace.line("build", &["//:squeeze"]);
-        // Bazel 4 looks when it starts, Bazel 7 at every command.
+        // Bazel 4 checks the tree when it starts, and Bazel 7 at every command.
         let next = if bazel == Bazel::V4 { "$BAZEL shutdown" } else { ":" };
         let script = format!(
             "{build}\necho one\nzlib=$(echo $COTTER_STORE/store/*-zlib-*)\nchmod -R u+w \"$zlib\"; rm -rf \"$zlib\"\n{next}\n\
@@ -933,7 +933,7 @@ fn a_tree_that_vanishes_under_bazel_comes_back() {
                 "four",
             ],
         );
-        // No project but the one that Bazel builds uses the store: what it does not use is gone.
+        // Only the project that Bazel builds uses the store, so the trees that it does not use are deleted.
         let left = names(&workspace.store.join("store"));
         assert!(
             left.iter().any(|n| n.contains("-zlib-")) && left.iter().any(|n| n.contains("-gcc-12")),

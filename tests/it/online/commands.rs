@@ -1,6 +1,6 @@
 //! The command line on the repository's own toolchains.
 
-use crate::support::{Project, REPO, contains, in_store, ok, shared_store};
+use crate::support::{Project, REPO, contains, in_store, ok, shared_store, tree};
 
 #[test]
 fn data_goes_to_standard_output_and_quiet_is_quiet() {
@@ -53,7 +53,7 @@ fn completions_schema_doctor_and_github() {
 #[test]
 fn the_schemas_accept_the_real_files_and_know_every_key() {
     let scratch = crate::support::Scratch::new();
-    // Judged by another's program: the pinned Python has a TOML reader, and jsonschema comes from the machine's index.
+    // Other programs check the result: the pinned Python has a TOML reader, and jsonschema comes from the machine's index.
     let python = crate::support::tree("python").join("bin/python3");
     let mut venv = std::process::Command::new(&python);
     crate::support::clean(&mut venv, scratch.path());
@@ -90,4 +90,160 @@ print("valid")
     child.stdin.take().unwrap().write_all(b"platforms = [\"mips\"]\ncolour = 1\n[toolchains.X]\nkind = \"c\"\nsource = \"debian\"\n").unwrap();
     let output = child.wait_with_output().unwrap();
     assert!(output.status.success(), "{}", crate::support::text(&output));
+}
+
+/// The sets of the Flask example: what is named brings its interpreter, for every command.
+#[test]
+fn a_set_brings_its_interpreter_and_several_sets_are_told() {
+    let flask = std::path::Path::new(REPO).join("examples/flask");
+    let cotter = |args: &[&str]| in_store(shared_store(), &flask, args);
+    let json: serde_json::Value =
+        serde_json::from_str(&ok(&mut cotter(&["setup", "app", "--json"]))).unwrap();
+    let names: Vec<&str> =
+        json["trees"].as_array().unwrap().iter().map(|t| t["name"].as_str().unwrap()).collect();
+    assert_eq!(names, ["app", "python"]);
+    // `python` is a name that many hosts have and the tree of a set has not.
+    let tree = tree("python").display().to_string();
+    let script = "import sys, flask; print(sys.prefix); print(sys.path)";
+    let said = ok(cotter(&["exec", "app", "--", "python3", "-c", script])
+        .env("PYTHONPATH", "/opt/mine:/opt/too"));
+    contains(&said, &[&tree, "-app-", "'/opt/mine', '/opt/too'"]);
+    assert!(said.find("-app-").unwrap() < said.find("/opt/mine").unwrap(), "{said}");
+    let said = ok(cotter(&["exec", "--pure", "app", "--", "python3", "-c", script])
+        .env("PYTHONPATH", "/opt/mine"));
+    assert!(!said.contains("/opt/mine"), "{said}");
+    let path = ok(&mut cotter(&["path", "app"]));
+    assert_eq!(path.lines().count(), 1, "{path}");
+
+    let output = cotter(&["exec", "--", "python3", "-c", "import flask"]).output().unwrap();
+    let said = crate::support::text(&output);
+    assert!(!output.status.success(), "{said}");
+    contains(
+        &said,
+        &[
+            "warning: none of the sets of Python packages app, app-2020 is used",
+            "name one, as in `cotter exec app -- COMMAND`",
+        ],
+    );
+    let output = cotter(&["exec", "app", "--", "python3", "-c", "import flask"]).output().unwrap();
+    assert_eq!(crate::support::text(&output), "");
+}
+
+/// A Python of the host next to a set would find the set's packages, and its hooks would write into the store.
+#[test]
+fn a_python_of_the_host_does_not_start_beside_a_set() {
+    use std::os::unix::fs::PermissionsExt;
+    let flask = std::path::Path::new(REPO).join("examples/flask");
+    let files = crate::support::Scratch::new();
+    let host = files.write("host/python3.9", "#!/bin/sh\necho the host\n");
+    std::fs::set_permissions(&host, std::fs::Permissions::from_mode(0o755)).unwrap();
+    let run = |args: &[&str]| {
+        let mut command =
+            in_store(shared_store(), &flask, &[&["exec", "app", "--"], args].concat());
+        command.env("PATH", format!("{}:/usr/bin:/bin", files.join("host").display()));
+        command.output().unwrap()
+    };
+    assert_eq!(run(&["python3.9"]).status.code(), Some(127));
+    let output = run(&["/bin/sh", "-c", "python3.9"]);
+    assert_eq!(output.status.code(), Some(126));
+    contains(
+        &crate::support::text(&output),
+        &["python3.9 is not in the toolchains; [toolchains.python] (", " pins python3.11\n"],
+    );
+}
+
+#[test]
+fn a_cross_compiler_leaves_the_plain_names_to_the_native_one() {
+    let cpp = std::path::Path::new(REPO).join("examples/cpp");
+    let cross = ok(&mut in_store(shared_store(), &cpp, &["path", "gcc-aarch64"]));
+    let native = ok(&mut in_store(shared_store(), &cpp, &["path", "gcc"]));
+    let (cross, native) = (cross.trim(), native.trim());
+    let script = "set -e; echo 'int main(void) { return 0; }' > x.c; $CC x.c -o native; ./native; \
+        $CC_aarch64_unknown_linux_gnu -static x.c -o cross; $CXX_aarch64_unknown_linux_gnu --version; \
+        echo CC=$CC CROSS=$CC_aarch64_unknown_linux_gnu AR=$AR_aarch64_unknown_linux_gnu CHECK=$CCACHE_COMPILERCHECK; command -v gcc";
+    let work = crate::support::Scratch::new();
+    let run = |names: &[&str]| {
+        let args = [&["exec"], names, &["--", "/bin/sh", "-c", script]].concat();
+        let mut command = in_store(shared_store(), &cpp, &args);
+        ok(command.env("COTTER_MANIFEST", cpp.join("toolchains.toml")).current_dir(work.path()))
+    };
+    for names in [&[][..], &["gcc-aarch64", "gcc"]] {
+        let said = run(names);
+        contains(
+            &said,
+            &[
+                &format!(
+                    "CC={native}/bin/gcc CROSS={cross}/bin/aarch64-linux-gnu-gcc AR={cross}/bin/aarch64-linux-gnu-gcc-ar CHECK=content"
+                ),
+                &format!("\n{native}/bin/gcc\n"),
+            ],
+        );
+    }
+    let built = std::fs::read(work.join("cross")).unwrap();
+    assert_eq!(built[18], 183, "the machine of the ELF file is aarch64");
+    // Alone, it has the plain names, too.
+    let env = in_store(shared_store(), &cpp, &["env", "--json", "gcc-aarch64"]).output().unwrap();
+    let json: serde_json::Value = serde_json::from_slice(&env.stdout).unwrap();
+    assert_eq!(json["set"]["CC"], format!("{cross}/bin/aarch64-linux-gnu-gcc"));
+    assert!(std::path::Path::new(json["set"]["LD"].as_str().unwrap()).exists());
+}
+
+/// The launchers set the variables of `env`, so that a program has them wherever it is started: in Bazel, too.
+#[test]
+fn variables_of_the_manifest_reach_programs_without_exec() {
+    let manifest = std::fs::read_to_string(format!("{REPO}/templates/python.toml"))
+        .unwrap()
+        .replace("\"aarch64-linux\", ", "");
+    let text = format!(
+        "{manifest}\n[toolchains.python.env]\nWORDS = \"%R/usr/share/words\"\nPYTHONNOUSERSITE = \"1\"\n"
+    );
+    let mut project = Project::new(&text);
+    project.store = shared_store().to_owned();
+    project.ok(&["setup"]);
+    let tree: std::path::PathBuf = project.ok(&["path", "python"]).trim().into();
+    let script = "import os, sys; print(os.environ['WORDS'], sys.flags.no_user_site)";
+    let expected = format!("{}/usr/share/words 1\n", tree.display());
+    let mut python = std::process::Command::new(tree.join("bin/python3"));
+    let said = ok(python.args(["-c", script]).env_clear().env("WORDS", "of the caller"));
+    assert_eq!(said, expected);
+    // A script of the tree, and the tree at another path.
+    let elsewhere = crate::support::Scratch::new();
+    let moved = elsewhere.join("tree");
+    ok(std::process::Command::new("cp").arg("-al").arg(&tree).arg(&moved));
+    let mut python = std::process::Command::new(moved.join("bin/python3"));
+    assert_eq!(
+        ok(python.args(["-c", script]).env_clear()),
+        format!("{}/usr/share/words 1\n", moved.display())
+    );
+    assert_eq!(project.ok(&["exec", "--", "python3", "-c", script]), expected);
+}
+
+/// A pinned CMake finds the pinned library, and with `--pure` nothing of this machine, which has what it looks for.
+#[test]
+fn cmake_finds_nothing_of_the_host_with_pure() {
+    let manifest = "platforms = [\"x86_64-linux\"]\n[toolchains.gcc]\nkind = \"cc\"\nsource = \"debian\"\nsuite = \"bookworm\"\npackages = [\"gcc-12\", \"g++-12\"]\n\
+        [toolchains.zlib]\nkind = \"library\"\nsource = \"debian\"\nsuite = \"bookworm\"\npackages = [\"zlib1g-dev\"]\n\
+        [toolchains.cmake]\nkind = \"tool\"\nsource = \"debian\"\nsuite = \"bookworm\"\npackages = [\"cmake\", \"ninja-build\", \"dash\"]\n";
+    let mut project = Project::new(manifest);
+    project.store = shared_store().to_owned();
+    project.scratch.write(
+        "project/CMakeLists.txt",
+        "cmake_minimum_required(VERSION 3.20)\nproject(x C)\nfind_package(ZLIB)\nfind_package(Git)\nfind_package(Threads)\nfind_program(ENVIRONMENT env)\nfind_library(M m)\nfind_file(STDIO stdio.h)\n\
+         message(STATUS \"zlib=${ZLIB_LIBRARIES}|git=${GIT_EXECUTABLE}|env=${ENVIRONMENT}|m=${M}|threads=${Threads_FOUND}|stdio=${STDIO}|\")\n",
+    );
+    let configure = |flags: &[&str], name: &str| {
+        let args = [&["exec"], flags, &["--", "cmake", "-G", "Ninja", "-S", ".", "-B", name]];
+        project.ok(&args.concat())
+    };
+    let said = configure(&["--pure"], "pure");
+    let store = shared_store().display().to_string();
+    contains(&said, &["git=GIT_EXECUTABLE-NOTFOUND|env=ENVIRONMENT-NOTFOUND|", "|threads=TRUE|"]);
+    let line = said.lines().find(|line| line.contains("zlib=")).unwrap();
+    for (key, file) in [("zlib=", "libz."), ("m=", "libm.")] {
+        let value = line.split(key).nth(1).unwrap().split('|').next().unwrap();
+        assert!(value.starts_with(&store) && value.contains(file), "{line}");
+    }
+    assert!(!line.contains("=/usr/"), "{line}");
+    // Without --pure, this machine's programs are found: the test above is not blind.
+    contains(&configure(&[], "plain"), &["git=/usr/bin/git|"]);
 }

@@ -1,4 +1,4 @@
-//! `cotter emit` where the trees are in the store, or a pinned interpreter reads what is emitted.
+//! `cotter emit` with trees that are in the store, and with a pinned interpreter that reads the result.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -11,7 +11,7 @@ use crate::emit::{EXAMPLES, project};
 use crate::support::bazel::copy_dir;
 use crate::support::{REPO, Scratch, contains, in_store, names, ok, shared_store, text};
 
-/// The folders are made, not committed: of the rules there is one copy, `templates/bazel`.
+/// The folders are generated and not committed. The only copy of the rules is `templates/bazel`.
 #[test]
 fn the_examples_folders_are_what_their_locks_give() {
     for example in EXAMPLES {
@@ -26,7 +26,7 @@ fn the_examples_folders_are_what_their_locks_give() {
             .output()
             .unwrap();
         assert!(committed.status.success() && committed.stdout.is_empty(), "{committed:?}");
-        // What differs from lock to lock is in these files alone.
+        // Only these files differ from lock to lock.
         for (name, text) in templates() {
             let emitted = workspace.path().join("bazel/cotter").join(&name);
             assert!(
@@ -37,7 +37,7 @@ fn the_examples_folders_are_what_their_locks_give() {
     }
 }
 
-/// The fixed rules, by name.
+/// Returns the names of the fixed rules.
 fn templates() -> Vec<(String, String)> {
     let dir = Path::new(REPO).join("templates/bazel");
     let read = |name: String| {
@@ -67,7 +67,7 @@ fn setup_emits_too() {
     ok(&mut in_store(shared_store(), &project.dir(), &["emit", "bazel", "--check"]));
 }
 
-/// A set of packages is of no use without its interpreter.
+/// A set of packages cannot be used without its interpreter.
 #[test]
 fn what_an_emitted_set_uses_is_emitted_too() {
     let flask = Path::new(REPO).join("examples/flask");
@@ -83,7 +83,7 @@ fn what_an_emitted_set_uses_is_emitted_too() {
     assert!(!lock.contains("\"gcc-x86_64-linux\"") && !lock.contains("app-2020"), "{lock}");
 }
 
-/// `emit pylock`, and its old name.
+/// `emit pylock` also works under its old name.
 #[test]
 fn pylock_is_an_emitter() {
     let flask = Path::new(REPO).join("examples/flask");
@@ -97,19 +97,19 @@ fn pylock_is_an_emitter() {
     contains(&text(&run(&["emit", "bazel", "app"])), &["out of the whole lock"]);
 }
 
-/// What Bazel 9 defines everywhere in .bzl files, as far as it is used here. What it took away since Bazel 7: rules and providers of languages.
+/// The names that Bazel 9 defines in all .bzl files, as far as they are used here. Since Bazel 7, it has removed the rules and providers of languages.
 const GLOBALS: &str = "False True None Label DefaultInfo all any attr bool config config_common depset dict dir enumerate fail getattr hasattr int json len \
      list load max min module_extension native platform_common print provider range repository_rule repr reversed rule select sorted str struct tuple type zip";
-/// What it defines in BUILD files, and in MODULE.bazel.
+/// The names that it defines in BUILD files and in MODULE.bazel.
 const GLOBALS_OF_BUILD: &str = "exports_files glob load package";
 const GLOBALS_OF_MODULE: &str =
     "bazel_dep include module register_toolchains use_extension use_repo";
-/// What the module `native` of Bazel 9 holds, as far as it is used here.
+/// The content of the module `native` of Bazel 9, as far as it is used here.
 const NATIVE: &str = "alias bazel_version config_setting constraint_setting constraint_value filegroup glob platform register_toolchains repo_name repository_name \
      toolchain";
 
-/// Prints the names of each file that nothing in it defines, and `native.x` for what it takes of the module `native`. Starlark's grammar is a part of Python's, and
-/// so are its scopes.
+/// Prints the names of each file that the file does not define, and `native.x` for each name of the module `native` that it uses. The grammar and the scopes of Starlark are a part of
+/// Python's.
 const FREE_NAMES: &str = r#"
 import ast, json, symtable, sys
 
@@ -141,14 +141,14 @@ for file in sys.argv[1:]:
 print(json.dumps(found))
 "#;
 
-/// The pinned interpreter on a program.
+/// Runs a program with the pinned interpreter.
 fn python(program: &str, arguments: &[&Path]) -> serde_json::Value {
     let python = crate::support::tree("python").join("bin/python3");
     let said = ok(Command::new(python).args(["-I", "-c", program]).args(arguments));
     serde_json::from_str(&said).unwrap()
 }
 
-/// Whatever is in a string: Starlark reads what was meant.
+/// Starlark reads any string as it was meant.
 #[test]
 fn any_string_comes_back() {
     let mut random = rand::thread_rng();
@@ -192,7 +192,7 @@ fn any_string_comes_back() {
     assert_eq!(read, serde_json::json!(strings));
 }
 
-/// No emitted file needs what Bazel 9 took away, but those that hand over what older versions bring along.
+/// No emitted file needs a name that Bazel 9 has removed, except for the files that pass on the rules of older versions.
 #[test]
 fn the_emitted_files_are_ready_for_bazel_9() {
     let words = |text: &str| text.split_whitespace().map(str::to_owned).collect::<BTreeSet<_>>();
@@ -228,7 +228,7 @@ fn the_emitted_files_are_ready_for_bazel_9() {
                     None => !globals.contains(word),
                 })
                 .collect();
-            // The one repository of rules that Bazel 9 has emptied.
+            // This is the only repository of rules that is empty in Bazel 9.
             let loads: Vec<String> = strings(&found["loads"])
                 .into_iter()
                 .filter(|label| label.starts_with("@bazel_tools//"))
@@ -242,7 +242,7 @@ fn the_emitted_files_are_ready_for_bazel_9() {
             }
         }
     }
-    // The check sees what it is to see.
+    // The check finds what it must find.
     for name in ["CcInfo", "cc_common", "native.cc_library", "native.py_binary"] {
         assert!(removed.contains(name), "{removed:?}");
     }

@@ -21,8 +21,8 @@ fn aarch64(name: &str) -> PathBuf {
     .into()
 }
 
-/// Runs a program of a tree through its launcher. qemu-user can't start another foreign program without help from the kernel, so the launcher's `execve` is read from a
-/// trace, and what it would have started is started under qemu: that the launcher asks for the right thing is part of what is proven.
+/// Runs a program of a tree through its launcher. qemu-user cannot start another foreign program without help from the kernel, so the launcher's `execve` is read from a
+/// trace, and the program that it would have started is started under qemu. This also proves that the launcher makes the right call.
 pub fn run(program: &Path, args: &[&str]) -> String {
     let traced = Command::new("qemu-aarch64")
         .arg("-strace")
@@ -54,7 +54,7 @@ fn gcc_and_python_for_aarch64_run_under_qemu() {
     assert_eq!(said, "aarch64 42\n");
 }
 
-/// The tree's own cc1, as and ld make a program that runs: qemu starts each by itself, since the driver can't start them there.
+/// The tree's own cc1, as and ld make a program that runs. qemu starts each of them, because the driver cannot start them there.
 #[test]
 fn the_compiler_for_aarch64_compiles() {
     let gcc = aarch64("gcc");

@@ -36,7 +36,7 @@ static PyMethodDef methods[] = {{"hi", hi, METH_NOARGS, ""}, {0}};
 static struct PyModuleDef module = {PyModuleDef_HEAD_INIT, "ext", 0, -1, methods};
 PyMODINIT_FUNC PyInit_ext(void) { return PyModule_Create(&module); }
 "#;
-/// Imports the whole standard library but what Debian or the recipe leaves out, and makes the parts that need other files work.
+/// Imports the whole standard library except for the parts that Debian or the recipe leaves out, and uses the parts that need other files.
 const SMOKE: &str = r#"
 import importlib, sys, warnings
 warnings.simplefilter("ignore")
@@ -76,7 +76,7 @@ fn work(scratch: &Scratch) -> PathBuf {
     work
 }
 
-/// Everything that the issue asks of the trees, in the jail that `enter` makes.
+/// Checks all promises of the trees in the jail that `enter` makes.
 fn prove(gcc: &Path, python: &Path, work: &Path, enter: &dyn Fn() -> Command) {
     let run = |program: PathBuf, args: &[&str]| ok(enter().arg(program).args(args));
     let cc = |args: &[&str]| run(gcc.join("bin/gcc"), args);
@@ -100,9 +100,9 @@ fn prove(gcc: &Path, python: &Path, work: &Path, enter: &dyn Fn() -> Command) {
         cxx(&[flags, &["b.cc", "-o", "b"]].concat());
         contains(&own("b"), &["thread\ncaught thrown\n3\n"]);
     }
-    // Under the default libc the program links all the same; there is no loader here to start it.
+    // With the default libc, the program can be linked, too, but there is no loader here to start it.
     cc(&["a.c", "-o", "a", "-lm"]);
-    // A shared library, and a program that links it.
+    // Make a shared library and a program that links it.
     cc(&["-shared", "-fPIC", "-DLIBRARY", "a.c", "-o", "libanswer.so", "-lm"]);
     std::fs::write(
         work.join("c.c"),
@@ -111,12 +111,12 @@ fn prove(gcc: &Path, python: &Path, work: &Path, enter: &dyn Fn() -> Command) {
     .unwrap();
     cc(&[PINNED, "c.c", "-o", "c", "-L.", "-lanswer", &format!("-Wl,-rpath,{}", work.display())]);
     assert_eq!(own("c"), "42\n");
-    // AddressSanitizer does find what it is for.
+    // AddressSanitizer finds a real fault.
     cc(&[PINNED, "-g", "-fsanitize=address", "bad.c", "-o", "bad"]);
     let found = enter().arg(work.join("bad")).output().unwrap();
     assert!(!found.status.success());
     contains(&String::from_utf8_lossy(&found.stderr), &["heap-buffer-overflow"]);
-    // Static libraries, and the tools that make them.
+    // Make static libraries with the tools for them.
     cc(&["-c", "-DLIBRARY", "a.c"]);
     run(gcc.join("bin/ar"), &["rcs", "libanswer.a", "a.o"]);
     run(gcc.join("bin/gcc-ar"), &["rcs", "libanswer2.a", "a.o"]);
@@ -136,7 +136,7 @@ fn prove(gcc: &Path, python: &Path, work: &Path, enter: &dyn Fn() -> Command) {
         assert_eq!(run(python.join("bin").join(name), &["--version"]), "Python 3.11.2\n");
     }
     contains(&run(python.join("bin/pip3"), &["--version"]), &["pip 23"]);
-    // A C extension, by the pinned compiler against the pinned headers.
+    // Build a C extension with the pinned compiler and the pinned headers.
     let include = run(
         python.join("bin/python3"),
         &["-c", "import sysconfig; print(sysconfig.get_path('include'))"],
@@ -146,7 +146,7 @@ fn prove(gcc: &Path, python: &Path, work: &Path, enter: &dyn Fn() -> Command) {
         run(python.join("bin/python3"), &["-c", "import ext; print(ext.hi())"]),
         "hi from C\n"
     );
-    // A virtual environment, with pip, and an extension built inside it.
+    // Create a virtual environment with pip, and build an extension in it.
     let _ = std::fs::remove_dir_all(work.join("venv"));
     run(python.join("bin/python3"), &["-m", "venv", "venv"]);
     contains(&run(work.join("venv/bin/pip"), &["--version"]), &["pip 23", "venv/lib/python3.11"]);
@@ -181,8 +181,8 @@ fn the_trees_work_after_a_move_and_for_an_ordinary_user() {
     prove(&gcc, &python, &work, &|| jail_as_nobody(&moved, &work));
 }
 
-/// On the host, where there is much to leak: every file that is opened or started lies in the store, the work directory, /proc or /dev. The time zone is set, for a
-/// program that asks for the machine's reads /etc/localtime, as it should.
+/// On the host, where much could leak, every file that is opened or started is in the store, in the working directory, in /proc or in /dev. The time zone is set, because a
+/// program that asks for that of the machine rightly reads /etc/localtime.
 #[test]
 fn no_file_of_the_host_is_opened() {
     let scratch = Scratch::new();
@@ -242,7 +242,7 @@ fn no_file_of_the_host_is_opened() {
     .into();
     let allowed = |path: &str| {
         let store = shared_store().display().to_string();
-        // `..` is taken out first: the compiler's own paths are full of it.
+        // `..` is resolved first, because the compiler's own paths contain it often.
         let mut parts: Vec<&str> = vec![];
         for part in path.split('/').filter(|p| !p.is_empty()) {
             match part {
@@ -255,13 +255,13 @@ fn no_file_of_the_host_is_opened() {
             .iter()
             .any(|p| format!("{path}/").starts_with(p.as_str()))
     };
-    // What is asked for and not there must be where no system has anything.
+    // A file that is requested and does not exist must be at a place where no system has files.
     let asked_in_vain = |path: &str| path.starts_with("/.no/");
     for (i, command) in commands.iter().enumerate() {
         let log = scratch.join(&format!("trace{i}"));
         let mut strace = Command::new("strace");
         strace.args(["-f", "-qq", "-e", "trace=open,openat,execve", "-o"]).arg(&log).args(command);
-        // A user's locale, library path and compiler variables must not open a door either.
+        // The locale, the library path and the compiler variables of a user must not cause a leak either.
         strace
             .current_dir(&work)
             .env_clear()
@@ -284,7 +284,7 @@ fn no_file_of_the_host_is_opened() {
             .filter(|l| !l.contains("+++") && !l.contains("resumed") && !l.contains("readlink"))
         {
             let Some(path) = line.split('"').nth(1) else { continue };
-            // Relative to the work directory, or to a directory that was opened before.
+            // The path is relative to the working directory or to a directory that was opened before.
             if path.starts_with('/') {
                 opened += 1;
                 assert!(
@@ -320,7 +320,7 @@ fn exec_gives_both_programs_and_passes_everything_through() {
     let text = crate::support::fails(127, &mut exec(&["gcc", "--pure", "--", "sh"]));
     contains(&text, &["there is no command \"sh\"", "--pure"]);
     crate::support::fails(126, &mut exec(&["--", "/etc"]));
-    // `env` says the same as a shell does.
+    // `env` prints the same variables that a shell has.
     let script = ok(&mut crate::support::in_store(shared_store(), repo, &["env", "gcc"]));
     let mut sh = Command::new("sh");
     clean(&mut sh, repo);

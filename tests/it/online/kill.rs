@@ -1,4 +1,4 @@
-//! Setups that are killed at any moment.
+//! Setups that are killed at random moments.
 
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
@@ -6,8 +6,8 @@ use std::time::{Duration, Instant};
 use crate::support::server::Server;
 use crate::support::{Scratch, ok};
 
-/// Kills a setup of `dir` from an empty store at random moments, while it downloads, unpacks, composes or commits; what has a name in the store is sound, and one more
-/// setup makes the rest. The bytes come from a mirror on loopback.
+/// Kills a setup of `dir` from an empty store at random moments, while it downloads, unpacks, composes or commits. Every tree that has a name in the store is sound, and one more
+/// setup makes the others. The bytes come from a mirror on loopback.
 fn killed(times: u32, dir: &std::path::Path) {
     let server = Server::start();
     let lock = cotter::internals::Lockfile::parse(
@@ -59,7 +59,7 @@ fn killed(times: u32, dir: &std::path::Path) {
         std::thread::sleep(Duration::from_micros(x % whole));
         let _ = child.kill();
         unfinished += u32::from(!child.wait().unwrap().success());
-        // Whatever has a name in the store is whole, and one more setup is all it takes.
+        // Every tree that has a name in the store is complete, and one more setup is enough.
         ok(&mut cotter(&["verify", "--deep", "--quiet"]));
         ok(&mut cotter(&setup));
         ok(&mut cotter(&["verify", "--deep", "--quiet"]));
@@ -75,14 +75,14 @@ fn kill_at_random_moments_leaves_a_sound_store() {
     killed(100, project.path());
 }
 
-/// The same with the repository's own compiler and interpreter.
+/// The same test with the repository's own compiler and interpreter.
 #[test]
 #[ignore = "full suite: takes minutes"]
 fn kill_at_a_hundred_random_moments_of_the_repositorys_own_setup() {
     killed(100, std::path::Path::new(crate::support::REPO));
 }
 
-/// zlib and OpenSSL out of the example's lock: a tree that takes tenths of a second.
+/// zlib and OpenSSL from the lock of the example are trees that take tenths of a second.
 fn small_project(scratch: &Scratch) {
     let dir = std::path::Path::new(crate::support::REPO).join("examples/libraries");
     crate::support::shared_store();

@@ -1,4 +1,4 @@
-//! The committed launchers and stubs: they are what the pinned compiler makes of their sources, and do what they promise.
+//! The committed launchers and stubs. They have the bytes that the pinned compiler makes from their sources, and they do what they promise.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -17,51 +17,64 @@ const FLAGS: &[&str] = &[
     "-fno-tree-loop-distribute-patterns",
 ];
 
-/// Compiles, assembles and links with the tree's own cc1, as, ld and objcopy, each started by `run`.
-fn build(gcc: &Path, triplet: &str, extra: &str, run: &dyn Fn(&Path, &[&str])) -> [Vec<u8>; 2] {
+/// Compiles, assembles and links with the tree's own cc1, as, ld and objcopy. `run` starts each of them.
+fn build(gcc: &Path, triplet: &str, extra: &str, run: &dyn Fn(&Path, &[&str])) -> [Vec<u8>; 4] {
     let scratch = Scratch::new();
     let at = |name: &str| scratch.join(name).display().to_string();
     let source = |name: &str| format!("{REPO}/launcher/{name}");
     let cc1 = gcc.join(format!("usr/lib/gcc/{triplet}/12/cc1"));
     let sysroot = format!("--sysroot={}", gcc.display());
-    for (name, pic) in [("launcher", "-fno-pic"), ("stub", "-fpie")] {
-        // The include path as it is written in the source: nothing of this directory must reach the bytes, and nothing does without -g.
+    // Of the library that redirects paths, only the functions that it wraps are visible; the option changes nothing in the others.
+    for (name, pic) in
+        [("launcher", "-fno-pic"), ("stub", "-fpie"), ("guard", "-fno-pic"), ("redirect", "-fpic")]
+    {
+        // The include path is the one in the source. No path of this directory may reach the bytes, and without -g none does.
         run(
             &cc1,
-            &[FLAGS, &[extra, pic, &source(&format!("{name}.c")), "-o", &at(&format!("{name}.s"))]]
-                .concat(),
+            &[
+                FLAGS,
+                &[
+                    extra,
+                    pic,
+                    "-fvisibility=hidden",
+                    &source(&format!("{name}.c")),
+                    "-o",
+                    &at(&format!("{name}.s")),
+                ],
+            ]
+            .concat(),
         );
         run(&gcc.join("bin/as"), &[&at(&format!("{name}.s")), "-o", &at(&format!("{name}.o"))]);
     }
     let ld = gcc.join("bin/ld");
-    run(
-        &ld,
-        &[
-            &sysroot,
-            "-static",
-            "-s",
-            "-z",
-            "noseparate-code",
-            "--build-id=none",
-            "-o",
-            &at("launcher"),
-            &at("launcher.o"),
-        ],
-    );
+    for name in ["launcher", "guard"] {
+        let (object, program) = (at(&format!("{name}.o")), at(name));
+        let flags = ["-static", "-s", "-z", "noseparate-code", "--build-id=none", "-o"];
+        run(&ld, &[&[sysroot.as_str()][..], &flags, &[&program, &object]].concat());
+    }
     run(&ld, &[&sysroot, "-T", &source("stub.ld"), "-o", &at("stub.elf"), &at("stub.o")]);
     run(&gcc.join("bin/objcopy"), &["-O", "binary", &at("stub.elf"), &at("stub")]);
-    ["launcher", "stub"].map(|name| std::fs::read(scratch.join(name)).unwrap())
+    let flags =
+        "-shared -s -z noseparate-code -z now -z initfirst --build-id=none --hash-style=gnu -o";
+    let (object, library) = (at("redirect.o"), at("redirect"));
+    let flags: Vec<&str> = flags.split(' ').collect();
+    run(&ld, &[&[sysroot.as_str()][..], &flags, &[&library, &object]].concat());
+    BINARIES.map(|(name, _)| std::fs::read(scratch.join(name)).unwrap())
 }
 
-fn assert_committed(built: [Vec<u8>; 2], cpu: &str) {
-    for (name, built) in ["launcher", "stub"].iter().zip(built) {
-        let path = format!("{REPO}/launcher/{name}-{cpu}");
+/// The committed files, with the ends of their names.
+const BINARIES: [(&str, &str); 4] =
+    [("launcher", ""), ("stub", ""), ("guard", ""), ("redirect", ".so")];
+
+fn assert_committed(built: [Vec<u8>; 4], cpu: &str) {
+    for ((name, end), built) in BINARIES.iter().zip(built) {
+        let path = format!("{REPO}/launcher/{name}-{cpu}{end}");
         if std::env::var_os("COTTER_BLESS").is_some() {
             std::fs::write(&path, &built).unwrap();
         }
         assert!(
             std::fs::read(&path).unwrap() == built,
-            "launcher/{name}-{cpu} is not what the pinned compiler makes of its source"
+            "launcher/{name}-{cpu}{end} is not what the pinned compiler makes of its source"
         );
     }
 }
@@ -106,16 +119,16 @@ fn host_variables_are_dropped_and_argv0_is_kept() {
             .env("PYTHONHOME", "/usr")
             .env("KEPT", "yes"))
     };
-    let script = "import os, sys; print(sorted(k for k in os.environ if k not in ('LC_CTYPE',))); print(sys.executable)";
+    let script = "import os, sys; print(sorted(k for k in os.environ if k not in ('LC_CTYPE', 'CTLPATH', 'CTGCV_PATH'))); print(sys.executable)";
     let said = run(Command::new(&python).args(["-c", script]));
     contains(&said, &["['KEPT', 'TERMINFO_DIRS', 'TZDIR']", python.to_str().unwrap()]);
-    // Through a symlink of the user's: what a virtual environment lives on.
+    // The program is started through a symlink of the user, on which virtual environments depend.
     let scratch = Scratch::new();
     std::os::unix::fs::symlink(&python, scratch.join("python")).unwrap();
     let said =
         ok(Command::new("python").args(["-c", script]).env_clear().env("PATH", scratch.path()));
     contains(&said, &[scratch.join("python").to_str().unwrap()]);
-    // Under a false name, which names nothing: the tree is found all the same.
+    // The program gets a false name. The tree is found nevertheless.
     use std::os::unix::process::CommandExt;
     let said = ok(Command::new(&python).arg0("nobody").args(["-c", script]).env_clear());
     contains(&said, &["usr/bin/python3.11"]);
@@ -124,7 +137,7 @@ fn host_variables_are_dropped_and_argv0_is_kept() {
     contains(&said, &["/store/", "/cc1"]);
 }
 
-/// The environment that a program passes on.
+/// Returns the environment that a program passes on.
 fn jailed_env(bash: &str) -> String {
     ok(Command::new(bash)
         .args(["-c", "export -p"])
@@ -134,7 +147,7 @@ fn jailed_env(bash: &str) -> String {
         .env("KEPT", "yes"))
 }
 
-/// Programs of the list `self_exe` see themselves in /proc/self/exe, on both platforms; the others see the loader.
+/// Programs of the list `self_exe` see themselves in /proc/self/exe on both platforms. The other programs see the loader.
 #[test]
 fn the_stub_keeps_proc_self_exe() {
     let manifest = "platforms = [\"x86_64-linux\", \"aarch64-linux\"]\n[toolchains.tools]\nkind = \"tool\"\nsource = \"debian\"\nsuite = \"bookworm\"\npackages = [\"coreutils\", \"bash\"]\nself_exe = [\"usr/bin/readlink\", \"usr/bin/bash\"]\n";
@@ -161,7 +174,7 @@ fn the_stub_keeps_proc_self_exe() {
         Some(at("readlink").as_str())
     );
     contains(&jailed(&[&at("ls"), "-l", "/proc/self/exe"]), &["-> ", "/ld-linux-x86-64.so.2"]);
-    // LD_PRELOAD does not reach it: the loader would complain.
+    // LD_PRELOAD does not reach the program, or the loader would print an error.
     let output = Command::new(at("readlink"))
         .arg("/proc/self/exe")
         .env("LD_PRELOAD", "/nonexistent.so")

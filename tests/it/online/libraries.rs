@@ -42,7 +42,7 @@ fn the_libraries_link_statically_too() {
         "-lz",
         "-Wl,-Bdynamic",
     ];
-    // Debian has no static Kerberos; LDAP comes with it.
+    // Debian has no static Kerberos, and LDAP needs it.
     let rest = ["-l:libgssapi_krb5.so.2", "-l:libldap-2.5.so.0"];
     ok(exec(&[
         "gcc",
@@ -64,13 +64,13 @@ fn the_libraries_link_statically_too() {
 
 #[test]
 fn the_compiler_can_be_asked_with_libraries_at_hand() {
-    // Configure scripts ask so; nothing may be linked.
+    // Configure scripts ask in this way, and nothing may be linked.
     let mut command = exec(&["gcc", "-v"]);
     assert!(command.output().unwrap().status.success());
     ok(&mut exec(&["gcc", "-dumpmachine"]));
 }
 
-/// `libraries = [...]`: the compiler's own sysroot has them, without a word on the command line.
+/// With `libraries = [...]`, the libraries are in the compiler's own sysroot, and the command line need not name them.
 #[test]
 fn a_compiler_with_libraries_in_its_sysroot() {
     let manifest = std::fs::read_to_string(format!("{REPO}/examples/libraries/toolchains.toml"))
@@ -113,7 +113,7 @@ fn pkg_config_names_no_host_path() {
         }
     }
     contains(&answer, &["-lpq", "-lssl", "-lz"]);
-    // A package that the host may have, and no tree has.
+    // The host may have this package, and no tree has it.
     assert!(!exec(&["pkg-config", "--exists", "glib-2.0"]).status().unwrap().success());
 }
 

@@ -1,11 +1,13 @@
-//! What needs a mirror: the repository's own toolchains and those of the examples, real packages, a real Bazel. Everything else runs where there is no network.
+//! Tests that need a mirror: they use the repository's own toolchains and those of the examples, real packages and a real Bazel. All other tests run without network access.
 
 mod archives;
 mod audit;
 mod bazel;
 mod commands;
+mod elf;
 mod emit;
 mod foreign;
+mod generated;
 mod jail;
 mod kill;
 mod launcher;
@@ -13,5 +15,7 @@ mod libraries;
 mod locking;
 mod names;
 mod nix;
+mod programs;
+mod redirect;
 mod requirements;
 mod trees;

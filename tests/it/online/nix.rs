@@ -1,4 +1,4 @@
-//! The store's names are those that the real Nix gives.
+//! The names in the store are those that the real Nix gives.
 
 use std::path::Path;
 use std::process::Command;
@@ -13,11 +13,11 @@ fn nix_store(scratch: &Scratch) -> Command {
     command
 }
 
-/// What `nix-store --add-fixed --recursive sha256` prints for a tree, less `/nix/store/`.
+/// Returns what `nix-store --add-fixed --recursive sha256` prints for a tree, without `/nix/store/`.
 fn name_by_nix(tree: &Path) -> String {
     let scratch = Scratch::new();
     let base = tree.file_name().unwrap().to_str().unwrap();
-    // Nix takes the name from the directory: one that is called as what stands behind our hash.
+    // Nix takes the name from the directory, so the directory has the name that follows our hash.
     let named = scratch.join(&base[33..]);
     ok(Command::new("cp").arg("-a").arg(tree).arg(&named));
     let printed =

@@ -1,4 +1,4 @@
-//! Python packages: locked from an index that the test makes, installed, built, and refused.
+//! Python packages from an index that the test makes: they are locked, installed, built and refused.
 
 use std::path::Path;
 use std::process::Command;
@@ -9,14 +9,14 @@ use crate::support::archive::{Tar, gzip, zip};
 use crate::support::server::Server;
 use crate::support::{Project, REPO, Scratch, contains, in_store, names, ok, shared_store, text};
 
-/// A project with the pinned Python and uv, and an index of its own.
+/// A project with the pinned Python, the pinned uv, and an index of its own.
 struct Packages {
     project: Project,
     server: Server,
 }
 
 impl Packages {
-    /// `set` is what stands in `[requirements.app]`.
+    /// `set` is the content of `[requirements.app]`.
     fn new(set: &str) -> Self {
         let example = Path::new(REPO).join("examples/flask");
         let server = Server::start();
@@ -36,7 +36,7 @@ impl Packages {
             .iter()
             .filter(|n| (n.contains("-python-3.11") || n.contains("-uv-")) && lock.contains(*n))
         {
-            // Copies: hard links would share their modes with the shared store.
+            // These are copies, because hard links would share their modes with the shared store.
             ok(Command::new("cp")
                 .arg("-a")
                 .arg(shared_store().join("store").join(name))
@@ -65,7 +65,7 @@ impl Packages {
         self.project.scratch.write("project/requirements.in", text);
     }
 
-    /// Puts files of a project on the index, each with the attributes of its anchor.
+    /// Puts files of a project into the index, each with the attributes of its anchor.
     fn publish(&self, project: &str, files: &[(&str, Vec<u8>, &str)]) {
         let mut page = String::new();
         for (name, bytes, attributes) in files {
@@ -89,7 +89,7 @@ impl Packages {
         );
     }
 
-    /// A command that fails with an exit code and leaves the store as it was.
+    /// Runs a command that must fail with an exit code and leave the store as it was.
     #[track_caller]
     fn refused(&self, code: i32, command: &[&str], said: &[&str]) {
         let before = self.project.stored("store");
@@ -101,12 +101,12 @@ impl Packages {
     }
 }
 
-/// What a wheel is made of.
+/// The content of a wheel.
 #[derive(Default, Clone)]
 struct Wheel {
     requires: Vec<&'static str>,
     members: Vec<(&'static str, &'static str)>,
-    /// Members that RECORD does not name, or names wrongly.
+    /// Members that RECORD does not name, or for which it has a wrong hash.
     record: Option<&'static str>,
 }
 
@@ -153,7 +153,7 @@ impl Wheel {
     }
 }
 
-/// A library, an application with a script that needs it, and two packages that share a namespace.
+/// Puts a library, an application with a script that needs it, and two packages that share a namespace into the index.
 fn publish_app(packages: &Packages) {
     packages.publish_wheel(
         "lib",
@@ -194,7 +194,7 @@ fn a_set_is_locked_installed_and_used() {
     assert!(!lock.contains(&packages.server.url) && !lock.contains("never-1.0"), "{lock}");
     let hashed = std::fs::read_to_string(project.dir().join("requirements-app.txt")).unwrap();
     contains(&hashed, &["app==1.0", "--hash=sha256:", "never==1.0 ; sys_platform == 'win32'"]);
-    // Twice, and at another path: the same bytes.
+    // A second run, and a run at another path, give the same bytes.
     project.ok(&["lock", "--upgrade", "app"]);
     assert_eq!(project.lock_text(), lock);
     let elsewhere = Project { scratch: Scratch::new(), store: project.store.clone() };
@@ -219,12 +219,12 @@ fn a_set_is_locked_installed_and_used() {
     contains(&index["packages"]["lib"]["entries"].to_string(), &["site-packages/lib\""]);
     assert_eq!(project.ok(&["exec", "--", "answer", "x"]), "answer 42 x\n");
     assert_eq!(project.ok(&["exec", "--", "tell"]), "told 42\n");
-    // A set that is named brings its interpreter.
+    // A named set brings its interpreter with it.
     assert_eq!(project.ok(&["exec", "--pure", "app", "--", "answer", "x"]), "answer 42 x\n");
     let names = "import space.one, space.two, importlib.metadata as m; print(space.one.name, space.two.name, m.version('app'), len(m.files('app')))";
     assert_eq!(project.ok(&["exec", "--", "python3", "-c", names]), "one two 1.0 10\n");
 
-    // An environment: its programs, and its packages, wherever it is called from.
+    // The programs and the packages of an environment work from any directory.
     project.ok(&["venv"]);
     let bin = project.dir().join(".venv/bin");
     assert_eq!(ok(Command::new(bin.join("answer")).env_clear()), "answer 42\n");
@@ -249,7 +249,7 @@ fn a_set_is_locked_installed_and_used() {
     project.ok(&["verify", "--deep"]);
 }
 
-/// Credentials of an index serve, and are written nowhere.
+/// The credentials of an index are used, and they are written nowhere.
 #[test]
 fn credentials_stay_where_they_are() {
     let packages = Packages::new("inputs = [\"requirements.in\"]");
@@ -269,13 +269,13 @@ fn credentials_stay_where_they_are() {
     project.manifest(&manifest.replace(&format!("{}/simple", packages.server.url), &plain));
     let without = crate::support::text(&project.cotter(&["lock", "--verbose"]).output().unwrap());
     contains(&without, &["can't lock app"]);
-    // From netrc: for uv and for the client.
+    // The credentials are in netrc, for uv and for the client.
     let netrc = project.scratch.write("netrc", "machine 127.0.0.1 login user password secret\n");
     let said = crate::support::text(
         &project.cotter(&["setup", "--verbose"]).env("NETRC", &netrc).output().unwrap(),
     );
     contains(&project.lock_text(), &["lib-1.0-py3-none-any.whl"]);
-    // In the address, of the environment.
+    // The credentials are in the address, which is in the environment.
     std::fs::remove_file(project.dir().join("requirements-app.txt")).unwrap();
     let address = plain.replace("http://", "http://user:secret@");
     let again = crate::support::text(
@@ -301,7 +301,7 @@ fn credentials_stay_where_they_are() {
     }
 }
 
-/// Requirements come in many files: each kind gives the same set.
+/// Several kinds of files state requirements, and each kind gives the same set.
 #[test]
 fn every_kind_of_input_is_read() {
     let packages = Packages::new("inputs = [\"requirements.in\"]");
@@ -318,7 +318,7 @@ fn every_kind_of_input_is_read() {
     };
     let expected = inputs_of(&project.lock_text());
     assert_eq!(expected.len(), 3, "{expected:?}");
-    // A change in a file that another names is a change.
+    // A change in a file that another file names counts as a change.
     project.scratch.write("project/more.in", "app>=1\n");
     packages.refused(3, &["lock", "--check"], &["more.in"]);
 
@@ -377,7 +377,7 @@ fn versions_are_kept_until_they_are_upgraded() {
     packages.project.ok(&["setup"]);
     contains(&packages.project.lock_text(), &["lib-1.0", "other-1.0"]);
     contains(&packages.project.ok(&["lock", "--check"]), &["fits"]);
-    // The shortcut of a setup with nothing to do sees the file of requirements, too.
+    // The shortcut of a setup with nothing to do checks the file of requirements, too.
     packages.inputs("lib\n");
     packages.refused(3, &["setup", "--locked"], &["requirements.in"]);
     packages.inputs("lib\nother\n");
@@ -385,7 +385,7 @@ fn versions_are_kept_until_they_are_upgraded() {
         &packages.project.cotter(&["lock", "--upgrade", "app"]).output().unwrap(),
     );
     contains(&said, &["+ lib-2.0-py3-none-any.whl", "- lib-1.0-py3-none-any.whl"]);
-    // Somebody edited what is written.
+    // Somebody edited the generated file.
     let file = packages.project.dir().join("requirements-app.txt");
     std::fs::write(&file, std::fs::read_to_string(&file).unwrap().replace("2.0", "1.0")).unwrap();
     packages.refused(3, &["lock", "--check"], &["requirements-app.txt"]);
@@ -400,17 +400,17 @@ fn what_cannot_be_met_is_told() {
     packages.refused(1, &["lock"], &["uv can't resolve [requirements.app]", "lib<1"]);
     packages.inputs("nowhere\n");
     packages.refused(1, &["lock"], &["uv can't resolve", "nowhere"]);
-    // Nothing for this platform, and nothing to build it from.
+    // There is no wheel for this platform and no source to build it from.
     let wheel = Wheel::of(&[("win.py", "")]).bytes("win", "1.0");
     packages.publish("win", &[("win-1.0-cp311-cp311-win_amd64.whl", wheel, "")]);
     packages.inputs("win\n");
     packages.refused(1, &["lock"], &["win"]);
-    // glibc of the interpreter's tree is 2.36.
+    // The glibc of the interpreter's tree is 2.36.
     let wheel = Wheel::of(&[("new.py", "")]).bytes("new", "1.0");
     packages.publish("new", &[("new-1.0-cp311-cp311-manylinux_2_39_x86_64.whl", wheel, "")]);
     packages.inputs("new\n");
     packages.refused(1, &["lock"], &["new", "manylinux_2_39_x86_64"]);
-    // A withdrawn version, asked for by name: told.
+    // A withdrawn version that is requested by name gives a warning.
     let wheel = Wheel::of(&[("gone.py", "")]).bytes("gone", "1.0");
     packages.publish("gone", &[("gone-1.0-py3-none-any.whl", wheel, "data-yanked=\"it broke\"")]);
     packages.inputs("gone\n");
@@ -422,7 +422,7 @@ fn what_cannot_be_met_is_told() {
     );
 }
 
-/// What uv can't do is told in its own words, as one block, with the manifest's line and a way that works.
+/// If uv cannot do something, its own words are printed as one block, with the line of the manifest and a way that works.
 #[test]
 fn failures_of_uv_have_their_place_and_a_way_out() {
     let packages = Packages::new("inputs = [\"requirements.in\"]");
@@ -430,11 +430,11 @@ fn failures_of_uv_have_their_place_and_a_way_out() {
     let manifest = std::fs::read_to_string(packages.project.dir().join("toolchains.toml")).unwrap();
     let line = manifest.lines().position(|l| l.starts_with("inputs")).unwrap() + 1;
     let at = format!("at: toolchains.toml:{line}:11");
-    // No file, and one that another names.
+    // One file does not exist, and neither does one that another file names.
     packages.refused(1, &["lock"], &[&at, "can't read requirements.in"]);
     packages.inputs("app\n-r more.in\n");
     packages.refused(1, &["lock"], &[&at, "can't read more.in", "requirements.in names it"]);
-    // Versions that do not meet.
+    // The required versions contradict each other.
     packages.inputs("app\nlib<1\n");
     packages.refused(
         1,
@@ -446,16 +446,16 @@ fn failures_of_uv_have_their_place_and_a_way_out() {
             "hint: change the requirements",
         ],
     );
-    // No text of requirements at all.
+    // The file is not a list of requirements at all.
     packages.inputs("li b ==\n");
     packages.refused(1, &["lock"], &[&at, "uv says:", "requirements.in"]);
-    // Source alone.
+    // The package exists only as source.
     packages.publish("src", &[("src-1.0.tar.gz", sdist("def seen():\n    return 1\n"), "")]);
     packages.inputs("src\n");
     packages.refused(1, &["lock"], &[&at, "build = [\"src\"] in [requirements.app]"]);
     let said = packages.project.fails(1, &["lock"]);
     assert!(!said.contains("--no-build"), "a flag that nobody can give: {said}");
-    // A repository in place of a release.
+    // The requirement names a repository instead of a release.
     packages.inputs("app\nclick @ git+https://user:secret@git.example/click.git\n");
     packages.refused(
         1,
@@ -469,10 +469,10 @@ fn failures_of_uv_have_their_place_and_a_way_out() {
         ],
     );
     assert!(!packages.project.fails(1, &["lock"]).contains("secret"));
-    // The network is the network's fault, and so is what --offline lacks.
+    // A failed request is a fault of the network, and so is a file that is missing with --offline.
     packages.inputs("absent-from-the-cache\n");
     packages.refused(5, &["lock", "--offline"], &["with --offline", "once without --offline"]);
-    // So is a file that the index lists and does not serve.
+    // The same is true of a file that the index lists and does not serve.
     packages.server.put(
         "/simple/listed/",
         "<a href=\"../../files/listed-1.0-py3-none-any.whl\">listed-1.0-py3-none-any.whl</a>",
@@ -494,7 +494,7 @@ fn lies_and_hostile_wheels_are_refused() {
     let require =
         |text: String| drop(packages.project.scratch.write("project/requirements.txt", text));
     let good = Wheel::of(&[("lib.py", "answer = 42\n")]);
-    // Another hash than the requirements demand.
+    // The file has another hash than the requirements demand.
     packages.publish_wheel("lib", "1.0", good.clone());
     require(format!("lib==1.0 --hash=sha256:{}\n", "0".repeat(64)));
     packages.refused(
@@ -502,11 +502,11 @@ fn lies_and_hostile_wheels_are_refused() {
         &["lock"],
         &["lib-1.0-py3-none-any.whl has another hash than the requirements demand"],
     );
-    // An index that says one thing and serves another: once uv has seen it, it serves other bytes.
+    // After uv has read the index, the index serves other bytes.
     require("lib==1.0\n".to_owned());
     packages.server.put("/simple/lib/", format!("<a href=\"../../files/lib-1.0-py3-none-any.whl#sha256={}\">lib-1.0-py3-none-any.whl</a>", "0".repeat(64)));
     packages.refused(4, &["lock"], &["is not the file that its index lists"]);
-    // What is in the wheel is not what its RECORD says.
+    // The content of the wheel does not match its RECORD.
     let refusals: [(Wheel, &str); 8] = [
         (
             Wheel { record: Some("@RECORD@extra.py,,\n"), ..good.clone() },
@@ -554,7 +554,7 @@ fn lies_and_hostile_wheels_are_refused() {
         require(format!("{name}==1.0\n"));
         packages.refused(4, &["lock"], &[&format!("{name}-1.0-py3-none-any.whl"), said]);
     }
-    // Two packages with the same file.
+    // Two packages have the same file.
     packages.publish_wheel("one", "1.0", Wheel::of(&[("same.py", "1\n")]));
     packages.publish_wheel("two", "1.0", Wheel::of(&[("same.py", "2\n")]));
     require("one\ntwo\n".to_owned());
@@ -563,7 +563,7 @@ fn lies_and_hostile_wheels_are_refused() {
         &["lock"],
         &["two inputs hold lib/python3.11/site-packages/same.py with different content"],
     );
-    // A file that changed after it was locked.
+    // The file changed after it was locked.
     packages.publish_wheel("late", "1.0", good.clone());
     require("late\n".to_owned());
     packages.project.ok(&["lock"]);
@@ -582,7 +582,7 @@ fn lies_and_hostile_wheels_are_refused() {
     );
 }
 
-/// A source distribution whose build says what it sees, and makes a wheel out of that.
+/// Puts a source distribution into the index whose build makes a wheel from what it sees.
 fn sdist(backend: &str) -> Vec<u8> {
     let backend = format!(
         "import os, zipfile\n{backend}\ndef build_wheel(directory, config_settings=None, metadata_directory=None):\n    name = 'src-1.0-py3-none-any.whl'\n    \
@@ -619,11 +619,11 @@ fn source_is_built_in_a_sandbox_and_the_wheel_is_compared() {
         &packages.project.lock_text(),
         &["mirror://python/src/src-1.0.tar.gz", "built = { file = \"src-1.0-py3-none-any.whl\""],
     );
-    // Without leave to build it is refused, with the line to add.
+    // Without permission to build it, it is refused, and the message contains the line to add.
     packages.set("inputs = [\"requirements.in\"]");
     packages.refused(1, &["lock"], &["src"]);
 
-    // A build that gives other bytes each time: locked once, it is found out where it is built again.
+    // This build gives other bytes each time. After it was locked, the difference is detected when it is built again.
     let packages =
         Packages::new("inputs = [\"requirements.in\"]\nbuild = [\"src\"]\nbuild_requires = []");
     packages.inputs("src\n");
@@ -641,21 +641,21 @@ fn source_is_built_in_a_sandbox_and_the_wheel_is_compared() {
         &["setup", "--locked"],
         &["the wheel built of src-1.0.tar.gz is not the one that was locked", "not reproducible"],
     );
-    // One that leaves a link in the place of a wheel.
+    // This build leaves a link in the place of a wheel.
     let link = "def seen():\n    os.symlink('/etc/passwd', '/build/wheel/src-1.0-py3-none-any.whl')\n    raise SystemExit(0)\n";
     packages.publish("src", &[("src-1.0.tar.gz", sdist(link), "")]);
     contains(
         &packages.project.fails(6, &["lock", "--upgrade", "app"]),
         &["was to make one wheel of src"],
     );
-    // One that fails says how.
+    // The message of a build that fails contains the output of the build.
     packages
         .publish("src", &[("src-1.0.tar.gz", sdist("raise ImportError('no cmake here')\n"), "")]);
     let said = packages.project.fails(6, &["lock", "--upgrade", "app"]);
     contains(&said, &["can't build a wheel of src-1.0.tar.gz", "no cmake here", "build_requires"]);
 }
 
-/// pip takes the hashed requirements as they are, and uv the exported pylock.toml.
+/// pip accepts the hashed requirements as they are, and uv accepts the exported pylock.toml.
 #[test]
 fn pip_and_uv_read_what_is_written() {
     let example = Path::new(REPO).join("examples/flask");
@@ -683,7 +683,7 @@ fn pip_and_uv_read_what_is_written() {
         .arg("-r")
         .arg(&pylock);
     ok(&mut uv);
-    // Both installed what the tree holds.
+    // Both installed the packages of the tree.
     let installed = |dir: &Path| {
         names(dir).into_iter().filter(|n| n.ends_with(".dist-info")).collect::<Vec<_>>()
     };
@@ -692,7 +692,7 @@ fn pip_and_uv_read_what_is_written() {
     assert_eq!(installed(&scratch.join("uv")), own);
 }
 
-/// More than sixty packages, many with native code: each is imported by itself where nothing of the machine exists.
+/// More than sixty packages, many of them with native code, are imported one by one where nothing of the machine exists.
 #[test]
 fn many_packages_import_in_an_empty_jail() {
     let many = Path::new(REPO).join("tests/python/many");
@@ -739,7 +739,7 @@ fn many_packages_import_in_an_empty_jail() {
     assert!(count >= 60, "{said}");
 }
 
-/// The example with the pins of 2020, one of which is built from source, and a store that has the downloads alone.
+/// Returns the example with the pins of 2020, one of which is built from source, and a store that has only the downloads.
 fn flask_with_downloads() -> (Scratch, std::path::PathBuf) {
     let scratch = Scratch::new();
     let project = scratch.join("project");
@@ -752,12 +752,12 @@ fn flask_with_downloads() -> (Scratch, std::path::PathBuf) {
     (scratch, project)
 }
 
-/// Two setups of one store that want the trees in another order do not wait for each other.
+/// Two setups of one store that need the trees in different orders do not wait for each other.
 #[test]
 fn two_setups_of_one_store_end() {
     let (scratch, project) = flask_with_downloads();
     let store = scratch.join("store");
-    // Its wheel is to be built by both.
+    // Both of them must build its wheel.
     let lock = std::fs::read_to_string(project.join("toolchains.lock")).unwrap();
     let built = lock.split("built = {").nth(1).unwrap().split("sha256 = \"").nth(1).unwrap();
     let _ = std::fs::remove_file(store.join("inputs").join(&built[..64]));
@@ -782,7 +782,7 @@ fn two_setups_of_one_store_end() {
     ok(&mut in_store(&store, &project, &["verify", "--deep"]));
 }
 
-/// A broken interpreter is made anew before what is built with it; and an environment shares no file with the store.
+/// A broken interpreter is made again before the trees that are built with it, and an environment shares no file with the store.
 #[test]
 fn a_repair_uses_nothing_that_is_broken() {
     use std::os::unix::fs::{MetadataExt, PermissionsExt};
@@ -809,7 +809,7 @@ fn a_repair_uses_nothing_that_is_broken() {
         }
     }
     assert!(count > 100, "{count} files");
-    // The interpreter can't even start, and the wheel must be built again.
+    // The interpreter cannot even start, and the wheel must be built again.
     let damage = |file: std::path::PathBuf| {
         let real = file.canonicalize().unwrap();
         std::fs::set_permissions(&real, std::fs::Permissions::from_mode(0o755)).unwrap();

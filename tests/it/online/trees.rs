@@ -1,10 +1,10 @@
-//! What every tree promises.
+//! Properties that every tree has.
 
 use std::path::Path;
 
 use crate::support::{REPO, in_store, ok, shared_store};
 
-/// What the trees promise of links, modes and times, on the real ones.
+/// The links, modes and times of real trees are as promised.
 #[test]
 fn the_real_trees_are_sealed() {
     use std::os::unix::fs::MetadataExt;
@@ -48,7 +48,7 @@ fn the_real_trees_are_sealed() {
     }
 }
 
-/// Facts follow from the tree alone: those that were written when a tree was made, and those that are derived from the store, are the same bytes.
+/// Facts follow from the tree alone. Those that were recorded when a tree was made, and those that are derived from the store, have the same bytes.
 #[test]
 fn facts_can_be_derived_again() {
     let store = shared_store();
@@ -61,7 +61,7 @@ fn facts_can_be_derived_again() {
             let name = tree["store_name"].as_str().unwrap();
             let file = store.join("facts").join(format!("{name}.json"));
             let before = std::fs::read_to_string(&file).unwrap();
-            // Set up in a store of its own that has nothing but the tree.
+            // Run the setup with a store of its own that contains only the tree.
             let scratch = crate::support::Scratch::new();
             for part in ["store", "listings"] {
                 std::fs::create_dir_all(scratch.join(part)).unwrap();

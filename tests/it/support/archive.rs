@@ -1,8 +1,8 @@
-//! Archives, honest and hostile, made byte by byte.
+//! Valid and hostile archives, which are made byte by byte.
 
 use std::io::Write;
 
-/// A tar header and its content, without the checks that a library would make.
+/// Returns a tar header and its content, without the checks of a library.
 pub struct Tar(Vec<u8>);
 
 impl Tar {
@@ -87,7 +87,7 @@ pub fn bzip2(bytes: &[u8]) -> Vec<u8> {
     out.finish().unwrap()
 }
 
-/// A zip with stored members: name, Unix mode, content, declared size.
+/// Returns a zip file with stored members, each with its name, its Unix mode, its content and its declared size.
 pub fn zip(members: &[(&str, u32, &[u8], u32)]) -> Vec<u8> {
     let mut out = vec![];
     let mut central = vec![];

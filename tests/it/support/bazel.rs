@@ -1,4 +1,4 @@
-//! Real Bazels, each in the root of a machine that has neither compiler nor interpreter nor headers, and no network.
+//! Real versions of Bazel, each in the root of a machine that has no compiler, no interpreter, no headers and no network.
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
@@ -6,24 +6,24 @@ use std::sync::{Mutex, MutexGuard, OnceLock};
 
 use super::{REPO, Scratch, in_store, ok, shared_store, text};
 
-/// A version of Bazel, and how it is told about repositories.
+/// A version of Bazel, and the way in which it learns of repositories.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Bazel {
-    /// 4.2.3, WORKSPACE.
+    /// 4.2.3 with WORKSPACE.
     V4,
-    /// 7.7.1, MODULE.bazel.
+    /// 7.7.1 with MODULE.bazel.
     V7,
-    /// 7.7.1, WORKSPACE.
+    /// 7.7.1 with WORKSPACE.
     V7Workspace,
 }
 
 pub const ALL: [Bazel; 3] = [Bazel::V4, Bazel::V7, Bazel::V7Workspace];
 
-/// One server at a time: they need memory, and these machines have two cores.
+/// Only one server runs at a time, because servers need memory, and the machines have two cores.
 static ONE: Mutex<()> = Mutex::new(());
 
 impl Bazel {
-    /// The root, made at the first use and kept.
+    /// Returns the root, which is made when it is first used and then kept.
     fn root(self) -> &'static Path {
         static ROOTS: [OnceLock<PathBuf>; 2] = [OnceLock::new(), OnceLock::new()];
         let (slot, suite) =
@@ -46,7 +46,7 @@ impl Bazel {
         })
     }
 
-    /// The flags that stand in for downloads.
+    /// Returns the flags that replace downloads.
     pub fn flags(self) -> Vec<String> {
         let mut flags = vec![
             "--nosandbox_debug".to_owned(),
@@ -100,15 +100,15 @@ pub struct Workspace {
     scratch: Scratch,
     pub dir: PathBuf,
     pub store: PathBuf,
-    /// Variables of the client's environment.
+    /// The variables of the client's environment.
     pub env: Vec<(String, String)>,
-    /// More directories that it sees.
+    /// Further directories that it sees.
     pub binds: Vec<PathBuf>,
     _one: Option<MutexGuard<'static, ()>>,
 }
 
 impl Workspace {
-    /// A copy of an example, at a path of its own, on the shared store, with what its lock gives for Bazel.
+    /// Returns a copy of an example at a path of its own, with the shared store and with the files that are emitted from its lock.
     pub fn example(bazel: Bazel, name: &str) -> Self {
         let workspace = Self::copy(bazel, &Path::new(REPO).join("examples").join(name));
         workspace.emit();
@@ -120,14 +120,14 @@ impl Workspace {
         ok(&mut in_store(shared_store(), &self.dir, &["emit", "bazel"]));
     }
 
-    /// A copy of a directory.
+    /// Returns a copy of a directory.
     pub fn copy(bazel: Bazel, from: &Path) -> Self {
         let workspace = Self::empty(bazel);
         copy_dir(from, &workspace.dir);
         workspace
     }
 
-    /// An empty workspace.
+    /// Returns an empty workspace.
     pub fn empty(bazel: Bazel) -> Self {
         let one = ONE.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         let scratch = Scratch::new();
@@ -145,7 +145,7 @@ impl Workspace {
         }
     }
 
-    /// Another workspace beside this one: the lock on Bazel is this one's.
+    /// Returns another workspace next to this one. It uses the lock on Bazel of this one.
     pub fn beside(&self, name: &str, bazel: Bazel) -> Workspace {
         let scratch = Scratch::new();
         let dir = scratch.join(name);
@@ -168,7 +168,7 @@ impl Workspace {
         std::fs::write(path, text).unwrap();
     }
 
-    /// Something to run in the machine's root: `script` is for /bin/sh, `$BAZEL` there is Bazel with its startup flags.
+    /// Returns a command in the root of the machine. `script` is for /bin/sh, and `$BAZEL` in it is Bazel with its startup flags.
     pub fn shell(&self, script: &str) -> Command {
         let mut command = Command::new("bwrap");
         let bind = |command: &mut Command, how: &str, path: &Path| {
@@ -196,7 +196,7 @@ impl Workspace {
         for path in &self.binds {
             bind(&mut command, "--bind", path);
         }
-        // Where Zig keeps what it builds of its run-time libraries: kept, for it takes minutes.
+        // Zig builds its run-time libraries in this directory. It is kept, because that takes minutes.
         let zig = Path::new(env!("CARGO_TARGET_TMPDIR")).join("zig");
         std::fs::create_dir_all(&zig).unwrap();
         command.arg("--bind").arg(zig).arg("/tmp/cotter-zig");
@@ -228,7 +228,7 @@ impl Workspace {
         command
     }
 
-    /// One command of Bazel, for a shell.
+    /// Returns a command of Bazel for a shell.
     pub fn line(&self, verb: &str, arguments: &[&str]) -> String {
         let quote = |s: &str| format!("'{}'", s.replace('\'', "'\\''"));
         let words: Vec<String> = self
@@ -242,12 +242,12 @@ impl Workspace {
         format!("$BAZEL {verb} {}", words.join(" "))
     }
 
-    /// Runs one command of Bazel.
+    /// Runs a command of Bazel.
     pub fn run(&self, verb: &str, arguments: &[&str]) -> Output {
         self.shell(&self.line(verb, arguments)).output().unwrap()
     }
 
-    /// Runs several commands of one server, which must all succeed.
+    /// Runs several commands of one server. All of them must succeed.
     #[track_caller]
     pub fn all_ok(&self, commands: &[(&str, &[&str])]) -> String {
         let lines: Vec<String> =
@@ -263,7 +263,7 @@ impl Workspace {
         text(&output)
     }
 
-    /// Runs a command that must succeed; returns what was printed.
+    /// Runs a command that must succeed, and returns what it printed.
     #[track_caller]
     pub fn ok(&self, verb: &str, arguments: &[&str]) -> String {
         let output = self.run(verb, arguments);
@@ -277,7 +277,7 @@ impl Workspace {
         text(&output)
     }
 
-    /// Runs a command that must fail; returns what was printed.
+    /// Runs a command that must fail, and returns what it printed.
     #[track_caller]
     pub fn fails(&self, verb: &str, arguments: &[&str]) -> String {
         let output = self.run(verb, arguments);
@@ -290,12 +290,12 @@ impl Workspace {
         text(&output)
     }
 
-    /// Where outputs lie.
+    /// Returns the directory of the outputs.
     pub fn bin(&self) -> PathBuf {
         self.dir.join("bazel-bin").canonicalize().unwrap()
     }
 
-    /// The outputs of this workspace's own packages by path: their contents, without runfiles and other things that are made of links.
+    /// Returns the contents of the outputs of this workspace's own packages by path, without runfiles and other trees of links.
     pub fn outputs(&self) -> std::collections::BTreeMap<String, Vec<u8>> {
         let mut out = std::collections::BTreeMap::new();
         let bin = self.bin();

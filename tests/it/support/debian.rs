@@ -1,4 +1,4 @@
-//! A small Debian archive, signed by a key of the test's own.
+//! A small Debian archive that a key of the test signs.
 
 use std::collections::BTreeMap;
 
@@ -43,7 +43,7 @@ impl Signer {
     }
 }
 
-/// What a test puts into its archive.
+/// The content of an archive.
 #[derive(Default)]
 pub struct Archive {
     stanzas: BTreeMap<String, String>,
@@ -52,7 +52,7 @@ pub struct Archive {
 }
 
 impl Archive {
-    /// Adds a package with these files; `fields` are further lines of its stanza.
+    /// Adds a package with the given files. `fields` are further lines of its stanza.
     pub fn package(&mut self, name: &str, version: &str, fields: &str, data: Tar) {
         let deb = deb(&xz(&data.finish()));
         self.raw_package(name, version, fields, deb);
@@ -67,7 +67,7 @@ impl Archive {
         self.raw_package(name, version, fields, deb);
     }
 
-    /// Adds a package made of these bytes.
+    /// Adds a package with the given bytes.
     pub fn raw_package(&mut self, name: &str, version: &str, fields: &str, deb: Vec<u8>) {
         let path = format!("pool/main/{name}_{version}_amd64.deb");
         let stanza = format!(
@@ -98,7 +98,7 @@ impl Archive {
     }
 }
 
-/// A Debian package around a compressed data member.
+/// Returns a Debian package with a compressed data member.
 pub fn deb(data: &[u8]) -> Vec<u8> {
     deb_with(&xz(&Tar::new().finish()), data)
 }

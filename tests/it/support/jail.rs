@@ -1,16 +1,16 @@
-//! A jail in which nothing of the host exists: bubblewrap with an empty root, /proc, /dev, the trees and a work directory.
+//! A jail in which nothing of the host exists: bubblewrap with an empty root, /proc, /dev, the trees and a working directory.
 
 use std::path::Path;
 use std::process::Command;
 
-/// A command in the jail, on `work` as its directory. The store appears at its own path, read-only.
+/// Returns a command in the jail with the working directory `work`. The store is visible at its own path, read-only.
 pub fn jail(store: &Path, work: &Path) -> Command {
     let mut command = Command::new("bwrap");
     arguments(&mut command, store, work);
     command
 }
 
-/// The same as an ordinary user, if the tests run as root.
+/// Returns the same command for an ordinary user, if the tests run as root.
 pub fn jail_as_nobody(store: &Path, work: &Path) -> Command {
     if !rustix::process::geteuid().is_root() {
         return jail(store, work);
@@ -34,7 +34,7 @@ fn arguments(command: &mut Command, store: &Path, work: &Path) {
         "--ro-bind",
     ]);
     command.arg(store.join("store")).arg(store.join("store")).arg("--bind").arg(work).arg(work);
-    // GCC's temporary files go where TMPDIR says; there is no /tmp.
+    // GCC writes its temporary files to TMPDIR, because there is no /tmp.
     command
         .arg("--chdir")
         .arg(work)

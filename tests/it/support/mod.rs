@@ -1,4 +1,4 @@
-//! What the tests share.
+//! Functions that the tests share.
 
 pub mod archive;
 pub mod bazel;
@@ -11,16 +11,16 @@ use std::process::{Command, Output};
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-/// The repository.
+/// The directory of the repository.
 pub const REPO: &str = env!("CARGO_MANIFEST_DIR");
 
-/// A directory of its own for each test, gone when it is dropped.
+/// A directory for one test, which is deleted when the value is dropped.
 pub struct Scratch(PathBuf);
 
 static NEXT: AtomicU32 = AtomicU32::new(0);
 
 impl Scratch {
-    /// Below the system's temporary directory: other users can reach it, which the target directory does not promise.
+    /// Creates the directory below the system's temporary directory. Other users can reach that one, which is not certain for the target directory.
     pub fn new() -> Self {
         let dir = std::env::temp_dir().join(format!(
             "cotter-test-{}-{}",
@@ -39,7 +39,7 @@ impl Scratch {
         self.0.join(name)
     }
 
-    /// Writes a file, making its directories.
+    /// Writes a file and creates its directories.
     pub fn write(&self, name: &str, text: impl AsRef<[u8]>) -> PathBuf {
         let path = self.0.join(name);
         std::fs::create_dir_all(path.parent().unwrap()).unwrap();
@@ -81,7 +81,7 @@ impl Project {
         std::fs::read_to_string(self.dir().join("toolchains.lock")).unwrap()
     }
 
-    /// The program, in the project's directory, with a clean environment and no patience.
+    /// Returns the program in the project's directory, with a clean environment and short pauses.
     pub fn cotter(&self, args: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_cotter"));
         clean(&mut command, self.scratch.path());
@@ -97,18 +97,18 @@ impl Project {
         fails(code, &mut self.cotter(args))
     }
 
-    /// The names in a directory of the store, sorted.
+    /// Returns the sorted names in a directory of the store.
     pub fn stored(&self, part: &str) -> Vec<String> {
         names(&self.store.join(part))
     }
 
-    /// Nothing is in the store, nor under way.
+    /// Checks that the store contains no tree and no work in progress.
     pub fn assert_store_empty(&self) {
         assert_eq!(self.stored("store"), Vec::<String>::new(), "trees");
         assert_eq!(self.stored("staging"), Vec::<String>::new(), "staging");
     }
 
-    /// The only tree in the store.
+    /// Returns the only tree in the store.
     pub fn tree(&self) -> PathBuf {
         let names = self.stored("store");
         assert_eq!(names.len(), 1, "{names:?}");
@@ -125,7 +125,7 @@ pub fn names(dir: &Path) -> Vec<String> {
     out
 }
 
-/// An environment in which only what a test sets is set; the certificates that this machine's network needs stay.
+/// Clears the environment of a command except for the proxies and certificates that the network of this machine needs.
 pub fn clean(command: &mut Command, home: &Path) {
     let keep: Vec<(String, String)> = [
         "SSL_CERT_FILE",
@@ -156,7 +156,7 @@ pub fn text(output: &Output) -> String {
     )
 }
 
-/// Runs a command that must succeed; returns standard output.
+/// Runs a command that must succeed, and returns its standard output.
 #[track_caller]
 pub fn ok(command: &mut Command) -> String {
     let output = command.output().unwrap_or_else(|e| panic!("{command:?}: {e}"));
@@ -164,7 +164,7 @@ pub fn ok(command: &mut Command) -> String {
     String::from_utf8_lossy(&output.stdout).into_owned()
 }
 
-/// Runs a command that must fail with an exit code; returns standard error. A panic of the program is never right.
+/// Runs a command that must fail with an exit code, and returns its standard error. A panic of the program is always an error.
 #[track_caller]
 pub fn fails(code: i32, command: &mut Command) -> String {
     let output = command.output().unwrap_or_else(|e| panic!("{command:?}: {e}"));
@@ -192,8 +192,8 @@ pub const PROJECTS: [&str; 7] = [
     "examples/flask",
 ];
 
-/// The store in which the repository's own toolchains and those of the libraries example are set up, once for all tests. It is kept
-/// between runs; what is in it was verified on its way in.
+/// Returns the store in which the toolchains of the repository and of its examples are set up once for all tests. It is kept
+/// between runs. Its content was verified when it was made.
 pub fn shared_store() -> &'static Path {
     static STORE: OnceLock<PathBuf> = OnceLock::new();
     STORE.get_or_init(|| {
@@ -205,7 +205,7 @@ pub fn shared_store() -> &'static Path {
     })
 }
 
-/// The program in a directory, on a store.
+/// Returns the program in a directory, with a store.
 pub fn in_store(store: &Path, dir: &Path, args: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_cotter"));
     clean(&mut command, store.parent().unwrap());
@@ -213,12 +213,12 @@ pub fn in_store(store: &Path, dir: &Path, args: &[&str]) -> Command {
     command
 }
 
-/// The tree of one of the repository's own toolchains in the shared store.
+/// Returns the tree of one of the repository's own toolchains in the shared store.
 pub fn tree(name: &str) -> PathBuf {
     ok(&mut in_store(shared_store(), Path::new(REPO), &["path", name])).trim().into()
 }
 
-/// The tree of a toolchain of the libraries example.
+/// Returns the tree of a toolchain of the libraries example.
 pub fn library(name: &str) -> PathBuf {
     ok(&mut in_store(shared_store(), &Path::new(REPO).join("examples/libraries"), &["path", name]))
         .trim()

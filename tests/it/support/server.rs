@@ -1,4 +1,4 @@
-//! An HTTP server on loopback that misbehaves as it is told.
+//! An HTTP server on loopback that misbehaves in a given way.
 
 use std::collections::HashMap;
 use std::io::{BufRead, BufReader, Read, Write};
@@ -7,24 +7,24 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-/// What goes wrong with a path.
+/// The fault of a path.
 #[derive(Clone, Debug)]
 pub enum Fault {
-    /// An error of the protocol, this many times, then all is well.
+    /// The server responds with an error status the given number of times, and then correctly.
     Status(u16, u32),
-    /// The connection ends in order after so many bytes of the body, without a length having been told; each time.
+    /// The connection ends normally after the given number of bytes of the body, and the response has no length. This happens each time.
     Truncate(usize),
-    /// The connection breaks after so many bytes, this many times.
+    /// The connection breaks after the given number of bytes, the given number of times.
     Break(usize, u32),
-    /// Silence after so many bytes, each time.
+    /// The server sends nothing more after the given number of bytes, each time.
     Stall(usize),
-    /// The length told is another than that of the file.
+    /// The response has a length that is not that of the file.
     LieAboutLength,
-    /// Ranges are ignored, after the connection broke once at so many bytes.
+    /// The server ignores ranges, after the connection broke at the given number of bytes.
     NoRanges(usize, u32),
-    /// Other bytes of the same length.
+    /// The response has other bytes of the same length.
     Corrupt,
-    /// So many bytes a second.
+    /// The server sends the given number of bytes per second.
     Slow(usize),
 }
 
@@ -35,7 +35,7 @@ struct Shared {
     log: Vec<String>,
 }
 
-/// A running server; ends when it is dropped.
+/// A running server. It ends when the value is dropped.
 pub struct Server {
     pub url: String,
     port: u16,
@@ -75,7 +75,7 @@ impl Server {
         self.shared.lock().unwrap().faults.clear();
     }
 
-    /// The requests so far, as `path range`.
+    /// Returns the requests so far in the form `path range`.
     pub fn log(&self) -> Vec<String> {
         self.shared.lock().unwrap().log.clone()
     }
@@ -118,7 +118,7 @@ fn serve(stream: TcpStream, shared: &Mutex<Shared>, stop: &AtomicBool) {
             }
         }
         if line.starts_with("HEAD ") {
-            // Without a word of ranges: clients then ask for the whole.
+            // The response does not mention ranges, so clients ask for the whole file.
             let size = shared.lock().unwrap().files.get(&path).map(|f| f.len());
             let head = size
                 .map_or("HTTP/1.1 404 Told so\r\nContent-Length: 0\r\n\r\n".to_owned(), |n| {

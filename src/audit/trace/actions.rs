@@ -1,9 +1,9 @@
-//! Determines from a trace of `strace -f` which files the processes of a build opened, and which
-//! programs they started.
+//! The trace of a build with Bazel.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Finding, HOST_FILE, HOST_RUN, Rule, UNDECLARED_FILE};
+use super::calls::{Processes, TraceReader, is_birth};
+use crate::audit::{Finding, HOST_FILE, HOST_RUN, Rule, UNDECLARED_FILE};
 
 /// Places that do not belong to the host, in addition to those of the kernel.
 #[derive(Debug)]
@@ -44,9 +44,8 @@ const SHELLS: &[&str] = &["/bin/sh", "/bin/bash", "/usr/bin/sh", "/usr/bin/bash"
 pub fn look(trace: &str, allowed: OwnPlaces) -> Vec<Finding> {
     let mut out: BTreeMap<(&str, String), (&'static Rule, String)> = BTreeMap::new();
     // The program that each process runs, or `None` for processes that belong to no action.
-    let mut running: BTreeMap<u32, Option<String>> = BTreeMap::new();
-    let mut unfinished: BTreeMap<u32, String> = BTreeMap::new();
-    let mut early = BTreeSet::new();
+    let mut running: Processes<Option<String>> = Processes::new();
+    let mut calls = TraceReader::new(trace);
     let inside = |path: &str| {
         ["/proc", "/dev", "/sys", "/tmp"]
             .iter()
@@ -55,76 +54,42 @@ pub fn look(trace: &str, allowed: OwnPlaces) -> Vec<Finding> {
                 path.strip_prefix(d).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
             })
     };
-    for line in trace.lines() {
-        let Some((pid, call)) = line.split_once(' ') else { continue };
-        let (Ok(pid), call) = (pid.parse::<u32>(), call.trim_start()) else { continue };
-        // If two processes make calls at the same time, a call is reported in two parts.
-        if let Some(first) = call.strip_suffix(" <unfinished ...>") {
-            unfinished.insert(pid, first.to_owned());
-            continue;
-        }
-        let whole;
-        let call = match (
-            call.strip_prefix("<... ").and_then(|c| c.split_once(" resumed>")),
-            unfinished.remove(&pid),
-        ) {
-            (Some((_, rest)), Some(first)) => {
-                whole = first + rest;
-                &whole
-            }
-            (Some(_), None) => continue,
-            (None, _) => call,
-        };
+    while let Some((pid, call)) = calls.next() {
         if let Some(rest) = call.strip_prefix("execve(\"") {
             let path = rest.split('"').next().unwrap_or_default().to_owned();
             if !call.contains("= 0") {
                 continue;
             }
             let name = path.rsplit('/').next().unwrap_or_default();
-            // The trace may report a child before the call that created it has returned.
-            if !running.contains_key(&pid) {
-                let parent = unfinished
-                    .iter()
-                    .filter(|(_, c)| is_birth(c))
-                    .find_map(|(p, _)| running.get(p).cloned().flatten());
-                running.insert(pid, parent);
-                early.insert(pid);
-            }
-            let of_action = running.get(&pid).is_some_and(Option::is_some);
+            running.meet(pid, &calls);
+            let of_action = running.get(pid).is_some_and(Option::is_some);
             if matches!(name, "process-wrapper" | "linux-sandbox") {
                 // Repository rules use the same wrapper, with a time limit that the actions of a
                 // build do not have. A different rule examines what they search for.
                 let is_limited = call.contains("\"--timeout=") && !call.contains("\"--timeout=0\"");
                 let is_action =
                     name == "linux-sandbox" || call.contains("\"--stats=") || !is_limited;
-                running.insert(pid, is_action.then(String::new));
+                running.set(pid, is_action.then(String::new));
                 continue;
             }
             if !of_action {
-                running.insert(pid, None);
+                running.set(pid, None);
                 continue;
             }
             let is_host = path.starts_with('/') && !inside(&path);
             if is_host && !SHELLS.contains(&path.as_str()) {
-                let by = running.get(&pid).cloned().flatten().unwrap_or_default();
+                let by = running.get(pid).cloned().flatten().unwrap_or_default();
                 out.entry((HOST_RUN.id, path.clone())).or_insert((&HOST_RUN, by));
             }
-            running.insert(pid, Some(if is_host { String::new() } else { path }));
-        } else if is_birth(call) {
-            if let Some(child) = call.rsplit("= ").next().and_then(|c| c.trim().parse::<u32>().ok())
-            {
-                let parent = running.get(&pid).cloned().flatten();
-                // Process IDs are reused.
-                if !early.remove(&child) {
-                    running.insert(child, parent);
-                }
-            }
+            running.set(pid, Some(if is_host { String::new() } else { path }));
+        } else if is_birth(&call) {
+            running.born(pid, &call);
         } else if call.starts_with("openat(") || call.starts_with("open(") {
             let Some(path) = call.split('"').nth(1) else { continue };
             let opened = !call.contains("= -1");
             // A program of the host opens its own libraries, and its start has already been
             // reported.
-            if let Some(Some(program)) = running.get(&pid)
+            if let Some(Some(program)) = running.get(pid)
                 && !program.is_empty()
                 && opened
                 && path.starts_with('/')
@@ -146,11 +111,6 @@ pub fn look(trace: &str, allowed: OwnPlaces) -> Vec<Finding> {
             Finding::new(rule, path, format!("{how} {by}"))
         })
         .collect()
-}
-
-/// Whether a call creates a process.
-fn is_birth(call: &str) -> bool {
-    ["clone(", "clone3(", "vfork(", "fork("].iter().any(|c| call.starts_with(c))
 }
 
 #[cfg(test)]

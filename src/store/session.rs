@@ -1,0 +1,104 @@
+//! Small directories beside the trees that `exec` and `shell` put on PATH or hand to a shell. Each
+//! is named by a hash of everything that it was made from, appears by a rename and never changes.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use fs_err as fs;
+use rustix::fs::{FlockOperation, Mode, OFlags, Timespec, Timestamps, flock, futimens, open};
+
+use super::Store;
+use crate::error::{Error, Result};
+
+/// The directories of guards, which stand on PATH in the place of programs of the host.
+pub const GUARDS: &str = "guards";
+/// The directories of files that are handed to programs, such as the start-up files of shells.
+pub const SESSIONS: &str = "sessions";
+
+/// The time for which `gc` keeps a directory after its last use. A shell that only has it on its
+/// PATH does not hold it.
+const KEPT: Duration = Duration::from_secs(30 * 24 * 60 * 60);
+
+/// A file of such a directory.
+pub struct SessionFile {
+    /// Its name.
+    pub name: String,
+    /// Its content.
+    pub bytes: Vec<u8>,
+    /// Whether it is a program.
+    pub executable: bool,
+}
+
+impl Store {
+    /// Returns the directory `<part>/<key>` if it exists, and marks it as used for as long as this
+    /// process and those that it starts are alive.
+    pub fn session(&self, part: &str, key: &str) -> Option<PathBuf> {
+        let dir = self.dir().join(part).join(key);
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY;
+        let held = open(&dir, flags, Mode::empty()).ok()?;
+        let _ = flock(&held, FlockOperation::LockShared);
+        let now = Timespec { tv_sec: 0, tv_nsec: rustix::fs::UTIME_NOW };
+        let _ = futimens(&held, &Timestamps { last_access: now, last_modification: now });
+        // Like the marks of trees, it is left open on purpose.
+        std::mem::forget(held);
+        Some(dir)
+    }
+
+    /// Makes the directory `<part>/<key>` with `files`, unless another process was faster.
+    ///
+    /// # Errors
+    /// If the store cannot be written.
+    pub fn add_session(&self, part: &str, key: &str, files: &[SessionFile]) -> Result<()> {
+        use std::os::unix::fs::PermissionsExt;
+        let dir = self.part(part)?.join(key);
+        let new = dir.with_extension(format!("new-{}", std::process::id()));
+        let fill = || {
+            fs::create_dir(&new)?;
+            for file in files {
+                let path = new.join(&file.name);
+                fs::write(&path, &file.bytes)?;
+                if file.executable {
+                    fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755))?;
+                }
+            }
+            fs::rename(&new, &dir)
+        };
+        let filled = fill();
+        if filled.is_err() {
+            let _ = super::delete_tree(&new);
+        }
+        match filled {
+            Err(_) if dir.is_dir() => Ok(()),
+            Err(e) => Err(Error::at("write", &dir, e)),
+            Ok(()) => Ok(()),
+        }
+    }
+
+    /// Deletes the directories that no process holds and that nobody has used for a while.
+    ///
+    /// # Errors
+    /// If the store cannot be read or written.
+    pub(super) fn clear_sessions(&self) -> Result<()> {
+        for part in [GUARDS, SESSIONS] {
+            let part = self.dir().join(part);
+            for name in super::names(&part)? {
+                let dir = part.join(name);
+                if is_idle(&dir) {
+                    super::delete_tree(&dir).map_err(|e| Error::at("remove", &dir, e))?;
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Whether no process holds a directory and its last use is long ago.
+fn is_idle(dir: &Path) -> bool {
+    let used = fs::metadata(dir).and_then(|meta| meta.modified());
+    let old = used.is_ok_and(|at| at.elapsed().is_ok_and(|age| age > KEPT));
+    let free = || {
+        let file = open(dir, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty()).ok()?;
+        flock(&file, FlockOperation::NonBlockingLockExclusive).ok()
+    };
+    old && free().is_some()
+}
