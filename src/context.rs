@@ -39,6 +39,11 @@ pub fn var_os(name: &str) -> Option<OsString> {
     std::env::var_os(name)
 }
 
+/// Returns the directory in which programs put temporary files: `TMPDIR`, or `/tmp`.
+pub fn temporary_directory() -> PathBuf {
+    std::env::temp_dir()
+}
+
 impl Context {
     /// Creates the context of one run. If the command needs no store, the home directory may be
     /// unknown.

@@ -97,7 +97,7 @@ rules! {
     TREE_DATA "tree-data" Warning "A file of a tree names a path of the host, and programs without redirection may read it."
         "see with `cotter audit tree NAME --run COMMAND` whether it matters; name the right place by a variable in [toolchains.NAME.env], or leave the file out with `prune`"
     TREE_FILE "tree-file" Error "A program opened a file of the host."
-        "add the package that has the file to `packages` of the toolchain, or name a file of the tree by a variable of the program in [toolchains.NAME.env]"
+        "add the package that has the file to `packages` of the toolchain, or name a file of the tree by a variable of the program in [toolchains.NAME.env]; for a file of your home directory, run it with another HOME"
     TREE_INTERPRETER "tree-interpreter" Error "A program of a tree asks for the host's dynamic loader."
         "name it in `bin` of the toolchain, so that it gets a launcher, or leave it out with `prune`"
     TREE_LINK "tree-link" Error "A link of a tree leads out of it, or nowhere."

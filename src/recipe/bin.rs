@@ -7,7 +7,7 @@ use super::layers::Owners;
 use super::notes::{NameConflict, NamelessPackage, Notes};
 use crate::error::{Error, Result, known_names};
 use crate::lockfile::{Plan, Programs};
-use crate::model::MemberPath;
+use crate::model::{Format, MemberPath};
 use crate::tree::{Node, Tree};
 
 /// The directories of programs, in the order in which their programs get names.
@@ -64,6 +64,9 @@ pub fn names(plan: &Plan, tree: &mut Tree, owners: &Owners, notes: &mut Notes) -
         if found.is_empty() {
             found = of_entry_points(tree)?;
         }
+        if found.is_empty() {
+            notes.nameless.extend(chooser.principal_alone(tree));
+        }
         for path in found {
             let name = MemberPath::literal(&format!("bin/{}", path.file_name()));
             if name == path || tree.get(&name).is_some() || path.file_name().starts_with('.') {
@@ -107,9 +110,16 @@ impl<'a> Chooser<'a> {
             let mut found = by_package.get(package.as_str()).cloned().unwrap_or_default();
             found.sort_by_key(place);
             if found.is_empty() {
-                found = private.get(package.as_str()).cloned().unwrap_or_default();
+                // Another package may have its programs in the same directory, like the client of a
+                // database server.
+                let own = private.get(package.as_str()).into_iter().flatten();
+                let dirs: BTreeSet<_> = own.filter_map(MemberPath::parent).collect();
+                let in_dirs = |path: &&MemberPath| path.parent().is_some_and(|d| dirs.contains(&d));
+                found = private.values().flatten().filter(in_dirs).cloned().collect();
+                found.sort();
             }
-            if found.is_empty() {
+            // The programs of archives and wheels may lie anywhere.
+            if found.is_empty() && self.is_debian(package) {
                 without.push(package.as_str());
             }
             for path in found {
@@ -140,25 +150,40 @@ impl<'a> Chooser<'a> {
     fn others(&self, tree: &Tree) -> Vec<MemberPath> {
         tree.paths(|path, node| {
             let place = place(path);
-            (place.is_some_and(|place| place < 2) || is_wheel_script(path))
+            place.is_some_and(|place| place < 2 || place == PLACES.len())
                 && is_program(tree, path, node)
                 && !self.is_hidden(self.component(path))
         })
     }
 
-    /// Whether the programs of a package get no names, although its programs are in the tree: every
-    /// system has its own programs of Essential packages, and users expect those.
+    /// Whether the programs of a package get no names, although they are in the tree: every system
+    /// has its own programs of Essential packages, and users expect those. perl-base is only the
+    /// smaller part of perl, on which packages depend.
     fn is_hidden(&self, package: &str) -> bool {
         let programs = self.programs;
         let is_among = |list: &[String]| list.iter().any(|name| name == package);
         is_among(&programs.essential)
-            || (is_essential(package) && !programs.named.is_empty() && !is_among(&programs.named))
+            || (is_essential(package)
+                && package != "perl-base"
+                && !programs.named.is_empty()
+                && !is_among(&programs.named))
     }
 
     /// Returns the name of the component that brought a program. It is empty for programs that the
     /// recipe made.
     fn component(&self, path: &MemberPath) -> &'a str {
         self.owners.component(self.plan, path).unwrap_or_default()
+    }
+
+    fn is_debian(&self, package: &str) -> bool {
+        let mut inputs = self.plan.inputs.iter();
+        inputs.any(|i| i.component.name == package && i.format == Format::Deb)
+    }
+
+    /// Returns the note about an archive or a wheel that brings no program.
+    fn principal_alone(&self, tree: &Tree) -> Option<NamelessPackage> {
+        let package = self.programs.named.iter().find(|package| !self.is_debian(package))?;
+        Some(self.nameless(tree, package, &BTreeMap::new()))
     }
 
     fn nameless(
@@ -205,9 +230,13 @@ impl<'a> Chooser<'a> {
 }
 
 /// Returns the position in [`PLACES`] of the directory of a program, if the program may have a name.
+/// The scripts of wheels come last.
 fn place(path: &MemberPath) -> Option<usize> {
     if path.file_name().starts_with('.') || PREFERENCES.contains(&path.file_name()) {
         return None;
+    }
+    if is_wheel_script(path) {
+        return Some(PLACES.len());
     }
     let dir = path.parent()?;
     PLACES.iter().position(|place| dir.as_str() == *place)

@@ -287,8 +287,7 @@ impl<'a> Judge<'a> {
             Holder::Libc => Why::Libc,
             // The recipe redirects every program that holds a path which the tree has or seals.
             Holder::Open(Why::Plain | Why::Loaded) if self.redirects && place == Meaning::Open => {
-                return self
-                    .visible(&path)
+                return Self::visible(&path)
                     .or_else(explained)
                     .unwrap_or(Fate::Open(Why::Uncovered));
             }
@@ -300,7 +299,7 @@ impl<'a> Judge<'a> {
                 Meaning::Machine | Meaning::Open => {
                     let why =
                         if matches!(file.kind, Kind::Data) { Why::Data } else { Why::Uncovered };
-                    return self.visible(&path).or_else(explained).unwrap_or(Fate::Open(why));
+                    return Self::visible(&path).or_else(explained).unwrap_or(Fate::Open(why));
                 }
             },
         };
@@ -311,13 +310,11 @@ impl<'a> Judge<'a> {
     }
 
     /// Returns what becomes of a path that the redirection leaves to the host on purpose.
-    fn visible(&self, path: &MemberPath) -> Option<Fate> {
+    fn visible(path: &MemberPath) -> Option<Fate> {
         if is_shared(path) {
             return Some(Fate::Shared);
         }
-        // libc starts this shell. A tree without one leaves it to the machine.
-        let is_shell = path.as_str() == "usr/bin/sh";
-        if is_shell {
+        if redirect::LEFT_TO_THE_MACHINE.contains(&path.as_str()) {
             return Some(Fate::Explained(Reason::Shell));
         }
         path.is_under("var").then_some(Fate::Explained(Reason::State))

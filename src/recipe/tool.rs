@@ -16,6 +16,9 @@ use crate::model::{Kind, MemberPath};
 use crate::relocate::launcher::Instructions;
 use crate::tree::{BlobDir, Tree};
 
+/// The time zones of a tree with the package tzdata.
+const ZONES: &str = "usr/share/zoneinfo";
+
 /// The recipe that this module describes.
 pub struct Tool;
 
@@ -46,8 +49,17 @@ impl Recipe for Tool {
                 missing.replace(generated::add(tree, blobs)?);
                 Ok(())
             },
-            launchers: &|_| {
-                Box::new(|_| Instructions { keep_library_path: true, ..Instructions::default() })
+            launchers: &|tree| {
+                let mut default = vec![];
+                // libc reads time zones itself, so their directory is not redirected.
+                if tree.exists(&MemberPath::literal(ZONES)) {
+                    default.push(format!("TZDIR=%R/{ZONES}"));
+                }
+                Box::new(move |_| Instructions {
+                    keep_library_path: true,
+                    default: default.clone(),
+                    ..Instructions::default()
+                })
             },
             programs: ProgramUse::Started,
             redirect: true,
@@ -64,8 +76,14 @@ impl Recipe for Tool {
         Ok(Facts::Tool(ToolFacts {
             bin: if has_usr { "usr/bin" } else { "bin" }.to_owned(),
             programs: tree.entries("bin"),
-            // If there is a directory `usr`, the other entries are links into it.
-            inputs: if has_usr { vec!["usr".to_owned()] } else { tree.entries("") },
+            // If there is a directory `usr`, the entries besides these are links into it.
+            inputs: if has_usr {
+                let parts = ["etc", "usr", "var"];
+                let parts = parts.iter().filter(|p| tree.exists(&MemberPath::literal(p)));
+                parts.map(|p| (*p).to_owned()).collect()
+            } else {
+                tree.entries("")
+            },
             open: reaches::survey_constants(self.name(), tree)?.open(),
         }))
     }

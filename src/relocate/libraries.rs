@@ -293,8 +293,10 @@ mod tests {
     #[test]
     fn what_does_not_fit_is_searched_by_the_launchers() {
         // $ORIGIN/../y/z is longer than /usr/lib/y/z.
-        let (search, outside, _) =
-            relativized("$ORIGIN:/usr/lib/y/z\0", &[(tag::DT_RUNPATH, 1), (tag::DT_NEEDED, 10)]);
+        let (search, outside, _) = relativized(
+            "$ORIGIN:/usr/lib/y/z\0libc\0",
+            &[(tag::DT_RUNPATH, 1), (tag::DT_NEEDED, 22)],
+        );
         assert_eq!(search.unwrap(), ["$ORIGIN"]);
         assert_eq!(outside, ["usr/lib/y/z"]);
     }

@@ -114,8 +114,9 @@ const SHARED_CONFIGURATION: &[&str] = &[
     "xdg",
 ];
 
-/// The shell that libc itself starts. A tree without a shell leaves it to the machine.
-const SHELL: &str = "usr/bin/sh";
+/// The commands that a tree without them leaves to the machine: the shell that libc itself starts,
+/// and the program that `#!` lines and build files of users name to search PATH.
+pub const LEFT_TO_THE_MACHINE: &[&str] = &["usr/bin/env", "usr/bin/sh"];
 
 /// What a path of the system means for the programs of a tree.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -151,7 +152,7 @@ impl Sealed {
             all.insert(owned);
         }
         let protected: Vec<MemberPath> =
-            MACHINE.iter().chain(&[SHELL]).map(|p| MemberPath::literal(p)).collect();
+            MACHINE.iter().chain(LEFT_TO_THE_MACHINE).map(|p| MemberPath::literal(p)).collect();
         all.extend(
             constants
                 .filter(|c| {

@@ -136,6 +136,8 @@ pub fn settle(
             }
             continue;
         }
+        // While the script is there, its links lead to it.
+        let links = if bits == Bits::Keep { links_to(tree, &path) } else { vec![] };
         tree.remove(&path);
         if let Some((program, arg)) = found {
             let dir = path.parent().expect("a program lies in a directory");
@@ -150,7 +152,6 @@ pub fn settle(
                 arg.as_deref(),
                 instructions,
             )?;
-            let links = if bits == Bits::Keep { links_to(tree, &path) } else { vec![] };
             tree.put(to.clone(), script);
             tree.put(path.clone(), Node::File { blob: blobs.put(&launcher)?, executable: true });
             for link in links.iter().filter(|l| l.file_name() != path.file_name()) {

@@ -190,7 +190,11 @@ fn what_redirection_does_with_constants_is_told() {
         )
         .file(
             "usr/lib/x86_64-linux-gnu/libc.so.6",
-            &elf(None, &["ld-linux-x86-64.so.2"], b"\0/bin/sh\0/usr/lib/own\0"),
+            &elf(
+                None,
+                &["ld-linux-x86-64.so.2"],
+                b"\0LOCPATH\0GCONV_PATH\0/bin/sh\0/usr/lib/own\0",
+            ),
         )
         .program("usr/bin/prog", &elf(Some(LOADER), &["libc.so.6"], strings))
         .program("usr/bin/script", b"#!/usr/bin/prog\nopen /etc/script.conf\n")
@@ -254,8 +258,8 @@ fn a_command_of_the_host_is_told() {
     let project = project(&server, tar, "");
     project.scratch.write("project/file", "hello\n");
     for words in [
-        ["audit", "tree", "thing", "--run", "cat", "file"],
-        ["audit", "tree", "thing", "--", "cat", "file"],
+        ["audit", "tree", "thing", "--run", "/bin/cat", "file"],
+        ["audit", "tree", "thing", "--", "/bin/cat", "file"],
     ] {
         let said = fails(7, &mut project.cotter(&words));
         contains(&said, &["hello", "1 reach to the host"]);
@@ -267,7 +271,7 @@ fn a_command_of_the_host_is_told() {
     }
     let said = fails(127, &mut project.cotter(&["audit", "tree", "--run", "no-such-command"]));
     contains(&said, &["no-such-command"]);
-    let mut command = project.cotter(&["audit", "tree", "--run", "cat"]);
+    let mut command = project.cotter(&["audit", "tree", "--run", "/bin/cat"]);
     let said = fails(1, command.env("PATH", "/nonexistent"));
     contains(&said, &["--run needs strace", "apt-get install strace"]);
     ok(&mut project.cotter(&["audit", "tree"]));

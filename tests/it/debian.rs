@@ -381,7 +381,7 @@ fn alternatives_become_links_and_the_named_package_wins() {
     let project = rig.project("[\"odd\"]");
     contains(
         &told(&project, &["lock", "--verbose"]),
-        &["1 calls of update-alternatives could not be read", "of odd: --install /usr/bin/run"],
+        &["1 call of update-alternatives could not be read", "of odd: --install /usr/bin/run"],
     );
 }
 
@@ -395,7 +395,9 @@ fn the_programs_of_named_packages_come_first() {
     };
     rig.archive.package("server", "1", "Depends: client\n", tool("/usr/sbin", "server"));
     rig.archive.package("client", "1", "", tool("/usr/bin", "client"));
-    rig.archive.package("private", "1", "Depends: client\n", tool("/usr/lib/db/15/bin", "private"));
+    let dir = "/usr/lib/db/15/bin";
+    rig.archive.package("private", "1", "Depends: client, sql\n", tool(dir, "private"));
+    rig.archive.package("sql", "1", "", Tar::new().program(&format!(".{dir}/sql"), b"sql"));
     rig.archive.package(
         "meta",
         "1",
@@ -419,7 +421,11 @@ fn the_programs_of_named_packages_come_first() {
     project.ok(&["setup"]);
     contains(
         &names(&project).join("\n"),
-        &["tool -> ../usr/lib/db/15/bin/tool", "private -> ../usr/lib/db/15/bin/private"],
+        &[
+            "tool -> ../usr/lib/db/15/bin/tool",
+            "private -> ../usr/lib/db/15/bin/private",
+            "sql -> ../usr/lib/db/15/bin/sql",
+        ],
     );
     // A metapackage hands over.
     project.manifest(&rig.manifest("[\"meta\"]"));
@@ -504,7 +510,7 @@ fn essential_packages_join_when_scripts_need_them() {
     contains(
         &out,
         &[
-            "1 scripts are left out, because the tree has no python3: add \"python3\" to `packages`: usr/bin/snake",
+            "1 script is left out, because the tree has no python3: add \"python3\" to `packages`: usr/bin/snake",
         ],
     );
     contains(
@@ -535,7 +541,7 @@ fn essential_packages_join_when_scripts_need_them() {
     contains(
         &told(&project, &["setup"]),
         &[
-            "1 scripts are left out, because the tree has no /bin/sh: add \"dash\" to `packages`: usr/bin/page",
+            "1 script is left out, because the tree has no /bin/sh: add \"dash\" to `packages`: usr/bin/page",
             "the package page brings no program",
         ],
     );

@@ -89,3 +89,30 @@ fn what_a_package_brings_stays_and_damage_is_told() {
     assert_eq!(&cache[..4], b"\0\x01\0\x02");
     assert!(cache.windows(4).any(|w| w == b"a/b\0"));
 }
+
+/// A script with several names finds each of them in its own path, as if the kernel had started it.
+#[test]
+fn a_script_that_is_called_through_a_link_has_the_name_of_the_link() {
+    let tar = Tar::new()
+        .program("usr/bin/sh", b"#the interpreter")
+        .program("usr/share/x/tool.sh", b"#!/bin/sh\n")
+        .symlink("usr/bin/one", "../share/x/tool.sh")
+        .symlink("usr/bin/two", "one")
+        .program("usr/bin/own", b"#!/bin/sh\n# own\n")
+        .symlink("usr/bin/other", "own");
+    let (project, _) = tree_of(tar);
+    let tree = project.tree();
+    for (name, script) in [
+        ("one", "usr/share/x/tool.sh"),
+        ("two", "usr/share/x/tool.sh"),
+        ("own", "usr/bin/.scripts/own"),
+        ("other", "usr/bin/.scripts/own"),
+    ] {
+        let launcher = std::fs::read(tree.join("usr/bin").join(name)).unwrap();
+        assert!(launcher.starts_with(b"\x7fELF"), "{name}");
+        let path = format!("usr/bin/.scripts/{name}");
+        assert!(launcher.windows(path.len()).any(|w| w == path.as_bytes()), "{name}");
+        let real = tree.join(&path).canonicalize().unwrap();
+        assert_eq!(real, tree.canonicalize().unwrap().join(script), "{name}");
+    }
+}

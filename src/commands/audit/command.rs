@@ -12,7 +12,7 @@ use super::super::session::{Access, Session};
 use super::jail::tool;
 use crate::audit::Finding;
 use crate::audit::trace::{self, Surroundings};
-use crate::context::{Context, var_os};
+use crate::context::{Context, temporary_directory};
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::ToolchainName;
 use crate::relocate::redirect;
@@ -86,13 +86,11 @@ pub fn run(
 
 /// Returns the directories whose files do not belong to the host.
 fn own_places(cx: &Context) -> Vec<String> {
-    let temporary = std::env::temp_dir();
+    let temporary = temporary_directory();
     let mut out = vec![];
     for dir in [cx.store.dir(), &cx.here, &temporary, Path::new("/tmp")] {
         out.extend(both(dir));
     }
-    // The store of a tree is the user's, wherever links lead.
-    out.extend(var_os("TMPDIR").map(|dir| Path::new(&dir).display().to_string()));
     out.sort();
     out.dedup();
     out

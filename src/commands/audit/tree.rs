@@ -77,7 +77,7 @@ pub fn run(args: &AuditTree, cx: &Context) -> Result<ExitCode> {
             // A program of a tree starts a script with the interpreter of the tree.
             let is_started = starts_inside(&bytes, &inside);
             findings.extend(artifact::look(&bytes, subject).into_iter().filter(|f| {
-                !(is_library && f.id == TREE_NEEDED.id) && !(is_started && f.id == TREE_SHEBANG.id)
+                !(is_library && f.id == TREE_NEEDED.id || is_started && f.id == TREE_SHEBANG.id)
             }));
         }
         let survey = recipe::survey_constants(&tree.recipe, &inside)?;

@@ -223,13 +223,13 @@ fn variables_of_the_manifest_reach_programs_without_exec() {
 fn cmake_finds_nothing_of_the_host_with_pure() {
     let manifest = "platforms = [\"x86_64-linux\"]\n[toolchains.gcc]\nkind = \"cc\"\nsource = \"debian\"\nsuite = \"bookworm\"\npackages = [\"gcc-12\", \"g++-12\"]\n\
         [toolchains.zlib]\nkind = \"library\"\nsource = \"debian\"\nsuite = \"bookworm\"\npackages = [\"zlib1g-dev\"]\n\
-        [toolchains.cmake]\nkind = \"tool\"\nsource = \"debian\"\nsuite = \"bookworm\"\npackages = [\"cmake\", \"ninja-build\"]\nself_exe = [\"usr/bin/cmake\"]\n";
+        [toolchains.cmake]\nkind = \"tool\"\nsource = \"debian\"\nsuite = \"bookworm\"\npackages = [\"cmake\", \"ninja-build\", \"dash\"]\n";
     let mut project = Project::new(manifest);
     project.store = shared_store().to_owned();
     project.scratch.write(
         "project/CMakeLists.txt",
-        "cmake_minimum_required(VERSION 3.20)\nproject(x C)\nfind_package(ZLIB)\nfind_package(Git)\nfind_package(Threads)\nfind_program(SH sh)\nfind_library(M m)\nfind_file(STDIO stdio.h)\n\
-         message(STATUS \"zlib=${ZLIB_LIBRARIES}|git=${GIT_EXECUTABLE}|sh=${SH}|m=${M}|threads=${Threads_FOUND}|stdio=${STDIO}|\")\n",
+        "cmake_minimum_required(VERSION 3.20)\nproject(x C)\nfind_package(ZLIB)\nfind_package(Git)\nfind_package(Threads)\nfind_program(ENVIRONMENT env)\nfind_library(M m)\nfind_file(STDIO stdio.h)\n\
+         message(STATUS \"zlib=${ZLIB_LIBRARIES}|git=${GIT_EXECUTABLE}|env=${ENVIRONMENT}|m=${M}|threads=${Threads_FOUND}|stdio=${STDIO}|\")\n",
     );
     let configure = |flags: &[&str], name: &str| {
         let args = [&["exec"], flags, &["--", "cmake", "-G", "Ninja", "-S", ".", "-B", name]];
@@ -237,7 +237,7 @@ fn cmake_finds_nothing_of_the_host_with_pure() {
     };
     let said = configure(&["--pure"], "pure");
     let store = shared_store().display().to_string();
-    contains(&said, &["git=GIT_EXECUTABLE-NOTFOUND|sh=SH-NOTFOUND|", "|threads=TRUE|"]);
+    contains(&said, &["git=GIT_EXECUTABLE-NOTFOUND|env=ENVIRONMENT-NOTFOUND|", "|threads=TRUE|"]);
     let line = said.lines().find(|line| line.contains("zlib=")).unwrap();
     for (key, file) in [("zlib=", "libz."), ("m=", "libm.")] {
         let value = line.split(key).nth(1).unwrap().split('|').next().unwrap();
@@ -245,5 +245,5 @@ fn cmake_finds_nothing_of_the_host_with_pure() {
     }
     assert!(!line.contains("=/usr/"), "{line}");
     // Without --pure, this machine's programs are found: the test above is not blind.
-    contains(&configure(&[], "plain"), &["sh=/usr/bin/sh|"]);
+    contains(&configure(&[], "plain"), &["git=/usr/bin/git|"]);
 }

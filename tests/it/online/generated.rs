@@ -194,7 +194,7 @@ fn pdflatex_makes_a_document() {
             "\\documentclass{article}\\begin{document}Hello $\\alpha = 1$\\end{document}\n",
         );
         let program = tree.join("usr/bin/pdflatex");
-        let mut command = if as_nobody {
+        let command = if as_nobody {
             in_jail(&project, &work, &program)
         } else {
             let mut command = jail(&project.store, work.path());

@@ -247,6 +247,7 @@ impl<'a> Run<'a> {
         let (run, script) = if self.place == Place::Host {
             (runner(), script)
         } else {
+            self.configure(&mut command);
             command.args(["--perms", "0755", "--dir"]).arg(own);
             command.arg("--ro-bind").arg(runner()).arg(run);
             command.arg("--ro-bind").arg(script).arg(own.join("script"));
@@ -254,11 +255,8 @@ impl<'a> Run<'a> {
         };
         command.arg("--chdir").arg(&work);
         let bins = self.program.trees.iter().map(|name| self.trees[name.as_str()].join("bin"));
-        let mut path: Vec<PathBuf> = bins.collect();
-        if self.place == Place::Host {
-            path.extend(["/usr/bin".into(), "/bin".into()]);
-        }
-        let path = std::env::join_paths(path).unwrap();
+        // As behind `cotter exec`. In the jail, the last two exist only for programs that are redirected: they find what their tree has there.
+        let path = std::env::join_paths(bins.chain(["/usr/bin".into(), "/bin".into()])).unwrap();
         command.args(["--setenv", "PATH"]).arg(path).args(["--setenv", "LANG", "C.UTF-8"]);
         for name in ["HOME", "TMPDIR"] {
             command.args(["--setenv", name]).arg(&work);
@@ -270,6 +268,24 @@ impl<'a> Run<'a> {
         let uid = if root { NOBODY } else { 0 };
         command.arg(run).arg(script).args([uid.to_string(), SECONDS.to_string()]);
         command
+    }
+
+    /// Every machine has this configuration, also the smallest container: who its user is, and what `localhost` means.
+    fn configure(&self, command: &mut Command) {
+        let (uid, gid) = match rustix::process::geteuid() {
+            root if root.is_root() => (NOBODY, NOBODY),
+            user => (user.as_raw(), rustix::process::getegid().as_raw()),
+        };
+        let home = self.work();
+        command.args(["--perms", "0755", "--dir", "/etc"]);
+        for (name, text) in [
+            ("passwd", format!("tester:x:{uid}:{gid}::{}:/bin/sh\n", home.display())),
+            ("group", format!("tester:x:{gid}:\n")),
+            ("hosts", "127.0.0.1 localhost\n".to_owned()),
+        ] {
+            let file = self.scratch.write(&format!("etc/{name}"), text);
+            command.arg("--ro-bind").arg(file).arg(Path::new("/etc").join(name));
+        }
     }
 
     /// Runs the program; returns what went wrong.
