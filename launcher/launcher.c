@@ -17,6 +17,7 @@
 //   kNAME   an environment variable to keep although one of the patterns before it unsets it
 //   eN=V    an environment variable to set
 //   EN=V    an environment variable to set unless it is already set
+//   PPATH   a directory below the root that PATH gets as its last one, unless it has it already or is not set
 //   #TEXT   nothing: a mark that differs with the tree
 #include "sys.h"
 
@@ -76,6 +77,19 @@ static const char *variable(char **env, const char *name) {
   for (; *env; env++)
     if (is_variable(*env, name)) return *env + length(name) + 1;
   return 0;
+}
+
+// Returns PATH=... with `directory` as its last one.
+static char *with_directory(char *path, const char *directory) {
+  word n = length(directory);
+  for (const char *p = path + 5; *p;) {
+    word k = 0;
+    while (p[k] && p[k] != ':' && p[k] == directory[k]) k++;
+    if (k == n && (!p[k] || p[k] == ':')) return path;
+    while (*p && *p != ':') p++;
+    if (*p) p++;
+  }
+  return join3(path, length(path), ":", path[5] ? 1 : 0, directory);
 }
 
 static const char *find_self(const char *argv0, const char *self, char **env) {
@@ -150,7 +164,10 @@ __attribute__((used)) void launch(word *stack) {
         if (c[1 + k] == '=' && env[i][k] == '=') keep = 0;
       }
     }
-    if (keep) *var++ = env[i];
+    if (!keep) continue;
+    *var++ = env[i];
+    for (const char *c = first; *c; c += length(c) + 1)
+      if (*c == 'P' && is_variable(env[i], "PATH")) var[-1] = with_directory(env[i], below_root(c + 1));
   }
   char *library_path = 0, *preload = 0;
   for (const char *c = first; *c; c += length(c) + 1) switch (*c) {

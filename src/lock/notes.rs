@@ -12,8 +12,7 @@ use crate::reporter::Reporter;
 const SHOWN: usize = 8;
 
 /// Prints what there is to tell about a tree: what concerns the packages that the manifest names as
-/// warnings, a bounded number of lines each. `asked` are these packages, and `handed_over` are the
-/// metapackages among them whose dependencies count as named in their place.
+/// warnings, a bounded number of lines each. `asked` are these packages.
 pub fn tell(plan: &Plan, notes: &Notes, asked: &[String], reporter: &Reporter) {
     let place = format!("{} for {}", plan.name, plan.platform);
     tell_dropped(&place, plan, &notes.dropped, asked, reporter);
@@ -45,8 +44,8 @@ pub fn tell(plan: &Plan, notes: &Notes, asked: &[String], reporter: &Reporter) {
     }
     if !notes.unread.is_empty() {
         reporter.detail(&format!(
-            "{place}: {} calls of update-alternatives could not be read",
-            notes.unread.len()
+            "{place}: {} of update-alternatives could not be read",
+            counted(notes.unread.len(), "call", "calls")
         ));
         for unread in &notes.unread {
             reporter.detail(&format!("{place}: of {}: {}", unread.package, unread.call));
@@ -119,16 +118,16 @@ fn tell_dropped(
             plan,
             reporter,
             &format!(
-                "{place}: {} scripts are left out, because the tree has no {interpreter}{hint}: {}",
-                scripts.len(),
+                "{place}: {} left out, because the tree has no {interpreter}{hint}: {}",
+                counted(scripts.len(), "script is", "scripts are"),
                 shortened(&scripts)
             ),
         );
     }
     if !others.is_empty() {
         reporter.detail(&format!(
-            "{place}: {} scripts of dependencies cannot be started, because their interpreters are not in the tree",
-            others.len()
+            "{place}: {} of dependencies cannot be started, because the tree has no interpreter for them",
+            counted(others.len(), "script", "scripts")
         ));
     }
     for dropped in others {
@@ -170,6 +169,11 @@ fn tell_nameless(place: &str, plan: &Plan, notes: &Notes, asked: &[String], repo
         };
         reporter.warn(&format!("{place}: the package {package} brings no program{hint}"));
     }
+}
+
+/// Returns a number with the word for one or for several things.
+fn counted(number: usize, one: &str, several: &str) -> String {
+    format!("{number} {}", if number == 1 { one } else { several })
 }
 
 /// Joins names, of which only the first are shown.

@@ -131,6 +131,9 @@ pub fn seal(
     }
     match &runtime {
         Some(runtime) => {
+            if programs.iter().any(|path| !in_place.matches(path)) {
+                check_loader(plan, &tree, runtime)?;
+            }
             for path in &programs {
                 if in_place.matches(path) {
                     let Some(Node::File { blob, .. }) = tree.get(path) else { continue };
@@ -174,6 +177,23 @@ fn unsupported(script: &DroppedScript) -> Error {
     Error::build(format!("{path} is a script for {line:?}, which the tree lacks"))
         .hint("give the tree its interpreter: suite = \"bookworm\" and packages = [\"bash\", ...] beside the source")
         .hint("or leave the script out with `prune`")
+}
+
+/// Checks that launchers can use the loader: glibc's knows `--argv0` since version 2.33.
+fn check_loader(plan: &Plan, tree: &Tree, runtime: &Runtime) -> Result<()> {
+    let Some(Node::File { blob, .. }) = tree.get(&runtime.loader) else { return Ok(()) };
+    let bytes = blob.read()?;
+    let option = b"--argv0";
+    if !bytes.starts_with(b"\x7fELF") || bytes.windows(option.len()).any(|w| w == option) {
+        return Ok(());
+    }
+    Err(Error::build(format!(
+        "the loader {} of {} does not know the option --argv0: its glibc is older than version 2.33",
+        runtime.loader, plan.name
+    ))
+    .about(plan.name.as_str())
+    .hint("take the packages from a newer suite, such as bookworm")
+    .hint("or name the programs in `self_exe`: they start without this option"))
 }
 
 /// Returns the dynamically linked executables, in order.

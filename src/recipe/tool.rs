@@ -16,6 +16,9 @@ use crate::model::{Kind, MemberPath};
 use crate::relocate::launcher::Instructions;
 use crate::tree::{BlobDir, Tree};
 
+/// The time zones of a tree with the package tzdata.
+const ZONES: &str = "usr/share/zoneinfo";
+
 /// The recipe that this module describes.
 pub struct Tool;
 
@@ -46,8 +49,17 @@ impl Recipe for Tool {
                 missing.replace(generated::add(tree, blobs)?);
                 Ok(())
             },
-            launchers: &|_| {
-                Box::new(|_| Instructions { keep_library_path: true, ..Instructions::default() })
+            launchers: &|tree| {
+                let mut default = vec![];
+                // libc reads time zones itself, so their directory is not redirected.
+                if tree.exists(&MemberPath::literal(ZONES)) {
+                    default.push(format!("TZDIR=%R/{ZONES}"));
+                }
+                Box::new(move |_| Instructions {
+                    keep_library_path: true,
+                    default: default.clone(),
+                    ..Instructions::default()
+                })
             },
             programs: ProgramUse::Started,
             redirect: true,

@@ -155,6 +155,10 @@ pub fn render(
     for (letter, list) in lists {
         strings.extend(list.iter().map(|s| format!("{letter}{s}")));
     }
+    if instructions.redirect {
+        // Scripts and shells find the commands that joined the tree for them.
+        strings.push("Pusr/bin".to_owned());
+    }
     strings.extend(instructions.tag.map(|tag| format!("#{}", &tag.0.hex()[..32])));
     let mut config = vec![];
     for s in &strings {

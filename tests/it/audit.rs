@@ -190,7 +190,11 @@ fn what_redirection_does_with_constants_is_told() {
         )
         .file(
             "usr/lib/x86_64-linux-gnu/libc.so.6",
-            &elf(None, &["ld-linux-x86-64.so.2"], b"\0LOCPATH\0GCONV_PATH\0/bin/sh\0/usr/lib/own\0"),
+            &elf(
+                None,
+                &["ld-linux-x86-64.so.2"],
+                b"\0LOCPATH\0GCONV_PATH\0/bin/sh\0/usr/lib/own\0",
+            ),
         )
         .program("usr/bin/prog", &elf(Some(LOADER), &["libc.so.6"], strings))
         .program("usr/bin/script", b"#!/usr/bin/prog\nopen /etc/script.conf\n")

@@ -381,7 +381,7 @@ fn alternatives_become_links_and_the_named_package_wins() {
     let project = rig.project("[\"odd\"]");
     contains(
         &told(&project, &["lock", "--verbose"]),
-        &["1 calls of update-alternatives could not be read", "of odd: --install /usr/bin/run"],
+        &["1 call of update-alternatives could not be read", "of odd: --install /usr/bin/run"],
     );
 }
 
@@ -510,7 +510,7 @@ fn essential_packages_join_when_scripts_need_them() {
     contains(
         &out,
         &[
-            "1 scripts are left out, because the tree has no python3: add \"python3\" to `packages`: usr/bin/snake",
+            "1 script is left out, because the tree has no python3: add \"python3\" to `packages`: usr/bin/snake",
         ],
     );
     contains(
@@ -541,7 +541,7 @@ fn essential_packages_join_when_scripts_need_them() {
     contains(
         &told(&project, &["setup"]),
         &[
-            "1 scripts are left out, because the tree has no /bin/sh: add \"dash\" to `packages`: usr/bin/page",
+            "1 script is left out, because the tree has no /bin/sh: add \"dash\" to `packages`: usr/bin/page",
             "the package page brings no program",
         ],
     );

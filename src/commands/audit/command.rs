@@ -12,7 +12,7 @@ use super::super::session::{Access, Session};
 use super::jail::tool;
 use crate::audit::Finding;
 use crate::audit::trace::{self, Surroundings};
-use crate::context::{Context, temporary_directory, var_os};
+use crate::context::{Context, temporary_directory};
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::ToolchainName;
 use crate::relocate::redirect;
@@ -91,8 +91,6 @@ fn own_places(cx: &Context) -> Vec<String> {
     for dir in [cx.store.dir(), &cx.here, &temporary, Path::new("/tmp")] {
         out.extend(both(dir));
     }
-    // The store of a tree is the user's, wherever links lead.
-    out.extend(var_os("TMPDIR").map(|dir| Path::new(&dir).display().to_string()));
     out.sort();
     out.dedup();
     out

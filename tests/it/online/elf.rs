@@ -38,7 +38,7 @@ const UTF8: &[(&str, &str)] = &[("LC_ALL", "C.UTF-8")];
 #[test]
 fn locales_and_conversions_come_from_the_tree() {
     let work = Scratch::new();
-    for suite in ["bullseye", "bookworm", "trixie"] {
+    for suite in ["bookworm", "trixie"] {
         let project =
             Project::new(&debian("tools", suite, "\"bash\", \"perl-base\", \"libc-bin\"", ""));
         project.ok(&["setup"]);
@@ -78,6 +78,19 @@ fn python_has_a_utf8_locale() {
     let script = "import locale; print(locale.setlocale(locale.LC_ALL, ''), len('é'))";
     let said = ok(&mut jailed(&project, &Scratch::new(), UTF8, &python, &["-c", script]));
     assert_eq!(said, "C.UTF-8 1\n");
+}
+
+/// The loader of bullseye cannot pass on a name, so that launchers are no way there, but the in-place stub is.
+#[test]
+fn an_old_loader_is_refused_unless_it_is_not_needed() {
+    let of = |more: &str| Project::new(&debian("tools", "bullseye", "\"bash\"", more));
+    contains(&of("").fails(6, &["lock"]), &["--argv0", "self_exe"]);
+    let project = of("self_exe = [\"**\"]");
+    project.ok(&["setup"]);
+    let bash = path(&project, "tools").join("bin/bash");
+    let script = ["-c", "x=é; echo ${#x} $BASH_VERSION"];
+    let said = ok(&mut jailed(&project, &Scratch::new(), UTF8, &bash, &script));
+    contains(&said, &["1 5.1"]);
 }
 
 /// Only the locale is taken of a package that nobody asked for, and it can be left out.

@@ -103,7 +103,7 @@ fn opened(work: &Path, command: &[&str]) -> (String, Vec<String>) {
         .env("PATH", "/usr/bin:/bin")
         .env("HOME", work));
     let trace = std::fs::read_to_string(&log).unwrap();
-    assert!(trace.contains("/usr/lib/.cotter/redirect.so"), "{command:?} is not redirected");
+    assert!(trace.contains("/lib/.cotter/redirect.so"), "{command:?} is not redirected");
     let configuration =
         ["/etc/ld.so.preload", "/etc/localtime", "/etc/nsswitch.conf", "/etc/passwd"];
     let host = trace
