@@ -33,24 +33,31 @@ const LIBRARIES: &[&str] = &[
     "libreadline.so.",
 ];
 
-/// Seals the libraries of a tree. If its programs are redirected, only the loader and the libc need
-/// it.
+/// The directory of translated messages, and its replacement. A program asks for its messages there
+/// as soon as its locale is another than `C`; no tree contains any.
+const MESSAGES: (&[u8], &[u8]) = (b"/usr/share/locale\0", b"/.no/share/locale\0");
+
+/// Seals the libraries of a tree, and the directory of messages in everything else. If its programs
+/// are redirected, only the loader and the libc need it.
 ///
 /// # Errors
 /// If a staged file cannot be read or written.
 pub fn seal_libraries(tree: &mut Tree, blobs: &BlobDir, redirected: bool) -> Result<()> {
     let known = |path: &MemberPath, node: &Node| {
-        matches!(node, Node::File { .. })
-            && if redirected {
-                is_libc(path)
-            } else {
-                LIBRARIES.iter().any(|l| path.file_name().starts_with(l))
-            }
+        matches!(node, Node::File { .. }) && (!redirected || is_libc(path))
     };
     for path in tree.paths(known) {
         let Some(Node::File { blob, executable }) = tree.get(&path) else { continue };
+        if blob.head(4)? != b"\x7fELF" {
+            continue;
+        }
         let (mut bytes, executable) = (blob.read()?, *executable);
-        if bytes.starts_with(b"\x7fELF") && seal(&mut bytes) > 0 {
+        let sealed = if LIBRARIES.iter().any(|l| path.file_name().starts_with(l)) {
+            seal(&mut bytes)
+        } else {
+            replace_constant(&mut bytes, MESSAGES.0, MESSAGES.1)
+        };
+        if sealed > 0 {
             let blob = blobs.put(&bytes)?;
             tree.put(path, Node::File { blob, executable });
         }
