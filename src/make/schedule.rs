@@ -79,7 +79,7 @@ enum State {
         todo: VecDeque<usize>,
         left: usize,
     },
-    Done(Made),
+    Done(Box<Made>),
 }
 
 struct Shared {
@@ -144,7 +144,7 @@ impl Schedule<'_> {
 impl State {
     fn made(self) -> Option<Made> {
         match self {
-            State::Done(made) => Some(made),
+            State::Done(made) => Some(*made),
             _ => None,
         }
     }
@@ -222,7 +222,8 @@ impl Board<'_, '_> {
                 if substituter.substitute(locked, schedule.store)? {
                     schedule.reporter.detail(&format!("{name} is in {}", substituter.name()));
                     let output = locked.output.clone();
-                    self.set(j, State::Done(Made { output, time: None, notes: Notes::default() }));
+                    let made = Made { output, time: None, notes: Notes::default() };
+                    self.set(j, State::Done(Box::new(made)));
                     return Ok(());
                 }
             }
@@ -275,7 +276,7 @@ impl Board<'_, '_> {
         // tree exists.
         self.set(j, State::Beginning);
         drop(begun);
-        self.set(j, State::Done(Made { output, time, notes }));
+        self.set(j, State::Done(Box::new(Made { output, time, notes })));
         Ok(())
     }
 }

@@ -238,12 +238,11 @@ fn is_shared(bytes: &[u8], strings: usize, start: usize, length: usize) -> bool 
     let symbols = elf.dynsyms.iter().map(|s| s.st_name);
     let needs = elf.verneed.iter().flat_map(|section| section.iter());
     let needs = needs.flat_map(|need| {
-        let auxiliary: Vec<usize> = need.iter().map(|aux| aux.vna_name as usize).collect();
-        auxiliary.into_iter().chain([need.vn_file as usize])
+        let auxiliary: Vec<usize> = need.iter().map(|aux| aux.vna_name).collect();
+        auxiliary.into_iter().chain([need.vn_file])
     });
     let defined = elf.verdef.iter().flat_map(|section| section.iter());
-    let defined =
-        defined.flat_map(|def| def.iter().map(|aux| aux.vda_name as usize).collect::<Vec<_>>());
+    let defined = defined.flat_map(|def| def.iter().map(|aux| aux.vda_name).collect::<Vec<_>>());
     let entries = elf.dynamic.iter().flat_map(|dynamic| &dynamic.dyns);
     use goblin::elf::dynamic::{DT_NEEDED, DT_SONAME};
     const DT_AUXILIARY: u64 = 0x7fff_fffd;

@@ -151,11 +151,14 @@ pub fn seal(bytes: &mut [u8]) -> usize {
 pub fn replace_constant(bytes: &mut [u8], from: &[u8], to: &[u8]) -> usize {
     assert_eq!(from.len(), to.len(), "a constant keeps its length");
     let mut count = 0;
-    for i in 1..bytes.len().saturating_sub(from.len()) {
-        if bytes[i] == from[0] && bytes[i - 1] == 0 && bytes[i..].starts_with(from) {
-            bytes[i..i + to.len()].copy_from_slice(to);
+    let mut at = 0;
+    while let Some(step) = memchr::memmem::find(&bytes[at..], from) {
+        at += step;
+        if at > 0 && bytes[at - 1] == 0 {
+            bytes[at..at + to.len()].copy_from_slice(to);
             count += 1;
         }
+        at += from.len();
     }
     count
 }
