@@ -186,7 +186,7 @@ fn what_redirection_does_with_constants_is_told() {
     let tar = Tar::new()
         .program(
             "usr/lib64/ld-linux-x86-64.so.2",
-            &elf(None, &["libc.so.6"], b"\0/etc/suid-debug\0"),
+            &elf(None, &["libc.so.6"], b"\0--argv0\0/etc/suid-debug\0"),
         )
         .file(
             "usr/lib/x86_64-linux-gnu/libc.so.6",
