@@ -1,6 +1,8 @@
 //! The steps that all recipes for programs and libraries share: pruning, links, `.pc` files, and,
 //! for each program, a loader and libraries from the tree.
 
+use std::collections::BTreeSet;
+
 use super::api::Launchers;
 use super::layers::{Layers, Stage};
 use super::notes::{Dropped, Notes};
@@ -9,6 +11,7 @@ use super::{alternatives, bin, pkg_config, prune, survey};
 use crate::error::{Error, Result};
 use crate::lockfile::Plan;
 use crate::model::{Kind, MemberPath};
+use crate::relocate::dynamic::Dynamic;
 use crate::relocate::launcher::{self, Instructions, Runtime, Tag, is_library_name};
 use crate::relocate::scripts::{self, Bits, DroppedScript};
 use crate::relocate::{libraries, paths, redirect, stub, symlinks};
@@ -101,8 +104,9 @@ pub fn seal(
         && !programs.is_empty()
         && redirect::settle(&mut tree, blobs, plan.platform)?;
     let in_place = prune::Patterns::new(self_exe)?;
+    let alone = without_libraries(plan, &tree, &programs)?;
     let instructions = |path: &MemberPath| Instructions {
-        redirect: redirected,
+        redirect: redirected && !alone.contains(path),
         in_place: in_place.matches(path),
         tag,
         ..with_variables(plan, of_recipe(path))
@@ -194,6 +198,24 @@ fn check_loader(plan: &Plan, tree: &Tree, runtime: &Runtime) -> Result<()> {
     .about(plan.name.as_str())
     .hint("take the packages from a newer suite, such as bookworm")
     .hint("or name the programs in `self_exe`: they start without this option"))
+}
+
+/// Returns the programs that need no library, not even libc, as some Go programs do. A library that
+/// wraps the functions of libc cannot be loaded into them, and would have nothing to wrap.
+fn without_libraries(
+    plan: &Plan,
+    tree: &Tree,
+    programs: &[MemberPath],
+) -> Result<BTreeSet<MemberPath>> {
+    let mut out = BTreeSet::new();
+    for path in programs {
+        if let Some(Node::File { blob, .. }) = tree.get(path)
+            && Dynamic::of(blob, plan.platform)?.is_some_and(|d| d.needed.is_empty())
+        {
+            out.insert(path.clone());
+        }
+    }
+    Ok(out)
 }
 
 /// Returns the dynamically linked executables, in order.

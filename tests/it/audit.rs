@@ -199,13 +199,15 @@ fn what_redirection_does_with_constants_is_told() {
         .program("usr/bin/prog", &elf(Some(LOADER), &["libc.so.6"], strings))
         .program("usr/bin/script", b"#!/usr/bin/prog\nopen /etc/script.conf\n")
         .program("usr/bin/static", &elf(None, &[], b"\0/usr/share/prog/data\0"))
+        // A program without libc, as some of Go are: the library that redirects paths cannot be loaded into it.
+        .program("usr/bin/alone", &elf(Some(LOADER), &[], b"\0/usr/share/prog/data\0"))
         .file("usr/share/prog/data", b"data\n");
     let project = project(&server, tar, "");
     let said = text(&project.cotter(&["setup"]).output().unwrap());
     contains(
         &said,
         &[
-            "warning: thing: 1 program can reach files of the host (first: usr/bin/static names /usr/share/prog/data)",
+            "warning: thing: 2 programs can reach files of the host (first: usr/bin/alone names /usr/share/prog/data)",
         ],
     );
     let found = audit(&project, 7);
