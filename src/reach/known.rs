@@ -89,6 +89,7 @@ const KNOWN: &[Known] = &[
     known("python", "*/mailcap.py", "*/etc/mailcap", Reason::Configuration),
     known("python", "*/platformdirs/unix.py", "*", Reason::Configuration),
     known("python", "*/distro/distro.py", "/usr/lib", Reason::Configuration),
+    known("python", "*/platform.py", "/usr/lib/os-release", Reason::Configuration),
     known("python", "*/ssl.py", "*", Reason::OwnPlace),
     known("python", "*/certifi/core.py", "*", Reason::OwnPlace),
     known("python", "*/subprocess.py", "/bin/sh", Reason::Shell),
