@@ -5,7 +5,7 @@
 #include "sys.h"
 
 enum { ENOENT = 2, ENOEXEC = 8, EACCES = 13, EEXIST = 17, ENOTDIR = 20, EINVAL = 22, EROFS = 30, ENOSYS = 38 };
-enum { O_ACCMODE = 3, O_CREAT = 0100, O_TRUNC = 01000, W_OK = 2 };
+enum { O_ACCMODE = 3, O_CREAT = 0100, O_TRUNC = 01000, W_OK = 2, AT_SYMLINK_NOFOLLOW = 0x100 };
 
 extern int *__errno_location(void);
 extern char **environ;
@@ -112,11 +112,6 @@ LOOK(int, stat, (const char *path, void *s), (to, s))
 LOOK(int, stat64, (const char *path, void *s), (to, s))
 LOOK(int, __xstat, (int v, const char *path, void *s), (v, to, s))
 LOOK(int, __xstat64, (int v, const char *path, void *s), (v, to, s))
-LOOK(int, statx, (int at, const char *path, int f, unsigned m, void *s), (at, to, f, m, s))
-LOOK(int, fstatat, (int at, const char *path, void *s, int f), (at, to, s, f))
-LOOK(int, fstatat64, (int at, const char *path, void *s, int f), (at, to, s, f))
-LOOK(int, __fxstatat, (int v, int at, const char *path, void *s, int f), (v, at, to, s, f))
-LOOK(int, __fxstatat64, (int v, int at, const char *path, void *s, int f), (v, at, to, s, f))
 LOOK(int, statfs, (const char *path, void *s), (to, s))
 LOOK(int, statfs64, (const char *path, void *s), (to, s))
 LOOK(int, statvfs, (const char *path, void *s), (to, s))
@@ -126,6 +121,19 @@ LOOK(long, getxattr, (const char *path, const char *n, void *v, word s), (to, n,
 LOOK(long, listxattr, (const char *path, char *v, word s), (to, v, s))
 LOOK(int, ftok, (const char *path, int id), (to, id))
 LOOK(int, inotify_add_watch, (int fd, const char *path, unsigned m), (fd, to, m))
+
+// These look at the link itself if their flags say so.
+#define LOOK_BY_FLAGS(name, parameters, arguments)                                                          \
+  EXPORT int name parameters {                                                                              \
+    SEND(path);                                                                                             \
+    if (route == PASS && !(f & AT_SYMLINK_NOFOLLOW) && state.target && is_self(path)) to = state.target;    \
+    return NEXT(name) arguments;                                                                            \
+  }
+LOOK_BY_FLAGS(statx, (int at, const char *path, int f, unsigned m, void *s), (at, to, f, m, s))
+LOOK_BY_FLAGS(fstatat, (int at, const char *path, void *s, int f), (at, to, s, f))
+LOOK_BY_FLAGS(fstatat64, (int at, const char *path, void *s, int f), (at, to, s, f))
+LOOK_BY_FLAGS(__fxstatat, (int v, int at, const char *path, void *s, int f), (v, at, to, s, f))
+LOOK_BY_FLAGS(__fxstatat64, (int v, int at, const char *path, void *s, int f), (v, at, to, s, f))
 
 #define LOOK_AT_LINK(type, name, parameters, arguments) \
   EXPORT type name parameters {                         \
