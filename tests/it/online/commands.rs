@@ -209,7 +209,7 @@ fn variables_of_the_manifest_reach_programs_without_exec() {
     // A script of the tree, and the tree at another path.
     let elsewhere = crate::support::Scratch::new();
     let moved = elsewhere.join("tree");
-    ok(std::process::Command::new("cp").arg("-al").arg(&tree).arg(&moved));
+    ok(std::process::Command::new("cp").arg("-a").arg(&tree).arg(&moved));
     let mut python = std::process::Command::new(moved.join("bin/python3"));
     assert_eq!(
         ok(python.args(["-c", script]).env_clear()),
