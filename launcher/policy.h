@@ -28,6 +28,12 @@ static int starts(const char *path, const char *prefix, word n) {
 // Whether `path` is the directory `dir` (of n bytes) or below it.
 static int below(const char *path, const char *dir, word n) { return starts(path, dir, n) && (!path[n] || path[n] == '/'); }
 
+static char *append(char *to, const char *text) {
+  while (*text) *to++ = *text++;
+  *to = 0;
+  return to;
+}
+
 // Writes the absolute `path` to `out` without empty, `.` and `..` components; returns the length. The root becomes the empty string.
 static word normalise(const char *path, char *out) {
   word n = 0;
@@ -190,6 +196,48 @@ static const char *launcher_of(const char *path, char *out) {
     if (i != name) out[k++] = path[i];
   out[k] = 0;
   return exists(out) ? out : path;
+}
+
+// Whether the n bytes at `dir` name a directory of a tree in which scripts are launchers, and their text lies in `.scripts/`.
+static int holds_scripts(const char *dir, word n) {
+  return directory_is(dir, n, "/bin") || directory_is(dir, n, "/usr/bin") || directory_is(dir, n, "/usr/sbin") || directory_is(dir, n, "/usr/games");
+}
+
+// The bytes that `text_of` needs for a path: 1 unless it may be that of a launcher of a script.
+static word text_room(const char *path) {
+  if (!path || !state.root_length || !below(path, state.root, state.root_length)) return 1;
+  const char *end = last_name(path) - 1, *dir = end;
+  while (dir > path && dir[-1] != '/') dir--;
+  word n = end - dir;
+  if (!directory_is(dir, n, "bin") && !directory_is(dir, n, "sbin") && !directory_is(dir, n, "games")) return 1;
+  return length(path) < PATH_MAX ? 2 * PATH_MAX : 1;
+}
+
+// If `path` is a launcher of a script of the tree, writes the path of the script's text to `out` and returns it: a program that reads the
+// file wants the text. The links of `bin` lead to the launchers.
+static const char *text_of(const char *path, char *out) {
+  if (text_room(path) == 1) return path;
+  word n = normalise(path, out);
+  for (int hops = 0; hops < 2; hops++) {
+    word name = n;
+    while (name && out[name - 1] != '/') name--;
+    word dir = name - 1;
+    if (dir < state.root_length || !holds_scripts(out + state.root_length, dir - state.root_length)) return path;
+    char link[PATH_MAX];
+    word k = n - name;
+    for (word i = 0; i <= k; i++) link[i] = out[name + i];
+    append(append(out + name, ".scripts/"), link);
+    if (exists(out)) return out;
+    append(out + name, link);
+    long to = call6(NR_READLINKAT, AT_FDCWD, (long)out, (long)link, sizeof link - 1, 0, 0);
+    if (to <= 0 || *link == '/') return path;
+    link[to] = 0;
+    append(out + name, link);
+    char whole[2 * PATH_MAX];
+    append(whole, out);
+    n = normalise(whole, out);
+  }
+  return path;
 }
 
 // Whether a relative path is to be looked up in a directory of the tree that was opened before. A program that walks through a directory to

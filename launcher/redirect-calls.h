@@ -3,12 +3,6 @@
 extern void *malloc(word);
 extern void free(void *);
 
-static char *append(char *to, const char *text) {
-  while (*text) *to++ = *text++;
-  *to = 0;
-  return to;
-}
-
 // --- glob: the directories before the first wildcard decide ---
 
 enum { GLOB_NOESCAPE = 64 };

@@ -5,7 +5,7 @@
 #include "sys.h"
 
 enum { ENOENT = 2, ENOEXEC = 8, EACCES = 13, EEXIST = 17, ENOTDIR = 20, EINVAL = 22, EROFS = 30, ENOSYS = 38 };
-enum { O_ACCMODE = 3, O_CREAT = 0100, O_TRUNC = 01000, W_OK = 2, AT_SYMLINK_NOFOLLOW = 0x100 };
+enum { O_ACCMODE = 3, O_CREAT = 0100, O_TRUNC = 01000, O_PATH = 010000000, W_OK = 2, AT_SYMLINK_NOFOLLOW = 0x100 };
 
 extern int *__errno_location(void);
 extern char **environ;
@@ -25,6 +25,11 @@ extern char **environ;
 #define SEND_READ(path) \
   SEND(path);           \
   if (route == PASS && state.target && is_self(path)) to = state.target
+// The same for functions that open a file: where it is a launcher of a script, the script's text stands for it.
+#define SEND_OPEN(path, changes) \
+  SEND_READ(path);               \
+  char text_[text_room(to)];     \
+  if (!(changes)) to = text_of(to, text_)
 
 // The tree cannot be changed, whoever the user is.
 static int read_only(void) {
@@ -43,35 +48,35 @@ typedef struct directory DIR;
 static int writes(int flags) { return (flags & O_ACCMODE) != 0 || (flags & (O_CREAT | O_TRUNC)) != 0; }
 
 // A function with an optional mode is called with one: it is ignored where it is not needed.
-#define OPEN(name)                                        \
-  EXPORT int name(const char *path, int flags, mode_t m) { \
-    SEND_READ(path);                                      \
+#define OPEN(name)                                          \
+  EXPORT int name(const char *path, int flags, mode_t m) {  \
+    SEND_OPEN(path, writes(flags) || (flags & O_PATH));     \
     if (route == SENT && writes(flags)) return read_only(); \
-    return NEXT(name)(to, flags, m);                      \
+    return NEXT(name)(to, flags, m);                        \
   }
 OPEN(open)
 OPEN(open64)
-#define OPENAT(name)                                              \
-  EXPORT int name(int at, const char *path, int flags, mode_t m) { \
-    SEND_READ(path);                                              \
+#define OPENAT(name)                                                                 \
+  EXPORT int name(int at, const char *path, int flags, mode_t m) {                   \
+    SEND_OPEN(path, writes(flags) || (flags & O_PATH));                              \
     if (writes(flags) && (route == SENT || is_inside(at, path))) return read_only(); \
-    return NEXT(name)(at, to, flags, m);                          \
+    return NEXT(name)(at, to, flags, m);                                             \
   }
 OPENAT(openat)
 OPENAT(openat64)
-#define OPEN_2(name)                            \
-  EXPORT int name(const char *path, int flags) { \
-    SEND_READ(path);                            \
+#define OPEN_2(name)                                        \
+  EXPORT int name(const char *path, int flags) {            \
+    SEND_OPEN(path, writes(flags) || (flags & O_PATH));     \
     if (route == SENT && writes(flags)) return read_only(); \
-    return NEXT(name)(to, flags);               \
+    return NEXT(name)(to, flags);                           \
   }
 OPEN_2(__open_2)
 OPEN_2(__open64_2)
-#define OPENAT_2(name)                                  \
-  EXPORT int name(int at, const char *path, int flags) { \
-    SEND_READ(path);                                    \
+#define OPENAT_2(name)                                                               \
+  EXPORT int name(int at, const char *path, int flags) {                             \
+    SEND_OPEN(path, writes(flags) || (flags & O_PATH));                              \
     if (writes(flags) && (route == SENT || is_inside(at, path))) return read_only(); \
-    return NEXT(name)(at, to, flags);                   \
+    return NEXT(name)(at, to, flags);                                                \
   }
 OPENAT_2(__openat_2)
 OPENAT_2(__openat64_2)
@@ -82,8 +87,8 @@ static int mode_writes(const char *mode) {
   return 0;
 }
 #define FOPEN(name)                                       \
-  EXPORT FILE *name(const char *path, const char *mode) {  \
-    SEND_READ(path);                                      \
+  EXPORT FILE *name(const char *path, const char *mode) { \
+    SEND_OPEN(path, mode_writes(mode));                   \
     if (route == SENT && mode_writes(mode)) {             \
       read_only();                                        \
       return 0;                                           \
@@ -92,11 +97,11 @@ static int mode_writes(const char *mode) {
   }
 FOPEN(fopen)
 FOPEN(fopen64)
-#define FREOPEN(name)                                                \
+#define FREOPEN(name)                                                 \
   EXPORT FILE *name(const char *path, const char *mode, FILE *file) { \
-    SEND_READ(path);                                                 \
-    if (route == SENT && mode_writes(mode)) to = "/proc/version/no"; \
-    return NEXT(name)(to, mode, file);                               \
+    SEND_OPEN(path, mode_writes(mode));                               \
+    if (route == SENT && mode_writes(mode)) to = "/proc/version/no";  \
+    return NEXT(name)(to, mode, file);                                \
   }
 FREOPEN(freopen)
 FREOPEN(freopen64)

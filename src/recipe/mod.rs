@@ -11,6 +11,7 @@
 mod alternatives;
 mod api;
 mod bin;
+mod bundled_pip;
 mod edit;
 mod essential;
 mod families;

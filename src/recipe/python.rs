@@ -1,6 +1,7 @@
 //! The recipe for CPython from Debian packages.
 
 use super::api::{Active, Asked, Launchers, Recipe};
+use super::bundled_pip;
 use super::edit::{replace as edit, write};
 use super::generated;
 use super::layers::Layers;
@@ -13,6 +14,7 @@ use crate::facts::{Facts, PythonFacts};
 use crate::lockfile::{Plan, PythonSpec, Spec};
 use crate::model::{Kind, MemberPath, abi_tag, minor_version};
 use crate::relocate::launcher::{Argv0, Instructions};
+use crate::relocate::paths::seal as seal_bytes;
 use crate::tree::{BlobDir, Node, Tree};
 
 /// The recipe that this module describes.
@@ -189,6 +191,8 @@ fn prepare(plan: &Plan, tree: &mut Tree, blobs: &BlobDir) -> Result<()> {
             "__import__('os').path.realpath(__file__).rpartition('/usr/lib/python')[0] + '/{CERTIFICATES}'"
         ),
     )?;
+    bundled_pip::settle(tree, blobs)?;
+    relocate_tcl(tree, blobs)?;
     if tree.at(&format!("{lib}/EXTERNALLY-MANAGED")).is_some() {
         write(
             tree,
@@ -213,6 +217,29 @@ fn prepare(plan: &Plan, tree: &mut Tree, blobs: &BlobDir) -> Result<()> {
         );
         if tree.get(&name).is_none() && tree.get(&target).is_some() {
             tree.link(name, &target);
+        }
+    }
+    Ok(())
+}
+
+/// Tcl and Tk look for their own modules in directories of the host, and in `lib` beside the
+/// directory of the program. The former are sealed, and the latter leads to the modules.
+fn relocate_tcl(tree: &mut Tree, blobs: &BlobDir) -> Result<()> {
+    let is_tcl = |path: &MemberPath, node: &Node| {
+        let names = ["libtcl8.", "libtk8."];
+        matches!(node, Node::File { .. }) && names.iter().any(|n| path.file_name().starts_with(n))
+    };
+    for path in tree.paths(is_tcl) {
+        let Some(Node::File { blob, executable }) = tree.get(&path) else { continue };
+        let (mut bytes, executable) = (blob.read()?, *executable);
+        if seal_bytes(&mut bytes) > 0 {
+            tree.put(path, Node::File { blob: blobs.put(&bytes)?, executable });
+        }
+    }
+    for name in tree.entries("usr/share/tcltk") {
+        let link = MemberPath::literal(&format!("usr/lib/{name}"));
+        if !tree.exists(&link) {
+            tree.link(link, &MemberPath::literal(&format!("usr/share/tcltk/{name}")));
         }
     }
     Ok(())
@@ -344,6 +371,7 @@ fn instructions(tree: &Tree) -> Instructions {
         argv0: Argv0::Found,
         drop: vec!["PYTHONHOME".to_owned(), "PYTHONPLATLIBDIR".to_owned()],
         default,
+        keep_library_path: true,
         ..Instructions::default()
     }
 }

@@ -59,6 +59,10 @@ pub fn interpreter(head: &[u8]) -> Option<(MemberPath, Option<String>)> {
     Some((usrmerged(&path), (!rest.is_empty()).then(|| rest.join(" "))))
 }
 
+/// The directory beside launchers of scripts that holds the scripts' text. `launcher/policy.h` knows
+/// the name.
+const SCRIPTS: &str = ".scripts";
+
 /// Whether programs are looked up by name in this place. A script elsewhere may be a module that is
 /// imported, and must not change.
 fn is_program_place(path: &MemberPath) -> bool {
@@ -141,7 +145,7 @@ pub fn settle(
         tree.remove(&path);
         if let Some((program, arg)) = found {
             let dir = path.parent().expect("a program lies in a directory");
-            let to = MemberPath::literal(&format!("{dir}/.scripts/{}", path.file_name()));
+            let to = MemberPath::literal(&format!("{dir}/{SCRIPTS}/{}", path.file_name()));
             let launcher = launcher(
                 tree,
                 platform,
@@ -189,7 +193,7 @@ fn links_to(tree: &Tree, path: &MemberPath) -> Vec<MemberPath> {
 /// kernel had started it: TeX's `mktexfmt` is a link to `fmtutil`.
 fn alias(tree: &mut Tree, link: &MemberPath, script: &MemberPath) -> MemberPath {
     let dir = link.parent().expect("a program lies in a directory");
-    let alias = MemberPath::literal(&format!("{dir}/.scripts/{}", link.file_name()));
+    let alias = MemberPath::literal(&format!("{dir}/{SCRIPTS}/{}", link.file_name()));
     tree.link(alias.clone(), script);
     alias
 }
@@ -209,13 +213,17 @@ fn launcher(
     let mut how = instructions(program);
     how.argv0 = Argv0::Path(program.clone());
     how.args.extend(arg.map(str::to_owned));
-    how.args.push(format!("%R/{script}"));
-    how.library_args.clear();
     let dynamic = match tree.get(program) {
         Some(Node::File { blob, .. }) => is_dynamic_program(program, blob, platform, platform)?,
         _ => false,
     };
     let dynamic = dynamic && !how.in_place;
+    // An interpreter that is redirected reads the text in place of the launcher. It gets the path of
+    // the launcher, so that a script finds the files beside it and itself by `$0`.
+    let is_beside = script.parent().is_some_and(|dir| dir.file_name() == SCRIPTS);
+    let named = if dynamic && how.redirect && is_beside { at } else { script };
+    how.args.push(format!("%R/{named}"));
+    how.library_args.clear();
     // The interpreter's own launcher will be at `program` when the tree is finished: start its
     // target directly.
     let target = if dynamic {

@@ -121,7 +121,10 @@ fn host_variables_are_dropped_and_argv0_is_kept() {
     };
     let script = "import os, sys; print(sorted(k for k in os.environ if k not in ('LC_CTYPE', 'CTLPATH', 'CTGCV_PATH'))); print(sys.executable)";
     let said = run(Command::new(&python).args(["-c", script]));
-    contains(&said, &["['KEPT', 'TERMINFO_DIRS', 'TZDIR']", python.to_str().unwrap()]);
+    contains(
+        &said,
+        &["['KEPT', 'LD_LIBRARY_PATH', 'TERMINFO_DIRS', 'TZDIR']", python.to_str().unwrap()],
+    );
     // The program is started through a symlink of the user, on which virtual environments depend.
     let scratch = Scratch::new();
     std::os::unix::fs::symlink(&python, scratch.join("python")).unwrap();

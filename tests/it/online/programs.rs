@@ -509,7 +509,11 @@ fn what_reaches_the_host_is_told() {
     let problems = |program: &Program, place| Run::new(program, place, &trees).problems(&trees);
     let absolute = program(&["/usr/bin/env"]);
     contains(&problems(&absolute, Place::Jail).join("\n"), &["cannot start /usr/bin/env"]);
-    contains(&problems(&absolute, Place::Host).join("\n"), &["env opened /usr/lib", "/libc.so.6"]);
+    // The list of problems is cut, and where the machine has no archive of locales, libc comes late in it.
+    let run = Run::new(&absolute, Place::Host, &trees);
+    contains(&run.problems(&trees).join("\n"), &["env opened /"]);
+    let all: Vec<String> = run.opened().into_iter().collect();
+    contains(&all.join("\n"), &["env opened /usr/lib", "/libc.so.6"]);
     let by_name = problems(&program(&["env"]), Place::Host).join("\n");
     contains(&by_name, &["no tree has bin/env", "opened /usr/bin/env"]);
     let probe = program(&["/usr/bin/env", "-C", "/etc/no-such-directory", "true"]);
