@@ -17,6 +17,8 @@
 //   kNAME   an environment variable to keep although one of the patterns before it unsets it
 //   eN=V    an environment variable to set
 //   EN=V    an environment variable to set unless it is already set
+//   cN=V    an environment variable to set if an argument of the user begins with a text of the type i, and to unset otherwise
+//   iTEXT   the beginning of such an argument; may occur several times
 //   PPATH   a directory below the root that PATH gets as its last one, unless it has it already or is not set
 //   #TEXT   nothing: a mark that differs with the tree
 #include "sys.h"
@@ -71,6 +73,11 @@ static int leads_to(const char *path, const char *self) {
   if (n <= 0) return 0;
   target[n] = 0;
   return same(target, self);
+}
+
+static int begins(const char *text, const char *beginning) {
+  while (*beginning && *text == *beginning) text++, beginning++;
+  return !*beginning;
 }
 
 static const char *variable(char **env, const char *name) {
@@ -131,6 +138,7 @@ __attribute__((used)) void launch(word *stack) {
   __asm__("" : "+r"(first));  // cotter changes these bytes after the compilation
   const char *loader = 0, *target = "", *argv0 = argc ? argv[0] : "";
   word injected = 0, per_library = 0, sets = 0;
+  int asked = 0;
   root = self;
   for (const char *c = first; *c; c += length(c) + 1) {
     if (*c == 'u') {
@@ -142,7 +150,9 @@ __attribute__((used)) void launch(word *stack) {
     }
     injected += *c == 'a';
     per_library += *c == 'L';
-    sets += *c == 'e' || *c == 'E';
+    sets += *c == 'e' || *c == 'E' || *c == 'c';
+    if (*c == 'i')
+      for (word i = 1; i < argc; i++) asked |= begins(argv[i], c + 1);
   }
   const char *libraries = per_library ? variable(env, "COTTER_LIBRARIES") : 0;
   word trees = libraries && *libraries;
@@ -158,7 +168,7 @@ __attribute__((used)) void launch(word *stack) {
     for (const char *c = first; *c; c += length(c) + 1) {
       if (*c == 'd' && is_variable(env[i], c + 1)) keep = 0;
       if (*c == 'k' && is_variable(env[i], c + 1)) keep = 1;
-      if (*c == 'e') {
+      if (*c == 'e' || *c == 'c') {
         word k = 0;
         while (c[1 + k] != '=' && c[1 + k] == env[i][k]) k++;
         if (c[1 + k] == '=' && env[i][k] == '=') keep = 0;
@@ -193,6 +203,9 @@ __attribute__((used)) void launch(word *stack) {
         if (there) break;
       }  // fall through
       case 'e': *var++ = expand(c + 1, 'R', root, root_length); break;
+      case 'c':
+        if (asked) *var++ = expand(c + 1, 'R', root, root_length);
+        break;
     }
   *var = 0;
 

@@ -11,7 +11,7 @@ use crate::error::{Error, Result};
 use crate::facts::{Facts, GccFacts};
 use crate::lockfile::{CcSpec, Plan, Spec};
 use crate::model::{Ecosystem, Kind, MemberPath, Platform};
-use crate::relocate::launcher::{Argv0, Instructions};
+use crate::relocate::launcher::{Argv0, Conversion, Instructions};
 use crate::tree::{BlobDir, Node, Tree};
 
 /// The recipe that this module describes.
@@ -32,6 +32,9 @@ const LEFT_OUT: &[&str] = &[
     "usr/share/gcc-*/**",
     "etc/**",
 ];
+
+/// The options by which a compiler converts the text of a program. The driver passes them on to it.
+const CHARACTER_SETS: &[&str] = &["-finput-charset", "-fexec-charset", "-fwide-exec-charset"];
 
 /// The programs that build systems look up in environment variables.
 const VARIABLES: &[(&str, &str)] = &[
@@ -388,7 +391,11 @@ fn is_driver(name: &str) -> bool {
 fn instructions(path: &MemberPath, plan: &Plan) -> Instructions {
     let platform = plan.target();
     let multiarch = platform.multiarch();
-    let mut out = Instructions { argv0: Argv0::Found, ..Instructions::default() };
+    let mut out = Instructions {
+        argv0: Argv0::Found,
+        conversion: Conversion::ByArgument(CHARACTER_SETS),
+        ..Instructions::default()
+    };
     if !path.is_under("usr/bin") {
         // GCC's internal programs depend on the values that the driver passes them in those
         // variables.

@@ -84,6 +84,7 @@ pub struct Pruning {
     sources: Patterns,
     prune: Noted,
     keep: Noted,
+    self_exe: Noted,
 }
 
 /// Patterns of the manifest, each with a flag that records whether it has matched. They are found
@@ -132,7 +133,7 @@ impl Noted {
 /// A pattern of the manifest that matched nothing.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Idle {
-    /// `prune` or `keep`.
+    /// `prune`, `keep` or `self_exe`.
     pub key: &'static str,
     /// The pattern.
     pub pattern: String,
@@ -152,7 +153,13 @@ impl Pruning {
             sources: Patterns::new(generated::SOURCES)?,
             prune: Noted::new(&selection.prune)?,
             keep: Noted::new(&selection.keep)?,
+            self_exe: Noted::new(plan.spec.programs().map_or(&[][..], |p| &p.self_exe))?,
         })
+    }
+
+    /// Whether a program gets the in-place stub.
+    pub fn is_in_place(&self, program: &MemberPath) -> bool {
+        self.self_exe.matches(program)
     }
 
     /// Whether a path stays.
@@ -186,7 +193,8 @@ impl Pruning {
         let mut idle = |key, patterns: &Noted| -> Vec<Idle> {
             patterns.idle().map(|p| Idle { key, pattern: p.to_owned(), near: near(p) }).collect()
         };
-        [idle("prune", &self.prune), idle("keep", &self.keep)].concat()
+        let all = [("prune", &self.prune), ("keep", &self.keep), ("self_exe", &self.self_exe)];
+        all.map(|(key, patterns)| idle(key, patterns)).concat()
     }
 }
 

@@ -2,7 +2,7 @@
 
 use super::api::{Active, Asked, Launchers, Recipe};
 use super::bundled_pip;
-use super::edit::{replace as edit, write};
+use super::edit::{replace as edit, seal_constant, write};
 use super::generated;
 use super::layers::Layers;
 use super::notes::Notes;
@@ -192,6 +192,10 @@ fn prepare(plan: &Plan, tree: &mut Tree, blobs: &BlobDir) -> Result<()> {
         ),
     )?;
     bundled_pip::settle(tree, blobs)?;
+    for library in tree.paths(|path, _| path.file_name().starts_with("libpython3.")) {
+        // A program that embeds Python would find the modules of the host there.
+        seal_constant(tree, blobs, &library, b"/usr\0", b"/.no\0")?;
+    }
     relocate_tcl(tree, blobs)?;
     if tree.at(&format!("{lib}/EXTERNALLY-MANAGED")).is_some() {
         write(

@@ -12,7 +12,7 @@ use crate::error::{Error, Result};
 use crate::lockfile::Plan;
 use crate::model::{Kind, MemberPath};
 use crate::relocate::dynamic::Dynamic;
-use crate::relocate::launcher::{self, Instructions, Runtime, Tag, is_library_name};
+use crate::relocate::launcher::{self, Conversion, Instructions, Runtime, Tag, is_library_name};
 use crate::relocate::scripts::{self, Bits, DroppedScript};
 use crate::relocate::{libraries, paths, redirect, stub, symlinks};
 use crate::tree::{BlobDir, Node, Tree};
@@ -89,12 +89,15 @@ pub fn seal(
     paths::seal_libraries(&mut tree, blobs, steps.redirect)?;
 
     let mut runtime = find_runtime(plan, &tree);
+    let mut converting = BTreeSet::new();
     let self_exe = plan.spec.programs().map_or(&[][..], |p| &p.self_exe);
     if let Some(runtime) = &mut runtime
         && steps.programs != ProgramUse::Unused
     {
         paths::rename_variables(&mut tree, blobs, &runtime.library_dirs)?;
-        notes.unresolved = libraries::settle(&mut tree, blobs, runtime, !self_exe.is_empty())?;
+        let linkage = libraries::settle(&mut tree, blobs, runtime, !self_exe.is_empty())?;
+        notes.unresolved = linkage.unresolved;
+        converting = linkage.converting;
     }
     let of_recipe = (steps.launchers)(&tree);
     let tag = Some(Tag::of(plan));
@@ -103,13 +106,21 @@ pub fn seal(
         && runtime.is_some()
         && !programs.is_empty()
         && redirect::settle(&mut tree, blobs, plan.platform)?;
-    let in_place = prune::Patterns::new(self_exe)?;
     let alone = without_libraries(plan, &tree, &programs)?;
-    let instructions = |path: &MemberPath| Instructions {
-        redirect: redirected && !alone.contains(path),
-        in_place: in_place.matches(path),
-        tag,
-        ..with_variables(plan, of_recipe(path))
+    let all_convert = has_other_locales(&tree);
+    let instructions = |path: &MemberPath| {
+        let of_recipe = with_variables(plan, of_recipe(path));
+        Instructions {
+            redirect: redirected && !alone.contains(path),
+            in_place: pruning.is_in_place(path),
+            tag,
+            conversion: match of_recipe.conversion {
+                _ if all_convert => Conversion::Any,
+                Conversion::Any if !converting.contains(path) => Conversion::None,
+                conversion => conversion,
+            },
+            ..of_recipe
+        }
     };
     // If nobody starts the scripts, they were pruned with the programs.
     if steps.programs != ProgramUse::Unused {
@@ -135,11 +146,11 @@ pub fn seal(
     }
     match &runtime {
         Some(runtime) => {
-            if programs.iter().any(|path| !in_place.matches(path)) {
+            if programs.iter().any(|path| !pruning.is_in_place(path)) {
                 check_loader(plan, &tree, runtime)?;
             }
             for path in &programs {
-                if in_place.matches(path) {
+                if pruning.is_in_place(path) {
                     let Some(Node::File { blob, .. }) = tree.get(path) else { continue };
                     let sealed = stub::embed(&blob.read()?, path, runtime, &instructions(path))?;
                     let blob = blobs.put(&sealed)?;
@@ -229,6 +240,12 @@ fn dynamic_programs(plan: &Plan, tree: &Tree) -> Result<Vec<MemberPath>> {
         }
     }
     Ok(out)
+}
+
+/// Whether the tree has a locale besides C.UTF-8. Its character set may need a module wherever a
+/// program reads or prints text.
+fn has_other_locales(tree: &Tree) -> bool {
+    tree.entries("usr/lib/locale").iter().any(|name| !name.eq_ignore_ascii_case("c.utf8"))
 }
 
 /// Returns the loader and the library directories of the tree, if it has them.

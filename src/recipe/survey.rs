@@ -25,6 +25,10 @@ const WRAPPERS: &[&str] = &[
 /// Commands whose arguments are shell text.
 const EVALUATORS: &[&str] = &["bash", "dash", "eval", "sh", "trap"];
 
+/// Commands that programs start although none of their files shows it: R keeps its functions
+/// compressed, and finds programs with `which`.
+const HIDDEN: &[(&str, &[&str])] = &[("usr/lib/R/library/base/R/base.rdb", &["which"])];
+
 /// Returns the commands of Essential packages that the tree lacks, sorted.
 ///
 /// The interpreter of every executable script counts, except those of Essential packages
@@ -66,6 +70,12 @@ pub fn missing(plan: &Plan, tree: &Tree, owners: &Owners) -> Result<Vec<MissingC
             {
                 todo.push_back(real);
             }
+        }
+    }
+    for (file, commands) in HIDDEN {
+        let file = MemberPath::literal(file);
+        for name in commands.iter().filter(|_| tree.exists(&file)) {
+            survey.need(name, &file);
         }
     }
     if program(tree, "sh").is_none()

@@ -16,8 +16,10 @@ use crate::model::{Kind, MemberPath};
 use crate::relocate::launcher::Instructions;
 use crate::tree::{BlobDir, Tree};
 
-/// The time zones of a tree with the package tzdata.
-const ZONES: &str = "usr/share/zoneinfo";
+/// The variables by which programs find a directory of their tree where redirection does not
+/// reach: libc reads time zones itself, and the tools of valgrind are static programs.
+const VARIABLES: &[(&str, &str)] =
+    &[("TZDIR", "usr/share/zoneinfo"), ("VALGRIND_LIB", "usr/libexec/valgrind")];
 
 /// The recipe that this module describes.
 pub struct Tool;
@@ -50,11 +52,10 @@ impl Recipe for Tool {
                 Ok(())
             },
             launchers: &|tree| {
-                let mut default = vec![];
-                // libc reads time zones itself, so their directory is not redirected.
-                if tree.exists(&MemberPath::literal(ZONES)) {
-                    default.push(format!("TZDIR=%R/{ZONES}"));
-                }
+                let has = |dir: &str| tree.exists(&MemberPath::literal(dir));
+                let there = VARIABLES.iter().filter(|(_, dir)| has(dir));
+                let default: Vec<String> =
+                    there.map(|(name, dir)| format!("{name}=%R/{dir}")).collect();
                 Box::new(move |_| Instructions {
                     keep_library_path: true,
                     default: default.clone(),

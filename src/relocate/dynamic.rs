@@ -19,6 +19,10 @@ pub struct Dynamic {
     /// Whether the directories are those of `DT_RUNPATH`. The loader then ignores the search paths of
     /// the program that loads the library.
     pub runpath: bool,
+    /// Whether the string table contains `iconv_open`: the file may convert between character sets.
+    pub converts: bool,
+    /// Whether the string table contains `dlopen`: the file may load others that it does not name.
+    pub loads: bool,
 }
 
 /// An entry of a search path.
@@ -123,6 +127,14 @@ impl Dynamic {
         let needed = needed.filter_map(|e| text(e.1)).collect();
         let path = value(tag::DT_RUNPATH).or_else(|| value(tag::DT_RPATH)).and_then(text);
         let search = path.iter().flat_map(|p| p.split(':')).map(Directory::parse).collect();
-        Ok(Some(Dynamic { needed, search, runpath: value(tag::DT_RUNPATH).is_some() }))
+        // Linkers store a string that is the end of another only once, so only the ends count.
+        let names = |symbol: &[u8]| memchr::memmem::find(&strings, symbol).is_some();
+        Ok(Some(Dynamic {
+            needed,
+            search,
+            runpath: value(tag::DT_RUNPATH).is_some(),
+            converts: names(b"iconv_open\0"),
+            loads: names(b"dlopen\0"),
+        }))
     }
 }

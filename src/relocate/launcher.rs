@@ -30,13 +30,30 @@ pub struct Runtime {
 }
 
 impl Runtime {
-    /// Returns the variables by which the libc of the tree finds its own files, in the form
+    /// Returns the variable by which the libc of the tree finds its locales, in the form
     /// `NAME=VALUE`. `%R` stands for the root of the tree.
-    pub fn variables(&self) -> Vec<String> {
-        let variables = [(LOCALES_VARIABLE, &self.locales), (GCONV_VARIABLE, &self.gconv)];
-        let there = variables.iter().filter_map(|(name, dir)| Some((name, dir.as_ref()?)));
-        there.map(|(name, dir)| format!("{name}=%R/{dir}")).collect()
+    pub fn locales_variable(&self) -> Option<String> {
+        Some(format!("{LOCALES_VARIABLE}=%R/{}", self.locales.as_ref()?))
     }
+
+    /// Returns the variable by which it finds the modules that convert between character sets.
+    pub fn gconv_variable(&self) -> Option<String> {
+        Some(format!("{GCONV_VARIABLE}=%R/{}", self.gconv.as_ref()?))
+    }
+}
+
+/// Whether a program gets the variable by which libc finds the modules that convert between
+/// character sets. If libc has it, it reads the list of all modules at the first conversion, also
+/// that of UTF-8, which needs none: this takes a millisecond, as long as the start of a program.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Conversion {
+    /// Always.
+    #[default]
+    Any,
+    /// Only if an argument begins with one of these texts.
+    ByArgument(&'static [&'static str]),
+    /// Never: the program converts between none but the built-in character sets.
+    None,
 }
 
 /// What a launcher does in addition to starting the program.
@@ -49,6 +66,8 @@ pub struct Instructions {
     /// Arguments that follow the user's, for each tree in `COTTER_LIBRARIES`. `%L` stands for that
     /// tree.
     pub library_args: Vec<String>,
+    /// Whether the program may convert between character sets.
+    pub conversion: Conversion,
     /// Whether the loader preloads the library that redirects paths to the tree.
     pub redirect: bool,
     /// Whether `LD_LIBRARY_PATH` is passed on. The loader of the tree ignores it, but the children
@@ -129,7 +148,16 @@ pub fn render(
     strings.push(format!("u{up}"));
     if let Some(runtime) = runtime {
         strings.push(format!("l{}", runtime.loader));
-        strings.extend(runtime.variables().iter().map(|v| format!("e{v}")));
+        strings.extend(runtime.locales_variable().map(|v| format!("e{v}")));
+        match (runtime.gconv_variable(), instructions.conversion) {
+            (Some(variable), Conversion::Any) => strings.push(format!("e{variable}")),
+            (Some(variable), Conversion::ByArgument(beginnings)) => {
+                strings.extend(beginnings.iter().map(|text| format!("i{text}")));
+                strings.push(format!("c{variable}"));
+            }
+            // That of another tree would not fit.
+            (None, _) | (_, Conversion::None) => strings.push(format!("d{GCONV_VARIABLE}")),
+        }
         strings.extend(runtime.library_dirs.iter().map(|d| format!("p{d}")));
     }
     strings.push(format!("t{target}"));

@@ -6,7 +6,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::dynamic::{Directory, Dynamic};
 use super::elf::{Elf, tag};
-use super::launcher::Runtime;
+use super::launcher::{Runtime, is_library_name};
+use super::paths::is_libc;
 use crate::error::Result;
 use crate::model::MemberPath;
 use crate::tree::{BlobDir, Node, Tree};
@@ -18,6 +19,15 @@ pub struct Unresolved {
     pub file: MemberPath,
     /// The name of the needed library.
     pub library: String,
+}
+
+/// What is known of the programs and libraries of a tree after they were settled.
+#[derive(Debug, Default)]
+pub struct Linkage {
+    /// The libraries that the tree does not have.
+    pub unresolved: Vec<Unresolved>,
+    /// The files that may convert between character sets, by themselves or by what they load.
+    pub converting: BTreeSet<MemberPath>,
 }
 
 /// Makes the search paths of all programs and libraries relative, and looks up every library that
@@ -33,7 +43,7 @@ pub fn settle(
     blobs: &BlobDir,
     runtime: &mut Runtime,
     inherited: bool,
-) -> Result<Vec<Unresolved>> {
+) -> Result<Linkage> {
     let mut files = vec![];
     for (path, node) in tree.iter() {
         // Files that depend on the architecture are not below usr/share. What looks like a library
@@ -75,7 +85,39 @@ pub fn settle(
         *dynamic = Dynamic::of(&blob, runtime.platform)?.unwrap_or_default();
         tree.put(path.clone(), Node::File { blob, executable });
     }
-    Ok(look_up(tree, &files, runtime))
+    let converting = converting(&files);
+    Ok(Linkage { unresolved: look_up(tree, &files, runtime), converting })
+}
+
+/// Returns the files that may convert between character sets: those that name `iconv_open`, those
+/// that need such a library, and those that may load any library, if the tree has such a library.
+fn converting(files: &[(MemberPath, Dynamic)]) -> BTreeSet<MemberPath> {
+    let others = files.iter().filter(|(path, _)| !is_libc(path));
+    let mut by_name: BTreeMap<&str, Vec<&Dynamic>> = BTreeMap::new();
+    for (path, dynamic) in others.clone() {
+        by_name.entry(path.file_name()).or_default().push(dynamic);
+    }
+    // A library is needed by a name that is often a link to the file with the whole version.
+    let named = |library: &str| -> Vec<&Dynamic> {
+        let version = format!("{library}.");
+        let same = by_name.range(library..).take_while(|(name, _)| name.starts_with(library));
+        let same = same.filter(|(name, _)| **name == library || name.starts_with(&version));
+        same.flat_map(|(_, files)| files.iter().copied()).collect()
+    };
+    let any = others.clone().any(|(path, d)| d.converts && is_library_name(path.file_name()));
+    let mut out = BTreeSet::new();
+    for (path, dynamic) in others {
+        let (mut todo, mut seen) = (vec![dynamic], BTreeSet::new());
+        while let Some(file) = todo.pop() {
+            if file.converts || (file.loads && any) {
+                out.insert(path.clone());
+                break;
+            }
+            let needed = file.needed.iter().filter(|library| seen.insert(library.as_str()));
+            todo.extend(needed.flat_map(|library| named(library)).collect::<Vec<_>>());
+        }
+    }
+    out
 }
 
 /// Returns the libraries to which symlinks lead from other directories.

@@ -116,7 +116,8 @@ fn strings(runtime: &Runtime, instructions: &Instructions) -> Vec<u8> {
     let mut add = |letter: char, text: &str| strings.push(format!("{letter}{text}"));
     HOST_VARIABLES.iter().for_each(|v| add('d', v));
     instructions.drop.iter().for_each(|v| add('d', v));
-    runtime.variables().iter().for_each(|v| add('e', v));
+    let own = [runtime.locales_variable(), runtime.gconv_variable()];
+    own.iter().flatten().for_each(|v| add('e', v));
     instructions.set.iter().for_each(|v| add('e', v));
     instructions.default.iter().for_each(|v| add('E', v));
     strings.iter().flat_map(|s| s.bytes().chain([0])).collect()

@@ -590,14 +590,17 @@ fn patterns_that_match_nothing_are_told() {
     project.manifest(&debian_manifest(
         &[&format!("{}/debian", server.url)],
         "test",
-        "packages = [\"thing\"]\nprune = [\"usr/share/thing\", \"usr/share/thong\"]",
+        "packages = [\"thing\"]\nprune = [\"usr/share/thing\", \"usr/share/thong\"]\nself_exe = [\"usr/bin/thong\"]",
     ));
     let said = text(&project.cotter(&["lock"]).output().unwrap());
     contains(
         &said,
-        &["warning: toolchains.toml:11:29: `prune` of \"usr/share/thong\" matches nothing"],
+        &[
+            "warning: toolchains.toml:11:29: `prune` of \"usr/share/thong\" matches nothing",
+            "warning: toolchains.toml:12:13: `self_exe` of \"usr/bin/thong\" matches nothing",
+        ],
     );
-    assert_eq!(said.matches("warning:").count(), 1, "{said}");
+    assert_eq!(said.matches("warning:").count(), 2, "{said}");
 }
 
 /// If there are very many problems, some of them are reported, and quickly.

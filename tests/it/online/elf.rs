@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use crate::support::jail::jail;
-use crate::support::{Project, Scratch, contains, ok};
+use crate::support::{Project, Scratch, contains, ok, text, tree};
 
 fn path(project: &Project, name: &str) -> PathBuf {
     project.ok(&["path", name]).trim().into()
@@ -262,4 +262,28 @@ fn a_cache_of_objects_tells_two_compilers_apart() {
         .filter_map(|l| l.split_whitespace().last()?.parse::<u32>().ok())
         .sum();
     assert_eq!(hits, 1, "{statistics}");
+}
+
+/// A program that embeds Python, and says nothing of where its modules are, finds none. Before, it took those of the host.
+#[test]
+fn a_program_that_embeds_python_takes_no_module_of_the_host() {
+    let (gcc, python) = (tree("gcc"), tree("python"));
+    let work = Scratch::new();
+    work.write(
+        "e.c",
+        "#include <Python.h>\nint main(void) { Py_Initialize(); return PyRun_SimpleString(\"import encodings; print(encodings.__file__)\"); }\n",
+    );
+    let libraries = python.join("usr/lib/x86_64-linux-gnu");
+    ok(Command::new(gcc.join("bin/gcc"))
+        .current_dir(work.path())
+        .args(["e.c", "-o", "e", "-lpython3.11", "-specs=pinned-libc.specs"])
+        .arg(format!("-I{}", python.join("usr/include/python3.11").display()))
+        .arg(format!("-L{0}", libraries.display()))
+        .arg(format!("-Wl,-rpath={0},-rpath-link={0}", libraries.display())));
+    let output = Command::new(work.join("e")).env_clear().output().unwrap();
+    assert!(!output.status.success());
+    contains(&text(&output), &["No module named 'encodings'"]);
+    let home = python.join("usr");
+    let found = ok(Command::new(work.join("e")).env_clear().env("PYTHONHOME", &home));
+    contains(&found, &[home.to_str().unwrap()]);
 }

@@ -450,7 +450,7 @@ groups! {
     #[ignore = "full suite: large packages"] data_analysis
     #[ignore = "full suite: large packages"] debugging
     #[ignore = "full suite: large packages"] documents
-    #[ignore = "full suite: a script that others source is a launcher, see docs/trees.md"] git
+    git
     #[ignore = "full suite: large packages"] go
     #[ignore = "full suite: large packages"] java
     #[ignore = "full suite: large packages"] media
