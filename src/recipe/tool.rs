@@ -16,10 +16,13 @@ use crate::model::{Kind, MemberPath};
 use crate::relocate::launcher::Instructions;
 use crate::tree::{BlobDir, Tree};
 
-/// The variables by which programs find a directory of their tree where redirection does not
-/// reach: libc reads time zones itself, and the tools of valgrind are static programs.
-const VARIABLES: &[(&str, &str)] =
-    &[("TZDIR", "usr/share/zoneinfo"), ("VALGRIND_LIB", "usr/libexec/valgrind")];
+/// The variables by which programs find a directory of their tree where redirection does not reach,
+/// with the directory: libc reads time zones itself, and the tools of valgrind are static programs.
+const VARIABLES: &[(&str, &str)] = &[
+    ("TZDIR=%R/", "usr/share/zoneinfo"),
+    ("VALGRIND_LIB=%R/", "usr/libexec/valgrind"),
+    ("VALGRIND_OPTS=--extra-debuginfo-path=%R/", "usr/lib/debug"),
+];
 
 /// The recipe that this module describes.
 pub struct Tool;
@@ -55,7 +58,7 @@ impl Recipe for Tool {
                 let has = |dir: &str| tree.exists(&MemberPath::literal(dir));
                 let there = VARIABLES.iter().filter(|(_, dir)| has(dir));
                 let default: Vec<String> =
-                    there.map(|(name, dir)| format!("{name}=%R/{dir}")).collect();
+                    there.map(|(variable, dir)| format!("{variable}{dir}")).collect();
                 Box::new(move |_| Instructions {
                     keep_library_path: true,
                     default: default.clone(),

@@ -72,6 +72,12 @@ struct Program {
     /// Why the processes that the program starts are not traced on the host, if they cannot be.
     #[serde(default)]
     children_untraced: Option<String>,
+    /// The files and directories of the host that the program reads nevertheless, each with the reason.
+    #[serde(default)]
+    reads: BTreeMap<String, String>,
+    /// Why the program does not run at a path with a space, if it does not.
+    #[serde(default)]
+    no_space: Option<String>,
 }
 
 impl Group {
@@ -146,7 +152,10 @@ impl<'a> Run<'a> {
         let scratch = Scratch::new();
         let seen = |name: &str| match place {
             Place::Jail => trees[name].clone(),
-            Place::Moved => Path::new("/another place").join(trees[name].file_name().unwrap()),
+            Place::Moved => {
+                let dir = if program.no_space.is_some() { "/another-place" } else { "/another place" };
+                Path::new(dir).join(trees[name].file_name().unwrap())
+            }
             // A path that every user can reach.
             Place::Host => scratch.join("trees").join(trees[name].file_name().unwrap()),
         };
@@ -349,7 +358,8 @@ impl<'a> Run<'a> {
                 if how == "asked for" && path.starts_with("/var/lib/") {
                     continue;
                 }
-                if is_forbidden(&path, &self.scratch, store()) {
+                let is_known = self.program.reads.keys().any(|p| Path::new(&path).starts_with(p));
+                if !is_known && is_forbidden(&path, &self.scratch, store()) {
                     let name = program.rsplit('/').next().unwrap_or_default();
                     found.insert(format!("{name} {how} {path}"));
                 }
@@ -504,6 +514,8 @@ fn what_reaches_the_host_is_told() {
         prints: vec![],
         writes: BTreeMap::new(),
         children_untraced: None,
+        reads: BTreeMap::new(),
+        no_space: None,
     };
     let trees = BTreeMap::new();
     let problems = |program: &Program, place| Run::new(program, place, &trees).problems(&trees);
