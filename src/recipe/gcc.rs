@@ -371,8 +371,10 @@ fn prepare(plan: &Plan, tree: &mut Tree, blobs: &BlobDir) -> Result<()> {
             let (from, to) = (format!("{from}/{home}/"), format!("{to}/{home}/"));
             seal_constant(tree, blobs, &path, from.as_bytes(), to.as_bytes())?;
         }
-        if plan.platform == Platform::X86_64Linux {
-            // The path of an unversioned `specs` file is in the code.
+        let settled = platform != plan.platform && gcc.programs == gcc.libraries;
+        if plan.platform == Platform::X86_64Linux && !settled {
+            // The path of an unversioned `specs` file is in the code. The trees of bookworm's cross
+            // compilers keep their bytes.
             seal_immediate(tree, blobs, &path, b"/usr/lib", b"/.no/lib")?;
         }
     }
