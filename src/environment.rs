@@ -3,6 +3,10 @@
 
 use std::collections::BTreeMap;
 
+/// The variable that names the directory, in the tree of a compiler, whose libraries programs find at
+/// run time. Programs are linked to it only if the variable is set.
+pub const RUNTIME_VARIABLE: &str = "COTTER_RUNTIME";
+
 /// The changes of an environment.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Changes {

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use super::graph;
+use crate::environment::RUNTIME_VARIABLE;
 use crate::error::{Error, Result};
 use crate::fetch::Fetcher;
 use crate::lockfile::{Lockfile, Plan};
@@ -95,7 +96,9 @@ impl Workshop<'_> {
             });
             trees.push((tool.to_string(), path));
         }
-        let env = recipe::environment(&active).set;
+        let mut env = recipe::environment(&active).set;
+        // A wheel is used on other machines, so it must not name a directory of this store.
+        env.remove(RUNTIME_VARIABLE);
         let version = python
             .spec
             .python()

@@ -38,9 +38,34 @@ pub fn seal_constant(
     from: &[u8],
     to: &[u8],
 ) -> Result<usize> {
+    change(tree, blobs, path, |bytes| paths::replace_constant(bytes, from, to))
+}
+
+/// Replaces eight bytes of a path in the code of a program that builds the path from pieces. Returns
+/// the number of replacements.
+///
+/// # Errors
+/// If a staged file cannot be read or written.
+pub fn seal_immediate(
+    tree: &mut Tree,
+    blobs: &BlobDir,
+    path: &MemberPath,
+    from: &[u8; 8],
+    to: &[u8; 8],
+) -> Result<usize> {
+    change(tree, blobs, path, |bytes| paths::replace_immediate(bytes, from, to))
+}
+
+/// Changes the bytes of a file by a function that returns the number of its changes.
+fn change(
+    tree: &mut Tree,
+    blobs: &BlobDir,
+    path: &MemberPath,
+    edit: impl FnOnce(&mut [u8]) -> usize,
+) -> Result<usize> {
     let Some(Node::File { blob, executable }) = tree.get(path) else { return Ok(0) };
     let (mut bytes, executable) = (blob.read()?, *executable);
-    let count = paths::replace_constant(&mut bytes, from, to);
+    let count = edit(&mut bytes);
     if count > 0 {
         tree.put(path.clone(), Node::File { blob: blobs.put(&bytes)?, executable });
     }

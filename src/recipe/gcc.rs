@@ -1,12 +1,13 @@
 //! The recipe for GCC, binutils and glibc from Debian packages.
 
 use super::api::{Active, Asked, Launchers, Recipe};
-use super::edit::{seal_constant, write};
+use super::edit::{seal_constant, seal_immediate, write};
+use super::gcc_dirs::{GccDirs, gcc_home};
 use super::layers::Layers;
 use super::notes::Notes;
 use super::prune::{self, Pruning};
 use super::seal::{ProgramUse, Steps, seal};
-use crate::environment::Variables;
+use crate::environment::{RUNTIME_VARIABLE, Variables};
 use crate::error::{Error, Result};
 use crate::facts::{Facts, GccFacts};
 use crate::lockfile::{CcSpec, Plan, Spec};
@@ -61,7 +62,9 @@ const RUNTIME: &[&str] = &[
     "crypt",
     "dl",
     "gcc_s",
+    "gfortran",
     "gomp",
+    "hwasan",
     "itm",
     "lsan",
     "m",
@@ -71,6 +74,7 @@ const RUNTIME: &[&str] = &[
     "nss_dns",
     "nss_files",
     "nss_hesiod",
+    "objc",
     "pthread",
     "quadmath",
     "resolv",
@@ -80,6 +84,26 @@ const RUNTIME: &[&str] = &[
     "ubsan",
     "util",
 ];
+
+/// The libraries of GCC itself among them: all that a program may need at run time and the libc does
+/// not bring.
+const RUNTIME_OF_GCC: &[&str] = &[
+    "asan", "atomic", "gcc_s", "gfortran", "gomp", "hwasan", "itm", "lsan", "objc", "quadmath",
+    "stdc++", "tsan", "ubsan",
+];
+
+/// The directory of links to the libraries of GCC itself, below GCC's directory of libraries. It is
+/// also the value of the variable with which programs are linked to it.
+const RUNTIME_DIR: &str = "runtime";
+
+/// The value of the variable that names no directory.
+const NO_RUNTIME: &str = "none";
+
+/// The first version whose specs files know the function `if-exists-then-else`.
+const FIRST_WITH_CONDITIONS: u32 = 11;
+
+/// The specs file with which the drivers link programs to the libraries of GCC itself.
+const RUNTIME_SPECS: &str = "runtime.specs";
 
 impl Recipe for Gcc {
     fn name(&self) -> &'static str {
@@ -144,7 +168,12 @@ impl Recipe for Gcc {
         pruning: &Pruning,
         notes: &mut Notes,
     ) -> Result<Tree> {
-        let launchers = |_: &Tree| -> Launchers<'_> { Box::new(|path| instructions(path, plan)) };
+        let launchers = |tree: &Tree| -> Launchers<'_> {
+            let specs = GccDirs::of(tree, plan)
+                .map(|gcc| MemberPath::literal(&format!("{}/{RUNTIME_SPECS}", gcc.libraries)))
+                .filter(|path| tree.exists(path));
+            Box::new(move |path| instructions(path, plan, specs.as_ref()))
+        };
         let steps = Steps {
             prepare: &|tree| prepare(plan, tree, blobs),
             launchers: &launchers,
@@ -157,6 +186,9 @@ impl Recipe for Gcc {
     fn environment(&self, tree: &Active, environment: &mut Variables) {
         let prefix = format!("{}-", tree.target.multiarch());
         compiler_environment(tree, VARIABLES, &prefix, environment);
+        if tree.target == tree.platform {
+            environment.set_default(RUNTIME_VARIABLE, RUNTIME_DIR.to_owned());
+        }
         super::pkg_config::environment(tree, environment);
     }
 
@@ -199,8 +231,9 @@ pub fn compiler_environment(
 fn facts(plan: &Plan, tree: &Tree) -> Result<GccFacts> {
     let target = plan.target();
     let triple = target.multiarch();
-    let gcc = gcc_dir(tree, plan)
-        .ok_or_else(|| Error::build(format!("the tree of {} holds no GCC", plan.name)))?;
+    let gcc = GccDirs::of(tree, plan)
+        .ok_or_else(|| Error::build(format!("the tree of {} holds no GCC", plan.name)))?
+        .libraries;
     let version = gcc.file_name().to_owned();
     let cross = target != plan.platform;
     let (c, cpp, libraries) = if cross {
@@ -280,36 +313,18 @@ const STEERING: &[&str] = &[
     "GCC_COMPARE_DEBUG",
 ];
 
-/// Returns the directory in which Debian keeps the files of a native compiler or of a cross
-/// compiler.
-fn gcc_home(plan: &Plan) -> &'static str {
-    if plan.target() == plan.platform { "gcc" } else { "gcc-cross" }
-}
-
-/// Returns the directory of GCC's internal programs, such as `usr/lib/gcc/x86_64-linux-gnu/12`.
-fn gcc_dir(tree: &Tree, plan: &Plan) -> Option<MemberPath> {
-    let parent = format!("usr/lib/{}/{}", gcc_home(plan), plan.target().multiarch());
-    let mut dirs: Vec<MemberPath> = tree
-        .paths(|path, _| path.is_under(&parent) && matches!(path.file_name(), "cc1" | "cc1plus"))
-        .into_iter()
-        .filter_map(|p| p.parent())
-        .collect();
-    dirs.sort_by_key(|d| d.file_name().parse::<u32>().unwrap_or(0));
-    dirs.pop()
-}
-
 /// Does the work of Debian's maintainer scripts and plain `gcc` packages by adding the unversioned
 /// names, `cc` and `c++`. Also gives the driver links to its binutils, and adds the specs file that
 /// makes the compiler's outputs run with the libc of this tree.
 fn prepare(plan: &Plan, tree: &mut Tree, blobs: &BlobDir) -> Result<()> {
     let platform = plan.target();
     let multiarch = platform.multiarch();
-    let Some(gcc) = gcc_dir(tree, plan) else {
+    let Some(gcc) = GccDirs::of(tree, plan) else {
         return Err(Error::user(format!("the packages of {} hold no GCC", plan.name))
             .about(plan.name.as_str())
             .hint("a toolchain of kind \"cc\" needs gcc-<version> among its packages"));
     };
-    let version = gcc.file_name().to_owned();
+    let version = gcc.libraries.file_name().to_owned();
     let suffix = format!("-{version}");
     for path in
         tree.paths(|path, _| path.is_under("usr/bin") && path.file_name().ends_with(&suffix))
@@ -332,11 +347,11 @@ fn prepare(plan: &Plan, tree: &mut Tree, blobs: &BlobDir) -> Result<()> {
     for name in BINUTILS {
         let target = MemberPath::literal(&format!("usr/bin/{cross}{name}"));
         if tree.get(&target).is_some() {
-            tree.link(MemberPath::literal(&format!("{gcc}/{name}")), &target);
+            tree.link(MemberPath::literal(&format!("{}/{name}", gcc.programs)), &target);
         }
     }
     // With this link, `ar` and `nm` read LTO objects without the help of gcc-ar.
-    let plugin = MemberPath::literal(&format!("{gcc}/liblto_plugin.so"));
+    let plugin = MemberPath::literal(&format!("{}/liblto_plugin.so", gcc.programs));
     if tree.get(&plugin).is_some() {
         tree.link(MemberPath::literal("usr/lib/bfd-plugins/liblto_plugin.so"), &plugin);
     }
@@ -348,28 +363,72 @@ fn prepare(plan: &Plan, tree: &mut Tree, blobs: &BlobDir) -> Result<()> {
             && is_driver(plain_name(path, platform))
     }) {
         let home = gcc_home(plan);
-        seal_constant(
-            tree,
-            blobs,
-            &path,
-            format!("/usr/lib/{home}/").as_bytes(),
-            format!("/.no/.no/{home}/").as_bytes(),
-        )?;
+        // From one configured path to the other, the drivers count the steps that lead to the
+        // directory of programs. The replacements have the same number of parts.
+        let replacements: &[(&str, &str)] = if gcc.programs == gcc.libraries {
+            &[("/usr/lib", "/.no/.no")]
+        } else {
+            &[("/usr/lib", "/.no/lib"), ("/usr/libexec", "/.no/libexec")]
+        };
+        for (from, to) in replacements {
+            let (from, to) = (format!("{from}/{home}/"), format!("{to}/{home}/"));
+            seal_constant(tree, blobs, &path, from.as_bytes(), to.as_bytes())?;
+        }
+        let settled = platform != plan.platform && gcc.programs == gcc.libraries;
+        if plan.platform == Platform::X86_64Linux && !settled {
+            // The path of an unversioned `specs` file is in the code. The trees of bookworm's cross
+            // compilers keep their bytes.
+            seal_immediate(tree, blobs, &path, b"/usr/lib", b"/.no/lib")?;
+        }
     }
     if platform != plan.platform {
         // The compiler's outputs do not run on this platform, so there is no loader to name.
         return Ok(());
     }
+    if gcc.major() >= FIRST_WITH_CONDITIONS {
+        link_runtime(tree, blobs, &gcc.libraries, multiarch)?;
+    }
     let loader = platform.abi_loader();
     write(
         tree,
         blobs,
-        &format!("{gcc}/pinned-libc.specs"),
+        &format!("{}/pinned-libc.specs", gcc.libraries),
         &format!(
             "# gcc -specs=pinned-libc.specs: the program is started by this tree's own loader and finds this tree's own libraries.\n\
              %rename link cotter_link\n\n\
              *link:\n\
              %(cotter_link) %{{!static:%{{!static-pie:%{{!shared:--dynamic-linker=%R/{loader}}} --disable-new-dtags -rpath %R/usr/lib/{multiarch}}}}}\n\n"
+        ),
+    )
+}
+
+/// Adds a directory with links to the libraries of GCC itself, and the specs file by which programs
+/// find them there at run time. The directory has no libc, so the programs keep that of the machine.
+///
+/// The drivers always read the file. The path is only added to a program if the variable of
+/// `cotter exec` names the directory: a build that does not ask for it, such as one of Bazel, gets
+/// no path of the store into its outputs.
+fn link_runtime(tree: &mut Tree, blobs: &BlobDir, gcc: &MemberPath, multiarch: &str) -> Result<()> {
+    let lib = format!("usr/lib/{multiarch}");
+    for name in tree.entries(&lib) {
+        let Some((stem, version)) = name.strip_prefix("lib").and_then(|n| n.split_once(".so."))
+        else {
+            continue;
+        };
+        // Programs ask for the name with one number.
+        if RUNTIME_OF_GCC.contains(&stem) && version.bytes().all(|b| b.is_ascii_digit()) {
+            let link = MemberPath::literal(&format!("{gcc}/{RUNTIME_DIR}/{name}"));
+            tree.link(link, &MemberPath::literal(&format!("{lib}/{name}")));
+        }
+    }
+    write(
+        tree,
+        blobs,
+        &format!("{gcc}/{RUNTIME_SPECS}"),
+        &format!(
+            "# The programs that cotter's environment links find this compiler's own libraries, but no libc of this tree.\n\
+             *link:\n\
+             + %{{!static:%{{!static-pie:%{{!r:%{{%:if-exists-then-else(%R/{gcc}/%:getenv({RUNTIME_VARIABLE} /libgcc_s.so.1) --disable-new-dtags):-rpath %R/{gcc}/{RUNTIME_DIR}}}}}}}}}\n\n"
         ),
     )
 }
@@ -387,8 +446,9 @@ fn is_driver(name: &str) -> bool {
     matches!(name, "gcc" | "g++" | "cpp" | "cc" | "c++" | "gfortran" | "gdc" | "gnat")
 }
 
-/// Returns the instructions by which the launcher starts a program of the tree.
-fn instructions(path: &MemberPath, plan: &Plan) -> Instructions {
+/// Returns the instructions by which the launcher starts a program of the tree. The drivers read the
+/// file `specs`, if there is one.
+fn instructions(path: &MemberPath, plan: &Plan, specs: Option<&MemberPath>) -> Instructions {
     let platform = plan.target();
     let multiarch = platform.multiarch();
     let mut out = Instructions {
@@ -406,6 +466,11 @@ fn instructions(path: &MemberPath, plan: &Plan) -> Instructions {
         name if is_driver(name) => {
             out.set.push(format!("GCC_EXEC_PREFIX=%R/usr/lib/{}/", gcc_home(plan)));
             out.args = vec!["--sysroot=%R".to_owned()];
+            if let Some(specs) = specs {
+                out.args.push(format!("-specs=%R/{specs}"));
+                // In a specs file, a variable that is not set is an error.
+                out.default.push(format!("{RUNTIME_VARIABLE}={NO_RUNTIME}"));
+            }
             out.library_args = [
                 format!("-isystem%L/usr/include/{multiarch}"),
                 "-isystem%L/usr/include".to_owned(),
@@ -445,8 +510,9 @@ mod tests {
 
     #[test]
     fn drivers_get_their_sysroot() {
-        let of =
-            |path: &str| instructions(&MemberPath::literal(path), &plan(Platform::X86_64Linux));
+        let of = |path: &str| {
+            instructions(&MemberPath::literal(path), &plan(Platform::X86_64Linux), None)
+        };
         assert_eq!(of("usr/bin/x86_64-linux-gnu-gcc-12").args, ["--sysroot=%R"]);
         assert_eq!(of("usr/bin/x86_64-linux-gnu-ld.bfd").args, ["--sysroot=%R"]);
         assert!(of("usr/bin/x86_64-linux-gnu-gcc-ar-12").args.is_empty());
@@ -454,9 +520,20 @@ mod tests {
     }
 
     #[test]
+    fn drivers_read_the_specs_of_the_run_time_libraries() {
+        let (plan, specs) = (plan(Platform::X86_64Linux), MemberPath::literal("usr/x/r.specs"));
+        let of = |path: &str| instructions(&MemberPath::literal(path), &plan, Some(&specs));
+        let driver = of("usr/bin/x86_64-linux-gnu-gfortran-14");
+        assert_eq!(driver.args, ["--sysroot=%R", "-specs=%R/usr/x/r.specs"]);
+        assert_eq!(driver.default, ["COTTER_RUNTIME=none"]);
+        assert_eq!(of("usr/bin/x86_64-linux-gnu-ld.bfd").args, ["--sysroot=%R"]);
+    }
+
+    #[test]
     fn cross_compilers_have_a_home_of_their_own() {
-        let of =
-            |path: &str| instructions(&MemberPath::literal(path), &plan(Platform::Aarch64Linux));
+        let of = |path: &str| {
+            instructions(&MemberPath::literal(path), &plan(Platform::Aarch64Linux), None)
+        };
         let driver = of("usr/bin/aarch64-linux-gnu-gcc-12");
         assert!(
             driver.set.contains(&"GCC_EXEC_PREFIX=%R/usr/lib/gcc-cross/".to_owned()),

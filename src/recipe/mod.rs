@@ -16,6 +16,7 @@ mod edit;
 mod essential;
 mod families;
 mod gcc;
+mod gcc_dirs;
 mod generated;
 mod layers;
 mod library;

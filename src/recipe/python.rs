@@ -366,10 +366,13 @@ fn instructions(tree: &Tree) -> Instructions {
     if tree.exists(&MemberPath::literal("usr/share/zoneinfo")) {
         default.push("TZDIR=%R/usr/share/zoneinfo".to_owned());
     }
+    // Up to bookworm, the descriptions of common terminals are in /lib. The empty element at the end
+    // stands for a program's built-in directories. It serves child processes that do not come from
+    // the tree.
     if tree.exists(&MemberPath::literal("usr/lib/terminfo")) {
-        // The empty element at the end stands for a program's built-in directories. It serves child
-        // processes that do not come from the tree.
         default.push("TERMINFO_DIRS=%R/usr/lib/terminfo:%R/usr/share/terminfo:".to_owned());
+    } else if tree.exists(&MemberPath::literal("usr/share/terminfo")) {
+        default.push("TERMINFO_DIRS=%R/usr/share/terminfo:".to_owned());
     }
     Instructions {
         argv0: Argv0::Found,

@@ -128,6 +128,9 @@ fn libraries_reach_the_compiler_and_pkg_config() {
     assert_eq!(out.path, ["/s/gcc/bin"]);
     assert_eq!(out.set["CC"], "/s/gcc/bin/gcc");
     assert_eq!(out.set["COTTER_LIBRARIES"], "/s/z");
+    assert_eq!(out.set["COTTER_RUNTIME"], "runtime");
+    let cross = Active { target: Platform::Aarch64Linux, ..tree("gcc", "/s/gcc") };
+    assert!(!environment(&[cross]).set.contains_key("COTTER_RUNTIME"));
     assert!(out.set["PKG_CONFIG_LIBDIR"].starts_with("/s/z/usr/lib/x86_64-linux-gnu/pkgconfig:"));
     assert!(out.unset.contains(&"PKG_CONFIG_PATH".to_owned()));
     let set = environment(&[tree("zig", "/s/zig"), tree("packages", "/s/app")]);

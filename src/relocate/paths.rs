@@ -163,8 +163,34 @@ pub fn replace_constant(bytes: &mut [u8], from: &[u8], to: &[u8]) -> usize {
     count
 }
 
+/// The code of x86-64 that loads the next eight bytes into the register rax.
+const LOAD: &[u8] = b"\x48\xb8";
+
+/// Replaces `from` with `to` in the code of x86-64 that builds a string from pieces of eight bytes,
+/// as compilers do for short constants. Returns the number of replacements.
+///
+/// # Panics
+/// If the two are equal.
+pub fn replace_immediate(bytes: &mut [u8], from: &[u8; 8], to: &[u8; 8]) -> usize {
+    assert_ne!(from, to, "a replacement differs");
+    let (from, to) = ([LOAD, from].concat(), [LOAD, to].concat());
+    let mut count = 0;
+    while let Some(at) = memchr::memmem::find(bytes, &from) {
+        bytes[at..at + to.len()].copy_from_slice(&to);
+        count += 1;
+    }
+    count
+}
+
 #[cfg(test)]
 mod tests {
+    #[test]
+    fn strings_in_code_change() {
+        let mut bytes = b"/usr/lib\x48\xb8/usr/lib\x48\xb8lib/gcc/".to_vec();
+        assert_eq!(super::replace_immediate(&mut bytes, b"/usr/lib", b"/.no/lib"), 1);
+        assert_eq!(bytes, b"/usr/lib\x48\xb8/.no/lib\x48\xb8lib/gcc/");
+    }
+
     #[test]
     fn renamed_variables_keep_their_length_and_the_name_in_their_end() {
         for (from, to) in super::RENAMED {

@@ -4,6 +4,7 @@ mod archives;
 mod audit;
 mod bazel;
 mod commands;
+mod compilers;
 mod elf;
 mod emit;
 mod foreign;
