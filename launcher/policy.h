@@ -11,6 +11,7 @@ struct state {
   const char *pure;                   // the directories outside of the tree that exist with --pure, or 0
   const char *target;                 // the program behind the launcher, `.X.real`, or 0
   int debugs;                         // whether it is a debugger
+  int copies;                         // whether it copies files, and so wants the bytes that are there
 };
 static struct state state;
 
@@ -205,7 +206,7 @@ static int holds_scripts(const char *dir, word n) {
 
 // The bytes that `text_of` needs for a path: 1 unless it may be that of a launcher of a script.
 static word text_room(const char *path) {
-  if (!path || !state.root_length || !below(path, state.root, state.root_length)) return 1;
+  if (!path || !state.root_length || state.copies || !below(path, state.root, state.root_length)) return 1;
   const char *end = last_name(path) - 1, *dir = end;
   while (dir > path && dir[-1] != '/') dir--;
   word n = end - dir;
@@ -240,14 +241,21 @@ static const char *text_of(const char *path, char *out) {
   return path;
 }
 
-// Whether a relative path is to be looked up in a directory of the tree that was opened before. A program that walks through a directory to
-// remove it may have got there by redirection.
+// Whether a path that was passed on leads into the tree: an absolute one, or one that is relative to a directory of the tree. A program may have
+// got into that directory by redirection.
 static int is_inside(int at, const char *path) {
-  if (at < 0 || !path || *path == '/' || !state.root_length) return 0;
-  char name[32] = "/proc/self/fd/", target[PATH_MAX];
-  word digits = 1;
-  for (int n = at; n >= 10; n /= 10) digits++;
-  for (word i = digits; i--; at /= 10) name[14 + i] = '0' + at % 10;
+  if (!path || !state.root_length) return 0;
+  if (*path == '/') return below(path, state.root, state.root_length);
+  char name[32] = "/proc/self/cwd", target[PATH_MAX];
+  if (at >= 0) {
+    append(name, "/proc/self/fd/");
+    word digits = 1;
+    for (int n = at; n >= 10; n /= 10) digits++;
+    for (word i = digits; i--; at /= 10) name[14 + i] = '0' + at % 10;
+    name[14 + digits] = 0;
+  } else if (at != AT_FDCWD) {
+    return 0;
+  }
   long n = call6(NR_READLINKAT, AT_FDCWD, (long)name, (long)target, sizeof target - 1, 0, 0);
   if (n <= 0) return 0;
   target[n] = 0;
@@ -293,6 +301,8 @@ static void get_ready(char **argv, char **env) {
     if (root && below(target, state.root, root)) state.target = target;
     const char *name = last_name(target);
     state.debugs = state.target && (starts(name, ".gdb", 4) || starts(name, ".lldb", 5));
+    static const char *const copying[] = {".cp.real", ".cpio.real", ".install.real", ".mv.real", ".rsync.real", ".tar.real"};
+    for (word i = 0; state.target && i < sizeof copying / sizeof *copying; i++) state.copies |= same(name, copying[i]);
   }
   word size = 0;
   const char *list = root ? map_file("/usr/lib/.cotter/sealed", &size) : 0;

@@ -274,14 +274,41 @@ static int wait_for(int pid, int *status) {
   return n < 0 ? -1 : 0;
 }
 
+static void lock(int *busy) {
+  while (__atomic_exchange_n(busy, 1, __ATOMIC_ACQUIRE)) {
+  }
+}
+static void unlock(int *busy) { __atomic_store_n(busy, 0, __ATOMIC_RELEASE); }
+
+// How many commands of `system` run, and what to restore after the last one: threads may run several at once.
+static int systems, systems_busy;
+static struct action interrupt, quit;
+
+static void ignore_signals(void) {
+  struct action ignore = {.handler = SIG_IGNORE};
+  lock(&systems_busy);
+  if (!systems++) {
+    call6(NR_SIGACTION, SIGINT, (long)&ignore, (long)&interrupt, 8, 0, 0);
+    call6(NR_SIGACTION, SIGQUIT, (long)&ignore, (long)&quit, 8, 0, 0);
+  }
+  unlock(&systems_busy);
+}
+
+static void restore_signals(void) {
+  lock(&systems_busy);
+  if (!--systems) {
+    call6(NR_SIGACTION, SIGINT, (long)&interrupt, 0, 8, 0, 0);
+    call6(NR_SIGACTION, SIGQUIT, (long)&quit, 0, 8, 0, 0);
+  }
+  unlock(&systems_busy);
+}
+
 EXPORT int system(const char *command) {
   if (!leads_into_tree("/bin/sh")) return NEXT(system)(command);
   if (!command) return 1;
   // While the command runs, the caller ignores what the terminal sends to both, and its own handler must not take the end of the child.
-  struct action ignore = {.handler = SIG_IGNORE}, interrupt, quit;
   word block = 1ul << (SIGCHLD - 1), mask;
-  call6(NR_SIGACTION, SIGINT, (long)&ignore, (long)&interrupt, 8, 0, 0);
-  call6(NR_SIGACTION, SIGQUIT, (long)&ignore, (long)&quit, 8, 0, 0);
+  ignore_signals();
   call6(NR_SIGPROCMASK, 0, (long)&block, (long)&mask, 8, 0, 0);
   attributes attributes;
   signals restored = {{(interrupt.handler != SIG_IGNORE) << (SIGINT - 1) | (quit.handler != SIG_IGNORE) << (SIGQUIT - 1)}}, old = {{mask}};
@@ -295,8 +322,7 @@ EXPORT int system(const char *command) {
   posix_spawnattr_destroy(&attributes);
   if (!failed && wait_for(pid, &status)) status = -1;
   int error = errno;
-  call6(NR_SIGACTION, SIGINT, (long)&interrupt, 0, 8, 0, 0);
-  call6(NR_SIGACTION, SIGQUIT, (long)&quit, 0, 8, 0, 0);
+  restore_signals();
   call6(NR_SIGPROCMASK, 2, (long)&mask, 0, 8, 0, 0);
   errno = failed ? failed : error;
   return status;
@@ -306,12 +332,6 @@ EXPORT int system(const char *command) {
 struct stream { struct stream *next; FILE *file; int pid; };
 static struct stream *streams;
 static int streams_busy;
-
-static void lock(void) {
-  while (__atomic_exchange_n(&streams_busy, 1, __ATOMIC_ACQUIRE)) {
-  }
-}
-static void unlock(void) { __atomic_store_n(&streams_busy, 0, __ATOMIC_RELEASE); }
 
 EXPORT FILE *popen(const char *command, const char *mode) {
   if (!leads_into_tree("/bin/sh")) return NEXT(popen)(command, mode);
@@ -337,9 +357,9 @@ EXPORT FILE *popen(const char *command, const char *mode) {
     if (!failed) {
       call(NR_CLOSE, other, 0, 0);
       *s = (struct stream){0, file, pid};
-      lock();
+      lock(&streams_busy);
       s->next = streams, streams = s;
-      unlock();
+      unlock(&streams_busy);
       return file;
     }
   }
@@ -354,11 +374,11 @@ EXPORT FILE *popen(const char *command, const char *mode) {
 }
 
 EXPORT int pclose(FILE *file) {
-  lock();
+  lock(&streams_busy);
   struct stream **at = &streams, *found;
   while (*at && (*at)->file != file) at = &(*at)->next;
   if ((found = *at)) *at = found->next;
-  unlock();
+  unlock(&streams_busy);
   if (!found) return NEXT(pclose)(file);
   int pid = found->pid, status;
   free(found);

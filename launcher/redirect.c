@@ -37,7 +37,14 @@ static int read_only(void) {
   return -1;
 }
 
-__attribute__((constructor)) static void begin(int argc, char **argv, char **env) { get_ready(argc ? argv : 0, env); }
+enum { PR_SET_NAME = 15 };
+
+__attribute__((constructor)) static void begin(int argc, char **argv, char **env) {
+  get_ready(argc ? argv : 0, env);
+  // Otherwise ps and pgrep would show the name of the loader.
+  char path[PATH_MAX];
+  if (state.target) call(NR_PRCTL, PR_SET_NAME, last_name(launcher_of(state.target, path)), 0);
+}
 
 // --- Opening ---
 
@@ -51,7 +58,7 @@ static int writes(int flags) { return (flags & O_ACCMODE) != 0 || (flags & (O_CR
 #define OPEN(name)                                          \
   EXPORT int name(const char *path, int flags, mode_t m) {  \
     SEND_OPEN(path, writes(flags) || (flags & O_PATH));     \
-    if (route == SENT && writes(flags)) return read_only(); \
+    if (writes(flags) && (route == SENT || is_inside(AT_FDCWD, path))) return read_only(); \
     return NEXT(name)(to, flags, m);                        \
   }
 OPEN(open)
@@ -67,7 +74,7 @@ OPENAT(openat64)
 #define OPEN_2(name)                                        \
   EXPORT int name(const char *path, int flags) {            \
     SEND_OPEN(path, writes(flags) || (flags & O_PATH));     \
-    if (route == SENT && writes(flags)) return read_only(); \
+    if (writes(flags) && (route == SENT || is_inside(AT_FDCWD, path))) return read_only(); \
     return NEXT(name)(to, flags);                           \
   }
 OPEN_2(__open_2)
@@ -89,7 +96,7 @@ static int mode_writes(const char *mode) {
 #define FOPEN(name)                                       \
   EXPORT FILE *name(const char *path, const char *mode) { \
     SEND_OPEN(path, mode_writes(mode));                   \
-    if (route == SENT && mode_writes(mode)) {             \
+    if (mode_writes(mode) && (route == SENT || is_inside(AT_FDCWD, path))) {             \
       read_only();                                        \
       return 0;                                           \
     }                                                     \
@@ -100,7 +107,7 @@ FOPEN(fopen64)
 #define FREOPEN(name)                                                 \
   EXPORT FILE *name(const char *path, const char *mode, FILE *file) { \
     SEND_OPEN(path, mode_writes(mode));                               \
-    if (route == SENT && mode_writes(mode)) to = "/proc/version/no";  \
+    if (mode_writes(mode) && (route == SENT || is_inside(AT_FDCWD, path))) to = "/proc/version/no";  \
     return NEXT(name)(to, mode, file);                                \
   }
 FREOPEN(freopen)
@@ -267,11 +274,32 @@ MAKE_IN(at, symlinkat, (const char *target, int at, const char *path), (target, 
 #define CREATE(name)                           \
   EXPORT int name(const char *path, mode_t m) { \
     SEND(path);                                \
-    if (route == SENT) return read_only();     \
+    if (route == SENT || is_inside(AT_FDCWD, path)) return read_only(); \
     return NEXT(name)(to, m);                  \
   }
 CREATE(creat)
 CREATE(creat64)
+
+static int leads_into_tree(const char *path);
+
+// libc opens a temporary file itself.
+#define TEMPORARY(type, failed, name, parameters, arguments)                  \
+  EXPORT type name parameters {                                               \
+    if (leads_into_tree(path) || is_inside(AT_FDCWD, path)) {                 \
+      read_only();                                                            \
+      return failed;                                                          \
+    }                                                                         \
+    return NEXT(name) arguments;                                              \
+  }
+TEMPORARY(int, -1, mkstemp, (char *path), (path))
+TEMPORARY(int, -1, mkstemp64, (char *path), (path))
+TEMPORARY(int, -1, mkostemp, (char *path, int flags), (path, flags))
+TEMPORARY(int, -1, mkostemp64, (char *path, int flags), (path, flags))
+TEMPORARY(int, -1, mkstemps, (char *path, int n), (path, n))
+TEMPORARY(int, -1, mkstemps64, (char *path, int n), (path, n))
+TEMPORARY(int, -1, mkostemps, (char *path, int n, int flags), (path, n, flags))
+TEMPORARY(int, -1, mkostemps64, (char *path, int n, int flags), (path, n, flags))
+TEMPORARY(char *, 0, mkdtemp, (char *path), (path))
 
 static int leads_into_tree(const char *path) {
   SEND(path);

@@ -5,7 +5,7 @@ typedef unsigned long word;
 #if defined(__x86_64__)
 enum { NR_CLOSE = 3, NR_MMAP = 9, NR_MPROTECT = 10, NR_WRITE = 1, NR_PREAD = 17, NR_EXECVE = 59, NR_EXIT = 231, NR_OPENAT = 257, NR_READLINKAT = 267 };
 // The rest is for redirect.c.
-enum { NR_LSEEK = 8, NR_MUNMAP = 11, NR_SIGACTION = 13, NR_SIGPROCMASK = 14, NR_GETPID = 39, NR_WAIT4 = 61, NR_FACCESSAT = 269, NR_STATX = 332, NR_FACCESSAT2 = 439, NR_OPENAT2 = 437, NR_NEWFSTATAT = 262 };
+enum { NR_LSEEK = 8, NR_MUNMAP = 11, NR_SIGACTION = 13, NR_SIGPROCMASK = 14, NR_GETPID = 39, NR_WAIT4 = 61, NR_FACCESSAT = 269, NR_STATX = 332, NR_FACCESSAT2 = 439, NR_OPENAT2 = 437, NR_NEWFSTATAT = 262, NR_PRCTL = 157 };
 
 static inline long call6(long n, long a, long b, long c, long d, long e, long f) {
   long ret;
@@ -18,7 +18,7 @@ static inline long call6(long n, long a, long b, long c, long d, long e, long f)
 #elif defined(__aarch64__)
 enum { NR_CLOSE = 57, NR_MMAP = 222, NR_MPROTECT = 226, NR_WRITE = 64, NR_PREAD = 67, NR_EXECVE = 221, NR_EXIT = 94, NR_OPENAT = 56, NR_READLINKAT = 78 };
 // The rest is for redirect.c.
-enum { NR_LSEEK = 62, NR_MUNMAP = 215, NR_SIGACTION = 134, NR_SIGPROCMASK = 135, NR_GETPID = 172, NR_WAIT4 = 260, NR_FACCESSAT = 48, NR_STATX = 291, NR_FACCESSAT2 = 439, NR_OPENAT2 = 437, NR_NEWFSTATAT = 79 };
+enum { NR_LSEEK = 62, NR_MUNMAP = 215, NR_SIGACTION = 134, NR_SIGPROCMASK = 135, NR_GETPID = 172, NR_WAIT4 = 260, NR_FACCESSAT = 48, NR_STATX = 291, NR_FACCESSAT2 = 439, NR_OPENAT2 = 437, NR_NEWFSTATAT = 79, NR_PRCTL = 167 };
 
 static inline long call6(long n, long a, long b, long c, long d, long e, long f) {
   register long x8 __asm__("x8") = n;

@@ -306,6 +306,7 @@ fn root_tree(tree: &LockedTree) -> RootTree {
         target: tree.plan.target(),
         run: tree.plan.uses.run.clone(),
         env: tree.plan.spec.programs().map(|p| p.env.clone()).unwrap_or_default(),
+        named: tree.plan.spec.programs().map(|p| p.named.clone()).unwrap_or_default(),
     }
 }
 

@@ -35,6 +35,9 @@ pub fn become_command(mut command: Command, program: &Path, session: &Session) -
     };
     let error = Error::new(kind, format!("can't start {}", program.display())).cause(&e);
     match e.kind() {
+        std::io::ErrorKind::NotFound if !program.exists() => {
+            error.hint("there is no such file")
+        }
         std::io::ErrorKind::NotFound => {
             error.hint("its interpreter or dynamic loader is not on this machine; a program built with -specs=pinned-libc.specs brings its own")
         }

@@ -52,6 +52,26 @@ set(CMAKE_FIND_USE_PACKAGE_REGISTRY FALSE)
 set(CMAKE_FIND_USE_SYSTEM_PACKAGE_REGISTRY FALSE)
 ";
 
+/// The variables by which interpreters find modules and options of the user, which `--pure` unsets.
+const PURE_UNSET: &[&str] = &[
+    "CLASSPATH",
+    "GEM_HOME",
+    "GEM_PATH",
+    "JAVA_HOME",
+    "LUA_CPATH",
+    "LUA_PATH",
+    "NODE_OPTIONS",
+    "NODE_PATH",
+    "PERL5LIB",
+    "PERL5OPT",
+    "PERLLIB",
+    "RUBYLIB",
+    "RUBYOPT",
+    "R_LIBS",
+    "R_LIBS_USER",
+    "TCLLIBPATH",
+];
+
 /// The environment of a command.
 pub struct Session<'a> {
     /// The variables, and the directories of the trees for PATH.
@@ -86,6 +106,11 @@ impl<'a> Session<'a> {
         let mut changes = recipe::environment(&trees);
         let is_pure = access == Access::None;
         changes.complete(&|name| var(name).filter(|_| !is_pure || name != "PYTHONPATH"));
+        if is_pure {
+            let ours = |name: &&&str| !changes.set.contains_key(**name);
+            let unset = PURE_UNSET.iter().filter(ours).map(|name| (*name).to_owned());
+            changes.unset.extend(unset.collect::<Vec<_>>());
+        }
         let project = OnceCell::new();
         let (host, guards) = (vec![], None);
         let mut out = Session { changes, guards, host, cx, access, trees, project };

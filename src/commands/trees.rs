@@ -4,7 +4,7 @@
 use super::emit;
 use crate::context::Context;
 use crate::error::Result;
-use crate::model::{Platform, ToolchainName};
+use crate::model::{Kind, Platform, ToolchainName};
 use crate::ready::{self, Ready, Wanted};
 use crate::recipe::{self, Active};
 use crate::store::RootTree;
@@ -47,6 +47,9 @@ pub fn active(names: &[ToolchainName], cx: &Context) -> Result<Vec<Active>> {
     if !trees.iter().all(|t| cx.store.has(&t.store_name)) {
         trees = roots(names, platform, cx)?;
     }
+    if names.is_empty() {
+        trees = in_order(trees, cx);
+    }
     let mut active = ready::active(trees, cx)?;
     if names.is_empty() {
         // The plain names are those of the compilers for this platform.
@@ -64,6 +67,32 @@ pub fn active(names: &[ToolchainName], cx: &Context) -> Result<Vec<Active>> {
         active.retain(|t| !t.recipe.excludes_its_like());
     }
     Ok(active)
+}
+
+/// Orders trees of which none was named by what their programs are for, because the first one on
+/// PATH that brings a name has it: compilers, interpreters and sets of packages come before tools,
+/// which may bring others of them as dependencies. A tool that the manifest gives a package comes
+/// before the tools that bring a program of that package's name as a dependency.
+fn in_order(trees: Vec<RootTree>, cx: &Context) -> Vec<RootTree> {
+    let is_tool = |tree: &RootTree| {
+        recipe::named(&tree.recipe).is_none_or(|recipe| recipe.kind() == Kind::Tool)
+    };
+    let (mut tools, mut out): (Vec<RootTree>, Vec<RootTree>) = trees.into_iter().partition(is_tool);
+    let precedes = |first: &RootTree, second: &RootTree| {
+        let bin = cx.store.path(&second.store_name).join("bin");
+        let mut own = first.named.iter().filter(|package| !second.named.contains(package));
+        own.any(|package| bin.join(package).exists())
+    };
+    while !tools.is_empty() {
+        let is_first = |tree: &RootTree| {
+            let mut others = tools.iter().filter(|other| other.name != tree.name);
+            !others.any(|other| precedes(other, tree))
+        };
+        // Of trees that come before each other, the first one stays the first.
+        let next = tools.iter().position(is_first).unwrap_or(0);
+        out.push(tools.remove(next));
+    }
+    out
 }
 
 /// Returns the kind of a tree, for people and scripts.

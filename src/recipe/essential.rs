@@ -30,6 +30,7 @@ const PACKAGES: &[(&str, &str)] = &[
     ("hostname", "dnsdomainname domainname hostname nisdomainname ypdomainname"),
     ("libc-bin", "getconf getent iconv ldd locale localedef tzselect zdump"),
     ("mawk", "awk mawk nawk"),
+    ("ncurses-base", TERMINFO),
     ("ncurses-bin", "clear infocmp reset tabs tic toe tput tset"),
     ("perl-base", "perl"),
     ("sed", "sed"),
@@ -41,8 +42,12 @@ const PACKAGES: &[(&str, &str)] = &[
     ),
 ];
 
+/// The descriptions of terminals, without which no program can use the terminal. They count as a
+/// command of their package.
+pub const TERMINFO: &str = "terminfo";
+
 /// Packages of every system whose commands scripts do not start.
-const OTHERS: &[&str] = &["base-passwd", "login", "ncurses-base", "util-linux-extra"];
+const OTHERS: &[&str] = &["base-passwd", "login", "util-linux-extra"];
 
 /// Returns the package that brings a command, if every Debian system has it.
 pub fn package_of(command: &str) -> Option<&'static str> {

@@ -9,7 +9,7 @@ use glob::{MatchOptions, Pattern};
 use super::generated;
 use crate::error::{Error, Result};
 use crate::lockfile::Plan;
-use crate::model::MemberPath;
+use crate::model::{Kind, MemberPath};
 use crate::tree::Tree;
 
 /// The paths that are left out of every tree. Licences (`copyright`) stay.
@@ -20,7 +20,7 @@ pub const ALWAYS: &[&str] = &[
     "usr/share/doc-base/**",
     "usr/share/gdb/auto-load/**",
     "usr/share/info/**",
-    "usr/share/lintian/**",
+    "usr/share/lintian/overrides/**",
     "usr/share/locale/**",
     "usr/share/man/**",
     "usr/share/menu/**",
@@ -85,6 +85,8 @@ pub struct Pruning {
     prune: Noted,
     keep: Noted,
     self_exe: Noted,
+    /// Whether empty directories of configuration stay: programs read all files of such a directory.
+    keeps_empty: bool,
 }
 
 /// Patterns of the manifest, each with a flag that records whether it has matched. They are found
@@ -154,6 +156,7 @@ impl Pruning {
             prune: Noted::new(&selection.prune)?,
             keep: Noted::new(&selection.keep)?,
             self_exe: Noted::new(plan.spec.programs().map_or(&[][..], |p| &p.self_exe))?,
+            keeps_empty: plan.spec.kind() == Kind::Tool,
         })
     }
 
@@ -203,7 +206,9 @@ pub fn apply(pruning: &Pruning, tree: &mut Tree) {
     tree.retain(|path, _| pruning.keeps(path));
     // Directories that became empty.
     let empty = tree.paths(|path, node| {
-        matches!(node, crate::tree::Node::Directory) && !tree.has_members(path)
+        matches!(node, crate::tree::Node::Directory)
+            && !tree.has_members(path)
+            && !(pruning.keeps_empty && path.is_under("etc"))
     });
     for path in empty {
         tree.remove(&path);

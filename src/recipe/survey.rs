@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
-use super::essential::{is_essential, package_of};
+use super::essential::{TERMINFO, is_essential, package_of};
 use super::layers::Owners;
 use super::notes::MissingCommand;
 use crate::error::Result;
@@ -28,6 +28,9 @@ const EVALUATORS: &[&str] = &["bash", "dash", "eval", "sh", "trap"];
 /// Commands that programs start although none of their files shows it: R keeps its functions
 /// compressed, and finds programs with `which`.
 const HIDDEN: &[(&str, &[&str])] = &[("usr/lib/R/library/base/R/base.rdb", &["which"])];
+
+/// The places of the descriptions of terminals.
+const TERMINFO_PLACES: &[&str] = &["usr/lib/terminfo", "usr/share/terminfo"];
 
 /// Returns the commands of Essential packages that the tree lacks, sorted.
 ///
@@ -77,6 +80,12 @@ pub fn missing(plan: &Plan, tree: &Tree, owners: &Owners) -> Result<Vec<MissingC
         for name in commands.iter().filter(|_| tree.exists(&file)) {
             survey.need(name, &file);
         }
+    }
+    let mut libraries = tree.iter().map(|(path, _)| path);
+    if let Some(path) = libraries.find(|path| path.file_name().starts_with("libtinfo.so."))
+        && !TERMINFO_PLACES.iter().any(|dir| tree.exists(&MemberPath::literal(dir)))
+    {
+        survey.need(TERMINFO, path);
     }
     if program(tree, "sh").is_none()
         && !survey.missing.contains_key("sh")

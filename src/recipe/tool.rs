@@ -7,6 +7,7 @@ use super::generated;
 use super::layers::{Layers, Stage};
 use super::notes::Notes;
 use super::prune::Pruning;
+use super::python::occupy_caches;
 use super::reaches;
 use super::seal::{ProgramUse, Steps, seal};
 use crate::error::Result;
@@ -17,10 +18,14 @@ use crate::relocate::launcher::Instructions;
 use crate::tree::{BlobDir, Tree};
 
 /// The variables by which programs find a directory of their tree where redirection does not reach,
-/// with the directory: libc reads time zones itself, and the tools of valgrind are static programs.
+/// with the directory: libc reads time zones itself, the tools of valgrind are static programs, Go
+/// makes system calls itself, and git puts its directory on the PATH of hooks, whose shell may be
+/// the host's.
 const VARIABLES: &[(&str, &str)] = &[
     ("TZDIR=%R/", "usr/share/zoneinfo"),
     ("VALGRIND_LIB=%R/", "usr/libexec/valgrind"),
+    ("GOROOT=%R/", "usr/lib/go"),
+    ("GIT_EXEC_PATH=%R/", "usr/lib/git-core"),
     ("VALGRIND_OPTS=--extra-debuginfo-path=%R/", "usr/lib/debug"),
 ];
 
@@ -52,6 +57,9 @@ impl Recipe for Tool {
         let steps = Steps {
             prepare: &|tree| {
                 missing.replace(generated::add(tree, blobs)?);
+                if tree.exists(&MemberPath::literal("usr/bin/python3")) {
+                    occupy_caches(tree, blobs, "usr")?;
+                }
                 Ok(())
             },
             launchers: &|tree| {

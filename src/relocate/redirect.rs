@@ -114,6 +114,16 @@ const SHARED_CONFIGURATION: &[&str] = &[
     "xdg",
 ];
 
+/// Places that no constant names as a whole, each with a directory of the tree whose programs look
+/// there: Ruby's gems are installed in a directory of state, and Tcl and the libraries of characters
+/// sets put the names of their files together.
+const ALSO_SEALED: &[(&str, &str)] = &[
+    ("usr/lib/aarch64-linux-gnu", "usr/lib/aarch64-linux-gnu/charset.alias"),
+    ("usr/lib/ruby", "var/lib/gems"),
+    ("usr/lib/x86_64-linux-gnu", "usr/lib/x86_64-linux-gnu/charset.alias"),
+    ("usr/share/tcltk", "usr/lib/tclIndex"),
+];
+
 /// The commands that a tree without them leaves to the machine: the shell that libc itself starts,
 /// and the program that `#!` lines and build files of users name to search PATH.
 pub const LEFT_TO_THE_MACHINE: &[&str] = &["usr/bin/env", "usr/bin/sh"];
@@ -165,6 +175,8 @@ impl Sealed {
                 })
                 .cloned(),
         );
+        let also = ALSO_SEALED.iter().filter(|(dir, _)| tree.exists(&MemberPath::literal(dir)));
+        all.extend(also.map(|(_, place)| MemberPath::literal(place)));
         let mut places: BTreeSet<MemberPath> = BTreeSet::new();
         let mut last: Option<MemberPath> = None;
         for path in all {

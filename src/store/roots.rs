@@ -93,6 +93,8 @@ pub struct RootTree {
     pub run: Vec<ToolchainName>,
     /// The variables that the manifest sets for it.
     pub env: BTreeMap<String, String>,
+    /// The packages that the manifest names, and those to which metapackages among them lead.
+    pub named: Vec<String>,
 }
 
 impl Root {
@@ -129,6 +131,9 @@ complete{complete}",
             }
             for (name, value) in &t.env {
                 let _ = writeln!(out, "set {name}={value}");
+            }
+            for package in &t.named {
+                let _ = writeln!(out, "named {package}");
             }
         }
         out
@@ -169,6 +174,7 @@ complete{complete}",
                 match key {
                     "target" => last.target = value.parse().ok()?,
                     "run" => last.run.push(value.parse().ok()?),
+                    "named" => last.named.push(value.to_owned()),
                     "set" => {
                         let (name, value) = value.split_once('=')?;
                         last.env.insert(name.to_owned(), value.to_owned());
@@ -190,6 +196,7 @@ complete{complete}",
                 target: platform,
                 run: vec![],
                 env: BTreeMap::new(),
+                named: vec![],
             });
         }
         // An old root protects its trees from `gc`, but does not serve as a shortcut.
@@ -293,6 +300,7 @@ mod tests {
                 target: Platform::Aarch64Linux,
                 run: vec!["python".parse().unwrap()],
                 env: BTreeMap::from([("GOROOT".to_owned(), "%R/usr/lib/go = x".to_owned())]),
+                named: vec!["golang-go".to_owned()],
             }],
         };
         let text = root.render();

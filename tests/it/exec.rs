@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use crate::support::archive::Tar;
+use crate::support::debian::{Archive, Signer};
 use crate::support::server::Server;
 use crate::support::{Project, REPO, clean, contains, fails, names, ok};
 
@@ -462,4 +463,45 @@ fn a_shell_keeps_the_toolchains_first_after_the_users_own_files() {
         .env("SHELL", rig.project.scratch.join("shells/zsh"))
         .env("ZDOTDIR", &own));
     contains(&said, &[&format!("{} yes\n", own.display())]);
+}
+
+/// Of two tools that bring a name, the one whose manifest names that package has it, whatever the toolchains are called; a dependency of another tool does not hide it.
+#[test]
+fn a_named_package_comes_before_a_dependency_of_another_tool() {
+    let (server, signer) = (Server::start(), Signer::new());
+    let mut archive = Archive::default();
+    let bin = |name: &str| Tar::new().program(&format!("./usr/bin/{name}"), &program(name));
+    archive.package("user", "1", "Depends: tongue\n", bin("user"));
+    archive.package("tongue", "1", "", bin("tongue"));
+    archive.publish(&server, &signer);
+    let tool = |name: &str, package: &str| {
+        format!(
+            "[toolchains.{name}]\nkind = \"tool\"\nsource = \"debian\"\nsuite = \"test\"\npackages = [\"{package}\"]\n"
+        )
+    };
+    let project = Project::new(&format!(
+        "platforms = [\"x86_64-linux\"]\n[mirrors]\ndebian = [\"{}/debian\"]\n[settings]\nkeyring = \"keys.asc\"\n{}{}",
+        server.url,
+        tool("a-user", "user"),
+        tool("the-tongue", "tongue"),
+    ));
+    project.scratch.write("project/keys.asc", signer.public());
+    project.ok(&["setup"]);
+    let first = |names: &[&str]| -> bool {
+        let said = project.ok(&[&["env", "--json"][..], names].concat());
+        let at = |name: &str| said.find(&format!("{name}-1-x86_64-linux/bin")).unwrap();
+        at("the-tongue") < at("a-user")
+    };
+    assert!(first(&[]));
+    // An order that the user chose counts.
+    assert!(!first(&["a-user", "the-tongue"]));
+}
+
+/// With --pure, modules and options that variables of the user name do not reach the interpreters.
+#[test]
+fn pure_unsets_what_leads_interpreters_to_other_modules() {
+    let rig = Rig::new();
+    let mut command = rig.project.cotter(&["exec", "--pure", "--", "/usr/bin/env"]);
+    let said = ok(command.env("PERL5LIB", "/x").env("GEM_HOME", "/x").env("KEPT", "/x"));
+    assert!(said.contains("KEPT=/x") && !said.contains("PERL5LIB") && !said.contains("GEM_HOME"));
 }

@@ -11,6 +11,8 @@
 #include <libintl.h>
 #include <limits.h>
 #include <locale.h>
+#include <pthread.h>
+#include <signal.h>
 #include <spawn.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -186,6 +188,11 @@ static void with_addopen(const char *path) {
   waitpid(pid, 0, 0);
   _exit(0);
 }
+static void *many_commands(void *context) {
+  for (int i = 0; i < 20; i++) system(":");
+  return context;
+}
+
 static void with_system(const char *command) {
   int status = system(command);
   dprintf(1, " %d", WEXITSTATUS(status));
@@ -313,6 +320,27 @@ int main(int argc, char **argv) {
   CHANGES("creat", ABSENT, creat(path, 0600), EROFS);
   CHANGES("creat64", ABSENT, creat64(path, 0600), EROFS);
   CHANGES("mkdir", ABSENT, mkdir(path, 0700), EROFS);
+  char template[] = DIRECTORY "/XXXXXX", ending[] = DIRECTORY "/XXXXXX.c";
+  CHANGES("mkstemp", template, mkstemp(template), EROFS);
+  CHANGES("mkstemp64", template, mkstemp64(template), EROFS);
+  CHANGES("mkostemp", template, mkostemp(template, 0), EROFS);
+  CHANGES("mkostemp64", template, mkostemp64(template, 0), EROFS);
+  CHANGES("mkstemps", ending, mkstemps(ending, 2), EROFS);
+  CHANGES("mkstemps64", ending, mkstemps64(ending, 2), EROFS);
+  CHANGES("mkostemps", ending, mkostemps(ending, 2, 0), EROFS);
+  CHANGES("mkostemps64", ending, mkostemps64(ending, 2, 0), EROFS);
+  CHANGES("mkdtemp", template, mkdtemp(template) ? 0 : -1, EROFS);
+  // A relative path in a directory to which chdir was sent, and an absolute one of the tree itself.
+  if (chdir(DIRECTORY)) return 3;
+  char here[PATH_MAX];
+  snprintf(here, sizeof here, "%s/new", getcwd(0, 0));
+  CHANGES("a relative path", "new", open(path, O_CREAT | O_WRONLY, 0600), EROFS);
+  CHANGES("a relative stream", "new", fopen(path, "w") ? 0 : -1, EROFS);
+  CHANGES("a relative removal", "one", unlink(path), EROFS);
+  CHANGES("a relative name", "one", rename(path, "two"), EROFS);
+  CHANGES("a relative directory", "new", mkdir(path, 0700), EROFS);
+  CHANGES("a path in the tree", here, open(path, O_CREAT | O_WRONLY, 0600), EROFS);
+  if (chdir(work)) return 3;
   CHANGES("mkdir where one is", DIRECTORY, mkdir(path, 0700), EEXIST);
   CHANGES("mkdirat", ABSENT, mkdirat(AT_FDCWD, path, 0700), EROFS);
   CHANGES("mkfifo", ABSENT, mkfifo(path, 0700), EROFS);
@@ -384,6 +412,14 @@ int main(int argc, char **argv) {
   STARTS("execv of a script", with_execv, "/usr/lib/calls/run.sh", "run.sh child x\n");
   STARTS("execv of a script with env", with_execv, "/usr/lib/calls/env.sh", "env.sh child x\n");
   STARTS("posix_spawn of a script", with_spawn, "/usr/lib/calls/run.sh", "run.sh child x\n");
+  {
+    pthread_t threads[4];
+    for (int i = 0; i < 4; i++) pthread_create(&threads[i], 0, many_commands, 0);
+    for (int i = 0; i < 4; i++) pthread_join(threads[i], 0);
+    struct sigaction now;
+    sigaction(SIGINT, 0, &now);
+    say("system in threads", now.sa_handler == SIG_DFL, "SIGINT is not as it was");
+  }
   STARTS("system", with_system, "echo $((6 * 7)); exit 3", "42\n 3");
   STARTS("popen", with_popen, "echo one; exit 4", "one\nwritten\n0 4");
   say("pclose", pclose(popen("exit 5", "r")) == 5 << 8, "");

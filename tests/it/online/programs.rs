@@ -153,7 +153,8 @@ impl<'a> Run<'a> {
         let seen = |name: &str| match place {
             Place::Jail => trees[name].clone(),
             Place::Moved => {
-                let dir = if program.no_space.is_some() { "/another-place" } else { "/another place" };
+                let dir =
+                    if program.no_space.is_some() { "/another-place" } else { "/another place" };
                 Path::new(dir).join(trees[name].file_name().unwrap())
             }
             // A path that every user can reach.
