@@ -64,10 +64,10 @@ impl Context {
                 Err(e) => return Err(e),
             },
         };
-        if store.as_os_str().as_encoded_bytes().contains(&b':') {
+        if store.as_os_str().as_encoded_bytes().iter().any(|b| b":;$".contains(b)) {
             return Err(Error::user(format!("the store can't lie at {}", store.display()))
                 .because(
-                    "no path in PATH, and none that the dynamic loader searches, may hold a colon",
+                    "no path in PATH may hold a colon, and none that the dynamic loader searches a semicolon or a dollar sign",
                 )
                 .hint("name another directory with --store DIR or COTTER_STORE"));
         }

@@ -119,6 +119,8 @@ const SHARED_CONFIGURATION: &[&str] = &[
 /// sets put the names of their files together.
 const ALSO_SEALED: &[(&str, &str)] = &[
     ("usr/lib/aarch64-linux-gnu", "usr/lib/aarch64-linux-gnu/charset.alias"),
+    ("usr/lib/ruby", "usr/lib/aarch64-linux-gnu/rubygems-integration"),
+    ("usr/lib/ruby", "usr/lib/x86_64-linux-gnu/rubygems-integration"),
     ("usr/lib/ruby", "var/lib/gems"),
     ("usr/lib/x86_64-linux-gnu", "usr/lib/x86_64-linux-gnu/charset.alias"),
     ("usr/share/tcltk", "usr/lib/tclIndex"),
