@@ -64,7 +64,9 @@ fn locales_and_conversions_come_from_the_tree() {
         assert_eq!(converted.stdout, b"\xe9", "{suite}: {converted:?}");
         let kept = ok(Command::new(bin.join("bash")).args(["-c", "/usr/bin/env"]).env_clear());
         assert!(!kept.contains("LOCPATH=") && !kept.contains("GCONV_PATH="), "{kept}");
-        contains(&kept, &["CTLPATH=", "CTGCV_PATH="]);
+        contains(&kept, &["CTLPATH="]);
+        // bash converts between no character sets, so libc need not read the list of the modules.
+        assert!(!kept.contains("CTGCV_PATH="), "{kept}");
     }
 }
 
@@ -271,7 +273,7 @@ fn a_program_that_embeds_python_takes_no_module_of_the_host() {
     let work = Scratch::new();
     work.write(
         "e.c",
-        "#include <Python.h>\nint main(void) { Py_Initialize(); return PyRun_SimpleString(\"import encodings; print(encodings.__file__)\"); }\n",
+        "#include <Python.h>\nint main(void) { Py_Initialize(); return PyRun_SimpleString(\"import encodings; print(encodings.__file__, flush=True)\"); }\n",
     );
     let libraries = python.join("usr/lib/x86_64-linux-gnu");
     ok(Command::new(gcc.join("bin/gcc"))
