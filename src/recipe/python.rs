@@ -14,7 +14,7 @@ use crate::facts::{Facts, PythonFacts};
 use crate::lockfile::{Plan, PythonSpec, Spec};
 use crate::model::{Kind, MemberPath, abi_tag, minor_version};
 use crate::relocate::launcher::{Argv0, Instructions};
-use crate::relocate::paths::seal as seal_bytes;
+use crate::relocate::paths::{replace_all, seal as seal_bytes};
 use crate::tree::{BlobDir, Node, Tree};
 
 /// The recipe that this module describes.
@@ -236,11 +236,29 @@ fn relocate_tcl(tree: &mut Tree, blobs: &BlobDir) -> Result<()> {
     for path in tree.paths(is_tcl) {
         let Some(Node::File { blob, executable }) = tree.get(&path) else { continue };
         let (mut bytes, executable) = (blob.read()?, *executable);
-        if seal_bytes(&mut bytes) > 0 {
+        // The list of the directories of packages is one constant.
+        let list = replace_all(&mut bytes, b" /usr/", b" /.no/");
+        if seal_bytes(&mut bytes) + list > 0 {
             tree.put(path, Node::File { blob: blobs.put(&bytes)?, executable });
         }
     }
     for name in tree.entries("usr/share/tcltk") {
+        // Debian names its own directories of modules there.
+        let modules = format!("usr/share/tcltk/{name}/tm.tcl");
+        for (from, to) in [
+            (
+                format!("{{/usr/share/tcltk/{name}/tcl8}}"),
+                "[::list [file join [info library] tcl8]]",
+            ),
+            (
+                "{/usr/lib/tcltk /usr/share/tcltk}".to_owned(),
+                "[::list [file dirname [info library]]]",
+            ),
+        ] {
+            if contains(tree, &modules, &from)? {
+                edit(tree, blobs, &modules, &from, to)?;
+            }
+        }
         let link = MemberPath::literal(&format!("usr/lib/{name}"));
         if !tree.exists(&link) {
             tree.link(link, &MemberPath::literal(&format!("usr/share/tcltk/{name}")));

@@ -19,14 +19,14 @@ use crate::tree::{BlobDir, Tree};
 
 /// The variables by which programs find a directory of their tree where redirection does not reach,
 /// with the directory: libc reads time zones itself, the tools of valgrind are static programs, Go
-/// makes system calls itself, and git puts its directory on the PATH of hooks, whose shell may be
+/// makes system calls itself, OCaml tells a compiler of another tree where its libraries are, and git puts its directory on the PATH of hooks, whose shell may be
 /// the host's.
 const VARIABLES: &[(&str, &str)] = &[
     ("TZDIR=%R/", "usr/share/zoneinfo"),
     ("VALGRIND_LIB=%R/", "usr/libexec/valgrind"),
     ("GOROOT=%R/", "usr/lib/go"),
+    ("OCAMLLIB=%R/", "usr/lib/ocaml"),
     ("GIT_EXEC_PATH=%R/", "usr/lib/git-core"),
-    ("VALGRIND_OPTS=--extra-debuginfo-path=%R/", "usr/lib/debug"),
 ];
 
 /// The recipe that this module describes.

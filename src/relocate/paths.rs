@@ -163,6 +163,20 @@ pub fn replace_constant(bytes: &mut [u8], from: &[u8], to: &[u8]) -> usize {
     count
 }
 
+/// Replaces `from` with `to` wherever it is. Returns the number of replacements.
+///
+/// # Panics
+/// If the two differ in length, or are equal.
+pub fn replace_all(bytes: &mut [u8], from: &[u8], to: &[u8]) -> usize {
+    assert!(from.len() == to.len() && from != to, "a replacement keeps the length");
+    let mut count = 0;
+    while let Some(at) = memchr::memmem::find(bytes, from) {
+        bytes[at..at + to.len()].copy_from_slice(to);
+        count += 1;
+    }
+    count
+}
+
 /// The code of x86-64 that loads the next eight bytes into the register rax.
 const LOAD: &[u8] = b"\x48\xb8";
 
@@ -174,12 +188,7 @@ const LOAD: &[u8] = b"\x48\xb8";
 pub fn replace_immediate(bytes: &mut [u8], from: &[u8; 8], to: &[u8; 8]) -> usize {
     assert_ne!(from, to, "a replacement differs");
     let (from, to) = ([LOAD, from].concat(), [LOAD, to].concat());
-    let mut count = 0;
-    while let Some(at) = memchr::memmem::find(bytes, &from) {
-        bytes[at..at + to.len()].copy_from_slice(&to);
-        count += 1;
-    }
-    count
+    replace_all(bytes, &from, &to)
 }
 
 #[cfg(test)]
