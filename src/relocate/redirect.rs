@@ -115,7 +115,7 @@ const SHARED_CONFIGURATION: &[&str] = &[
 ];
 
 /// Places that no constant names as a whole, each with a directory of the tree whose programs look
-/// there: Ruby's gems are installed in a directory of state, and Tcl and the libraries of characters
+/// there: Ruby's gems are installed in a directory of state, and Tcl and the libraries of character
 /// sets put the names of their files together.
 const ALSO_SEALED: &[(&str, &str)] = &[
     ("usr/lib/aarch64-linux-gnu", "usr/lib/aarch64-linux-gnu/charset.alias"),
