@@ -9,16 +9,19 @@
     reason = "the rules are the program's"
 )]
 
+mod support;
+
 use std::collections::HashMap;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::Command;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use cotter::internals::Lockfile;
 use cotter::internals::{Digest, Platform};
+use support::{remove, row, run};
 
 const REPO: &str = env!("CARGO_MANIFEST_DIR");
 const COTTER: &str = env!("CARGO_BIN_EXE_cotter");
@@ -34,8 +37,7 @@ fn main() {
     // This process is large now, because it served the packages. Starting a program would copy its tables of pages, which takes longer than what is measured.
     let own = std::env::current_exe().unwrap();
     assert!(Command::new(own).arg("warm").arg(&scratch).status().unwrap().success());
-    let _ = Command::new("chmod").args(["-R", "u+w"]).arg(&scratch).status();
-    let _ = std::fs::remove_dir_all(&scratch);
+    remove(&scratch);
 }
 
 /// Returns the shortest time of several runs, because noise only adds time.
@@ -44,21 +46,9 @@ fn best(times: &[Duration]) -> Duration {
 }
 
 fn timed(command: &mut Command) -> Duration {
-    // cargo sets this variable for the programs that it starts, and every loader would search there first.
-    command.env_remove("LD_LIBRARY_PATH").stdin(Stdio::null());
     let start = Instant::now();
-    let output = command.output().unwrap();
-    let time = start.elapsed();
-    assert!(output.status.success(), "{command:?}\n{}", String::from_utf8_lossy(&output.stderr));
-    time
-}
-
-fn row(name: &str, time: Duration, reference: Duration) {
-    println!(
-        "  {name:<58} {:>9.1} ms   {:>6.2}",
-        time.as_secs_f64() * 1e3,
-        time.as_secs_f64() / reference.as_secs_f64()
-    );
+    run(command);
+    start.elapsed()
 }
 
 /// Compares a cold setup of the compiler's tree from a mirror on loopback with dpkg-deb and with the decoder alone.

@@ -8,9 +8,13 @@
     reason = "the rules are the program's"
 )]
 
+mod support;
+
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
+
+use support::{remove, row, run};
 
 const REPO: &str = env!("CARGO_MANIFEST_DIR");
 const COTTER: &str = env!("CARGO_BIN_EXE_cotter");
@@ -40,8 +44,7 @@ fn main() {
     bench.starts();
     bench.compilations();
     bench.builds();
-    let _ = Command::new("chmod").args(["-R", "u+w"]).arg(&scratch).status();
-    let _ = std::fs::remove_dir_all(&scratch);
+    remove(&scratch);
 }
 
 struct Bench {
@@ -209,21 +212,4 @@ fn alternate(
         best.1 = best.1.min(start.elapsed());
     }
     best
-}
-
-fn row(name: &str, time: Duration, reference: Duration) {
-    println!(
-        "  {name:<40} {:>9.1} ms   {:>6.3}",
-        time.as_secs_f64() * 1e3,
-        time.as_secs_f64() / reference.as_secs_f64()
-    );
-}
-
-fn run(command: &mut Command) -> String {
-    // cargo sets this variable for the programs that it starts, and every loader would search there first.
-    command.env_remove("LD_LIBRARY_PATH").stdin(Stdio::null());
-    let output = command.output().unwrap_or_else(|e| panic!("{command:?}: {e}"));
-    let error = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "{command:?}\n{error}");
-    String::from_utf8_lossy(&output.stdout).into_owned()
 }

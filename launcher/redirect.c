@@ -55,11 +55,11 @@ typedef struct directory DIR;
 static int writes(int flags) { return (flags & O_ACCMODE) != 0 || (flags & (O_CREAT | O_TRUNC)) != 0; }
 
 // A function with an optional mode is called with one: it is ignored where it is not needed.
-#define OPEN(name)                                          \
-  EXPORT int name(const char *path, int flags, mode_t m) {  \
-    SEND_OPEN(path, writes(flags) || (flags & O_PATH));     \
+#define OPEN(name)                                                                         \
+  EXPORT int name(const char *path, int flags, mode_t m) {                                 \
+    SEND_OPEN(path, writes(flags) || (flags & O_PATH));                                    \
     if (writes(flags) && (route == SENT || is_inside(AT_FDCWD, path))) return read_only(); \
-    return NEXT(name)(to, flags, m);                        \
+    return NEXT(name)(to, flags, m);                                                       \
   }
 OPEN(open)
 OPEN(open64)
@@ -71,11 +71,11 @@ OPEN(open64)
   }
 OPENAT(openat)
 OPENAT(openat64)
-#define OPEN_2(name)                                        \
-  EXPORT int name(const char *path, int flags) {            \
-    SEND_OPEN(path, writes(flags) || (flags & O_PATH));     \
+#define OPEN_2(name)                                                                       \
+  EXPORT int name(const char *path, int flags) {                                           \
+    SEND_OPEN(path, writes(flags) || (flags & O_PATH));                                    \
     if (writes(flags) && (route == SENT || is_inside(AT_FDCWD, path))) return read_only(); \
-    return NEXT(name)(to, flags);                           \
+    return NEXT(name)(to, flags);                                                          \
   }
 OPEN_2(__open_2)
 OPEN_2(__open64_2)
@@ -93,22 +93,22 @@ static int mode_writes(const char *mode) {
     if (*mode == 'w' || *mode == 'a' || *mode == '+') return 1;
   return 0;
 }
-#define FOPEN(name)                                       \
-  EXPORT FILE *name(const char *path, const char *mode) { \
-    SEND_OPEN(path, mode_writes(mode));                   \
-    if (mode_writes(mode) && (route == SENT || is_inside(AT_FDCWD, path))) {             \
-      read_only();                                        \
-      return 0;                                           \
-    }                                                     \
-    return NEXT(name)(to, mode);                          \
+#define FOPEN(name)                                                          \
+  EXPORT FILE *name(const char *path, const char *mode) {                    \
+    SEND_OPEN(path, mode_writes(mode));                                      \
+    if (mode_writes(mode) && (route == SENT || is_inside(AT_FDCWD, path))) { \
+      read_only();                                                           \
+      return 0;                                                              \
+    }                                                                        \
+    return NEXT(name)(to, mode);                                             \
   }
 FOPEN(fopen)
 FOPEN(fopen64)
-#define FREOPEN(name)                                                 \
-  EXPORT FILE *name(const char *path, const char *mode, FILE *file) { \
-    SEND_OPEN(path, mode_writes(mode));                               \
-    if (mode_writes(mode) && (route == SENT || is_inside(AT_FDCWD, path))) to = "/proc/version/no";  \
-    return NEXT(name)(to, mode, file);                                \
+#define FREOPEN(name)                                                                               \
+  EXPORT FILE *name(const char *path, const char *mode, FILE *file) {                               \
+    SEND_OPEN(path, mode_writes(mode));                                                             \
+    if (mode_writes(mode) && (route == SENT || is_inside(AT_FDCWD, path))) to = "/proc/version/no"; \
+    return NEXT(name)(to, mode, file);                                                              \
   }
 FREOPEN(freopen)
 FREOPEN(freopen64)
@@ -218,15 +218,15 @@ REALPATH(canonicalize_file_name, (const char *path), (to))
 
 // --- Functions that change something: the tree cannot be changed ---
 
-#define CHANGE_IN(at, name, parameters, arguments)                 \
-  EXPORT int name parameters {                                     \
-    SEND(path);                                                    \
-    if (route == SENT) {                                           \
-      errno = exists(to) ? EROFS : ENOENT;                         \
-      return -1;                                                   \
-    }                                                              \
-    if (is_inside(at, path)) return read_only();                   \
-    return NEXT(name) arguments;                                   \
+#define CHANGE_IN(at, name, parameters, arguments) \
+  EXPORT int name parameters {                     \
+    SEND(path);                                    \
+    if (route == SENT) {                           \
+      errno = exists(to) ? EROFS : ENOENT;         \
+      return -1;                                   \
+    }                                              \
+    if (is_inside(at, path)) return read_only();   \
+    return NEXT(name) arguments;                   \
   }
 #define CHANGE(name, parameters, arguments) CHANGE_IN(AT_FDCWD, name, parameters, arguments)
 CHANGE(rmdir, (const char *path), (to))
@@ -250,15 +250,15 @@ CHANGE(lsetxattr, (const char *path, const char *n, const void *v, word s, int f
 CHANGE(removexattr, (const char *path, const char *n), (to, n))
 CHANGE(lremovexattr, (const char *path, const char *n), (to, n))
 
-#define MAKE_IN(at, name, parameters, arguments)                   \
-  EXPORT int name parameters {                                     \
-    SEND(path);                                                    \
-    if (route == SENT) {                                           \
-      errno = exists(to) ? EEXIST : EROFS;                         \
-      return -1;                                                   \
-    }                                                              \
-    if (is_inside(at, path)) return read_only();                   \
-    return NEXT(name) arguments;                                   \
+#define MAKE_IN(at, name, parameters, arguments) \
+  EXPORT int name parameters {                   \
+    SEND(path);                                  \
+    if (route == SENT) {                         \
+      errno = exists(to) ? EEXIST : EROFS;       \
+      return -1;                                 \
+    }                                            \
+    if (is_inside(at, path)) return read_only(); \
+    return NEXT(name) arguments;                 \
   }
 #define MAKE(name, parameters, arguments) MAKE_IN(AT_FDCWD, name, parameters, arguments)
 MAKE(mkdir, (const char *path, mode_t m), (to, m))
@@ -271,11 +271,11 @@ MAKE(__xmknod, (int v, const char *path, mode_t m, void *d), (v, to, m, d))
 MAKE(symlink, (const char *target, const char *path), (target, to))
 MAKE_IN(at, symlinkat, (const char *target, int at, const char *path), (target, at, to))
 
-#define CREATE(name)                           \
-  EXPORT int name(const char *path, mode_t m) { \
-    SEND(path);                                \
+#define CREATE(name)                                                    \
+  EXPORT int name(const char *path, mode_t m) {                         \
+    SEND(path);                                                         \
     if (route == SENT || is_inside(AT_FDCWD, path)) return read_only(); \
-    return NEXT(name)(to, m);                  \
+    return NEXT(name)(to, m);                                           \
   }
 CREATE(creat)
 CREATE(creat64)
@@ -283,13 +283,13 @@ CREATE(creat64)
 static int leads_into_tree(const char *path);
 
 // libc opens a temporary file itself.
-#define TEMPORARY(type, failed, name, parameters, arguments)                  \
-  EXPORT type name parameters {                                               \
-    if (leads_into_tree(path) || is_inside(AT_FDCWD, path)) {                 \
-      read_only();                                                            \
-      return failed;                                                          \
-    }                                                                         \
-    return NEXT(name) arguments;                                              \
+#define TEMPORARY(type, failed, name, parameters, arguments)  \
+  EXPORT type name parameters {                               \
+    if (leads_into_tree(path) || is_inside(AT_FDCWD, path)) { \
+      read_only();                                            \
+      return failed;                                          \
+    }                                                         \
+    return NEXT(name) arguments;                              \
   }
 TEMPORARY(int, -1, mkstemp, (char *path), (path))
 TEMPORARY(int, -1, mkstemp64, (char *path), (path))
@@ -306,11 +306,11 @@ static int leads_into_tree(const char *path) {
   (void)to;
   return route == SENT;
 }
-#define CHANGE_TWO(at_from, at_into, name, parameters, arguments)                          \
-  EXPORT int name parameters {                                                             \
-    if (leads_into_tree(from) || leads_into_tree(into)) return read_only();                \
-    if (is_inside(at_from, from) || is_inside(at_into, into)) return read_only();          \
-    return NEXT(name) arguments;                                                           \
+#define CHANGE_TWO(at_from, at_into, name, parameters, arguments)                 \
+  EXPORT int name parameters {                                                    \
+    if (leads_into_tree(from) || leads_into_tree(into)) return read_only();       \
+    if (is_inside(at_from, from) || is_inside(at_into, into)) return read_only(); \
+    return NEXT(name) arguments;                                                  \
   }
 CHANGE_TWO(AT_FDCWD, AT_FDCWD, rename, (const char *from, const char *into), (from, into))
 CHANGE_TWO(a, b, renameat, (int a, const char *from, int b, const char *into), (a, from, b, into))

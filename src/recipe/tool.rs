@@ -19,8 +19,8 @@ use crate::tree::{BlobDir, Tree};
 
 /// The variables by which programs find a directory of their tree where redirection does not reach,
 /// with the directory: libc reads time zones itself, the tools of valgrind are static programs, Go
-/// makes system calls itself, OCaml tells a compiler of another tree where its libraries are, and git puts its directory on the PATH of hooks, whose shell may be
-/// the host's.
+/// makes system calls itself, OCaml tells a compiler of another tree where its libraries are, and
+/// git puts its directory on the PATH of hooks, whose shell may be the host's.
 const VARIABLES: &[(&str, &str)] = &[
     ("TZDIR=%R/", "usr/share/zoneinfo"),
     ("VALGRIND_LIB=%R/", "usr/libexec/valgrind"),
