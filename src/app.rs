@@ -72,6 +72,7 @@ fn wants_json(command: &Command) -> bool {
         | Command::Shell(_)
         | Command::Path(_)
         | Command::Venv(_)
+        | Command::Export(_)
         | Command::Completions(_)
         | Command::Schema(_) => false,
     }
@@ -217,6 +218,7 @@ fn dispatch(command: Command, cx: &Context) -> Result<ExitCode, Error> {
         Command::Venv(args) => commands::venv::run(&args, cx),
         Command::Verify(args) => commands::verify::run(&args, cx),
         Command::Emit(args) => commands::emit::run(&args, cx),
+        Command::Export(args) => commands::export::run(&args, cx),
         Command::Audit(args) => commands::audit::run(&args, cx),
         Command::Gc(args) => commands::gc::run(&args, cx),
         Command::Doctor(args) => commands::doctor::run(&args, cx),

@@ -136,8 +136,9 @@ pub enum Command {
     /// Check the trees in the store
     Verify(Verify),
     /// Write the files with which other tools use the toolchains
-    #[command(alias = "export")]
     Emit(Emit),
+    /// Write a toolchain as a plain directory that needs no store
+    Export(Export),
     /// Find uses of files of the host
     Audit(Audit),
     /// Delete trees and inputs that no project uses
@@ -331,6 +332,39 @@ pub struct Emit {
 /// The names of the emitters.
 fn emitters() -> PossibleValuesParser {
     EMITTERS.iter().map(|e| PossibleValue::new(e.name()).help(e.about())).collect::<Vec<_>>().into()
+}
+
+/// `cotter export`
+#[derive(Args, Debug)]
+pub struct Export {
+    /// The form
+    #[command(subcommand)]
+    pub what: ExportWhat,
+}
+
+/// The forms in which a toolchain is exported.
+#[derive(Subcommand, Debug)]
+pub enum ExportWhat {
+    /// The sysroot for a compiler that cotter does not manage
+    Sysroot(ExportSysroot),
+    /// What an older cotter exported.
+    #[command(external_subcommand)]
+    Other(Vec<String>),
+}
+
+/// `cotter export sysroot`
+#[derive(Args, Debug)]
+pub struct ExportSysroot {
+    /// The directory to write
+    pub dir: PathBuf,
+    /// The toolchain of kind "sysroot" [default: the only one]
+    pub name: Option<ToolchainName>,
+    /// The platform of the programs that are linked with it [default: the one of this machine]
+    #[arg(long)]
+    pub platform: Option<Platform>,
+    /// Replace a directory that cotter did not write
+    #[arg(long, short)]
+    pub force: bool,
 }
 
 /// `cotter audit`

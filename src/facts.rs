@@ -35,6 +35,8 @@ pub enum Facts {
     Tool(ToolFacts),
     /// Headers and libraries.
     Library(LibraryFacts),
+    /// Headers and libraries with a libc.
+    Sysroot(SysrootFacts),
     /// A set of Python packages.
     Packages(PackagesFacts),
 }
@@ -131,6 +133,16 @@ pub struct LibraryFacts {
     pub packages: BTreeMap<String, PcFacts>,
     /// The directories of `.pc` files.
     pub pkg_config: Vec<String>,
+}
+
+/// The facts of a sysroot.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SysrootFacts {
+    /// The platform in Debian's spelling, such as `x86_64-linux-gnu`.
+    pub triple: String,
+    /// The entries at the root of the tree, sorted.
+    pub inputs: Vec<String>,
 }
 
 /// The content of a `.pc` file, with its variables expanded.

@@ -6,6 +6,7 @@ pub mod doctor;
 pub mod emit;
 pub mod env;
 pub mod exec;
+pub mod export;
 pub mod gc;
 pub mod init;
 pub mod list;

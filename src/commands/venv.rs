@@ -18,6 +18,7 @@ use crate::model::Kind;
 use crate::project::read_lock;
 use crate::python::venv::{Environment, is_ours};
 use crate::ready;
+use crate::store::copies;
 
 /// Runs the command.
 ///
@@ -60,9 +61,9 @@ pub fn run(args: &Venv, cx: &Context) -> Result<ExitCode> {
         );
     };
     let dir = cx.here.join(args.dir.as_deref().unwrap_or(Path::new(".venv")));
-    if dir.file_name().is_none() || cx.here.starts_with(&dir) || lock_path.starts_with(&dir) {
+    if !copies::may_replace(&dir, &[&cx.here, &lock_path, cx.store.dir()]) {
         return Err(Error::user(format!("{} can't become an environment", dir.display()))
-            .because("the project lies in it")
+            .because("the project or the store lies in it")
             .hint("name a directory of its own"));
     }
     if fs::symlink_metadata(&dir).is_ok() && !args.force {

@@ -25,7 +25,7 @@ pub use fingerprint::Fingerprint;
 pub use names::format_of_distribution;
 pub use spec::{
     CcSpec, LibrarySpec, PackagesRole, PackagesSpec, Programs, PythonSpec, Selection, Spec,
-    ToolSpec,
+    SysrootSpec, ToolSpec,
 };
 
 /// The version of the format that this program writes, and the newest that it reads.

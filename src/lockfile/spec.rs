@@ -16,6 +16,8 @@ pub enum Spec {
     Tool(ToolSpec),
     /// Headers and libraries.
     Library(LibrarySpec),
+    /// Headers and libraries with a libc.
+    Sysroot(SysrootSpec),
     /// A set of Python packages.
     Packages(PackagesSpec),
 }
@@ -91,6 +93,15 @@ pub struct LibrarySpec {
     pub selection: Selection,
 }
 
+/// Headers and libraries with a libc, for compilers that cotter does not manage.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct SysrootSpec {
+    /// The library toolchains whose packages are in it.
+    pub libraries: Vec<ToolchainName>,
+    /// The files that stay.
+    pub selection: Selection,
+}
+
 /// The purpose of the packages of a tree.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum PackagesRole {
@@ -137,6 +148,7 @@ impl Spec {
             Spec::Python(_) => Kind::Python,
             Spec::Tool(_) => Kind::Tool,
             Spec::Library(_) => Kind::Library,
+            Spec::Sysroot(_) => Kind::Sysroot,
             Spec::Packages(_) => Kind::Packages,
         }
     }
@@ -148,6 +160,7 @@ impl Spec {
             Spec::Python(spec) => &spec.selection,
             Spec::Tool(spec) => &spec.selection,
             Spec::Library(spec) => &spec.selection,
+            Spec::Sysroot(spec) => &spec.selection,
             Spec::Packages(spec) => &spec.selection,
         }
     }
@@ -159,7 +172,7 @@ impl Spec {
             Spec::Cc(spec) => Some(&spec.programs),
             Spec::Python(spec) => Some(&spec.programs),
             Spec::Tool(spec) => Some(&spec.programs),
-            Spec::Library(_) | Spec::Packages(_) => None,
+            Spec::Library(_) | Spec::Sysroot(_) | Spec::Packages(_) => None,
         }
     }
 

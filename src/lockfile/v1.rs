@@ -211,6 +211,7 @@ impl Request {
             }
             Kind::Tool => Spec::Tool(ToolSpec { selection, programs }),
             Kind::Library => Spec::Library(LibrarySpec { selection }),
+            Kind::Sysroot => return Err("that version had no sysroots".to_owned()),
             Kind::Packages => {
                 let missing =
                     |key| format!("the request of a set of packages needs the key {key:?}");

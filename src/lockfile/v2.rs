@@ -7,7 +7,7 @@ use super::entry::{Edited, LockedTree, Lockfile, Output, Plan, TrustedRelease, U
 use super::fingerprint::Fingerprint;
 use super::spec::{
     CcSpec, LibrarySpec, PackagesRole, PackagesSpec, Programs, PythonSpec, Selection, Spec,
-    ToolSpec,
+    SysrootSpec, ToolSpec,
 };
 use crate::manifest::{Fields, Problems, Spanned, parsed, root_table};
 use crate::model::{
@@ -186,6 +186,10 @@ fn read_spec(
         }
         Kind::Tool => Spec::Tool(ToolSpec { programs: programs(table), selection }),
         Kind::Library => Spec::Library(LibrarySpec { selection }),
+        Kind::Sysroot => {
+            let libraries = names(table, "libraries", problems);
+            Spec::Sysroot(SysrootSpec { libraries, selection })
+        }
         Kind::Packages => {
             let set = required(table, "set", problems);
             let interpreter = required(table, "interpreter", problems);
@@ -391,6 +395,9 @@ fn spec(spec: &Spec, own: Platform) -> Table {
         }
         Spec::Python(python) => {
             out.string("version", &python.version).string("abi", &python.abi);
+        }
+        Spec::Sysroot(sysroot) => {
+            out.some_strings("libraries", &texts(&sysroot.libraries));
         }
         Spec::Tool(_) | Spec::Library(_) => {}
         Spec::Packages(packages) => {

@@ -259,11 +259,11 @@ impl Manifest {
 
     fn check_libraries(&self, problems: &mut Problems) {
         for toolchain in self.toolchains.values() {
-            for library in toolchain.libraries.iter().filter(|_| toolchain.kind == Kind::Cc) {
+            for library in toolchain.libraries.iter().filter(|_| toolchain.kind.takes_libraries()) {
                 if toolchain.source.value != "debian" {
                     problems.add(
                         library.span.clone(),
-                        "only a compiler of Debian packages takes libraries into its sysroot",
+                        "only a compiler or a sysroot of Debian packages takes libraries",
                     );
                     continue;
                 }
@@ -368,12 +368,12 @@ fn read_toolchain(
     let recipe = fields.string("recipe", problems);
     let place = problems.place(fields.span().start);
     let platforms = read_platforms(&mut fields, problems).unwrap_or_else(|| platforms.to_vec());
-    let has_programs = kind != Some(Kind::Library);
+    let has_programs = kind.is_none_or(Kind::has_programs);
     for key in ["self_exe", "bin", "env"].into_iter().filter(|key| !has_programs && fields.has(key))
     {
         problems.add(
             fields.key_span(key),
-            format!("a library has no programs, so {key:?} concerns none: leave it out, or make it a toolchain of kind \"tool\""),
+            format!("libraries have no programs, so {key:?} concerns none: leave it out, or make it a toolchain of kind \"tool\""),
         );
     }
     let mut pattern_places = patterns::Places::new();
@@ -407,8 +407,11 @@ fn read_toolchain(
     let env = environment::read(&mut fields, problems);
     let mut libraries = vec![];
     for item in fields.string_list("libraries", problems).unwrap_or_default() {
-        if kind.is_some_and(|k| k != Kind::Cc) {
-            problems.add(item.span.clone(), "only a toolchain of kind \"cc\" takes libraries");
+        if kind.is_some_and(|k| !k.takes_libraries()) {
+            problems.add(
+                item.span.clone(),
+                "only a toolchain of kind \"cc\" or \"sysroot\" takes libraries",
+            );
         }
         match item.value.parse() {
             Ok(value) => libraries.push(Spanned { value, span: item.span }),
@@ -458,7 +461,7 @@ mod tests {
             [
                 "toolchains.toml:1:1: unknown key \"platform\" in the manifest; did you mean \"platforms\"?",
                 "toolchains.toml:2:30: expected one of \"aarch64-linux\", \"x86_64-linux\", got \"sparc\"",
-                "toolchains.toml:4:8: expected one of \"cc\", \"python\", \"tool\", \"library\", got \"c\"",
+                "toolchains.toml:4:8: expected one of \"cc\", \"python\", \"tool\", \"library\", \"sysroot\", got \"c\"",
                 "toolchains.toml:5:10: expected a string for \"source\", got an integer",
                 "toolchains.toml:6:13: expected a name of lower-case letters, digits, - and _ that starts with a letter, got \"Py\"",
             ]

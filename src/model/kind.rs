@@ -14,13 +14,16 @@ pub enum Kind {
     Tool,
     /// Headers, libraries and .pc files.
     Library,
+    /// The libc, headers and libraries of a system, for compilers that cotter does not manage.
+    Sysroot,
     /// Python packages that are installed together: the result of a `[requirements.<name>]` table.
     Packages,
 }
 
 impl Kind {
     /// Every kind.
-    pub const ALL: [Kind; 5] = [Kind::Cc, Kind::Python, Kind::Tool, Kind::Library, Kind::Packages];
+    pub const ALL: [Kind; 6] =
+        [Kind::Cc, Kind::Python, Kind::Tool, Kind::Library, Kind::Sysroot, Kind::Packages];
 
     /// Returns the name of the kind in the manifest.
     pub fn as_str(self) -> &'static str {
@@ -29,8 +32,19 @@ impl Kind {
             Kind::Python => "python",
             Kind::Tool => "tool",
             Kind::Library => "library",
+            Kind::Sysroot => "sysroot",
             Kind::Packages => "packages",
         }
+    }
+
+    /// Whether its trees have programs that users start.
+    pub fn has_programs(self) -> bool {
+        !matches!(self, Kind::Library | Kind::Sysroot)
+    }
+
+    /// Whether its trees take in the packages of library toolchains.
+    pub fn takes_libraries(self) -> bool {
+        matches!(self, Kind::Cc | Kind::Sysroot)
     }
 }
 
@@ -45,7 +59,9 @@ impl FromStr for Kind {
 
     fn from_str(text: &str) -> Result<Self, String> {
         Self::ALL.into_iter().find(|k| k.as_str() == text).ok_or_else(|| {
-            format!("expected one of \"cc\", \"python\", \"tool\", \"library\", got {text:?}")
+            format!(
+                "expected one of \"cc\", \"python\", \"tool\", \"library\", \"sysroot\", got {text:?}"
+            )
         })
     }
 }

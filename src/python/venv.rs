@@ -1,12 +1,14 @@
 //! Creates virtual environments of locked packages. Source: PEP 405 and the module `venv`.
 
-use std::path::{Path, PathBuf};
+use std::ffi::OsStr;
+use std::path::Path;
 
 use fs_err as fs;
 
 use crate::error::{Error, Result};
 use crate::facts::PythonFacts;
 use crate::model::site_packages;
+use crate::store::copies;
 
 /// A line in the `pyvenv.cfg` of environments that cotter makes, in addition to the lines that
 /// Python requires.
@@ -31,37 +33,19 @@ pub struct Environment<'a> {
 }
 
 impl Environment<'_> {
-    /// Creates the environment in a directory next to its final path and then moves it there:
-    /// either the environment is complete, or the previous content stays.
+    /// Creates the environment: either it is complete, or the previous content of the directory
+    /// stays. Bytecode caches are not copied, because the environment creates its own.
     ///
     /// # Errors
     /// If the directory cannot be written.
     pub fn make(&self) -> Result<()> {
-        let parent = self.dir.parent().unwrap_or(Path::new("/"));
-        fs::create_dir_all(parent).map_err(|e| Error::output("make", parent, e))?;
-        let name = self.dir.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        let beside = |what: &str| parent.join(format!(".{name}.{what}-{}", std::process::id()));
-        let (new, old) = (beside("new"), beside("old"));
-        let _ = crate::store::delete_tree(&new);
-        if let Err(e) = self.lay_out(&new) {
-            let _ = crate::store::delete_tree(&new);
-            return Err(e);
-        }
-        let there = fs::symlink_metadata(self.dir).is_ok();
-        if there {
-            fs::rename(self.dir, &old).map_err(|e| Error::output("replace", self.dir, e))?;
-        }
-        fs::rename(&new, self.dir).map_err(|e| Error::output("make", self.dir, e))?;
-        if there {
-            crate::store::delete_tree(&old).map_err(|e| Error::output("delete", &old, e))?;
-        }
-        Ok(())
+        copies::replace(self.dir, &|new| self.lay_out(new))
     }
 
     fn lay_out(&self, new: &Path) -> Result<()> {
         let at = |e| Error::output("make", self.dir, e);
-        fs::create_dir(new).map_err(at)?;
-        copy_files(self.packages, new).map_err(at)?;
+        let is_wanted = |name: &OsStr| name != "__pycache__";
+        copies::copy_files(self.packages, new, &is_wanted).map_err(at)?;
         let bin = new.join("bin");
         fs::create_dir_all(&bin).map_err(at)?;
         fs::create_dir_all(new.join(site_packages(&self.python.version))).map_err(at)?;
@@ -123,33 +107,6 @@ impl Environment<'_> {
         }
         Ok(())
     }
-}
-
-/// Copies every file below `from` to `to`. The user and root may write to an environment, so it
-/// shares no inode with the store. If the file system supports it, a copy shares the blocks
-/// (copy_file_range(2)). Bytecode caches are not copied, because the environment creates its own.
-fn copy_files(from: &Path, to: &Path) -> std::io::Result<()> {
-    use std::os::unix::fs::PermissionsExt;
-    let mut todo: Vec<(PathBuf, PathBuf)> = vec![(from.to_owned(), to.to_owned())];
-    while let Some((from, to)) = todo.pop() {
-        for entry in fs::read_dir(&from)? {
-            let entry = entry?;
-            let target = to.join(entry.file_name());
-            let kind = entry.file_type()?;
-            if kind.is_dir() {
-                fs::create_dir(&target)?;
-                todo.push((entry.path(), target));
-            } else if kind.is_symlink() {
-                std::os::unix::fs::symlink(fs::read_link(entry.path())?, &target)?;
-            } else if entry.file_name() != "__pycache__" {
-                fs::copy(entry.path(), &target)?;
-                let executable = entry.metadata()?.permissions().mode() & 0o111 != 0;
-                let mode = if executable { 0o755 } else { 0o644 };
-                fs::set_permissions(&target, std::fs::Permissions::from_mode(mode))?;
-            }
-        }
-    }
-    Ok(())
 }
 
 /// Whether a directory contains an environment that cotter made.

@@ -20,6 +20,7 @@ mod gcc_dirs;
 mod generated;
 mod layers;
 mod library;
+mod linker_scripts;
 mod notes;
 mod packages;
 mod pkg_config;
@@ -28,6 +29,7 @@ mod python;
 mod reaches;
 mod seal;
 mod survey;
+mod sysroot;
 mod tool;
 mod zig;
 
@@ -53,6 +55,7 @@ pub static RECIPES: &[&dyn Recipe] = &[
     &python::Python,
     &tool::Tool,
     &library::Library,
+    &sysroot::Sysroot,
     &packages::Packages,
     #[cfg(test)]
     &tests::Dummy,

@@ -59,6 +59,16 @@ pub fn with_variables(plan: &Plan, mut instructions: Instructions) -> Instructio
     instructions
 }
 
+/// Adds the links `lib` and `lib64` at the root of a tree, as every merged Debian system has them.
+pub fn merged_links(tree: &mut Tree) {
+    for dir in ["lib", "lib64"] {
+        let (link, target) = (MemberPath::literal(dir), MemberPath::literal(&format!("usr/{dir}")));
+        if tree.exists(&target) && !tree.exists(&link) {
+            tree.link(link, &target);
+        }
+    }
+}
+
 /// Makes a sealed tree.
 ///
 /// # Errors
@@ -74,12 +84,7 @@ pub fn seal(
     prune::apply(pruning, &mut layers.tree);
     alternatives::link(plan, &mut layers, pruning, notes);
     let Layers { mut tree, owners, stage, .. } = layers;
-    for dir in ["lib", "lib64"] {
-        let (link, target) = (MemberPath::literal(dir), MemberPath::literal(&format!("usr/{dir}")));
-        if tree.exists(&target) && !tree.exists(&link) {
-            tree.link(link, &target);
-        }
-    }
+    merged_links(&mut tree);
     (steps.prepare)(&mut tree)?;
     symlinks::settle(&mut tree);
     if stage != Stage::Locked && matches!(plan.spec.kind(), Kind::Tool | Kind::Python) {

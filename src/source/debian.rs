@@ -103,7 +103,7 @@ impl DebianRequest {
             chosen.packages.iter().any(|p| p.name == name)
         };
         // The programs of a tree with a libc need a UTF-8 locale, and no package depends on it.
-        let adds_locale = recipe.kind() != Kind::Library
+        let adds_locale = recipe.kind().has_programs()
             && has(&chosen, LIBC)
             && !has(&chosen, LOCALE_PACKAGE)
             && index.newest(LOCALE_PACKAGE, |_| true).is_some();

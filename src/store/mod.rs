@@ -16,6 +16,7 @@
 //! | `locks/<name>`, `locks/<name>.compose` | held while a tree is used, or composed |
 
 mod commit;
+pub mod copies;
 mod facts;
 mod gc;
 mod listing;

@@ -63,6 +63,10 @@ def _library(ctx, facts):
         static = facts["static"],
     )
 
+def _sysroot(_ctx, facts):
+    # Compilers take the directory of the package as their sysroot.
+    return call_text("filegroup", name = "sysroot", srcs = facts["inputs"], visibility = ["//visibility:public"])
+
 def _tool(ctx, facts):
     return load_text(ctx.attr.folder + ":tools.bzl", "cotter_tools") + call_text(
         "cotter_tools",
@@ -80,6 +84,7 @@ _KINDS = {
     "library": struct(build = _library, names = {"": "{}", "_static": "{}_static"}),
     "packages": struct(build = _packages, names = {}),
     "python": struct(build = _python, names = {"": "interpreter", "_files": "files", "_headers": "headers", "_runtime": "runtime"}),
+    "sysroot": struct(build = _sysroot, names = {"": "sysroot"}),
     "tool": struct(build = _tool, names = {"_for_platform": "{}"}),
 }
 

@@ -49,7 +49,7 @@ libraries = ["py"]
             "toolchains.toml:19:11: expected a version such as \"1.2.3\", got \"twenty\"",
             "toolchains.toml:20:7: expected an https://, http:// or file:/// URL, got \"gopher://x\"",
             "toolchains.toml:21:10: expected a sha256 as 64 hexadecimal digits, got \"abc\"",
-            "toolchains.toml:25:14: only a toolchain of kind \"cc\" takes libraries",
+            "toolchains.toml:25:14: only a toolchain of kind \"cc\" or \"sysroot\" takes libraries",
             "[zig] needs the key \"version\"",
         ],
     );

@@ -29,3 +29,4 @@ mod online;
 mod openpgp;
 mod snapshots;
 mod store;
+mod sysroots;

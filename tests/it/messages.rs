@@ -32,7 +32,7 @@ fn a_wrong_manifest_is_told_with_place_expectation_and_next_step() {
         ),
         (
             "[toolchains.z]\nkind = \"library\"\nsource = \"debian\"\nsuite = \"bookworm\"\npackages = [\"zlib1g-dev\"]\nbin = { x = \"y\" }\n".to_owned(),
-            &["toolchains.toml:6:1: a library has no programs", "leave it out, or make it a toolchain of kind \"tool\""],
+            &["toolchains.toml:6:1: libraries have no programs", "leave it out, or make it a toolchain of kind \"tool\""],
         ),
         (
             format!("{GCC}packages = [\"gcc\"]\n{GCC}packages = [\"gcc\"]\n"),

@@ -151,6 +151,7 @@ fn check_names(entries: &[&Entry], settings: &BazelSettings) -> Result<()> {
             Kind::Library => &["", "_static"],
             Kind::Python => &["", "_files", "_headers", "_runtime"],
             Kind::Tool => &["", "_for_platform"],
+            Kind::Sysroot => &[""],
             Kind::Packages => &[],
         };
         for suffix in suffixes {

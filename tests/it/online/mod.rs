@@ -19,4 +19,5 @@ mod nix;
 mod programs;
 mod redirect;
 mod requirements;
+mod sysroots;
 mod trees;

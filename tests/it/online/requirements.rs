@@ -240,7 +240,7 @@ fn a_set_is_locked_installed_and_used() {
     contains(&project.fails(1, &["venv", "app", "mine"]), &["cotter did not make it", "--force"]);
     contains(
         &project.fails(1, &["venv", "app", ".", "--force"]),
-        &["can't become an environment", "the project lies in it"],
+        &["can't become an environment", "the project or the store lies in it"],
     );
     contains(
         &project.fails(1, &["venv", "app", "..", "--force"]),
@@ -325,7 +325,7 @@ fn every_kind_of_input_is_read() {
     let pyproject = "[project]\nname = \"own\"\nversion = \"1\"\ndependencies = [\"app\"]\nrequires-python = \">=3.11\"\n\
                      [project.optional-dependencies]\nmore = [\"other\"]\n[dependency-groups]\ndev = [\"other\"]\n";
     project.scratch.write("project/pyproject.toml", pyproject);
-    project.ok(&["export", "pylock", "app", "--output", "pylock.toml", "--frozen"]);
+    project.ok(&["emit", "pylock", "app", "--output", "pylock.toml", "--frozen"]);
     let uv: std::path::PathBuf = project.ok(&["path", "uv", "--frozen"]).trim().into();
     let python: std::path::PathBuf = project.ok(&["path", "python", "--frozen"]).trim().into();
     project.scratch.write(
@@ -673,7 +673,7 @@ fn pip_and_uv_read_what_is_written() {
     assert!(scratch.join("pip/flask/app.py").exists());
 
     let pylock = scratch.join("pylock.toml");
-    ok(in_store(shared_store(), &example, &["export", "pylock", "app", "--output"]).arg(&pylock));
+    ok(in_store(shared_store(), &example, &["emit", "pylock", "app", "--output"]).arg(&pylock));
     let mut uv = Command::new(tree("uv").join("bin/uv"));
     crate::support::clean(&mut uv, scratch.path());
     uv.args(["pip", "install", "--quiet", "--no-config", "--python"])
