@@ -263,6 +263,103 @@ fn sizes_that_lie_and_bombs_are_refused() {
     );
 }
 
+/// Returns pax records.
+fn pax(records: &[(&str, &str)]) -> Vec<u8> {
+    let mut out = String::new();
+    for (key, value) in records {
+        let rest = format!(" {key}={value}\n");
+        // The length counts its own digits.
+        let mut length = rest.len();
+        while length != rest.len() + length.to_string().len() {
+            length = rest.len() + length.to_string().len();
+        }
+        out += &format!("{length}{rest}");
+    }
+    out.into_bytes()
+}
+
+#[test]
+fn long_names_of_both_kinds_are_read() {
+    let server = Server::start();
+    let (long, longer) = (format!("d/{}", "n".repeat(150)), format!("d/{}", "m".repeat(200)));
+    let gnu = format!("{long}\0");
+    let records = pax(&[("path", &longer), ("mtime", "1.5"), ("size", "1")]);
+    let bytes = Tar::new()
+        .program("bin/x", b"x")
+        .raw("././@LongLink", b'L', 0o644, "", gnu.as_bytes(), gnu.len() as u64)
+        .file("short", b"1")
+        .raw("././@PaxHeader", b'x', 0o644, "", &records, records.len() as u64)
+        .file("short", b"2")
+        .raw("././@LongLink", b'K', 0o644, "", gnu.as_bytes(), gnu.len() as u64)
+        .hard_link("again", "short")
+        .finish();
+    let project = Project::new(&manifest(&server.put("/a.tar", bytes.clone()), &bytes, ""));
+    project.ok(&["setup"]);
+    for (name, content) in [(long.as_str(), b"1"), (&longer, b"2"), ("again", b"1")] {
+        assert_eq!(std::fs::read(project.tree().join(name)).unwrap(), content, "{name}");
+    }
+}
+
+/// Nothing that describes an entry is held in memory beyond its bound.
+#[test]
+fn headers_before_an_entry_have_bounds() {
+    let zeros = vec![0u8; 300 << 20];
+    for kind in [b'L', b'K', b'x'] {
+        let bytes = Tar::new()
+            .raw("h", kind, 0o644, "", &zeros, zeros.len() as u64)
+            .file("a", b"1")
+            .finish();
+        refused("a.tar.zst", zstd(&bytes), &["a header before an entry has 314572800 bytes"]);
+    }
+    let name = [b'n'; 1000];
+    let twice = Tar::new()
+        .raw("h", b'L', 0o644, "", &name, 1000)
+        .raw("h", b'L', 0o644, "", &name, 1000)
+        .file("a", b"1");
+    refused("a.tar", twice.finish(), &["two names stand before one entry"]);
+    let lonely = Tar::new().file("a", b"1").raw("h", b'L', 0o644, "", b"b", 1);
+    refused("a.tar", lonely.finish(), &["a header that describes a further entry"]);
+    for (records, words) in [
+        (pax(&[("GNU.sparse.major", "1")]), "it has a sparse file"),
+        (pax(&[("size", "7")]), "an entry has two sizes, 1 and 7"),
+        (pax(&[("size", "x")]), "has the size \"x\""),
+        (b"99 path=a\n".to_vec(), "the archive is damaged"),
+    ] {
+        let bytes =
+            Tar::new().raw("h", b'x', 0o644, "", &records, records.len() as u64).file("a", b"1");
+        refused("a.tar", bytes.finish(), &[words]);
+    }
+    refused("a.tar", Tar::new().raw("a", b'S', 0o644, "", b"1", 1).finish(), &["unknown type"]);
+}
+
+/// What is cut off, empty or followed by something else is no archive, also when no hash is known yet.
+#[test]
+fn an_archive_ends_where_it_says() {
+    let whole = Tar::new().file("a", b"1").finish();
+    refused("a.tar", whole[..1024].to_vec(), &["without the mark at the end"]);
+    refused("a.tar", vec![], &["without the mark at the end"]);
+    refused("a.tar", vec![0; 10240], &["it has no entries"]);
+    let mut followed = whole.clone();
+    followed.extend(b"more");
+    refused("a.tar", followed, &["data behind its end"]);
+    let mut padded = whole.clone();
+    padded.extend([0; 9000]);
+    let mut packed = gzip(&padded);
+    let server = Server::start();
+    let unpinned = |url: &str, bytes: &[u8]| {
+        let text = manifest(url, bytes, "");
+        let lines: Vec<&str> = text.lines().filter(|l| !l.starts_with("sha256")).collect();
+        Project::new(&lines.join("\n"))
+    };
+    unpinned(&server.put("/good.tar.gz", packed.clone()), &packed).ok(&["setup"]);
+    // The checksum of gzip stands behind everything.
+    let crc = packed.len() - 8;
+    packed[crc] ^= 1;
+    let project = unpinned(&server.put("/bad.tar.gz", packed.clone()), &packed);
+    contains(&project.fails(4, &["setup"]), &["the archive is damaged"]);
+    project.assert_store_empty();
+}
+
 #[test]
 fn a_wrong_prefix_names_what_is_there() {
     let server = Server::start();
