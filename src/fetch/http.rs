@@ -12,6 +12,7 @@ use reqwest::header;
 
 use super::Patience;
 use super::netrc::Netrc;
+use super::pace::Paced;
 use super::proxy::Proxies;
 use crate::error::{Cause, Error, ErrorKind, Result};
 use crate::model::decimal;
@@ -105,7 +106,10 @@ impl Http {
             .and_then(|v| v.to_str().ok())
             .map(str::to_owned);
         let mut out = vec![];
-        response.take(most + 1).read_to_end(&mut out).map_err(|e| transfer_error(url, e))?;
+        Paced::new(response, self.patience.stall)
+            .take(most + 1)
+            .read_to_end(&mut out)
+            .map_err(|e| transfer_error(url, e))?;
         if out.len() as u64 > most {
             return Err(Error::verification(format!(
                 "{} is larger than {most} bytes",
@@ -143,7 +147,8 @@ impl Http {
         } else {
             (0, header_number(header::CONTENT_LENGTH))
         };
-        Ok(Body { reader: Box::new(response), skipped, length })
+        let reader = Box::new(Paced::new(response, self.patience.stall));
+        Ok(Body { reader, skipped, length })
     }
 
     fn send(
@@ -173,6 +178,11 @@ impl Http {
             request = request.basic_auth(user, Some(password));
         }
         let response = request.send().map_err(|e| {
+            if e.is_redirect() {
+                return Error::network(format!("the redirections of {} are refused", redact(url)))
+                    .cause(&e.without_url())
+                    .hint("if you trust the server to which it leads, name that address instead");
+            }
             Error::network(format!("can't reach {}", redact(url)))
                 .hint(self.way_out(&parsed, &e))
                 .cause(&e.without_url())
@@ -222,6 +232,7 @@ impl Http {
                 .user_agent(concat!("cotter/", env!("CARGO_PKG_VERSION")))
                 .connect_timeout(self.patience.stall.min(Duration::from_secs(10)))
                 .timeout(self.patience.stall)
+                .redirect(reqwest::redirect::Policy::custom(follow))
                 .pool_max_idle_per_host(8)
         };
         // On a machine without certificates, no HTTPS server is trusted, but plain HTTP works: the
@@ -232,6 +243,23 @@ impl Http {
             .map_err(|e| Error::network("can't set up the HTTP client").cause(&e))?;
         Ok(self.client.get_or_init(|| client))
     }
+}
+
+/// The greatest number of redirections that are followed.
+const MOST_REDIRECTIONS: usize = 10;
+
+/// Decides on a redirection. One from https to http would let anybody on the way choose the bytes,
+/// of which no hash may be known yet.
+fn follow(attempt: reqwest::redirect::Attempt) -> reqwest::redirect::Action {
+    let from_https = attempt.previous().iter().any(|url| url.scheme() == "https");
+    if from_https && attempt.url().scheme() != "https" {
+        let to = redact(attempt.url().as_str());
+        return attempt.error(format!("it leads from https to {to}"));
+    }
+    if attempt.previous().len() > MOST_REDIRECTIONS {
+        return attempt.error(format!("it leads on more than {MOST_REDIRECTIONS} times"));
+    }
+    attempt.follow()
 }
 
 /// Whether a connection failed because the certificate of the server is not trusted.
@@ -300,7 +328,13 @@ pub fn transfer_error(url: &str, e: io::Error) -> Error {
     let inner = e.get_ref().map(|inner| inner as &(dyn std::error::Error + 'static));
     let stalled = e.kind() == io::ErrorKind::TimedOut
         || std::iter::successors(inner, |e| e.source()).any(timed_out);
-    let what = if stalled { "went silent" } else { "broke off" };
+    let too_slow =
+        e.kind() == io::ErrorKind::TimedOut && inner.is_some_and(|i| i.source().is_none());
+    let what = match (stalled, too_slow) {
+        (true, true) => "is too slow",
+        (true, false) => "went silent",
+        (false, _) => "broke off",
+    };
     Error::network(format!("{} {what}", redact(url)))
         .cause(&e)
         .with_cause(Cause::BrokenOff { stalled })

@@ -5,6 +5,7 @@ mod http;
 mod mirrors;
 mod names;
 mod netrc;
+mod pace;
 mod proxy;
 pub mod python_index;
 mod refusals;

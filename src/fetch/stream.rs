@@ -241,14 +241,16 @@ impl<'a> InputStream<'a> {
             return Err(error);
         }
         let patience = self.fetcher.http.patience();
-        if is_passing(&error) && self.attempts < patience.retries {
+        let more = self.current + 1 < self.candidates.len();
+        // A server that is too slow will be so again.
+        let is_slow = matches!(error.reason(), Some(Cause::BrokenOff { stalled: true }));
+        if is_passing(&error) && self.attempts < patience.retries && !(is_slow && more) {
             let pause = patience.pause(self.attempts);
             self.attempts += 1;
             self.task.note(&format!("{error}; trying again"));
             crate::interrupt::sleep(pause)?;
             return Ok(());
         }
-        let more = self.current + 1 < self.candidates.len();
         if more {
             self.task.note(&format!("{error}; asking the next mirror"));
         }

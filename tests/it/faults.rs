@@ -5,7 +5,7 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use crate::support::archive::{Tar, gzip};
-use crate::support::server::{Fault, Server, untrusted_tls};
+use crate::support::server::{Fault, Server, redirecting_tls, untrusted_tls};
 use crate::support::{Project, contains, fails, ok, text};
 
 /// Returns bytes that cannot be compressed.
@@ -133,6 +133,37 @@ fn a_stalled_server_is_told_in_time() {
     let start = Instant::now();
     setup.fails_then_heals(5, &["went silent"]);
     assert!(start.elapsed() < Duration::from_secs(30));
+}
+
+/// It sends something all the time, and would never end.
+#[test]
+fn a_server_that_is_too_slow_is_left() {
+    let setup = locked();
+    setup.server.fault("/a.tar.gz", Fault::Slow(100));
+    let start = Instant::now();
+    ok(setup.project.cotter(&["setup"]).env("COTTER_HTTP_TIMEOUT", "1"));
+    assert!(setup.server.log().iter().any(|line| line.starts_with("/mirror/a.tar.gz")));
+    assert!(start.elapsed() < Duration::from_secs(20));
+    let setup = locked();
+    setup.fault_both(Fault::Slow(100));
+    setup.fails_then_heals(5, &["is too slow", "bytes per second, and 1024 are the least"]);
+}
+
+#[test]
+fn a_redirection_out_of_https_is_refused() {
+    let server = Server::start();
+    let plain = server.put("/a.tar.gz", archive());
+    let (port, certificate) = redirecting_tls("localhost", &plain);
+    let project = Project::new(&manifest(&[&format!("https://localhost:{port}/a.tar.gz")]));
+    let trusted = project.scratch.write("ca.pem", certificate);
+    let mut setup = project.cotter(&["setup"]);
+    let said = fails(5, setup.env("SSL_CERT_FILE", trusted).env("COTTER_HTTP_RETRIES", "0"));
+    contains(
+        &said,
+        &["are refused", &format!("it leads from https to {plain}"), "name that address"],
+    );
+    assert!(server.log().is_empty());
+    project.assert_store_empty();
 }
 
 #[test]

@@ -236,6 +236,17 @@ fn answer(
 
 /// Serves `body` at every path over TLS, under a certificate for `name`. Returns the port, and the certificate as PEM.
 pub fn trusted_tls(name: &str, body: Vec<u8>) -> (u16, String) {
+    let length = body.len();
+    answering_tls(name, format!("HTTP/1.1 200 OK\r\nContent-Length: {length}\r\n"), body)
+}
+
+/// Answers every request over TLS with a redirection.
+pub fn redirecting_tls(name: &str, to: &str) -> (u16, String) {
+    let head = format!("HTTP/1.1 302 Found\r\nLocation: {to}\r\nContent-Length: 0\r\n");
+    answering_tls(name, head, vec![])
+}
+
+fn answering_tls(name: &str, head: String, body: Vec<u8>) -> (u16, String) {
     let (config, certificate) = tls_config(name);
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = listener.local_addr().unwrap().port();
@@ -249,10 +260,7 @@ pub fn trusted_tls(name: &str, body: Vec<u8>) -> (u16, String) {
             while !request.ends_with(b"\r\n\r\n") && tls.read(&mut byte).is_ok_and(|n| n == 1) {
                 request.push(byte[0]);
             }
-            let head = format!(
-                "HTTP/1.1 200 OK\r\nContent-Length: {}\r\nConnection: close\r\n\r\n",
-                body.len()
-            );
+            let head = format!("{head}Connection: close\r\n\r\n");
             let _ = tls.write_all(head.as_bytes()).and_then(|()| tls.write_all(&body));
             tls.conn.send_close_notify();
             let _ = tls.flush();

@@ -1,0 +1,44 @@
+//! The least rate of a transfer. A server that sends a byte now and then is never silent, and would
+//! hold a setup as long as it likes.
+
+use std::io::{self, Read};
+use std::time::{Duration, Instant};
+
+/// The least rate in bytes per second.
+pub const LEAST_RATE: u64 = 1024;
+
+/// A reader that fails if fewer bytes arrive in a period than the least rate demands. Only the time
+/// that is spent waiting for the server counts.
+pub struct Paced<R> {
+    inner: R,
+    period: Duration,
+    waited: Duration,
+    arrived: u64,
+}
+
+impl<R: Read> Paced<R> {
+    /// Creates a reader that judges periods of the length `period`.
+    pub fn new(inner: R, period: Duration) -> Self {
+        Paced { inner, period, waited: Duration::ZERO, arrived: 0 }
+    }
+}
+
+impl<R: Read> Read for Paced<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let start = Instant::now();
+        let n = self.inner.read(buffer)?;
+        self.waited += start.elapsed();
+        self.arrived += n as u64;
+        if self.waited >= self.period && n > 0 {
+            let rate = self.arrived as f64 / self.waited.as_secs_f64();
+            if rate < LEAST_RATE as f64 {
+                return Err(io::Error::new(
+                    io::ErrorKind::TimedOut,
+                    format!("it sent {rate:.0} bytes per second, and {LEAST_RATE} are the least"),
+                ));
+            }
+            (self.waited, self.arrived) = (Duration::ZERO, 0);
+        }
+        Ok(n)
+    }
+}
