@@ -1,7 +1,8 @@
 //! A project: its manifest, its lock, and the files that they name.
 
+mod files;
+
 use std::collections::BTreeMap;
-use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
 use fs_err as fs;
@@ -17,6 +18,8 @@ use crate::model::{Platform, ToolchainName};
 use crate::python::requirement_files;
 use crate::recipe::{self, Idle, Recipe};
 use crate::source::{self, Sources};
+
+pub use files::{ProjectFiles, replace};
 
 /// The maximum number of patterns that match nothing and that are named.
 const MOST_IDLE: usize = 50;
@@ -62,6 +65,14 @@ impl Project {
     /// Returns the directory of the project.
     pub fn dir(&self) -> &Path {
         self.manifest_path.parent().expect("a file has a parent")
+    }
+
+    /// Opens the directory of the project to write files into it.
+    ///
+    /// # Errors
+    /// If it cannot be opened.
+    pub fn files(&self) -> Result<ProjectFiles> {
+        ProjectFiles::open(self.dir())
     }
 
     /// Reads the lock, if there is one.
@@ -209,7 +220,7 @@ impl Project {
         let mut out = std::collections::BTreeSet::new();
         for tree in self.package_trees().iter().filter(|t| !t.builds) {
             out.extend(self.requirement_files(tree.set));
-            out.insert(self.dir().join(tree.set.output(tree.python)));
+            out.insert(self.dir().join(tree.set.output(tree.python).as_str()));
         }
         out.into_iter().collect()
     }
@@ -333,50 +344,4 @@ fn text_of(bytes: Vec<u8>, file: &str) -> Result<String> {
             })
             .because(format!("expected UTF-8, got the byte {:#04x}", bad.first().unwrap_or(&0)))
     })
-}
-
-/// Writes a file atomically: a new file is written next to it and then renamed over it.
-///
-/// # Errors
-/// If the directory cannot be written.
-pub fn replace(path: &Path, text: &str) -> Result<()> {
-    let mut name = path.file_name().unwrap_or_default().to_owned();
-    name.push(format!(".new-{}", std::process::id()));
-    let new = path.with_file_name(name);
-    // The directory may come from elsewhere. A symlink that lies there under this name must not be
-    // followed.
-    let _ = fs::remove_file(&new);
-    let written = fs::OpenOptions::new()
-        .write(true)
-        .create_new(true)
-        .open(&new)
-        .and_then(|mut file| file.write_all(text.as_bytes()))
-        .and_then(|()| fs::rename(&new, path));
-    if written.is_err() {
-        let _ = fs::remove_file(&new);
-    }
-    written.map_err(|e| Error::output("write", path, e))
-}
-
-#[cfg(test)]
-mod tests {
-    use fs_err as fs;
-
-    #[test]
-    fn a_planted_symlink_is_not_followed() {
-        let dir = std::env::temp_dir().join(format!("cotter-replace-{}", std::process::id()));
-        fs::create_dir_all(&dir).unwrap();
-        let (path, victim) = (dir.join("lock"), dir.join("victim"));
-        fs::write(&victim, "kept").unwrap();
-        let planted = dir.join(format!("lock.new-{}", std::process::id()));
-        std::os::unix::fs::symlink(&victim, planted).unwrap();
-        super::replace(&path, "new").unwrap();
-        assert_eq!(fs::read_to_string(&victim).unwrap(), "kept");
-        assert_eq!(fs::read_to_string(&path).unwrap(), "new");
-        assert!(path.symlink_metadata().unwrap().is_file());
-        for file in [path, victim] {
-            fs::remove_file(file).unwrap();
-        }
-        fs::remove_dir(&dir).unwrap();
-    }
 }

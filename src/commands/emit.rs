@@ -1,6 +1,6 @@
 //! `cotter emit`
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use fs_err as fs;
@@ -14,12 +14,14 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::fetch::Fetcher;
 use crate::lock;
 use crate::lockfile::Lockfile;
-use crate::model::{ToolchainName, redact};
+use crate::model::{MemberPath, ToolchainName, redact};
 use crate::project::Project;
 use crate::store::Stamp;
 
 /// A file of the folder whose content is not the expected one.
 struct Change {
+    /// Its path in the project.
+    name: MemberPath,
     path: PathBuf,
     /// Its present content, if it exists.
     before: Option<String>,
@@ -89,8 +91,8 @@ fn folder(
     lock: &Lockfile,
     cx: &Context,
 ) -> Result<ExitCode> {
-    let dir = inside(project, dir)?;
-    let changes = changes(&dir, files(bound, &[], project, lock, cx)?)?;
+    let changes = changes(project, dir, files(bound, &[], project, lock, cx)?)?;
+    let dir = project.dir().join(dir);
     let paths: Vec<String> = changes.iter().map(|c| shown(&c.path, &cx.here)).collect();
     if args.json {
         print_json(&json!({ "dir": dir, "changed": paths, "written": !args.check }))?;
@@ -116,7 +118,7 @@ fn folder(
         .because("the lock is newer, or a file was edited by hand")
         .hint(format!("run `cotter emit {}`", bound.name)));
     }
-    write(&changes)?;
+    write(project, &changes)?;
     if !args.json {
         match paths.as_slice() {
             [] => cx.reporter.line(&format!("{} is up to date", shown(&dir, &cx.here))),
@@ -140,10 +142,10 @@ pub fn after_setup(
     let mut emitted = vec![];
     for bound in project.emissions.iter().filter(|bound| bound.is_asked_for) {
         let Destination::Folder(dir) = bound.emission.destination() else { continue };
-        let dir = inside(project, dir)?;
         let files = files(bound, &[], project, lock, cx)?;
+        let (folder, dir) = (dir, project.dir().join(dir));
         let paths: Vec<PathBuf> = files.keys().map(|name| dir.join(name)).collect();
-        let changes = changes(&dir, files)?;
+        let changes = changes(project, folder, files)?;
         if cx.global.locked && !changes.is_empty() {
             let stamp = |path: &PathBuf| match changes.iter().any(|c| c.path == *path) {
                 true => Stamp::default(),
@@ -157,7 +159,7 @@ pub fn after_setup(
             ));
             continue;
         }
-        write(&changes)?;
+        write(project, &changes)?;
         if !changes.is_empty() {
             cx.reporter.line(&format!("wrote {}", shown(&dir, &cx.here)));
         }
@@ -191,30 +193,12 @@ fn files(
     bound.emission.files(&mut Request { lock, names, url: &mut url })
 }
 
-/// Returns the path of a folder of the project.
-///
-/// # Errors
-/// If a symlink leads out of the project. A cloned repository must not choose the place of files
-/// outside of it.
-fn inside(project: &Project, dir: &str) -> Result<PathBuf> {
-    let path = project.dir().join(dir);
-    let there = path.ancestors().find_map(|p| fs::canonicalize(p).ok());
-    let root = fs::canonicalize(project.dir()).ok();
-    match (there, root) {
-        (Some(there), Some(root)) if !there.starts_with(&root) => {
-            Err(Error::user(format!("the folder {dir} does not lie in the project"))
-                .because(format!("a symlink leads to {}", there.display()))
-                .hint("replace the symlink by a directory, or name another folder in [emit]"))
-        }
-        _ => Ok(path),
-    }
-}
-
 /// Returns the files of a folder whose content is not the expected one.
-fn changes(dir: &Path, files: Files) -> Result<Vec<Change>> {
+fn changes(project: &Project, dir: &str, files: Files) -> Result<Vec<Change>> {
     let mut out = vec![];
     for (name, after) in files {
-        let path = dir.join(name);
+        let name = MemberPath::literal(&format!("{dir}/{name}"));
+        let path = project.dir().join(name.as_str());
         let before = match fs::read_to_string(&path) {
             Ok(text) => Some(text),
             Err(e) if e.kind() == std::io::ErrorKind::NotFound => None,
@@ -222,19 +206,15 @@ fn changes(dir: &Path, files: Files) -> Result<Vec<Change>> {
             Err(e) => return Err(Error::unreadable(&path, e)),
         };
         if before.as_ref() != Some(&after) {
-            out.push(Change { path, before, after });
+            out.push(Change { name, path, before, after });
         }
     }
     Ok(out)
 }
 
-fn write(changes: &[Change]) -> Result<()> {
-    for change in changes {
-        let dir = change.path.parent().unwrap_or(Path::new("."));
-        fs::create_dir_all(dir).map_err(|e| Error::output("make", dir, e))?;
-        crate::project::replace(&change.path, &change.after)?;
-    }
-    Ok(())
+fn write(project: &Project, changes: &[Change]) -> Result<()> {
+    let files = project.files()?;
+    changes.iter().try_for_each(|change| files.replace(&change.name, &change.after))
 }
 
 fn diff(path: &str, change: &Change) -> String {

@@ -12,8 +12,8 @@ use crate::error::Result;
 use crate::fetch::Fetcher;
 use crate::lockfile::{self, Lockfile, TrustedRelease};
 use crate::make::Made;
-use crate::model::{Platform, ToolchainName};
-use crate::project::{Project, read_lock_text, replace};
+use crate::model::{MemberPath, Platform, ToolchainName};
+use crate::project::{Project, read_lock_text};
 
 pub use options::{Options, Upgrade};
 pub use stale::{check, stale};
@@ -90,7 +90,7 @@ pub fn update(
     let text = lock.render();
     let written = text != old_text;
     if written {
-        replace(&project.lock_path, &text)?;
+        project.files()?.replace(&MemberPath::literal(lockfile::FILE_NAME), &text)?;
     }
     Ok(Outcome { lock, changes, written, made })
 }

@@ -20,8 +20,8 @@ use crate::lockfile::{
 use crate::make::{Made, Maker, Proposal, Tools, Workshop, locked_for, native_or_refuse};
 use crate::manifest::Requirements;
 use crate::model::{
-    Built, Component, Ecosystem, Format, Input, Kind, Location, Platform, ToolchainName, WheelName,
-    abi_tag,
+    Built, Component, Ecosystem, Format, Input, Kind, Location, MemberPath, Platform,
+    ToolchainName, WheelName, abi_tag,
 };
 use crate::project::{PackageTree, Project};
 use crate::python::requirement_files::{self, Pin, pins};
@@ -78,9 +78,11 @@ pub fn update(
             lock.put(tree);
         }
     }
-    for (path, text) in written {
-        if fs::read_to_string(&path).ok().as_ref() != Some(&text) {
-            crate::project::replace(&path, &text)?;
+    let files = project.files()?;
+    for (name, text) in written {
+        let there = fs::read_to_string(project.dir().join(name.as_str()));
+        if there.ok().as_ref() != Some(&text) {
+            files.replace(&name, &text)?;
         }
     }
     Ok(made)
@@ -109,7 +111,7 @@ struct Done {
     trees: Vec<LockedTree>,
     made: Vec<Made>,
     /// The file of requirements to write, with its text.
-    file: Option<(PathBuf, String)>,
+    file: Option<(MemberPath, String)>,
 }
 
 impl Locking<'_> {
@@ -133,9 +135,10 @@ impl Locking<'_> {
             build_set = Requirements::of_builds(set, &file.display().to_string());
             effective = &build_set;
         }
-        let output = self.project.dir().join(set.output(python));
+        let output = set.output(python);
+        let written = self.project.dir().join(output.as_str());
         let preferred =
-            (!upgrade && !group[0].builds).then(|| fs::read_to_string(&output).ok()).flatten();
+            (!upgrade && !group[0].builds).then(|| fs::read_to_string(written).ok()).flatten();
         let env = environment_of_uv();
         let cache = self.cx.store.dir().join("cache").join("uv");
         let job = Job {

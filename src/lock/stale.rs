@@ -188,7 +188,7 @@ pub fn set_fingerprint(
     let file = set.output(tree.python);
     let written = match output {
         Some(text) => format!("{file} {}", digest(text)),
-        None => state(&project.dir().join(&file)),
+        None => state(&project.dir().join(file.as_str())),
     };
     out.note("output", [written]);
     out

@@ -69,7 +69,13 @@ impl Unpack<'_> {
 
     fn tar(&self) -> Result<Tree> {
         let limits = Limits::for_archive(self.input.size);
-        let options = TarOptions { strip: 0, cases: CaseCollisions::Refuse, limits, map: &Some };
+        let options = TarOptions {
+            strip: 0,
+            cases: CaseCollisions::Refuse,
+            may_be_empty: false,
+            limits,
+            map: &Some,
+        };
         self.fetcher.read(self.input, None, self.task, &mut |bytes| {
             let tree = sniffed(bytes)
                 .map_err(archive_error)

@@ -20,7 +20,7 @@ pub use requirements::Requirements;
 pub use settings::{Allowed, AuditSettings, Settings};
 
 use crate::error::{Error, Place, known_names, nearest};
-use crate::model::{Platform, ToolchainName};
+use crate::model::{MemberPath, Platform, ToolchainName};
 
 /// The file name of a manifest.
 pub const FILE_NAME: &str = "toolchains.toml";
@@ -166,10 +166,15 @@ impl Manifest {
     fn check_requirements(&self, problems: &mut Problems) {
         let known = || self.toolchains.keys().map(ToolchainName::as_str);
         let mut trees: BTreeMap<ToolchainName, &ToolchainName> = BTreeMap::new();
-        let mut written: BTreeMap<String, &ToolchainName> = BTreeMap::new();
+        let mut written: BTreeMap<MemberPath, &ToolchainName> = BTreeMap::new();
         for set in self.requirements.values() {
             for file in set.python.iter().map(|python| set.output(&python.value)) {
-                if set.inputs.iter().chain(&set.constraints).any(|input| input.value == file) {
+                if set
+                    .inputs
+                    .iter()
+                    .chain(&set.constraints)
+                    .any(|input| input.value == file.as_str())
+                {
                     problems.add(
                         set.uv.span.clone(),
                         format!(

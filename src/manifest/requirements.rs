@@ -2,9 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use super::{Fields, PatternPlaces, Problems, Spanned, patterns, read_platforms};
+use super::{FILE_NAME, Fields, PatternPlaces, Problems, Spanned, patterns, read_platforms};
 use crate::error::Place;
-use crate::model::{Platform, ToolchainName};
+use crate::model::{MemberPath, Platform, ToolchainName};
 
 /// The maximum length of the names of a set and an interpreter together. With this limit, the names
 /// of their trees are valid names too.
@@ -46,7 +46,7 @@ pub struct Requirements {
     /// Patterns of paths to leave out.
     pub prune: Vec<String>,
     /// The file of hashed requirements to write, relative to the manifest.
-    pub output: Option<String>,
+    pub output: Option<MemberPath>,
     /// The toolchain that provides uv.
     pub uv: Spanned<ToolchainName>,
 }
@@ -158,7 +158,23 @@ impl Requirements {
             }
             ok.then_some(s.value)
         });
-        let output = fields.string("output", problems).map(|s| s.value);
+        let output = fields.string("output", problems).and_then(|output| {
+            let name = output.value.as_str();
+            let path = MemberPath::parse(name.as_bytes()).ok().flatten();
+            let is_file = |path: &MemberPath| {
+                !name.ends_with('/') && ![FILE_NAME, "toolchains.lock"].contains(&path.as_str())
+            };
+            let path = path.filter(is_file);
+            if path.is_none() {
+                problems.add(
+                    output.span.clone(),
+                    format!(
+                        "expected a file of its own below the manifest's directory, got {name:?}"
+                    ),
+                );
+            }
+            path
+        });
         if inputs.is_empty() && groups.is_empty() {
             problems.add(span, format!("[requirements.{name}] names neither inputs nor groups: say inputs = [\"requirements.in\"]"));
         }
@@ -234,13 +250,14 @@ impl Requirements {
     }
 
     /// Returns the file of hashed requirements for an interpreter, relative to the manifest.
-    pub fn output(&self, python: &ToolchainName) -> String {
+    pub fn output(&self, python: &ToolchainName) -> MemberPath {
         match &self.output {
-            None => format!("requirements-{}.txt", self.tree_name(python)),
+            None => MemberPath::literal(&format!("requirements-{}.txt", self.tree_name(python))),
             Some(file) if self.python.len() == 1 => file.clone(),
             Some(file) => {
-                let (stem, ending) = file.rsplit_once('.').unwrap_or((file, "txt"));
-                format!("{stem}-{python}.{ending}")
+                let (stem, ending) =
+                    file.file_name().rsplit_once('.').unwrap_or((file.file_name(), "txt"));
+                file.with_file_name(&format!("{stem}-{python}.{ending}"))
             }
         }
     }

@@ -145,7 +145,13 @@ impl Builder<'_> {
             unpack_tar(
                 &mut decoder,
                 &blobs,
-                &TarOptions { strip: 1, cases: CaseCollisions::Allow, limits, map: &Some },
+                &TarOptions {
+                    strip: 1,
+                    cases: CaseCollisions::Allow,
+                    may_be_empty: false,
+                    limits,
+                    map: &Some,
+                },
             )
         };
         let tree = tree.map_err(|e| e.context(format!("can't unpack {name}")))?;

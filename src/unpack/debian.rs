@@ -69,6 +69,7 @@ fn data(
     let mut data = compression::decoder(format, Checks::Trust, member).map_err(archive_error)?;
     let options = TarOptions {
         strip: 0,
+        may_be_empty: true,
         cases: CaseCollisions::Allow,
         limits: Limits::for_archive(size),
         map: &map,

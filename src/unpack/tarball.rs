@@ -15,6 +15,8 @@ pub struct TarOptions<'a> {
     pub strip: usize,
     /// Whether names may differ only in case.
     pub cases: CaseCollisions,
+    /// Whether it may have no entries at all, as the files of a Debian package.
+    pub may_be_empty: bool,
     /// The limits for its unpacked size.
     pub limits: Limits,
     /// Moves a path, or drops it with `None`. Dropped files are not even written to the staging
@@ -223,7 +225,7 @@ pub fn unpack_tar(stream: &mut dyn Read, blobs: &BlobDir, options: &TarOptions) 
         return Err(cut("it ends behind a header that describes a further entry"));
     }
     archive.into_inner().finish(&mut buffer)?;
-    if is_empty {
+    if is_empty && !options.may_be_empty {
         return Err(cut("it has no entries"));
     }
     Ok(layer.finish())

@@ -60,6 +60,12 @@ fn a_wrong_manifest_is_told_with_place_expectation_and_next_step() {
             format!("{SETS}inputs = [\"sub/uv.lock\"]\nextras = [\"more\"]\n"),
             &["toolchains.toml:12:1: `extras` are those of a pyproject.toml", "add \"sub/pyproject.toml\" to them"],
         ),
+        (
+            format!("{SETS}inputs = [\"a.in\"]\noutput = \"../victim.txt\"\n"),
+            &["toolchains.toml:12:10: expected a file of its own below the manifest's directory, got \"../victim.txt\""],
+        ),
+        (format!("{SETS}inputs = [\"a.in\"]\noutput = \"/etc/motd\"\n"), &["toolchains.toml:12:10: expected a file of its own"]),
+        (format!("{SETS}inputs = [\"a.in\"]\noutput = \"toolchains.lock\"\n"), &["toolchains.toml:12:10: expected a file of its own"]),
         ("a = \"\0\"\n".to_owned(), &["toolchains.toml:1:6:", "got the control character U+0000"]),
         (
             format!("{TOOL}url = \"https://x.example/x\"\nbin = {{ \"a\\u0000b\" = \"x\" }}\n"),

@@ -1,0 +1,197 @@
+//! Writes files into a project. A repository that was only cloned must not choose a place outside
+//! of itself, so no symlink below the project's directory is followed.
+
+use std::ffi::OsStr;
+use std::io::Write as _;
+use std::os::fd::{AsFd, OwnedFd};
+use std::path::{Path, PathBuf};
+
+use fs_err as fs;
+use rustix::fs::{AtFlags, CWD, Mode, OFlags, ResolveFlags};
+use rustix::io::Errno;
+
+use crate::error::{Error, Result};
+use crate::model::MemberPath;
+
+/// The greatest number of names that are tried for a new file. Somebody would have to guess them.
+const MOST_NAMES: u32 = 16;
+
+/// The permissions of new directories and files, before the user's mask.
+const DIRECTORY: u32 = 0o777;
+const FILE: u32 = 0o666;
+
+/// The directory of a project, into which files are written.
+#[derive(Debug)]
+pub struct ProjectFiles {
+    dir: OwnedFd,
+    path: PathBuf,
+}
+
+impl ProjectFiles {
+    /// Opens the directory of a project. Its own path may lead through symlinks, because the user
+    /// named it.
+    ///
+    /// # Errors
+    /// If it cannot be opened.
+    pub fn open(path: &Path) -> Result<Self> {
+        let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        let dir = rustix::fs::openat(CWD, path, flags, Mode::empty())
+            .map_err(|e| Error::output("open", path, e.into()))?;
+        Ok(ProjectFiles { dir, path: path.to_owned() })
+    }
+
+    /// Replaces the file at a path of the project, or creates it with its directories: a new file
+    /// is written next to it and then renamed over it. A symlink at the path itself is replaced.
+    ///
+    /// # Errors
+    /// If a symlink stands in the place of a directory, or if the file cannot be written.
+    pub fn replace(&self, name: &MemberPath, text: &str) -> Result<()> {
+        let target = self.path.join(name.as_str());
+        let at = |e: Errno| Error::output("write", &target, e.into());
+        let Some(parent) = name.parent() else {
+            return write_in(&self.dir, name, text).map_err(at);
+        };
+        let dir = self.directory(&parent).map_err(|e| match e {
+            Errno::LOOP | Errno::NOTDIR | Errno::XDEV => self.not_beneath(&parent, &target),
+            e => at(e),
+        })?;
+        write_in(&dir, name, text).map_err(at)
+    }
+
+    /// Opens a directory below the project's, and creates what is missing.
+    fn directory(&self, path: &MemberPath) -> Result<OwnedFd, Errno> {
+        let mut dir = self.enter(self.dir.as_fd(), ".")?;
+        for part in path.parts() {
+            dir = match self.enter(dir.as_fd(), part) {
+                Err(Errno::NOENT) => {
+                    match rustix::fs::mkdirat(&dir, part, Mode::from_raw_mode(DIRECTORY)) {
+                        Ok(()) | Err(Errno::EXIST) => {}
+                        Err(e) => return Err(e),
+                    }
+                    self.enter(dir.as_fd(), part)?
+                }
+                other => other?,
+            };
+        }
+        Ok(dir)
+    }
+
+    /// Opens one directory in another. Source: openat2(2); kernels before 5.6, and sandboxes that
+    /// do not know it, open with O_NOFOLLOW, which is the same for one component.
+    fn enter(&self, dir: impl AsFd, part: &str) -> Result<OwnedFd, Errno> {
+        let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS;
+        match rustix::fs::openat2(dir.as_fd(), part, flags, Mode::empty(), resolve) {
+            Err(Errno::NOSYS | Errno::PERM) => rustix::fs::openat(dir, part, flags, Mode::empty()),
+            other => other,
+        }
+    }
+
+    /// Returns the error for a directory that is a symlink or a file.
+    fn not_beneath(&self, parent: &MemberPath, target: &Path) -> Error {
+        let is_dir = |path: &Path| fs::symlink_metadata(path).is_ok_and(|meta| meta.is_dir());
+        let mut all: Vec<PathBuf> =
+            self.path.join(parent.as_str()).ancestors().map(Path::to_owned).collect();
+        all.retain(|path| path.starts_with(&self.path) && *path != self.path);
+        let wrong = all.into_iter().rev().find(|path| !is_dir(path)).unwrap_or_default();
+        let what = match fs::read_link(&wrong) {
+            Ok(to) => format!("{} is a symlink to {}", wrong.display(), to.display()),
+            Err(_) => format!("{} is no directory", wrong.display()),
+        };
+        Error::user(format!("can't write {}", target.display())).because(what).hint(
+            "nothing is written through a symlink of a project: replace it by a directory, or name another place in toolchains.toml",
+        )
+    }
+}
+
+/// Replaces a file whose path the user named. Symlinks on the way to it are followed.
+///
+/// # Errors
+/// If the directory cannot be written.
+pub fn replace(path: &Path, text: &str) -> Result<()> {
+    let at = |e: Errno| Error::output("write", path, e.into());
+    let parent = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    let dir = rustix::fs::openat(CWD, parent, flags, Mode::empty()).map_err(at)?;
+    let name = path.file_name().ok_or(Errno::ISDIR).map_err(at)?;
+    write_named(&dir, name, text).map_err(at)
+}
+
+fn write_in(dir: &OwnedFd, name: &MemberPath, text: &str) -> Result<(), Errno> {
+    write_named(dir, OsStr::new(name.file_name()), text)
+}
+
+/// Writes a new file under a name that nobody can foresee, and renames it.
+fn write_named(dir: &OwnedFd, name: &OsStr, text: &str) -> Result<(), Errno> {
+    let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let mut tries = 0;
+    let (new, file) = loop {
+        let mut new = OsStr::new(".").to_owned();
+        new.push(name);
+        new.push(format!(".{:016x}", unforeseen()?));
+        match rustix::fs::openat(dir, &new, flags, Mode::from_raw_mode(FILE)) {
+            Ok(file) => break (new, file),
+            Err(Errno::EXIST) if tries < MOST_NAMES => tries += 1,
+            Err(e) => return Err(e),
+        }
+    };
+    let written = std::fs::File::from(file)
+        .write_all(text.as_bytes())
+        .map_err(|e| Errno::from_io_error(&e).unwrap_or(Errno::IO))
+        .and_then(|()| rustix::fs::renameat(dir, &new, dir, name));
+    if written.is_err() {
+        let _ = rustix::fs::unlinkat(dir, &new, AtFlags::empty());
+    }
+    written
+}
+
+/// Returns a random number. Source: getrandom(2).
+fn unforeseen() -> Result<u64, Errno> {
+    let mut bytes = [0; 8];
+    rustix::rand::getrandom(&mut bytes, rustix::rand::GetRandomFlags::empty())?;
+    Ok(u64::from_ne_bytes(bytes))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Returns an empty directory, and a victim beside it.
+    fn scratch(name: &str) -> (PathBuf, PathBuf) {
+        let top = std::env::temp_dir().join(format!("cotter-{name}-{}", std::process::id()));
+        let (dir, victim) = (top.join("project"), top.join("victim"));
+        let _ = crate::store::delete_tree(&top);
+        fs::create_dir_all(&dir).unwrap();
+        fs::create_dir_all(&victim).unwrap();
+        (dir, victim)
+    }
+
+    #[test]
+    fn nothing_is_written_through_a_symlink() {
+        let (dir, victim) = scratch("files");
+        let files = ProjectFiles::open(&dir).unwrap();
+        files.replace(&MemberPath::literal("a/b/c.txt"), "new").unwrap();
+        assert_eq!(fs::read_to_string(dir.join("a/b/c.txt")).unwrap(), "new");
+        for (link, to) in
+            [("out", victim.as_path()), ("up", Path::new("..")), ("in", Path::new("a"))]
+        {
+            std::os::unix::fs::symlink(to, dir.join(link)).unwrap();
+            let path = MemberPath::literal(&format!("{link}/x/file"));
+            let error = files.replace(&path, "evil").unwrap_err();
+            assert!(format!("{error:?}").contains("is a symlink to"), "{error:?}");
+        }
+        assert_eq!(fs::read_dir(&victim).unwrap().count(), 0);
+        // A link at the place of the file itself is replaced.
+        fs::write(victim.join("kept"), "kept").unwrap();
+        std::os::unix::fs::symlink(victim.join("kept"), dir.join("lock")).unwrap();
+        files.replace(&MemberPath::literal("lock"), "new").unwrap();
+        assert!(dir.join("lock").symlink_metadata().unwrap().is_file());
+        assert_eq!(fs::read_to_string(victim.join("kept")).unwrap(), "kept");
+        fs::write(dir.join("plain"), "").unwrap();
+        let error = files.replace(&MemberPath::literal("plain/file"), "").unwrap_err();
+        assert!(format!("{error:?}").contains("is no directory"), "{error:?}");
+        let names: Vec<_> = fs::read_dir(&dir).unwrap().map(|e| e.unwrap().file_name()).collect();
+        assert_eq!(names.len(), 6, "{names:?}");
+        crate::store::delete_tree(dir.parent().unwrap()).unwrap();
+    }
+}
