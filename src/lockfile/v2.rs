@@ -76,8 +76,8 @@ fn read_tree(mut fields: Fields, problems: &mut Problems) -> Option<LockedTree> 
     let name = required::<ToolchainName>(&mut fields, "name", problems);
     let platform = required::<Platform>(&mut fields, "platform", problems);
     let kind = required::<Kind>(&mut fields, "kind", problems);
-    let source = fields.required_string("source", problems);
-    let version = fields.required_string("version", problems);
+    let source = plain(&mut fields, "source", problems);
+    let version = plain(&mut fields, "version", problems);
     let recipe = required(&mut fields, "recipe", problems);
     let store_name_span = fields.value_span("store_name");
     let store_name = required(&mut fields, "store_name", problems);
@@ -102,7 +102,7 @@ fn read_tree(mut fields: Fields, problems: &mut Problems) -> Option<LockedTree> 
     }
     let mut releases = vec![];
     for mut table in fields.table_list("releases", problems) {
-        let mut text = |key| table.required_string(key, problems).map(|s| s.value);
+        let mut text = |key| plain(&mut table, key, problems);
         let (archive, suite, date, key) =
             (text("archive"), text("suite"), text("date"), text("key"));
         if let (Some(archive), Some(suite), Some(date), Some(key)) = (archive, suite, date, key) {
@@ -126,8 +126,8 @@ fn read_tree(mut fields: Fields, problems: &mut Problems) -> Option<LockedTree> 
         name: name?,
         platform: platform?,
         spec: spec?,
-        source: source?.value,
-        version: version?.value,
+        source: source?,
+        version: version?,
         recipe: recipe?,
         uses,
         fingerprint: Fingerprint::of_entries(fingerprint),
@@ -175,14 +175,9 @@ fn read_spec(
         }
         Kind::Python => {
             let programs = programs(table);
-            let version = table.required_string("version", problems);
-            let abi = table.required_string("abi", problems);
-            Spec::Python(PythonSpec {
-                version: version?.value,
-                abi: abi?.value,
-                selection,
-                programs,
-            })
+            let version = python_version(table, "version", problems);
+            let abi = plain(table, "abi", problems);
+            Spec::Python(PythonSpec { version: version?, abi: abi?, selection, programs })
         }
         Kind::Tool => Spec::Tool(ToolSpec { programs: programs(table), selection }),
         Kind::Library => Spec::Library(LibrarySpec { selection }),
@@ -193,8 +188,8 @@ fn read_spec(
         Kind::Packages => {
             let set = required(table, "set", problems);
             let interpreter = required(table, "interpreter", problems);
-            let python = table.required_string("python", problems);
-            let abi = table.required_string("abi", problems);
+            let python = python_version(table, "python", problems);
+            let abi = plain(table, "abi", problems);
             let role = table.required_string("role", problems).and_then(|role| {
                 let known = [PackagesRole::Set, PackagesRole::Builds]
                     .into_iter()
@@ -212,8 +207,8 @@ fn read_spec(
             Spec::Packages(PackagesSpec {
                 set: set?,
                 interpreter: interpreter?,
-                python: python?.value,
-                abi: abi?.value,
+                python: python?,
+                abi: abi?,
                 role: role?,
                 build_tools,
                 selection,
@@ -249,30 +244,30 @@ fn read_input(mut table: Fields, problems: &mut Problems) -> Option<Input> {
     let format = required::<Format>(&mut table, "format", problems);
     let component = table.table("component", problems).and_then(|mut component| {
         let ecosystem = required(&mut component, "ecosystem", problems);
-        let name = component.required_string("name", problems);
-        let version = component.required_string("version", problems);
-        let source = component.string("source", problems).map(|s| s.value);
-        let source_version = component.string("source_version", problems).map(|s| s.value);
+        let name = plain(&mut component, "name", problems);
+        let version = plain(&mut component, "version", problems);
+        let source = optional(&mut component, "source", problems);
+        let source_version = optional(&mut component, "source_version", problems);
         component.finish(problems);
         Some(Component {
             ecosystem: ecosystem?,
-            name: name?.value,
-            version: version?.value,
+            name: name?,
+            version: version?,
             source: source.map(|name| SourcePackage { name, version: source_version }),
         })
     });
     let layout = Layout {
-        strip_prefix: table.string("strip_prefix", problems).map(|s| s.value),
-        file_name: table.string("file_name", problems).map(|s| s.value),
+        strip_prefix: optional(&mut table, "strip_prefix", problems),
+        file_name: optional(&mut table, "file_name", problems),
         only: strings(&mut table, "only", problems),
     };
     let requires = strings(&mut table, "requires", problems);
     let built = table.table("built", problems).and_then(|mut built| {
-        let file = built.required_string("file", problems);
+        let file = plain(&mut built, "file", problems);
         let size = built.required_number("size", problems);
         let sha256 = required(&mut built, "sha256", problems);
         built.finish(problems);
-        Some(Built { file: file?.value, size: size?.value, sha256: sha256? })
+        Some(Built { file: file?, size: size?.value, sha256: sha256? })
     });
     table.finish(problems);
     if locations.is_empty() {
@@ -301,6 +296,34 @@ fn required<T: std::str::FromStr<Err = String>>(
 ) -> Option<T> {
     fields.require(key, problems);
     parsed(fields, key, problems)
+}
+
+/// Takes a text that is shown to people. A control character could forge lines on a terminal.
+fn plain(fields: &mut Fields, key: &str, problems: &mut Problems) -> Option<String> {
+    fields.require(key, problems);
+    optional(fields, key, problems)
+}
+
+/// Takes a text like [`plain`], if it is there.
+fn optional(fields: &mut Fields, key: &str, problems: &mut Problems) -> Option<String> {
+    let text = fields.string(key, problems)?;
+    if let Some(c) = text.value.chars().find(|c| c.is_control()) {
+        problems.add(text.span, format!("{key}: got the control character U+{:04X}", c as u32));
+        return None;
+    }
+    Some(text.value)
+}
+
+/// Takes the version of a Python, such as `3.11`, which is a part of paths.
+fn python_version(fields: &mut Fields, key: &str, problems: &mut Problems) -> Option<String> {
+    let span = fields.value_span(key);
+    let version = plain(fields, key, problems)?;
+    let is_number = |part: &str| crate::model::decimal(part).is_some();
+    if !version.split('.').all(is_number) {
+        problems.add(span, format!("{key}: expected a version such as \"3.11\", got {version:?}"));
+        return None;
+    }
+    Some(version)
 }
 
 fn strings(fields: &mut Fields, key: &str, problems: &mut Problems) -> Vec<String> {

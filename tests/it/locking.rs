@@ -275,6 +275,18 @@ fn newer_and_damaged_locks_are_refused() {
         &tools.project.fails(3, &["setup"]),
         &["toolchains.lock:", "store_name: expected it to end in \"a-7-x86_64-linux\"", anew],
     );
+    // A text that is shown may not forge lines on a terminal.
+    for (from, to) in [
+        ("version = \"1\"", "version = \"1\\u001b[2K\""),
+        ("source = \"archive\"", "source = \"archive\\nerror: no\""),
+        ("name = \"a\", version", "name = \"a\\u009b\", version"),
+    ] {
+        assert!(good.contains(from), "{from} is not in {good}");
+        write(&good.replacen(from, to, 1));
+        let said = tools.project.fails(3, &["list"]);
+        contains(&said, &["got the control character U+00", anew]);
+        assert!(!said.contains(['\u{1b}', '\u{9b}']) && !said.contains("\nerror: no"), "{said}");
+    }
     // A mirror may be changed by hand.
     write(&good.replace("url = \"", "url = \"file:///nowhere/"));
     tools.project.ok(&["setup", "--frozen"]);
