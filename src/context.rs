@@ -157,11 +157,12 @@ impl Context {
         let families = manifest
             .into_iter()
             .flat_map(|m| m.mirrors.keys().cloned())
-            .chain(["debian", "debian-security", "python"].map(str::to_owned));
+            .chain(["debian", "debian-security", "python"].map(str::to_owned))
+            .chain(environment_families());
         for family in families {
             // The mirrors of the environment precede those of the manifest, because they are
             // specific to the machine on which this runs.
-            let variable = format!("COTTER_MIRROR_{}", family.to_uppercase().replace('-', "_"));
+            let variable = format!("{MIRROR_VARIABLE}{}", family.to_uppercase().replace('-', "_"));
             let mut urls: Vec<String> = var(&variable)
                 .map(|v| v.split([' ', ',']).filter(|u| !u.is_empty()).map(str::to_owned).collect())
                 .unwrap_or_default();
@@ -178,6 +179,18 @@ impl Context {
         let python = python_index::configured(&var, &python_config_files());
         Ok(Fetcher::new(http, Mirrors::new(named, apt, python), self.store.inputs()))
     }
+}
+
+/// The beginning of the names of the variables that name mirrors.
+const MIRROR_VARIABLE: &str = "COTTER_MIRROR_";
+
+/// Returns the families for which the environment names mirrors. A dash in a family's name is an
+/// underscore in the name of the variable.
+fn environment_families() -> Vec<String> {
+    let names = std::env::vars_os().filter_map(|(name, _)| name.into_string().ok());
+    let family =
+        |name: String| Some(name.strip_prefix(MIRROR_VARIABLE)?.to_lowercase().replace('_', "-"));
+    names.filter_map(family).collect()
 }
 
 /// Returns the home directory of the user.

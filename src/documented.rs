@@ -149,6 +149,7 @@ fn keys_asked_for() -> BTreeMap<String, BTreeSet<String>> {
                 source = "{source}"
                 bin = {{}}
                 env = {{}}
+                suite = [{{}}]
                 platform.x86_64-linux = {{}}
                 [requirements.{REQUIREMENTS}]
                 build_requires = []
@@ -187,6 +188,7 @@ fn every_key_of_the_manifest_is_in_the_schema_and_the_docs() {
             "/$defs/toolchain/properties/platform/properties/x86_64-linux",
             MANIFEST,
         ),
+        ("[[suite]]", "/$defs/suite", MANIFEST),
         (&format!("[{REQUIREMENTS}]"), "/$defs/requirements", PACKAGES),
     ];
     // In these tables, the user chooses the keys.

@@ -42,13 +42,16 @@ mod unpack;
 pub mod internals {
     pub use crate::emit::starlark;
     pub use crate::error::ErrorKind;
-    pub use crate::fetch::{Candidate, Mirrors};
+    pub use crate::fetch::{Candidate, Fetcher, Http, Mirrors, Patience, Proxies, machine_mirrors};
     pub use crate::lockfile::{Lockfile, Spec};
     pub use crate::manifest::{Manifest, Problems};
-    pub use crate::model::{Digest, Hasher, Platform, ToolchainName};
+    pub use crate::model::{Digest, Hasher, Kind, Platform, ToolchainName};
+    pub use crate::recipe::of_kind as recipe_of_kind;
     pub use crate::relocate::elf::Elf;
+    pub use crate::reporter::{Reporter, Verbosity};
+    pub use crate::resolve::debian_closure::NEVER;
     pub use crate::resolve::debian_release::{Keyring, Release};
     pub use crate::resolve::openpgp::{Signed, keys};
-    pub use crate::source::bind as bind_sources;
+    pub use crate::source::{Additions, ResolveContext, bind as bind_sources};
     pub use crate::store::hash_tree;
 }

@@ -5,6 +5,19 @@ use std::collections::BTreeMap;
 
 use crate::model::Location;
 
+/// The family of the archives of old Debian files. Below each of its mirrors, an archive has the
+/// path of [`snapshot_path`].
+pub const SNAPSHOT: &str = "snapshot";
+
+/// The mirror of [`SNAPSHOT`] that is asked last.
+const PUBLIC_SNAPSHOT: &str = "https://snapshot.debian.org";
+
+/// Returns the path of an archive at a point in time (`YYYYMMDDTHHMMSSZ`) below a mirror of
+/// [`SNAPSHOT`].
+pub fn snapshot_path(family: &str, time: &str) -> String {
+    format!("archive/{family}/{time}")
+}
+
 /// A place from which a file can be requested.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Candidate {
@@ -59,7 +72,11 @@ impl Mirrors {
         if let Some(time) = snapshot
             && family.starts_with("debian")
         {
-            out.push(format!("https://snapshot.debian.org/archive/{family}/{time}"));
+            let path = snapshot_path(family, time);
+            out.extend(self.bases(SNAPSHOT, None).iter().map(|base| format!("{base}/{path}")));
+        }
+        if family == SNAPSHOT {
+            out.push(PUBLIC_SNAPSHOT.to_owned());
         }
         out
     }
@@ -94,7 +111,7 @@ impl Mirrors {
 
 /// Percent-encodes the characters that the path of a URL must not contain (RFC 3986, section 3.3).
 /// `+` and `~` occur in Debian's names and are allowed.
-fn encode(path: &str) -> String {
+pub fn encode(path: &str) -> String {
     path.bytes()
         .map(|b| match b {
             b'a'..=b'z'

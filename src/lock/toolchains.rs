@@ -65,6 +65,7 @@ impl Locking<'_> {
             reporter: &cx.reporter,
             now: cx.now(),
             keyring: &keyring,
+            dir: project.dir(),
             check_valid_until: settings.check_valid_until && !self.options.allow_expired,
             known: self.known.clone(),
             index: RefCell::default(),

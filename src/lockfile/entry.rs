@@ -136,7 +136,7 @@ pub struct Output {
 /// A Debian `Release` file that a resolution trusted.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TrustedRelease {
-    /// The mirror family, usually `debian`.
+    /// The mirror family, usually `debian`, or the URL of an archive that belongs to no family.
     pub archive: String,
     /// The suite, as the manifest names it.
     pub suite: String,
@@ -195,8 +195,9 @@ impl Plan {
     /// newest trusted release. Files enter that archive some hours after a release, and they leave
     /// the mirrors some days after it at the earliest.
     pub fn snapshot(&self) -> Option<String> {
-        let newest =
-            self.releases.iter().filter_map(|r| r.date.parse::<jiff::Timestamp>().ok()).max()?;
+        // That archive has nothing of vendors.
+        let debian = self.releases.iter().filter(|r| r.archive.starts_with("debian"));
+        let newest = debian.filter_map(|r| r.date.parse::<jiff::Timestamp>().ok()).max()?;
         let later = newest.checked_add(jiff::SignedDuration::from_hours(24)).ok()?;
         Some(later.strftime("%Y%m%dT%H%M%SZ").to_string())
     }

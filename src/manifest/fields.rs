@@ -78,6 +78,15 @@ fn entries(table: &DeTable<'_>) -> BTreeMap<String, (Range<usize>, Spanned<TomlV
         .collect()
 }
 
+/// An entry of a list in which names and tables may be mixed.
+#[derive(Debug, Clone)]
+pub enum NameOrTable {
+    /// A name alone.
+    Name(Spanned<String>),
+    /// A table that tells more.
+    Table(Fields),
+}
+
 /// The keys of a table that have not been read yet, and the names of the keys that were asked for.
 #[derive(Debug, Clone)]
 pub struct Fields {
@@ -158,6 +167,39 @@ impl Fields {
             }
             other => wrong(problems, item.span, "an array of strings", key, &other),
         }
+    }
+
+    /// Takes an array of names and tables. A single name or table counts as an array of one.
+    pub fn names_or_tables(
+        &mut self,
+        key: &str,
+        problems: &mut Problems,
+    ) -> Option<Vec<NameOrTable>> {
+        let item = self.take(key)?;
+        let items = match item.value {
+            TomlValue::Array(items) => items,
+            _ => vec![item],
+        };
+        let mut out = vec![];
+        for Spanned { value, span } in items {
+            match value {
+                TomlValue::String(value) => out.push(NameOrTable::Name(Spanned { value, span })),
+                TomlValue::Table(left) => out.push(NameOrTable::Table(Fields {
+                    what: format!("[[{key}]]"),
+                    span,
+                    left,
+                    known: vec![],
+                })),
+                other => drop(wrong::<()>(
+                    problems,
+                    span,
+                    "a name, a table or an array of them",
+                    key,
+                    &other,
+                )),
+            }
+        }
+        Some(out)
     }
 
     /// Takes a boolean.

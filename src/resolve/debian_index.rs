@@ -24,14 +24,20 @@ pub struct Package {
     /// The unparsed text of `Pre-Depends` and `Depends`: a resolution reads only about a hundred of
     /// the 60,000 packages.
     depends: String,
+    /// The unparsed text of `Conflicts` and `Breaks`.
+    conflicts: String,
     /// `Provides`: a name, and the version if the entry has one.
     pub provides: Vec<(String, Option<String>)>,
+    /// How important it is for a system: its place in [`IMPORTANCE`].
+    pub importance: usize,
     /// The path below the root of the archive.
     pub filename: String,
     /// The length in bytes.
     pub size: u64,
     /// The digest.
     pub sha256: Digest,
+    /// The number of its suite among those of the index.
+    pub suite: usize,
 }
 
 impl Package {
@@ -39,7 +45,15 @@ impl Package {
     pub fn depends(&self) -> Vec<Clause> {
         clauses(&self.depends)
     }
+
+    /// Returns what the package does not get along with: `Conflicts` and `Breaks`.
+    pub fn conflicts(&self) -> impl Iterator<Item = Dependency> {
+        clauses(&self.conflicts).into_iter().flatten()
+    }
 }
+
+/// The values of `Priority`, the most important first (Debian Policy, section 2.5).
+const IMPORTANCE: [&str; 4] = ["required", "important", "standard", "optional"];
 
 /// A list of alternatives, one of which must be satisfied.
 pub type Clause = Vec<Dependency>;
@@ -105,33 +119,49 @@ impl std::fmt::Display for Dependency {
     }
 }
 
-/// The packages of one suite and architecture.
+/// The packages of some suites for one architecture.
 #[derive(Debug, Default)]
 pub struct Index {
     packages: HashMap<String, Vec<Package>>,
     providers: HashMap<String, Vec<(String, Option<String>)>>,
+    /// The priority of each suite.
+    priorities: Vec<u32>,
+}
+
+/// Reads the packages of an uncompressed `Packages` file.
+///
+/// # Errors
+/// If a stanza lacks a field that every package must have.
+pub fn read(mut text: impl BufRead, out: &mut Vec<Package>) -> Result<()> {
+    let mut stanza = String::new();
+    loop {
+        let n = text.read_line(&mut stanza).map_err(crate::tree::archive_error)?;
+        let blank = n == 0 || stanza.ends_with("\n\n") || stanza == "\n";
+        if blank && !stanza.trim().is_empty() {
+            out.push(parse(&stanza)?);
+        }
+        if blank {
+            stanza.clear();
+        }
+        if n == 0 {
+            return Ok(());
+        }
+    }
 }
 
 impl Index {
-    /// Reads an uncompressed `Packages` file into this index.
-    ///
-    /// # Errors
-    /// If a stanza lacks a field that every package must have.
-    pub fn read(&mut self, mut text: impl BufRead) -> Result<()> {
-        let mut stanza = String::new();
-        loop {
-            let n = text.read_line(&mut stanza).map_err(crate::tree::archive_error)?;
-            let blank = n == 0 || stanza.ends_with("\n\n") || stanza == "\n";
-            if blank && !stanza.trim().is_empty() {
-                self.add(parse(&stanza)?);
-            }
-            if blank {
-                stanza.clear();
-            }
-            if n == 0 {
-                return Ok(());
-            }
+    /// Adds the packages of a suite, which has this priority.
+    pub fn add_suite(&mut self, priority: u32, packages: Vec<Package>) {
+        let suite = self.priorities.len();
+        self.priorities.push(priority);
+        for package in packages {
+            self.add(Package { suite, ..package });
         }
+    }
+
+    /// Returns the number of suites.
+    pub fn suites(&self) -> usize {
+        self.priorities.len()
     }
 
     fn add(&mut self, package: Package) {
@@ -144,13 +174,18 @@ impl Index {
         self.packages.entry(package.name.clone()).or_default().push(package);
     }
 
-    /// Returns the newest package with a name that `accept` accepts.
-    pub fn newest(&self, name: &str, accept: impl Fn(&Package) -> bool) -> Option<&Package> {
-        self.packages
-            .get(name)?
-            .iter()
-            .filter(|p| accept(p))
-            .max_by(|a, b| debian_version::compare(&a.version, &b.version))
+    /// Returns the best package with a name that `accept` accepts: that of the suite with the
+    /// highest priority; of equal priorities, the newest; and of equal versions, that of the suite
+    /// that comes first.
+    pub fn best(&self, name: &str, accept: impl Fn(&Package) -> bool) -> Option<&Package> {
+        let rank = |p: &Package| (self.priorities[p.suite], std::cmp::Reverse(p.suite));
+        self.packages.get(name)?.iter().filter(|p| accept(p)).max_by(|a, b| {
+            let ((priority_a, first_a), (priority_b, first_b)) = (rank(a), rank(b));
+            priority_a
+                .cmp(&priority_b)
+                .then_with(|| debian_version::compare(&a.version, &b.version))
+                .then_with(|| first_a.cmp(&first_b))
+        })
     }
 
     /// Returns the names of the packages that provide `name`, each with the version that it
@@ -188,8 +223,10 @@ fn parse(stanza: &str) -> Result<Package> {
             Error::verification(format!("the package index is damaged: {name} has no field {key}"))
         })
     };
-    let depends: Vec<&str> =
-        ["Pre-Depends", "Depends"].iter().filter_map(|key| fields.get(key).copied()).collect();
+    let joined = |keys: [&str; 2]| {
+        let texts: Vec<&str> = keys.iter().filter_map(|key| fields.get(key).copied()).collect();
+        texts.join(", ")
+    };
     let provides = fields.get("Provides").map(|t| clauses(t)).unwrap_or_default();
     let damaged = |what: &str| {
         Error::verification(format!("the package index is damaged: {name} has an invalid {what}"))
@@ -199,16 +236,33 @@ fn parse(stanza: &str) -> Result<Package> {
         version: need("Version")?.to_owned(),
         architecture: need("Architecture")?.to_owned(),
         source: fields.get("Source").and_then(|text| source(text, name, version)),
-        depends: depends.join(", "),
+        depends: joined(["Pre-Depends", "Depends"]),
+        conflicts: joined(["Conflicts", "Breaks"]),
         provides: provides
             .into_iter()
             .flatten()
             .map(|d| (d.name, d.version.map(|(_, v)| v)))
             .collect(),
-        filename: need("Filename")?.to_owned(),
+        importance: fields
+            .get("Priority")
+            .and_then(|priority| IMPORTANCE.iter().position(|known| known == priority))
+            .unwrap_or(IMPORTANCE.len()),
+        filename: clean_path(need("Filename")?).ok_or_else(|| damaged("Filename"))?,
         size: crate::model::decimal(need("Size")?).ok_or_else(|| damaged("Size"))?,
         sha256: need("SHA256")?.parse().map_err(|_| damaged("SHA256"))?,
+        suite: 0,
     })
+}
+
+/// Returns a path without `./` at its beginning, as flat archives have it. A path that leaves the
+/// archive is damaged.
+fn clean_path(text: &str) -> Option<String> {
+    let mut rest = text;
+    while let Some(shorter) = rest.strip_prefix("./") {
+        rest = shorter.trim_start_matches('/');
+    }
+    let leaves = rest.is_empty() || rest.starts_with('/') || rest.split('/').any(|p| p == "..");
+    (!leaves).then(|| rest.to_owned())
 }
 
 /// Parses a `Source` field: a name, and a version in parentheses if it differs from the binary
@@ -256,6 +310,34 @@ fn dependency(text: &str) -> Option<Dependency> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn priorities_come_before_versions_and_versions_before_the_order() {
+        let packages = |version: &str| {
+            let text = format!(
+                "Package: a\nVersion: {version}\nArchitecture: all\nFilename: ./a_{version}.deb\nSize: 1\nSHA256: {}\n",
+                "0".repeat(64)
+            );
+            let mut out = vec![];
+            read(text.as_bytes(), &mut out).unwrap();
+            assert_eq!(out[0].filename, format!("a_{version}.deb"));
+            out
+        };
+        let best = |suites: &[(u32, &str)]| {
+            let mut index = Index::default();
+            suites.iter().for_each(|(priority, v)| index.add_suite(*priority, packages(v)));
+            index.best("a", |_| true).unwrap().suite
+        };
+        assert_eq!(best(&[(500, "1"), (500, "2")]), 1);
+        assert_eq!(best(&[(500, "2"), (500, "1")]), 0);
+        assert_eq!(best(&[(500, "1"), (500, "1.0"), (500, "1")]), 1);
+        assert_eq!(best(&[(500, "1"), (500, "1")]), 0);
+        assert_eq!(best(&[(500, "1"), (100, "2")]), 0);
+        assert_eq!(best(&[(500, "2"), (990, "1")]), 1);
+        for bad in ["../a.deb", "/a.deb", ".//", "pool/../../a.deb"] {
+            assert_eq!(clean_path(bad), None, "{bad}");
+        }
+    }
 
     #[test]
     fn relationship_fields_are_read() {

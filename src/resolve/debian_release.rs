@@ -1,4 +1,4 @@
-//! A signed `InRelease` file: its signer, its date, the end of its validity, and the indexes that
+//! A signed `InRelease` file, or a `Release` file with its `Release.gpg`: its signer, its date, the end of its validity, and the indexes that
 //! it names. Source: the Debian wiki, "RepositoryFormat"; RFC 9580, section 7 (cleartext
 //! signatures).
 
@@ -11,7 +11,7 @@ use crate::model::Digest;
 /// The keys that cotter includes: Debian's archive keys from the package debian-archive-keyring.
 const SHIPPED_KEYS: &[u8] = include_bytes!("../../data/debian-archive-keyring.gpg");
 
-/// A verified `InRelease` file.
+/// A verified `InRelease` or `Release` file.
 #[derive(Debug)]
 pub struct Release {
     /// The date on which it was made.
@@ -27,15 +27,28 @@ pub struct Release {
     pub files: Vec<(String, u64, Digest)>,
     /// Whether indexes are also available under their digest (`by-hash/SHA256/`).
     pub by_hash: bool,
+    /// The architectures that it names.
+    pub architectures: Vec<String>,
+    /// Whether the packages for all architectures have an index of their own, and are not in those
+    /// of the other architectures.
+    pub all_apart: bool,
+    /// The priority that its packages have if nothing else is asked for. Source:
+    /// apt_preferences(5): 1 with `NotAutomatic`, 100 with `ButAutomaticUpgrades` in addition, and
+    /// 500 otherwise.
+    pub priority: u32,
 }
 
 /// The OpenPGP keys that are trusted.
-pub struct Keyring(Vec<PublicKey>);
+pub struct Keyring {
+    keys: Vec<PublicKey>,
+    /// Where they come from, for messages.
+    name: String,
+}
 
 impl Keyring {
     /// Returns the keys that cotter includes.
     pub fn shipped() -> Result<Self> {
-        Self::parse(SHIPPED_KEYS, "the shipped keyring")
+        Self::parse(SHIPPED_KEYS, "the keyring of Debian that cotter includes")
     }
 
     /// Parses a keyring in binary or armoured form.
@@ -50,7 +63,7 @@ impl Keyring {
                 "expected keys of RSA, Ed25519 or ECDSA (P-256, P-384) that are not revoked",
             ));
         }
-        Ok(Keyring(keys))
+        Ok(Keyring { keys, name: name.to_owned() })
     }
 }
 
@@ -63,10 +76,34 @@ impl Release {
     pub fn verify(text: &str, keyring: &Keyring, url: &str) -> Result<Release> {
         let message = Signed::parse(text)
             .ok_or_else(|| Error::verification(format!("{url} is not a signed Release file")))?;
-        let signer = message.signer(&keyring.0).ok_or_else(|| {
+        Self::read(&message, keyring, url)
+    }
+
+    /// Verifies and parses a `Release` file whose signature, `armour`, is in the file
+    /// `Release.gpg`. Messages call it `url`.
+    ///
+    /// # Errors
+    /// The same as those of [`Release::verify`].
+    pub fn verify_detached(
+        text: &str,
+        armour: &str,
+        keyring: &Keyring,
+        url: &str,
+    ) -> Result<Release> {
+        let message = Signed::detached(text, armour).ok_or_else(|| {
+            Error::verification(format!("{url}.gpg holds no armoured signatures"))
+        })?;
+        Self::read(&message, keyring, url)
+    }
+
+    fn read(message: &Signed, keyring: &Keyring, url: &str) -> Result<Release> {
+        let signer = message.signer(&keyring.keys).ok_or_else(|| {
+            let by: Vec<String> = message.issuers().into_iter().collect();
+            let by = if by.is_empty() { "no key that it tells".to_owned() } else { by.join(", ") };
             let error =
                 Error::verification(format!("{url} is not signed by a key that is trusted"))
-                    .hint("for another archive than Debian's own, name its keyring: [settings] keyring = \"file\"");
+                    .because(format!("expected a key of {}, got {by}", keyring.name))
+                    .hint("for another archive than Debian's own, name its key: suite = [{ ..., key = \"file\" }], or [settings] keyring = \"file\"");
             if message.is_verifiable() {
                 error
             } else {
@@ -99,7 +136,7 @@ impl Release {
                 return Err(damaged("SHA256 list"));
             };
             files.push((
-                name.to_owned(),
+                name.strip_prefix("./").unwrap_or(name).to_owned(),
                 crate::model::decimal(size).ok_or_else(|| damaged("SHA256 list"))?,
                 hash.parse().map_err(|_| damaged("SHA256 list"))?,
             ));
@@ -109,13 +146,25 @@ impl Release {
         }
         let suites =
             ["Suite", "Codename"].into_iter().filter_map(field).map(str::to_owned).collect();
+        let is = |name: &str| field(name) == Some("yes");
+        let architectures: Vec<String> = field("Architectures")
+            .map(|list| list.split_whitespace().map(str::to_owned).collect())
+            .unwrap_or_default();
         Ok(Release {
             date,
             valid_until,
             key: signer.fingerprint,
             suites,
             files,
-            by_hash: field("Acquire-By-Hash") == Some("yes"),
+            by_hash: is("Acquire-By-Hash"),
+            all_apart: architectures.iter().any(|a| a == "all")
+                && field("No-Support-for-Architecture-all") != Some("Packages"),
+            architectures,
+            priority: match (is("NotAutomatic"), is("ButAutomaticUpgrades")) {
+                (false, _) => 500,
+                (true, true) => 100,
+                (true, false) => 1,
+            },
         })
     }
 
@@ -143,6 +192,18 @@ impl Release {
                 .hint("ask another mirror, or accept it with --allow-expired or [settings] check_valid_until = false")),
             _ => Ok(()),
         }
+    }
+
+    /// Refuses a release that is newer than the date for which the manifest asks.
+    ///
+    /// # Errors
+    /// If it was made after `snapshot`.
+    pub fn check_snapshot(&self, snapshot: Timestamp, url: &str) -> Result<()> {
+        if self.date <= snapshot {
+            return Ok(());
+        }
+        Err(Error::verification(format!("{url} is newer than the snapshot that is asked for"))
+            .because(format!("expected a release of {snapshot} or before, got {}", self.date)))
     }
 }
 

@@ -1,8 +1,10 @@
-//! The part of OpenPGP that is needed to verify a cleartext signature: packets, public keys and
-//! signatures. All primitives (RSA, Ed25519, ECDSA and the hashes) come from ring, which the
+//! The part of OpenPGP that is needed to verify a cleartext signature, and a signature of a text in a
+//! file of its own: packets, public keys and signatures. All primitives (RSA, Ed25519, ECDSA and the hashes) come from ring, which the
 //! program contains for TLS anyway. No data in this module is secret, so nothing must run in
 //! constant time. Source: RFC 9580, sections 4 (packets), 5.2 (signatures), 5.5 (keys), 6 (armour)
 //! and 7 (cleartext signatures). Versions 4 and 6 of keys and signatures are supported.
+
+use std::collections::BTreeSet;
 
 use ring::{digest, signature as ring_signature};
 
@@ -82,12 +84,15 @@ struct Signature {
     critical: bool,
 }
 
-/// A text with its signatures, which follow it.
+/// A text with its signatures.
 #[derive(Debug)]
 pub struct Signed {
-    /// The text in its signed form: each line except the last ends in CR LF, and white space at the
-    /// end of lines is removed.
-    canonical: String,
+    /// The text in its signed form. With cleartext signatures, each line except the last ends in
+    /// CR LF, and white space at the end of lines is removed.
+    content: String,
+    /// The type of the signatures that count: 0 for those of the bytes of a file, 1 for those of a
+    /// text.
+    kind: u8,
     signatures: Vec<Signature>,
 }
 
@@ -473,6 +478,24 @@ fn bound(
     (binding.may_sign() && agreed).then_some(key)
 }
 
+/// Returns the signatures of an armoured text. There must be only one block: the text of a second
+/// message after it would not be signed by the first.
+fn signatures(armour: &str) -> Option<Vec<Signature>> {
+    if armour.matches("-----BEGIN").count() != 1 {
+        return None;
+    }
+    let mut out = vec![];
+    for (tag, body) in packets(&dearmoured(armour)?)? {
+        match tag {
+            2 => out.extend(Signature::parse(body)),
+            // Marker and padding packets.
+            10 | 21 => {}
+            _ => return None,
+        }
+    }
+    (out.len() <= MOST_SIGNATURES).then_some(out)
+}
+
 /// Whether a line is a list of the names of hashes. It is not signed and tells nothing that the
 /// signatures do not tell, but it must not contain any other text.
 fn is_hash_header(line: &str) -> bool {
@@ -511,29 +534,25 @@ impl Signed {
             }));
         }
         let armour = armour.trim();
-        // There must be only one block: the text of a second message after it would not be signed
-        // by the first.
-        if armour.matches("-----BEGIN").count() != 1 {
-            return None;
-        }
-        let mut signatures = vec![];
-        for (tag, body) in packets(&dearmoured(armour)?)? {
-            match tag {
-                2 => signatures.extend(Signature::parse(body)),
-                // Marker and padding packets.
-                10 | 21 => {}
-                _ => return None,
-            }
-        }
-        if signatures.len() > MOST_SIGNATURES {
-            return None;
-        }
-        Some(Signed { canonical: canonical.join("\r\n"), signatures })
+        Some(Signed { content: canonical.join("\r\n"), kind: 1, signatures: signatures(armour)? })
+    }
+
+    /// Returns a text whose armoured signatures are in a file of their own. Returns `None` if that
+    /// file has another form.
+    pub fn detached(text: &str, armour: &str) -> Option<Signed> {
+        let signatures = signatures(armour.trim())?;
+        Some(Signed { content: text.to_owned(), kind: 0, signatures })
     }
 
     /// Returns the signed text.
     pub fn text(&self) -> String {
-        self.canonical.replace("\r\n", "\n")
+        self.content.replace("\r\n", "\n")
+    }
+
+    /// Returns the fingerprints or key IDs of the keys that made the signatures, as these tell.
+    pub fn issuers(&self) -> BTreeSet<String> {
+        let of = |s: &'_ Signature| s.issuers.iter().max_by_key(|issuer| issuer.len()).cloned();
+        self.signatures.iter().filter_map(of).collect::<BTreeSet<String>>()
     }
 
     /// Whether any of the signatures is of a kind that this module can verify.
@@ -548,11 +567,10 @@ impl Signed {
     /// lasts longest.
     pub fn signer(&self, keys: &[PublicKey]) -> Option<Signer> {
         let good = |key: &PublicKey, s: &Signature| {
-            // Type 1 is a signature of a text.
-            s.kind == 1
+            s.kind == self.kind
                 && s.may_be_by(key)
                 && (key.created..key.until).contains(&s.created)
-                && key.made(s, self.canonical.as_bytes())
+                && key.made(s, self.content.as_bytes())
         };
         let found: Vec<(&PublicKey, u64)> = keys
             .iter()

@@ -200,7 +200,7 @@ impl Source for Archive {
     }
 
     fn suites(&self) -> Vec<(&str, &str)> {
-        self.runtime.iter().map(DebianRequest::suite).collect()
+        self.runtime.iter().flat_map(DebianRequest::suites).collect()
     }
 
     fn named(&self) -> Vec<String> {

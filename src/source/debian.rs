@@ -2,6 +2,7 @@
 
 mod mirrors;
 mod request;
+mod suites;
 
 use std::collections::BTreeSet;
 
@@ -12,9 +13,9 @@ use super::kind::{Additions, Resolution, ResolveContext, Source, SourceKind};
 use crate::error::{Error, Result, nearest};
 use crate::lockfile::Fingerprint;
 use crate::manifest::{Fields, Manifest, Problems, Toolchain};
-use crate::model::{Component, Ecosystem, Format, Input, Kind, Location, Platform, SourcePackage};
+use crate::model::{Component, Ecosystem, Format, Input, Kind, Platform, SourcePackage};
 use crate::recipe::{Recipe, is_essential};
-use crate::resolve::debian_closure;
+use crate::resolve::debian_closure::{self, PackageRoot};
 use crate::resolve::debian_index::{Index, Package};
 use crate::resolve::debian_version::without_epoch;
 
@@ -25,6 +26,7 @@ pub const KIND: SourceKind = SourceKind {
         "archive",
         "suite",
         "components",
+        "snapshot",
         "packages",
         "exclude",
         "include",
@@ -91,8 +93,10 @@ impl DebianRequest {
         }
         let architecture = platform.debian_arch();
         let resolve = |packages: &[String], exclude: &BTreeSet<String>| {
-            debian_closure::resolve(index, architecture, packages, exclude)
-                .map_err(|e| self.locate(e))
+            let roots: Vec<PackageRoot> =
+                packages.iter().map(|package| self.root(package)).collect();
+            debian_closure::resolve(index, architecture, &roots, exclude)
+                .map_err(|e| self.locate(self.explain(e)))
         };
         let mut chosen = resolve(&self.packages, &exclude)?;
         let mut roots = self.packages.clone();
@@ -106,7 +110,7 @@ impl DebianRequest {
         let adds_locale = recipe.kind().has_programs()
             && has(&chosen, LIBC)
             && !has(&chosen, LOCALE_PACKAGE)
-            && index.newest(LOCALE_PACKAGE, |_| true).is_some();
+            && index.best(LOCALE_PACKAGE, |_| true).is_some();
         if adds_locale && !exclude.contains(LOCALE_PACKAGE) {
             roots.push(LOCALE_PACKAGE.to_owned());
         }
@@ -129,8 +133,7 @@ impl DebianRequest {
             .map(|p| without_epoch(&p.version).to_owned())
             .unwrap_or_default();
         let input = |p: &&Package| {
-            let path = p.filename.clone();
-            let location = Location::Mirror { mirror: self.archive.clone(), path };
+            let locations = self.suites[p.suite].locations(&p.filename);
             let source = p.source.as_ref().map(|(name, version)| SourcePackage {
                 name: name.clone(),
                 version: Some(version.clone()),
@@ -141,7 +144,7 @@ impl DebianRequest {
                 version: p.version.clone(),
                 source,
             };
-            let mut input = Input::new(vec![location], p.size, p.sha256, Format::Deb, component);
+            let mut input = Input::new(locations, p.size, p.sha256, Format::Deb, component);
             if adds_locale && p.name == LOCALE_PACKAGE {
                 input.layout.only = LOCALE_DIRECTORIES.map(str::to_owned).into();
             }
@@ -179,7 +182,7 @@ impl DebianRequest {
         let wanted = |name: &&String| {
             !self.exclude.contains(name)
                 && !closure.iter().any(|p| p.name == **name)
-                && index.newest(name, |_| true).is_some()
+                && index.best(name, |_| true).is_some()
         };
         additions.essential.iter().filter(wanted).cloned().collect()
     }
@@ -218,6 +221,27 @@ impl DebianRequest {
             Some(place) => error.located(place),
             None => error,
         }
+    }
+
+    /// Adds to an error that something is missing that only a base suite has, if the request names
+    /// none.
+    fn explain(&self, error: Error) -> Error {
+        let first = self.suites.iter().find(|suite| suite.only_adds());
+        let Some(first) = first.filter(|_| self.suites.iter().all(|suite| suite.only_adds()))
+        else {
+            return error;
+        };
+        let base = first.suite.split('-').next().unwrap_or_default();
+        let own = self.suites.iter().map(|suite| match suite.archive() {
+            "debian" => format!("{:?}", suite.suite),
+            archive => format!("{{ archive = {archive:?}, suite = {:?} }}", suite.suite),
+        });
+        let list: Vec<String> = std::iter::once(format!("{base:?}")).chain(own).collect();
+        error.hint(format!(
+            "{} holds only what was changed in {base}: name that suite, too: suite = [{}]",
+            first.suite,
+            list.join(", ")
+        ))
     }
 
     /// Warns about exclusions that leave nothing out on any platform. They are usually misspelt
@@ -275,23 +299,19 @@ fn bind(
             let Some(found) = DebianRequest::read(&mut fields, true, &mut ignored) else {
                 continue;
             };
-            if (&found.archive, &found.suite) != (&spec.archive, &spec.suite) {
+            let names = |request: &DebianRequest| {
+                let names: Vec<String> = request.suites().map(|(_, s)| format!("{s:?}")).collect();
+                names.join(", ")
+            };
+            let (expected, got) = (names(&spec), names(&found));
+            if !spec.add(found) {
                 problems.add(
                     library.span.clone(),
                     format!(
-                        "expected a library of the suite {:?}, {:?} is of {:?}",
-                        spec.suite,
+                        "expected a library of the suites of the compiler, {expected}, {:?} is of {got}",
                         library.value.as_str(),
-                        found.suite
                     ),
                 );
-            }
-            spec.packages.extend(found.packages);
-            spec.exclude.extend(found.exclude);
-            for component in found.components {
-                if !spec.components.contains(&component) {
-                    spec.components.push(component);
-                }
             }
         }
     }
@@ -304,7 +324,7 @@ impl Source for Debian {
     }
 
     fn suites(&self) -> Vec<(&str, &str)> {
-        vec![self.0.suite()]
+        self.0.suites().collect()
     }
 
     fn named(&self) -> Vec<String> {

@@ -2,6 +2,7 @@
 
 use std::cell::RefCell;
 use std::collections::BTreeSet;
+use std::path::Path;
 use std::rc::Rc;
 
 use jiff::Timestamp;
@@ -114,8 +115,10 @@ pub struct ResolveContext<'a> {
     pub reporter: &'a Reporter,
     /// The current time.
     pub now: Timestamp,
-    /// The keys to trust.
+    /// The keys to trust, if a suite names no key.
     pub keyring: &'a Keyring,
+    /// The directory of the manifest.
+    pub dir: &'a Path,
     /// Whether an expired index is refused.
     pub check_valid_until: bool,
     /// The releases that the lock has trusted so far. A release must not be older than these.

@@ -29,4 +29,5 @@ mod online;
 mod openpgp;
 mod snapshots;
 mod store;
+mod suites;
 mod sysroots;

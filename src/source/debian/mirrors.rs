@@ -1,46 +1,88 @@
-//! Loads the index of a suite from the mirrors, and builds the error if no mirror has it.
+//! Loads the indexes of suites from the mirrors, and builds the error if no mirror has one.
 
 use std::io::BufReader;
 use std::rc::Rc;
 
 use super::super::kind::ResolveContext;
-use super::request::{DebianRequest, Named};
+use super::request::DebianRequest;
+use super::suites::SuiteRequest;
 use crate::error::{Cause, Error, ErrorKind, Result, known_names};
-use crate::fetch::{Http, redact, says_absent};
+use crate::fetch::{Http, SNAPSHOT, redact, says_absent};
 use crate::lockfile::TrustedRelease;
 use crate::model::{Component, Ecosystem, Format, Input, Location, Platform};
-use crate::resolve::debian_index::Index;
+use crate::resolve::debian_index::{self, Index, Package};
 use crate::resolve::debian_release::Release;
 use crate::unpack::decoder_for;
 
-/// Returns the index of a suite from the first mirror that has it and can be trusted. The index
-/// read last is kept in memory.
+/// The greatest size of a `Release` file in bytes.
+const MOST_RELEASE: u64 = 16 << 20;
+
+/// A suite as a mirror had it.
+struct LoadedSuite {
+    packages: Vec<Package>,
+    priority: u32,
+    release: TrustedRelease,
+}
+
+/// Returns the index of all suites of a request. Each suite comes from the first mirror that has it
+/// and can be trusted. The index read last is kept in memory.
 ///
 /// # Errors
-/// If no mirror has the suite, or if none can be reached or trusted.
+/// If no mirror has one of the suites, or if none can be reached or trusted.
 pub(super) fn load_index(
     spec: &DebianRequest,
     platform: Platform,
     cx: &ResolveContext,
 ) -> Result<Rc<(Index, Vec<TrustedRelease>)>> {
-    let key = format!("{} {} {:?} {platform}", spec.archive, spec.suite, spec.components);
+    let suites: Vec<String> = spec.suites.iter().map(identity).collect();
+    let key = format!("{platform} {}", suites.join("\n"));
     if let Some((known, index)) = &*cx.index.borrow()
         && *known == key
     {
         return Ok(index.clone());
     }
     cx.index.replace(None);
-    let now = cx.now.strftime("%Y%m%dT%H%M%SZ").to_string();
-    let bases = cx.fetcher.mirrors.bases(&spec.archive, Some(&now));
+    let (mut index, mut releases) = (Index::default(), vec![]);
+    for suite in &spec.suites {
+        let loaded = load_suite(suite, platform, cx)?;
+        index.add_suite(suite.priority.unwrap_or(loaded.priority), loaded.packages);
+        releases.push(loaded.release);
+    }
+    let read = Rc::new((index, releases));
+    cx.index.replace(Some((key, read.clone())));
+    Ok(read)
+}
+
+/// Returns a text that two suites share only if they have the same packages with the same
+/// precedence.
+fn identity(suite: &SuiteRequest) -> String {
+    format!(
+        "{:?}",
+        (
+            &suite.family,
+            &suite.urls,
+            &suite.suite,
+            &suite.components,
+            &suite.key,
+            suite.priority,
+            &suite.snapshot
+        )
+    )
+}
+
+fn load_suite(
+    suite: &SuiteRequest,
+    platform: Platform,
+    cx: &ResolveContext,
+) -> Result<LoadedSuite> {
+    let bases = suite.bases(cx);
     let mut refused: Vec<(&String, Error)> = vec![];
     for base in &bases {
-        match read_index(spec, platform, base, cx) {
+        match read_suite(suite, platform, base, cx) {
             Ok(read) => {
                 for (_, e) in refused.iter().filter(|(_, e)| e.kind() == ErrorKind::Verification) {
                     cx.reporter.warn(&format!("{e}; another mirror had the right one"));
                 }
-                let read = Rc::new(read);
-                cx.index.replace(Some((key, read.clone())));
                 return Ok(read);
             }
             Err(e)
@@ -53,11 +95,7 @@ pub(super) fn load_index(
             Err(e) => return Err(e),
         }
     }
-    let place = spec.places.get(&Named::Suite).cloned();
-    let located = |error: Error| match place {
-        Some(place) => error.located(place),
-        None => error,
-    };
+    let located = |error: Error| error.located(suite.place.clone());
     let weight = |e: &Error| match (e.kind(), e.reason()) {
         // A mirror that delivers something wrong matters more than a later mirror that cannot be
         // reached.
@@ -68,24 +106,31 @@ pub(super) fn load_index(
     let Some(gravest) = refused.iter().map(|(_, e)| weight(e)).min() else {
         return Err(located(Error::network(format!(
             "no mirror is known for the archive {:?}",
-            spec.archive
+            suite.archive()
         )))
-        .hint(mirror_hint(spec)));
+        .hint(mirror_hint(suite)));
     };
     if gravest == 1 {
-        return Err(located(no_such_suite(spec, &refused, &cx.fetcher.http)));
+        return Err(located(no_such_suite(suite, &refused, &cx.fetcher.http)));
     }
     let at = refused.iter().position(|(_, e)| weight(e) == gravest).expect("one has that weight");
     let (_, first) = refused.remove(at);
     let error = refused.iter().fold(first, |error, (_, other)| error.because(other.to_string()));
-    Err(error.hint(mirror_hint(spec)))
+    Err(located(error.hint(mirror_hint(suite))))
 }
 
-fn mirror_hint(spec: &DebianRequest) -> String {
-    format!(
-        "name a mirror that has {}: [mirrors] {} = [\"https://...\"] in toolchains.toml",
-        spec.suite, spec.archive
-    )
+fn mirror_hint(suite: &SuiteRequest) -> String {
+    let name = &suite.suite;
+    match (&suite.snapshot, &suite.family) {
+        (Some(snapshot), _) => format!(
+            "name an archive of old files that has {name} at {}: [mirrors] {SNAPSHOT} = [\"https://...\"] in toolchains.toml",
+            snapshot.text
+        ),
+        (None, Some(family)) => format!(
+            "name a mirror that has {name}: [mirrors] {family} = [\"https://...\"] in toolchains.toml"
+        ),
+        (None, None) => format!("check that `urls` of the suite {name} leads to its archive"),
+    }
 }
 
 /// Suites that Debian's own archives have offered for years. They are used in hints if a mirror
@@ -106,10 +151,14 @@ const SUITES: &[&str] = &[
 ];
 
 /// Returns the error for a suite that none of the responding mirrors has.
-fn no_such_suite(spec: &DebianRequest, refused: &[(&String, Error)], http: &Http) -> Error {
+fn no_such_suite(spec: &SuiteRequest, refused: &[(&String, Error)], http: &Http) -> Error {
     let error = refused.iter().fold(
-        Error::user(format!("no mirror has the suite {:?} of {}", spec.suite, spec.archive))
-            .with_cause(Cause::NoSuchSuite),
+        Error::user(format!(
+            "no mirror has the suite {:?} of {}",
+            spec.suite,
+            spec.shown_archive()
+        ))
+        .with_cause(Cause::NoSuchSuite),
         |error, (_, e)| error.because(e.to_string()),
     );
     let absent = refused.iter().filter(|(_, e)| e.reason() == Some(&Cause::NoSuchSuite));
@@ -151,23 +200,52 @@ fn suites_of(http: &Http, base: &str) -> Vec<String> {
     out
 }
 
-fn read_index(
-    spec: &DebianRequest,
+/// Returns the verified release of a suite: `InRelease`, or `Release` with `Release.gpg` if the
+/// mirror has no such file. `dir` is the directory of the suite.
+fn read_release(suite: &SuiteRequest, dir: &str, cx: &ResolveContext) -> Result<(Release, String)> {
+    let text = |name: &str| {
+        let got = cx.fetcher.http.text(&format!("{dir}/{name}"), MOST_RELEASE, None);
+        got.map(|(text, _)| text)
+    };
+    let absent = |e: Error| if says_absent(&e) { e.with_cause(Cause::NoSuchSuite) } else { e };
+    let own = suite.keyring(cx)?;
+    let keyring = own.as_ref().unwrap_or(cx.keyring);
+    let shown = |name: &str| redact(&format!("{dir}/{name}"));
+    match text("InRelease") {
+        Ok(text) => {
+            let shown = shown("InRelease");
+            Ok((Release::verify(&text, keyring, &shown)?, shown))
+        }
+        Err(first) if says_absent(&first) => {
+            // The message is about the file that archives usually have.
+            let Ok(plain) = text("Release") else { return Err(absent(first)) };
+            let armour = text("Release.gpg").map_err(absent)?;
+            let shown = shown("Release");
+            Ok((Release::verify_detached(&plain, &armour, keyring, &shown)?, shown))
+        }
+        Err(e) => Err(e),
+    }
+}
+
+fn read_suite(
+    suite: &SuiteRequest,
     platform: Platform,
     base: &str,
     cx: &ResolveContext,
-) -> Result<(Index, Vec<TrustedRelease>)> {
-    let dist = format!("{base}/dists/{}", spec.suite);
-    let url = format!("{dist}/InRelease");
-    let shown = redact(&url);
-    let (text, _) = cx
-        .fetcher
-        .http
-        .text(&url, 16 << 20, None)
-        .map_err(|e| if says_absent(&e) { e.with_cause(Cause::NoSuchSuite) } else { e })?;
-    let release = Release::verify(&text, cx.keyring, &shown)?;
-    release.check_suite(&spec.suite, &shown)?;
-    if let Some(known) = cx.newest_known(&spec.archive, &spec.suite)
+) -> Result<LoadedSuite> {
+    let dir = match suite.suite.strip_suffix('/') {
+        Some("." | "") => base.to_owned(),
+        Some(path) => format!("{base}/{}", path.trim_start_matches("./")),
+        None => format!("{base}/dists/{}", suite.suite),
+    };
+    let (release, shown) = read_release(suite, &dir, cx)?;
+    // A flat archive has no suites.
+    if !suite.is_flat() {
+        release.check_suite(&suite.suite, &shown)?;
+    }
+    if let Some(snapshot) = &suite.snapshot {
+        release.check_snapshot(snapshot.time, &shown)?;
+    } else if let Some(known) = cx.newest_known(suite.archive(), &suite.suite)
         && release.date < known
         && cx.check_valid_until
     {
@@ -179,35 +257,16 @@ fn read_index(
         .hint("ask another mirror, or accept it with --allow-expired"));
     }
     if cx.check_valid_until {
-        release.check_date(cx.now, &shown)?;
+        release.check_date(suite.judged_at(cx), &shown)?;
     }
-    let mut index = Index::default();
-    for component in &spec.components {
-        let wanted = |ending: &str| {
-            format!("{component}/binary-{}/Packages{ending}", platform.debian_arch())
+    let mut packages = vec![];
+    for (name, size, sha256) in indexes(suite, platform, &release, &shown)? {
+        let by_hash = match name.rsplit_once('/') {
+            Some((part, _)) => format!("{dir}/{part}/by-hash/SHA256/{sha256}"),
+            None => format!("{dir}/by-hash/SHA256/{sha256}"),
         };
-        let found =
-            [".xz", ".gz", ""].iter().find_map(|e| release.files.iter().find(|f| f.0 == wanted(e)));
-        let Some((name, size, sha256)) = found else {
-            let error = Error::user(format!(
-                "{shown} lists no index of {component} for {}",
-                platform.debian_arch()
-            ));
-            let error = match spec.places.get(&Named::Component(component.clone())) {
-                Some(place) => error.located(place.clone()),
-                None => error,
-            };
-            let known = components_of(&release, platform);
-            let known: Vec<&str> = known.iter().map(String::as_str).collect();
-            return Err(match known_names(component, &known) {
-                Some(hint) => error.hint(format!("of its components, {hint}")),
-                None => error.hint(format!("it has no packages for {}", platform.debian_arch())),
-            });
-        };
-        let by_hash =
-            name.rsplit_once('/').map(|(dir, _)| format!("{dist}/{dir}/by-hash/SHA256/{sha256}"));
-        let urls =
-            by_hash.filter(|_| release.by_hash).into_iter().chain([format!("{dist}/{name}")]);
+        let by_hash = Some(by_hash).filter(|_| release.by_hash);
+        let urls = by_hash.into_iter().chain([format!("{dir}/{name}")]);
         let component = Component {
             ecosystem: Ecosystem::Debian,
             name: name.clone(),
@@ -216,21 +275,80 @@ fn read_index(
         };
         let locations = urls.map(Location::Url).collect();
         let input = Input::new(locations, *size, *sha256, Format::File, component);
-        let task = cx.reporter.task(&format!("{} {name}", spec.suite), *size);
+        let task = cx.reporter.task(&format!("{} {name}", suite.suite), *size);
         // Read the index from the cache, because only verified files are there: no part of the
         // index is used before its hash has been verified.
         let path = cx.fetcher.file(&input, None, &task)?;
         let file = fs_err::File::open(&path).map_err(|e| Error::at("read", &path, e))?;
         let decoder = decoder_for(name, file)?;
-        index.read(BufReader::with_capacity(256 * 1024, decoder))?;
+        debian_index::read(BufReader::with_capacity(256 * 1024, decoder), &mut packages)?;
     }
-    let locked = TrustedRelease {
-        archive: spec.archive.clone(),
-        suite: spec.suite.clone(),
+    // The index of a flat archive may have the packages of several architectures.
+    let own = platform.debian_arch();
+    packages.retain(|p| p.architecture == own || p.architecture == "all");
+    let trusted = TrustedRelease {
+        archive: suite.archive().to_owned(),
+        suite: suite.suite.clone(),
         date: release.date.to_string(),
         key: release.key.clone(),
     };
-    Ok((index, vec![locked]))
+    Ok(LoadedSuite { packages, priority: release.priority, release: trusted })
+}
+
+/// A file that a release lists: its name, its length in bytes and its digest.
+type Listed = (String, u64, crate::model::Digest);
+
+/// Returns the indexes that a release lists for the components of a suite and a platform.
+fn indexes<'a>(
+    suite: &SuiteRequest,
+    platform: Platform,
+    release: &'a Release,
+    shown: &str,
+) -> Result<Vec<&'a Listed>> {
+    let find = |stem: &str| {
+        [".xz", ".gz", ".zst", ""]
+            .iter()
+            .find_map(|ending| release.files.iter().find(|f| f.0 == format!("{stem}{ending}")))
+    };
+    let located = |error: Error, place| error.located(place);
+    if suite.is_flat() {
+        return match find("Packages") {
+            Some(found) => Ok(vec![found]),
+            None => Err(located(
+                Error::user(format!("{shown} lists no file Packages")).hint(
+                    "an archive with components is no flat one: name its suite without a slash at the end",
+                ),
+                suite.place.clone(),
+            )),
+        };
+    }
+    let architecture = platform.debian_arch();
+    let mut out = vec![];
+    for component in &suite.components {
+        let own = find(&format!("{component}/binary-{architecture}/Packages"));
+        let all = find(&format!("{component}/binary-all/Packages")).filter(|_| release.all_apart);
+        if own.is_none() && all.is_none() {
+            let error =
+                Error::user(format!("{shown} lists no index of {component} for {architecture}"));
+            let place = suite.component_places.get(component).unwrap_or(&suite.place);
+            let known = components_of(release, platform);
+            let known: Vec<&str> = known.iter().map(String::as_str).collect();
+            let hint = match known_names(component, &known) {
+                Some(hint) => format!("of its components, {hint}"),
+                None if release.architectures.is_empty() => {
+                    format!("it has no packages for {architecture}")
+                }
+                None => format!(
+                    "it has no packages for {architecture}, only for {}: name the platforms that it has with `platforms`",
+                    release.architectures.join(", ")
+                ),
+            };
+            return Err(located(error.hint(hint), place.clone()));
+        }
+        out.extend(own);
+        out.extend(all);
+    }
+    Ok(out)
 }
 
 /// Returns the components for which a release has indexes for a platform.

@@ -3,21 +3,21 @@
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::suites::{self, Defaults, SuiteRequest};
 use crate::error::Place;
 use crate::lockfile::Fingerprint;
 use crate::manifest::{Fields, Problems, Spanned};
 use crate::model::Platform;
+use crate::resolve::debian_closure::PackageRoot;
 
 /// The packages to take from a Debian archive.
 #[derive(Debug, Clone)]
 pub struct DebianRequest {
-    /// The mirror family: `debian`, `debian-security`.
-    pub archive: String,
-    /// The suite: `bookworm`, `trixie`.
-    pub suite: String,
-    /// The components, usually `main`.
-    pub components: Vec<String>,
-    /// The packages, each optionally in the form `name=version`.
+    /// What holds for suites that say nothing themselves.
+    pub defaults: Defaults,
+    /// The suites, of which the first has precedence.
+    pub suites: Vec<SuiteRequest>,
+    /// The packages, each optionally in the form `name=version` or `name/suite`.
     pub packages: Vec<String>,
     /// Packages to leave out in addition to those that the recipe leaves out.
     pub exclude: Vec<String>,
@@ -30,27 +30,22 @@ pub struct DebianRequest {
     pub left_out: RefCell<(usize, BTreeSet<String>)>,
     /// The number of platforms for which the request is resolved.
     pub platforms: usize,
-    /// The places in the manifest where the suite and each of the components, packages and
-    /// exclusions are named.
+    /// The places in the manifest where each of the packages and exclusions is named.
     pub places: BTreeMap<Named, Place>,
 }
 
 /// A name in the manifest that is part of a request.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Named {
-    /// The suite.
-    Suite,
-    /// One of the components.
-    Component(String),
-    /// One of the packages, with its version if it has one.
+    /// One of the packages, with its version or suite if it has one.
     Package(String),
     /// One of the exclusions.
     Exclude(String),
 }
 
-/// The name of a package without its version.
+/// The name of a package without its version or suite.
 pub fn plain_name(package: &str) -> &str {
-    package.split_once('=').map_or(package, |(name, _)| name)
+    package.split(['=', '/']).next().unwrap_or(package)
 }
 
 impl DebianRequest {
@@ -60,33 +55,36 @@ impl DebianRequest {
         required: bool,
         problems: &mut Problems,
     ) -> Option<DebianRequest> {
-        let suite = if required {
-            fields.required_string("suite", problems)
-        } else {
-            fields.string("suite", problems)
-        };
-        let archive =
-            fields.string("archive", problems).map_or_else(|| "debian".to_owned(), |s| s.value);
+        let defaults = Defaults::read(fields, problems);
+        let suites = suites::read(fields, required, &defaults, problems);
         let mut list =
             |key: &str| -> Option<Vec<Spanned<String>>> { fields.string_list(key, problems) };
-        let (components, packages, exclude, include) =
-            (list("components"), list("packages"), list("exclude"), list("include"));
+        let (packages, exclude, include) = (list("packages"), list("exclude"), list("include"));
         let include_essential = fields.bool("include_essential", problems);
         let mut places = BTreeMap::new();
         let mut note = |named: Named, span: &std::ops::Range<usize>| {
             places.entry(named).or_insert_with(|| problems.place(span.start));
         };
-        for component in components.iter().flatten() {
-            note(Named::Component(component.value.clone()), &component.span);
-        }
         for package in packages.iter().flatten() {
             note(Named::Package(package.value.clone()), &package.span);
         }
         for package in exclude.iter().flatten() {
             note(Named::Exclude(package.value.clone()), &package.span);
         }
-        if let Some(suite) = &suite {
-            note(Named::Suite, &suite.span);
+        for package in packages.iter().flatten() {
+            let Some((_, wanted)) = package.value.split_once('/') else { continue };
+            let known = || suites.iter().map(|suite| suite.suite.as_str());
+            if !suites.is_empty() && !known().any(|suite| suite == wanted) {
+                let list: Vec<String> = known().map(|suite| format!("{suite:?}")).collect();
+                problems.add(
+                    package.span.clone(),
+                    format!(
+                        "{:?} asks for a suite that is not among those of the toolchain: expected one of {}",
+                        package.value,
+                        list.join(", ")
+                    ),
+                );
+            }
         }
         for excluded in exclude.iter().flatten() {
             if packages.iter().flatten().any(|p| plain_name(&p.value) == excluded.value) {
@@ -102,6 +100,7 @@ impl DebianRequest {
         for package in packages.iter().chain(&exclude).chain(&include).flatten() {
             let name = plain_name(&package.value);
             let valid = name.len() > 1
+                && !(package.value.contains('=') && package.value.contains('/'))
                 && name
                     .bytes()
                     .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b"+-.".contains(&b));
@@ -109,21 +108,11 @@ impl DebianRequest {
                 problems.add(
                     package.span.clone(),
                     format!(
-                        "expected the name of a Debian package, perhaps with =version, got {:?}",
+                        "expected the name of a Debian package, perhaps with =version or /suite, got {:?}",
                         package.value
                     ),
                 );
             }
-        }
-        if let Some(suite) = &suite
-            && (suite.value.is_empty()
-                || suite.value.contains([' ', ':'])
-                || suite.value.split('/').any(|p| p == ".." || p.is_empty()))
-        {
-            problems.add(
-                suite.span.clone(),
-                format!("expected the name of a suite such as \"bookworm\", got {:?}", suite.value),
-            );
         }
         let plain = |list: Option<Vec<Spanned<String>>>| -> Vec<String> {
             list.unwrap_or_default().into_iter().map(|s| s.value).collect()
@@ -135,12 +124,12 @@ impl DebianRequest {
                 "a Debian toolchain needs the key \"packages\" with at least one package",
             );
         }
-        let components =
-            if components.is_none() { vec!["main".to_owned()] } else { plain(components) };
+        if suites.is_empty() {
+            return None;
+        }
         Some(DebianRequest {
-            archive,
-            suite: suite?.value,
-            components,
+            defaults,
+            suites,
             packages,
             exclude: plain(exclude),
             include: plain(include),
@@ -154,9 +143,10 @@ impl DebianRequest {
     /// Returns the fingerprint of what the manifest asks for.
     pub fn fingerprint(&self) -> Fingerprint {
         let mut out = Fingerprint::default();
-        out.note("archive", [&self.archive]);
-        out.note("suite", [&self.suite]);
-        out.note("components", &self.components);
+        out.note("archive", [&self.defaults.archive]);
+        out.note("suite", self.suites.iter().map(|suite| suite.described(&self.defaults)));
+        out.note("components", &self.defaults.components);
+        out.note("snapshot", self.defaults.snapshot.as_ref().map(|s| s.text.clone()));
         out.note("packages", &self.packages);
         out.note("exclude", &self.exclude);
         out.note("include", &self.include);
@@ -164,9 +154,36 @@ impl DebianRequest {
         out
     }
 
-    /// Returns the archive and the suite.
-    pub fn suite(&self) -> (&str, &str) {
-        (&self.archive, &self.suite)
+    /// Returns the suites, each with its archive.
+    pub fn suites(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.suites.iter().map(|suite| (suite.archive(), suite.suite.as_str()))
+    }
+
+    /// Returns a package of the request as a root of the closure.
+    pub fn root(&self, asked: &str) -> PackageRoot {
+        let wanted = asked.split_once('/').map(|(_, suite)| suite);
+        let suite = wanted.and_then(|w| self.suites.iter().position(|s| s.suite == w));
+        PackageRoot { asked: asked.to_owned(), suite }
+    }
+
+    /// Adds what a library of this compiler asks for. Returns whether its suites are the same.
+    pub fn add(&mut self, library: DebianRequest) -> bool {
+        let fits = self.suites.len() == library.suites.len()
+            && self.suites.iter().zip(&library.suites).all(|(own, other)| own.is_same(other));
+        self.packages.extend(library.packages);
+        self.exclude.extend(library.exclude);
+        let merge = |own: &mut Vec<String>, other: Vec<String>| {
+            for component in other {
+                if !own.contains(&component) {
+                    own.push(component);
+                }
+            }
+        };
+        merge(&mut self.defaults.components, library.defaults.components);
+        for (own, other) in self.suites.iter_mut().zip(library.suites) {
+            merge(&mut own.components, other.components);
+        }
+        fits
     }
 
     /// Sets the number of platforms of the toolchain.

@@ -49,7 +49,7 @@ fn locking_twice_at_two_paths_in_two_profiles_gives_the_same_bytes() {
 /// If no index is configured, the pip of the pinned Python fetches the package, because it knows its default index.
 #[test]
 fn a_real_tool_comes_as_a_wheel() {
-    let manifest = std::fs::read_to_string(format!("{REPO}/templates/python.toml")).unwrap();
+    let manifest = crate::support::template("python");
     let mut project = Project::new(&format!("{manifest}[toolchains.ninja]\nkind = \"tool\"\nsource = \"pypi\"\nversion = \"1.11.1.4\"\nsuite = \"bookworm\"\npackages = [\"libc6\", \"libstdc++6\"]\n").replace("\"aarch64-linux\", ", ""));
     project.store = shared_store().to_owned();
     project.ok(&["setup"]);

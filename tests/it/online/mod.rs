@@ -1,5 +1,6 @@
 //! Tests that need a mirror: they use the repository's own toolchains and those of the examples, real packages and a real Bazel. All other tests run without network access.
 
+mod apt;
 mod archives;
 mod audit;
 mod bazel;

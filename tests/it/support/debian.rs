@@ -4,8 +4,11 @@ use std::collections::BTreeMap;
 
 use cotter::internals::Digest;
 use pgp::composed::{
-    ArmorOptions, CleartextSignedMessage, KeyType, SecretKeyParamsBuilder, SignedSecretKey,
+    ArmorOptions, CleartextSignedMessage, DetachedSignature, KeyType, SecretKeyParamsBuilder,
+    SignedSecretKey,
 };
+use pgp::crypto::hash::HashAlgorithm;
+use pgp::ser::Serialize as _;
 use pgp::types::Password;
 
 use super::archive::{Tar, xz};
@@ -40,6 +43,24 @@ impl Signer {
         )
         .unwrap();
         message.to_armored_string(ArmorOptions::default()).unwrap()
+    }
+
+    /// Returns an armoured signature of a file.
+    pub fn sign_apart(&self, text: &str) -> String {
+        let signature = DetachedSignature::sign_binary_data(
+            rand::thread_rng(),
+            &self.0.primary_key,
+            &Password::empty(),
+            HashAlgorithm::Sha256,
+            text.as_bytes(),
+        )
+        .unwrap();
+        signature.to_armored_string(ArmorOptions::default()).unwrap()
+    }
+
+    /// Returns the public key in binary form.
+    pub fn public_bytes(&self) -> Vec<u8> {
+        self.0.to_public_key().to_bytes().unwrap()
     }
 }
 
@@ -81,20 +102,76 @@ impl Archive {
 
     /// Puts the archive on a server, below `/debian`.
     pub fn publish(&self, server: &Server, signer: &Signer) {
-        let packages =
-            xz(self.stanzas.values().map(|s| format!("{s}\n")).collect::<String>().as_bytes());
+        self.publish_as(server, signer, &Published::default());
+    }
+
+    /// Puts the archive on a server.
+    pub fn publish_as(&self, server: &Server, signer: &Signer, how: &Published) {
+        let Published { root, suite, date, fields, form } = how;
+        let dir = match form {
+            Form::Flat => format!("{root}/{suite}").trim_end_matches(['/', '.']).to_owned(),
+            _ => format!("{root}/dists/{suite}"),
+        };
+        let of = |all: bool| -> Vec<u8> {
+            let wanted = |s: &&String| *form != Form::AllApart || s.contains(": all\n") == all;
+            let stanzas = self.stanzas.values().filter(wanted);
+            xz(stanzas.map(|s| format!("{s}\n")).collect::<String>().as_bytes())
+        };
+        let indexes = match form {
+            Form::Flat => vec![("Packages.xz", of(false))],
+            Form::AllApart => vec![
+                ("main/binary-amd64/Packages.xz", of(false)),
+                ("main/binary-all/Packages.xz", of(true)),
+            ],
+            _ => vec![("main/binary-amd64/Packages.xz", of(false))],
+        };
         let valid =
             self.valid_until.as_ref().map(|v| format!("Valid-Until: {v}\n")).unwrap_or_default();
-        let release = format!(
-            "Origin: Test\nSuite: test\nDate: Sat, 11 Jul 2026 10:16:37 UTC\n{valid}SHA256:\n {} {} main/binary-amd64/Packages.xz\n",
-            Digest::of(&packages),
-            packages.len()
-        );
-        server.put("/debian/dists/test/InRelease", signer.sign(&release));
-        server.put("/debian/dists/test/main/binary-amd64/Packages.xz", packages);
-        for (path, deb) in &self.debs {
-            server.put(&format!("/debian/{path}"), deb.clone());
+        let mut release =
+            format!("Origin: Test\nSuite: {suite}\nDate: {date}\n{valid}{fields}SHA256:\n");
+        for (name, bytes) in indexes {
+            release += &format!(" {} {} {name}\n", Digest::of(&bytes), bytes.len());
+            server.put(&format!("{dir}/{name}"), bytes);
         }
+        if *form == Form::Detached {
+            server.put(&format!("{dir}/Release.gpg"), signer.sign_apart(&release));
+            server.put(&format!("{dir}/Release"), release);
+        } else {
+            server.put(&format!("{dir}/InRelease"), signer.sign(&release));
+        }
+        for (path, deb) in &self.debs {
+            server.put(&format!("{root}/{path}"), deb.clone());
+        }
+    }
+}
+
+/// Where and how an archive is published.
+pub struct Published<'a> {
+    pub root: &'a str,
+    pub suite: &'a str,
+    pub date: &'a str,
+    /// Further lines of the release.
+    pub fields: &'a str,
+    pub form: Form,
+}
+
+/// The forms of an archive.
+#[derive(PartialEq)]
+pub enum Form {
+    /// `dists/<suite>/InRelease`.
+    Usual,
+    /// `Release` and `Release.gpg`.
+    Detached,
+    /// Without `dists` and components.
+    Flat,
+    /// The packages for all architectures have an index of their own.
+    AllApart,
+}
+
+impl Default for Published<'_> {
+    fn default() -> Self {
+        let date = "Sat, 11 Jul 2026 10:16:37 UTC";
+        Published { root: "/debian", suite: "test", date, fields: "", form: Form::Usual }
     }
 }
 

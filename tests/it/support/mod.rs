@@ -192,6 +192,14 @@ pub const PROJECTS: [&str; 7] = [
     "examples/flask",
 ];
 
+/// Returns a template of `cotter init` with the suite bookworm alone, whose trees are in the shared store.
+pub fn template(name: &str) -> String {
+    let text = std::fs::read_to_string(format!("{REPO}/templates/{name}.toml")).unwrap();
+    let suites = "suite = [\"bookworm\", \"bookworm-updates\", { archive = \"debian-security\", suite = \"bookworm-security\" }]";
+    assert!(text.contains(suites), "{text}");
+    text.replace(suites, "suite = \"bookworm\"")
+}
+
 /// Returns the store in which the toolchains of the repository and of its examples are set up once for all tests. It is kept
 /// between runs. Its content was verified when it was made.
 pub fn shared_store() -> &'static Path {

@@ -1,0 +1,306 @@
+//! The same sources, resolved by cotter and by apt in a root of its own.
+
+use std::cell::RefCell;
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+use std::process::Command;
+
+use cotter::internals::{
+    Additions, Fetcher, Http, Keyring, Kind, Manifest, Mirrors, NEVER, Patience, Platform,
+    Problems, Proxies, Reporter, ResolveContext, Verbosity, bind_sources, machine_mirrors,
+    recipe_of_kind,
+};
+
+use crate::support::{REPO, Scratch, ok};
+
+/// The suites of a release of Debian: archive and suite.
+fn suites(release: &str) -> [(&'static str, String); 3] {
+    [
+        ("debian", release.to_owned()),
+        ("debian", format!("{release}-updates")),
+        ("debian-security", format!("{release}-security")),
+    ]
+}
+
+/// Sets of packages that projects ask for.
+const SETS: &[&str] = &[
+    "gcc-12 g++-12 gfortran-12",
+    "python3 python3-venv python3-pip",
+    "git openssh-client",
+    "curl ca-certificates",
+    "openjdk-17-jre-headless fontconfig",
+    "nginx",
+    "postgresql-15",
+    "redis-server",
+    "nodejs npm",
+    "ruby-full",
+    "php-cli composer",
+    "clang-16 lld-16",
+    "cmake ninja-build pkg-config",
+    "libgtk-3-dev",
+    "qt6-base-dev",
+    "libboost-all-dev",
+    "libssl-dev libcurl4-openssl-dev libpq-dev",
+    "ffmpeg imagemagick",
+    "texlive-latex-base",
+    "chromium",
+];
+
+/// More of them, for the full suite.
+const MORE_SETS: &[&str] = &[
+    "r-base",
+    "octave",
+    "libreoffice-writer",
+    "gimp inkscape",
+    "mariadb-server",
+    "docker.io",
+    "systemd",
+    "emacs-nox vim",
+    "blender",
+    "gnuradio",
+    "wine",
+    "libopencv-dev",
+    "libvtk9-dev",
+    "gstreamer1.0-plugins-good gstreamer1.0-tools libgstreamer1.0-dev",
+    "qtbase5-dev qtdeclarative5-dev qttools5-dev",
+    "libwebkit2gtk-4.1-dev",
+    "golang-go",
+    "rustc cargo",
+    "ghc cabal-install",
+    "ocaml-nox opam",
+    "erlang elixir",
+    "openjdk-17-jdk maven gradle",
+    "gcc-arm-none-eabi",
+    "gcc-aarch64-linux-gnu g++-aarch64-linux-gnu",
+    "libgrpc++-dev protobuf-compiler-grpc",
+    "libhdf5-dev libopenblas-dev libeigen3-dev",
+    "openmpi-bin libopenmpi-dev",
+    "apache2 libapache2-mod-php",
+    "samba",
+    "postfix",
+    "qemu-system-x86",
+    "python3-numpy python3-scipy python3-matplotlib python3-pandas",
+    "python3-django python3-flask gunicorn",
+    "texlive-full",
+    "doxygen graphviz",
+    "swig bison flex",
+    "valgrind gdb strace",
+    "debhelper devscripts",
+    "xvfb x11-apps",
+    "ansible",
+];
+
+/// The lists of packages from which the distroless project makes its images, each with the release of Debian, as its
+/// repository states them (`private/repos/deb`): base and C++ of both releases, Python, Java.
+const DISTROLESS: &[(&str, &str)] = &[
+    (
+        "bookworm",
+        "base-files ca-certificates libc6 libc-bin libssl3 netbase openssl tzdata media-types gcc-12-base libgcc-s1 libgomp1 libstdc++6",
+    ),
+    (
+        "trixie",
+        "base-files ca-certificates libc6 libc-bin libssl3t64 netbase openssl tzdata tzdata-legacy media-types zlib1g libzstd1 gcc-14-base libgcc-s1 libgomp1 libstdc++6 libatomic1",
+    ),
+    (
+        "trixie",
+        "libbz2-1.0 libcom-err2 libcrypt1 libdb5.3t64 libexpat1 libc-bin libffi8 libgssapi-krb5-2 libk5crypto3 libkeyutils1 libkrb5-3 libkrb5support0 liblzma5 libncursesw6 libnsl2 libpython3.13-minimal libpython3.13-stdlib libreadline8t64 libsqlite3-0 libtinfo6 libtirpc3t64 libuuid1 python3.13-venv python3.13-minimal zlib1g",
+    ),
+    (
+        "trixie",
+        "fontconfig-config fonts-dejavu-core libbrotli1 libbz2-1.0 libcrypt1 libexpat1 libfontconfig1 libfreetype6 libglib2.0-0t64 libgraphite2-3 libharfbuzz0b libjpeg62-turbo liblcms2-2 libpcre2-8-0 libpng16-16t64 libuuid1 zlib1g gcc-14-base libgcc-s1 libstdc++6",
+    ),
+];
+
+/// The base URLs of the machine's mirrors.
+fn bases(archive: &str) -> Vec<String> {
+    machine_mirrors(Path::new("/etc/apt"), archive)
+}
+
+/// A root of apt with nothing installed.
+struct Apt(Scratch);
+
+impl Apt {
+    fn new(release: &str) -> Self {
+        let root = Scratch::new();
+        for dir in [
+            "etc/apt/apt.conf.d",
+            "etc/apt/preferences.d",
+            "etc/apt/trusted.gpg.d",
+            "var/lib/apt/lists/partial",
+            "var/cache/apt/archives/partial",
+            "var/log/apt",
+        ] {
+            std::fs::create_dir_all(root.join(dir)).unwrap();
+        }
+        root.write("var/lib/dpkg/status", "");
+        let lines: Vec<String> = suites(release)
+            .iter()
+            .map(|(archive, suite)| {
+                let base = bases(archive).first().expect("the machine's apt has a mirror").clone();
+                format!(
+                    "deb [signed-by={REPO}/data/debian-archive-keyring.gpg] {base} {suite} main\n"
+                )
+            })
+            .collect();
+        root.write("etc/apt/sources.list", lines.concat());
+        root.write(
+            "apt.conf",
+            format!(
+                "Dir \"{root}\";\nDir::State::status \"{root}/var/lib/dpkg/status\";\nDir::Etc::main \"none\";\n\
+                 APT::Architecture \"amd64\";\nAPT::Architectures {{ \"amd64\"; }};\nAPT::Install-Recommends \"false\";\n\
+                 APT::Sandbox::User \"root\";\nAcquire::Languages \"none\";\nAcquire::ForceHash \"SHA256\";\n",
+                root = root.path().display()
+            ),
+        );
+        let apt = Apt(root);
+        ok(apt.command("apt-get").arg("update"));
+        apt
+    }
+
+    fn command(&self, program: &str) -> Command {
+        let mut command = Command::new(program);
+        command.env("APT_CONFIG", self.0.join("apt.conf")).env("LC_ALL", "C.UTF-8");
+        command
+    }
+
+    /// Returns the packages that apt would install: the names with the hashes.
+    fn install(&self, set: &str) -> BTreeMap<String, String> {
+        let mut command = self.command("apt-get");
+        command.args(["install", "--print-uris", "--yes", "--no-install-recommends"]);
+        let text = ok(command.args(set.split(' ')));
+        let lines = text.lines().filter(|line| line.starts_with('\''));
+        lines
+            .map(|line| {
+                let words: Vec<&str> = line.split(' ').collect();
+                let name = words[1].split('_').next().unwrap().to_owned();
+                (name, words[3].trim_start_matches("SHA256:").to_owned())
+            })
+            .collect()
+    }
+}
+
+/// Returns the packages that cotter takes for each set, with the hashes: first all sets with `more[0]` as further lines of the
+/// toolchains, then all with `more[1]`.
+fn resolved(release: &str, sets: &[&str], more: [&str; 2]) -> Vec<BTreeMap<String, String>> {
+    let suites = suites(release);
+    let tables: Vec<String> = suites
+        .iter()
+        .map(|(archive, suite)| format!("{{ archive = {archive:?}, suite = {suite:?} }}"))
+        .collect();
+    let tables = tables.join(", ");
+    let toolchain = |(i, (set, more)): (usize, (&&str, &str))| {
+        let packages: Vec<String> = set.split(' ').map(|name| format!("{name:?}")).collect();
+        format!(
+            "[toolchains.t{i:03}]\nkind = \"library\"\nsource = \"debian\"\nsuite = [{tables}]\npackages = [{}]\n{more}\n",
+            packages.join(", ")
+        )
+    };
+    let all = more.into_iter().flat_map(|more| sets.iter().map(move |set| (set, more)));
+    let text: String = all.enumerate().map(toolchain).collect();
+    let mut problems = Problems::new("toolchains.toml", &text);
+    let manifest = Manifest::parse(&text, &mut problems);
+    let sources = bind_sources(&manifest, &mut problems);
+    assert!(problems.lines().is_empty(), "{:?}", problems.lines());
+    let scratch = Scratch::new();
+    let http = Http::new(
+        false,
+        Patience {
+            stall: std::time::Duration::from_secs(60),
+            retries: 3,
+            backoff: std::time::Duration::from_millis(100),
+        },
+        "",
+        Proxies::of(&|name| std::env::var(name).ok()),
+    );
+    let apt = ["debian", "debian-security"].map(|archive| (archive.to_owned(), bases(archive)));
+    let mirrors = Mirrors::new(BTreeMap::new(), apt.into(), vec![]);
+    let fetcher = Fetcher::new(http, mirrors, scratch.join("inputs"));
+    let reporter = Reporter::new(Verbosity::Normal, false);
+    let keyring = Keyring::shipped().unwrap();
+    let cx = ResolveContext {
+        fetcher: &fetcher,
+        reporter: &reporter,
+        now: "2026-11-26T00:00:00Z".parse().unwrap(),
+        keyring: &keyring,
+        dir: scratch.path(),
+        check_valid_until: false,
+        known: vec![],
+        index: RefCell::default(),
+    };
+    sources
+        .values()
+        .map(|source| {
+            let recipe = recipe_of_kind(Kind::Library);
+            let found =
+                source.resolve(Platform::X86_64Linux, recipe, &Additions::default(), &cx).unwrap();
+            let releases: Vec<&str> = found.releases.iter().map(|r| r.suite.as_str()).collect();
+            assert_eq!(releases, suites.each_ref().map(|(_, suite)| suite.as_str()));
+            found
+                .inputs
+                .into_iter()
+                .map(|input| (input.component.name, input.sha256.hex()))
+                .collect()
+        })
+        .collect()
+}
+
+/// Compares the closures. The packages that cotter leaves out because no tree runs a maintainer script, and those that the
+/// recipe leaves out, are included by name: then both take the same packages. Without that, cotter takes some of them.
+fn compare(release: &str, sets: &[&str]) {
+    let apt = Apt::new(release);
+    let left_out = recipe_of_kind(Kind::Library).left_out_packages();
+    let include: Vec<String> =
+        NEVER.iter().chain(left_out).map(|name| format!("{name:?}")).collect();
+    let include = format!("include = [{}]\ninclude_essential = false", include.join(", "));
+    let mut problems = vec![];
+    let mut equal = 0;
+    let mut resolved = resolved(release, sets, [&include, "include_essential = false"]);
+    let usual = resolved.split_off(sets.len());
+    for ((set, ours), usual) in sets.iter().zip(resolved).zip(usual) {
+        let theirs = apt.install(set);
+        for (name, hash) in usual.iter().filter(|(name, hash)| theirs.get(*name) != Some(*hash)) {
+            problems.push(format!("{set}: usually, cotter takes {name}, {hash}, and apt does not"));
+        }
+        assert!(usual.len() < theirs.len(), "{set}: nothing of what apt takes is left out");
+        for name in set.split(' ') {
+            assert!(ours.contains_key(name) && theirs.contains_key(name), "{name} of {set}");
+        }
+        let only = |these: &BTreeMap<String, String>, those: &BTreeMap<String, String>| {
+            let those: BTreeSet<&String> = those.keys().collect();
+            these.keys().filter(|name| !those.contains(name)).cloned().collect::<Vec<_>>()
+        };
+        let (missing, extra) = (only(&theirs, &ours), only(&ours, &theirs));
+        if !missing.is_empty() || !extra.is_empty() {
+            problems.push(format!("{set}: only apt takes {missing:?}, only cotter {extra:?}"));
+        }
+        for (name, hash) in &ours {
+            match theirs.get(name) {
+                Some(other) if other != hash => {
+                    problems.push(format!("{set}: {name} is {hash}, and {other} for apt"))
+                }
+                _ => equal += 1,
+            }
+        }
+    }
+    eprintln!("{} sets, {equal} packages are equal", sets.len());
+    assert!(problems.is_empty(), "{}", problems.join("\n"));
+}
+
+#[test]
+fn twenty_sets_resolve_as_apt_resolves_them() {
+    compare("bookworm", SETS);
+}
+
+#[test]
+#[ignore = "more sets of packages: for the full suite"]
+fn many_more_sets_resolve_as_apt_resolves_them() {
+    compare("bookworm", MORE_SETS);
+}
+
+#[test]
+fn the_lists_of_distroless_resolve_as_apt_resolves_them() {
+    for release in ["bookworm", "trixie"] {
+        let of = DISTROLESS.iter().filter(|(of, _)| *of == release);
+        compare(release, &of.map(|(_, list)| *list).collect::<Vec<_>>());
+    }
+}
