@@ -158,7 +158,8 @@ fn mirrors(cx: &Context) -> Vec<Check> {
     let suite = project
         .iter()
         .flat_map(|p| p.sources.values())
-        .find_map(|source| source.suites().first().map(|(_, suite)| (*suite).to_owned()));
+        .flat_map(|source| source.suites())
+        .find_map(|(archive, suite)| (archive == "debian").then(|| suite.to_owned()));
     let suite = suite.unwrap_or_else(|| "bookworm".to_owned());
     let bases = fetcher.mirrors.bases("debian", None);
     if bases.is_empty() {

@@ -44,7 +44,7 @@ libraries = ["py"]
             "toolchains.toml:6:1: unknown key \"hard_link\" in [settings]; did you mean \"hard_links\"?",
             "toolchains.toml:9:10: expected one of \"archive\", \"debian\", \"pypi\", got \"debain\"; did you mean \"debian\"?",
             "toolchains.toml:13:9: expected a name, a table or an array of them for \"suite\", got an integer",
-            "toolchains.toml:14:27: expected the name of a Debian package, perhaps with =version, got \"Bad Name\"",
+            "toolchains.toml:14:27: expected the name of a Debian package, perhaps with =version or /suite, got \"Bad Name\"",
             "toolchains.toml:15:1: unknown key \"package\" in [py]; did you mean \"packages\"?",
             "toolchains.toml:19:11: expected a version such as \"1.2.3\", got \"twenty\"",
             "toolchains.toml:20:7: expected an https://, http:// or file:/// URL, got \"gopher://x\"",

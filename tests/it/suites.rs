@@ -215,6 +215,10 @@ fn what_is_wrong_with_suites_is_told_with_its_place() {
             "[{ suite = \"test\", urls = [\"ftp://x\"] }]",
             "10:36: urls: expected an https://, http:// or file:/// URL",
         ),
+        (
+            "[{ suite = \"test\", urls = \"https://u:secret@x.example\" }]",
+            "10:35: urls: the lock would contain the credentials of this URL",
+        ),
         ("[{ suite = \"test\", urls = [] }]", "10:35: urls: expected at least one URL, got none"),
         (
             "[{ suite = \"test\", urls = \"https://x.example\", archive = \"debian\" }]",

@@ -231,6 +231,11 @@ fn of_table(
                     crate::model::redact(&url.value)
                 ),
             );
+        } else if has_credentials(&url.value) {
+            problems.add(
+                url.span.clone(),
+                "urls: the lock would contain the credentials of this URL: put them into ~/.netrc (or the file that NETRC names)",
+            );
         }
     }
     let has_urls = urls.is_some();
@@ -308,6 +313,12 @@ fn of_table(
         place,
         component_places,
     })
+}
+
+/// Whether a URL contains the name of a user.
+fn has_credentials(url: &str) -> bool {
+    let rest = url.split_once("://").map_or("", |(_, rest)| rest);
+    rest.split(['/', '?', '#']).next().is_some_and(|authority| authority.contains('@'))
 }
 
 impl SuiteRequest {

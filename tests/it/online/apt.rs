@@ -11,7 +11,7 @@ use cotter::internals::{
     recipe_of_kind,
 };
 
-use crate::support::{REPO, Scratch, ok};
+use crate::support::{Project, REPO, Scratch, contains, ok, shared_store};
 
 /// The suites of a release of Debian: archive and suite.
 fn suites(release: &str) -> [(&'static str, String); 3] {
@@ -29,7 +29,7 @@ const SETS: &[&str] = &[
     "git openssh-client",
     "curl ca-certificates",
     "openjdk-17-jre-headless fontconfig",
-    "nginx",
+    "nginx nginx-common libnginx-mod-http-dav-ext",
     "postgresql-15",
     "redis-server",
     "nodejs npm",
@@ -109,6 +109,17 @@ const DISTROLESS: &[(&str, &str)] = &[
         "trixie",
         "fontconfig-config fonts-dejavu-core libbrotli1 libbz2-1.0 libcrypt1 libexpat1 libfontconfig1 libfreetype6 libglib2.0-0t64 libgraphite2-3 libharfbuzz0b libjpeg62-turbo liblcms2-2 libpcre2-8-0 libpng16-16t64 libuuid1 zlib1g gcc-14-base libgcc-s1 libstdc++6",
     ),
+];
+
+/// Sets of trixie that other tools of this kind have resolved otherwise: packages that provide the names of others, and
+/// libraries that were renamed.
+const TRIXIE_SETS: &[&str] = &[
+    "ffmpeg",
+    "bash curl perl apt",
+    "nginx nginx-common libnginx-mod-http-dav-ext",
+    "gcc-14 g++-14",
+    "clang-19 lld-19",
+    "python3 python3-venv",
 ];
 
 /// The base URLs of the machine's mirrors.
@@ -298,9 +309,45 @@ fn many_more_sets_resolve_as_apt_resolves_them() {
 }
 
 #[test]
-fn the_lists_of_distroless_resolve_as_apt_resolves_them() {
+fn the_lists_of_distroless_and_sets_of_trixie_resolve_as_apt_resolves_them() {
     for release in ["bookworm", "trixie"] {
         let of = DISTROLESS.iter().filter(|(of, _)| *of == release);
-        compare(release, &of.map(|(_, list)| *list).collect::<Vec<_>>());
+        let mut sets: Vec<&str> = of.map(|(_, list)| *list).collect();
+        if release == "trixie" {
+            sets.extend(TRIXIE_SETS);
+        }
+        compare(release, &sets);
     }
+}
+
+/// A glibc of 2.31 for programs that leave for old machines, and a tool of that release. The keys of bullseye are among those
+/// that cotter includes.
+#[test]
+fn bullseye_has_libraries_and_tools_and_its_compilers_are_refused() {
+    let suites = "suite = [\"bullseye\", \"bullseye-updates\", { archive = \"debian-security\", suite = \"bullseye-security\" }]";
+    let toolchain = |name: &str, kind: &str, rest: &str| {
+        format!("[toolchains.{name}]\nkind = \"{kind}\"\nsource = \"debian\"\n{suites}\n{rest}\n")
+    };
+    let settings = "[settings]\ncheck_valid_until = false\n";
+    let library = toolchain("ssl", "library", "packages = [\"libssl-dev\"]");
+    let tool = toolchain("jq", "tool", "packages = [\"jq\"]\nself_exe = [\"usr/bin/*\"]");
+    let mut project = Project::new(&format!("{settings}{library}{tool}"));
+    project.store = shared_store().to_owned();
+    project.ok(&["setup"]);
+    contains(
+        &project.lock_text(),
+        &[
+            "archive = \"debian\", suite = \"bullseye\"",
+            "archive = \"debian-security\", suite = \"bullseye-security\"",
+            "mirror://debian-security/pool/updates/main/o/openssl/libssl1.1_1.1.1w",
+            "/glibc/libc6_2.31-13+deb11u",
+        ],
+    );
+    assert_eq!(project.ok(&["exec", "jq", "--", "jq", "-n", "1 + 1"]), "2\n");
+    let compiler = toolchain("gcc", "cc", "packages = [\"gcc-10\", \"g++-10\"]");
+    project.manifest(&format!("{settings}{compiler}"));
+    contains(
+        &project.fails(6, &["lock"]),
+        &["ld-2.31.so of gcc does not know the option --argv0", "toolchains.toml:3:13"],
+    );
 }
