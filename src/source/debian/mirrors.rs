@@ -123,7 +123,7 @@ fn mirror_hint(suite: &SuiteRequest) -> String {
     let name = &suite.suite;
     match (&suite.snapshot, &suite.family) {
         (Some(snapshot), _) => format!(
-            "name an archive of old files that has {name} at {}: [mirrors] {SNAPSHOT} = [\"https://...\"] in toolchains.toml",
+            "name an archive of old files that has {name} at {}: [mirrors] {SNAPSHOT} = [\"https://...\"] in toolchains.toml, or COTTER_MIRROR_SNAPSHOT",
             snapshot.text
         ),
         (None, Some(family)) => format!(

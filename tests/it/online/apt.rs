@@ -53,7 +53,7 @@ const MORE_SETS: &[&str] = &[
     "libreoffice-writer",
     "gimp inkscape",
     "mariadb-server",
-    "docker.io",
+    "podman",
     "systemd",
     "emacs-nox vim",
     "blender",
@@ -344,6 +344,14 @@ fn bullseye_has_libraries_and_tools_and_its_compilers_are_refused() {
         ],
     );
     assert_eq!(project.ok(&["exec", "jq", "--", "jq", "-n", "1 + 1"]), "2\n");
+    // The sysroot is that of a glibc floor of 2.31 for compilers that cotter does not manage.
+    let sysroot = toolchain("root", "sysroot", "packages = [\"libc6-dev\", \"libstdc++-10-dev\"]");
+    project.manifest(&format!("{settings}{sysroot}"));
+    project.ok(&["export", "sysroot", "out", "root"]);
+    let libc = project.dir().join("out/usr/lib/x86_64-linux-gnu/libc.so.6");
+    let bytes = std::fs::read(libc).unwrap();
+    let has = |version: &[u8]| bytes.windows(version.len()).any(|window| window == version);
+    assert!(has(b"GLIBC_2.30\0") && !has(b"GLIBC_2.32\0"));
     let compiler = toolchain("gcc", "cc", "packages = [\"gcc-10\", \"g++-10\"]");
     project.manifest(&format!("{settings}{compiler}"));
     contains(
