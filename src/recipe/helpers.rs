@@ -1,5 +1,5 @@
 //! Programs of a tree of libraries: those that `.cmake` and `.pc` files of the tree name, such as
-//! `moc` and `protoc`, and those that the manifest keeps. Builds start them by the paths that these
+//! `moc`, those of packages of compilers, such as `protoc`, and those that the manifest keeps. Builds start them by the paths that these
 //! files give. All others are removed.
 //!
 //! The programs need a libc, which the tree must not offer to what is linked with its libraries. It
@@ -29,11 +29,26 @@ const BEFORE: &[&str] = &["bin", "libexec", "bindir}", "BINDIR}", "execdir}", "B
 /// The longest file in which programs are looked for, in bytes.
 const LONGEST: u64 = 4 << 20;
 
-/// Removes the programs that nothing names, and returns the others.
+/// Returns the programs of packages such as `protobuf-compiler`: CMake's own modules look for them
+/// beside the libraries, and no file of the tree names them.
+pub fn compilers(plan: &Plan, owners: &Owners) -> BTreeSet<MemberPath> {
+    let is_compiler = |path: &MemberPath| {
+        PLACES.iter().any(|place| path.is_under(place))
+            && owners.component(plan, path).is_some_and(|package| package.contains("-compiler"))
+    };
+    owners.iter().map(|(path, _)| path).filter(|path| is_compiler(path)).cloned().collect()
+}
+
+/// Removes the programs that nothing names, and returns the others. The `compilers` stay, too.
 ///
 /// # Errors
 /// If a staged file cannot be read.
-pub fn select(plan: &Plan, tree: &mut Tree, pruning: &Pruning) -> Result<BTreeSet<MemberPath>> {
+pub fn select(
+    plan: &Plan,
+    tree: &mut Tree,
+    pruning: &Pruning,
+    compilers: &BTreeSet<MemberPath>,
+) -> Result<BTreeSet<MemberPath>> {
     let named = named(tree)?;
     let in_place = |path: &MemberPath| path.parent().is_some_and(|d| PLACES.contains(&d.as_str()));
     let mut programs = BTreeSet::new();
@@ -62,7 +77,9 @@ pub fn select(plan: &Plan, tree: &mut Tree, pruning: &Pruning) -> Result<BTreeSe
     }
     let mut todo: Vec<MemberPath> = programs
         .iter()
-        .filter(|path| named.contains(path.file_name()) || pruning.asks_for(path))
+        .filter(|path| {
+            named.contains(path.file_name()) || compilers.contains(*path) || pruning.asks_for(path)
+        })
         .cloned()
         .collect();
     let mut kept = BTreeSet::new();

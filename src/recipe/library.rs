@@ -106,6 +106,7 @@ impl Recipe for Library {
         notes: &mut Notes,
     ) -> Result<Tree> {
         let stage = layers.stage;
+        let compilers = helpers::compilers(plan, &layers.owners);
         let has_loader = helpers::hide(plan, &mut layers.tree, &layers.owners);
         let (missing, helpers) = (RefCell::default(), RefCell::default());
         let steps = Steps {
@@ -113,7 +114,7 @@ impl Recipe for Library {
                 missing.replace(generated::add(tree, blobs)?);
                 living::settle(tree, blobs, plan.platform)?;
                 cmake::relocate(tree, blobs, plan.platform)?;
-                let kept = helpers::select(plan, tree, pruning)?;
+                let kept = helpers::select(plan, tree, pruning, &compilers)?;
                 if !has_loader {
                     helpers::remove(tree, &kept);
                 }

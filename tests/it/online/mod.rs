@@ -13,6 +13,7 @@ mod jail;
 mod kill;
 mod launcher;
 mod libraries;
+mod living;
 mod locking;
 mod names;
 mod nix;
