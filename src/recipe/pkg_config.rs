@@ -154,14 +154,17 @@ fn required(text: &str) -> Vec<String> {
 /// # Errors
 /// If a staged file cannot be read or written.
 pub fn relocate(tree: &mut Tree, blobs: &BlobDir) -> Result<()> {
-    let is_pc = |path: &MemberPath, node: &Node| {
-        matches!(node, Node::File { .. })
-            && path.file_name().ends_with(".pc")
-            && path.is_under("usr")
+    let is_pc = |path: &MemberPath, _: &Node| {
+        path.file_name().ends_with(".pc") && path.is_under("usr") && tree.file(path).is_some()
     };
+    let mut texts = vec![];
     for path in tree.paths(is_pc) {
-        let Some(Node::File { blob, .. }) = tree.get(&path) else { continue };
+        let Some((_, blob)) = tree.file(&path) else { continue };
         let Ok(text) = String::from_utf8(blob.read()?) else { continue };
+        texts.push((path, text));
+    }
+    // A link becomes a file: pkg-config takes the directory of the link for that of the file.
+    for (path, text) in texts {
         // From usr/lib/<multiarch>/pkgconfig/x.pc, three levels up lead to usr.
         let up = vec![".."; path.depth() - 2].join("/");
         let blob = blobs.put(rewrite(&text, &up).as_bytes())?;

@@ -11,6 +11,7 @@ use std::process::Command;
 use serde::Deserialize;
 
 use crate::support::jail::jail;
+use crate::support::server::trusted_tls;
 use crate::support::{REPO, Scratch, contains, in_store, ok, text};
 
 /// The toolchains that build all programs.
@@ -353,6 +354,125 @@ groups! {
     #[ignore = "full suite: many packages"] formats
     #[ignore = "full suite: large packages"] network
     #[ignore = "full suite: large packages"] pictures
+}
+
+/// A client of TLS that trusts what its OpenSSL trusts by default: `tls PORT`.
+const TLS: &str = r#"
+#include <openssl/err.h>
+#include <openssl/ssl.h>
+#include <openssl/x509v3.h>
+#include <stdio.h>
+int main(int argc, char **argv) {
+  SSL_CTX *x = SSL_CTX_new(TLS_client_method());
+  SSL_CTX_set_default_verify_paths(x);
+  SSL_CTX_set_verify(x, SSL_VERIFY_PEER, NULL);
+  printf("%d certificates, by default in %s\n", sk_X509_OBJECT_num(X509_STORE_get0_objects(SSL_CTX_get_cert_store(x))), X509_get_default_cert_dir());
+  if (argc < 2) return 0;
+  BIO *b = BIO_new_ssl_connect(x);
+  SSL *s;
+  BIO_get_ssl(b, &s);
+  SSL_set1_host(s, "localhost");
+  BIO_set_conn_hostname(b, "127.0.0.1");
+  BIO_set_conn_port(b, argv[1]);
+  if (BIO_do_connect(b) <= 0) {
+    printf("refused: %s\n", X509_verify_cert_error_string(SSL_get_verify_result(s)));
+    return 1;
+  }
+  printf("shook hands by %s\n", SSL_get_version(s));
+}
+"#;
+
+/// Programs that are linked with a tree's OpenSSL verify servers: with the certificates of the tree under `cotter exec`, with those that the user selects, and otherwise with those of
+/// the machine.
+#[test]
+fn a_program_finds_certificates() {
+    let shop = Workshop::of_packages(&["libssl-dev", "ca-certificates"]);
+    shop.scratch.write("work/tls.c", TLS);
+    for (program, specs) in [("tls", None), ("pinned", Some("-specs=pinned-libc.specs"))] {
+        let mut args = vec!["gcc", "tls.c", "-o", program, "-lssl", "-lcrypto"];
+        args.extend(specs);
+        shop.exec("lib", &args);
+    }
+    let path = |program: &str| shop.work().join(program);
+    // The tree's certificates are those of the package: more than a hundred.
+    let count = |said: &str| -> u32 { said.split(' ').next().unwrap().parse().unwrap() };
+    for (place, program) in [(shop.machine("lib"), "tls"), (shop.jail("lib"), "pinned")] {
+        let mut place = place;
+        let said = ok(place.arg(path(program)));
+        assert!(count(&said) > 100, "{said}");
+        contains(&said, &["by default in /usr/lib/ssl/certs"]);
+    }
+    // Where neither the tree nor the machine has certificates, none is found, and nothing is verified.
+    let bare = ok(jail(&store(), &shop.work()).arg(path("pinned")));
+    assert_eq!(count(&bare), 0, "{bare}");
+
+    let (port, certificate) = trusted_tls("localhost", b"hello".to_vec());
+    let file = shop.scratch.write("work/ca.pem", certificate);
+    let port = port.to_string();
+    let shake = |certificates: Option<&Path>| {
+        let args = ["exec", "gcc", "lib", "--", path("pinned").to_str().unwrap(), &port]
+            .map(str::to_owned);
+        let args: Vec<&str> = args.iter().map(String::as_str).collect();
+        let mut command = in_store(&store(), shop.scratch.path(), &args);
+        command.env_remove("SSL_CERT_FILE").env_remove("SSL_CERT_DIR");
+        command.envs(certificates.map(|file| ("SSL_CERT_FILE", file)));
+        let output = command.output().unwrap();
+        (output.status.success(), text(&output))
+    };
+    let (trusted, said) = shake(Some(&file));
+    assert!(trusted, "{said}");
+    contains(&said, &["1 certificates", "shook hands by TLSv1.3"]);
+    let (trusted, said) = shake(None);
+    assert!(!trusted && count(&said) > 100, "{said}");
+    contains(&said, &["refused: self-signed certificate"]);
+}
+
+/// pkg-config does not repeat the directories in which the compiler searches by itself, and the answers about large libraries stay short.
+#[test]
+fn pkg_config_knows_the_directories_of_the_trees() {
+    let shop = Workshop::of_packages(&["libcairo2-dev"]);
+    let said = shop.exec("lib", &["pkg-config", "--cflags", "--libs", "zlib"]);
+    assert_eq!(said.trim(), "-lz");
+    let said = shop.exec("lib", &["pkg-config", "--static", "--cflags", "--libs", "cairo"]);
+    assert!(said.len() < 10_000, "{} bytes: {said}", said.len());
+    assert!(!said.contains("-L"), "{said}");
+    contains(&said, &["/include/cairo", "-lcairo"]);
+    // Without a compiler that searches in the trees by itself, nothing is left out.
+    let args = ["exec", "pkg-config", "lib", "--", "pkg-config", "--libs", "zlib"];
+    let alone = ok(&mut in_store(&store(), shop.scratch.path(), &args));
+    contains(&alone, &["-L", "-lz"]);
+}
+
+/// trixie's base-files has the directories of a merged system and the links to them.
+#[test]
+fn a_package_with_the_directory_and_the_link_of_a_merged_system() {
+    let manifest = |kind: &str| {
+        format!(
+            "platforms = [\"x86_64-linux\"]\n\n[settings]\ncheck_valid_until = false\n\n[toolchains.base]\nkind = \"{kind}\"\nsource = \"debian\"\nsuite = \"trixie\"\npackages = [\"base-files\", \"zlib1g\", \"libc6\"]\n"
+        )
+    };
+    for kind in ["library", "tool"] {
+        let scratch = Scratch::new();
+        scratch.write("toolchains.toml", manifest(kind));
+        ok(&mut in_store(&store(), scratch.path(), &["setup", "--quiet"]));
+        let tree = ok(&mut in_store(&store(), scratch.path(), &["path", "base"]));
+        let library = Path::new(tree.trim()).join("usr/lib").join(TRIPLE).join("libz.so.1");
+        assert!(library.exists(), "{kind}: {}", library.display());
+    }
+}
+
+/// What the manifest keeps stays, with a loader of the tree, and the libc that it needs is not offered to what is linked with the libraries.
+#[test]
+fn what_is_kept_stays_and_starts() {
+    let mut tables = table([("lib".to_owned(), vec!["bzip2".to_owned()], vec![])]);
+    let lib = tables["toolchains"]["lib"].as_table_mut().unwrap();
+    lib.insert("keep".to_owned(), vec!["usr/bin/bzip2".to_owned()].into());
+    let shop = Workshop::new(&tables);
+    let tree = shop.path("lib");
+    let output = shop.jail("lib").arg(tree.join("usr/bin/bzip2")).arg("--help").output().unwrap();
+    contains(&text(&output), &["a block-sorting file compressor", "usage: bzip2"]);
+    assert!(!tree.join("usr/lib").join(TRIPLE).join("libc.so.6").exists());
+    assert!(!tree.join("usr/bin/bzdiff").exists(), "nothing asks for it");
 }
 
 /// Every file of the table has its test.
