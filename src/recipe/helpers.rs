@@ -5,7 +5,7 @@
 //! The programs need a libc, which the tree must not offer to what is linked with its libraries. It
 //! lies in a directory that only launchers know.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::layers::Owners;
 use super::prune::Pruning;
@@ -29,6 +29,15 @@ const BEFORE: &[&str] = &["bin", "libexec", "bindir}", "BINDIR}", "execdir}", "B
 /// The longest file in which programs are looked for, in bytes.
 const LONGEST: u64 = 4 << 20;
 
+/// The programs that a tree keeps.
+#[derive(Debug, Default)]
+pub struct Helpers {
+    /// The programs, and links to them.
+    pub kept: BTreeSet<MemberPath>,
+    /// The names of interpreters that the tree lacks, each with a script that needs it.
+    pub missing: BTreeMap<String, MemberPath>,
+}
+
 /// Returns the programs of packages such as `protobuf-compiler`: CMake's own modules look for them
 /// beside the libraries, and no file of the tree names them.
 pub fn compilers(plan: &Plan, owners: &Owners) -> BTreeSet<MemberPath> {
@@ -48,7 +57,7 @@ pub fn select(
     tree: &mut Tree,
     pruning: &Pruning,
     compilers: &BTreeSet<MemberPath>,
-) -> Result<BTreeSet<MemberPath>> {
+) -> Result<Helpers> {
     let named = named(tree)?;
     let in_place = |path: &MemberPath| path.parent().is_some_and(|d| PLACES.contains(&d.as_str()));
     let mut programs = BTreeSet::new();
@@ -63,7 +72,7 @@ pub fn select(
         let is_program = match node {
             Node::Directory => false,
             _ if in_place(path) => true,
-            Node::Symlink(_) => false,
+            Node::Symlink(_) => in_place(&real),
             Node::File { executable, .. } => {
                 *executable
                     && !is_library_name(path.file_name())
@@ -82,13 +91,16 @@ pub fn select(
         })
         .cloned()
         .collect();
-    let mut kept = BTreeSet::new();
+    let (mut kept, mut missing) = (BTreeSet::new(), BTreeMap::new());
     while let Some(path) = todo.pop() {
         let Some((real, blob)) = tree.file(&path) else { continue };
-        if !kept.insert(path) {
+        if !kept.insert(path.clone()) {
             continue;
         }
         if let Some((interpreter, _)) = scripts::interpreter(&blob.head(512)?) {
+            if tree.file(&interpreter).is_none() {
+                missing.entry(interpreter.file_name().to_owned()).or_insert(path);
+            }
             todo.push(interpreter);
         }
         todo.push(real);
@@ -111,7 +123,7 @@ pub fn select(
         }
     }
     kept.retain(|path| programs.contains(path));
-    Ok(kept)
+    Ok(Helpers { kept, missing })
 }
 
 /// Returns the names of programs in the `.cmake` and `.pc` files of a tree.

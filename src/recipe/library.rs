@@ -2,16 +2,17 @@
 //! programs need at run time.
 
 use std::cell::RefCell;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use super::api::{Active, Asked, Recipe};
 use super::essential::RUNTIME;
 use super::generated;
+use super::helpers::{self, Helpers};
 use super::layers::{Layers, Stage};
 use super::notes::{MissingCommand, Notes};
 use super::prune::{self, Pruning};
 use super::seal::{self, ProgramUse, Steps, seal};
-use super::{cmake, helpers, living, pkg_config};
+use super::{cmake, living, pkg_config};
 use crate::environment::Variables;
 use crate::error::Result;
 use crate::facts::{Facts, LibraryFacts};
@@ -108,20 +109,20 @@ impl Recipe for Library {
         let stage = layers.stage;
         let compilers = helpers::compilers(plan, &layers.owners);
         let has_loader = helpers::hide(plan, &mut layers.tree, &layers.owners);
-        let (missing, helpers) = (RefCell::default(), RefCell::default());
+        let (missing, helpers) = (RefCell::default(), RefCell::<Helpers>::default());
         let steps = Steps {
             prepare: &|tree| {
                 missing.replace(generated::add(tree, blobs)?);
                 living::settle(tree, blobs, plan.platform)?;
                 cmake::relocate(tree, blobs, plan.platform)?;
-                let kept = helpers::select(plan, tree, pruning, &compilers)?;
+                let found = helpers::select(plan, tree, pruning, &compilers)?;
                 if !has_loader {
-                    helpers::remove(tree, &kept);
+                    helpers::remove(tree, &found.kept);
                 }
-                if kept.is_empty() {
+                if found.kept.is_empty() {
                     helpers::drop_hidden(tree);
                 }
-                helpers.replace(kept);
+                helpers.replace(found);
                 Ok(())
             },
             launchers: &seal::plain,
@@ -133,7 +134,9 @@ impl Recipe for Library {
         if stage == Stage::Locked {
             return Ok(tree);
         }
-        let helpers: BTreeSet<MemberPath> = helpers.take();
+        let Helpers { kept, missing: interpreters } = helpers.take();
+        let command = |(name, needed_by)| MissingCommand { name, needed_by };
+        notes.missing = interpreters.into_iter().map(command).collect();
         let mut missing: Vec<generated::Ungenerated> = missing.take();
         for lack in &mut missing {
             if lack.what == generated::NO_CERTIFICATES {
@@ -141,16 +144,13 @@ impl Recipe for Library {
             }
         }
         missing.extend(living::lacks(&tree, plan.platform));
-        if let Some(first) = helpers.first().filter(|_| !has_loader) {
-            let missing_command = |(_, name): &(&str, &str)| MissingCommand {
-                name: (*name).to_owned(),
-                needed_by: first.clone(),
-            };
-            notes.missing = RUNTIME.iter().map(missing_command).collect();
+        if let Some(first) = kept.first().filter(|_| !has_loader) {
+            let runtime = RUNTIME.iter().map(|(_, name)| ((*name).to_owned(), first.clone()));
+            notes.missing.extend(runtime.map(command));
             missing.push(generated::Ungenerated {
                 what: format!(
                     "{} that CMake or pkg-config files name are left out, because the tree has no libc: {first} and others",
-                    match helpers.len() {
+                    match kept.len() {
                         1 => "1 program".to_owned(),
                         count => format!("{count} programs"),
                     }

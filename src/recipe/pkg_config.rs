@@ -154,16 +154,18 @@ fn required(text: &str) -> Vec<String> {
 /// # Errors
 /// If a staged file cannot be read or written.
 pub fn relocate(tree: &mut Tree, blobs: &BlobDir) -> Result<()> {
-    let is_pc = |path: &MemberPath, _: &Node| {
-        path.file_name().ends_with(".pc") && path.is_under("usr") && tree.file(path).is_some()
-    };
+    let is_pc =
+        |path: &MemberPath, _: &Node| path.file_name().ends_with(".pc") && path.is_under("usr");
     let mut texts = vec![];
     for path in tree.paths(is_pc) {
-        let Some((_, blob)) = tree.file(&path) else { continue };
+        let Some((real, blob)) = tree.file(&path) else { continue };
+        if real != path && real.parent() == path.parent() {
+            continue;
+        }
         let Ok(text) = String::from_utf8(blob.read()?) else { continue };
         texts.push((path, text));
     }
-    // A link becomes a file: pkg-config takes the directory of the link for that of the file.
+    // A link to another directory becomes a file: pkg-config takes the directory of the link for that of the file.
     for (path, text) in texts {
         // From usr/lib/<multiarch>/pkgconfig/x.pc, three levels up lead to usr.
         let up = vec![".."; path.depth() - 2].join("/");
