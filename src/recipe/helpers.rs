@@ -72,7 +72,11 @@ pub fn select(
         let is_program = match node {
             Node::Directory => false,
             _ if in_place(path) => true,
-            Node::Symlink(_) => in_place(&real),
+            Node::Symlink(_) => {
+                let is_executable =
+                    matches!(tree.get(&real), Some(Node::File { executable: true, .. }));
+                in_place(&real) || (is_executable && named.contains(path.file_name()))
+            }
             Node::File { executable, .. } => {
                 *executable
                     && !is_library_name(path.file_name())

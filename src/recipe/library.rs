@@ -12,7 +12,7 @@ use super::layers::{Layers, Stage};
 use super::notes::{MissingCommand, Notes};
 use super::prune::{self, Pruning};
 use super::seal::{self, ProgramUse, Steps, seal};
-use super::{cmake, living, pkg_config};
+use super::{cmake, linker_scripts, living, pkg_config};
 use crate::environment::Variables;
 use crate::error::Result;
 use crate::facts::{Facts, LibraryFacts};
@@ -115,6 +115,7 @@ impl Recipe for Library {
                 missing.replace(generated::add(tree, blobs)?);
                 living::settle(tree, blobs, plan.platform)?;
                 cmake::relocate(tree, blobs, plan.platform)?;
+                linker_scripts::relocate(tree, blobs)?;
                 let found = helpers::select(plan, tree, pruning, &compilers)?;
                 if !has_loader {
                     helpers::remove(tree, &found.kept);
