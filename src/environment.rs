@@ -16,18 +16,34 @@ pub struct Changes {
     pub set: BTreeMap<String, String>,
     /// The variables to unset, because they would lead tools to files of the host.
     pub unset: Vec<String>,
+    /// Groups of variables that are set unless the user has set one of the group.
+    pub unless_set: Vec<Vec<(String, String)>>,
 }
+
+/// The lists of directories that end with those of the user.
+pub const WITH_THE_USERS: [&str; 2] = ["PYTHONPATH", "XDG_DATA_DIRS"];
 
 impl Changes {
     /// Completes the changes with what depends on the user's own variables, which `outer` returns
-    /// unless they are empty: the user's `PYTHONPATH` stays behind that of the trees, and programs
-    /// get a UTF-8 locale if the user selected no locale.
+    /// unless they are empty: the user's `PYTHONPATH` and `XDG_DATA_DIRS` stay behind those of the
+    /// trees, the certificates that the user selected stay, and programs get a UTF-8 locale if the
+    /// user selected no locale.
     pub fn complete(&mut self, outer: &dyn Fn(&str) -> Option<String>) {
-        if let (Some(ours), Some(theirs)) = (self.set.get_mut("PYTHONPATH"), outer("PYTHONPATH")) {
+        for name in WITH_THE_USERS {
+            let (Some(ours), Some(theirs)) = (self.set.get_mut(name), outer(name)) else {
+                continue;
+            };
             let known: Vec<String> = ours.split(':').map(str::to_owned).collect();
             for path in theirs.split(':').filter(|path| !known.iter().any(|k| k == path)) {
                 ours.push(':');
                 ours.push_str(path);
+            }
+        }
+        for group in std::mem::take(&mut self.unless_set) {
+            if group.iter().all(|(name, _)| outer(name).is_none()) {
+                for (name, value) in group {
+                    self.set.entry(name).or_insert(value);
+                }
             }
         }
         if ["LC_ALL", "LC_CTYPE", "LANG"].iter().all(|name| outer(name).is_none()) {
@@ -68,6 +84,16 @@ impl Variables {
     /// Sets variables that belong together after all trees were asked, if none of them was set.
     pub fn set_otherwise(&mut self, group: Vec<(String, String)>) {
         self.otherwise.push(group);
+    }
+
+    /// Sets variables that belong together, unless the user has set one of them.
+    pub fn set_unless_the_user_does(&mut self, group: Vec<(String, String)>) {
+        self.changes.unless_set.push(group);
+    }
+
+    /// Returns the paths that were added to a list so far.
+    pub fn listed(&self, variable: &str) -> Vec<String> {
+        self.lists.get(variable).cloned().unwrap_or_default()
     }
 
     /// Sets a variable, regardless of what trees set.
@@ -135,6 +161,26 @@ mod tests {
         for name in ["LANG", "LC_ALL", "LC_CTYPE"] {
             assert!(!changes(&[(name, "C")]).contains_key("LANG"), "{name}");
         }
+    }
+
+    #[test]
+    fn the_users_own_certificates_count() {
+        let of = |pairs: &[(&str, &str)]| {
+            let mut variables = Variables::default();
+            for tree in ["/s/a", "/s/b"] {
+                let pair = |name: &str| (name.to_owned(), format!("{tree}/{name}"));
+                variables
+                    .set_unless_the_user_does(vec![pair("SSL_CERT_FILE"), pair("SSL_CERT_DIR")]);
+            }
+            variables.list("XDG_DATA_DIRS", "/s/a/share".to_owned());
+            let mut out = variables.finish();
+            out.complete(&|name| Some(pairs.iter().find(|(n, _)| *n == name)?.1.to_owned()));
+            out.set
+        };
+        assert_eq!(of(&[])["SSL_CERT_DIR"], "/s/a/SSL_CERT_DIR");
+        let own = of(&[("SSL_CERT_FILE", "/own.pem"), ("XDG_DATA_DIRS", "/usr/share")]);
+        assert!(!own.contains_key("SSL_CERT_FILE") && !own.contains_key("SSL_CERT_DIR"));
+        assert_eq!(own["XDG_DATA_DIRS"], "/s/a/share:/usr/share");
     }
 
     #[test]

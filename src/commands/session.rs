@@ -11,7 +11,7 @@ use fs_err as fs;
 
 use super::trees;
 use crate::context::{Context, cache_store, var, var_os};
-use crate::environment::Changes;
+use crate::environment::{Changes, WITH_THE_USERS};
 use crate::error::{Error, ErrorKind, Result, known_names, nearest};
 use crate::model::{Digest, Kind, Platform, ToolchainName};
 use crate::project::Project;
@@ -105,7 +105,8 @@ impl<'a> Session<'a> {
         let trees = trees::active(names, cx)?;
         let mut changes = recipe::environment(&trees);
         let is_pure = access == Access::None;
-        changes.complete(&|name| var(name).filter(|_| !is_pure || name != "PYTHONPATH"));
+        let may_join = |name: &str| !is_pure || !WITH_THE_USERS.contains(&name);
+        changes.complete(&|name| var(name).filter(|_| may_join(name)));
         if is_pure {
             let ours = |name: &&&str| !changes.set.contains_key(**name);
             let unset = PURE_UNSET.iter().filter(ours).map(|name| (*name).to_owned());

@@ -46,13 +46,22 @@ const PACKAGES: &[(&str, &str)] = &[
 /// command of their package.
 pub const TERMINFO: &str = "terminfo";
 
+/// The libraries that every program needs and that trees of libraries leave out, because compilers
+/// bring them. If such a tree keeps a program, they count as commands of their packages.
+pub const RUNTIME: &[(&str, &str)] = &[
+    ("libc6", "libc.so.6"),
+    ("libcrypt1", "libcrypt.so.1"),
+    ("libgcc-s1", "libgcc_s.so.1"),
+    ("libstdc++6", "libstdc++.so.6"),
+];
+
 /// Packages of every system whose commands scripts do not start.
 const OTHERS: &[&str] = &["base-passwd", "login", "util-linux-extra"];
 
 /// Returns the package that brings a command, if every Debian system has it.
 pub fn package_of(command: &str) -> Option<&'static str> {
     let has = |(_, commands): &&(&str, &str)| commands.split_whitespace().any(|c| c == command);
-    PACKAGES.iter().find(has).map(|(package, _)| *package)
+    PACKAGES.iter().chain(RUNTIME).find(has).map(|(package, _)| *package)
 }
 
 /// Whether a package belongs to every Debian system.
@@ -72,6 +81,7 @@ mod tests {
         }
         assert_eq!(package_of("sed"), Some("sed"));
         assert_eq!(package_of("xargs"), Some("findutils"));
+        assert_eq!(package_of("libstdc++.so.6"), Some("libstdc++6"));
         assert_eq!(package_of("gcc"), None);
     }
 }

@@ -190,6 +190,10 @@ impl Recipe for Gcc {
             environment.set_default(RUNTIME_VARIABLE, RUNTIME_DIR.to_owned());
         }
         super::pkg_config::environment(tree, environment);
+        if tree.target == tree.platform {
+            super::pkg_config::system_directories(tree, environment);
+            super::living::of_compiler(tree, environment);
+        }
     }
 
     fn facts(&self, plan: &Plan, tree: &Tree) -> Result<Facts> {

@@ -1,13 +1,18 @@
-//! The recipe for headers, libraries and `.pc` files that programs are built with.
+//! The recipe for headers, libraries and `.pc` files that programs are built with, and for what these
+//! programs need at run time.
 
+use std::cell::RefCell;
 use std::collections::BTreeMap;
 
 use super::api::{Active, Asked, Recipe};
-use super::layers::Layers;
-use super::notes::Notes;
-use super::pkg_config;
+use super::essential::RUNTIME;
+use super::generated;
+use super::helpers::{self, Helpers};
+use super::layers::{Layers, Stage};
+use super::notes::{MissingCommand, Notes};
 use super::prune::{self, Pruning};
 use super::seal::{self, ProgramUse, Steps, seal};
+use super::{cmake, linker_scripts, living, pkg_config};
 use crate::environment::Variables;
 use crate::error::Result;
 use crate::facts::{Facts, LibraryFacts};
@@ -18,9 +23,40 @@ use crate::tree::{BlobDir, Tree};
 /// The recipe that this module describes.
 pub struct Library;
 
-/// The paths that are left out: everything except headers, libraries and `.pc` files.
-const LEFT_OUT: &[&str] =
-    &["usr/bin/**", "usr/sbin/**", "usr/share/aclocal/**", "etc/**", "usr/lib/ssl/**"];
+/// The paths that are left out: configuration of services and of the machine, and macros of Autoconf.
+const LEFT_OUT: &[&str] = &[
+    "usr/share/aclocal/**",
+    "etc/apparmor.d/**",
+    "etc/apt/**",
+    "etc/dbus-1/**",
+    "etc/init/**",
+    "etc/ld.so.conf.d/**",
+    "etc/logrotate.d/**",
+    "etc/pam.d/**",
+    "etc/profile.d/**",
+    "etc/security/**",
+    "etc/sysctl.d/**",
+    "etc/systemd/**",
+    "etc/udev/**",
+    "etc/xdg/autostart/**",
+];
+
+/// The libraries that the compiler's tree brings, by the beginning of their names.
+const OF_COMPILER: &[&str] = &[
+    "ld-linux-",
+    "libatomic.so.",
+    "libc.so.",
+    "libcrypt.so.",
+    "libdl.so.",
+    "libgcc_s.so.",
+    "libm.so.",
+    "libmvec.so.",
+    "libpthread.so.",
+    "libresolv.so.",
+    "librt.so.",
+    "libstdc++.so.",
+    "libutil.so.",
+];
 
 impl Recipe for Library {
     fn name(&self) -> &'static str {
@@ -28,7 +64,7 @@ impl Recipe for Library {
     }
 
     fn version(&self) -> u32 {
-        1
+        2
     }
 
     fn kind(&self) -> Kind {
@@ -65,25 +101,74 @@ impl Recipe for Library {
     fn finish(
         &self,
         plan: &Plan,
-        layers: Layers,
+        mut layers: Layers,
         blobs: &BlobDir,
         pruning: &Pruning,
         notes: &mut Notes,
     ) -> Result<Tree> {
+        let stage = layers.stage;
+        let compilers = helpers::compilers(plan, &layers.owners);
+        let has_loader = helpers::hide(plan, &mut layers.tree, &layers.owners);
+        let (missing, helpers) = (RefCell::default(), RefCell::<Helpers>::default());
         let steps = Steps {
-            prepare: &|_| Ok(()),
+            prepare: &|tree| {
+                missing.replace(generated::add(tree, blobs)?);
+                living::settle(tree, blobs, plan.platform)?;
+                cmake::relocate(tree, blobs, plan.platform)?;
+                linker_scripts::relocate(tree, blobs)?;
+                let found = helpers::select(plan, tree, pruning, &compilers)?;
+                if !has_loader {
+                    helpers::remove(tree, &found.kept);
+                }
+                if found.kept.is_empty() {
+                    helpers::drop_hidden(tree);
+                }
+                helpers.replace(found);
+                Ok(())
+            },
             launchers: &seal::plain,
-            programs: ProgramUse::Unused,
-            redirect: false,
+            programs: ProgramUse::Helpers,
+            redirect: true,
         };
-        seal(plan, layers, blobs, pruning, &steps, notes)
+        let tree = seal(plan, layers, blobs, pruning, &steps, notes)?;
+        notes.unresolved.retain(|u| !OF_COMPILER.iter().any(|name| u.library.starts_with(name)));
+        if stage == Stage::Locked {
+            return Ok(tree);
+        }
+        let Helpers { kept, missing: interpreters } = helpers.take();
+        let command = |(name, needed_by)| MissingCommand { name, needed_by };
+        notes.missing = interpreters.into_iter().map(command).collect();
+        let mut missing: Vec<generated::Ungenerated> = missing.take();
+        for lack in &mut missing {
+            if lack.what == generated::NO_CERTIFICATES {
+                lack.what = "it holds a library for TLS and no certificates: programs that are linked with it trust the certificates of the machine on which they run".to_owned();
+            }
+        }
+        missing.extend(living::lacks(&tree, plan.platform));
+        if let Some(first) = kept.first().filter(|_| !has_loader) {
+            let runtime = RUNTIME.iter().map(|(_, name)| ((*name).to_owned(), first.clone()));
+            notes.missing.extend(runtime.map(command));
+            missing.push(generated::Ungenerated {
+                what: format!(
+                    "{} that CMake or pkg-config files name are left out, because the tree has no libc: {first} and others",
+                    match kept.len() {
+                        1 => "1 program".to_owned(),
+                        count => format!("{count} programs"),
+                    }
+                ),
+                hint: "do not set `include_essential = false`, or add \"libc6\" to `packages`".to_owned(),
+            });
+        }
+        notes.ungenerated = missing;
+        Ok(tree)
     }
 
     fn environment(&self, tree: &Active, environment: &mut Variables) {
         let root = tree.path.display().to_string();
         environment.list("CMAKE_PREFIX_PATH", format!("{root}/usr"));
-        environment.list("COTTER_LIBRARIES", root);
+        environment.list(pkg_config::LIBRARIES, root);
         pkg_config::environment(tree, environment);
+        living::environment(tree, environment);
     }
 
     fn facts(&self, plan: &Plan, tree: &Tree) -> Result<Facts> {

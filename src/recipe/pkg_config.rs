@@ -2,6 +2,7 @@
 //! pkgconf, the variable `pcfiledir`.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 
 use super::api::Active;
 use crate::environment::Variables;
@@ -10,9 +11,16 @@ use crate::facts::PcFacts;
 use crate::model::{MemberPath, Platform};
 use crate::tree::{BlobDir, Node, Tree};
 
+/// The variable that names the library trees to the launchers of compilers.
+pub const LIBRARIES: &str = "COTTER_LIBRARIES";
+
 /// Returns the directories that contain `.pc` files.
-pub fn directories(platform: Platform) -> [String; 2] {
-    [format!("usr/lib/{}/pkgconfig", platform.multiarch()), "usr/share/pkgconfig".to_owned()]
+pub fn directories(platform: Platform) -> [String; 3] {
+    [
+        format!("usr/lib/{}/pkgconfig", platform.multiarch()),
+        "usr/lib/pkgconfig".to_owned(),
+        "usr/share/pkgconfig".to_owned(),
+    ]
 }
 
 /// Makes pkg-config find the `.pc` files of a tree, and only files of trees.
@@ -21,6 +29,35 @@ pub fn environment(tree: &Active, environment: &mut Variables) {
         environment.list("PKG_CONFIG_LIBDIR", format!("{}/{directory}", tree.path.display()));
     }
     environment.unset(&["PKG_CONFIG_PATH", "PKG_CONFIG_SYSROOT_DIR"]);
+}
+
+/// Tells pkg-config in which directories the launchers of a compiler search by themselves, so that it
+/// does not repeat them: those of the compiler's own tree, and those of the library trees.
+pub fn system_directories(compiler: &Active, environment: &mut Variables) {
+    let multiarch = compiler.platform.multiarch();
+    let mut trees = environment.listed(LIBRARIES);
+    trees.push(compiler.path.display().to_string());
+    for tree in &trees {
+        // pkg-config compares texts. `.pc` files give the directories as paths that begin with their
+        // own location.
+        let there = |directory: &String| Path::new(tree).join(directory).exists();
+        let own = directories(compiler.platform).into_iter().filter(there);
+        let own =
+            own.map(|dir| format!("{dir}/{}", vec![".."; dir.split('/').count() - 1].join("/")));
+        for usr in std::iter::once("usr".to_owned()).chain(own) {
+            for (list, names) in [
+                (
+                    "PKG_CONFIG_SYSTEM_INCLUDE_PATH",
+                    ["include".to_owned(), format!("include/{multiarch}")],
+                ),
+                ("PKG_CONFIG_SYSTEM_LIBRARY_PATH", [format!("lib/{multiarch}"), "lib".to_owned()]),
+            ] {
+                for name in names {
+                    environment.list(list, format!("{tree}/{usr}/{name}"));
+                }
+            }
+        }
+    }
 }
 
 /// Returns the content of the `.pc` files in some directories of a tree, by file name. If two files
@@ -117,14 +154,19 @@ fn required(text: &str) -> Vec<String> {
 /// # Errors
 /// If a staged file cannot be read or written.
 pub fn relocate(tree: &mut Tree, blobs: &BlobDir) -> Result<()> {
-    let is_pc = |path: &MemberPath, node: &Node| {
-        matches!(node, Node::File { .. })
-            && path.file_name().ends_with(".pc")
-            && path.is_under("usr")
-    };
+    let is_pc =
+        |path: &MemberPath, _: &Node| path.file_name().ends_with(".pc") && path.is_under("usr");
+    let mut texts = vec![];
     for path in tree.paths(is_pc) {
-        let Some(Node::File { blob, .. }) = tree.get(&path) else { continue };
+        let Some((real, blob)) = tree.file(&path) else { continue };
+        if real != path && real.parent() == path.parent() {
+            continue;
+        }
         let Ok(text) = String::from_utf8(blob.read()?) else { continue };
+        texts.push((path, text));
+    }
+    // A link to another directory becomes a file: pkg-config takes the directory of the link for that of the file.
+    for (path, text) in texts {
         // From usr/lib/<multiarch>/pkgconfig/x.pc, three levels up lead to usr.
         let up = vec![".."; path.depth() - 2].join("/");
         let blob = blobs.put(rewrite(&text, &up).as_bytes())?;

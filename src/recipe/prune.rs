@@ -165,6 +165,11 @@ impl Pruning {
         self.self_exe.matches(program)
     }
 
+    /// Whether the manifest asks for a path.
+    pub fn asks_for(&self, path: &MemberPath) -> bool {
+        self.keep.matches(path)
+    }
+
     /// Whether a path stays.
     pub fn keeps(&self, path: &MemberPath) -> bool {
         let (kept, pruned) = (self.keep.matches(path), self.prune.matches(path));

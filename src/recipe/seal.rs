@@ -4,6 +4,7 @@
 use std::collections::BTreeSet;
 
 use super::api::Launchers;
+use super::helpers::HIDDEN;
 use super::layers::{Layers, Stage};
 use super::notes::{Dropped, Notes};
 use super::prune::Pruning;
@@ -12,6 +13,7 @@ use crate::error::{Error, Result};
 use crate::lockfile::Plan;
 use crate::model::{Kind, MemberPath};
 use crate::relocate::dynamic::Dynamic;
+use crate::relocate::gather::gather;
 use crate::relocate::launcher::{self, Conversion, Instructions, Runtime, Tag, is_library_name};
 use crate::relocate::scripts::{self, Bits, DroppedScript};
 use crate::relocate::{libraries, paths, redirect, stub, symlinks};
@@ -22,8 +24,9 @@ use crate::tree::{BlobDir, Node, Tree};
 pub enum ProgramUse {
     /// Users start them: each gets a loader of the tree and a name in `bin`.
     Started,
-    /// Nobody starts them.
-    Unused,
+    /// Other files of the tree name them, and builds start them by their paths. The recipe has removed
+    /// all others. They get a loader of the tree, or are removed if the tree has none.
+    Helpers,
 }
 
 /// The recipe-specific parts of the shared steps.
@@ -96,13 +99,26 @@ pub fn seal(
     let mut runtime = find_runtime(plan, &tree);
     let mut converting = BTreeSet::new();
     let self_exe = plan.spec.programs().map_or(&[][..], |p| &p.self_exe);
-    if let Some(runtime) = &mut runtime
-        && steps.programs != ProgramUse::Unused
-    {
+    if let Some(runtime) = &mut runtime {
         paths::rename_variables(&mut tree, blobs, &runtime.library_dirs)?;
-        let linkage = libraries::settle(&mut tree, blobs, runtime, !self_exe.is_empty())?;
+    }
+    if let Some(runtime) = runtime.as_mut().filter(|_| steps.programs == ProgramUse::Started) {
+        let (dirs, inherited) = (&mut runtime.library_dirs, !self_exe.is_empty());
+        let linkage = libraries::settle(&mut tree, blobs, plan.platform, dirs, inherited)?;
         notes.unresolved = linkage.unresolved;
         converting = linkage.converting;
+    }
+    if steps.programs == ProgramUse::Helpers {
+        let main = MemberPath::literal(&format!("usr/lib/{}", plan.platform.multiarch()));
+        let second = MemberPath::literal("usr/lib");
+        let mut dirs = vec![main.clone(), second.clone()];
+        dirs.extend(runtime.iter().flat_map(|runtime| runtime.library_dirs.iter().cloned()));
+        // The search path of a program counts for libraries that have none of their own, or a
+        // DT_RPATH.
+        let linkage = libraries::settle(&mut tree, blobs, plan.platform, &mut dirs, true)?;
+        notes.unresolved = linkage.unresolved;
+        converting = linkage.converting;
+        gather(&mut tree, &main, &second, &linkage.needed);
     }
     let of_recipe = (steps.launchers)(&tree);
     let tag = Some(Tag::of(plan));
@@ -127,8 +143,8 @@ pub fn seal(
             ..of_recipe
         }
     };
-    // If nobody starts the scripts, they were pruned with the programs.
-    if steps.programs != ProgramUse::Unused {
+    // Without a loader, the scripts of a library were removed with its programs.
+    if steps.programs == ProgramUse::Started || runtime.is_some() {
         // Only the programs of a tool start such scripts with the interpreters of their tree.
         let bits = if plan.spec.kind() == Kind::Tool { Bits::Keep } else { Bits::Clear };
         let (platform, runtime) = (plan.platform, runtime.as_ref());
@@ -165,8 +181,7 @@ pub fn seal(
                 }
             }
         }
-        // The helper programs of a library have no loader of their own, and nobody calls them.
-        None if steps.programs == ProgramUse::Unused => {
+        None if steps.programs == ProgramUse::Helpers => {
             for path in programs {
                 tree.remove(&path);
             }
@@ -183,7 +198,7 @@ pub fn seal(
             }
         }
     }
-    if steps.programs != ProgramUse::Unused {
+    if steps.programs == ProgramUse::Started {
         bin::names(plan, &mut tree, &owners, notes)?;
     }
     symlinks::settle(&mut tree);
@@ -256,7 +271,9 @@ fn has_other_locales(tree: &Tree) -> bool {
 /// Returns the loader and the library directories of the tree, if it has them.
 fn find_runtime(plan: &Plan, tree: &Tree) -> Option<Runtime> {
     let platform = plan.platform;
-    let (loader, _) = tree.file(&MemberPath::literal(platform.abi_loader()))?;
+    let hidden = format!("{HIDDEN}/{}", platform.loader());
+    let loaders = [platform.abi_loader(), hidden.as_str()];
+    let (loader, _) = loaders.iter().find_map(|path| tree.file(&MemberPath::literal(path)))?;
     let multiarch = platform.multiarch();
     let candidates = [
         format!("usr/lib/{multiarch}"),
@@ -265,6 +282,7 @@ fn find_runtime(plan: &Plan, tree: &Tree) -> Option<Runtime> {
         format!("lib/{multiarch}"),
         "lib64".to_owned(),
         "lib".to_owned(),
+        HIDDEN.to_owned(),
     ];
     let has_libraries = |dir: &MemberPath| {
         !matches!(tree.get(dir), Some(Node::Symlink(_)))

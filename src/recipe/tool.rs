@@ -3,13 +3,13 @@
 use std::cell::RefCell;
 
 use super::api::Recipe;
-use super::generated;
 use super::layers::{Layers, Stage};
 use super::notes::Notes;
 use super::prune::Pruning;
 use super::python::occupy_caches;
 use super::reaches;
 use super::seal::{ProgramUse, Steps, seal};
+use super::{cmake, generated};
 use crate::error::Result;
 use crate::facts::{Facts, ToolFacts};
 use crate::lockfile::Plan;
@@ -38,7 +38,7 @@ impl Recipe for Tool {
     }
 
     fn version(&self) -> u32 {
-        2
+        3
     }
 
     fn kind(&self) -> Kind {
@@ -57,6 +57,7 @@ impl Recipe for Tool {
         let steps = Steps {
             prepare: &|tree| {
                 missing.replace(generated::add(tree, blobs)?);
+                cmake::settle_program(tree, blobs)?;
                 if tree.exists(&MemberPath::literal("usr/bin/python3")) {
                     occupy_caches(tree, blobs, "usr")?;
                 }

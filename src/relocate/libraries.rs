@@ -6,10 +6,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::dynamic::{Directory, Dynamic};
 use super::elf::{Elf, tag};
-use super::launcher::{Runtime, is_library_name};
+use super::launcher::is_library_name;
 use super::paths::is_libc;
 use crate::error::Result;
-use crate::model::MemberPath;
+use crate::model::{MemberPath, Platform};
 use crate::tree::{BlobDir, Node, Tree};
 
 /// A library that is needed and that the tree does not have.
@@ -28,11 +28,13 @@ pub struct Linkage {
     pub unresolved: Vec<Unresolved>,
     /// The files that may convert between character sets, by themselves or by what they load.
     pub converting: BTreeSet<MemberPath>,
+    /// The names of all libraries that any file needs.
+    pub needed: BTreeSet<String>,
 }
 
 /// Makes the search paths of all programs and libraries relative, and looks up every library that
 /// they need. Directories that cannot be named in a file, and private directories that contain a
-/// needed library, are added to those that `runtime` searches. If the search paths of programs are to
+/// needed library, are added to the `library_dirs`, which are searched for every file. If the search paths of programs are to
 /// be `inherited` by the libraries, as those of the in-place stub must be, each DT_RUNPATH becomes a
 /// DT_RPATH.
 ///
@@ -41,7 +43,8 @@ pub struct Linkage {
 pub fn settle(
     tree: &mut Tree,
     blobs: &BlobDir,
-    runtime: &mut Runtime,
+    platform: Platform,
+    library_dirs: &mut Vec<MemberPath>,
     inherited: bool,
 ) -> Result<Linkage> {
     let mut files = vec![];
@@ -50,7 +53,7 @@ pub fn settle(
         // there is data, such as the test data of Go.
         if let Node::File { blob, .. } = node
             && !path.is_under("usr/share")
-            && let Some(dynamic) = Dynamic::of(blob, runtime.platform)?
+            && let Some(dynamic) = Dynamic::of(blob, platform)?
         {
             files.push((path.clone(), dynamic));
         }
@@ -77,16 +80,17 @@ pub fn settle(
         let fixed = fixed.filter(|_| linked.contains(path)).filter_map(|d| d.within(path));
         let fixed = fixed.filter_map(|d| tree.real_path(&d)).filter(|d| tree.has_members(d));
         for dir in outside.into_iter().chain(fixed.collect::<Vec<_>>()) {
-            if !runtime.library_dirs.contains(&dir) {
-                runtime.library_dirs.push(dir);
+            if !library_dirs.contains(&dir) {
+                library_dirs.push(dir);
             }
         }
         let blob = blobs.put(&bytes)?;
-        *dynamic = Dynamic::of(&blob, runtime.platform)?.unwrap_or_default();
+        *dynamic = Dynamic::of(&blob, platform)?.unwrap_or_default();
         tree.put(path.clone(), Node::File { blob, executable });
     }
     let converting = converting(&files);
-    Ok(Linkage { unresolved: look_up(tree, &files, runtime), converting })
+    let needed = files.iter().flat_map(|(_, dynamic)| dynamic.needed.iter().cloned()).collect();
+    Ok(Linkage { unresolved: look_up(tree, &files, library_dirs), converting, needed })
 }
 
 /// Returns the files that may convert between character sets: those that name `iconv_open`, those
@@ -129,7 +133,11 @@ fn linked_from_elsewhere(tree: &Tree) -> BTreeSet<MemberPath> {
 
 /// Looks up the needed libraries. A library that no searched directory has, but a private directory
 /// of the tree, makes that directory one of the searched.
-fn look_up(tree: &Tree, files: &[(MemberPath, Dynamic)], runtime: &mut Runtime) -> Vec<Unresolved> {
+fn look_up(
+    tree: &Tree,
+    files: &[(MemberPath, Dynamic)],
+    library_dirs: &mut Vec<MemberPath>,
+) -> Vec<Unresolved> {
     let mut homes: BTreeMap<&str, Vec<MemberPath>> = BTreeMap::new();
     for (path, node) in tree.iter() {
         if !matches!(node, Node::Directory) && !path.is_under("usr/share") {
@@ -144,14 +152,14 @@ fn look_up(tree: &Tree, files: &[(MemberPath, Dynamic)], runtime: &mut Runtime) 
         let own: Vec<MemberPath> = dynamic.search.iter().filter_map(|d| d.within(path)).collect();
         for library in &dynamic.needed {
             let plain = !library.is_empty() && !library.contains('/');
-            if plain && own.iter().chain(&runtime.library_dirs).any(|dir| has(dir, library)) {
+            if plain && own.iter().chain(library_dirs.iter()).any(|dir| has(dir, library)) {
                 continue;
             }
             // Of several directories, take the one that is nearest to the file.
             let homes = homes.get(library.as_str()).into_iter().flatten();
             let homes = homes.filter(|dir| has(dir, library));
             match homes.max_by_key(|dir| (common(path, dir), std::cmp::Reverse(*dir))) {
-                Some(dir) => runtime.library_dirs.push(dir.clone()),
+                Some(dir) => library_dirs.push(dir.clone()),
                 None => {
                     out.push(Unresolved { file: path.clone(), library: library.clone() });
                 }
@@ -162,7 +170,7 @@ fn look_up(tree: &Tree, files: &[(MemberPath, Dynamic)], runtime: &mut Runtime) 
 }
 
 /// Returns the number of components that two paths have in common at their beginning.
-fn common(a: &MemberPath, b: &MemberPath) -> usize {
+pub fn common(a: &MemberPath, b: &MemberPath) -> usize {
     a.parts().zip(b.parts()).take_while(|(a, b)| a == b).count()
 }
 

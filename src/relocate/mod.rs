@@ -2,6 +2,7 @@
 
 pub mod dynamic;
 pub mod elf;
+pub mod gather;
 pub mod guard;
 pub mod launched;
 pub mod launcher;

@@ -164,7 +164,9 @@ impl DebianRequest {
     }
 
     fn includes_essential(&self, recipe: &dyn Recipe) -> bool {
-        self.include_essential.unwrap_or(recipe.kind() == Kind::Tool)
+        // A tree of libraries asks for a libc if it keeps programs.
+        let by_default = matches!(recipe.kind(), Kind::Tool | Kind::Library);
+        self.include_essential.unwrap_or(by_default)
     }
 
     /// Returns the Essential packages to add: those that are not in the closure anyway, that the

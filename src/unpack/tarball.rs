@@ -138,6 +138,15 @@ fn cut(why: &str) -> Error {
     Error::verification("the archive is damaged").because(why).with_cause(Cause::DamagedArchive)
 }
 
+/// Whether a symlink leads to the place to which it was itself moved: a package of a merged Debian
+/// system may have both the directory `usr/bin` and the link `bin -> usr/bin`. Nothing is lost
+/// without such a link.
+fn leads_to_itself(name: &[u8], path: &MemberPath, target: &[u8]) -> bool {
+    let Ok(Some(name)) = MemberPath::parse(name) else { return false };
+    let Ok(target) = std::str::from_utf8(target) else { return false };
+    name != *path && name.resolve_link(target).as_ref() == Some(path)
+}
+
 /// Reads an uncompressed tar stream.
 ///
 /// # Errors
@@ -201,6 +210,9 @@ pub fn unpack_tar(stream: &mut dyn Read, blobs: &BlobDir, options: &TarOptions) 
                         None => continue,
                     }
                 } else {
+                    if leads_to_itself(&name, &path, &target) {
+                        continue;
+                    }
                     match String::from_utf8(target) {
                         Ok(t) if !t.is_empty() && !t.contains('\0') => Node::Symlink(t),
                         _ => {
@@ -229,4 +241,21 @@ pub fn unpack_tar(stream: &mut dyn Read, blobs: &BlobDir, options: &TarOptions) 
         return Err(cut("it has no entries"));
     }
     Ok(layer.finish())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_link_of_a_merged_system_leads_to_itself() {
+        let of = |name: &str, path: &str, target: &str| {
+            leads_to_itself(name.as_bytes(), &MemberPath::literal(path), target.as_bytes())
+        };
+        assert!(of("./bin", "usr/bin", "usr/bin"));
+        assert!(of("lib64", "usr/lib64", "/usr/lib64"));
+        assert!(!of("bin", "usr/bin", "usr/sbin"), "it leads elsewhere");
+        assert!(!of("usr/bin", "usr/bin", "usr/bin"), "it was not moved");
+        assert!(!of("bin", "usr/bin", ""), "it leads nowhere");
+    }
 }

@@ -9,6 +9,9 @@ use crate::tree::{BlobDir, Node, Tree};
 /// The file of all certificates.
 pub const BUNDLE: &str = "etc/ssl/certs/ca-certificates.crt";
 
+/// What is told of a tool that has no certificates.
+pub const NO_CERTIFICATES: &str = "it holds a library for TLS and no certificates: programs that verify servers refuse all of them";
+
 /// The directory of the package ca-certificates.
 const SINGLE: &str = "usr/share/ca-certificates";
 
@@ -65,7 +68,7 @@ pub fn generate(tree: &Tree, blobs: &BlobDir) -> Result<Generated> {
         });
         if verifies && tree.at(BUNDLE).is_none() {
             out.lacks(
-                "it holds a library for TLS and no certificates: programs that verify servers refuse all of them",
+                NO_CERTIFICATES,
                 "add \"ca-certificates\" to `packages` if the programs connect to servers",
             );
         }

@@ -21,7 +21,7 @@ use crate::error::Result;
 use crate::tree::{BlobDir, Tree};
 
 pub use api::Ungenerated;
-pub use certificates::{BUNDLE, bundle, single as certificates};
+pub use certificates::{BUNDLE, NO_CERTIFICATES, bundle, single as certificates};
 
 use api::Generator;
 

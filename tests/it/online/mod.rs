@@ -14,6 +14,7 @@ mod jail;
 mod kill;
 mod launcher;
 mod libraries;
+mod living;
 mod locking;
 mod names;
 mod nix;
