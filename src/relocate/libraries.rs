@@ -151,7 +151,7 @@ fn look_up(
     for (path, dynamic) in files {
         let own: Vec<MemberPath> = dynamic.search.iter().filter_map(|d| d.within(path)).collect();
         for library in &dynamic.needed {
-            let plain = !library.is_empty() && !library.contains('/');
+            let plain = !matches!(library.as_str(), "" | "." | "..") && !library.contains('/');
             if plain && own.iter().chain(library_dirs.iter()).any(|dir| has(dir, library)) {
                 continue;
             }
