@@ -6,87 +6,25 @@
 //! launchers of it, which add what tells the driver its place.
 
 use super::api::{Active, Asked, Launchers, Recipe};
-use super::clang_dirs::{ClangDirs, is_clang};
+use super::clang_dirs::{ClangDirs, OF_COMPILERS, is_clang, libraries};
+use super::clang_facts;
+use super::clang_left_out::{LEFT_OUT, LEFT_OUT_PACKAGES};
 use super::edit::{seal_constant, seal_everywhere, write};
-use super::gcc::{self, compiler_environment};
+use super::gcc::compiler_environment;
 use super::layers::Layers;
 use super::notes::Notes;
 use super::prune::{self, Pruning};
 use super::seal::{self, ProgramUse, Steps, seal};
 use crate::environment::{RUNTIME_VARIABLE, Variables};
 use crate::error::{Error, Result};
-use crate::facts::{ClangFacts, Facts};
+use crate::facts::Facts;
 use crate::lockfile::{CcSpec, Plan, Spec};
 use crate::model::{Ecosystem, Kind, MemberPath};
-use crate::relocate::launcher::{self, Argv0, Instructions, Tag, is_library_name};
+use crate::relocate::launcher::{self, Argv0, Instructions, Tag};
 use crate::tree::{BlobDir, Node, Tree};
 
 /// The recipe that this module describes.
 pub struct Clang;
-
-/// The paths that are left out: libraries for graphics cards, LLVM's tools for its own developers,
-/// what debuggers load, and what the recipe for GCC leaves out.
-const LEFT_OUT: &[&str] = &[
-    "usr/bin/*gp-*",
-    "usr/bin/*gprofng*",
-    "usr/bin/*bugpoint*",
-    "usr/bin/*llvm-exegesis*",
-    "usr/bin/*llvm-omp-*",
-    "usr/bin/*obj2yaml*",
-    "usr/bin/*yaml2obj*",
-    "usr/bin/sotruss",
-    "usr/bin/sprof",
-    "usr/lib/*/gprofng/**",
-    "usr/lib/*/audit/**",
-    "usr/lib/llvm-*/bin/bugpoint",
-    "usr/lib/llvm-*/bin/llvm-exegesis",
-    "usr/lib/llvm-*/bin/llvm-omp-*",
-    "usr/lib/llvm-*/bin/obj2yaml",
-    "usr/lib/llvm-*/bin/yaml2obj",
-    "usr/lib/llvm-*/lib/libompd.so*",
-    "usr/lib/llvm-*/lib/libomptarget*",
-    "usr/lib/llvm-*/share/**",
-    "usr/lib/llvm-*/lib/clang/*/lib/linux/*-i386.*",
-    "usr/sbin/**",
-    "usr/share/gcc/**",
-    "usr/share/gcc-*/**",
-    "usr/share/clang/**",
-    "usr/share/emacs/**",
-    "etc/**",
-];
-
-/// The packages that are left out: NIS and Sun RPC, as in the recipe for GCC; GCC's own libraries of
-/// sanitizers, because Clang has its own; libraries of 32-bit programs; what embeds Clang into other
-/// programs; and what only the left out paths need.
-const LEFT_OUT_PACKAGES: &[&str] = &[
-    "lib32gcc-s1",
-    "lib32stdc++6",
-    "libasan6",
-    "libasan8",
-    "libc6-i386",
-    "libclang1-14",
-    "libclang1-15",
-    "libclang1-16",
-    "libclang1-17",
-    "libclang1-18",
-    "libclang1-19",
-    "libclang1-20",
-    "libclang1-21",
-    "libgprofng0",
-    "libhwasan0",
-    "libitm1",
-    "liblsan0",
-    "libnsl-dev",
-    "libpfm4",
-    "libpython3.11",
-    "libpython3.13",
-    "libpython3.14",
-    "libquadmath0",
-    "libtirpc-dev",
-    "libtsan2",
-    "libubsan1",
-    "rpcsvc-proto",
-];
 
 /// The programs that build systems look up in environment variables.
 const VARIABLES: &[(&str, &str)] = &[
@@ -123,31 +61,8 @@ const BINUTILS: &[(&str, &str)] = &[
     ("strip", "llvm-strip"),
 ];
 
-/// The programs of LLVM that builds use.
-const LLVM_TOOLS: &[&str] = &[
-    "clang-cpp",
-    "ld.lld",
-    "llvm-ar",
-    "llvm-cov",
-    "llvm-dwp",
-    "llvm-ifs",
-    "llvm-nm",
-    "llvm-objcopy",
-    "llvm-objdump",
-    "llvm-profdata",
-    "llvm-profgen",
-    "llvm-ranlib",
-    "llvm-strip",
-    "llvm-symbolizer",
-];
-
 /// The linkers that Clang may start.
 const LINKERS: &[&str] = &["ld", "ld.bfd", "ld.gold", "ld.lld"];
-
-/// The libraries, by stem, that programs may need at run time and that the libc does not bring:
-/// those of GCC and those of LLVM.
-const OF_COMPILERS: &[&str] =
-    &["atomic", "c++", "c++abi", "gcc_s", "gomp", "objc", "omp", "stdc++", "unwind"];
 
 /// The directory of the driver, below that of LLVM. The driver looks for programs beside itself.
 const DRIVER: &str = "driver";
@@ -175,8 +90,6 @@ const DISTRIBUTIONS: &[&str] = &[
 /// The variables with which a user or a host could influence the compiler's search.
 const STEERING: &[&str] = &[
     "CCC_OVERRIDE_OPTIONS",
-    "CLANG_CONFIG_FILE_SYSTEM_DIR",
-    "CLANG_CONFIG_FILE_USER_DIR",
     "COMPILER_PATH",
     "CPATH",
     "CPLUS_INCLUDE_PATH",
@@ -240,7 +153,8 @@ impl Recipe for Clang {
         if !has("libstdc++-") && !has_both("libc++-", "-dev") {
             lacks.push(("a C++ library", format!("libc++-{version}-dev")));
         }
-        if !has("libclang-rt-") {
+        // In version 15, it has no package of its own.
+        if !has("libclang-rt-") && version != "15" {
             lacks.push((
                 "compiler-rt, with the sanitizers and the run-time of coverage",
                 format!("libclang-rt-{version}-dev"),
@@ -287,7 +201,10 @@ impl Recipe for Clang {
     }
 
     fn facts(&self, plan: &Plan, tree: &Tree) -> Result<Facts> {
-        Ok(Facts::Clang(facts(plan, tree)?))
+        let platform = plan.platform;
+        let dirs = ClangDirs::of(tree, platform).ok_or_else(|| no_clang(plan))?;
+        let binutils: Vec<&str> = BINUTILS.iter().map(|(name, _)| *name).collect();
+        Ok(Facts::Clang(clang_facts::facts(&dirs, tree, platform, &binutils)))
     }
 }
 
@@ -363,7 +280,7 @@ fn prepare(plan: &Plan, tree: &mut Tree, blobs: &BlobDir) -> Result<()> {
     }
     seal_distributions(tree, blobs, &dirs)?;
     seal_symbolizer(tree, blobs, &dirs)?;
-    for (stem, name, path) in libraries(tree, &dirs, multiarch) {
+    for (name, (stem, path)) in libraries(tree, &dirs, multiarch) {
         if OF_COMPILERS.contains(&stem.as_str()) {
             tree.link(dirs.below(&format!("{RUNTIME}/{name}")), &path);
         }
@@ -372,10 +289,8 @@ fn prepare(plan: &Plan, tree: &mut Tree, blobs: &BlobDir) -> Result<()> {
         tree,
         blobs,
         dirs.below(&format!("{DRIVER}/pinned-libc.cfg")).as_str(),
-        &format!(
-            "# clang --config pinned-libc.cfg: the program is started by this tree's own loader and finds this tree's own libraries.\n\
-             --dyld-prefix=<CFGDIR>/../../../..\n"
-        ),
+        "# clang --config pinned-libc.cfg: the program is started by this tree's own loader and finds this tree's own libraries.\n\
+             --dyld-prefix=<CFGDIR>/../../../..\n",
     )
 }
 
@@ -471,25 +386,6 @@ fn seal_symbolizer(tree: &mut Tree, blobs: &BlobDir, dirs: &ClangDirs) -> Result
     Ok(())
 }
 
-/// Returns the shared libraries of the tree that programs ask for, by stem, name and path.
-fn libraries(tree: &Tree, dirs: &ClangDirs, multiarch: &str) -> Vec<(String, String, MemberPath)> {
-    let mut out = vec![];
-    for dir in [format!("usr/lib/{multiarch}"), format!("{}/lib", dirs.home)] {
-        for name in tree.entries(&dir) {
-            // Programs ask for the name with one number.
-            let Some((stem, version)) = name.strip_prefix("lib").and_then(|n| n.split_once(".so."))
-            else {
-                continue;
-            };
-            if is_library_name(&name) && version.bytes().all(|b| b.is_ascii_digit()) {
-                let path = MemberPath::literal(&format!("{dir}/{name}"));
-                out.push((stem.to_owned(), name, path));
-            }
-        }
-    }
-    out
-}
-
 /// Returns the instructions for the launcher of a linker.
 fn linker(plan: &Plan, dirs: Option<&ClangDirs>) -> Instructions {
     let multiarch = plan.platform.multiarch();
@@ -522,67 +418,6 @@ fn instructions(path: &MemberPath, plan: &Plan, dirs: Option<&ClangDirs>) -> Ins
         return Instructions { argv0: Argv0::Found, drop: out.drop, ..linker(plan, dirs) };
     }
     out
-}
-
-fn facts(plan: &Plan, tree: &Tree) -> Result<ClangFacts> {
-    let platform = plan.platform;
-    let triple = platform.multiarch();
-    let dirs = ClangDirs::of(tree, platform).ok_or_else(|| no_clang(plan))?;
-    let there = |dirs: Vec<String>| -> Vec<String> {
-        dirs.into_iter().filter(|d| tree.exists(&MemberPath::literal(d))).collect()
-    };
-    let cpp = dirs.gcc.map_or(vec![], |gcc| {
-        let cpp = format!("usr/include/c++/{gcc}");
-        vec![cpp.clone(), format!("usr/include/{triple}/c++/{gcc}"), format!("{cpp}/backward")]
-    });
-    let runtime = libraries(tree, &dirs, triple).into_iter().filter(|(stem, ..)| {
-        OF_COMPILERS.contains(&stem.as_str()) || gcc::RUNTIME.contains(&stem.as_str())
-    });
-    let loader = format!("usr/lib/{triple}/{}", platform.loader());
-    let loader = tree.exists(&MemberPath::literal(&loader)).then_some(loader);
-    let mut runtime: Vec<String> =
-        runtime.map(|(_, _, path)| path.to_string()).chain(loader.clone()).collect();
-    runtime.sort();
-    let tool = |name: &str| {
-        let paths = [format!("usr/bin/{name}"), format!("{}/bin/{name}", dirs.home)];
-        Some((name.to_owned(), there(paths.into()).into_iter().next()?))
-    };
-    let names = BINUTILS.iter().map(|(name, _)| *name).chain(LLVM_TOOLS.iter().copied());
-    let rt = dirs.resources.to_string() + "/lib/linux";
-    let suffix = format!("-{}.a", platform.cpu());
-    let compiler_rt = tree.entries(&rt).into_iter().filter_map(|name| {
-        Some(name.strip_prefix("libclang_rt.")?.strip_suffix(&suffix)?.to_owned())
-    });
-    let ld = dirs.below(&format!("{DRIVER}/ld"));
-    let is_lld = tree.real_path(&ld).is_some_and(|real| real.file_name().contains("lld"));
-    Ok(ClangFacts {
-        version: dirs.version.to_string(),
-        triple: triple.to_owned(),
-        home: dirs.home.to_string(),
-        c_includes: there(vec![
-            format!("{}/include", dirs.resources),
-            format!("usr/include/{triple}"),
-            "usr/include".to_owned(),
-        ]),
-        cpp_includes: there(cpp),
-        libcxx_includes: there(vec![format!("{}/include/c++/v1", dirs.home)]),
-        tools: names.filter_map(tool).collect(),
-        linker: if is_lld { "ld.lld" } else { "ld.bfd" }.to_owned(),
-        compiler_rt: compiler_rt.collect(),
-        runtime,
-        loader,
-        inputs: ["lib", "lib64"]
-            .map(str::to_owned)
-            .into_iter()
-            .filter(|name| tree.exists(&MemberPath::literal(name)))
-            .chain(
-                tree.entries("usr")
-                    .into_iter()
-                    .filter(|e| e != "share")
-                    .map(|e| format!("usr/{e}")),
-            )
-            .collect(),
-    })
 }
 
 #[cfg(test)]

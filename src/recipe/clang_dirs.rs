@@ -1,5 +1,7 @@
 //! The directories of a Clang in a tree of Debian packages.
 
+use std::collections::BTreeMap;
+
 use crate::model::{MemberPath, Platform};
 use crate::tree::{Node, Tree};
 
@@ -61,6 +63,35 @@ impl ClangDirs {
     pub fn below(&self, path: &str) -> MemberPath {
         MemberPath::literal(&format!("{}/{path}", self.home))
     }
+}
+
+/// The libraries, by stem, that programs may need at run time and that the libc does not bring:
+/// those of GCC and those of LLVM.
+pub const OF_COMPILERS: &[&str] =
+    &["atomic", "c++", "c++abi", "gcc_s", "gomp", "objc", "omp", "stdc++", "unwind"];
+
+/// Returns the shared libraries of the tree that programs ask for, by name, each with its stem and its
+/// path. Debian has links to some libraries of LLVM beside the other libraries.
+pub fn libraries(
+    tree: &Tree,
+    dirs: &ClangDirs,
+    multiarch: &str,
+) -> BTreeMap<String, (String, MemberPath)> {
+    let mut out = BTreeMap::new();
+    for dir in [format!("usr/lib/{multiarch}"), format!("{}/lib", dirs.home)] {
+        for name in tree.entries(&dir) {
+            // Programs ask for the name with one number.
+            let Some((stem, version)) = name.strip_prefix("lib").and_then(|n| n.split_once(".so."))
+            else {
+                continue;
+            };
+            if version.bytes().all(|b| b.is_ascii_digit()) {
+                let path = MemberPath::literal(&format!("{dir}/{name}"));
+                out.insert(name.clone(), (stem.to_owned(), path));
+            }
+        }
+    }
+    out
 }
 
 /// Returns the number that follows a prefix and ends a name.

@@ -14,6 +14,8 @@ mod bin;
 mod bundled_pip;
 mod clang;
 mod clang_dirs;
+mod clang_facts;
+mod clang_left_out;
 mod cmake;
 mod edit;
 mod essential;

@@ -278,7 +278,9 @@ impl Compiler {
     }
 
     fn clang(version: u32, suite: &str) -> Self {
-        let packages = ["clang-N", "lld-N", "llvm-N", "libclang-rt-N-dev", "libomp-N-dev"]
+        // That of version 15 has no package of its own.
+        let rt = if version == 15 { "libclang-common-N-dev" } else { "libclang-rt-N-dev" };
+        let packages = ["clang-N", "lld-N", "llvm-N", rt, "libomp-N-dev"]
             .into_iter()
             .chain(["libc++-N-dev", "libc++abi-N-dev", "libunwind-N-dev"])
             .map(|name| name.replace('N', &version.to_string()));
