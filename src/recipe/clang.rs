@@ -198,6 +198,8 @@ impl Recipe for Clang {
         compiler_environment(tree, VARIABLES, "", environment);
         environment.set_default(RUNTIME_VARIABLE, RUNTIME.to_owned());
         super::pkg_config::environment(tree, environment);
+        super::pkg_config::system_directories(tree, environment);
+        super::living::of_compiler(tree, environment);
     }
 
     fn facts(&self, plan: &Plan, tree: &Tree) -> Result<Facts> {
