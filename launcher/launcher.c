@@ -12,6 +12,8 @@
 //   nf      argv[0] is a path that leads to this program: found through PATH if necessary, otherwise this program's own path
 //   nPATH   argv[0] is this path below the root (without nf and nPATH, argv[0] is passed on unchanged)
 //   aARG    an argument that precedes the user's
+//   wARG    the same, if the variable COTTER_RUNTIME has the value `runtime` and what is linked may need libraries at run time
+//   yARG    the same, if the program that is linked asks for the loader of this tree; both are only known to the launchers of linkers
 //   LARG    an argument that follows the user's, for each tree in COTTER_LIBRARIES; %L stands for that tree
 //   dNAME   an environment variable to unset; NAME* unsets all variables whose name begins with NAME
 //   kNAME   an environment variable to keep although one of the patterns before it unsets it
@@ -22,6 +24,15 @@
 //   PPATH   a directory below the root that PATH gets as its last one, unless it has it already or is not set
 //   #TEXT   nothing: a mark that differs with the tree
 #include "sys.h"
+
+// The launchers of linkers are another program, made from the same text with LINKER defined.
+#ifdef LINKER
+#define MAY_BE_ARGUMENT(c) (*(c) == 'a' || *(c) == 'w' || *(c) == 'y')
+#define IS_ARGUMENT(c) (*(c) == 'a' || (*(c) == 'w' && with_runtime) || (*(c) == 'y' && with_libc))
+#else
+#define MAY_BE_ARGUMENT(c) (*(c) == 'a')
+#define IS_ARGUMENT(c) (*(c) == 'a')
+#endif
 
 enum { CONFIG = 4096, ARENA = 4 << 20 };
 
@@ -148,13 +159,26 @@ __attribute__((used)) void launch(word *stack) {
         if (root_length > 0) root_length--;
       }
     }
-    injected += *c == 'a';
+    injected += MAY_BE_ARGUMENT(c);
     per_library += *c == 'L';
     sets += *c == 'e' || *c == 'E' || *c == 'c';
     if (*c == 'i')
       for (word i = 1; i < argc; i++) asked |= begins(argv[i], c + 1);
   }
   const char *libraries = per_library ? variable(env, "COTTER_LIBRARIES") : 0;
+#ifdef LINKER
+  const char *runtime = variable(env, "COTTER_RUNTIME");
+  int with_runtime = runtime && same(runtime, "runtime"), with_libc = 0;
+  for (word i = 1; i < argc; i++) {
+    // The start code of a static program that can be loaded anywhere fails if the program has a search path.
+    if (same(argv[i], "-static") || same(argv[i], "--no-dynamic-linker") || same(argv[i], "-r")) with_runtime = 0, libraries = 0;
+    if (i > 1 && same(argv[i - 1], "-dynamic-linker")) {
+      word k = 0;
+      while (k < root_length && argv[i][k] == root[k]) k++;
+      with_libc = k == root_length && argv[i][k] == '/';
+    }
+  }
+#endif
   word trees = libraries && *libraries;
   for (const char *p = libraries; p && *p; p++) trees += *p == ':';
 
@@ -223,7 +247,7 @@ __attribute__((used)) void launch(word *stack) {
   *arg++ = (char *)argv0;
   if (loader) *arg++ = (char *)target;
   for (const char *c = first; *c; c += length(c) + 1)
-    if (*c == 'a') *arg++ = expand(c + 1, 'R', root, root_length);
+    if (IS_ARGUMENT(c)) *arg++ = expand(c + 1, 'R', root, root_length);
   for (word i = 1; i < argc; i++) *arg++ = argv[i];
   for (const char *tree = libraries; trees; trees--) {
     const char *end = tree;

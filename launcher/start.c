@@ -7,6 +7,10 @@
 //   X.runfiles/RUNTIME               a program with its runfiles next to it
 //   D.runfiles/RUNTIME               a program within the runfiles of another
 //   <a directory above X>/external/RUNTIME   a tool within an action
+#if defined(__GNUC__) && !defined(__clang__)
+// GCC would make calls of functions of libc from some loops, which do not exist yet.
+#pragma GCC optimize("no-tree-loop-distribute-patterns")
+#endif
 #include "sys.h"
 #include "map.h"
 
@@ -139,7 +143,11 @@ __attribute__((used, visibility("hidden"))) word cotter_find_and_map(word *stack
     if (aux[0] == AT_ENTRY) aux[1] = (word)begin;
     if (aux[0] == AT_PHNUM) aux[1] = count + 2;
     if (aux[0] == AT_PHDR) {
-      for (word i = 0; i < count; i++) segments[i + 2] = first[i];
+      for (word i = 0; i < count; i++) {
+        segments[i + 2] = first[i];
+        // Some linkers do not leave it out, but it describes the headers in the file.
+        if (first[i].type == PT_PHDR) segments[i + 2].type = 0;
+      }
       aux[1] = (word)segments;
     }
   }

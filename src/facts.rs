@@ -27,6 +27,8 @@ pub struct RecordedFacts {
 pub enum Facts {
     /// GCC.
     Gcc(GccFacts),
+    /// Clang.
+    Clang(ClangFacts),
     /// Zig as a compiler for C and C++.
     Zig(ZigFacts),
     /// A Python interpreter.
@@ -55,6 +57,37 @@ pub struct GccFacts {
     pub c_includes: Vec<String>,
     /// The directories of C++ headers, which are searched before those of C.
     pub cpp_includes: Vec<String>,
+    /// The loader and the libraries that programs built with this compiler may need at run time,
+    /// sorted.
+    pub runtime: Vec<String>,
+    /// The target's dynamic loader.
+    pub loader: Option<String>,
+    /// The entries at the root of the tree and below `usr` that a compilation reads, sorted.
+    pub inputs: Vec<String>,
+}
+
+/// The facts of a Clang.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ClangFacts {
+    /// The version in the names of the packages, such as `19`.
+    pub version: String,
+    /// The target in Debian's spelling, such as `x86_64-linux-gnu`.
+    pub triple: String,
+    /// The directory of LLVM, such as `usr/lib/llvm-19`.
+    pub home: String,
+    /// The directories of C headers, in the order in which they are searched. The first one is that
+    /// of the compiler.
+    pub c_includes: Vec<String>,
+    /// The directories of the C++ headers of libstdc++, which are searched before those of C.
+    pub cpp_includes: Vec<String>,
+    /// The directories of the C++ headers of libc++. The list is empty without its packages.
+    pub libcxx_includes: Vec<String>,
+    /// The programs of the tree that builds use besides the compiler, by plain name, each with its
+    /// path: `ar`, `ld.lld`, `llvm-cov`, ...
+    pub tools: BTreeMap<String, String>,
+    /// The lists of what sanitizers do not examine, by sanitizer. The compiler reads them by default.
+    pub ignore_lists: BTreeMap<String, String>,
     /// The loader and the libraries that programs built with this compiler may need at run time,
     /// sorted.
     pub runtime: Vec<String>,

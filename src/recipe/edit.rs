@@ -41,6 +41,21 @@ pub fn seal_constant(
     change(tree, blobs, path, |bytes| paths::replace_constant(bytes, from, to))
 }
 
+/// Replaces a path wherever it is in a file, such as an archive of objects. Returns the number of
+/// replacements.
+///
+/// # Errors
+/// If a staged file cannot be read or written.
+pub fn seal_everywhere(
+    tree: &mut Tree,
+    blobs: &BlobDir,
+    path: &MemberPath,
+    from: &[u8],
+    to: &[u8],
+) -> Result<usize> {
+    change(tree, blobs, path, |bytes| paths::replace_all(bytes, from, to))
+}
+
 /// Replaces eight bytes of a path in the code of a program that builds the path from pieces. Returns
 /// the number of replacements.
 ///

@@ -53,7 +53,7 @@ const VARIABLES: &[(&str, &str)] = &[
 
 /// The libraries of the tree that programs may need at run time, by stem. The other libraries serve
 /// only the compiler itself.
-const RUNTIME: &[&str] = &[
+pub const RUNTIME: &[&str] = &[
     "BrokenLocale",
     "anl",
     "asan",

@@ -12,6 +12,10 @@ mod alternatives;
 mod api;
 mod bin;
 mod bundled_pip;
+mod clang;
+mod clang_dirs;
+mod clang_facts;
+mod clang_left_out;
 mod cmake;
 mod edit;
 mod essential;
@@ -44,6 +48,7 @@ use crate::model::Kind;
 use crate::tree::{BlobDir, Tree};
 
 pub use api::{Active, Asked, Recipe};
+pub use clang_dirs::names_clang;
 pub use essential::{is_essential, package_of as package_of_command};
 pub use families::relatives;
 pub use layers::{Layers, Stage};
@@ -55,6 +60,7 @@ pub use reaches::survey_constants;
 pub static RECIPES: &[&dyn Recipe] = &[
     &gcc::Gcc,
     &zig::Zig,
+    &clang::Clang,
     &python::Python,
     &tool::Tool,
     &library::Library,

@@ -11,6 +11,9 @@ use crate::tree::{Blob, BlobDir, Node, Tree};
 
 const X86_64: &[u8] = include_bytes!("../../launcher/launcher-x86_64");
 const AARCH64: &[u8] = include_bytes!("../../launcher/launcher-aarch64");
+/// The launchers that know instructions of the types `w` and `y`.
+const LINKER_X86_64: &[u8] = include_bytes!("../../launcher/linker-x86_64");
+const LINKER_AARCH64: &[u8] = include_bytes!("../../launcher/linker-aarch64");
 pub(super) const MAGIC: &[u8] = b"cotter-launch-1\0";
 const CONFIG: usize = 4096;
 
@@ -63,6 +66,12 @@ pub struct Instructions {
     pub argv0: Argv0,
     /// Arguments that precede the user's. `%R` stands for the root of the tree.
     pub args: Vec<String>,
+    /// Arguments after those that a linker gets only if `COTTER_RUNTIME` is set to `runtime`. Static
+    /// programs do not get them.
+    pub runtime_args: Vec<String>,
+    /// Arguments after those that a linker gets only if it links a program that asks for the loader
+    /// of this tree.
+    pub libc_args: Vec<String>,
     /// Arguments that follow the user's, for each tree in `COTTER_LIBRARIES`. `%L` stands for that
     /// tree.
     pub library_args: Vec<String>,
@@ -169,8 +178,10 @@ pub fn render(
         Argv0::Found => strings.push("nf".to_owned()),
         Argv0::Path(path) => strings.push(format!("n{path}")),
     }
-    let lists: [(char, &[String]); 5] = [
+    let lists: [(char, &[String]); 7] = [
         ('a', &instructions.args),
+        ('w', &instructions.runtime_args),
+        ('y', &instructions.libc_args),
         ('L', &instructions.library_args),
         ('d', &instructions.drop),
         ('e', &instructions.set),
@@ -200,9 +211,12 @@ pub fn render(
             CONFIG - MAGIC.len() - 1
         )));
     }
-    let mut out = match platform {
-        Platform::X86_64Linux => X86_64,
-        Platform::Aarch64Linux => AARCH64,
+    let is_linker = instructions.runtime_args.len() + instructions.libc_args.len() > 0;
+    let mut out = match (platform, is_linker) {
+        (Platform::X86_64Linux, false) => X86_64,
+        (Platform::X86_64Linux, true) => LINKER_X86_64,
+        (Platform::Aarch64Linux, false) => AARCH64,
+        (Platform::Aarch64Linux, true) => LINKER_AARCH64,
     }
     .to_vec();
     let start = out

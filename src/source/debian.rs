@@ -14,7 +14,7 @@ use crate::error::{Error, Result, nearest};
 use crate::lockfile::Fingerprint;
 use crate::manifest::{Fields, Manifest, Problems, Toolchain};
 use crate::model::{Component, Ecosystem, Format, Input, Kind, Platform, SourcePackage};
-use crate::recipe::{Recipe, is_essential};
+use crate::recipe::{Recipe, is_essential, names_clang};
 use crate::resolve::debian_closure::{self, PackageRoot};
 use crate::resolve::debian_index::{Index, Package};
 use crate::resolve::debian_version::without_epoch;
@@ -323,6 +323,10 @@ fn bind(
 impl Source for Debian {
     fn fingerprint(&self, _platform: Platform) -> Fingerprint {
         self.0.fingerprint()
+    }
+
+    fn recipe(&self, kind: Kind) -> Option<&'static str> {
+        (kind == Kind::Cc && names_clang(&self.named())).then_some("clang")
     }
 
     fn suites(&self) -> Vec<(&str, &str)> {

@@ -14,6 +14,21 @@ def _cc(ctx, facts):
             lib = facts["lib"],
             triple = facts["triple"],
         )
+    if facts["form"] == "clang":
+        return load_text(ctx.attr.folder + ":clang.bzl", "cotter_clang_toolchain") + call_text(
+            "cotter_clang_toolchain",
+            name = "cc_toolchain",
+            cpp_includes = facts["cpp_includes"],
+            cpu = PLATFORMS[ctx.attr.target].cpu,
+            home = facts["home"],
+            identifier = ctx.attr.toolchain + "-" + ctx.attr.target,
+            ignore_lists = facts["ignore_lists"],
+            includes = facts["c_includes"],
+            inputs = facts["inputs"],
+            libcxx_includes = facts["libcxx_includes"],
+            tools = facts["tools"],
+            triple = facts["triple"],
+        )
     return load_text(ctx.attr.folder + ":cc.bzl", "cotter_cc_toolchain") + call_text(
         "cotter_cc_toolchain",
         name = "cc_toolchain",

@@ -1,7 +1,7 @@
 """A C++ toolchain with GCC from a pinned tree: every path in a command line is relative to the execution root."""
 
 load(":cc_features.bzl", "ALL_COMPILE", "ALL_CPP", "ALL_LINK", "LINK_SHARED", "PREPROCESSED", "both", "environment", "flags", "flags_for", "modes", "standards", "switch", "wanted_by_name")
-load(":labels.bzl", "own_repository")
+load(":pinned_libc.bzl", "cotter_pinned_libc")
 load(":rules.bzl", "cc")
 
 def _isystem(root, dirs):
@@ -137,47 +137,4 @@ def cotter_cc_toolchain(name, inputs, **kwargs):
         toolchain_identifier = kwargs["identifier"],
         visibility = ["//visibility:public"],
     )
-    _pinned_libc(name = "pinned_libc", visibility = ["//visibility:public"])
-
-# The linker reserves this many characters in DT_RPATH. The start code replaces them with the directory of the run-time files.
-_RUNTIME_MARK = "/cotter-runtime/" + "x" * 496
-
-def _pinned_libc(name, visibility):
-    """Declares a library that makes a program run with the loader and the libraries of its compiler's tree, which are part of its runfiles.
-
-    Args:
-      name: the target's name.
-      visibility: who may depend on it.
-    """
-    runtime = own_repository() + "/runtime"
-    cc.library(
-        name = name,
-        srcs = ["start.c"],
-        copts = [
-            "-O2",
-            "-std=c17",
-            "-ffreestanding",
-            "-fno-builtin",
-            "-fno-lto",
-            "-fno-profile-arcs",
-            "-fno-sanitize=all",
-            "-fno-stack-protector",
-            "-fno-test-coverage",
-            "-fno-tree-loop-distribute-patterns",
-            "-fPIC",
-            "-fvisibility=hidden",
-            "-U_FORTIFY_SOURCE",
-        ],
-        data = ["runtime"],
-        linkopts = [
-            "-Wl,-e,cotter_start",
-            "-Wl,-u,cotter_start",
-            "-Wl,--no-dynamic-linker",
-            "-Wl,--disable-new-dtags",
-            "-Wl,-rpath," + _RUNTIME_MARK,
-        ],
-        linkstatic = True,
-        local_defines = ["COTTER_RUNTIME=\\\"" + runtime + "\\\""],
-        alwayslink = True,
-        visibility = visibility,
-    )
+    cotter_pinned_libc(name = "pinned_libc", visibility = ["//visibility:public"])

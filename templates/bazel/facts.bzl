@@ -55,3 +55,18 @@ def read_facts(ctx, store):
     """
     file = ctx.path("{}/facts/{}.json".format(store, ctx.attr.store_name))
     return facts_of(json.decode(read_file(ctx, file))) if file.exists else None
+
+def module_map(facts):
+    """Returns a map that declares the headers of a compiler's tree as one module, for the check of layers.
+
+    Args:
+      facts: the facts of the tree.
+
+    Returns:
+      The text of the map. Its paths are relative to its own directory, which is that of the tree.
+    """
+    lines = ["module \"crosstool\" [system] {"]
+    dirs = facts.get("libcxx_includes", []) + facts.get("cpp_includes", []) + facts.get("c_includes", [])
+    for i in range(len(dirs)):
+        lines.append("  module \"directory_{}\" {{\n    umbrella {}\n    export *\n  }}".format(i, json.encode(dirs[i])))
+    return "\n".join(lines + ["}", ""])

@@ -1,7 +1,7 @@
 """Repositories for the store: one for each tree of the lock, and those that contain names for toolchains and packages."""
 
 load(":build_files.bzl", "build_file", "hub_build_file", "packages_build_file", "rules_file", "script_text")
-load(":facts.bzl", "facts_of", "list_names", "read_facts", "read_file")
+load(":facts.bzl", "facts_of", "list_names", "module_map", "read_facts", "read_file")
 load(":labels.bzl", "IS_CANONICAL", "folder")
 load(":lock.bzl", "HUB", "MANIFEST", "PACKAGES", "TREES")
 
@@ -107,6 +107,7 @@ def _cotter_tree(ctx):
         fail("\nThe facts of {} are not in the store {}.\nType: cotter setup {} --platform {}".format(ctx.attr.store_name, _store(ctx), ctx.attr.toolchain, ctx.attr.platform))
     if ctx.attr.kind == "cc":
         ctx.file("empty.cc", "")
+        ctx.file("headers.cppmap", module_map(facts))
         ctx.symlink(ctx.attr._start, "start.c")
         for path in facts.get("runtime", []):
             ctx.symlink(str(tree) + "/" + path, "runtime/" + path.split("/")[-1])

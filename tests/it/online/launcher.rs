@@ -18,16 +18,22 @@ const FLAGS: &[&str] = &[
 ];
 
 /// Compiles, assembles and links with the tree's own cc1, as, ld and objcopy. `run` starts each of them.
-fn build(gcc: &Path, triplet: &str, extra: &str, run: &dyn Fn(&Path, &[&str])) -> [Vec<u8>; 4] {
+fn build(gcc: &Path, triplet: &str, extra: &str, run: &dyn Fn(&Path, &[&str])) -> [Vec<u8>; 5] {
     let scratch = Scratch::new();
     let at = |name: &str| scratch.join(name).display().to_string();
-    let source = |name: &str| format!("{REPO}/launcher/{name}");
+    let file = |name: &str| format!("{REPO}/launcher/{name}");
     let cc1 = gcc.join(format!("usr/lib/gcc/{triplet}/12/cc1"));
     let sysroot = format!("--sysroot={}", gcc.display());
     // Of the library that redirects paths, only the functions that it wraps are visible; the option changes nothing in the others.
-    for (name, pic) in
-        [("launcher", "-fno-pic"), ("stub", "-fpie"), ("guard", "-fno-pic"), ("redirect", "-fpic")]
-    {
+    // The launchers of linkers have the text of the others.
+    for (name, source, flag) in [
+        ("launcher", "launcher", "-fno-pic"),
+        ("linker", "launcher", "-DLINKER"),
+        ("stub", "stub", "-fpie"),
+        ("guard", "guard", "-fno-pic"),
+        ("redirect", "redirect", "-fpic"),
+    ] {
+        let pic = if flag.starts_with("-D") { "-fno-pic" } else { flag };
         // The include path is the one in the source. No path of this directory may reach the bytes, and without -g none does.
         run(
             &cc1,
@@ -36,8 +42,9 @@ fn build(gcc: &Path, triplet: &str, extra: &str, run: &dyn Fn(&Path, &[&str])) -
                 &[
                     extra,
                     pic,
+                    flag,
                     "-fvisibility=hidden",
-                    &source(&format!("{name}.c")),
+                    &file(&format!("{source}.c")),
                     "-o",
                     &at(&format!("{name}.s")),
                 ],
@@ -47,12 +54,12 @@ fn build(gcc: &Path, triplet: &str, extra: &str, run: &dyn Fn(&Path, &[&str])) -
         run(&gcc.join("bin/as"), &[&at(&format!("{name}.s")), "-o", &at(&format!("{name}.o"))]);
     }
     let ld = gcc.join("bin/ld");
-    for name in ["launcher", "guard"] {
+    for name in ["launcher", "linker", "guard"] {
         let (object, program) = (at(&format!("{name}.o")), at(name));
         let flags = ["-static", "-s", "-z", "noseparate-code", "--build-id=none", "-o"];
         run(&ld, &[&[sysroot.as_str()][..], &flags, &[&program, &object]].concat());
     }
-    run(&ld, &[&sysroot, "-T", &source("stub.ld"), "-o", &at("stub.elf"), &at("stub.o")]);
+    run(&ld, &[&sysroot, "-T", &file("stub.ld"), "-o", &at("stub.elf"), &at("stub.o")]);
     run(&gcc.join("bin/objcopy"), &["-O", "binary", &at("stub.elf"), &at("stub")]);
     let flags =
         "-shared -s -z noseparate-code -z now -z initfirst --build-id=none --hash-style=gnu -o";
@@ -63,10 +70,10 @@ fn build(gcc: &Path, triplet: &str, extra: &str, run: &dyn Fn(&Path, &[&str])) -
 }
 
 /// The committed files, with the ends of their names.
-const BINARIES: [(&str, &str); 4] =
-    [("launcher", ""), ("stub", ""), ("guard", ""), ("redirect", ".so")];
+const BINARIES: [(&str, &str); 5] =
+    [("launcher", ""), ("linker", ""), ("stub", ""), ("guard", ""), ("redirect", ".so")];
 
-fn assert_committed(built: [Vec<u8>; 4], cpu: &str) {
+fn assert_committed(built: [Vec<u8>; 5], cpu: &str) {
     for ((name, end), built) in BINARIES.iter().zip(built) {
         let path = format!("{REPO}/launcher/{name}-{cpu}{end}");
         if std::env::var_os("COTTER_BLESS").is_some() {

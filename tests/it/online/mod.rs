@@ -4,6 +4,7 @@ mod apt;
 mod archives;
 mod audit;
 mod bazel;
+mod bazel_clang;
 mod commands;
 mod compilers;
 mod elf;

@@ -1,0 +1,247 @@
+//! Clang and a newer GCC in Bazel, beside the default compiler of the example: what the features of the toolchain of Clang do.
+
+use crate::support::bazel::{Bazel, Workspace};
+use crate::support::{contains, text};
+
+const LLVM: &str = "--extra_toolchains=//bazel/cotter:llvm-x86_64-linux";
+const BOTH: [Bazel; 2] = [Bazel::V4, Bazel::V7];
+
+/// The arguments of a command, with those that select Clang.
+fn with<'a>(arguments: &[&'a str]) -> Vec<&'a str> {
+    std::iter::once(LLVM).chain(arguments.iter().copied()).collect()
+}
+
+/// Returns the example with a package of targets on which the features have an effect.
+fn workspace(bazel: Bazel) -> Workspace {
+    let workspace = Workspace::example(bazel, "cpp");
+    for (name, text) in FILES {
+        workspace.write(&format!("more/{name}"), text);
+    }
+    workspace
+}
+
+const FILES: &[(&str, &str)] = &[
+    (
+        "BUILD.bazel",
+        r#"
+cc_test(name = "standard", srcs = ["standard.cc"], features = ["c++20"])
+cc_test(name = "faulty", srcs = ["faulty.cc"], linkstatic = True)
+cc_test(name = "of_libcxx", srcs = ["of_libcxx.cc"], features = ["libc++"])
+cc_library(name = "warns", srcs = ["warns.cc"], tags = ["manual"])
+cc_binary(name = "plugin.so", srcs = ["plugin.cc"], linkshared = True)
+cc_library(name = "low", srcs = ["low.cc"], hdrs = ["low.h"])
+cc_library(name = "middle", srcs = ["middle.cc"], hdrs = ["middle.h"], deps = [":low"])
+cc_binary(name = "direct", srcs = ["direct.cc"], deps = [":middle"])
+cc_binary(name = "skips", srcs = ["skips.cc"], deps = [":middle"])
+cc_library(name = "broken", hdrs = ["broken.h"])
+cc_test(name = "hot_test", srcs = ["hot.cc"])
+exports_files(glob(["*.afdo"]))
+"#,
+    ),
+    (
+        "standard.cc",
+        "#include <cstdio>\nstatic_assert(__cplusplus == 202002L);\n#ifndef __clang__\n#error not Clang\n#endif\nint main() { std::puts(__VERSION__); }\n",
+    ),
+    (
+        "of_libcxx.cc",
+        "#include <iostream>\n#ifndef _LIBCPP_VERSION\n#error not libc++\n#endif\nint main() { try { throw 42; } catch (int n) { std::cout << n << std::endl; } }\n",
+    ),
+    ("warns.cc", "int f() { int unused; return 0; }\n"),
+    ("plugin.cc", "extern \"C\" int plug() { return 7; }\n"),
+    ("low.h", "#pragma once\n#include <vector>\nstd::vector<int> low();\n"),
+    ("low.cc", "#include \"more/low.h\"\nstd::vector<int> low() { return {6, 7}; }\n"),
+    ("middle.h", "#pragma once\nint middle();\n"),
+    (
+        "middle.cc",
+        "#include \"more/middle.h\"\n#include <cstring>\n#include <pthread.h>\n#include \"more/low.h\"\nint middle() { return low()[0] * low()[1]; }\n",
+    ),
+    (
+        "direct.cc",
+        "#include <stdio.h>\n#include <immintrin.h>\n#include \"more/middle.h\"\nint main() { printf(\"%d\\n\", middle()); }\n",
+    ),
+    ("skips.cc", "#include \"more/low.h\"\nint main() { return low().empty(); }\n"),
+    ("broken.h", "#pragma once\nstd::string broken();\n"),
+    (
+        "faulty.cc",
+        r#"#include <cstdlib>
+#include <cstring>
+#include <thread>
+static int shared;
+static void *volatile kept;
+int main(int argc, char **) {
+  const char *fault = std::getenv("FAULT");
+  if (!fault) return 0;
+  volatile int *p = static_cast<int *>(std::malloc(16));
+  if (!std::strcmp(fault, "asan")) p[argc + 3] = 1;
+  if (!std::strcmp(fault, "ubsan")) p[0] = 0x7fffffff, p[0] += argc;
+  if (!std::strcmp(fault, "msan") && p[argc]) return 0;
+  if (!std::strcmp(fault, "lsan")) { kept = std::malloc(77); kept = nullptr; }
+  if (!std::strcmp(fault, "tsan")) {
+    std::thread other([] { for (int i = 0; i < 1000; i++) shared++; });
+    for (int i = 0; i < 1000; i++) shared++;
+    other.join();
+  }
+  std::free(const_cast<int *>(p));
+}
+"#,
+    ),
+    (
+        "hot.cc",
+        "#include <cstdio>\n#include <cstdlib>\n__attribute__((noinline)) int rare(int i) { return i * 3 + std::abs(i); }\n__attribute__((noinline)) int often(int i) { return i * 7 + 1; }\nint main(int argc, char **) {\n  unsigned n = 0;\n  for (int i = 0; i < 100000; i++) n += i % 1000 == argc ? rare(i) : often(i);\n  std::printf(\"%u\\n\", n);\n}\n",
+    ),
+];
+
+/// Runs commands of one server with Clang: those that must succeed, and those that must fail. Returns what they said.
+fn run<'a>(workspace: &Workspace, commands: &[(bool, &str, impl AsRef<[&'a str]>)]) -> String {
+    let mut script = "{\n".to_owned();
+    for (succeeds, verb, arguments) in commands {
+        let arguments = arguments.as_ref();
+        let line = workspace.line(verb, &with(arguments));
+        script.push_str(&if *succeeds {
+            format!("{line}\n")
+        } else {
+            format!("if {line}; then echo \"succeeded: {}\"; exit 9; fi\n", arguments.join(" "))
+        });
+    }
+    let output = workspace.shell(&(script + "} 2>&1")).output().unwrap();
+    let said = text(&output);
+    assert!(output.status.success(), "{:?}: {}\n{said}", workspace.bazel, output.status);
+    said
+}
+
+/// The example's test, and those of the package `more`, in each mode and with each way to link.
+#[test]
+fn clang_builds_in_each_mode_and_with_each_way_to_link() {
+    for bazel in BOTH {
+        let workspace = workspace(bazel);
+        let test = ["//:squeeze_test", "//more:standard"];
+        let sets: Vec<Vec<&str>> = [
+            &["-c", "opt"][..],
+            &["-c", "dbg", "--fission=yes"],
+            &["-c", "opt", "--features=lto"],
+            &["-c", "opt", "--features=thin_lto"],
+            &["--force_pic", "--dynamic_mode=off"],
+            &["--features=static_libgcc_libstdcxx", "--dynamic_mode=off"],
+            &["--custom_malloc=@cotter//:llvm_pinned_libc"],
+            &["--features=treat_warnings_as_errors"],
+        ]
+        .into_iter()
+        .map(|flags| [flags, &test].concat())
+        .collect();
+        let mut commands: Vec<(bool, &str, &[&str])> =
+            sets.iter().map(|s| (true, "test", &s[..])).collect();
+        commands.extend([
+            (true, "test", &["--config=fully_static", "//more:standard", "//more:of_libcxx"][..]),
+            (true, "test", &["//more:of_libcxx"]),
+            (true, "build", &["-c", "dbg", "--fission=yes", "//:squeezed.dwp", "//more:plugin.so"]),
+            (true, "build", &["//more:warns"]),
+            (true, "build", &["//:all"]),
+            (false, "build", &["--features=treat_warnings_as_errors", "//more:warns"]),
+        ]);
+        contains(&run(&workspace, &commands), &["unused"]);
+    }
+}
+
+/// Each sanitizer finds the fault that it is for, and none in the same program without it.
+#[test]
+fn sanitizers_of_clang_find_their_faults() {
+    for bazel in BOTH {
+        let workspace = workspace(bazel);
+        let faults = [
+            ("asan", "heap-buffer-overflow"),
+            ("lsan", "detected memory leaks"),
+            ("msan", "use-of-uninitialized-value"),
+            ("tsan", "data race"),
+            ("ubsan", "signed integer overflow"),
+        ];
+        let flags = faults
+            .map(|(name, _)| [format!("--features={name}"), format!("--test_env=FAULT={name}")]);
+        let both = flags.each_ref().map(|[feature, fault]| {
+            let faulty = [feature.as_str(), "//more:faulty", fault, "--test_output=all"];
+            (faulty[..2].to_vec(), faulty.to_vec())
+        });
+        let mut commands: Vec<(bool, &str, &[&str])> = vec![];
+        for (sane, faulty) in &both {
+            commands.extend([(true, "test", &sane[..]), (false, "test", &faulty[..])]);
+        }
+        contains(&run(&workspace, &commands), &faults.map(|(_, prints)| prints));
+    }
+}
+
+/// Layers are checked, headers are parsed, ThinLTO has actions of its own, the linker gets objects instead of archives, and profiles reach the compiler.
+#[test]
+fn clang_checks_layers_and_reads_profiles() {
+    for bazel in BOTH {
+        let workspace = workspace(bazel);
+        workspace.write("more/hot.afdo", "main:100000:0\n 3: 100000\n");
+        workspace.write("more/bad.afdo", "no profile\n");
+        let layers = "--features=layering_check";
+        let headers = ["--features=parse_headers", "--process_headers_in_dependencies"];
+        let covers = [
+            "--collect_code_coverage",
+            "--instrumentation_filter=.*",
+            "--experimental_use_llvm_covmap",
+        ];
+        let fdo = "--fdo_optimize=//more:hot.afdo";
+        let thin = ["-c", "opt", "--features=thin_lto", "//more:direct"];
+        let mut commands: Vec<(bool, &str, Vec<&str>)> = vec![
+            (true, "build", vec![layers, "//more:direct", "//more:of_libcxx"]),
+            (true, "build", vec!["//more:skips"]),
+            (false, "build", vec![layers, "//more:skips"]),
+            (true, "build", vec![headers[0], headers[1], "//more:direct"]),
+            (false, "build", vec![headers[0], headers[1], "//more:broken"]),
+            (true, "build", thin.to_vec()),
+            (true, "aquery", thin.to_vec()),
+            (true, "aquery", vec!["mnemonic(CppLink, //more:direct)"]),
+            (true, "build", vec![covers[0], covers[1], "//:squeeze", "//more:hot_test"]),
+            (true, "build", vec![covers[0], covers[1], covers[2], "//more:hot_test"]),
+            (true, "aquery", vec![covers[0], covers[1], covers[2], "//more:hot_test"]),
+        ];
+        let mut expected = vec![
+            "//more:skips does not depend on a module exporting 'more/low.h'",
+            "broken.h",
+            "CppLTOIndexing",
+            "-fthinlto-index=",
+            "--start-lib",
+            "-fcoverage-mapping",
+        ];
+        // Debian's Bazel 4.2.3 lacks its own tool for profiles.
+        if bazel == Bazel::V7 {
+            commands.extend([
+                (
+                    true,
+                    "build",
+                    vec!["-c", "opt", "--fdo_instrument=/tmp/profile", "//more:hot_test"],
+                ),
+                (true, "test", vec!["-c", "opt", "--features=autofdo", fdo, "//more:hot_test"]),
+                (
+                    false,
+                    "build",
+                    vec!["-c", "opt", "--fdo_optimize=//more:bad.afdo", "//more:hot_test"],
+                ),
+            ]);
+            expected.push("bad.afdo");
+        }
+        contains(&run(&workspace, &commands), &expected);
+    }
+}
+
+/// GCC 14 of another suite builds and tests the library and the programs of the example, with its own libc.
+#[test]
+fn a_newer_gcc_stands_beside_the_default() {
+    for bazel in BOTH {
+        let workspace = Workspace::example(bazel, "cpp");
+        let gcc = [
+            "--extra_toolchains=//bazel/cotter:gcc-14-x86_64-linux",
+            // The libc of trixie is newer than that of the machine.
+            "--custom_malloc=@cotter//:gcc-14_pinned_libc",
+            "//:squeeze_test",
+            "//:squeezed",
+            "//:squeezed_static",
+        ];
+        workspace.ok("test", &gcc);
+        let program = std::fs::read(workspace.bin().join("squeezed")).unwrap();
+        let mark = b"GCC: (Debian 14";
+        assert!(program.windows(mark.len()).any(|w| w == mark), "{bazel:?}");
+    }
+}
