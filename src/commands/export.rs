@@ -83,25 +83,21 @@ fn sysroot(args: &ExportSysroot, cx: &Context) -> Result<ExitCode> {
                 .hint("run `cotter lock`")
         })?;
     let dir = cx.here.join(&args.dir);
-    if !copies::may_replace(&dir, &[&cx.here, &cx.manifest_path()?, cx.store.dir()]) {
+    if !copies::may_replace(&dir, cx.store.dir(), &[&cx.here, &cx.manifest_path()?]) {
         return Err(Error::user(format!("{} can't become a sysroot", dir.display()))
-            .because("this directory, the project or the store lies in it")
+            .because("this directory, the project or the store lies in it, or it lies in the store")
             .hint("name a directory of its own"));
     }
     let mark = format!("{}\n", tree.store_name);
     let place = shown(&dir, &cx.here);
-    if fs::symlink_metadata(&dir).is_ok() {
-        match fs::read_to_string(dir.join(MARK)) {
-            Ok(text) if text == mark && !args.force => {
-                cx.reporter.line(&format!("{place} is already a copy of {}", tree.store_name));
-                return Ok(ExitCode::SUCCESS);
-            }
-            Ok(_) => {}
-            Err(_) if args.force || is_empty(&dir) => {}
-            Err(_) => {
-                return Err(Error::user(format!("{place} is there, and cotter did not write it"))
-                    .hint("name another directory, or say --force to replace it"));
-            }
+    if let Ok(there) = fs::symlink_metadata(&dir) {
+        if !there.is_dir() {
+            return Err(Error::user(format!("{place} is there, and is no directory"))
+                .hint("name another directory, or move it away"));
+        }
+        if !dir.join(MARK).is_file() && !is_empty(&dir) && !args.force {
+            return Err(Error::user(format!("{place} is there, and cotter did not write it"))
+                .hint("name another directory, or say --force to replace it"));
         }
     }
     let path = cx.store.path(&tree.store_name);

@@ -61,9 +61,9 @@ pub fn run(args: &Venv, cx: &Context) -> Result<ExitCode> {
         );
     };
     let dir = cx.here.join(args.dir.as_deref().unwrap_or(Path::new(".venv")));
-    if !copies::may_replace(&dir, &[&cx.here, &lock_path, cx.store.dir()]) {
+    if !copies::may_replace(&dir, cx.store.dir(), &[&cx.here, &lock_path]) {
         return Err(Error::user(format!("{} can't become an environment", dir.display()))
-            .because("the project or the store lies in it")
+            .because("the project or the store lies in it, or it lies in the store")
             .hint("name a directory of its own"));
     }
     if fs::symlink_metadata(&dir).is_ok() && !args.force {

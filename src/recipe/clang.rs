@@ -10,7 +10,7 @@ use super::clang_dirs::{ClangDirs, OF_COMPILERS, is_clang, libraries};
 use super::clang_facts;
 use super::clang_left_out::{LEFT_OUT, LEFT_OUT_PACKAGES};
 use super::edit::{seal_constant, seal_everywhere, write};
-use super::gcc::compiler_environment;
+use super::gcc::{self, compiler_environment};
 use super::layers::Layers;
 use super::notes::Notes;
 use super::prune::{self, Pruning};
@@ -196,7 +196,8 @@ impl Recipe for Clang {
 
     fn environment(&self, tree: &Active, environment: &mut Variables) {
         compiler_environment(tree, VARIABLES, "", environment);
-        environment.set_default(RUNTIME_VARIABLE, RUNTIME.to_owned());
+        environment
+            .set_unless_the_user_does(vec![(RUNTIME_VARIABLE.to_owned(), RUNTIME.to_owned())]);
         super::pkg_config::environment(tree, environment);
         super::pkg_config::system_directories(tree, environment);
         super::living::of_compiler(tree, environment);
@@ -286,6 +287,11 @@ fn prepare(plan: &Plan, tree: &mut Tree, blobs: &BlobDir) -> Result<()> {
         if OF_COMPILERS.contains(&stem.as_str()) {
             tree.link(dirs.below(&format!("{RUNTIME}/{name}")), &path);
         }
+    }
+    let lib = format!("usr/lib/{multiarch}");
+    for name in tree.entries(&lib).iter().filter(|name| gcc::is_of_libc(name)) {
+        let path = MemberPath::literal(&format!("{lib}/{name}"));
+        tree.link(dirs.below(&format!("{}/{name}", gcc::LIBC_DIR)), &path);
     }
     write(
         tree,
@@ -394,10 +400,17 @@ fn linker(plan: &Plan, dirs: Option<&ClangDirs>) -> Instructions {
     let runtime = dirs.map_or(vec![], |dirs| {
         vec!["--disable-new-dtags".to_owned(), format!("-rpath=%R/{}/{RUNTIME}", dirs.home)]
     });
+    let mut libc = match dirs {
+        Some(dirs) => vec![format!("-rpath=%R/{}/{}", dirs.home, gcc::LIBC_DIR)],
+        None => vec![],
+    };
+    if dirs.is_none() || plan.spec.cc().is_some_and(|cc| !cc.libraries.is_empty()) {
+        libc.push(format!("-rpath=%R/usr/lib/{multiarch}"));
+    }
     Instructions {
         args: vec!["--sysroot=%R".to_owned()],
         runtime_args: runtime.clone(),
-        libc_args: [vec![format!("-rpath=%R/usr/lib/{multiarch}")], runtime].concat(),
+        libc_args: [runtime, libc].concat(),
         library_args: vec![
             "--disable-new-dtags".to_owned(),
             format!("-rpath=%L/usr/lib/{multiarch}"),

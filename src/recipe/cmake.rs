@@ -19,9 +19,23 @@ const SEARCHED: &[(&str, &str)] = &[
         "if (NOT CMAKE_FIND_NO_INSTALL_PREFIX AND NOT CMAKE_INSTALL_PREFIX_INITIALIZED_TO_DEFAULT)\n",
     ),
     ("  /usr/X11R6\n  /usr/pkg\n  /opt\n", ""),
+    ("_cmake_record_install_prefix()\n", IGNORED),
     ("  # X11\n  /usr/include/X11\n", ""),
     ("  # X11\n  /usr/lib/X11\n", ""),
 ];
+
+/// What is added behind the first list of directories. `find_package` takes the parents of the
+/// directories in PATH for prefixes, whatever the lists say: the machine's must be left out by name.
+const IGNORED: &str = r#"_cmake_record_install_prefix()
+
+# The machine is searched only if CMAKE_PREFIX_PATH names it.
+foreach(_cotter_prefix / /usr /usr/local /opt)
+  list(FIND CMAKE_PREFIX_PATH "${_cotter_prefix}" _cotter_named)
+  if(_cotter_named EQUAL -1)
+    list(APPEND CMAKE_IGNORE_PREFIX_PATH "${_cotter_prefix}")
+  endif()
+endforeach()
+"#;
 
 /// Makes the CMake of a tree search no directory of the machine by default, if the tree has one.
 ///

@@ -96,6 +96,12 @@ const RUNTIME_OF_GCC: &[&str] = &[
 /// also the value of the variable with which programs are linked to it.
 const RUNTIME_DIR: &str = "runtime";
 
+/// The directory of links to the libc, below GCC's directory of libraries. Programs that are started
+/// by the loader of the tree search it and [`RUNTIME_DIR`], and not the directory of the libraries
+/// themselves: that also has those of the compiler's own programs (zlib, zstd, GMP), which would hide
+/// the ones of library trees.
+pub const LIBC_DIR: &str = "libc";
+
 /// The value of the variable that names no directory.
 const NO_RUNTIME: &str = "none";
 
@@ -111,7 +117,7 @@ impl Recipe for Gcc {
     }
 
     fn version(&self) -> u32 {
-        2
+        3
     }
 
     fn kind(&self) -> Kind {
@@ -187,7 +193,10 @@ impl Recipe for Gcc {
         let prefix = format!("{}-", tree.target.multiarch());
         compiler_environment(tree, VARIABLES, &prefix, environment);
         if tree.target == tree.platform {
-            environment.set_default(RUNTIME_VARIABLE, RUNTIME_DIR.to_owned());
+            environment.set_unless_the_user_does(vec![(
+                RUNTIME_VARIABLE.to_owned(),
+                RUNTIME_DIR.to_owned(),
+            )]);
         }
         super::pkg_config::environment(tree, environment);
         if tree.target == tree.platform {
@@ -393,6 +402,8 @@ fn prepare(plan: &Plan, tree: &mut Tree, blobs: &BlobDir) -> Result<()> {
         link_runtime(tree, blobs, &gcc.libraries, multiarch)?;
     }
     let loader = platform.abi_loader();
+    let dirs = search_path(plan, tree, &gcc.libraries, multiarch);
+    let search: String = dirs.iter().map(|dir| format!(" -rpath %R/{dir}")).collect();
     write(
         tree,
         blobs,
@@ -401,9 +412,39 @@ fn prepare(plan: &Plan, tree: &mut Tree, blobs: &BlobDir) -> Result<()> {
             "# gcc -specs=pinned-libc.specs: the program is started by this tree's own loader and finds this tree's own libraries.\n\
              %rename link cotter_link\n\n\
              *link:\n\
-             %(cotter_link) %{{!static:%{{!static-pie:%{{!shared:--dynamic-linker=%R/{loader}}} --disable-new-dtags -rpath %R/usr/lib/{multiarch}}}}}\n\n"
+             %(cotter_link) %{{!static:%{{!static-pie:%{{!shared:--dynamic-linker=%R/{loader}}} --disable-new-dtags{search}}}}}\n\n"
         ),
     )
+}
+
+/// Adds the directory of links to the libc. Returns the directories in which programs with the libc
+/// of the tree find their libraries. If packages of libraries are in the tree itself, theirs is one.
+fn search_path(plan: &Plan, tree: &mut Tree, gcc: &MemberPath, multiarch: &str) -> Vec<String> {
+    let lib = format!("usr/lib/{multiarch}");
+    let has_runtime = tree.has_members(&MemberPath::literal(&format!("{gcc}/{RUNTIME_DIR}")));
+    if !has_runtime {
+        return vec![lib];
+    }
+    for name in tree.entries(&lib).iter().filter(|name| is_of_libc(name)) {
+        let link = MemberPath::literal(&format!("{gcc}/{LIBC_DIR}/{name}"));
+        tree.link(link, &MemberPath::literal(&format!("{lib}/{name}")));
+    }
+    let mut out = vec![format!("{gcc}/{RUNTIME_DIR}"), format!("{gcc}/{LIBC_DIR}")];
+    if plan.spec.cc().is_some_and(|cc| !cc.libraries.is_empty()) {
+        out.push(lib);
+    }
+    out
+}
+
+/// Whether a file is the loader or a library of the libc under the name that programs ask for.
+pub fn is_of_libc(name: &str) -> bool {
+    let library = name.strip_prefix("lib").and_then(|n| n.split_once(".so."));
+    name.starts_with("ld-linux")
+        || library.is_some_and(|(stem, version)| {
+            RUNTIME.contains(&stem)
+                && !RUNTIME_OF_GCC.contains(&stem)
+                && version.bytes().all(|b| b.is_ascii_digit())
+        })
 }
 
 /// Adds a directory with links to the libraries of GCC itself, and the specs file by which programs

@@ -97,8 +97,11 @@ const LIVING: &[Living] = &[
         names: Some("usr"),
         value: Value::First,
     },
-    one("GRPC_DEFAULT_SSL_ROOTS_FILE_PATH", "usr/share/grpc/roots.pem"),
 ];
+
+/// The certificates of gRPC, which count like those below.
+const CERTIFICATES_OF_GRPC: (&str, &str) =
+    ("GRPC_DEFAULT_SSL_ROOTS_FILE_PATH", "usr/share/grpc/roots.pem");
 
 /// The certificates. Those that the user selects count more, because a proxy may need them.
 const CERTIFICATES: [(&str, &str); 2] =
@@ -122,8 +125,11 @@ pub fn environment(tree: &Active, environment: &mut Variables) {
             Value::List => environment.list(living.variable, value),
         }
     }
+    let pair = |(name, path): (&str, &str)| (name.to_owned(), at(path).display().to_string());
+    if at(CERTIFICATES_OF_GRPC.1).exists() {
+        environment.set_unless_the_user_does(vec![pair(CERTIFICATES_OF_GRPC)]);
+    }
     if at(CERTIFICATES[0].1).exists() {
-        let pair = |(name, path): (&str, &str)| (name.to_owned(), at(path).display().to_string());
         environment.set_unless_the_user_does(CERTIFICATES.map(pair).to_vec());
     }
 }

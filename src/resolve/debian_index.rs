@@ -1,9 +1,10 @@
 //! A `Packages` index. Source: Debian Policy, chapters 5 and 7, and the Debian wiki,
 //! "RepositoryFormat".
 
+use std::borrow::Cow;
 use std::cmp::Ordering;
 use std::collections::HashMap;
-use std::io::BufRead;
+use std::io::{BufRead, Read};
 
 use super::debian_version;
 use crate::error::{Error, Result};
@@ -128,17 +129,41 @@ pub struct Index {
     priorities: Vec<u32>,
 }
 
+/// The greatest length in bytes of the entry of one package. The longest one of Debian 12 has 40 KB.
+const LONGEST_STANZA: u64 = 2 << 20;
+
+/// The fields that may go on in further lines, which begin with a space (deb822(5)).
+const FOLDED: &[&str] = &["Breaks", "Conflicts", "Depends", "Pre-Depends", "Provides"];
+
+/// The greatest length of a name or a version. Those of Debian have less than 100 characters.
+const LONGEST_NAME: usize = 128;
+
+/// Whether a text can be the name or the version of a package (Debian Policy, 5.6.1 and 5.6.12):
+/// with capital letters and underscores, which some vendors use.
+fn is_plain(text: &str) -> bool {
+    let known = |c: char| c.is_ascii_alphanumeric() || "+-.~:_".contains(c);
+    text.starts_with(|c: char| c.is_ascii_alphanumeric())
+        && text.len() <= LONGEST_NAME
+        && text.chars().all(known)
+}
+
 /// Reads the packages of an uncompressed `Packages` file.
 ///
 /// # Errors
 /// If a stanza lacks a field that every package must have.
 pub fn read(mut text: impl BufRead, out: &mut Vec<Package>) -> Result<()> {
-    let mut stanza = String::new();
+    let mut stanza: Vec<u8> = vec![];
     loop {
-        let n = text.read_line(&mut stanza).map_err(crate::tree::archive_error)?;
-        let blank = n == 0 || stanza.ends_with("\n\n") || stanza == "\n";
-        if blank && !stanza.trim().is_empty() {
-            out.push(parse(&stanza)?);
+        let mut rest = Read::by_ref(&mut text).take(LONGEST_STANZA - stanza.len() as u64);
+        let n = rest.read_until(b'\n', &mut stanza).map_err(crate::tree::archive_error)?;
+        if stanza.len() as u64 >= LONGEST_STANZA {
+            return Err(Error::verification("the package index is damaged")
+                .because(format!("a stanza has more than {LONGEST_STANZA} bytes")));
+        }
+        let blank = n == 0 || stanza.ends_with(b"\n\n") || stanza == b"\n";
+        // Descriptions may be in any encoding. What is read here is ASCII.
+        if blank && !stanza.trim_ascii().is_empty() {
+            out.push(parse(&String::from_utf8_lossy(&stanza))?);
         }
         if blank {
             stanza.clear();
@@ -210,30 +235,45 @@ impl Index {
 }
 
 fn parse(stanza: &str) -> Result<Package> {
-    let mut fields: HashMap<&str, &str> = HashMap::new();
-    for line in stanza.lines().filter(|l| !l.starts_with([' ', '\t'])) {
-        if let Some((key, value)) = line.split_once(':') {
-            fields.insert(key, value.trim());
+    let mut fields: HashMap<&str, Cow<str>> = HashMap::new();
+    let mut last = "";
+    for line in stanza.lines() {
+        if line.starts_with([' ', '\t']) {
+            if FOLDED.contains(&last)
+                && let Some(field) = fields.get_mut(last)
+            {
+                field.to_mut().push_str(line);
+            }
+        } else if let Some((key, value)) = line.split_once(':') {
+            fields.insert(key, Cow::Borrowed(value.trim()));
+            last = key;
         }
     }
-    let name = fields.get("Package").copied().unwrap_or("?");
-    let version = fields.get("Version").copied().unwrap_or("");
+    let name = fields.get("Package").map_or("?", |text| text.as_ref());
+    let version = fields.get("Version").map_or("", |text| text.as_ref());
     let need = |key: &str| {
-        fields.get(key).copied().ok_or_else(|| {
+        fields.get(key).map(|text| text.as_ref()).ok_or_else(|| {
             Error::verification(format!("the package index is damaged: {name} has no field {key}"))
         })
     };
     let joined = |keys: [&str; 2]| {
-        let texts: Vec<&str> = keys.iter().filter_map(|key| fields.get(key).copied()).collect();
+        let texts: Vec<&str> =
+            keys.iter().filter_map(|key| fields.get(key).map(|text| text.as_ref())).collect();
         texts.join(", ")
     };
     let provides = fields.get("Provides").map(|t| clauses(t)).unwrap_or_default();
     let damaged = |what: &str| {
         Error::verification(format!("the package index is damaged: {name} has an invalid {what}"))
     };
+    for key in ["Package", "Version"] {
+        let text = need(key)?;
+        if !is_plain(text) {
+            return Err(damaged(&format!("{key}: {text:?}")));
+        }
+    }
     Ok(Package {
-        name: need("Package")?.to_owned(),
-        version: need("Version")?.to_owned(),
+        name: name.to_owned(),
+        version: version.to_owned(),
         architecture: need("Architecture")?.to_owned(),
         source: fields.get("Source").and_then(|text| source(text, name, version)),
         depends: joined(["Pre-Depends", "Depends"]),
@@ -337,6 +377,40 @@ mod tests {
         for bad in ["../a.deb", "/a.deb", ".//", "pool/../../a.deb"] {
             assert_eq!(clean_path(bad), None, "{bad}");
         }
+    }
+
+    #[test]
+    fn fields_go_on_in_further_lines_and_texts_may_have_any_encoding() {
+        let stanza = |more: &[u8]| {
+            let mut text =
+                b"Package: a\nVersion: 1\nArchitecture: all\nFilename: a.deb\nSize: 1\n".to_vec();
+            text.extend(format!("SHA256: {}\n", "0".repeat(64)).bytes());
+            text.extend(more);
+            text
+        };
+        let one = |more: &[u8]| -> Result<Package> {
+            let mut out = vec![];
+            read(stanza(more).as_slice(), &mut out)?;
+            assert_eq!(out.len(), 1);
+            Ok(out.remove(0))
+        };
+        let package = one(b"Depends: b,\n c (>= 2),\n d\nPre-Depends:\n\te\nProvides: v,\n w\nDescription: caf\xe9\n more\n").unwrap();
+        let names: Vec<String> =
+            package.depends().iter().map(|clause| clause[0].name.clone()).collect();
+        assert_eq!(names, ["e", "b", "c", "d"]);
+        let provided: Vec<&str> = package.provides.iter().map(|(name, _)| name.as_str()).collect();
+        assert_eq!(provided, ["v", "w"]);
+        for bad in [
+            &b"Version: 1 0\x1b[31mred\n"[..],
+            b"Version:\n",
+            b"Version: ../../etc\n",
+            b"Package: a/b\n",
+        ] {
+            let error = one(bad).unwrap_err();
+            assert!(error.message().contains("the package index is damaged"), "{error:?}");
+        }
+        let long = format!("Description: {}\n", "x".repeat(3 << 20));
+        assert!(one(long.as_bytes()).is_err());
     }
 
     #[test]

@@ -37,9 +37,10 @@ pub fn replace(dir: &Path, fill: &dyn Fn(&Path) -> Result<()>) -> Result<()> {
     Ok(())
 }
 
-/// Whether a directory may be replaced as a whole: it has a name of its own, and none of the paths
-/// in `kept` lies in it. Paths are compared by what they lead to.
-pub fn may_replace(dir: &Path, kept: &[&Path]) -> bool {
+/// Whether a directory may be replaced as a whole: it has a name of its own, it does not lie in
+/// `store`, and neither does `store` nor any of the paths in `kept` lie in it. Paths are compared by
+/// what they lead to.
+pub fn may_replace(dir: &Path, store: &Path, kept: &[&Path]) -> bool {
     let real = |path: &Path| {
         let there = path.ancestors().find_map(|a| Some((a, fs::canonicalize(a).ok()?)));
         let (ancestor, real) = there?;
@@ -47,7 +48,8 @@ pub fn may_replace(dir: &Path, kept: &[&Path]) -> bool {
     };
     let Some(target) = real(dir) else { return false };
     let holds = |path: &&Path| real(path).is_none_or(|path| path.starts_with(&target));
-    dir.file_name().is_some() && !kept.iter().any(holds)
+    let in_store = real(store).is_none_or(|store| target.starts_with(store));
+    dir.file_name().is_some() && !in_store && !holds(&store) && !kept.iter().any(holds)
 }
 
 /// Copies every file below `from` whose name `is_wanted` to the directory `to`, which exists. If

@@ -67,10 +67,9 @@ fn an_export_is_plain_and_the_user_owns_it() {
     let header = project.dir().join("new/dir/usr/include/stdio.h");
     let mode = std::fs::metadata(&header).unwrap().permissions().mode();
     assert_eq!(mode & 0o777, 0o644);
-    contains(&told(&["export", "sysroot", "new/dir"]), &["is already a copy of"]);
     std::fs::write(&header, "changed").unwrap();
     project.ok(&["verify", "--deep"]);
-    project.ok(&["export", "sysroot", "new/dir", "root", "--force"]);
+    project.ok(&["export", "sysroot", "new/dir", "root"]);
     assert!(std::fs::read_to_string(&header).unwrap().starts_with("int puts"));
     // Nothing is left beside it.
     assert_eq!(crate::support::names(&project.dir().join("new")), ["dir"]);
@@ -95,6 +94,15 @@ fn what_is_not_a_sysroot_is_refused() {
     );
     contains(&project.fails(1, &["export", "sysroot", "."]), &["can't become a sysroot"]);
     contains(&project.fails(1, &["export", "sysroot", "../store"]), &["can't become a sysroot"]);
+    let in_store = project.store.join("store/x/y");
+    contains(
+        &project.fails(1, &["export", "sysroot", in_store.to_str().unwrap(), "--force"]),
+        &["can't become a sysroot", "it lies in the store"],
+    );
+    contains(
+        &project.fails(1, &["export", "sysroot", "mine/file", "--force"]),
+        &["mine/file is there, and is no directory"],
+    );
     contains(
         &project.fails(1, &["export", "sysroot", "out", "rot"]),
         &["there is no toolchain \"rot\"", "root"],

@@ -168,6 +168,12 @@ fn no_such_suite(spec: &SuiteRequest, refused: &[(&String, Error)], http: &Http)
     } else {
         (listed.iter().map(String::as_str).collect(), "the mirror's suites")
     };
+    if spec.suite.ends_with("-security") && spec.shown_archive() == "debian" {
+        return error.hint(format!(
+            "security updates are in an archive of their own: {{ archive = \"debian-security\", suite = {:?} }}",
+            spec.suite
+        ));
+    }
     match known_names(&spec.suite, &known) {
         Some(hint) => error.hint(format!("of {whose}, {hint}")),
         None => error,

@@ -12,6 +12,9 @@ use crate::manifest::{Fields, NameOrTable, Problems, Spanned};
 use crate::model::Location;
 use crate::resolve::debian_release::Keyring;
 
+/// The greatest size in bytes of a file of keys. Debian's own keyring has less than 100 KB.
+const MOST_KEYS: u64 = 1 << 20;
+
 /// The mirror family of a suite for which the manifest names none.
 const DEBIAN: &str = "debian";
 
@@ -414,6 +417,13 @@ impl SuiteRequest {
     pub fn keyring(&self, cx: &ResolveContext) -> Result<Option<Keyring>> {
         let Some(file) = &self.key else { return Ok(None) };
         let path = cx.dir.join(file);
+        let is_wrong = |meta: &std::fs::Metadata| !meta.is_file() || meta.len() > MOST_KEYS;
+        if fs::metadata(&path).is_ok_and(|meta| is_wrong(&meta)) {
+            // Reading a pipe or a device might never end.
+            return Err(Error::user(format!("{file} is no keyring"))
+                .because(format!("expected a file of at most {MOST_KEYS} bytes"))
+                .located(self.place.clone()));
+        }
         let keyring = fs::read(&path)
             .map_err(|e| {
                 Error::unreadable(&path, e)

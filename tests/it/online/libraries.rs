@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use crate::support::jail::jail;
-use crate::support::{REPO, Scratch, contains, in_store, library, ok, shared_store};
+use crate::support::{REPO, Scratch, contains, in_store, library, ok, shared_store, tree};
 
 const EXPECTED: [&str; 3] = ["openssl 3.0.", "sha256(abc) ba78...", "no server, as expected"];
 
@@ -23,6 +23,22 @@ fn the_example_builds_and_runs_on_this_machine_and_in_the_jail() {
     contains(&ok(&mut std::process::Command::new(&out)), &EXPECTED);
     ok(&mut exec(&["sh", "build.sh", path, "-specs=pinned-libc.specs"]));
     contains(&ok(jail(shared_store(), scratch.path()).arg(&out)), &EXPECTED);
+}
+
+/// The compiler's tree has a zlib of its own, for its linker. It does not hide that of a library tree.
+#[test]
+fn a_program_with_the_pinned_libc_takes_the_library_and_not_the_compilers_own() {
+    assert!(tree("gcc").join("usr/lib/x86_64-linux-gnu/libz.so.1").exists());
+    let scratch = Scratch::new();
+    let source = scratch.write(
+        "z.c",
+        "#define _GNU_SOURCE\n#include <dlfcn.h>\n#include <stdio.h>\n#include <zlib.h>\nint main(void) {\n  Dl_info info;\n  dladdr((void *)zlibVersion, &info);\n  puts(info.dli_fname);\n}\n",
+    );
+    let out = scratch.join("z");
+    let (source, path) = (source.to_str().unwrap(), out.to_str().unwrap());
+    ok(&mut exec(&["gcc", "-specs=pinned-libc.specs", source, "-lz", "-o", path]));
+    let said = ok(jail(shared_store(), scratch.path()).arg(&out));
+    assert!(said.starts_with(library("zlib").to_str().unwrap()), "{said}");
 }
 
 #[test]

@@ -138,10 +138,15 @@ impl Workshop {
 
     /// Runs a command with the tree of a library in the work directory.
     fn exec(&self, library: &str, command: &[&str]) -> String {
+        ok(&mut self.executed(library, command))
+    }
+
+    fn executed(&self, library: &str, command: &[&str]) -> Command {
         let args = ["exec", "gcc", "pkg-config", "cmake", library, "--"];
         let args: Vec<&str> = args.into_iter().chain(command.iter().copied()).collect();
-        let manifest = self.scratch.join("toolchains.toml");
-        ok(in_store(&store(), &self.work(), &args).env("COTTER_MANIFEST", manifest))
+        let mut out = in_store(&store(), &self.work(), &args);
+        out.env("COTTER_MANIFEST", self.scratch.join("toolchains.toml"));
+        out
     }
 
     /// The variables that `cotter exec` sets for a program with the tree of a library.
@@ -449,6 +454,44 @@ fn missing_certificates_and_fonts_are_told() {
 }
 
 /// pkg-config does not repeat the directories in which the compiler searches by itself, and the answers about large libraries stay short.
+/// `find_package` takes the parents of the directories in PATH for prefixes.
+#[test]
+fn a_pinned_cmake_finds_no_package_of_the_machine() {
+    let shop = Workshop::of_packages(&["zlib1g-dev"]);
+    let local = shop.work().join("local");
+    let write = |name: &str, text: &str| {
+        let path = local.join(name);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, text).unwrap();
+    };
+    write("lib/cmake/Planted/PlantedConfig.cmake", "set(Planted_FOUND TRUE)\n");
+    write("bin/planted", "");
+    write(
+        "CMakeLists.txt",
+        "cmake_minimum_required(VERSION 3.16)\nproject(a C)\nfind_package(ZLIB REQUIRED)\nfind_package(Planted)\nmessage(STATUS \"planted: ${Planted_FOUND} ${Planted_DIR}\")\n",
+    );
+    let configure = |more: &[&str]| {
+        let mut command = Command::new("bwrap");
+        command.args(["--dev-bind", "/", "/", "--bind"]).arg(&local).arg("/usr/local");
+        let cmake = ["cmake", "-G", "Unix Makefiles", "-S", "/usr/local", "-B", "/usr/local/b"];
+        let cmake: Vec<&str> = cmake.into_iter().chain(more.iter().copied()).collect();
+        let cotter = shop.executed("lib", &cmake);
+        command.arg("--chdir").arg(cotter.get_current_dir().unwrap());
+        for (name, value) in cotter.get_envs() {
+            if let Some(value) = value {
+                command.env(name, value);
+            }
+        }
+        command.env("PATH", "/usr/local/bin:/usr/bin:/bin");
+        let said = ok(command.arg(cotter.get_program()).args(cotter.get_args()));
+        std::fs::remove_dir_all(local.join("b")).unwrap();
+        said
+    };
+    contains(&configure(&[]), &["Found ZLIB", "planted: 0 Planted_DIR-NOTFOUND"]);
+    let named = configure(&["-DCMAKE_PREFIX_PATH=/usr/local"]);
+    contains(&named, &["planted: 1 /usr/local/lib/cmake/Planted"]);
+}
+
 #[test]
 fn pkg_config_knows_the_directories_of_the_trees() {
     let shop = Workshop::of_packages(&["libcairo2-dev"]);
