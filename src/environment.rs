@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 pub const RUNTIME_VARIABLE: &str = "COTTER_RUNTIME";
 
 /// The changes of an environment.
-#[derive(Debug, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Changes {
     /// The directories to prepend to PATH.
     pub path: Vec<String>,
@@ -26,7 +26,7 @@ pub const WITH_THE_USERS: [&str; 2] = ["PYTHONPATH", "XDG_DATA_DIRS"];
 impl Changes {
     /// Completes the changes with what depends on the user's own variables, which `outer` returns
     /// unless they are empty: the user's `PYTHONPATH` and `XDG_DATA_DIRS` stay behind those of the
-    /// trees, the certificates that the user selected stay, and programs get a UTF-8 locale if the
+    /// trees, what the user selected of certificates and run-time libraries stays, and programs get a UTF-8 locale if the
     /// user selected no locale.
     pub fn complete(&mut self, outer: &dyn Fn(&str) -> Option<String>) {
         for name in WITH_THE_USERS {

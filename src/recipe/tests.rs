@@ -124,13 +124,19 @@ fn libraries_reach_the_compiler_and_pkg_config() {
         path: path.into(),
         version: "1".to_owned(),
     };
-    let out = environment(&[tree("gcc", "/s/gcc"), tree("library", "/s/z")]);
+    let mut out = environment(&[tree("gcc", "/s/gcc"), tree("library", "/s/z")]);
+    let mut of_user = out.clone();
+    of_user.complete(&|name| (name == "COTTER_RUNTIME").then(|| "none".to_owned()));
+    assert!(!of_user.set.contains_key("COTTER_RUNTIME"));
+    out.complete(&|_| None);
     assert_eq!(out.path, ["/s/gcc/bin"]);
     assert_eq!(out.set["CC"], "/s/gcc/bin/gcc");
     assert_eq!(out.set["COTTER_LIBRARIES"], "/s/z");
     assert_eq!(out.set["COTTER_RUNTIME"], "runtime");
     let cross = Active { target: Platform::Aarch64Linux, ..tree("gcc", "/s/gcc") };
-    assert!(!environment(&[cross]).set.contains_key("COTTER_RUNTIME"));
+    let mut of_cross = environment(&[cross]);
+    of_cross.complete(&|_| None);
+    assert!(!of_cross.set.contains_key("COTTER_RUNTIME"));
     assert!(out.set["PKG_CONFIG_LIBDIR"].starts_with("/s/z/usr/lib/x86_64-linux-gnu/pkgconfig:"));
     assert!(out.unset.contains(&"PKG_CONFIG_PATH".to_owned()));
     let set = environment(&[tree("zig", "/s/zig"), tree("packages", "/s/app")]);
