@@ -413,6 +413,8 @@ int main(int argc, char **argv) {
   STARTS("execv of a script with env", with_execv, "/usr/lib/calls/env.sh", "env.sh child x\n");
   STARTS("posix_spawn of a script", with_spawn, "/usr/lib/calls/run.sh", "run.sh child x\n");
   {
+    // A shell that starts the tests in the background ignores the signal.
+    signal(SIGINT, SIG_DFL);
     pthread_t threads[4];
     for (int i = 0; i < 4; i++) pthread_create(&threads[i], 0, many_commands, 0);
     for (int i = 0; i < 4; i++) pthread_join(threads[i], 0);
