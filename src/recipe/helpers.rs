@@ -164,12 +164,14 @@ const RUNTIME: &[&str] = &["libc6", "libcrypt1", "libgcc-s1", "libstdc++6"];
 pub fn hide(plan: &Plan, tree: &mut Tree, owners: &Owners) -> bool {
     let loader = plan.platform.loader();
     if plan.inputs.iter().any(|input| input.component.name == "libc6-dev") {
-        return tree.file(&MemberPath::literal(plan.platform.abi_loader())).is_some();
+        // The links `lib` and `lib64` at the root are added later.
+        let loader = format!("{}/{loader}", main_directory(plan));
+        return tree.file(&MemberPath::literal(&loader)).is_some();
     }
     let ours = |path: &MemberPath| {
         owners.component(plan, path).is_some_and(|package| RUNTIME.contains(&package))
     };
-    let main = format!("usr/lib/{}", plan.platform.multiarch());
+    let main = main_directory(plan);
     for path in tree.paths(|path, node| !matches!(node, Node::Directory) && ours(path)) {
         let Some(node) = tree.remove(&path) else { continue };
         let name = path.file_name();
@@ -179,6 +181,11 @@ pub fn hide(plan: &Plan, tree: &mut Tree, owners: &Owners) -> bool {
         }
     }
     tree.file(&MemberPath::literal(&format!("{HIDDEN}/{loader}"))).is_some()
+}
+
+/// The directory of the libraries.
+fn main_directory(plan: &Plan) -> String {
+    format!("usr/lib/{}", plan.platform.multiarch())
 }
 
 /// Removes the hidden libc.

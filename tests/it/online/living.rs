@@ -539,6 +539,14 @@ fn what_is_kept_stays_and_starts() {
     assert!(!tree.join("usr/bin/bzdiff").exists(), "nothing asks for it");
 }
 
+/// A library tree whose manifest names the libc has its programs all the same.
+#[test]
+fn programs_stay_beside_a_libc_that_is_named() {
+    let shop = Workshop::of_packages(&["libglib2.0-dev", "libc6-dev"]);
+    let program = shop.path("lib").join("usr/bin/glib-compile-resources");
+    contains(&ok(Command::new(program).env_clear().arg("--version")), &["2.74"]);
+}
+
 /// Every file of the table has its test.
 #[test]
 fn the_table_is_whole() {
