@@ -250,7 +250,10 @@ fn without_libraries(
 }
 
 /// Returns the dynamically linked executables, in order.
-fn dynamic_programs(plan: &Plan, tree: &Tree) -> Result<Vec<MemberPath>> {
+///
+/// # Errors
+/// If a staged file cannot be read.
+pub fn dynamic_programs(plan: &Plan, tree: &Tree) -> Result<Vec<MemberPath>> {
     let mut out = vec![];
     for (path, node) in tree.iter() {
         if let Node::File { blob, executable: true } = node

@@ -15,9 +15,9 @@ use crate::environment::Variables;
 use crate::error::Result;
 use crate::facts::{Facts, SysrootFacts};
 use crate::lockfile::{Plan, Spec, SysrootSpec};
-use crate::model::{Ecosystem, Kind, MemberPath};
-use crate::relocate::{launcher, symlinks};
-use crate::tree::{BlobDir, Node, Tree};
+use crate::model::{Ecosystem, Kind};
+use crate::relocate::symlinks;
+use crate::tree::{BlobDir, Tree};
 
 /// The recipe that this module describes.
 pub struct Sysroot;
@@ -86,7 +86,10 @@ impl Recipe for Sysroot {
         seal::merged_links(&mut tree);
         symlinks::settle(&mut tree);
         linker_scripts::relocate(&mut tree, blobs)?;
-        remove_programs(plan, &mut tree)?;
+        // Nobody can start the helper programs of libraries in a sysroot.
+        for path in seal::dynamic_programs(plan, &tree)? {
+            tree.remove(&path);
+        }
         symlinks::settle(&mut tree);
         Ok(tree)
     }
@@ -100,18 +103,4 @@ impl Recipe for Sysroot {
             inputs: tree.entries(""),
         }))
     }
-}
-
-/// Removes the helper programs of libraries, which nobody can start in a sysroot.
-fn remove_programs(plan: &Plan, tree: &mut Tree) -> Result<()> {
-    let mut programs = vec![];
-    for (path, node) in tree.iter() {
-        if let Node::File { blob, executable: true } = node
-            && launcher::is_dynamic_program(path, blob, plan.platform, plan.target())?
-        {
-            programs.push(path.clone());
-        }
-    }
-    programs.iter().for_each(|path: &MemberPath| drop(tree.remove(path)));
-    Ok(())
 }
