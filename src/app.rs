@@ -14,9 +14,13 @@ use crate::context::{self, Context};
 use crate::error::{Cause, Error, ErrorKind, Measure, Medium, Place};
 use crate::model::shortened;
 use crate::reporter::line;
+use crate::sandbox;
 
 /// Runs the program.
 pub fn run() -> ExitCode {
+    if let Some(code) = inner_command() {
+        return code;
+    }
     let cli = match quick_exec().map_or_else(Cli::try_parse, Ok) {
         Ok(cli) => cli,
         Err(e) => return usage(e),
@@ -41,6 +45,12 @@ pub fn run() -> ExitCode {
             ExitCode::from(e.kind().exit_code())
         }
     }
+}
+
+/// Runs the command with which this program starts itself, which no user types.
+fn inner_command() -> Option<ExitCode> {
+    let mut args = std::env::args_os().skip(1);
+    (args.next()? == sandbox::COMMAND && args.next().is_none()).then(sandbox::enter)
 }
 
 /// Whether the command reads or writes the store.

@@ -13,6 +13,7 @@ use crate::error::{Error, Result};
 use crate::fetch::{Fetcher, Http, Mirrors, Patience, Proxies, machine_mirrors, python_index};
 use crate::manifest::{self, Manifest};
 use crate::reporter::{Reporter, Verbosity};
+use crate::sandbox::Quota;
 use crate::store::Store;
 
 /// The services that a command uses.
@@ -25,6 +26,8 @@ pub struct Context {
     pub global: Global,
     /// The user's working directory.
     pub here: PathBuf,
+    /// How much of the machine a build may use.
+    pub limits: Quota,
 }
 
 /// Returns an environment variable, if it is set, not empty, and valid Unicode.
@@ -82,7 +85,13 @@ impl Context {
             _ => Verbosity::Normal,
         };
         let reporter = Reporter::new(verbosity, !global.no_progress);
-        Ok(Context { store: Store::at(store), reporter, global, here })
+        let seconds = number("COTTER_BUILD_TIMEOUT", 7200.0)?.max(1.0) as u64;
+        let mut limits = Quota::of_builds(seconds);
+        let memory = number("COTTER_BUILD_MEMORY", 0.0)?;
+        if memory > 0.0 {
+            limits = limits.with_memory((memory * f64::from(1 << 20)) as u64);
+        }
+        Ok(Context { store: Store::at(store), reporter, global, here, limits })
     }
 
     /// Returns the current time.
@@ -132,16 +141,6 @@ impl Context {
     /// If an environment variable has an invalid value.
     pub fn fetcher(&self, manifest: Option<&Manifest>) -> Result<Fetcher> {
         let seconds = |n: f64| Duration::from_secs_f64(n.min(86_400.0));
-        let number = |name: &str, default: f64| -> Result<f64> {
-            match var(name) {
-                Some(text) => text
-                    .parse::<f64>()
-                    .ok()
-                    .filter(|n| n.is_finite() && *n >= 0.0)
-                    .ok_or_else(|| Error::user(format!("{name} is no number: {text:?}"))),
-                None => Ok(default),
-            }
-        };
         let patience = Patience {
             stall: seconds(number("COTTER_HTTP_TIMEOUT", 30.0)?),
             retries: number("COTTER_HTTP_RETRIES", 3.0)? as u32,
@@ -178,6 +177,18 @@ impl Context {
             .collect();
         let python = python_index::configured(&var, &python_config_files());
         Ok(Fetcher::new(http, Mirrors::new(named, apt, python), self.store.inputs()))
+    }
+}
+
+/// Returns the number in an environment variable.
+fn number(name: &str, default: f64) -> Result<f64> {
+    match var(name) {
+        Some(text) => text
+            .parse::<f64>()
+            .ok()
+            .filter(|n| n.is_finite() && *n >= 0.0)
+            .ok_or_else(|| Error::user(format!("{name} is no number: {text:?}"))),
+        None => Ok(default),
     }
 }
 

@@ -30,6 +30,7 @@ mod relocate;
 mod report;
 mod reporter;
 mod resolve;
+mod sandbox;
 mod source;
 mod store;
 mod text;

@@ -275,7 +275,14 @@ pub struct PackageTree<'a> {
 
 /// Returns a maker of trees for a context.
 pub fn maker<'a>(cx: &'a Context, fetcher: &'a Fetcher, hard_links: bool) -> Maker<'a> {
-    Maker { store: &cx.store, fetcher, reporter: cx.reporter.clone(), jobs: cx.jobs(), hard_links }
+    Maker {
+        store: &cx.store,
+        fetcher,
+        reporter: cx.reporter.clone(),
+        jobs: cx.jobs(),
+        hard_links,
+        limits: cx.limits,
+    }
 }
 
 /// Reads a lock, if there is one.

@@ -25,7 +25,7 @@ use crate::model::{
 };
 use crate::project::{PackageTree, Project};
 use crate::python::requirement_files::{self, Pin, pins};
-use crate::python::uv::{Chosen, Job};
+use crate::python::uv::{Chosen, Resolution};
 use crate::recipe;
 use crate::reporter::Reporter;
 use crate::store::Staging;
@@ -141,7 +141,7 @@ impl Locking<'_> {
             (!upgrade && !group[0].builds).then(|| fs::read_to_string(written).ok()).flatten();
         let env = environment_of_uv();
         let cache = self.cx.store.dir().join("cache").join("uv");
-        let job = Job {
+        let job = Resolution {
             set: effective,
             uv: &uv.join("bin/uv"),
             python: &interpreter.join("bin/python3"),
@@ -345,7 +345,8 @@ impl Locking<'_> {
             used.map(|name| locked_for(lock, name, platform)).collect::<Result<_>>()?;
         maker.ensure(lock, &used)?;
         let (store, fetcher, reporter) = (&self.cx.store, self.fetcher, &self.cx.reporter);
-        Workshop { store, fetcher, reporter, lock, platform }.build(input, tools)
+        let limits = self.cx.limits;
+        Workshop { store, fetcher, reporter, lock, platform, limits }.build(input, tools)
     }
 }
 

@@ -12,6 +12,7 @@ use crate::model::{Built, Input, Platform, ToolchainName, minor_version};
 use crate::python::sdist::Builder;
 use crate::recipe::{self, Active};
 use crate::reporter::Reporter;
+use crate::sandbox::Quota;
 use crate::store::{Staging, Store};
 
 /// Builds wheels. The trees that a build uses must already be in the store.
@@ -26,6 +27,8 @@ pub struct Workshop<'a> {
     pub lock: &'a Lockfile,
     /// The platform of the machine that runs the build.
     pub platform: Platform,
+    /// How much of the machine the build may use.
+    pub limits: Quota,
 }
 
 /// The trees that a build uses.
@@ -110,6 +113,8 @@ impl Workshop<'_> {
             tools: &trees,
             env: &env,
             scratch: scratch.dir(),
+            log: &self.store.log(name)?,
+            limits: self.limits,
         };
         let (path, built) = builder.build(&sdist, name, &input.component.name)?;
         self.fetcher.adopt(&path, &built.sha256)?;

@@ -19,6 +19,7 @@ use crate::lockfile::{LockedTree, Lockfile, Plan};
 use crate::model::{Kind, Platform, ToolchainName};
 use crate::recipe::{self, Stage};
 use crate::reporter::Reporter;
+use crate::sandbox::Quota;
 use crate::store::{Staging, Store};
 use crate::tree::Tree;
 
@@ -43,6 +44,8 @@ pub struct Maker<'a> {
     pub jobs: usize,
     /// Whether identical files in the store are hard-linked.
     pub hard_links: bool,
+    /// How much of the machine a build may use.
+    pub limits: Quota,
 }
 
 /// A plan that is not locked yet.
@@ -191,6 +194,7 @@ impl Maker<'_> {
             reporter: self.reporter.clone(),
             threads: self.jobs,
             hard_links: self.hard_links,
+            limits: self.limits,
             substituters: &[&OwnStore],
             lock,
             native: Platform::native(),

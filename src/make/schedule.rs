@@ -23,6 +23,7 @@ use crate::lockfile::{Lockfile, Output};
 use crate::model::Platform;
 use crate::recipe::Notes;
 use crate::reporter::Reporter;
+use crate::sandbox::Quota;
 use crate::store::{Store, TreeLock};
 use crate::unpack::Layer;
 
@@ -52,6 +53,8 @@ pub struct Schedule<'a> {
     pub threads: usize,
     /// Whether identical files in the store are hard-linked.
     pub hard_links: bool,
+    /// How much of the machine a build may use.
+    pub limits: Quota,
     /// The substituters that may have finished trees, in the order in which they are asked.
     pub substituters: &'a [&'a dyn Substituter],
     /// The lock, which names the trees that builds use.
@@ -248,8 +251,8 @@ impl Board<'_, '_> {
         if let Some(platform) = schedule.native
             && input.built.is_some()
         {
-            let Schedule { store, fetcher, lock, .. } = schedule;
-            Workshop { store, fetcher, reporter, lock, platform }.rebuild(plan, input)?;
+            let Schedule { store, fetcher, lock, limits, .. } = *schedule;
+            Workshop { store, fetcher, reporter, lock, platform, limits }.rebuild(plan, input)?;
         }
         let task = reporter.task(input.file_name(), input.size);
         let (fetcher, blobs, pruning) =

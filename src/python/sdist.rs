@@ -4,20 +4,21 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
 
 use fs_err as fs;
-use serde_json::json;
 
 use crate::error::{Error, Result};
 use crate::lockfile::Plan;
-use crate::model::{Built, HashingReader, Input, WheelName, normalize_project};
+use crate::model::{Built, Input, WheelName, normalize_project};
+use crate::sandbox::{EPOCH, Ended, Job, Quota, SealedView, View};
+use crate::tree::{BlobDir, Node};
+use crate::unpack::{CaseCollisions, Limits, TarOptions, decoder_for, unpack_tar, unpack_zip};
 
-const PROGRAM: &str = include_str!("build_sdist.py");
+/// Calls the build backend, within the sandbox.
+const PROGRAM: &str = include_str!("build_wheel.py");
 
-/// The time that builds see, in seconds since the epoch: 1980-01-01, the earliest time that a zip
-/// file can store.
-const EPOCH: &str = "315532800";
+/// The number of lines of a failed build in its message.
+const LAST_LINES: usize = 15;
 
 /// The environment of a build.
 pub struct Builder<'a> {
@@ -34,6 +35,10 @@ pub struct Builder<'a> {
     pub env: &'a BTreeMap<String, String>,
     /// The working directory.
     pub scratch: &'a Path,
+    /// Where a build that fails leaves what it has printed.
+    pub log: &'a Path,
+    /// How much of the machine the build may use.
+    pub limits: Quota,
 }
 
 impl Builder<'_> {
@@ -45,8 +50,7 @@ impl Builder<'_> {
     pub fn build(&self, sdist: &Path, name: &str, project: &str) -> Result<(PathBuf, Built)> {
         let work = self.scratch.join(format!("build-{name}"));
         let made = |e, path: &Path| Error::at("make", path, e);
-        let (source, wheel) = (work.join("source"), work.join("wheel"));
-        fs::create_dir_all(&wheel).map_err(|e| made(e, &wheel))?;
+        let source = work.join("source");
         fs::create_dir_all(&source).map_err(|e| made(e, &source))?;
         self.unpack(sdist, name, &source)?;
 
@@ -56,7 +60,7 @@ impl Builder<'_> {
             ("CFLAGS".to_owned(), "-g0".to_owned()),
             ("PYTHONDONTWRITEBYTECODE".to_owned(), "1".to_owned()),
             ("PYTHONHASHSEED".to_owned(), "0".to_owned()),
-            ("SOURCE_DATE_EPOCH".to_owned(), EPOCH.to_owned()),
+            ("SOURCE_DATE_EPOCH".to_owned(), EPOCH.to_string()),
         ]);
         if let Some(requires) = self.requires {
             trees.insert("requires".to_owned(), requires.to_owned());
@@ -76,64 +80,91 @@ impl Builder<'_> {
             env.insert(key.clone(), self.tools.iter().fold(value.clone(), inside));
         }
         path.push("python".to_owned());
-        let job = work.join("job.json");
-        let program = work.join("build_sdist.py");
-        let text = json!({ "trees": trees, "work": work, "env": env, "path": path }).to_string();
-        fs::write(&job, text)
-            .and_then(|()| fs::write(&program, PROGRAM))
-            .map_err(|e| made(e, &job))?;
-        let mut command = Command::new(self.python.join("bin/python3"));
-        command.arg("-I").arg(&program).arg(&job).env_clear().stdin(Stdio::null());
-        let output = command
-            .output()
-            .map_err(|e| Error::build("can't start the pinned interpreter").cause(&e))?;
-        if !output.status.success() {
-            let said = format!(
-                "{}{}",
-                String::from_utf8_lossy(&output.stdout),
-                String::from_utf8_lossy(&output.stderr)
-            );
-            let lines: Vec<&str> = said.lines().filter(|l| !l.trim().is_empty()).collect();
-            let error = Error::build(format!("can't build a wheel of {name}"));
-            return Err(lines[lines.len().saturating_sub(15)..]
-                .iter()
-                .fold(error, |e, line| e.because((*line).to_owned()))
-                .hint("what its build imports goes into `build_requires` of the set, the compiler and other tools into `build_tools`"));
+        let bins: Vec<String> = path.iter().map(|name| format!("/cotter/{name}/bin")).collect();
+        env.extend(
+            [
+                ("PATH", bins.join(":").as_str()),
+                ("HOME", "/tmp"),
+                ("TMPDIR", "/tmp"),
+                ("LC_ALL", "C.UTF-8"),
+                ("TZ", "UTC"),
+            ]
+            .map(|(name, value)| (name.to_owned(), value.to_owned())),
+        );
+        let python = "/cotter/python/bin/python3";
+        let job = Job {
+            view: View::Sealed(Box::new(SealedView {
+                trees,
+                source,
+                result: "wheel".to_owned(),
+                env,
+                limits: self.limits,
+            })),
+            command: [python, "-c", PROGRAM].map(str::to_owned).into(),
+        };
+        let log = work.join("log");
+        let blobs = BlobDir::create(work.join("wheel"))?;
+        let outcome = job.run(&log, |result| {
+            let options = TarOptions {
+                strip: 0,
+                cases: CaseCollisions::Allow,
+                may_be_empty: true,
+                limits: Limits { entries: 1000, bytes: self.limits.space },
+                map: &Some,
+            };
+            unpack_tar(result, &blobs, &options)
+        });
+        let outcome = outcome.map_err(|e| e.context(format!("can't build a wheel of {name}")))?;
+        let Some(made) = outcome.result else {
+            return Err(self.failed(name, &log, &outcome.ended, &outcome.said));
+        };
+        let files: Vec<_> = made.iter().collect();
+        let [(path, Node::File { blob, .. })] = files.as_slice() else {
+            return Err(Error::build(format!(
+                "the build of {name} was to make one wheel of {project}, and left {} files",
+                files.len()
+            )));
+        };
+        let file = path.as_str().to_owned();
+        if WheelName::parse(&file).is_none_or(|w| normalize_project(w.project) != project) {
+            return Err(Error::build(format!(
+                "the build of {name} was to make one wheel of {project}, and left {file}"
+            )));
         }
-        // The build result may be as hostile as any download: accept only one regular file with the
-        // right name.
-        let left: Vec<PathBuf> = fs::read_dir(&wheel)
-            .map_err(|e| made(e, &wheel))?
-            .filter_map(|e| Some(e.ok()?.path()))
-            .collect();
-        let is_wheel = |path: &PathBuf| {
-            let file = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-            fs::symlink_metadata(path).is_ok_and(|m| m.is_file())
-                && WheelName::parse(&file).is_some_and(|w| normalize_project(w.project) == project)
-        };
-        let path = match left.as_slice() {
-            [one] if is_wheel(one) => one.clone(),
-            _ => {
-                return Err(Error::build(format!(
-                    "the build of {name} was to make one wheel of {project}, and left {} files",
-                    left.len()
-                )));
+        let built = Built { file, size: blob.size(), sha256: *blob.sha256() };
+        Ok((blob.path().to_owned(), built))
+    }
+
+    /// Returns the error for a build that failed, and keeps what it printed.
+    fn failed(&self, name: &str, log: &Path, ended: &Ended, said: &[String]) -> Error {
+        let last = said.len().saturating_sub(LAST_LINES);
+        let mut error = Error::build(format!("can't build a wheel of {name}"));
+        for line in &said[last..] {
+            error = error.because(line.clone());
+        }
+        let kept = fs::rename(log, self.log).is_ok();
+        let error = match ended {
+            Ended::Memory(most) => error
+                .because(format!("it used more memory than the {} MiB that a build may use", most >> 20))
+                .hint("set COTTER_BUILD_MEMORY to the number of MiB that it may use"),
+            Ended::MachineMemory => {
+                error.because("almost no memory was left on this machine, so the build was ended")
             }
+            Ended::Time(seconds) => error
+                .because(format!("it ran for more than {seconds} s"))
+                .hint("set COTTER_BUILD_TIMEOUT to the number of seconds that it may run"),
+            Ended::Signal(signal) => error.because(format!("signal {signal} ended it")),
+            _ => error.hint("what its build imports goes into `build_requires` of the set, the compiler and other tools into `build_tools`"),
         };
-        let file = fs::File::open(&path).map_err(|e| Error::at("read", &path, e))?;
-        let (size, sha256) =
-            HashingReader::new(file).finish().map_err(|e| Error::at("read", &path, e))?;
-        let file = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        Ok((path, Built { file, size, sha256 }))
+        if kept {
+            error.hint(format!("all that it printed: {}", self.log.display()))
+        } else {
+            error
+        }
     }
 
     /// Unpacks the archive below `to`, without its top-level directory.
     fn unpack(&self, sdist: &Path, name: &str, to: &Path) -> Result<()> {
-        use crate::tree::{BlobDir, Node};
-        use crate::unpack::{
-            CaseCollisions, Limits, TarOptions, decoder_for, unpack_tar, unpack_zip,
-        };
-
         let blobs = BlobDir::create(to.with_extension("blobs"))?;
         let file = fs::File::open(sdist).map_err(|e| Error::at("read", sdist, e))?;
         let size = file.metadata().map_err(|e| Error::at("read", sdist, e))?.len();

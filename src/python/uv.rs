@@ -15,7 +15,7 @@ use crate::manifest::Requirements;
 use crate::model::{Digest, Platform, WheelName, normalize_project, redact};
 
 /// A resolution: its requirements and its tools.
-pub struct Job<'a> {
+pub struct Resolution<'a> {
     /// The set.
     pub set: &'a Requirements,
     /// The path of the program uv.
@@ -58,7 +58,7 @@ pub struct Chosen {
     pub requires: Vec<String>,
 }
 
-impl Job<'_> {
+impl Resolution<'_> {
     /// Returns the hashed requirements for all platforms, in the format that pip reads, and uv's
     /// warnings.
     ///

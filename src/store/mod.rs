@@ -11,6 +11,7 @@
 //! | `facts/<name>.json` | what the recipe knows about a tree; can be derived again |
 //! | `inputs/<sha256>` | downloads; unfinished ones end in `.part` |
 //! | `staging/<pid>-<n>` | work in progress, locked by its process |
+//! | `logs/<name>.log` | what a build that failed has printed |
 //! | `roots/<hash>` | the trees that each project uses |
 //! | `guards/<hash>`, `sessions/<hash>` | what `exec` and `shell` put on PATH or hand to a shell |
 //! | `locks/<name>`, `locks/<name>.compose` | held while a tree is used, or composed |
@@ -116,6 +117,14 @@ impl Store {
         let dir = self.dir.join(name);
         fs::create_dir_all(&dir).map_err(|e| Error::at("make the store directory", &dir, e))?;
         Ok(dir)
+    }
+
+    /// Returns the path of the log of a build. A build that fails leaves it for the user.
+    ///
+    /// # Errors
+    /// If the directory of the logs cannot be created.
+    pub fn log(&self, name: &str) -> Result<PathBuf> {
+        Ok(self.part("logs")?.join(format!("{name}.log")))
     }
 
     /// Opens the file whose lock shows that a tree is in use, or, with the suffix `.compose`, that

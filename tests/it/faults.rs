@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use crate::support::archive::{Tar, gzip};
 use crate::support::server::{Fault, Server, redirecting_tls, untrusted_tls};
-use crate::support::{Project, contains, fails, ok, text};
+use crate::support::{Project, contains, copy_program, fails, ok, text};
 
 /// Returns bytes that cannot be compressed.
 fn noise(len: usize) -> Vec<u8> {
@@ -334,7 +334,7 @@ fn permission_denied_is_told() {
     let inner = setup.project.cotter(&["setup"]);
     // Another user may be unable to reach the target directory, so the program is copied to a place that everybody can reach.
     let program = setup.project.scratch.join("cotter");
-    std::fs::copy(inner.get_program(), &program).unwrap();
+    copy_program(inner.get_program(), &program);
     let mut command = if rustix::process::geteuid().is_root() {
         let mut c = Command::new("setpriv");
         c.args(["--reuid", "65534", "--regid", "65534", "--clear-groups"]).arg(&program);

@@ -224,7 +224,7 @@ fn a_store_that_cannot_be_written_serves_a_project_at_another_path() {
         std::fs::copy(rig.project.dir().join(file), elsewhere.join(file)).unwrap();
     }
     let program = scratch.join("cotter");
-    std::fs::copy(env!("CARGO_BIN_EXE_cotter"), &program).unwrap();
+    crate::support::copy_program(env!("CARGO_BIN_EXE_cotter"), &program);
     for path in [scratch, &elsewhere, &program] {
         std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o755)).unwrap();
     }

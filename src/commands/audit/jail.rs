@@ -3,7 +3,6 @@
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
 
 use fs_err as fs;
 
@@ -11,7 +10,8 @@ use super::workspace::Workspace;
 use crate::audit::trace::OwnPlaces;
 use crate::audit::{Finding, HOST_RUN, trace};
 use crate::context::{Context, var_os};
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, Result};
+use crate::sandbox::{Ended, Job, View};
 
 /// The masked programs, by the beginning of their names.
 const MASKED: &[&str] = &[
@@ -58,15 +58,14 @@ pub fn run(
     declared: &BTreeSet<&str>,
     cx: &Context,
 ) -> Result<Vec<Finding>> {
-    let (bwrap, strace) =
-        (tool("bwrap", "bubblewrap", "--jail")?, tool("strace", "strace", "--jail")?);
+    let strace = tool("strace", "strace", "--jail")?;
     let root = base.with_file_name(format!(
         "{}-jail-{}",
         base.file_name().unwrap_or_default().to_string_lossy(),
         std::process::id()
     ));
     fs::create_dir_all(&root).map_err(|e| Error::output("make", &root, e))?;
-    let result = build(workspace, &root, declared, &bwrap, &strace, cx);
+    let result = build(workspace, &root, declared, &strace, cx);
     // Bazel's server ran in the process namespace of the jail and has ended with it.
     let _ = crate::store::delete_tree(&root);
     result
@@ -76,60 +75,53 @@ fn build(
     workspace: &Workspace,
     root: &Path,
     declared: &BTreeSet<&str>,
-    bwrap: &Path,
     strace: &Path,
     cx: &Context,
 ) -> Result<Vec<Finding>> {
     let mask = root.join("masked");
     fs::write(&mask, "").map_err(|e| Error::output("write", &mask, e))?;
     let trace = root.join("trace");
-    let mut command = Command::new(bwrap);
-    command.args([
-        "--dev-bind",
-        "/",
-        "/",
-        "--unshare-pid",
-        "--unshare-net",
-        "--proc",
-        "/proc",
-        "--die-with-parent",
-    ]);
-    for dir in ["/usr/bin", "/usr/local/bin", "/bin"] {
-        for path in programs(Path::new(dir)) {
-            command.arg("--ro-bind").arg(&mask).arg(path);
-        }
-    }
-    command
-        .arg(strace)
-        .args(["-f", "-qq", "-s", "4096", "-e", trace::ACTION_CALLS, "-e", "signal=none", "-o"])
-        .arg(&trace);
-    command
-        .arg(&workspace.args.bazel)
-        .arg(format!("--output_base={}", root.join("base").display()));
-    // Without a server, because the trace would continue for as long as the server idles.
-    command.arg("--batch");
+    let programs =
+        ["/usr/bin", "/usr/local/bin", "/bin"].iter().flat_map(|d| programs(Path::new(d)));
+    let own = |path: &Path| path.display().to_string();
+    let mut command: Vec<String> = [
+        own(strace).as_str(),
+        "-f",
+        "-qq",
+        "-s",
+        "4096",
+        "-e",
+        trace::ACTION_CALLS,
+        "-e",
+        "signal=none",
+        "-o",
+        own(&trace).as_str(),
+        own(&workspace.args.bazel).as_str(),
+        format!("--output_base={}", root.join("base").display()).as_str(),
+        // Without a server, because the trace would continue for as long as the server idles.
+        "--batch",
+    ]
+    .map(str::to_owned)
+    .into();
     let targets: Vec<&str> =
         ["--"].into_iter().chain(workspace.args.targets.iter().map(String::as_str)).collect();
-    command
-        .args(workspace.arguments("build", &targets))
-        .current_dir(&workspace.dir)
-        .stdin(Stdio::null());
+    command.extend(workspace.arguments("build", &targets));
     cx.reporter.line("building once more in a jail, under a trace");
-    let output = command.output().map_err(|e| {
-        Error::new(ErrorKind::CommandNotFound, format!("can't start {}", bwrap.display())).cause(&e)
-    })?;
+    let view =
+        View::Masked { mask, programs: programs.collect(), directory: workspace.dir.clone() };
+    let outcome = Job { view, command }.run(&root.join("log"), |_| Ok(()))?;
     let text =
         fs::read(&trace).map(|b| String::from_utf8_lossy(&b).into_owned()).unwrap_or_default();
     let dirs = [root.to_owned(), cx.store.dir().to_owned()].map(|d| d.display().to_string());
     let dir = workspace.dir.display().to_string();
     let mut findings = trace::look(&text, OwnPlaces { dirs: &dirs, workspace: &dir, declared });
-    if !output.status.success() {
-        let said = String::from_utf8_lossy(&output.stderr);
-        let why = said
-            .lines()
+    if outcome.ended != Ended::Code(0) {
+        let why = outcome
+            .said
+            .iter()
             .find(|l| l.contains("ERROR") || l.contains("error:"))
-            .or_else(|| said.lines().last())
-            .unwrap_or("it said nothing");
+            .or(outcome.said.last())
+            .map_or("it said nothing", String::as_str);
         let why: String = why.chars().take(400).collect();
         findings.push(Finding::new(
             &HOST_RUN,

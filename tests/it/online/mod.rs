@@ -22,5 +22,6 @@ mod nix;
 mod programs;
 mod redirect;
 mod requirements;
+mod sandbox;
 mod sysroots;
 mod trees;

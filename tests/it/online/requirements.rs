@@ -10,14 +10,14 @@ use crate::support::server::Server;
 use crate::support::{Project, REPO, Scratch, contains, in_store, names, ok, shared_store, text};
 
 /// A project with the pinned Python, the pinned uv, and an index of its own.
-struct Packages {
-    project: Project,
-    server: Server,
+pub(super) struct Packages {
+    pub project: Project,
+    pub server: Server,
 }
 
 impl Packages {
     /// `set` is the content of `[requirements.app]`.
-    fn new(set: &str) -> Self {
+    pub fn new(set: &str) -> Self {
         let example = Path::new(REPO).join("examples/flask");
         let server = Server::start();
         let packages = Packages { project: Project::new(""), server };
@@ -49,7 +49,7 @@ impl Packages {
         packages
     }
 
-    fn set(&self, set: &str) {
+    pub fn set(&self, set: &str) {
         let manifest =
             std::fs::read_to_string(Path::new(REPO).join("examples/flask/toolchains.toml"))
                 .unwrap();
@@ -61,12 +61,12 @@ impl Packages {
         ));
     }
 
-    fn inputs(&self, text: &str) {
+    pub fn inputs(&self, text: &str) {
         self.project.scratch.write("project/requirements.in", text);
     }
 
     /// Puts files of a project into the index, each with the attributes of its anchor.
-    fn publish(&self, project: &str, files: &[(&str, Vec<u8>, &str)]) {
+    pub fn publish(&self, project: &str, files: &[(&str, Vec<u8>, &str)]) {
         let mut page = String::new();
         for (name, bytes, attributes) in files {
             self.server.put(&format!("/files/{name}"), bytes.clone());
@@ -91,7 +91,7 @@ impl Packages {
 
     /// Runs a command that must fail with an exit code and leave the store as it was.
     #[track_caller]
-    fn refused(&self, code: i32, command: &[&str], said: &[&str]) {
+    pub fn refused(&self, code: i32, command: &[&str], said: &[&str]) {
         let before = self.project.stored("store");
         let lock = self.project.lock_text();
         contains(&self.project.fails(code, command), said);
@@ -586,7 +586,7 @@ fn lies_and_hostile_wheels_are_refused() {
 }
 
 /// Puts a source distribution into the index whose build makes a wheel from what it sees.
-fn sdist(backend: &str) -> Vec<u8> {
+pub(super) fn sdist(backend: &str) -> Vec<u8> {
     let backend = format!(
         "import os, zipfile\n{backend}\ndef build_wheel(directory, config_settings=None, metadata_directory=None):\n    name = 'src-1.0-py3-none-any.whl'\n    \
          files = {{'src.py': 'seen = ' + repr(seen()) + '\\n', 'src-1.0.dist-info/METADATA': 'Metadata-Version: 2.1\\nName: src\\nVersion: 1.0\\n', 'src-1.0.dist-info/WHEEL': 'Wheel-Version: 1.0\\nTag: py3-none-any\\n'}}\n    \

@@ -1,0 +1,113 @@
+//! What a job runs, what it sees, how much of the machine it may use, and how it ended.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+
+/// The hidden command that runs a job.
+pub const COMMAND: &str = "__sandbox";
+
+/// The exit code of the supervisor if it has reported the outcome.
+pub const REPORTED: u8 = 0;
+
+/// Its exit code if it could not report anything.
+pub const FAILED: u8 = 70;
+
+/// A job.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Job {
+    /// What the job sees.
+    pub view: View,
+    /// The program and its arguments. The program is a path in the job's view.
+    pub command: Vec<String>,
+}
+
+/// What a job sees.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub enum View {
+    /// Nothing of the machine.
+    Sealed(Box<SealedView>),
+    /// The machine without network access, and with some programs masked. This view is not for
+    /// hostile code: the job may do what its caller may do. It keeps the environment, the user and
+    /// the devices of the caller.
+    Masked {
+        /// The file that stands in the place of each masked program.
+        mask: PathBuf,
+        /// The masked files.
+        programs: Vec<PathBuf>,
+        /// The directory where the job starts.
+        directory: PathBuf,
+    },
+}
+
+/// The view of hostile code.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct SealedView {
+    /// The directories that appear below `/cotter`, by name. They cannot be written.
+    pub trees: BTreeMap<String, PathBuf>,
+    /// The directory that is copied to `/build/source`, where the job starts.
+    pub source: PathBuf,
+    /// The name of the directory below `/build` that holds the result.
+    pub result: String,
+    /// The environment.
+    pub env: BTreeMap<String, String>,
+    /// How much of the machine the job may use.
+    pub limits: Quota,
+}
+
+/// How much of the machine a job may use.
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+pub struct Quota {
+    /// The number of its processes and threads.
+    pub processes: u64,
+    /// Its memory in bytes, including its files, which are in memory.
+    pub memory: u64,
+    /// Its files in bytes.
+    pub space: u64,
+    /// The time in seconds.
+    pub seconds: u64,
+}
+
+impl Quota {
+    /// Returns the limits of builds on this machine: three quarters of its memory, of which files
+    /// may take two thirds, and 256 processes and 32 more for each processor. `seconds` is the time.
+    pub fn of_builds(seconds: u64) -> Quota {
+        let info = rustix::system::sysinfo();
+        let total = (info.totalram as u64).saturating_mul(u64::from(info.mem_unit).max(1));
+        let processors = std::thread::available_parallelism().map_or(1, |n| n.get() as u64);
+        Quota { processes: 256 + 32 * processors, memory: 0, space: 0, seconds }
+            .with_memory(total / 4 * 3)
+    }
+
+    /// Returns the same limits with another one for the memory, in bytes.
+    pub fn with_memory(self, memory: u64) -> Quota {
+        Quota { memory, space: memory / 3 * 2, ..self }
+    }
+}
+
+/// How a job ended.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Ended {
+    /// Its program ended with this exit code.
+    Code(i32),
+    /// A signal ended its program.
+    Signal(i32),
+    /// It used more memory than it may. The value is the limit in bytes.
+    Memory(u64),
+    /// The machine had almost no memory left.
+    MachineMemory,
+    /// It ran for longer than it may. The value is the limit in seconds.
+    Time(u64),
+    /// It could not be started.
+    NotStarted {
+        /// What failed.
+        what: String,
+        /// What the user can do.
+        hint: Option<String>,
+    },
+}
+
+/// The time that builds see, in seconds since 1970: 1980-01-01, the earliest time that a zip file
+/// can store.
+pub const EPOCH: u64 = 315_532_800;

@@ -1,0 +1,28 @@
+//! The sandbox: a process that sees the trees it was given, and nothing else of the machine.
+//!
+//! `cotter` starts itself as `cotter __sandbox`, writes a [`Job`] to its standard input, and reads a
+//! line with the outcome, and then the result as a tar archive, from its standard output. What the
+//! job itself prints arrives on standard error. Three processes take part:
+//!
+//! | process | what it does |
+//! |---|---|
+//! | the caller | starts the job, keeps the end of its output, unpacks its result under the policy for archives |
+//! | the supervisor | enters new namespaces, and waits |
+//! | process 1 of the job | mounts what the job sees, gives up every privilege, starts the job, watches it, and writes its result |
+//!
+//! No file of the machine can be written: the job works in memory, and its result is a stream of
+//! bytes. Each process is killed by the kernel when the one above it ends, and with process 1 all
+//! processes of the job end. Sources: namespaces(7), `user_namespaces(7)`, `pivot_root(2)`, overlayfs
+//! (the kernel's `Documentation/filesystems/overlayfs.rst`), seccomp(2), capabilities(7), keyrings(7).
+
+mod confine;
+mod enter;
+mod job;
+mod log;
+mod mounts;
+mod run;
+mod sys;
+mod watch;
+
+pub use enter::enter;
+pub use job::{COMMAND, EPOCH, Ended, Job, Quota, SealedView, View};

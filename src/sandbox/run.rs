@@ -1,0 +1,99 @@
+//! The caller of a job.
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+use super::job::{COMMAND, Ended, Job, REPORTED, View};
+use super::log;
+use crate::error::{Error, Result};
+
+/// The longest line with an outcome, in bytes.
+const LONGEST_REPORT: u64 = 64 << 10;
+
+/// What a job has done.
+#[derive(Debug)]
+pub struct JobOutcome<T> {
+    /// How it ended.
+    pub ended: Ended,
+    /// Its result, if its program ended with 0.
+    pub result: Option<T>,
+    /// The last lines that it printed, without empty ones.
+    pub said: Vec<String>,
+}
+
+impl Job {
+    /// Runs the job. What it prints goes to the file `log`. `take` reads its result, a tar archive
+    /// that is as hostile as any other. The result of a job with a masked view is empty.
+    ///
+    /// # Errors
+    /// If the job cannot be started, and those of `take`. A job that fails is no error.
+    pub fn run<T>(
+        &self,
+        log: &Path,
+        take: impl FnOnce(&mut dyn Read) -> Result<T>,
+    ) -> Result<JobOutcome<T>> {
+        let broken = |e: std::io::Error| Error::io("can't run a job in the sandbox", e);
+        // The path stays valid if the program was replaced by a new version in the meantime.
+        let mut command = Command::new("/proc/self/exe");
+        command.arg(COMMAND).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        if matches!(self.view, View::Sealed(_)) {
+            command.env_clear().current_dir("/");
+        }
+        let mut child = command.spawn().map_err(broken)?;
+        let text = serde_json::to_vec(self).map_err(|e| broken(e.into()))?;
+        if let Some(mut input) = child.stdin.take() {
+            // If it has ended, what it said is better than a broken pipe.
+            let _ = input.write_all(&text);
+        }
+        let said = child.stderr.take();
+        let kept = std::thread::scope(|scope| {
+            let reader = scope.spawn(|| said.map(|said| log::keep(said, log)));
+            let outcome = receive(child.stdout.take(), take);
+            // A job whose result was refused must not go on.
+            if outcome.is_err() {
+                let _ = child.kill();
+            }
+            let kept = reader.join().map_err(|_| Error::build("a thread of the sandbox failed"))?;
+            Ok((outcome, kept))
+        });
+        let status = child.wait().map_err(broken)?;
+        crate::interrupt::check()?;
+        let (outcome, kept) = kept?;
+        let kept = kept.transpose().map_err(|e| Error::at("write", log, e))?.unwrap_or_default();
+        let said: Vec<String> = String::from_utf8_lossy(&kept)
+            .lines()
+            .filter(|line| !line.trim().is_empty())
+            .map(str::to_owned)
+            .collect();
+        // If the result was refused, the job was killed for it.
+        if status.code() != Some(REPORTED.into()) && (outcome.is_ok() || status.code().is_some()) {
+            let error = Error::build("the sandbox ended without a word");
+            return Err(said.iter().rev().take(5).rev().fold(error, |e, l| e.because(l.clone())));
+        }
+        let (ended, result) = outcome?;
+        Ok(JobOutcome { ended, result, said })
+    }
+}
+
+/// Reads the outcome and the result.
+fn receive<T>(
+    from: Option<impl Read>,
+    take: impl FnOnce(&mut dyn Read) -> Result<T>,
+) -> Result<(Ended, Option<T>)> {
+    let broken = |e: std::io::Error| Error::io("can't read the outcome of a job", e);
+    let Some(from) = from else { return Err(Error::build("the sandbox has no output")) };
+    let mut from = BufReader::with_capacity(1 << 16, from);
+    let mut line = vec![];
+    from.by_ref().take(LONGEST_REPORT).read_until(b'\n', &mut line).map_err(broken)?;
+    if line.is_empty() {
+        return Err(Error::build("the sandbox ended without a word"));
+    }
+    let ended: Ended = serde_json::from_slice(&line).map_err(|e| broken(e.into()))?;
+    if let Ended::NotStarted { what, hint } = &ended {
+        let error = Error::build("the sandbox can't be made").because(what.clone());
+        return Err(hint.iter().fold(error, |e, hint| e.hint(hint.clone())));
+    }
+    let result = if ended == Ended::Code(0) { Some(take(&mut from)?) } else { None };
+    Ok((ended, result))
+}

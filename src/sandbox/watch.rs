@@ -1,0 +1,128 @@
+//! Watches a job from its process 1: until its program ends, or until the job uses more than it
+//! may. Memory is a sum over all processes, which no limit of a process knows; it is looked at a
+//! few times a second, and between two looks, the limits of each process hold.
+
+use std::io;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use fs_err as fs;
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::process::{Pid, PidfdFlags, WaitOptions};
+
+use super::job::{Ended, Quota};
+use super::sys;
+
+/// The time between two looks.
+const LOOK: Duration = Duration::from_millis(200);
+/// The job ends if less than this part of the machine's memory is available: what no sum counts,
+/// such as files without a name, is in memory all the same.
+const LAST_PART: u64 = 32;
+
+/// Waits for the program of a job, which is a child of this process, and collects the processes
+/// that others leave to process 1. `limits` are those of a job that is not trusted.
+///
+/// # Errors
+/// If the processes cannot be observed.
+pub fn watch(program: Pid, limits: Option<&Quota>) -> io::Result<Ended> {
+    let start = Instant::now();
+    let handle = rustix::process::pidfd_open(program, PidfdFlags::empty())?;
+    let timeout = Timespec::try_from(LOOK).map_err(io::Error::other)?;
+    loop {
+        let mut fds = [PollFd::new(&handle, PollFlags::IN)];
+        match poll(&mut fds, Some(&timeout)) {
+            Ok(_) | Err(rustix::io::Errno::INTR) => {}
+            Err(e) => return Err(e.into()),
+        }
+        if let Some(ended) = collect(program)? {
+            return Ok(ended);
+        }
+        let Some(limits) = limits else { continue };
+        if let Some(ended) = excess(limits, start.elapsed())? {
+            return Ok(ended);
+        }
+    }
+}
+
+/// Ends all processes of the job.
+pub fn end_all() {
+    sys::kill_others();
+    while rustix::process::wait(WaitOptions::empty()).is_ok() {}
+}
+
+/// Collects the processes that have ended. Returns how the program ended, if it is among them.
+fn collect(program: Pid) -> io::Result<Option<Ended>> {
+    loop {
+        match rustix::process::wait(WaitOptions::NOHANG) {
+            Ok(Some((pid, status))) if pid == program => {
+                return Ok(Some(match status.terminating_signal() {
+                    Some(signal) => Ended::Signal(signal),
+                    None => Ended::Code(status.exit_status().unwrap_or(-1)),
+                }));
+            }
+            Ok(Some(_)) | Err(rustix::io::Errno::INTR) => {}
+            Ok(None) => return Ok(None),
+            Err(e) => return Err(e.into()),
+        }
+    }
+}
+
+fn excess(limits: &Quota, elapsed: Duration) -> io::Result<Option<Ended>> {
+    if elapsed.as_secs() >= limits.seconds {
+        return Ok(Some(Ended::Time(limits.seconds)));
+    }
+    if uses_more_than(limits.memory)? {
+        return Ok(Some(Ended::Memory(limits.memory)));
+    }
+    let (total, available) = machine()?;
+    Ok((available < total / LAST_PART).then_some(Ended::MachineMemory))
+}
+
+/// Whether the job uses more memory than a limit in bytes: the private pages of its processes, the
+/// pages that they share, and its files.
+fn uses_more_than(limit: u64) -> io::Result<bool> {
+    let page = rustix::param::page_size() as u64;
+    let files = rustix::fs::statvfs("/build")?;
+    let files = (files.f_blocks - files.f_bfree) * files.f_frsize;
+    let (mut private, mut shared) = (0, vec![]);
+    for entry in fs::read_dir("/proc")? {
+        let path = entry?.path();
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        if !name.bytes().all(|b| b.is_ascii_digit()) {
+            continue;
+        }
+        // The process may have ended.
+        let Ok(text) = fs::read_to_string(path.join("statm")) else { continue };
+        let mut fields = text.split(' ').skip(1).map(|n| n.parse::<u64>().unwrap_or(0) * page);
+        let (resident, common) = (fields.next().unwrap_or(0), fields.next().unwrap_or(0));
+        private += resident.saturating_sub(common);
+        shared.push((path, common));
+    }
+    let most: u64 = shared.iter().map(|(_, common)| common).sum();
+    if private + files + most <= limit {
+        return Ok(false);
+    }
+    // Pages that several processes map count several times in that sum, and so do files that are
+    // mapped. What each process has a part in takes longer to find. A process that does not let
+    // others look counts in full.
+    let parts = shared.iter().map(|(path, common)| shared_memory(path).unwrap_or(*common));
+    Ok(private + files.max(parts.sum()) > limit)
+}
+
+/// Returns the share of a process in the memory that it shares with others and that is no file of a
+/// disk, in bytes. Source: proc(5), `smaps_rollup`.
+fn shared_memory(process: &Path) -> Option<u64> {
+    let text = fs::read_to_string(process.join("smaps_rollup")).ok()?;
+    let line = text.lines().find_map(|line| line.strip_prefix("Pss_Shmem:"))?;
+    Some(line.split_whitespace().next()?.parse::<u64>().ok()? << 10)
+}
+
+/// Returns the memory of the machine and what is available of it, in bytes.
+fn machine() -> io::Result<(u64, u64)> {
+    let text = fs::read_to_string("/proc/meminfo")?;
+    let of = |name: &str| {
+        let line = text.lines().find_map(|line| line.strip_prefix(name))?;
+        line.split_whitespace().next()?.parse::<u64>().ok()
+    };
+    Ok((of("MemTotal:").unwrap_or(0) << 10, of("MemAvailable:").unwrap_or(u64::MAX >> 10) << 10))
+}

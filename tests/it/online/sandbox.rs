@@ -1,0 +1,240 @@
+//! Builds that are hostile: what they try from within the sandbox, how much of the machine they take, and what they leave.
+
+use std::os::linux::net::SocketAddrExt;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::os::unix::net::{SocketAddr, UnixListener};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use super::requirements::{Packages, sdist};
+use crate::support::{REPO, contains, copy_program, fails, ok};
+
+const SET: &str = "inputs = [\"requirements.in\"]\nbuild = [\"src\"]\nbuild_requires = []";
+/// A user who has no account.
+const USER: u32 = 4321;
+
+/// A project whose only package is built by this Python code, which defines `seen()`.
+fn hostile(code: &str) -> Packages {
+    let packages = Packages::new(SET);
+    packages.inputs("src\n");
+    packages.publish("src", &[("src-1.0.tar.gz", sdist(code), "")]);
+    packages
+}
+
+/// Whether the tests run as root. Only then can they try a build as root, and as another user than the one who runs them.
+fn is_root() -> bool {
+    rustix_geteuid() == 0
+}
+
+fn rustix_geteuid() -> u32 {
+    std::fs::metadata("/proc/self").unwrap().uid()
+}
+
+/// Returns the command as the user without an account runs it, with a copy of the program that this user can reach. The project and its store become those of the user.
+fn as_user(packages: &Packages, command: &Command) -> Command {
+    let program = packages.project.scratch.join("cotter");
+    copy_program(command.get_program(), &program);
+    let owner = format!("{USER}:{USER}");
+    ok(Command::new("chown").arg("-R").arg(&owner).arg(packages.project.scratch.path()));
+    let mut out = Command::new("setpriv");
+    out.args(["--reuid", &USER.to_string(), "--regid", &USER.to_string(), "--clear-groups"]);
+    out.arg(program).args(command.get_args()).env_clear();
+    out.envs(command.get_envs().filter_map(|(key, value)| Some((key, value?))));
+    out.current_dir(command.get_current_dir().unwrap());
+    out
+}
+
+/// Every probe of `tests/sandbox/probes.py` is refused, for root and for an ordinary user. The table has one line for each.
+#[test]
+fn hostile_builds_reach_nothing() {
+    let probes = std::fs::read_to_string(Path::new(REPO).join("tests/sandbox/probes.py")).unwrap();
+    let mut users = vec![("the user of the tests", false)];
+    if is_root() {
+        users = vec![("root", false), ("an ordinary user", true)];
+    } else {
+        println!("not root: builds of root are not tried");
+    }
+    for (who, ordinary) in users {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let name = format!("cotter-probe-{}", std::process::id());
+        let address = SocketAddr::from_abstract_name(&name).unwrap();
+        let _abstract = UnixListener::bind_addr(&address).unwrap();
+        let packages = hostile("");
+        let paths = [
+            packages.project.scratch.path().file_name().unwrap().to_str().unwrap(),
+            "/store/",
+            "staging",
+            REPO,
+        ];
+        let code = probes
+            .replace("@PORT@", &listener.local_addr().unwrap().port().to_string())
+            .replace("@ABSTRACT@", &name)
+            .replace("@PATHS@", &paths.join("|"));
+        let code = code.split("\nif __name__ ").next().unwrap();
+        packages.publish("src", &[("src-1.0.tar.gz", sdist(code), "")]);
+        // A file that is open in the caller, a variable, and a key are not seen in the build.
+        let full = device_state();
+        let mut command = packages.project.cotter(&["setup"]);
+        command.env("SECRET", "of the caller");
+        let mut command = if ordinary { as_user(&packages, &command) } else { command };
+        ok(&mut command);
+        assert_eq!(device_state(), full, "a device of the machine was changed");
+        let read = packages.project.cotter(&[
+            "exec",
+            "--",
+            "python3",
+            "-c",
+            "import src\nfor name, got in src.seen: print('refused' if got is None else 'OPEN', name, got or '', sep='\\t')",
+        ]);
+        let table = ok(&mut if ordinary { as_user(&packages, &read) } else { read });
+        println!("{who}:\n{table}");
+        let (refused, open): (Vec<&str>, Vec<&str>) =
+            table.lines().partition(|line| line.starts_with("refused\t"));
+        assert_eq!(open, Vec::<&str>::new(), "{who}");
+        assert!(refused.len() > 160, "only {} probes", refused.len());
+        // What the build has made is data: neither setuid nor of its own user nor writable by others.
+        let owner = if ordinary { USER } else { rustix_geteuid() };
+        for entry in walk(&packages.project.store) {
+            let meta = std::fs::symlink_metadata(&entry).unwrap();
+            if meta.is_symlink() {
+                continue;
+            }
+            let mode = meta.permissions().mode();
+            assert_eq!(mode & 0o6002, 0, "{} has mode {mode:o}", entry.display());
+            assert_eq!(meta.uid(), owner, "{}", entry.display());
+        }
+    }
+}
+
+/// Returns modes, owners and times of the devices that a build sees.
+fn device_state() -> Vec<(u32, u32, u32, i64)> {
+    ["full", "null", "random", "urandom", "zero"]
+        .iter()
+        .map(|name| std::fs::metadata(format!("/dev/{name}")).unwrap())
+        .map(|m| (m.mode(), m.uid(), m.gid(), m.atime().min(0)))
+        .collect()
+}
+
+fn walk(dir: &Path) -> Vec<PathBuf> {
+    let mut out = vec![];
+    for entry in std::fs::read_dir(dir).unwrap().map(|e| e.unwrap()) {
+        if entry.file_type().unwrap().is_dir() {
+            out.extend(walk(&entry.path()));
+        }
+        out.push(entry.path());
+    }
+    out
+}
+
+/// A wheel that is setuid, a link, a pipe, a sparse file, a second file: only bytes of one regular file leave the sandbox.
+#[test]
+fn only_bytes_leave_the_sandbox() {
+    let wheel = "/build/wheel/src-1.0-py3-none-any.whl";
+    let packages = hostile(&format!(
+        "import atexit\natexit.register(lambda: os.chmod('{wheel}', 0o6777))\ndef seen():\n    return 1\n"
+    ));
+    packages.project.ok(&["setup"]);
+    for entry in walk(&packages.project.store.join("inputs")) {
+        let mode = std::fs::metadata(&entry).unwrap().permissions().mode();
+        assert_eq!(mode & 0o7133, 0, "{} has mode {mode:o}", entry.display());
+    }
+    for (code, said) in [
+        (format!("os.symlink('/etc/passwd', '{wheel}')"), "was to make one wheel of src"),
+        (format!("os.mkfifo('{wheel}')"), "src-1.0-py3-none-any.whl"),
+        (format!("os.mkdir('{wheel}')"), "was to make one wheel of src"),
+        (format!("open('{wheel}', 'w').truncate(1 << 40)"), "File too large"),
+        ("open('/build/wheel/other', 'w')".to_owned(), "and left 2 files"),
+        ("os.link('/build/wheel/src-1.0-py3-none-any.whl', '/build/wheel/other') if os.path.exists('/build/wheel/src-1.0-py3-none-any.whl') else open('/build/wheel/..other', 'w')".to_owned(), "and left 2 files"),
+    ] {
+        let exits = if code.contains("other") { "return 1" } else { "os._exit(0)" };
+        let packages = hostile(&format!("def seen():\n    {code}\n    {exits}\n"));
+        let result = packages.project.fails(6, &["lock"]);
+        contains(&result, &[said]);
+        assert_eq!(packages.project.stored("staging"), Vec::<String>::new());
+    }
+}
+
+/// Builds that take too much are ended, and the message says what to set.
+#[test]
+fn builds_have_bounds() {
+    let refused = |code: &str, variable: (&str, &str), said: &[&str]| {
+        let packages = hostile(&format!("import time, mmap\ndef seen():\n{code}\n    return 1\n"));
+        let mut command = packages.project.cotter(&["lock"]);
+        command.env(variable.0, variable.1);
+        contains(&fails(6, &mut command), said);
+        assert_eq!(packages.project.stored("staging"), Vec::<String>::new());
+        packages
+    };
+    let memory = ("COTTER_BUILD_MEMORY", "300");
+    let too_much = ["used more memory than the 300 MiB", "COTTER_BUILD_MEMORY"];
+    let children = "    for _ in range(12):\n        if os.fork() == 0:\n            held = bytearray(40 << 20)\n            time.sleep(60)\n    time.sleep(60)";
+    refused(children, memory, &too_much);
+    let shared = "    held = mmap.mmap(-1, 600 << 20)\n    for at in range(0, 600 << 20, 4096):\n        held[at] = 1\n    time.sleep(60)";
+    refused(shared, memory, &too_much);
+    let disk = "    with open('/tmp/fill', 'wb') as file:\n        for _ in range(400):\n            file.write(b'x' * (1 << 20))";
+    refused(disk, memory, &["No space left on device"]);
+    let time = ("COTTER_BUILD_TIMEOUT", "2");
+    refused("    time.sleep(60)", time, &["ran for more than 2 s", "COTTER_BUILD_TIMEOUT"]);
+    // 100 MB of output are neither held in memory nor written to the disk.
+    let output = "    for _ in range(100):\n        print('x' * (1 << 20))\n    raise ImportError('after all that')";
+    let packages = refused(output, ("SECRET", "1"), &["after all that", "all that it printed: "]);
+    let log = packages.project.store.join("logs/src-1.0.tar.gz.log");
+    let size = std::fs::metadata(log).unwrap().len();
+    assert!((16 << 20..17 << 20).contains(&size), "{size}");
+    // A variable that is no number is refused.
+    let mut command = packages.project.cotter(&["lock"]);
+    command.env("COTTER_BUILD_MEMORY", "much");
+    contains(&fails(1, &mut command), &["COTTER_BUILD_MEMORY is no number: \"much\""]);
+}
+
+/// Returns the processes of the machine whose command line has a word.
+fn processes_with(word: &str) -> Vec<u32> {
+    let mut out = vec![];
+    for entry in std::fs::read_dir("/proc").unwrap().filter_map(Result::ok) {
+        let Some(pid) = entry.file_name().to_str().and_then(|n| n.parse().ok()) else { continue };
+        let line = std::fs::read(entry.path().join("cmdline")).unwrap_or_default();
+        if pid != std::process::id() && String::from_utf8_lossy(&line).contains(word) {
+            out.push(pid);
+        }
+    }
+    out
+}
+
+fn until(what: &str, mut done: impl FnMut() -> bool) {
+    let start = Instant::now();
+    while !done() {
+        assert!(start.elapsed() < Duration::from_secs(60), "{what} within a minute");
+        std::thread::sleep(Duration::from_millis(50));
+    }
+}
+
+/// Whatever ends cotter ends the build with all its processes, and a build leaves none behind.
+#[test]
+fn builds_end_with_their_caller() {
+    for signal in ["KILL", "TERM", "INT"] {
+        let word = format!("sleeper-{signal}-{}", std::process::id());
+        let code = format!(
+            "import subprocess, sys, time\ndef seen():\n    for _ in range(3):\n        subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(600)', '{word}'], start_new_session=True)\n    time.sleep(600)\n"
+        );
+        let packages = hostile(&code);
+        let mut child = packages
+            .project
+            .cotter(&["lock"])
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        until("the build starts its processes", || processes_with(&word).len() >= 3);
+        ok(Command::new("kill").arg(format!("-{signal}")).arg(child.id().to_string()));
+        child.wait().unwrap();
+        until("all processes end", || processes_with(&word).is_empty());
+    }
+    // A process that a successful build leaves behind ends, too.
+    let word = format!("daemon-{}", std::process::id());
+    let code = format!(
+        "import subprocess, sys\ndef seen():\n    subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(600)', '{word}'], start_new_session=True)\n    return 1\n"
+    );
+    hostile(&code).project.ok(&["lock"]);
+    assert_eq!(processes_with(&word), Vec::<u32>::new());
+}
