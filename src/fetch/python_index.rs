@@ -224,7 +224,8 @@ fn html_files(text: &str, page: &str) -> Vec<ProjectFile> {
     out
 }
 
-fn absolute(url: &str, page: &str) -> String {
+/// Returns an address that a page names, which may be relative to the page.
+pub fn absolute(url: &str, page: &str) -> String {
     reqwest::Url::parse(page)
         .and_then(|base| base.join(url))
         .map_or_else(|_| url.to_owned(), |u| u.to_string())

@@ -1,6 +1,7 @@
 //! Locks sets of Python packages: a pinned uv resolves them, and packages that exist only as source
 //! are built.
 
+use std::cell::OnceCell;
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -25,7 +26,7 @@ use crate::model::{
 };
 use crate::project::{PackageTree, Project};
 use crate::python::requirement_files::{self, Pin, pins};
-use crate::python::uv::{Chosen, Resolution};
+use crate::python::uv::{Chosen, SetResolution};
 use crate::recipe;
 use crate::reporter::Reporter;
 use crate::store::Staging;
@@ -141,7 +142,9 @@ impl Locking<'_> {
             (!upgrade && !group[0].builds).then(|| fs::read_to_string(written).ok()).flatten();
         let env = environment_of_uv();
         let cache = self.cx.store.dir().join("cache").join("uv");
-        let job = Resolution {
+        let platforms: Vec<(Platform, String)> =
+            group.iter().map(|t| (t.platform, self.glibc(python, t.platform))).collect();
+        let job = SetResolution {
             set: effective,
             uv: &uv.join("bin/uv"),
             python: &interpreter.join("bin/python3"),
@@ -153,6 +156,9 @@ impl Locking<'_> {
             offline: self.cx.global.offline,
             http: &self.fetcher.http,
             env: &env,
+            platforms: &platforms,
+            limits: self.cx.limits,
+            confined: OnceCell::new(),
         };
         let (text, warnings) = job.universal()?;
         for warning in warnings {
@@ -160,9 +166,8 @@ impl Locking<'_> {
         }
         let demanded = self.demanded_hashes(effective, scratch.dir());
         let mut plans = vec![];
-        for tree in group {
-            let glibc = self.glibc(python, tree.platform);
-            let chosen = job.for_platform(tree.platform, &glibc, &text)?;
+        for (tree, (_, glibc)) in group.iter().zip(&platforms) {
+            let chosen = job.for_platform(tree.platform, glibc, &text)?;
             let inputs = self.inputs(chosen, &demanded)?;
             if inputs.is_empty() {
                 return Err(Error::user(format!(

@@ -1,6 +1,8 @@
 //! Python packages: the installation of wheels, the resolution of requirements, and the files that
 //! state requirements.
 
+mod confined;
+mod gateway;
 pub mod requirement_files;
 pub mod sdist;
 pub mod uv;

@@ -96,9 +96,11 @@ impl Builder<'_> {
             view: View::Sealed(Box::new(SealedView {
                 trees,
                 source,
+                directory: String::new(),
                 result: "wheel".to_owned(),
                 env,
                 limits: self.limits,
+                gateway: false,
             })),
             command: [python, "-c", PROGRAM].map(str::to_owned).into(),
         };

@@ -1,6 +1,7 @@
 //! Resolves requirements with a pinned uv. Source: uv's documentation of `uv pip compile` and `uv
 //! export`.
 
+use std::cell::OnceCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -13,9 +14,15 @@ use crate::error::{Cause, Error, ErrorKind, Place, Result};
 use crate::fetch::Http;
 use crate::manifest::Requirements;
 use crate::model::{Digest, Platform, WheelName, normalize_project, redact};
+use crate::sandbox::Quota;
+
+/// The file of the hashed requirements for all platforms, in the scratch directory.
+pub(super) const UNIVERSAL: &str = "universal.txt";
+/// The file of constraints, in the scratch directory.
+const CONSTRAINTS: &str = "constraints.txt";
 
 /// A resolution: its requirements and its tools.
-pub struct Resolution<'a> {
+pub struct SetResolution<'a> {
     /// The set.
     pub set: &'a Requirements,
     /// The path of the program uv.
@@ -39,6 +46,23 @@ pub struct Resolution<'a> {
     pub http: &'a Http,
     /// The environment variables for uv that define proxies, certificates and credentials.
     pub env: &'a [(String, OsString)],
+    /// The platforms, each with its newest glibc, such as `2.36`.
+    pub platforms: &'a [(Platform, String)],
+    /// How much of the machine a resolution that may run code of packages may use.
+    pub limits: Quota,
+    /// Results of commands that ran in the sandbox, together.
+    pub confined: OnceCell<Confined>,
+}
+
+/// What the commands of a resolution in the sandbox have printed.
+#[derive(Debug)]
+pub struct Confined {
+    /// The hashed requirements for all platforms.
+    pub universal: String,
+    /// The warnings of the first command.
+    pub warnings: Vec<String>,
+    /// For each platform, the annotated pins and the `pylock.toml`.
+    pub platforms: BTreeMap<Platform, (String, String)>,
 }
 
 /// One file that a platform needs.
@@ -58,7 +82,7 @@ pub struct Chosen {
     pub requires: Vec<String>,
 }
 
-impl Resolution<'_> {
+impl SetResolution<'_> {
     /// Returns the hashed requirements for all platforms, in the format that pip reads, and uv's
     /// warnings.
     ///
@@ -66,21 +90,17 @@ impl Resolution<'_> {
     /// If the requirements cannot be satisfied. The message contains uv's explanation.
     pub fn universal(&self) -> Result<(String, Vec<String>)> {
         self.check_files()?;
-        let out = self.scratch.join("universal.txt");
+        let out = self.scratch.join(UNIVERSAL);
         if let Some(text) = self.preferred {
             fs::write(&out, text).map_err(|e| Error::at("write", &out, e))?;
         }
-        let mut command = self.compile()?;
-        command
-            .args([
-                "--universal",
-                "--generate-hashes",
-                "--custom-compile-command",
-                "cotter lock",
-                "--output-file",
-            ])
-            .arg(&out);
-        let (_, warnings) = self.run(command)?;
+        if self.may_run_code() {
+            let confined = self.in_sandbox()?;
+            let result = (confined.universal.clone(), confined.warnings.clone());
+            let _ = self.confined.set(confined);
+            return Ok(result);
+        }
+        let (_, warnings) = self.run(self.universal_command()?)?;
         let text = fs::read_to_string(&out).map_err(|e| Error::at("read", &out, e))?;
         // uv annotates the origin of each requirement, which must not name a directory of this run.
         Ok((text.replace(&format!("{}/", self.scratch.display()), ""), warnings))
@@ -97,20 +117,16 @@ impl Resolution<'_> {
         glibc: &str,
         universal: &str,
     ) -> Result<Vec<Chosen>> {
-        let constraints = self.scratch.join("constraints.txt");
-        fs::write(&constraints, universal).map_err(|e| Error::at("write", &constraints, e))?;
-        let tag = format!("{}-manylinux_2_{}", platform.cpu(), known_glibc(glibc));
-        let compile = || -> Result<Command> {
-            let mut command = self.compile()?;
-            command
-                .args(["--quiet", "--python-platform", &tag, "--no-header", "--constraint"])
-                .arg(&constraints);
-            Ok(command)
+        let (annotated, text) = match self.confined.get() {
+            Some(confined) => confined.platforms.get(&platform).cloned().unwrap_or_default(),
+            None => {
+                let constraints = self.scratch.join(CONSTRAINTS);
+                fs::write(&constraints, universal)
+                    .map_err(|e| Error::at("write", &constraints, e))?;
+                let [annotated, pylock] = self.platform_commands(platform, glibc, CONSTRAINTS)?;
+                (self.run(annotated)?.0, self.run(pylock)?.0)
+            }
         };
-        let (annotated, _) = self.run(compile()?)?;
-        let mut command = compile()?;
-        command.args(["--format", "pylock.toml"]);
-        let (text, _) = self.run(command)?;
         let annotated = pins(&annotated);
         let mut requires: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
         for (name, pin) in &annotated {
@@ -174,6 +190,48 @@ impl Resolution<'_> {
             .because("it has neither wheels nor a source distribution there: a lock names files of an index by hash, not directories and repositories"))
     }
 
+    /// Whether uv may run code of packages to learn what they require: that of source
+    /// distributions. It then runs in the sandbox.
+    fn may_run_code(&self) -> bool {
+        !self.set.build.is_empty()
+    }
+
+    /// Returns the command that resolves for all platforms at once.
+    pub(super) fn universal_command(&self) -> Result<Command> {
+        let mut command = self.compile()?;
+        command
+            .args([
+                "--universal",
+                "--generate-hashes",
+                "--custom-compile-command",
+                "cotter lock",
+                "--output-file",
+            ])
+            .arg(self.scratch.join(UNIVERSAL));
+        Ok(command)
+    }
+
+    /// Returns the commands that select the files for one platform, within the constraints of a
+    /// file in the scratch directory: one prints annotated pins, the other a `pylock.toml`.
+    pub(super) fn platform_commands(
+        &self,
+        platform: Platform,
+        glibc: &str,
+        constraints: &str,
+    ) -> Result<[Command; 2]> {
+        let tag = format!("{}-manylinux_2_{}", platform.cpu(), known_glibc(glibc));
+        let compile = || -> Result<Command> {
+            let mut command = self.compile()?;
+            command
+                .args(["--quiet", "--python-platform", &tag, "--no-header", "--constraint"])
+                .arg(self.scratch.join(constraints));
+            Ok(command)
+        };
+        let mut pylock = compile()?;
+        pylock.args(["--format", "pylock.toml"]);
+        Ok([compile()?, pylock])
+    }
+
     fn compile(&self) -> Result<Command> {
         let mut command = Command::new(self.uv);
         command
@@ -195,7 +253,7 @@ impl Resolution<'_> {
             command.args(["--exclude-newer", time]);
         }
         // To learn the requirements of a source distribution, uv may run its code. This is allowed
-        // only for the packages that are named.
+        // only for the packages that are named, and in the sandbox.
         if !self.set.build.iter().any(|b| b == "*") {
             command.args(["--only-binary", ":all:"]);
             for name in &self.set.build {
@@ -366,7 +424,7 @@ impl Resolution<'_> {
     }
 
     /// Returns the error for a failed command of uv with the output `said`.
-    fn failure(&self, kind: ErrorKind, said: &str) -> Error {
+    pub(super) fn failure(&self, kind: ErrorKind, said: &str) -> Error {
         let set = format!("[requirements.{}]", self.set.name);
         let error = match kind {
             ErrorKind::Network if self.offline => {

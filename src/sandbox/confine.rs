@@ -165,71 +165,102 @@ fn limit(limits: &Quota) -> io::Result<()> {
     Ok(())
 }
 
-/// Returns the filters for system calls.
-fn filters() -> Result<Vec<BpfProgram>, seccompiler::BackendError> {
-    let of = |argument: u8, test: SeccompCmpOp, value: i32| {
-        SeccompCondition::new(
-            argument,
-            SeccompCmpArgLen::Dword,
-            test,
-            u64::from(value.cast_unsigned()),
-        )
-    };
+/// Forbids new namespaces, and with them sandboxes within this one.
+///
+/// # Errors
+/// If the kernel refuses the filter.
+pub fn forbid_namespaces() -> io::Result<()> {
+    rustix::thread::set_no_new_privs(true)?;
+    let made = new_namespaces().and_then(|calls| {
+        Ok([filter(calls, libc::EPERM)?, filter(calls_of(&[libc::SYS_clone3]), libc::ENOSYS)?])
+    });
+    for filter in made.map_err(io::Error::other)? {
+        seccompiler::apply_filter(&filter).map_err(io::Error::other)?;
+    }
+    Ok(())
+}
+
+/// System calls, each with the rules of which one must match. Without rules, every call matches.
+type Calls = BTreeMap<i64, Vec<SeccompRule>>;
+
+fn calls_of(numbers: &[libc::c_long]) -> Calls {
+    numbers.iter().map(|call| (*call, vec![])).collect()
+}
+
+/// Returns a filter that lets some system calls fail with an error.
+fn filter(calls: Calls, error: i32) -> Result<BpfProgram, seccompiler::BackendError> {
+    let refused = SeccompAction::Errno(error.cast_unsigned());
+    let architecture = std::env::consts::ARCH.try_into()?;
+    SeccompFilter::new(calls, SeccompAction::Allow, refused, architecture)?.try_into()
+}
+
+/// Returns a condition for an argument of a system call.
+fn argument(
+    number: u8,
+    test: SeccompCmpOp,
+    value: i32,
+) -> Result<SeccompCondition, seccompiler::BackendError> {
+    let value = u64::from(value.cast_unsigned());
+    SeccompCondition::new(number, SeccompCmpArgLen::Dword, test, value)
+}
+
+/// Returns the calls that make namespaces.
+fn new_namespaces() -> Result<Calls, seccompiler::BackendError> {
     let any_of = |flags: i32| -> Result<Vec<SeccompRule>, seccompiler::BackendError> {
         (0..32)
             .map(|bit| 1_i32 << bit)
             .filter(|bit| flags & bit != 0)
             .map(|bit| {
                 let test = SeccompCmpOp::MaskedEq(u64::from(bit.cast_unsigned()));
-                SeccompRule::new(vec![of(0, test, bit)?])
+                SeccompRule::new(vec![argument(0, test, bit)?])
             })
             .collect()
     };
-    let mut refused: BTreeMap<i64, Vec<SeccompRule>> =
-        REFUSED.iter().map(|call| (*call, vec![])).collect();
-    refused.insert(libc::SYS_clone, any_of(NEW_NAMESPACES)?);
-    refused.insert(libc::SYS_unshare, any_of(NEW_NAMESPACES | NEW_TIME)?);
+    Ok(BTreeMap::from([
+        (libc::SYS_clone, any_of(NEW_NAMESPACES)?),
+        (libc::SYS_unshare, any_of(NEW_NAMESPACES | NEW_TIME)?),
+    ]))
+}
+
+/// Returns the filters for hostile code.
+fn filters() -> Result<Vec<BpfProgram>, seccompiler::BackendError> {
+    let mut refused = calls_of(REFUSED);
+    refused.extend(new_namespaces()?);
     // The query of the personality is allowed, and so are the two that everybody has anyway.
-    let other = |value| of(0, SeccompCmpOp::Ne, value);
+    let other = |value| argument(0, SeccompCmpOp::Ne, value);
     refused.insert(
         libc::SYS_personality,
         vec![SeccompRule::new(vec![other(-1)?, other(0)?, other(libc::ADDR_NO_RANDOMIZE)?])?],
     );
     // Typing into a terminal, should the job ever get one.
-    let into_terminal = |call: libc::c_ulong| {
+    let into_terminal = |request: libc::c_ulong| {
         let test = SeccompCmpOp::Eq;
-        SeccompCondition::new(1, SeccompCmpArgLen::Dword, test, call)
-            .and_then(|c| SeccompRule::new(vec![c]))
+        SeccompCondition::new(1, SeccompCmpArgLen::Dword, test, request)
+            .and_then(|condition| SeccompRule::new(vec![condition]))
     };
     refused.insert(
         libc::SYS_ioctl,
         vec![into_terminal(libc::TIOCSTI)?, into_terminal(libc::TIOCLINUX)?],
     );
     // Programs do without these calls, as on an older kernel. The arguments of the first are in
-    // memory, where a filter cannot read them.
-    let unknown = BTreeMap::from([
-        (libc::SYS_clone3, vec![]),
-        // Memory that belongs to no process and to no file, so that no sum would count it.
-        (libc::SYS_memfd_create, vec![]),
-        (libc::SYS_memfd_secret, vec![]),
-    ]);
+    // memory, where a filter cannot read them. The others make memory that belongs to no process
+    // and to no file, so that no sum would count it.
+    let unknown = calls_of(&[libc::SYS_clone3, libc::SYS_memfd_create, libc::SYS_memfd_secret]);
     // Sockets of other families reach the kernel, or the machine around a virtual one.
     let families = [libc::AF_UNIX, libc::AF_INET, libc::AF_INET6];
-    let not_family = families.iter().map(|f| of(0, SeccompCmpOp::Ne, *f));
+    let not_family = families.iter().map(|family| other(*family));
     let foreign = SeccompRule::new(not_family.collect::<Result<_, _>>()?)?;
     let sockets = BTreeMap::from([
         (libc::SYS_socket, vec![foreign.clone()]),
         (libc::SYS_socketpair, vec![foreign]),
     ]);
-    let errno = |code: i32| SeccompAction::Errno(code.cast_unsigned());
-    [(refused, libc::EPERM), (unknown, libc::ENOSYS), (sockets, libc::EAFNOSUPPORT)]
-        .into_iter()
-        .map(|(rules, code)| {
-            let architecture = std::env::consts::ARCH.try_into()?;
-            SeccompFilter::new(rules, SeccompAction::Allow, errno(code), architecture)?.try_into()
-        })
-        .chain(X32.map(|first| Ok(none_from(first))))
-        .collect()
+    let mut out = vec![
+        filter(refused, libc::EPERM)?,
+        filter(unknown, libc::ENOSYS)?,
+        filter(sockets, libc::EAFNOSUPPORT)?,
+    ];
+    out.extend(X32.map(none_from));
+    Ok(out)
 }
 
 /// Returns a filter that refuses all system calls from a number on. Sources: bpf(2), and the

@@ -1,18 +1,22 @@
 //! The supervisor of a job, and the process 1 that it starts.
 
 use std::io::{self, Write};
+use std::mem::MaybeUninit;
+use std::net::TcpListener;
+use std::path::Path;
 use std::process::{Command, ExitCode, Stdio};
 
 use fs_err as fs;
 use rustix::fd::{AsFd, OwnedFd};
 use rustix::fs::{Mode, OFlags, openat};
+use rustix::net::{SendAncillaryBuffer, SendAncillaryMessage, SendFlags, sendmsg};
 use rustix::process::{
     DumpableBehavior, Gid, Pid, Signal, Uid, WaitOptions, set_dumpable_behavior,
     set_parent_process_death_signal,
 };
 use rustix::thread::UnshareFlags;
 
-use super::job::{Ended, FAILED, Job, REPORTED, SealedView, View};
+use super::job::{Ended, FAILED, GATEWAY, Job, REPORTED, SealedView, View};
 use super::{confine, mounts, sys, watch};
 
 /// The user and the group of a job, as it sees them: those of an ordinary user, on every machine.
@@ -193,7 +197,8 @@ impl First<'_> {
             View::Masked { mask, programs, directory } => {
                 mounts::mask(mask, programs)?;
                 sys::bring_up_loopback()?;
-                rustix::thread::set_no_new_privs(true)?;
+                // A trace from outside of a namespace loses the processes in it.
+                confine::forbid_namespaces()?;
                 self.end_with_supervisor()?;
                 std::env::set_current_dir(directory)?;
                 (None, self.command())
@@ -221,12 +226,15 @@ impl First<'_> {
         let nobody = (Uid::from_raw(NOBODY), Gid::from_raw(NOBODY));
         rustix::system::sethostname(b"cotter")?;
         sys::bring_up_loopback()?;
+        if sealed.gateway {
+            offer_gateway()?;
+        }
         mounts::enter(sealed, self.root.then_some(nobody))?;
         rustix::process::setsid()?;
         if self.root {
             self.become_ordinary()?;
         }
-        std::env::set_current_dir("/build/source")?;
+        std::env::set_current_dir(Path::new("/build/source").join(&sealed.directory))?;
         rustix::process::umask(Mode::from_raw_mode(0o022));
         confine::confine(&sealed.limits)?;
         // A change of credentials has cleared the signal.
@@ -267,6 +275,22 @@ impl First<'_> {
         }
         Ok(())
     }
+}
+
+/// Listens at the address of the gateway, and hands the socket to the caller over standard input,
+/// which is a socket, too. A socket stays in the network where it was made, so the caller serves
+/// the job from outside. Source: unix(7), `SCM_RIGHTS`.
+fn offer_gateway() -> Result<(), Fault> {
+    let listener = TcpListener::bind(("127.0.0.1", GATEWAY))
+        .map_err(|e| fault("can't listen for the job", e))?;
+    let fds = [listener.as_fd()];
+    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
+    let mut ancillary = SendAncillaryBuffer::new(&mut space);
+    ancillary.push(SendAncillaryMessage::ScmRights(&fds));
+    let message = [io::IoSlice::new(&[1])];
+    sendmsg(io::stdin(), &message, &mut ancillary, SendFlags::empty())
+        .map_err(|e| fault("can't hand a socket to the caller", e))?;
+    Ok(())
 }
 
 /// Writes the result of a job as a tar archive.

@@ -46,15 +46,22 @@ pub enum View {
 pub struct SealedView {
     /// The directories that appear below `/cotter`, by name. They cannot be written.
     pub trees: BTreeMap<String, PathBuf>,
-    /// The directory that is copied to `/build/source`, where the job starts.
+    /// The directory that is copied to `/build/source`.
     pub source: PathBuf,
+    /// The directory below `/build/source` where the job starts. It may be empty.
+    pub directory: String,
     /// The name of the directory below `/build` that holds the result.
     pub result: String,
     /// The environment.
     pub env: BTreeMap<String, String>,
     /// How much of the machine the job may use.
     pub limits: Quota,
+    /// Whether the caller serves the job at [`GATEWAY`]. The job has no other network.
+    pub gateway: bool,
 }
+
+/// The port of the job's loopback interface where its caller serves it.
+pub const GATEWAY: u16 = 3128;
 
 /// How much of the machine a job may use.
 #[derive(Debug, Clone, Copy, Serialize, Deserialize)]

@@ -25,4 +25,4 @@ mod sys;
 mod watch;
 
 pub use enter::enter;
-pub use job::{COMMAND, EPOCH, Ended, Job, Quota, SealedView, View};
+pub use job::{COMMAND, EPOCH, Ended, GATEWAY, Job, Quota, SealedView, View};

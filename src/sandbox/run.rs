@@ -1,8 +1,16 @@
 //! The caller of a job.
 
 use std::io::{BufRead, BufReader, Read, Write};
+use std::mem::MaybeUninit;
+use std::net::{Shutdown, TcpListener, TcpStream};
+use std::os::fd::OwnedFd;
+use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::process::{Command, Stdio};
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::net::{RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, recvmsg};
 
 use super::job::{COMMAND, Ended, Job, REPORTED, View};
 use super::log;
@@ -33,23 +41,44 @@ impl Job {
         log: &Path,
         take: impl FnOnce(&mut dyn Read) -> Result<T>,
     ) -> Result<JobOutcome<T>> {
+        self.run_served(log, take, &|_| ())
+    }
+
+    /// Runs the job, and serves it. `serve` is called for each connection to the gateway, in a
+    /// thread of its own.
+    ///
+    /// # Errors
+    /// Those of [`Job::run`].
+    pub fn run_served<T>(
+        &self,
+        log: &Path,
+        take: impl FnOnce(&mut dyn Read) -> Result<T>,
+        serve: &(dyn Fn(TcpStream) + Sync),
+    ) -> Result<JobOutcome<T>> {
         let broken = |e: std::io::Error| Error::io("can't run a job in the sandbox", e);
         // The path stays valid if the program was replaced by a new version in the meantime.
         let mut command = Command::new("/proc/self/exe");
-        command.arg(COMMAND).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let (mut input, theirs) = UnixStream::pair().map_err(broken)?;
+        command.arg(COMMAND).stdin(OwnedFd::from(theirs));
+        command.stdout(Stdio::piped()).stderr(Stdio::piped());
         if matches!(self.view, View::Sealed(_)) {
             command.env_clear().current_dir("/");
         }
         let mut child = command.spawn().map_err(broken)?;
+        // The command still holds the other end of the socket.
+        drop(command);
         let text = serde_json::to_vec(self).map_err(|e| broken(e.into()))?;
-        if let Some(mut input) = child.stdin.take() {
-            // If it has ended, what it said is better than a broken pipe.
-            let _ = input.write_all(&text);
-        }
+        // If it has ended, what it said is better than a broken pipe.
+        let _ = input.write_all(&text).and_then(|()| input.shutdown(Shutdown::Write));
         let said = child.stderr.take();
+        let over = AtomicBool::new(false);
         let kept = std::thread::scope(|scope| {
             let reader = scope.spawn(|| said.map(|said| log::keep(said, log)));
+            if matches!(&self.view, View::Sealed(sealed) if sealed.gateway) {
+                scope.spawn(|| gateway(&input, &over, serve));
+            }
             let outcome = receive(child.stdout.take(), take);
+            over.store(true, Ordering::Relaxed);
             // A job whose result was refused must not go on.
             if outcome.is_err() {
                 let _ = child.kill();
@@ -74,6 +103,37 @@ impl Job {
         let (ended, result) = outcome?;
         Ok(JobOutcome { ended, result, said })
     }
+}
+
+/// The time after which a gateway looks whether its job has ended.
+const LOOK: Timespec = Timespec { tv_sec: 0, tv_nsec: 100_000_000 };
+
+/// Receives the socket on which a job's gateway listens, and serves it until the job is over.
+fn gateway(input: &UnixStream, over: &AtomicBool, serve: &(dyn Fn(TcpStream) + Sync)) {
+    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
+    let mut ancillary = RecvAncillaryBuffer::new(&mut space);
+    let mut byte = [0];
+    let mut message = [std::io::IoSliceMut::new(&mut byte)];
+    let flags = RecvFlags::CMSG_CLOEXEC;
+    // The job was not started if nothing arrives. What failed is in its report.
+    if recvmsg(input, &mut message, &mut ancillary, flags).is_err() {
+        return;
+    }
+    let socket = ancillary.drain().find_map(|message| match message {
+        RecvAncillaryMessage::ScmRights(mut fds) => fds.next(),
+        _ => None,
+    });
+    let Some(listener) = socket.map(TcpListener::from) else { return };
+    std::thread::scope(|scope| {
+        while !over.load(Ordering::Relaxed) {
+            let mut fds = [PollFd::new(&listener, PollFlags::IN)];
+            if poll(&mut fds, Some(&LOOK)).is_ok_and(|ready| ready > 0)
+                && let Ok((stream, _)) = listener.accept()
+            {
+                scope.spawn(move || serve(stream));
+            }
+        }
+    });
 }
 
 /// Reads the outcome and the result.

@@ -110,8 +110,12 @@ fn build(
     let view =
         View::Masked { mask, programs: programs.collect(), directory: workspace.dir.clone() };
     let outcome = Job { view, command }.run(&root.join("log"), |_| Ok(()))?;
-    let text =
-        fs::read(&trace).map(|b| String::from_utf8_lossy(&b).into_owned()).unwrap_or_default();
+    let text = fs::read(&trace).map_err(|e| Error::at("read", &trace, e))?;
+    let text = String::from_utf8_lossy(&text).into_owned();
+    if text.is_empty() {
+        let error = Error::build("the build in the jail left no trace");
+        return Err(outcome.said.iter().fold(error, |e, line| e.because(line.clone())));
+    }
     let dirs = [root.to_owned(), cx.store.dir().to_owned()].map(|d| d.display().to_string());
     let dir = workspace.dir.display().to_string();
     let mut findings = trace::look(&text, OwnPlaces { dirs: &dirs, workspace: &dir, declared });

@@ -78,7 +78,7 @@ impl Packages {
         self.server.put(&format!("/simple/{project}/"), page);
     }
 
-    fn publish_wheel(&self, project: &str, version: &str, wheel: Wheel) {
+    pub fn publish_wheel(&self, project: &str, version: &str, wheel: Wheel) {
         self.publish(
             project,
             &[(
@@ -103,7 +103,7 @@ impl Packages {
 
 /// The content of a wheel.
 #[derive(Default, Clone)]
-struct Wheel {
+pub(super) struct Wheel {
     requires: Vec<&'static str>,
     members: Vec<(&'static str, &'static str)>,
     /// Members that RECORD does not name, or for which it has a wrong hash.
@@ -111,7 +111,7 @@ struct Wheel {
 }
 
 impl Wheel {
-    fn of(members: &[(&'static str, &'static str)]) -> Self {
+    pub fn of(members: &[(&'static str, &'static str)]) -> Self {
         Wheel { members: members.to_vec(), ..Wheel::default() }
     }
 
@@ -585,14 +585,19 @@ fn lies_and_hostile_wheels_are_refused() {
     );
 }
 
-/// Puts a source distribution into the index whose build makes a wheel from what it sees.
-pub(super) fn sdist(backend: &str) -> Vec<u8> {
-    let backend = format!(
+/// Returns a build backend whose wheel contains the value of the function `seen` of the code `backend`.
+pub(super) fn backend(backend: &str) -> String {
+    format!(
         "import os, zipfile\n{backend}\ndef build_wheel(directory, config_settings=None, metadata_directory=None):\n    name = 'src-1.0-py3-none-any.whl'\n    \
          files = {{'src.py': 'seen = ' + repr(seen()) + '\\n', 'src-1.0.dist-info/METADATA': 'Metadata-Version: 2.1\\nName: src\\nVersion: 1.0\\n', 'src-1.0.dist-info/WHEEL': 'Wheel-Version: 1.0\\nTag: py3-none-any\\n'}}\n    \
          import base64, hashlib\n    record = ''.join(f'{{n}},sha256={{base64.urlsafe_b64encode(hashlib.sha256(t.encode()).digest()).decode().rstrip(chr(61))}},{{len(t)}}\\n' for n, t in files.items())\n    \
          with zipfile.ZipFile(os.path.join(directory, name), 'w') as wheel:\n        for n, t in {{**files, 'src-1.0.dist-info/RECORD': record + 'src-1.0.dist-info/RECORD,,\\n'}}.items():\n            wheel.writestr(zipfile.ZipInfo(n), t)\n    return name\n"
-    );
+    )
+}
+
+/// Returns a source distribution whose build makes a wheel from what it sees.
+pub(super) fn sdist(code: &str) -> Vec<u8> {
+    let backend = backend(code);
     let tar = Tar::new()
         .file("src-1.0/PKG-INFO", b"Metadata-Version: 2.2\nName: src\nVersion: 1.0\n")
         .file(

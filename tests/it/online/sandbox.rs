@@ -139,9 +139,13 @@ fn only_bytes_leave_the_sandbox() {
         let mode = std::fs::metadata(&entry).unwrap().permissions().mode();
         assert_eq!(mode & 0o7133, 0, "{} has mode {mode:o}", entry.display());
     }
+    let pipe = hostile(&format!("def seen():\n    os.mkfifo('{wheel}')\n    os._exit(0)\n"));
+    contains(
+        &pipe.project.fails(4, &["lock"]),
+        &["src-1.0-py3-none-any.whl is a device node or a pipe"],
+    );
     for (code, said) in [
         (format!("os.symlink('/etc/passwd', '{wheel}')"), "was to make one wheel of src"),
-        (format!("os.mkfifo('{wheel}')"), "src-1.0-py3-none-any.whl"),
         (format!("os.mkdir('{wheel}')"), "was to make one wheel of src"),
         (format!("open('{wheel}', 'w').truncate(1 << 40)"), "File too large"),
         ("open('/build/wheel/other', 'w')".to_owned(), "and left 2 files"),
@@ -237,4 +241,71 @@ fn builds_end_with_their_caller() {
     );
     hostile(&code).project.ok(&["lock"]);
     assert_eq!(processes_with(&word), Vec::<u32>::new());
+}
+
+/// To learn what a source distribution requires, uv runs its code. It does so in the sandbox, where the indexes are answered by cotter: the code sees neither their credentials nor another server nor a file of the machine,
+/// and the lock is the same that uv would give outside.
+#[test]
+fn code_that_runs_while_resolving_is_in_the_sandbox() {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let packages = Packages::new(SET);
+    // The metadata is dynamic, so that uv must ask the backend.
+    let seen = format!(
+        "import json, socket\ndef seen():\n    return 1\ndef look():\n    try:\n        socket.create_connection(('127.0.0.1', {port}), 2)\n        network = True\n    except OSError:\n        network = False\n    \
+         return json.dumps([sorted(os.listdir('/')), network, sorted(k for k in os.environ if 'SECRET' in k or 'INDEX' in k), os.getuid()])\n\
+         def prepare_metadata_for_build_wheel(directory, config_settings=None):\n    info = os.path.join(directory, 'src-1.0.dist-info')\n    os.makedirs(info)\n    \
+         with open(info + '/METADATA', 'w') as file:\n        file.write('Metadata-Version: 2.1\\nName: src\\nVersion: 1.0\\nRequires-Dist: lib\\n')\n    \
+         with open(info + '/WHEEL', 'w') as file:\n        file.write('Wheel-Version: 1.0\\nTag: py3-none-any\\n')\n    \
+         import sys\n    sys.stderr.write('LOOK ' + look())\n    if os.environ.get('UV_CACHE_DIR', '/tmp/uv') != '/tmp/uv' or LOUD:\n        raise SystemExit(look())\n    return 'src-1.0.dist-info'\n"
+    );
+    let dynamic = |loud: &str| {
+        let backend = format!("LOUD = {loud}\n{seen}");
+        crate::support::archive::gzip(
+            &crate::support::archive::Tar::new()
+                .file("src-1.0/PKG-INFO", b"Metadata-Version: 2.1\nName: src\nVersion: 1.0\n")
+                .file(
+                    "src-1.0/pyproject.toml",
+                    b"[build-system]\nrequires = []\nbuild-backend = \"backend\"\nbackend-path = [\".\"]\n",
+                )
+                .file("src-1.0/backend.py", super::requirements::backend(&backend).as_bytes())
+                .finish(),
+        )
+    };
+    packages.inputs("src\n");
+    packages.publish_wheel(
+        "lib",
+        "1.0",
+        super::requirements::Wheel::of(&[("lib.py", "answer = 42\n")]),
+    );
+    packages.publish("src", &[("src-1.0.tar.gz", dynamic("True"), "")]);
+    // The index has credentials.
+    let manifest = std::fs::read_to_string(packages.project.dir().join("toolchains.toml")).unwrap();
+    packages.project.manifest(&manifest.replace("http://127", "http://user:opensesame@127"));
+    let mut command = packages.project.cotter(&["lock"]);
+    let said = fails(1, command.env("SECRET", "of the caller"));
+    contains(
+        &said,
+        &[
+            "[\"build\", \"cotter\", \"dev\", \"proc\", \"tmp\"], false, [\"UV_DEFAULT_INDEX\"], 1000]",
+        ],
+    );
+    assert!(!said.contains("opensesame") && !said.contains("127.0.0.1:3128"), "{said}");
+    packages.publish("src", &[("src-1.0.tar.gz", dynamic("False"), "")]);
+    packages.project.ok(&["lock"]);
+    contains(&packages.project.lock_text(), &["lib-1.0-py3-none-any.whl", "src-1.0.tar.gz"]);
+    assert!(!packages.project.lock_text().contains("3128"));
+    let written =
+        std::fs::read_to_string(packages.project.dir().join("requirements-app.txt")).unwrap();
+    contains(&written, &["lib==1.0", "# via src", "# via -r requirements.in"]);
+    assert!(!written.contains("127.0.0.1") && !written.contains("/build/"), "{written}");
+    // A file that the index lists and does not serve is a failure of the network, and is named as the user knows it.
+    packages.server.put(
+        "/simple/listed/",
+        "<a href=\"../../files/listed-1.0-py3-none-any.whl\">listed-1.0-py3-none-any.whl</a>",
+    );
+    packages.inputs("src\nlisted\n");
+    let said = packages.project.fails(5, &["lock"]);
+    contains(&said, &["uv can't ask the package index", "/files/listed-1.0-py3-none-any.whl"]);
+    assert!(!said.contains("3128"), "{said}");
 }

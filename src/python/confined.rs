@@ -1,0 +1,228 @@
+//! Resolutions that may run code of packages: uv, and whatever it starts, run in the sandbox. The
+//! files of requirements are copied there, the package indexes are asked through a gateway, and
+//! nothing that was written there outlives the resolution except for its results.
+
+use std::collections::BTreeMap;
+use std::path::{Component, Path, PathBuf};
+use std::process::Command;
+
+use fs_err as fs;
+
+use super::gateway::Gateway;
+use super::requirement_files::closure;
+use super::uv::{Confined, SetResolution, UNIVERSAL};
+use crate::error::{Error, ErrorKind, Result};
+use crate::sandbox::{Ended, Job, SealedView, View};
+use crate::tree::{BlobDir, Node, Tree};
+use crate::unpack::{CaseCollisions, Limits, TarOptions, unpack_tar};
+
+/// Runs the commands, within the sandbox.
+const PROGRAM: &str = include_str!("resolve_all.py");
+
+/// The directory of the project in the sandbox, below the copied one. Requirement files may lie
+/// above the project, but not further above than this is deep.
+const PROJECT: &str = "above/above/above/project";
+const SCRATCH: &str = "/build/source/scratch";
+
+impl SetResolution<'_> {
+    /// Resolves for all platforms in the sandbox.
+    ///
+    /// # Errors
+    /// If the requirements cannot be satisfied, or if code of a package fails. The message contains
+    /// uv's explanation.
+    pub(super) fn in_sandbox(&self) -> Result<Confined> {
+        let mut commands = vec![self.universal_command()?];
+        for (platform, glibc) in self.platforms {
+            commands.extend(self.platform_commands(*platform, glibc, UNIVERSAL)?);
+        }
+        // The commands have written files to the scratch directory.
+        let source = self.copied()?;
+        let gateway = Gateway::new(self.http, self.indexes);
+        let work = self.scratch.join("resolution");
+        let blobs = BlobDir::create(work.clone())?;
+        let commands = commands.iter().map(|c| self.inside(c)).collect::<Result<Vec<_>>>()?;
+        let commands = serde_json::to_string(&commands)
+            .map_err(|e| Error::build("can't describe a resolution").cause(&e))?;
+        let python = "/cotter/python/bin/python3";
+        let job = Job {
+            view: View::Sealed(Box::new(SealedView {
+                trees: BTreeMap::from([
+                    ("python".to_owned(), tree_of(self.python)?),
+                    ("uv".to_owned(), tree_of(self.uv)?),
+                ]),
+                source,
+                directory: PROJECT.to_owned(),
+                result: "out".to_owned(),
+                env: self.environment(&gateway),
+                limits: self.limits,
+                gateway: !self.offline,
+            })),
+            command: [python, "-I", "-c", PROGRAM, &commands].map(str::to_owned).into(),
+        };
+        let log = self.scratch.join("resolution.log");
+        let take = |result: &mut dyn std::io::Read| {
+            let options = TarOptions {
+                strip: 0,
+                cases: CaseCollisions::Allow,
+                may_be_empty: true,
+                limits: Limits { entries: 10_000, bytes: self.limits.space },
+                map: &Some,
+            };
+            unpack_tar(result, &blobs, &options)
+        };
+        let outcome = job.run_served(&log, take, &|stream| gateway.serve(stream))?;
+        let Some(made) = outcome.result else {
+            let error = Error::build(format!("can't resolve [requirements.{}]", self.set.name));
+            let error = match outcome.ended {
+                Ended::Memory(most) => error
+                    .because(format!("a build used more memory than {} MiB", most >> 20))
+                    .hint("set COTTER_BUILD_MEMORY to the number of MiB that it may use"),
+                Ended::Time(seconds) => error
+                    .because(format!("the builds ran for more than {seconds} s"))
+                    .hint("set COTTER_BUILD_TIMEOUT to the number of seconds that they may run"),
+                _ => error,
+            };
+            return Err(outcome
+                .said
+                .iter()
+                .rev()
+                .take(5)
+                .rev()
+                .fold(error, |e, line| e.because(line)));
+        };
+        self.results(&made, &gateway)
+    }
+
+    /// Reads the results, and reports a failure of uv.
+    fn results(&self, made: &Tree, gateway: &Gateway) -> Result<Confined> {
+        let read = |name: &str| -> Result<String> {
+            let Some(Node::File { blob, .. }) = made.at(name) else {
+                return Err(Error::build(format!("a resolution left no {name}")));
+            };
+            // uv annotates the origin of each requirement, which must not name a directory of this
+            // run.
+            let text = String::from_utf8_lossy(&blob.read()?).replace(&format!("{SCRATCH}/"), "");
+            Ok(gateway.outside(&text))
+        };
+        let code = read("code")?;
+        if code != "0" {
+            let last = (0..=2 * self.platforms.len()).rev();
+            let said = last.filter_map(|n| read(&format!("{n}.err")).ok()).next();
+            let said = said.unwrap_or_default();
+            let failures = gateway.failures();
+            let kind = if failures.is_empty() && !self.offline {
+                ErrorKind::User
+            } else {
+                ErrorKind::Network
+            };
+            return Err(failures
+                .into_iter()
+                .take(3)
+                .fold(self.failure(kind, &said), |error, f| error.because(f.to_string())));
+        }
+        let warnings = read("0.err")?
+            .lines()
+            .filter_map(|line| line.strip_prefix("warning: "))
+            .map(str::to_owned)
+            .collect();
+        let mut platforms = BTreeMap::new();
+        for (number, (platform, _)) in self.platforms.iter().enumerate() {
+            let of = |n: usize| read(&format!("{}.out", 2 * number + n));
+            platforms.insert(*platform, (of(1)?, of(2)?));
+        }
+        Ok(Confined { universal: read(UNIVERSAL)?, warnings, platforms })
+    }
+
+    /// Copies what uv reads: the files of requirements, and what was written for it. Returns the
+    /// directory.
+    fn copied(&self) -> Result<PathBuf> {
+        let to = self.scratch.join("resolution-source");
+        let put = |from: &Path, at: PathBuf| -> Result<()> {
+            let made = |e| Error::at("copy a file of requirements to", &at, e);
+            fs::create_dir_all(at.parent().unwrap_or(&to)).map_err(made)?;
+            // What cannot be read is reported before, or by uv.
+            match fs::read(from) {
+                Ok(bytes) => fs::write(&at, bytes).map_err(made),
+                Err(_) => Ok(()),
+            }
+        };
+        let files = fs::read_dir(self.scratch).map_err(|e| Error::at("read", self.scratch, e))?;
+        for entry in files.filter_map(|e| e.ok()) {
+            if entry.file_type().is_ok_and(|t| t.is_file()) {
+                put(&entry.path(), to.join("scratch").join(entry.file_name()))?;
+            }
+        }
+        let project = to.join(PROJECT);
+        fs::create_dir_all(&project).map_err(|e| Error::at("make", &project, e))?;
+        for file in self.set.inputs.iter().chain(&self.set.constraints) {
+            for path in closure(&self.dir.join(&file.value)) {
+                let Ok(relative) = path.strip_prefix(self.dir) else { continue };
+                let mut at = project.clone();
+                for part in relative.components() {
+                    match part {
+                        Component::Normal(name) => at.push(name),
+                        Component::ParentDir => drop(at.pop()),
+                        _ => {}
+                    }
+                }
+                if !at.starts_with(&to) {
+                    return Err(Error::user(format!("{} lies too far above the project", path.display()))
+                        .located(self.set.inputs_place().clone())
+                        .because("a resolution that may build packages sees three directories above the project"));
+                }
+                put(&path, at)?;
+            }
+        }
+        Ok(to)
+    }
+
+    /// Returns the words of a command as they are in the sandbox.
+    fn inside(&self, command: &Command) -> Result<Vec<String>> {
+        let own = |path: &Path| path.display().to_string();
+        let scratch = format!("{}/", own(self.scratch));
+        let word = |word: &std::ffi::OsStr| -> Result<String> {
+            let word = word
+                .to_str()
+                .ok_or_else(|| Error::user(format!("{} is no UTF-8 text", word.display())))?;
+            Ok(if word == own(self.python) {
+                "/cotter/python/bin/python3".to_owned()
+            } else {
+                word.replace(&scratch, &format!("{SCRATCH}/"))
+            })
+        };
+        let program = "/cotter/uv/bin/uv".to_owned();
+        [Ok(program)].into_iter().chain(command.get_args().map(word)).collect()
+    }
+
+    fn environment(&self, gateway: &Gateway) -> BTreeMap<String, String> {
+        let mut env = BTreeMap::from(
+            [
+                ("HOME", "/tmp"),
+                ("LC_ALL", "C.UTF-8"),
+                ("NO_COLOR", "1"),
+                ("COLUMNS", "200"),
+                ("PATH", "/cotter/python/bin"),
+                ("TMPDIR", "/tmp"),
+                ("TZ", "UTC"),
+                ("UV_CACHE_DIR", "/tmp/uv"),
+            ]
+            .map(|(name, value)| (name.to_owned(), value.to_owned())),
+        );
+        if let Some((last, others)) = gateway.addresses().split_last() {
+            env.insert("UV_DEFAULT_INDEX".to_owned(), last.clone());
+            if !others.is_empty() {
+                env.insert("UV_INDEX".to_owned(), others.join(" "));
+            }
+        }
+        env
+    }
+}
+
+/// Returns the tree of a program in its directory `bin`.
+fn tree_of(program: &Path) -> Result<PathBuf> {
+    program
+        .parent()
+        .and_then(Path::parent)
+        .map(Path::to_owned)
+        .ok_or_else(|| Error::build(format!("{} is in no tree", program.display())))
+}

@@ -1,0 +1,253 @@
+//! What a resolution in the sandbox sees of the package indexes. The sandbox has no network: its
+//! caller answers it, and asks the indexes itself, with credentials that the sandbox never sees.
+//! Only pages of projects can be asked for, and the files that such a page has named. Sources: PEP
+//! 503 and PEP 691 (pages), PEP 658 (metadata files), RFC 9112 (HTTP/1.1).
+
+use std::collections::BTreeMap;
+use std::io::{self, Read, Write};
+use std::net::TcpStream;
+use std::sync::Mutex;
+use std::time::Duration;
+
+use crate::error::{Cause, Error};
+use crate::fetch::python_index::absolute;
+use crate::fetch::{Http, redact};
+use crate::model::normalize_project;
+use crate::sandbox::GATEWAY;
+
+/// The longest request, in bytes.
+const LONGEST: usize = 16 << 10;
+/// The greatest number of header fields of a request.
+const FIELDS: usize = 64;
+/// The largest page, in bytes.
+const LARGEST_PAGE: u64 = 64 << 20;
+/// The time for which a client may send nothing.
+const PATIENCE: Duration = Duration::from_secs(30);
+const ACCEPT: &str = "application/vnd.pypi.simple.v1+json, text/html;q=0.1";
+
+/// Answers requests of a resolution.
+pub struct Gateway<'a> {
+    http: &'a Http,
+    indexes: &'a [String],
+    /// The files that pages have named. Their numbers are in their addresses.
+    files: Mutex<Files>,
+    failures: Mutex<Vec<Error>>,
+}
+
+#[derive(Default)]
+struct Files {
+    urls: Vec<String>,
+    numbers: BTreeMap<String, usize>,
+}
+
+/// An answer.
+struct Answer {
+    status: u16,
+    kind: &'static str,
+    length: Option<u64>,
+    body: Box<dyn Read + Send>,
+}
+
+impl Answer {
+    fn text(status: u16, kind: &'static str, text: String) -> Self {
+        let length = Some(text.len() as u64);
+        Answer { status, kind, length, body: Box::new(io::Cursor::new(text.into_bytes())) }
+    }
+
+    fn error(status: u16) -> Self {
+        Answer::text(status, "text/plain", String::new())
+    }
+}
+
+impl<'a> Gateway<'a> {
+    /// Creates a gateway to indexes.
+    pub fn new(http: &'a Http, indexes: &'a [String]) -> Self {
+        let (files, failures) = (Mutex::default(), Mutex::default());
+        Gateway { http, indexes, files, failures }
+    }
+
+    /// Returns the addresses of the indexes in the sandbox, in the same order.
+    pub fn addresses(&self) -> Vec<String> {
+        (0..self.indexes.len()).map(|number| format!("{}/index/{number}", root())).collect()
+    }
+
+    /// Returns what could not be fetched.
+    pub fn failures(&self) -> Vec<Error> {
+        std::mem::take(&mut *self.failures.lock().expect("no panic holds it"))
+    }
+
+    /// Replaces the addresses of the sandbox in a text by those of the indexes and of their files,
+    /// without credentials.
+    pub fn outside(&self, text: &str) -> String {
+        let mut text = text.to_owned();
+        for (address, index) in self.addresses().iter().zip(self.indexes).rev() {
+            text = text.replace(address.as_str(), redact(index).trim_end_matches('/'));
+        }
+        let files = self.files.lock().expect("no panic holds it");
+        let mark = format!("{}/file/", root());
+        while let Some(at) = text.find(&mark) {
+            let rest = &text[at + mark.len()..];
+            let number = rest.split('/').next().unwrap_or_default();
+            let name = rest[number.len()..].trim_start_matches('/');
+            let end = name.find(|c: char| c.is_whitespace() || "`'\"<>(),#".contains(c));
+            let name = &name[..end.unwrap_or(name.len())];
+            let url = number.parse().ok().and_then(|n: usize| files.urls.get(n));
+            let url = url.map_or_else(|| name.to_owned(), |url| redact(url).to_owned());
+            let length = mark.len() + number.len() + 1 + name.len();
+            text.replace_range(at..(at + length).min(text.len()), &url);
+        }
+        text
+    }
+
+    /// Answers the request of a connection.
+    pub fn serve(&self, mut stream: TcpStream) {
+        let _ = stream.set_read_timeout(Some(PATIENCE));
+        let _ = stream.set_write_timeout(Some(PATIENCE));
+        let answer = match request(&mut stream) {
+            Some((method, path)) if method == "GET" => self.answer(&path),
+            Some(_) => Answer::error(405),
+            None => Answer::error(400),
+        };
+        // A client that has gone needs no answer.
+        let _ = send(&mut stream, answer);
+    }
+
+    fn answer(&self, path: &str) -> Answer {
+        let path = path.split('?').next().unwrap_or_default();
+        let parts: Vec<&str> = path.split('/').skip(1).collect();
+        let answer = match parts.as_slice() {
+            ["index", number, project, ""] => {
+                let index = number.parse().ok().and_then(|n: usize| self.indexes.get(n));
+                index.map(|index| self.page(index, project))
+            }
+            ["file", number, name] => {
+                let files = self.files.lock().expect("no panic holds it");
+                let url = number.parse().ok().and_then(|n: usize| files.urls.get(n)).cloned();
+                drop(files);
+                url.map(|url| self.file(&url, name.ends_with(".metadata")))
+            }
+            _ => None,
+        };
+        answer.unwrap_or_else(|| Answer::error(404))
+    }
+
+    /// Returns the page of a project, on which the addresses of files are those of this gateway.
+    fn page(&self, index: &str, project: &str) -> Answer {
+        let page = format!("{}/{}/", index.trim_end_matches('/'), normalize_project(project));
+        let (text, kind) = match self.http.text(&page, LARGEST_PAGE, Some(ACCEPT)) {
+            Ok(found) => found,
+            Err(e) => return self.failed(e, false),
+        };
+        if kind.is_some_and(|k| k.contains("json")) || text.trim_start().starts_with('{') {
+            let Ok(mut parsed) = serde_json::from_str::<serde_json::Value>(&text) else {
+                let error = Error::network(format!("{} is no PEP 691 page", redact(&page)));
+                return self.failed(error, true);
+            };
+            let files = parsed.get_mut("files").and_then(|files| files.as_array_mut());
+            for file in files.into_iter().flatten() {
+                if let Some(url) = file.get("url").and_then(|url| url.as_str()) {
+                    file["url"] = self.address(&absolute(url, &page)).into();
+                }
+            }
+            return Answer::text(200, "application/vnd.pypi.simple.v1+json", parsed.to_string());
+        }
+        let mut out = String::new();
+        let mut rest = text.as_str();
+        while let Some(at) = rest.find("href=\"") {
+            let (before, value) = rest.split_at(at + "href=\"".len());
+            let end = value.find('"').unwrap_or(value.len());
+            let href = value[..end].replace("&amp;", "&");
+            let (url, fragment) = href.split_once('#').unwrap_or((&href, ""));
+            out.push_str(before);
+            out.push_str(&self.address(&absolute(url, &page)));
+            if !fragment.is_empty() {
+                out.push('#');
+                out.push_str(fragment);
+            }
+            rest = &value[end..];
+        }
+        out.push_str(rest);
+        Answer::text(200, "text/html", out)
+    }
+
+    /// Returns the address of a file in the sandbox. It ends in the name of the file, in which
+    /// nothing is decoded.
+    fn address(&self, url: &str) -> String {
+        let mut files = self.files.lock().expect("no panic holds it");
+        let number = match files.numbers.get(url) {
+            Some(number) => *number,
+            None => {
+                let number = files.urls.len();
+                files.urls.push(url.to_owned());
+                files.numbers.insert(url.to_owned(), number);
+                number
+            }
+        };
+        let path = url.split(['?', '#']).next().unwrap_or_default();
+        format!("{}/file/{number}/{}", root(), path.rsplit('/').next().unwrap_or_default())
+    }
+
+    fn file(&self, url: &str, metadata: bool) -> Answer {
+        let url = match url.split_once('?') {
+            _ if !metadata => url.to_owned(),
+            Some((path, query)) => format!("{path}.metadata?{query}"),
+            None => format!("{url}.metadata"),
+        };
+        match self.http.get(&url, 0) {
+            Ok(body) => Answer {
+                status: 200,
+                kind: "application/octet-stream",
+                length: body.length,
+                body: body.reader,
+            },
+            Err(e) => self.failed(e, !metadata),
+        }
+    }
+
+    /// Returns the answer for something that could not be fetched. That a page is absent is no
+    /// failure, but a file was named by a page.
+    fn failed(&self, error: Error, absence_counts: bool) -> Answer {
+        let status = match error.reason() {
+            Some(Cause::Http { status, .. }) => *status,
+            _ => 502,
+        };
+        if absence_counts || !matches!(status, 404 | 410) {
+            self.failures.lock().expect("no panic holds it").push(error);
+        }
+        Answer::error(status)
+    }
+}
+
+fn root() -> String {
+    format!("http://127.0.0.1:{GATEWAY}")
+}
+
+/// Reads the head of a request. Returns its method and its path.
+fn request(stream: &mut TcpStream) -> Option<(String, String)> {
+    let mut head = vec![];
+    let mut buffer = [0; 4096];
+    loop {
+        let read = stream.read(&mut buffer).ok().filter(|read| *read > 0)?;
+        head.extend(&buffer[..read]);
+        if head.len() > LONGEST {
+            return None;
+        }
+        let mut fields = [httparse::EMPTY_HEADER; FIELDS];
+        let mut request = httparse::Request::new(&mut fields);
+        if request.parse(&head).ok()?.is_complete() {
+            return Some((request.method?.to_owned(), request.path?.to_owned()));
+        }
+    }
+}
+
+fn send(stream: &mut TcpStream, mut answer: Answer) -> io::Result<()> {
+    let length = answer.length.map(|l| format!("Content-Length: {l}\r\n")).unwrap_or_default();
+    // The answers of one resolution belong together.
+    write!(
+        stream,
+        "HTTP/1.1 {} -\r\nContent-Type: {}\r\n{length}Cache-Control: max-age=3600\r\nConnection: close\r\n\r\n",
+        answer.status, answer.kind
+    )?;
+    io::copy(&mut answer.body, stream)?;
+    stream.flush()
+}
