@@ -55,4 +55,36 @@ pub mod internals {
     pub use crate::resolve::openpgp::{Signed, keys};
     pub use crate::source::{Additions, ResolveContext, bind as bind_sources};
     pub use crate::store::hash_tree;
+
+    /// The readers of bytes that others wrote, for `tests/fuzz`.
+    pub mod readers {
+        pub use crate::audit::actions::{Graph, look as look_at_action, look_at_options};
+        pub use crate::audit::artifact::{Role, Subject, look as look_at_artifact};
+        pub use crate::audit::repositories::{look_at_code, look_at_result};
+        pub use crate::audit::shell::read as shell_calls;
+        pub use crate::audit::trace::{OwnPlaces, Surroundings, look as look_at_trace, observe};
+        pub use crate::emit::bind as bind_emitters;
+        pub use crate::facts::RecordedFacts;
+        pub use crate::fetch::Netrc;
+        pub use crate::fetch::python_index::{configured, html_files, json_files};
+        pub use crate::lockfile::Plan;
+        pub use crate::model::MemberPath;
+        pub use crate::python::requirement_files::{pins, pylock, repository_line};
+        pub use crate::python::wheel::install;
+        pub use crate::recipe::{Layers, Notes, Stage, facts, finish, pruning};
+        pub use crate::relocate::launched::read as read_launcher;
+        pub use crate::relocate::launcher::{Instructions, Runtime};
+        pub use crate::relocate::libraries::settle as settle_libraries;
+        pub use crate::relocate::paths::seal_libraries;
+        pub use crate::relocate::redirect::settle as settle_redirection;
+        pub use crate::relocate::scripts::{Bits, interpreter, settle as settle_scripts};
+        pub use crate::relocate::stub::embed;
+        pub use crate::resolve::debian_closure::{PackageRoot, resolve};
+        pub use crate::resolve::debian_index::{Index, read as read_packages};
+        pub use crate::tree::{BlobDir, Node, Tree};
+        pub use crate::unpack::{
+            ArReader, CaseCollisions, Layer, Limits, TarOptions, sniffed, unpack_deb, unpack_tar,
+            unpack_zip,
+        };
+    }
 }

@@ -22,6 +22,7 @@ use fs_err as fs;
 pub use apt::machine_mirrors;
 pub use http::{Http, redact, says_absent};
 pub use mirrors::{Candidate, Mirrors, SNAPSHOT, encode, snapshot_path};
+pub use netrc::Netrc;
 pub use proxy::Proxies;
 pub use refusals::Refusals;
 

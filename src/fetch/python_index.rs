@@ -187,7 +187,11 @@ pub fn query(http: &Http, indexes: &[String], project: &str) -> Result<IndexProj
     })
 }
 
-fn json_files(text: &str, page: &str) -> Result<Vec<ProjectFile>> {
+/// Returns the files that a page in JSON lists. Source: PEP 691.
+///
+/// # Errors
+/// If it is no such page.
+pub fn json_files(text: &str, page: &str) -> Result<Vec<ProjectFile>> {
     let parsed: JsonPage = serde_json::from_str(text)
         .map_err(|e| Error::network(format!("{} is no PEP 691 page", redact(page))).cause(&e))?;
     Ok(parsed
@@ -203,7 +207,8 @@ fn json_files(text: &str, page: &str) -> Result<Vec<ProjectFile>> {
         .collect())
 }
 
-fn html_files(text: &str, page: &str) -> Vec<ProjectFile> {
+/// Returns the files to which a page in HTML links. Source: PEP 503.
+pub fn html_files(text: &str, page: &str) -> Vec<ProjectFile> {
     let mut out = vec![];
     for anchor in text.split("<a ").skip(1) {
         let tag = anchor.split('>').next().unwrap_or("");

@@ -107,10 +107,36 @@ pub fn read(text: &str, problems: &mut Problems) -> Lockfile {
 }
 
 impl RawTree {
+    /// Refuses what the present format refuses, too: a control character could forge lines on a
+    /// terminal, and the version of a Python is a part of paths.
+    fn check_texts(&self) -> Result<(), String> {
+        let releases = self.releases.iter();
+        let releases = releases.flat_map(|r| [&r.archive, &r.suite, &r.date, &r.key]);
+        let built = self.inputs.iter().filter_map(|i| Some(&i.built.as_ref()?.file));
+        let urls = self.inputs.iter().flat_map(|i| i.url.iter().chain(&i.urls));
+        let requests = self.request.iter().flat_map(|(key, values)| values.iter().chain([key]));
+        let own = [&self.source, &self.version];
+        let mut texts = own.into_iter().chain(releases).chain(built).chain(urls).chain(requests);
+        if let Some(text) = texts.find(|text| text.contains(char::is_control)) {
+            return Err(format!("expected texts without control characters, got {text:?}"));
+        }
+        if matches!(self.kind.as_str(), "python" | "packages") {
+            let version = minor_version(&self.version);
+            if !version.split('.').all(|part| crate::model::decimal(part).is_some()) {
+                return Err(format!(
+                    "version: expected one such as \"3.11\", got {:?}",
+                    self.version
+                ));
+            }
+        }
+        Ok(())
+    }
+
     fn check(self) -> Result<LockedTree, String> {
         if self.inputs.is_empty() {
             return Err(format!("{} for {} has no inputs", self.name, self.platform));
         }
+        self.check_texts()?;
         let request = Request(self.request);
         let name: ToolchainName = self.name.parse()?;
         let platform: Platform = self.platform.parse()?;

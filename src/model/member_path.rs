@@ -63,6 +63,7 @@ impl MemberPath {
     }
 
     /// Creates a path that the program itself defines, or that is composed of parts of other paths.
+    /// For every other text there are [`MemberPath::parse`] and [`MemberPath::composed`].
     /// The length is not checked here; the file system enforces its own limit.
     ///
     /// # Panics
@@ -72,6 +73,15 @@ impl MemberPath {
             text.split('/').all(|part| !matches!(part, "" | "." | "..") && !part.contains('\0'));
         assert!(clean, "{text:?} is no member path");
         MemberPath(text.to_owned())
+    }
+
+    /// Creates a path of parts that others may have chosen: a link, a name in a file, a version in a
+    /// lock. Returns `None` if it is no normalised path.
+    pub fn composed(text: &str) -> Option<Self> {
+        let clean = |part: &str| {
+            !matches!(part, "" | "." | "..") && part.len() <= 255 && !part.contains('\0')
+        };
+        text.split('/').all(clean).then(|| MemberPath(text.to_owned()))
     }
 
     /// Returns the path as text.
@@ -131,9 +141,7 @@ impl MemberPath {
     /// target is interpreted as a path below the root of the tree. The result is `None` if the
     /// symlink leads out of the tree or to its root.
     pub fn resolve_link(&self, target: &str) -> Option<MemberPath> {
-        self.follow(target)
-            .filter(|parts| !parts.is_empty())
-            .map(|parts| MemberPath::literal(&parts.join("/")))
+        MemberPath::composed(&self.follow(target)?.join("/"))
     }
 
     /// Whether a relative symlink at this path stays inside the tree. The root counts as inside.
@@ -217,5 +225,7 @@ mod tests {
         assert_eq!(path("usr/lib/x").resolve_link("/lib/y"), Some(path("lib/y")));
         assert_eq!(path("usr/lib/x").resolve_link("../../a"), Some(path("a")));
         assert_eq!(path("usr/lib/x").resolve_link("../../../a"), None);
+        assert_eq!(path("usr/lib/x").resolve_link("../.."), None, "that is the root");
+        assert_eq!(path("usr/lib/x").resolve_link("a\0b"), None);
     }
 }

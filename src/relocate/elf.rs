@@ -78,7 +78,9 @@ impl Elf {
         }
         let mut segments = vec![];
         for i in 0..usize::from(count) {
-            let at = usize::try_from(table).ok()? + i * SEGMENT_SIZE;
+            let at = usize::try_from(table).ok()?.checked_add(i * SEGMENT_SIZE)?;
+            // The whole header is there, so what follows cannot overflow.
+            bytes.get(at..at.checked_add(SEGMENT_SIZE)?)?;
             segments.push(Segment {
                 kind: u32_at(bytes, at)?,
                 offset: u64_at(bytes, at + 8)?,
@@ -125,11 +127,8 @@ impl Elf {
         let count = usize::try_from(segment.filesz).ok()? / 16;
         (0..count)
             .map(|i| {
-                Some((
-                    start + i * 16,
-                    u64_at(bytes, start + i * 16)?,
-                    u64_at(bytes, start + i * 16 + 8)?,
-                ))
+                let at = start.checked_add(i * 16)?;
+                Some((at, u64_at(bytes, at)?, u64_at(bytes, at.checked_add(8)?)?))
             })
             .collect()
     }

@@ -284,7 +284,9 @@ fn is_shared(bytes: &[u8], strings: usize, start: usize, length: usize) -> bool 
         return true;
     }
     let Ok(elf) = goblin::elf::Elf::parse(bytes) else { return true };
-    let inside = |offset: usize| (start..start + length).contains(&(strings + offset));
+    let inside = |offset: usize| {
+        strings.checked_add(offset).is_some_and(|at| (start..start + length).contains(&at))
+    };
     let symbols = elf.dynsyms.iter().map(|s| s.st_name);
     let needs = elf.verneed.iter().flat_map(|section| section.iter());
     let needs = needs.flat_map(|need| {

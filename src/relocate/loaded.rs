@@ -59,7 +59,7 @@ impl Loaded {
         let offset_of = |address: u64| {
             let segment =
                 loads.iter().find(|s| address >= s.vaddr && address - s.vaddr < s.filesz)?;
-            usize::try_from(address - segment.vaddr + segment.offset).ok()
+            usize::try_from((address - segment.vaddr).checked_add(segment.offset)?).ok()
         };
         let strings = dynamic.iter().find(|d| d.1 == tag::DT_STRTAB).map(|d| d.2);
         let text_at = |index: u64| {

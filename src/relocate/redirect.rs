@@ -227,7 +227,9 @@ impl Sealed {
         };
         let text = String::from_utf8_lossy(&blob.read()?).into_owned();
         let lines = text.lines().take_while(|line| !line.is_empty());
-        let places = lines.map(|line| MemberPath::literal(line.trim_start_matches('/'))).collect();
+        // A package may bring a file of this name with any text.
+        let place = |line: &str| MemberPath::composed(line.trim_start_matches('/'));
+        let places = lines.filter_map(place).collect();
         Ok(Sealed { places })
     }
 

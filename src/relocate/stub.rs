@@ -72,16 +72,16 @@ pub fn embed(
         blob.extend_from_slice(format!("$ORIGIN/{library}\0").as_bytes());
     }
 
-    let top = elf
-        .segments
-        .iter()
-        .filter(|s| s.kind == tag::PT_LOAD)
-        .map(|s| s.vaddr + s.memsz)
-        .max()
-        .ok_or_else(|| no("it has no segment"))?;
-    let vaddr = top.next_multiple_of(PAGE);
-    let offset = (bytes.len() as u64).next_multiple_of(PAGE);
+    let loads = elf.segments.iter().filter(|s| s.kind == tag::PT_LOAD);
+    let ends: Option<Vec<u64>> = loads.map(|s| s.vaddr.checked_add(s.memsz)).collect();
+    let top = ends.ok_or_else(|| no("the addresses of its segments are damaged"))?;
+    let top = top.into_iter().max().ok_or_else(|| no("it has no segment"))?;
     let size = blob.len() as u64;
+    let vaddr = top
+        .checked_next_multiple_of(PAGE)
+        .filter(|vaddr| vaddr.checked_add(size).is_some())
+        .ok_or_else(|| no("its segments leave no address for a further one"))?;
+    let offset = (bytes.len() as u64).next_multiple_of(PAGE);
 
     let mut out = bytes.to_vec();
     let headers = Headers { elf: &elf, load: [offset, vaddr, vaddr, size, size, PAGE] };

@@ -38,9 +38,9 @@ impl Tree {
         self.nodes.get(path)
     }
 
-    /// Returns the node at a path that the program itself defines.
+    /// Returns the node at a path in the form of a text. What is no path has no node.
     pub fn at(&self, path: &str) -> Option<&Node> {
-        self.nodes.get(&MemberPath::literal(path))
+        self.nodes.get(&MemberPath::composed(path)?)
     }
 
     /// Inserts a node and replaces the node that was at the path.
@@ -104,8 +104,11 @@ impl Tree {
         let dir = if directory.is_empty() {
             None
         } else {
-            let Some(real) = self.real_path(&MemberPath::literal(directory)) else { return vec![] };
-            Some(real)
+            let real = MemberPath::composed(directory).and_then(|dir| self.real_path(&dir));
+            if real.is_none() {
+                return vec![];
+            }
+            real
         };
         let mut out: Vec<String> = vec![];
         for path in self.nodes.keys() {
@@ -171,8 +174,8 @@ impl Tree {
         let mut links = 0;
         while let Some(part) = todo.pop() {
             let next = match &done {
-                Some(dir) => MemberPath::literal(&format!("{dir}/{part}")),
-                None => MemberPath::literal(&part),
+                Some(dir) => MemberPath::composed(&format!("{dir}/{part}"))?,
+                None => MemberPath::composed(&part)?,
             };
             match self.nodes.get(&next) {
                 Some(Node::Symlink(target)) => {

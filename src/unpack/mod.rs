@@ -9,6 +9,7 @@ mod layer;
 mod tarball;
 mod zipfile;
 
+pub use ar::ArReader;
 pub use budget::{Budget, Limits};
 pub use compression::{decoder_for, sniffed};
 pub use debian::{Layer, unpack_deb};

@@ -32,16 +32,21 @@ impl Generated {
     /// # Errors
     /// If the staging directory cannot be written.
     pub fn file(&mut self, blobs: &BlobDir, path: &str, content: &[u8]) -> Result<()> {
-        let blob = blobs.put(content)?;
-        self.nodes.push((MemberPath::literal(path), Node::File { blob, executable: false }));
+        // A name of a package's file may be too long for what is added to it.
+        if let Some(path) = MemberPath::composed(path) {
+            self.nodes.push((path, Node::File { blob: blobs.put(content)?, executable: false }));
+        }
         Ok(())
     }
 
     /// Adds a symlink that leads to another path of the tree.
     pub fn link(&mut self, path: &str, target: &str) {
-        let path = MemberPath::literal(path);
-        let text = path.link_to(&MemberPath::literal(target));
-        self.nodes.push((path, Node::Symlink(text)));
+        if let (Some(path), Some(target)) =
+            (MemberPath::composed(path), MemberPath::composed(target))
+        {
+            let text = path.link_to(&target);
+            self.nodes.push((path, Node::Symlink(text)));
+        }
     }
 
     /// Adds a note about something that is missing.
@@ -62,7 +67,7 @@ impl Generated {
 
 /// Returns the names directly below a directory that end in `ending`, sorted by bytes.
 pub fn names(tree: &Tree, directory: &str, ending: &str) -> Vec<String> {
-    if !tree.exists(&MemberPath::literal(directory)) {
+    if !MemberPath::composed(directory).is_some_and(|dir| tree.exists(&dir)) {
         return vec![];
     }
     tree.entries(directory).into_iter().filter(|name| name.ends_with(ending)).collect()
@@ -73,7 +78,7 @@ pub fn names(tree: &Tree, directory: &str, ending: &str) -> Vec<String> {
 /// # Errors
 /// If a staged file cannot be read.
 pub fn text(tree: &Tree, path: &str) -> Result<Option<String>> {
-    match tree.file(&MemberPath::literal(path)) {
+    match MemberPath::composed(path).and_then(|path| tree.file(&path)) {
         Some((_, blob)) => Ok(Some(String::from_utf8_lossy(&blob.read()?).into_owned())),
         None => Ok(None),
     }

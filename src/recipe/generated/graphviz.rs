@@ -19,7 +19,7 @@ use crate::tree::{BlobDir, Node, Tree};
 /// The interfaces of plugins by their numbers.
 const INTERFACES: [&str; 5] = ["render", "layout", "textlayout", "device", "loadimage"];
 
-/// More entries than any table has.
+/// More entries than any table has, and more types than any plugin has.
 const MOST: u64 = 1000;
 
 /// The generator.
@@ -72,17 +72,19 @@ impl Plugin {
         let image = Image { elf: Elf::parse(bytes).ok()?, bytes };
         let library = image.symbol_with_ending("_LTX_library")?;
         let package = image.text(image.pointer(library)?)?.to_owned();
-        let table = image.pointer(library + 8)?;
+        let table = image.pointer(library.checked_add(8)?)?;
         let mut interfaces = vec![];
+        let mut left = MOST;
         for i in 0..MOST {
-            let entry = table + 16 * i;
-            let Some(types) = image.pointer(entry + 8) else { break };
+            let entry = table.checked_add(16 * i)?;
+            let Some(types) = image.pointer(entry.checked_add(8)?) else { break };
             let number = usize::try_from(image.number(entry)?).ok()?;
             let mut kinds = vec![];
             for j in 0..MOST {
-                let kind = types + 40 * j;
-                let Some(name) = image.pointer(kind + 8) else { break };
-                kinds.push((image.text(name)?.to_owned(), image.number(kind + 16)?));
+                let kind = types.checked_add(40 * j)?;
+                let Some(name) = image.pointer(kind.checked_add(8)?) else { break };
+                kinds.push((image.text(name)?.to_owned(), image.number(kind.checked_add(16)?)?));
+                left = left.checked_sub(1)?;
             }
             interfaces.push((*INTERFACES.get(number)?, kinds));
         }
@@ -136,12 +138,12 @@ impl Image<'_> {
                 && (h.p_vaddr..h.p_vaddr.saturating_add(h.p_filesz)).contains(&address)
         };
         let header = self.elf.program_headers.iter().find(held)?;
-        usize::try_from(address - header.p_vaddr + header.p_offset).ok()
+        usize::try_from((address - header.p_vaddr).checked_add(header.p_offset)?).ok()
     }
 
     fn number(&self, address: u64) -> Option<i32> {
         let at = self.offset(address)?;
-        Some(i32::from_le_bytes(self.bytes.get(at..at + 4)?.try_into().ok()?))
+        Some(i32::from_le_bytes(self.bytes.get(at..at.checked_add(4)?)?.try_into().ok()?))
     }
 
     /// Returns the pointer at an address, or `None` if it is null.
@@ -157,7 +159,7 @@ impl Image<'_> {
             // Compact relocations keep the address in its place.
             None => {
                 let at = self.offset(address)?;
-                u64::from_le_bytes(self.bytes.get(at..at + 8)?.try_into().ok()?)
+                u64::from_le_bytes(self.bytes.get(at..at.checked_add(8)?)?.try_into().ok()?)
             }
         };
         (value != 0).then_some(value)
