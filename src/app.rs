@@ -18,6 +18,7 @@ use crate::sandbox;
 
 /// Runs the program.
 pub fn run() -> ExitCode {
+    crate::fault::install();
     if let Some(code) = inner_command() {
         return code;
     }
@@ -29,7 +30,9 @@ pub fn run() -> ExitCode {
     let evaluated = failing_command(&cli.command);
     crate::interrupt::tell_by(if json { report_json } else { report });
     let needs_store = needs_store(&cli);
-    match Context::new(cli.global, needs_store).and_then(|cx| dispatch(cli.command, &cx)) {
+    let (command, global) = (cli.command, cli.global);
+    let work = || Context::new(global, needs_store).and_then(|cx| dispatch(command, &cx));
+    match crate::fault::caught(work) {
         Ok(code) => code,
         // The reader has closed the pipe, as in `cotter list | head -1`.
         Err(e) if e.is_closed_output() => ExitCode::SUCCESS,

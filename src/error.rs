@@ -26,6 +26,8 @@ pub enum ErrorKind {
     Leak,
     /// A disk could not be read or written: it is full, read-only, or permission is denied.
     Store,
+    /// A fault of cotter itself: a panic.
+    Internal,
     /// `exec`: the command cannot be started.
     CommandNotExecutable,
     /// `exec`: the command does not exist.
@@ -46,6 +48,7 @@ impl ErrorKind {
             ErrorKind::Build => 6,
             ErrorKind::Leak => 7,
             ErrorKind::Store => 8,
+            ErrorKind::Internal => 9,
             ErrorKind::CommandNotExecutable => 126,
             ErrorKind::CommandNotFound => 127,
             ErrorKind::Interrupted => 130,
@@ -65,6 +68,7 @@ impl ErrorKind {
             ErrorKind::Build => "build",
             ErrorKind::Leak => "leak",
             ErrorKind::Store => "store",
+            ErrorKind::Internal => "internal",
             ErrorKind::CommandNotExecutable => "command-not-executable",
             ErrorKind::CommandNotFound => "command-not-found",
             ErrorKind::Interrupted => "interrupted",

@@ -13,6 +13,7 @@ mod emit;
 mod environment;
 mod error;
 mod facts;
+mod fault;
 mod fetch;
 mod interrupt;
 mod lock;

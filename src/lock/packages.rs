@@ -275,7 +275,9 @@ impl Locking<'_> {
                         if failed.lock().expect("no panic holds it").is_some() {
                             break;
                         }
-                        match input_of(fetcher, reporter, file, demanded) {
+                        let found =
+                            crate::fault::caught(|| input_of(fetcher, reporter, file, demanded));
+                        match found {
                             Ok(input) => out.lock().expect("no panic holds it").push(input),
                             Err(e) => {
                                 failed.lock().expect("no panic holds it").get_or_insert(e);

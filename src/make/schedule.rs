@@ -161,9 +161,13 @@ impl Board<'_, '_> {
     /// Works until no task is left.
     fn work(&self, reporter: &Reporter) {
         while let Some(task) = self.next() {
-            let done = crate::interrupt::check().and_then(|()| match task {
-                Task::Begin(j) => self.begin(j),
-                Task::Input(j, i, begun) => self.input(j, i, begun, reporter),
+            // A panic must not leave the other threads waiting for this task.
+            let done = crate::fault::caught(|| {
+                crate::interrupt::check()?;
+                match task {
+                    Task::Begin(j) => self.begin(j),
+                    Task::Input(j, i, begun) => self.input(j, i, begun, reporter),
+                }
             });
             if let Err(e) = done {
                 self.lock().failed.get_or_insert(e);
@@ -281,5 +285,65 @@ impl Board<'_, '_> {
         drop(begun);
         self.set(j, State::Done(Box::new(Made { output, time, notes })));
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::error::ErrorKind;
+    use crate::fetch::{Http, Mirrors, Patience, Proxies};
+    use crate::lockfile::LockedTree;
+    use crate::recipe::Stage;
+    use crate::reporter::Verbosity;
+
+    struct Broken;
+
+    impl Substituter for Broken {
+        fn name(&self) -> &str {
+            "a broken cache"
+        }
+
+        fn substitute(&self, _: &LockedTree, _: &Store) -> Result<bool> {
+            panic!("it is broken")
+        }
+    }
+
+    /// The other threads would wait for the task of the one that panicked.
+    #[test]
+    fn a_panic_ends_the_schedule_with_an_error_and_leaves_nothing() {
+        let dir = std::env::temp_dir().join(format!("cotter-schedule-{}", std::process::id()));
+        let store = Store::at(dir.clone());
+        let lock = include_str!("../../examples/libraries/toolchains.lock");
+        let lock = Lockfile::parse(lock, "lock").unwrap();
+        let patience = Patience { stall: PATIENCE, retries: 0, backoff: PATIENCE };
+        let http = Http::new(true, patience, "", Proxies::default());
+        let fetcher = Fetcher::new(http, Mirrors::default(), store.inputs());
+        let schedule = Schedule {
+            store: &store,
+            fetcher: &fetcher,
+            reporter: Reporter::new(Verbosity::Quiet, false),
+            threads: 4,
+            hard_links: true,
+            substituters: &[&Broken],
+            lock: &lock,
+            native: None,
+        };
+        let orders = lock.trees.values().map(|tree| Order {
+            plan: &tree.plan,
+            locked: Some(tree),
+            stage: Stage::Locked,
+            keep: true,
+            after: vec![],
+            index_of: None,
+        });
+        let orders: Vec<Order> = orders.collect();
+        let error = schedule.run(&orders).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Internal);
+        assert!(error.causes().join(" ").contains("it is broken"), "{error:?}");
+        assert_eq!(crate::store::names(&dir.join("staging")).unwrap(), Vec::<String>::new());
+        let name = &lock.trees.values().next().unwrap().output.store_name;
+        assert!(store.try_lock_to_compose(name).unwrap().is_some(), "its lock was given back");
+        crate::store::delete_tree(&dir).unwrap();
     }
 }

@@ -77,10 +77,13 @@ impl<'a> Commit<'a> {
         let (laid, following) = std::sync::mpsc::sync_channel(CHUNKS_AHEAD);
         let (used, free) = std::sync::mpsc::channel();
         let (placed, hashed) = std::thread::scope(|scope| {
-            let placing = scope.spawn(|| lay_out(root, &steps, links, &Laid { to: laid, free }));
+            let placing = scope.spawn(|| {
+                let laid = Laid { to: laid, free };
+                crate::fault::caught(|| lay_out(root, &steps, links, laid))
+            });
             let hashed = hash(&steps, &following, &used);
             drop(following);
-            (placing.join().expect("laying out does not panic"), hashed)
+            (placing.join().expect("its panics are caught"), hashed)
         });
         let new_links = placed?;
         let mut commit = Commit {
@@ -253,7 +256,7 @@ fn lay_out(
     root: &Path,
     steps: &[Step],
     links: Option<(PathBuf, bool)>,
-    laid: &Laid,
+    laid: Laid,
 ) -> Result<Vec<PathBuf>> {
     let mut placed = Placed { dir: links, added: vec![] };
     let mut work = || -> Result<()> {

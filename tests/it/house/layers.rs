@@ -9,7 +9,7 @@ use super::none;
 /// files. A module that is named here need not exist yet.
 const LEVELS: &[&[&str]] = &[
     &["error"],
-    &["interrupt", "model", "text"],
+    &["interrupt", "fault", "model", "text"],
     &["nix"],
     &["reach", "tree", "manifest", "lockfile", "facts", "environment", "reporter"],
     &["source", "recipe", "sandbox", "store", "fetch", "unpack", "relocate", "resolve", "python"],
