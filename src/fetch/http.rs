@@ -189,7 +189,9 @@ impl Http {
                 .with_cause(Cause::Unreachable)
         })?;
         let status = response.status();
-        if !status.is_success() {
+        // Any other success has no file in it: 204, for example, says that there is nothing.
+        let has_file = status.as_u16() == 200 || (status.as_u16() == 206 && from > 0);
+        if !has_file {
             let mut error =
                 Error::network(format!("can't fetch {}", redact(url))).because_of(Cause::Http {
                     status: status.as_u16(),

@@ -1,7 +1,7 @@
 //! Makes one layer of files from one locked input: the input is fetched, hashed and unpacked while
 //! its bytes arrive. The result depends only on the lock and on the bytes of the input.
 
-use crate::error::{Error, Result};
+use crate::error::{Cause, Error, Result};
 use crate::fetch::Fetcher;
 use crate::lockfile::Plan;
 use crate::model::{Format, Input, MemberPath};
@@ -109,6 +109,13 @@ impl Unpack<'_> {
             };
             let mut reader = Budget::new(bytes, limits.bytes);
             let blob = self.blobs.write(&mut reader, &mut vec![0; 128 * 1024])?;
+            let head = blob.head(512)?;
+            if head.iter().all(|byte| *byte == 0) {
+                let what = if head.is_empty() { "it is empty" } else { "it begins with zeros" };
+                return Err(Error::verification(format!("{name} is no program"))
+                    .because(what)
+                    .with_cause(Cause::DamagedArchive));
+            }
             let mut tree = Tree::default();
             tree.put(path.clone(), Node::File { blob, executable: true });
             Ok(tree)

@@ -74,6 +74,7 @@ pub fn install(
     let site = site_packages(python);
     let data = format!("{}.data", info.trim_end_matches(".dist-info"));
     let mut tree = Tree::default();
+    let mut placed: BTreeMap<MemberPath, &MemberPath> = BTreeMap::new();
     for (path, node) in archive.iter() {
         let Node::File { blob, executable } = node else { continue };
         // Some wheels contain bytecode from the machine that made them.
@@ -81,6 +82,9 @@ pub fn install(
             continue;
         }
         let (to, is_script) = place(path, &data, &site, python, parts.project).map_err(refused)?;
+        if let Some(other) = placed.insert(to.clone(), path) {
+            return Err(refused(format!("both {other} and {path} would be installed as {to}")));
+        }
         // A script that is not a program of the environment is a module or data. As a program, it
         // would need an interpreter of the host.
         let stray = *executable

@@ -173,3 +173,8 @@ impl<'a> LayerBuilder<'a> {
 pub(crate) fn hostile(why: String) -> Error {
     Error::verification("the archive is refused").because(why).with_cause(Cause::HostileArchive)
 }
+
+/// Returns the error for an archive that was cut off.
+pub(crate) fn cut(why: &str) -> Error {
+    Error::verification("the archive is damaged").because(why).with_cause(Cause::DamagedArchive)
+}

@@ -3,8 +3,8 @@
 use std::io::{self, Read};
 
 use super::budget::{Budget, Limits};
-use super::layer::{CaseCollisions, LayerBuilder, hostile};
-use crate::error::{Cause, Error, Result};
+use super::layer::{CaseCollisions, LayerBuilder, cut, hostile};
+use crate::error::Result;
 use crate::model::MemberPath;
 use crate::tree::{BlobDir, Node, Tree, archive_error};
 
@@ -131,11 +131,6 @@ impl<R: Read> Watched<R> {
             }
         }
     }
-}
-
-/// Returns the error for an archive that was cut off.
-fn cut(why: &str) -> Error {
-    Error::verification("the archive is damaged").because(why).with_cause(Cause::DamagedArchive)
 }
 
 /// Whether a symlink leads to the place to which it was itself moved: a package of a merged Debian

@@ -3,7 +3,7 @@
 use std::io::{Read, Seek, SeekFrom};
 
 use super::budget::Limits;
-use super::layer::{CaseCollisions, LayerBuilder, hostile};
+use super::layer::{CaseCollisions, LayerBuilder, cut, hostile};
 use crate::error::Result;
 use crate::tree::{BlobDir, Node, Tree, archive_error};
 
@@ -23,6 +23,9 @@ pub fn unpack_zip(
     // The crate merges members of the same name into one, but the end record counts all of them.
     if listed.is_some_and(|n| n != zip.len()) {
         return Err(hostile("a name stands in it twice".to_owned()));
+    }
+    if zip.is_empty() {
+        return Err(cut("it has no entries"));
     }
     let mut layer = LayerBuilder::new(strip, CaseCollisions::Refuse, limits, &Some);
     let mut buffer = vec![0; super::BUFFER];

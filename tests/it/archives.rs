@@ -3,8 +3,8 @@
 use cotter::internals::Digest;
 
 use crate::support::archive::{Tar, bzip2, gzip, xz, zip, zstd};
-use crate::support::server::Server;
-use crate::support::{Project, contains, ok};
+use crate::support::server::{Fault, Server};
+use crate::support::{Project, contains, fails, ok};
 
 pub fn manifest(url: &str, bytes: &[u8], more: &str) -> String {
     format!(
@@ -330,6 +330,64 @@ fn headers_before_an_entry_have_bounds() {
         refused("a.tar", bytes.finish(), &[words]);
     }
     refused("a.tar", Tar::new().raw("a", b'S', 0o644, "", b"1", 1).finish(), &["unknown type"]);
+}
+
+/// Returns a sound wheel with these files, by their names in it.
+fn wheel(files: &[(&str, &[u8])]) -> Vec<u8> {
+    let mut all = files.to_vec();
+    all.push(("demo-1.0.dist-info/WHEEL", b"Wheel-Version: 1.0\n"));
+    all.push(("demo-1.0.dist-info/METADATA", b"Name: demo\nVersion: 1.0\n"));
+    let mut record: String = all.iter().map(|(name, _)| format!("{name},,\n")).collect();
+    record.push_str("demo-1.0.dist-info/RECORD,,\n");
+    all.push(("demo-1.0.dist-info/RECORD", record.as_bytes()));
+    let members: Vec<_> =
+        all.iter().map(|(name, bytes)| (*name, 0o100_644, *bytes, bytes.len() as u32)).collect();
+    zip(&members)
+}
+
+/// An installer would overwrite the first one with the second.
+#[test]
+fn a_wheel_that_has_a_file_twice_is_refused() {
+    use cotter::internals::readers::{BlobDir, Limits, install};
+    let scratch = crate::support::Scratch::new();
+    let blobs = BlobDir::create(scratch.join("blobs")).unwrap();
+    let installed = |files: &[(&str, &[u8])]| {
+        let bytes = std::io::Cursor::new(wheel(files));
+        let limits = Limits::for_archive(0);
+        install(bytes, "demo-1.0-py3-none-any.whl", "3.11", limits, &blobs, &|_| true)
+    };
+    let both = [("a.py", &b"1"[..]), ("demo-1.0.data/purelib/a.py", b"2")];
+    let error = format!("{:?}", installed(&both).unwrap_err());
+    contains(&error, &["both a.py and demo-1.0.data/purelib/a.py", "site-packages/a.py"]);
+    let twice = [("demo-1.0.data/platlib/a.py", &b"1"[..]), ("demo-1.0.data/purelib/a.py", b"1")];
+    assert!(installed(&twice).is_err(), "the same content does not make it right");
+    assert!(installed(&both[..1]).is_ok());
+}
+
+/// A server that says that there is nothing has no file, and nothing is no program.
+#[test]
+fn nothing_is_no_tree() {
+    let server = Server::start();
+    let unpinned = |url: &str| {
+        let text = manifest(url, b"", "");
+        let lines: Vec<&str> = text.lines().filter(|l| !l.starts_with("sha256")).collect();
+        Project::new(&lines.join("\n"))
+    };
+    for status in [204, 202] {
+        let url = server.put("/tool", b"#!/bin/sh\n");
+        server.fault("/tool", Fault::Status(status, 99));
+        let project = unpinned(&url);
+        let mut setup = project.cotter(&["setup"]);
+        let said = fails(5, setup.env("COTTER_HTTP_RETRIES", "0"));
+        contains(&said, &[&format!("the server answered {status}")]);
+        project.assert_store_empty();
+    }
+    for (bytes, words) in [(vec![], "it is empty"), (vec![0; 4096], "it begins with zeros")] {
+        let project = unpinned(&server.put("/tool2", bytes));
+        contains(&project.fails(4, &["setup"]), &["tool2 is no program", words]);
+        project.assert_store_empty();
+    }
+    refused("a.zip", zip(&[]), &["it has no entries"]);
 }
 
 /// What is cut off, empty or followed by something else is no archive, also when no hash is known yet.
