@@ -189,6 +189,9 @@ impl Medium {
                 io::ErrorKind::ReadOnlyFilesystem | io::ErrorKind::PermissionDenied,
                 Medium::Output,
             ) => Some("name a place that you may write to, or change who may write there"),
+            (io::ErrorKind::CrossesDevices, Medium::Store) => Some(
+                "all directories of a store must be on one file system: replace the mount or the symlink in it by a directory, or put the whole store elsewhere with --store",
+            ),
             _ => None,
         }
     }

@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use serde_json::json;
 
-use super::{count, print, print_json, reaches};
+use super::{count, print, print_json, reaches, sweep};
 use crate::cli::Lock;
 use crate::context::{Context, shown};
 use crate::error::{Error, Result};
@@ -45,6 +45,7 @@ pub fn run(args: &Lock, cx: &Context) -> Result<ExitCode> {
         }
     };
     crate::interrupt::install();
+    sweep(cx)?;
     let fetcher = cx.fetcher(Some(&project.manifest))?;
     let options = Options { upgrade, fresh: args.fresh, allow_expired: args.allow_expired };
     let outcome = lock::update(&project, cx, &fetcher, &options)?;

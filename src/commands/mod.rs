@@ -62,6 +62,14 @@ fn must_be_writable(cx: &Context, command: &str) -> Result<()> {
         .hint("if the store is part of an image or a read-only mount, make the image anew"))
 }
 
+/// Deletes what killed processes left behind in the store, if this user may.
+///
+/// # Errors
+/// If the store can be written but not read.
+fn sweep(cx: &Context) -> Result<()> {
+    if cx.store.is_writable() { crate::store::Staging::sweep(&cx.store) } else { Ok(()) }
+}
+
 /// Returns a number with its noun, which has the plural in `s`.
 fn count(number: usize, noun: &str) -> String {
     format!("{number} {noun}{}", if number == 1 { "" } else { "s" })

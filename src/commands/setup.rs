@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use serde_json::json;
 
 use super::trees::kind;
-use super::{human, print, print_json, reaches, table};
+use super::{human, print, print_json, reaches, sweep, table};
 use crate::cli::Setup;
 use crate::context::Context;
 use crate::error::{Error, Result};
@@ -23,6 +23,7 @@ use crate::store::RootTree;
 /// If a tree cannot be made ready, or the files for other tools cannot be written.
 pub fn run(args: &Setup, cx: &Context) -> Result<ExitCode> {
     let platform = ready::native_or(args.platform)?;
+    sweep(cx)?;
     let request = Wanted {
         names: &args.names,
         platform,

@@ -58,14 +58,22 @@ pub fn run(args: &Verify, cx: &Context) -> Result<ExitCode> {
         names.extend(found.iter().map(|t| t.output.store_name.clone()));
     }
     let mut broken: Vec<(StoreName, Vec<Damage>)> = vec![];
+    let mut gone = 0;
     for name in &names {
         crate::interrupt::check()?;
         let _spinner = cx.reporter.spinner("verifying", name.as_str());
-        let findings = cx.store.verify(name, args.deep)?;
+        let findings = cx.store.verify(name, args.deep);
+        // Nobody asked for this tree by its name, and `gc` has deleted it in the meantime.
+        if args.names.is_empty() && !cx.store.has(name) {
+            gone += 1;
+            continue;
+        }
+        let findings = findings?;
         if !findings.is_empty() {
             broken.push((name.clone(), findings));
         }
     }
+    let checked = names.len() - gone;
     let of_lock = |name: &StoreName| lock.trees.values().find(|t| t.output.store_name == *name);
     let mut repaired: Vec<StoreName> = vec![];
     if args.repair && !broken.is_empty() {
@@ -80,7 +88,7 @@ pub fn run(args: &Verify, cx: &Context) -> Result<ExitCode> {
             .iter()
             .map(|(n, f)| json!({ "store_name": n.as_str(), "findings": f.iter().map(|f| &f.what).collect::<Vec<_>>(), "repaired": repaired.contains(n) }))
             .collect();
-        print_json(&json!({ "checked": names.len(), "broken": list }))?;
+        print_json(&json!({ "checked": checked, "broken": list }))?;
     }
     let left: Vec<_> = broken.iter().filter(|(n, _)| !repaired.contains(n)).collect();
     if left.is_empty() {
@@ -88,7 +96,7 @@ pub fn run(args: &Verify, cx: &Context) -> Result<ExitCode> {
             let how = if args.deep { "every byte" } else { "names and sizes" };
             cx.reporter.line(&format!(
                 "{} checked ({how}): {}",
-                count(names.len(), "tree"),
+                count(checked, "tree"),
                 if repaired.is_empty() {
                     "all sound".to_owned()
                 } else {
@@ -101,8 +109,8 @@ pub fn run(args: &Verify, cx: &Context) -> Result<ExitCode> {
     let mut error = Error::verification(format!(
         "{} of {} {} broken",
         left.len(),
-        count(names.len(), "tree"),
-        if left.len() == 1 && names.len() == 1 { "is" } else { "are" }
+        count(checked, "tree"),
+        if left.len() == 1 && checked == 1 { "is" } else { "are" }
     ));
     for (name, findings) in &left {
         for finding in findings.iter().take(SHOWN) {
@@ -128,7 +136,8 @@ fn repair(trees: &[&LockedTree], lock: &Lockfile, cx: &Context) -> Result<()> {
     let project = Project::load(cx)?;
     let fetcher = cx.fetcher(Some(&project.manifest))?;
     for tree in trees {
-        let _held = cx.store.lock_to_compose(&tree.output.store_name)?;
+        let tell = |text: &str| cx.reporter.line(text);
+        let _held = cx.store.lock_to_compose(&tree.output.store_name, &tell)?;
         cx.store.remove(&tree.output.store_name)?;
     }
     project.maker(cx, &fetcher).ensure(lock, trees).map(drop)

@@ -24,11 +24,11 @@ use crate::model::Platform;
 use crate::recipe::Notes;
 use crate::reporter::Reporter;
 use crate::sandbox::Quota;
-use crate::store::{Store, TreeLock};
+use crate::store::{Store, TreeLock, Waiting};
 use crate::unpack::Layer;
 
 /// The time that a thread waits before it asks again for a tree that another process makes.
-const PATIENCE: Duration = Duration::from_millis(50);
+const PATIENCE: Duration = crate::store::PAUSE;
 
 /// The result of a job.
 #[derive(Debug, Clone)]
@@ -87,6 +87,8 @@ enum State {
 
 struct Shared {
     states: Vec<State>,
+    /// The jobs whose trees another process makes.
+    waiting: BTreeMap<usize, Waiting>,
     failed: Option<Error>,
 }
 
@@ -127,7 +129,7 @@ impl Schedule<'_> {
             schedule: self,
             jobs,
             order,
-            shared: Mutex::new(Shared { states, failed: None }),
+            shared: Mutex::new(Shared { states, waiting: BTreeMap::new(), failed: None }),
             changed: Condvar::new(),
         };
         std::thread::scope(|scope| {
@@ -222,6 +224,9 @@ impl Board<'_, '_> {
             held = schedule.store.try_lock_to_compose(name)?;
             if held.is_none() {
                 // Another process makes this tree, so look for other work in the meantime.
+                if self.lock().waiting.entry(j).or_default().is_long() {
+                    schedule.reporter.line(&schedule.store.composer(name));
+                }
                 self.set(j, State::Waiting(Some(Instant::now() + PATIENCE)));
                 return Ok(());
             }

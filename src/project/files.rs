@@ -1,13 +1,14 @@
 //! Writes files into a project. A repository that was only cloned must not choose a place outside
 //! of itself, so no symlink below the project's directory is followed.
 
-use std::ffi::OsStr;
+use std::ffi::{OsStr, OsString};
 use std::io::Write as _;
 use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 
 use fs_err as fs;
-use rustix::fs::{AtFlags, CWD, Mode, OFlags, ResolveFlags};
+use rustix::fs::{AtFlags, CWD, FlockOperation, Mode, OFlags, ResolveFlags, flock};
 use rustix::io::Errno;
 
 use crate::error::{Error, Result};
@@ -121,21 +122,29 @@ fn write_in(dir: &OwnedFd, name: &MemberPath, text: &str) -> Result<(), Errno> {
     write_named(dir, OsStr::new(name.file_name()), text)
 }
 
-/// Writes a new file under a name that nobody can foresee, and renames it.
+/// Writes a new file under a name that nobody can foresee, and renames it. The files that killed
+/// processes left behind under such names are deleted.
 fn write_named(dir: &OwnedFd, name: &OsStr, text: &str) -> Result<(), Errno> {
     let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    sweep(dir, name);
     let mut tries = 0;
     let (new, file) = loop {
-        let mut new = OsStr::new(".").to_owned();
-        new.push(name);
-        new.push(format!(".{:016x}", unforeseen()?));
+        let mut new = beginning(name);
+        new.push(format!("{:016x}", unforeseen()?));
         match rustix::fs::openat(dir, &new, flags, Mode::from_raw_mode(FILE)) {
-            Ok(file) => break (new, file),
+            // The lock shows others that the file is in use. One of them may have been faster.
+            Ok(file) => match flock(&file, FlockOperation::NonBlockingLockExclusive) {
+                Err(Errno::WOULDBLOCK) if tries < MOST_NAMES => tries += 1,
+                _ if tries < MOST_NAMES && rustix::fs::fstat(&file)?.st_nlink == 0 => tries += 1,
+                _ => break (new, file),
+            },
             Err(Errno::EXIST) if tries < MOST_NAMES => tries += 1,
             Err(e) => return Err(e),
         }
     };
-    let written = std::fs::File::from(file)
+    // The lock is held until the file has its name.
+    let mut file = std::fs::File::from(file);
+    let written = file
         .write_all(text.as_bytes())
         .map_err(|e| Errno::from_io_error(&e).unwrap_or(Errno::IO))
         .and_then(|()| rustix::fs::renameat(dir, &new, dir, name));
@@ -143,6 +152,36 @@ fn write_named(dir: &OwnedFd, name: &OsStr, text: &str) -> Result<(), Errno> {
         let _ = rustix::fs::unlinkat(dir, &new, AtFlags::empty());
     }
     written
+}
+
+/// Returns how the temporary names of a file begin.
+fn beginning(name: &OsStr) -> OsString {
+    let mut out = OsStr::new(".").to_owned();
+    out.push(name);
+    out.push(".");
+    out
+}
+
+/// Deletes the temporary files of `name` that no process holds.
+fn sweep(dir: &OwnedFd, name: &OsStr) {
+    // The directory was opened as a path, which cannot be read.
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    let Ok(readable) = rustix::fs::openat(dir, ".", flags, Mode::empty()) else { return };
+    let Ok(entries) = rustix::fs::Dir::new(readable) else { return };
+    let beginning = beginning(name);
+    for entry in entries.filter_map(Result::ok) {
+        let left = entry.file_name().to_bytes().strip_prefix(beginning.as_bytes());
+        if !left.is_some_and(|rest| rest.len() == 16 && rest.iter().all(u8::is_ascii_hexdigit)) {
+            continue;
+        }
+        let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
+        let Ok(file) = rustix::fs::openat(dir, entry.file_name(), flags, Mode::empty()) else {
+            continue;
+        };
+        if flock(&file, FlockOperation::NonBlockingLockExclusive).is_ok() {
+            let _ = rustix::fs::unlinkat(dir, entry.file_name(), AtFlags::empty());
+        }
+    }
 }
 
 /// Returns a random number. Source: getrandom(2).

@@ -127,7 +127,7 @@ impl<'a> Commit<'a> {
         self.published = true;
         let dir = self.store.part("store")?;
         let to = dir.join(name.as_str());
-        self.listing.write(self.store, name)?;
+        self.listing.write(self.store, name, &self.root.with_file_name("listing"))?;
         match fs::rename(&self.root, &to) {
             Ok(()) => {}
             // Another process was faster, and a directory that is not empty cannot be replaced.

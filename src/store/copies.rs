@@ -1,16 +1,19 @@
 //! Copies of trees outside the store, which users may change. They share no inode with the store.
 
 use std::ffi::OsStr;
+use std::os::fd::OwnedFd;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use fs_err as fs;
+use rustix::fs::{CWD, FlockOperation, Mode, OFlags, flock};
 
 use super::delete_tree;
 use crate::error::{Error, Result};
 
 /// Fills a new directory beside `dir` with `fill`, and then moves it to `dir`: either the new
-/// content is complete, or the previous content stays.
+/// content is complete, or the previous content stays. What killed processes left beside `dir` is
+/// deleted.
 ///
 /// # Errors
 /// If the directory cannot be written, or those of `fill`.
@@ -18,23 +21,59 @@ pub fn replace(dir: &Path, fill: &dyn Fn(&Path) -> Result<()>) -> Result<()> {
     let parent = dir.parent().unwrap_or(Path::new("/"));
     fs::create_dir_all(parent).map_err(|e| Error::output("make", parent, e))?;
     let name = dir.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    sweep(parent, &format!(".{name}."));
     let beside = |what: &str| parent.join(format!(".{name}.{what}-{}", std::process::id()));
     let (new, old) = (beside("new"), beside("old"));
-    let _ = delete_tree(&new);
-    let filled = fs::create_dir(&new).map_err(|e| Error::output("make", dir, e));
-    if let Err(e) = filled.and_then(|()| fill(&new)) {
+    let made = fs::create_dir(&new).map_err(|e| Error::output("make", dir, e));
+    // While the locks are held, no other process deletes what has a temporary name.
+    let _held = [held(&new), held(dir)];
+    if let Err(e) = made.and_then(|()| fill(&new)) {
         let _ = delete_tree(&new);
         return Err(e);
     }
-    let was_there = fs::symlink_metadata(dir).is_ok();
-    if was_there {
-        fs::rename(dir, &old).map_err(|e| Error::output("replace", dir, e))?;
+    if fs::symlink_metadata(dir).is_err() {
+        return fs::rename(&new, dir).map_err(|e| Error::output("make", dir, e));
     }
-    fs::rename(&new, dir).map_err(|e| Error::output("make", dir, e))?;
-    if was_there {
-        delete_tree(&old).map_err(|e| Error::output("delete", &old, e))?;
+    let exchanged =
+        rustix::fs::renameat_with(CWD, &new, CWD, dir, rustix::fs::RenameFlags::EXCHANGE);
+    let gone = match exchanged {
+        Ok(()) => new,
+        // Some file systems cannot exchange two names.
+        Err(_) => {
+            let moved = fs::rename(dir, &old)
+                .and_then(|()| fs::rename(&new, dir).inspect_err(|_| drop(fs::rename(&old, dir))));
+            if let Err(e) = moved {
+                let _ = delete_tree(&new);
+                return Err(Error::output("replace", dir, e));
+            }
+            old
+        }
+    };
+    delete_tree(&gone).map_err(|e| Error::output("delete", &gone, e))
+}
+
+/// Opens a directory and locks it, so that `sweep` in other processes leaves it alone.
+fn held(dir: &Path) -> Option<OwnedFd> {
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let file = rustix::fs::openat(CWD, dir, flags, Mode::empty()).ok()?;
+    flock(&file, FlockOperation::NonBlockingLockExclusive).ok()?;
+    Some(file)
+}
+
+/// Deletes the temporary directories that killed processes left behind. Their names begin with
+/// `prefix`.
+fn sweep(parent: &Path, prefix: &str) {
+    let is_left = |name: &str| {
+        name.strip_prefix(prefix)
+            .and_then(|rest| rest.strip_prefix("new-").or_else(|| rest.strip_prefix("old-")))
+            .is_some_and(|pid| !pid.is_empty() && pid.bytes().all(|b| b.is_ascii_digit()))
+    };
+    for name in super::names(parent).unwrap_or_default().iter().filter(|name| is_left(name)) {
+        let path = parent.join(name);
+        if held(&path).is_some() {
+            let _ = delete_tree(&path);
+        }
     }
-    Ok(())
 }
 
 /// Whether a directory may be replaced as a whole: it has a name of its own, it does not lie in
@@ -82,4 +121,37 @@ pub fn copy_files(
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_directory_is_replaced_at_once_and_leftovers_are_deleted() {
+        let top = std::env::temp_dir().join(format!("cotter-copies-{}", std::process::id()));
+        let _ = delete_tree(&top);
+        let dir = top.join("env");
+        let fill = |text: &'static str| {
+            move |new: &Path| {
+                fs::write(new.join("file"), text).map_err(|e| Error::output("write", new, e))
+            }
+        };
+        replace(&dir, &fill("one")).unwrap();
+        let (left, used) = (top.join(".env.new-1"), top.join(".env.old-2"));
+        let other = top.join(".env.new-x");
+        for path in [&left, &used, &other] {
+            fs::create_dir_all(path.join("in")).unwrap();
+        }
+        let in_use = held(&used).unwrap();
+        replace(&dir, &fill("two")).unwrap();
+        assert_eq!(fs::read_to_string(dir.join("file")).unwrap(), "two");
+        assert!(!left.exists() && used.exists() && other.exists());
+        drop(in_use);
+        let failing = |_: &Path| Err(Error::user("no"));
+        assert!(replace(&dir, &failing).is_err());
+        assert_eq!(fs::read_to_string(dir.join("file")).unwrap(), "two");
+        assert_eq!(super::super::names(&top).unwrap().len(), 2, "the directory and the other one");
+        delete_tree(&top).unwrap();
+    }
 }

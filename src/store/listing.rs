@@ -33,15 +33,13 @@ impl Listing {
     }
 
     /// Writes the listing of the tree `name`: one line `<entry>\t<path>` for each path, sorted by
-    /// path.
-    pub(super) fn write(&self, store: &Store, name: &StoreName) -> Result<()> {
-        let dir = store.part("listings")?;
-        let to = dir.join(name.as_str());
-        let new = dir.join(format!(".{}-{name}", std::process::id()));
+    /// path. It is first written to the path `new`, which lies in a staging directory.
+    pub(super) fn write(&self, store: &Store, name: &StoreName, new: &Path) -> Result<()> {
+        let to = store.part("listings")?.join(name.as_str());
         let text: String =
             self.entries.iter().map(|(path, entry)| format!("{entry}\t{path}\n")).collect();
-        fs::write(&new, text)
-            .and_then(|()| fs::rename(&new, &to))
+        fs::write(new, text)
+            .and_then(|()| fs::rename(new, &to))
             .map_err(|e| Error::at("write", &to, e))
     }
 

@@ -17,6 +17,7 @@
 //! | `locks/<name>`, `locks/<name>.compose` | held while a tree is used, or composed |
 
 mod commit;
+mod composer;
 pub mod copies;
 mod facts;
 mod gc;
@@ -32,6 +33,7 @@ use fs_err as fs;
 use rustix::fs::{FlockOperation, flock};
 
 pub use commit::Commit;
+pub use composer::{PAUSE, Waiting};
 pub use gc::GcOptions;
 pub use listing::Listing;
 pub use roots::{Root, RootTree, Stamp};
@@ -148,23 +150,30 @@ impl Store {
     pub fn try_lock_to_compose(&self, name: &StoreName) -> Result<Option<TreeLock>> {
         let file = self.lock_file(&format!("{name}.compose"))?;
         match flock(file.file(), FlockOperation::NonBlockingLockExclusive) {
-            Ok(()) => Ok(Some(TreeLock { _file: file })),
+            Ok(()) => {
+                composer::note(&file);
+                Ok(Some(TreeLock { _file: file }))
+            }
             Err(rustix::io::Errno::WOULDBLOCK) => Ok(None),
             Err(e) => Err(Error::io("can't lock the store", e.into())),
         }
     }
 
     /// Waits until no other process composes the tree `name`, and prevents others from composing
-    /// it.
+    /// it. If that takes a moment, `tell` gets a sentence about the process that is waited for.
     ///
     /// # Errors
     /// If the store cannot be written.
-    pub fn lock_to_compose(&self, name: &StoreName) -> Result<TreeLock> {
+    pub fn lock_to_compose(&self, name: &StoreName, tell: &dyn Fn(&str)) -> Result<TreeLock> {
+        let mut waiting = Waiting::default();
         loop {
-            match self.try_lock_to_compose(name)? {
-                Some(lock) => return Ok(lock),
-                None => crate::interrupt::sleep(std::time::Duration::from_millis(50))?,
+            if let Some(lock) = self.try_lock_to_compose(name)? {
+                return Ok(lock);
             }
+            if waiting.is_long() {
+                tell(&self.composer(name));
+            }
+            crate::interrupt::sleep(PAUSE)?;
         }
     }
 

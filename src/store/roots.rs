@@ -239,7 +239,9 @@ impl Store {
             .because("it is no UTF-8 text of one line"));
         }
         let path = self.root_path(&root.project);
-        let new = path.with_extension(format!("new-{}", std::process::id()));
+        // The next process deletes the new file if this one is killed.
+        let staging = super::Staging::new(self)?;
+        let new = staging.dir().join("root");
         fs::write(&new, root.render())
             .and_then(|()| fs::rename(&new, &path))
             .map_err(|e| Error::at("write", &path, e))
@@ -260,7 +262,9 @@ impl Store {
         let mut out = vec![];
         for name in super::names(&dir)? {
             let path = dir.join(&name);
+            // An older cotter that was killed left it behind.
             if name.contains(".new-") {
+                let _ = fs::remove_file(&path);
                 continue;
             }
             let text = fs::read_to_string(&path).map_err(|e| Error::at("read", &path, e))?;

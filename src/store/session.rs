@@ -51,7 +51,9 @@ impl Store {
     pub fn add_session(&self, part: &str, key: &str, files: &[SessionFile]) -> Result<()> {
         use std::os::unix::fs::PermissionsExt;
         let dir = self.part(part)?.join(key);
-        let new = dir.with_extension(format!("new-{}", std::process::id()));
+        // The next process deletes the new directory if this one is killed.
+        let staging = super::Staging::new(self)?;
+        let new = staging.dir().join("session");
         let fill = || {
             fs::create_dir(&new)?;
             for file in files {
@@ -63,11 +65,7 @@ impl Store {
             }
             fs::rename(&new, &dir)
         };
-        let filled = fill();
-        if filled.is_err() {
-            let _ = super::delete_tree(&new);
-        }
-        match filled {
+        match fill() {
             Err(_) if dir.is_dir() => Ok(()),
             Err(e) => Err(Error::at("write", &dir, e)),
             Ok(()) => Ok(()),

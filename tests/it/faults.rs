@@ -325,6 +325,18 @@ fn a_read_only_store_is_told() {
     ok(&mut in_namespace(&setup.project, &script.replace("setup", "exec --host thing -- true")));
 }
 
+/// Somebody has put the staging directory on another disk. A rename does not lead from one to the other.
+#[test]
+fn a_store_on_two_file_systems_is_told() {
+    let setup = locked();
+    std::fs::create_dir_all(setup.project.store.join("staging")).unwrap();
+    let script = "mount -t tmpfs tmpfs \"$STORE/staging\"\n\"$1\" setup";
+    let said = fails(8, &mut in_namespace(&setup.project, script));
+    contains(&said, &["must be on one file system", "--store"]);
+    assert_eq!(setup.project.stored("store"), Vec::<String>::new());
+    setup.project.ok(&["setup"]);
+}
+
 #[test]
 fn permission_denied_is_told() {
     use std::os::unix::fs::PermissionsExt;

@@ -1,0 +1,78 @@
+//! The process that composes a tree: it notes itself in the lock's file, so that others can tell for
+//! whom they wait.
+
+use std::io::{Seek as _, Write as _};
+use std::time::Duration;
+
+use fs_err as fs;
+
+use super::Store;
+use crate::model::StoreName;
+
+/// The pause between two attempts to lock a tree.
+pub const PAUSE: Duration = Duration::from_millis(50);
+
+/// The number of pauses after which the user is told for whom the program waits.
+const LONG: u32 = 20;
+
+/// The longest command line that is noted and shown, in bytes.
+const LONGEST_COMMAND: usize = 200;
+
+/// Counts the attempts to lock one tree.
+#[derive(Debug, Default)]
+pub struct Waiting(u32);
+
+impl Waiting {
+    /// Counts an attempt. Returns `true` once, when the user should be told.
+    pub fn is_long(&mut self) -> bool {
+        self.0 = self.0.saturating_add(1);
+        self.0 == LONG
+    }
+}
+
+/// Notes this process in the file of a lock that it holds: its number and its command line. The
+/// note is only shown to people, so a failure does no harm.
+pub(super) fn note(mut file: &fs::File) {
+    let command = std::fs::read("/proc/self/cmdline").unwrap_or_default();
+    let words: Vec<String> = command
+        .split(|b| *b == 0)
+        .filter(|word| !word.is_empty())
+        .map(|word| String::from_utf8_lossy(word).into_owned())
+        .collect();
+    let text = format!("{} {}", std::process::id(), words.join(" "));
+    let _ = file
+        .file()
+        .set_len(0)
+        .and_then(|()| file.rewind())
+        .and_then(|()| file.write_all(shown(&text).as_bytes()));
+}
+
+/// Returns a text on one line, without what could change a terminal, and not too long.
+fn shown(text: &str) -> String {
+    let mut out = String::new();
+    for c in text.chars() {
+        if out.len() + c.len_utf8() > LONGEST_COMMAND {
+            out.push_str("...");
+            break;
+        }
+        out.push(if c.is_control() { ' ' } else { c });
+    }
+    out
+}
+
+impl Store {
+    /// Returns a sentence about the process that composes the tree `name`.
+    pub fn composer(&self, name: &StoreName) -> String {
+        let path = self.dir().join("locks").join(format!("{name}.compose"));
+        let text = fs::read_to_string(&path).unwrap_or_default();
+        let since = fs::metadata(&path).and_then(|meta| meta.modified());
+        let since = since.ok().and_then(|at| at.elapsed().ok());
+        let since = since.map(|age| format!(" for {} s", age.as_secs())).unwrap_or_default();
+        match shown(&text).split_once(' ') {
+            Some((pid, command)) => {
+                format!("waiting for process {pid}, which has been making {name}{since}: {command}")
+            }
+            None => format!("waiting for another process, which has been making {name}{since}"),
+        }
+    }
+}
