@@ -29,9 +29,14 @@ pub fn run(args: &Verify, cx: &Context) -> Result<ExitCode> {
         Err(e) if !args.names.is_empty() || args.repair => return Err(e),
         Err(_) => Lockfile::default(),
     };
-    let mut names: Vec<StoreName> = vec![];
+    let (mut names, mut lost): (Vec<StoreName>, Vec<StoreName>) = (vec![], vec![]);
     if args.names.is_empty() {
         names = cx.store.trees()?;
+        // A repair that failed on its way has removed trees that are still to be made.
+        let root = args.repair.then(|| cx.store.root(&cx.manifest_path().ok()?)).flatten();
+        let trees = root.into_iter().flat_map(|root| root.trees).map(|tree| tree.store_name);
+        lost = trees.filter(|name| !names.contains(name)).collect();
+        names.extend(lost.iter().cloned());
     }
     for name in &args.names {
         let found: Vec<&LockedTree> = lock
@@ -64,7 +69,7 @@ pub fn run(args: &Verify, cx: &Context) -> Result<ExitCode> {
         let _spinner = cx.reporter.spinner("verifying", name.as_str());
         let findings = cx.store.verify(name, args.deep);
         // Nobody asked for this tree by its name, and `gc` has deleted it in the meantime.
-        if args.names.is_empty() && !cx.store.has(name) {
+        if args.names.is_empty() && !lost.contains(name) && !cx.store.has(name) {
             gone += 1;
             continue;
         }
@@ -82,7 +87,7 @@ pub fn run(args: &Verify, cx: &Context) -> Result<ExitCode> {
         repair(&trees, &lock, cx)?;
         repaired = trees.iter().map(|t| t.output.store_name.clone()).collect();
     }
-    let lost = args.repair && broken.iter().any(|(name, _)| of_lock(name).is_none());
+    let nobodys = args.repair && broken.iter().any(|(name, _)| of_lock(name).is_none());
     if args.json {
         let list: Vec<_> = broken
             .iter()
@@ -120,7 +125,7 @@ pub fn run(args: &Verify, cx: &Context) -> Result<ExitCode> {
             error = error.because(format!("{name}: and {} more", findings.len() - SHOWN));
         }
     }
-    Err(if !lost {
+    Err(if !nobodys {
         // A change that keeps the size of a file is found only by reading every byte.
         let deep = if args.deep { " --deep" } else { "" };
         error.hint(format!("run `cotter verify{deep} --repair` in the project that uses them"))

@@ -23,6 +23,7 @@ mod faults;
 mod generated;
 mod hints;
 mod house;
+mod injected;
 mod leftovers;
 mod locking;
 mod messages;

@@ -1,0 +1,245 @@
+//! System calls that fail in the middle of the work: the disk is full, broken, or not allowed. Whatever fails, the next run is right.
+//!
+//! strace makes the n-th call of a thread fail. The program is static, so a library could not be put before it.
+
+use std::collections::BTreeMap;
+use std::os::unix::process::ExitStatusExt as _;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+use crate::archives::manifest;
+use crate::support::archive::{Tar, gzip};
+use crate::support::{Project, names, ok, text};
+
+/// Calls that fail for the same reason.
+const CALLS: [(&str, &str); 6] = [
+    ("write", "write,pwrite64,writev,copy_file_range,sendfile,fallocate,ftruncate"),
+    ("fsync", "fsync,fdatasync,syncfs"),
+    ("rename", "rename,renameat,renameat2"),
+    ("link", "link,linkat,symlink,symlinkat"),
+    ("mkdir", "mkdir,mkdirat,chmod,fchmod,fchmodat,utimensat"),
+    ("open", "open,openat,openat2"),
+];
+
+const ERRORS: [&str; 5] = ["ENOSPC", "EIO", "EDQUOT", "EACCES", "ESTALE"];
+
+/// Exit codes of errors that are told. 9 is a fault of the program, and above are signals.
+const TOLD: std::ops::RangeInclusive<i32> = 0..=8;
+
+/// A command that is disturbed.
+struct Scenario {
+    name: &'static str,
+    args: &'static [&'static str],
+    project: Project,
+}
+
+impl Scenario {
+    /// Prepares a project from `manifest`, and keeps its state as that before the command.
+    fn new(name: &'static str, args: &'static [&'static str], project: Project) -> Self {
+        std::fs::create_dir_all(&project.store).unwrap();
+        for part in ["project", "store"] {
+            ok(Command::new("cp")
+                .arg("-a")
+                .arg(project.scratch.join(part))
+                .arg(project.scratch.join(&format!("{part}-before"))));
+        }
+        Scenario { name, args, project }
+    }
+
+    /// Restores the state before the command.
+    fn restore(&self) {
+        for part in ["project", "store"] {
+            let path = self.project.scratch.join(part);
+            let _ = Command::new("chmod").args(["-R", "u+w"]).arg(&path).output();
+            let _ = std::fs::remove_dir_all(&path);
+            ok(Command::new("cp")
+                .arg("-a")
+                .arg(self.project.scratch.join(&format!("{part}-before")))
+                .arg(&path));
+        }
+    }
+
+    /// Runs the command under strace with these options.
+    fn traced(&self, options: &[&str]) -> Output {
+        let inner = self.project.cotter(self.args);
+        let mut command = Command::new("strace");
+        command
+            .args(["-f", "-qq"])
+            .args(options)
+            .arg(inner.get_program())
+            .args(inner.get_args())
+            .env_clear()
+            .envs(inner.get_envs().filter_map(|(k, v)| Some((k, v?))))
+            // With one worker, the n-th call is the same in each run.
+            .env("COTTER_JOBS", "1")
+            .current_dir(self.project.dir());
+        command.output().unwrap()
+    }
+
+    /// Returns how many calls of each sort the busiest thread makes.
+    fn calls(&self) -> BTreeMap<&'static str, usize> {
+        let mut out = BTreeMap::new();
+        for (sort, calls) in CALLS {
+            self.restore();
+            let log = self.project.scratch.join("log");
+            let traced =
+                self.traced(&["-o", log.to_str().unwrap(), "-e", &format!("trace={calls}")]);
+            assert!(traced.status.success(), "{}: {}", self.name, text(&traced));
+            let mut by_thread: BTreeMap<String, usize> = BTreeMap::new();
+            for line in
+                std::fs::read_to_string(&log).unwrap().lines().filter(|l| !l.contains("resumed>"))
+            {
+                *by_thread
+                    .entry(line.split(' ').next().unwrap_or_default().to_owned())
+                    .or_default() += 1;
+            }
+            out.insert(sort, by_thread.values().copied().max().unwrap_or(0));
+        }
+        out
+    }
+
+    /// What the command must have achieved in the end: the lock, the trees, and every file of the project.
+    fn state(&self) -> (String, Vec<String>, BTreeMap<PathBuf, Vec<u8>>) {
+        let lock =
+            std::fs::read_to_string(self.project.dir().join("toolchains.lock")).unwrap_or_default();
+        let mut files = BTreeMap::new();
+        let mut todo = vec![self.project.dir()];
+        while let Some(dir) = todo.pop() {
+            for name in names(&dir) {
+                let path = dir.join(name);
+                if path.is_dir() {
+                    todo.push(path);
+                } else {
+                    files.insert(path.clone(), std::fs::read(&path).unwrap());
+                }
+            }
+        }
+        (lock, self.project.stored("store"), files)
+    }
+
+    /// Lets the n-th call of a sort fail for every n, or for some of them.
+    fn disturb(&self, every: bool) {
+        self.restore();
+        self.project.ok(self.args);
+        let right = self.state();
+        let mut random = 88_172_645_463_325_252u64;
+        let (mut runs, mut failed) = (0, 0);
+        for (sort, count) in self.calls() {
+            let calls = CALLS.iter().find(|c| c.0 == sort).unwrap().1;
+            let all: Vec<(usize, &str)> =
+                (1..=count).flat_map(|n| ERRORS.map(|error| (n, error))).collect();
+            let chosen: Vec<(usize, &str)> = if every {
+                all
+            } else {
+                let mut next = || {
+                    random ^= random << 13;
+                    random ^= random >> 7;
+                    random ^= random << 17;
+                    (random % all.len() as u64) as usize
+                };
+                (0..all.len().min(4)).map(|_| all[next()]).collect()
+            };
+            for (n, error) in chosen {
+                let what = format!("{}: {error} for {sort} number {n}", self.name);
+                self.restore();
+                let output = self.traced(&[
+                    "-o",
+                    "/dev/null",
+                    "-e",
+                    &format!("trace={calls}"),
+                    "-e",
+                    &format!("inject={calls}:error={error}:when={n}"),
+                ]);
+                runs += 1;
+                failed += u32::from(!output.status.success());
+                let said = text(&output);
+                assert_eq!(output.status.signal(), None, "{what}: {said}");
+                assert!(
+                    TOLD.contains(&output.status.code().unwrap()),
+                    "{what}: {}: {said}",
+                    output.status
+                );
+                assert!(!said.contains("panicked"), "{what}: {said}");
+                // Nothing that has a name is half made. The next run needs no help, and its result is the right one.
+                if self.name != "repair" {
+                    self.project.ok(&["verify", "--deep", "--quiet"]);
+                }
+                let again = self.project.cotter(self.args).output().unwrap();
+                assert!(again.status.success(), "{what}: {said}\nthen {}", text(&again));
+                let now = self.state();
+                assert!(
+                    now == right,
+                    "{what}: {said}\nthen {:?}\nexpected {:?}",
+                    (now.0 == right.0, now.1, now.2.keys()),
+                    (&right.1, right.2.keys())
+                );
+                assert_eq!(self.project.stored("staging"), Vec::<String>::new(), "{what}");
+                self.project.ok(&["verify", "--deep", "--quiet"]);
+            }
+        }
+        println!("{}: {runs} disturbed runs, of which {failed} failed", self.name);
+        assert!(failed > 0, "{}: no run was disturbed", self.name);
+    }
+}
+
+/// Returns a project with two small trees from files of this machine, which have a file in common.
+fn small() -> Project {
+    let project = Project::new("");
+    let mut all = "platforms = [\"x86_64-linux\"]\n".to_owned();
+    for name in ["one", "two"] {
+        let tar = Tar::new()
+            .dir("bin/")
+            .program(&format!("bin/{name}"), b"x")
+            .symlink("bin/alias", name)
+            .file("share/same", &[9; 3000]);
+        let bytes = gzip(&tar.finish());
+        let path = project.scratch.write(&format!("mirror/{name}.tar.gz"), &bytes);
+        let text =
+            manifest(&format!("file://{}", path.display()), &bytes, "").replace("thing", name);
+        all += text.split_once('\n').unwrap().1;
+    }
+    project.manifest(&all);
+    project
+}
+
+fn forget_store(project: &Project) {
+    let _ = Command::new("chmod").args(["-R", "u+w"]).arg(&project.store).output();
+    std::fs::remove_dir_all(&project.store).unwrap();
+}
+
+fn scenarios() -> Vec<Scenario> {
+    let locked = || {
+        let project = small();
+        project.ok(&["setup"]);
+        project
+    };
+    let setup = locked();
+    forget_store(&setup);
+    let garbage = locked();
+    let text = std::fs::read_to_string(garbage.dir().join("toolchains.toml")).unwrap();
+    garbage.manifest(text.split("[toolchains.two]").next().unwrap());
+    garbage.ok(&["setup"]);
+    let damaged = locked();
+    let tree: &Path = &damaged.store.join("store").join(&damaged.stored("store")[0]);
+    ok(Command::new("chmod").args(["-R", "u+w"]).arg(tree));
+    std::fs::write(tree.join("share/same"), [8; 3000]).unwrap();
+    vec![
+        Scenario::new("setup", &["setup", "--locked"], setup),
+        Scenario::new("lock", &["lock"], small()),
+        Scenario::new("gc", &["gc"], garbage),
+        Scenario::new("emit", &["emit", "bazel"], crate::emit::project("cpp")),
+        Scenario::new("repair", &["verify", "--deep", "--repair"], damaged),
+    ]
+}
+
+/// Some calls of each sort; the random numbers are the same in each run.
+#[test]
+fn some_failing_calls_do_no_lasting_harm() {
+    scenarios().iter().for_each(|scenario| scenario.disturb(false));
+}
+
+#[test]
+#[ignore = "full suite: takes many minutes"]
+fn every_failing_call_does_no_lasting_harm() {
+    scenarios().iter().for_each(|scenario| scenario.disturb(true));
+}
