@@ -5,7 +5,8 @@
 use std::collections::BTreeMap;
 use std::os::unix::process::ExitStatusExt as _;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::process::{Command, Output, Stdio};
+use std::time::Duration;
 
 use crate::archives::manifest;
 use crate::support::archive::{Tar, gzip};
@@ -26,8 +27,11 @@ const ERRORS: [&str; 5] = ["ENOSPC", "EIO", "EDQUOT", "EACCES", "ESTALE"];
 /// Exit codes of errors that are told. 9 is a fault of the program, and above are signals.
 const TOLD: std::ops::RangeInclusive<i32> = 0..=8;
 
+/// The lock, the trees, and every file of the project.
+type State = (String, Vec<String>, BTreeMap<PathBuf, Vec<u8>>);
+
 /// A command that is disturbed.
-struct Scenario {
+pub struct Scenario {
     name: &'static str,
     args: &'static [&'static str],
     project: Project,
@@ -98,8 +102,8 @@ impl Scenario {
         out
     }
 
-    /// What the command must have achieved in the end: the lock, the trees, and every file of the project.
-    fn state(&self) -> (String, Vec<String>, BTreeMap<PathBuf, Vec<u8>>) {
+    /// What the command must have achieved in the end.
+    fn state(&self) -> State {
         let lock =
             std::fs::read_to_string(self.project.dir().join("toolchains.lock")).unwrap_or_default();
         let mut files = BTreeMap::new();
@@ -122,7 +126,7 @@ impl Scenario {
         self.restore();
         self.project.ok(self.args);
         let right = self.state();
-        let mut random = 88_172_645_463_325_252u64;
+        let mut random = Random::new();
         let (mut runs, mut failed) = (0, 0);
         for (sort, count) in self.calls() {
             let calls = CALLS.iter().find(|c| c.0 == sort).unwrap().1;
@@ -131,12 +135,7 @@ impl Scenario {
             let chosen: Vec<(usize, &str)> = if every {
                 all
             } else {
-                let mut next = || {
-                    random ^= random << 13;
-                    random ^= random >> 7;
-                    random ^= random << 17;
-                    (random % all.len() as u64) as usize
-                };
+                let mut next = || random.below(all.len() as u64) as usize;
                 (0..all.len().min(4)).map(|_| all[next()]).collect()
             };
             for (n, error) in chosen {
@@ -160,25 +159,69 @@ impl Scenario {
                     output.status
                 );
                 assert!(!said.contains("panicked"), "{what}: {said}");
-                // Nothing that has a name is half made. The next run needs no help, and its result is the right one.
-                if self.name != "repair" {
-                    self.project.ok(&["verify", "--deep", "--quiet"]);
-                }
-                let again = self.project.cotter(self.args).output().unwrap();
-                assert!(again.status.success(), "{what}: {said}\nthen {}", text(&again));
-                let now = self.state();
-                assert!(
-                    now == right,
-                    "{what}: {said}\nthen {:?}\nexpected {:?}",
-                    (now.0 == right.0, now.1, now.2.keys()),
-                    (&right.1, right.2.keys())
-                );
-                assert_eq!(self.project.stored("staging"), Vec::<String>::new(), "{what}");
-                self.project.ok(&["verify", "--deep", "--quiet"]);
+                self.is_right_after(&format!("{what}: {said}"), &right);
             }
         }
         println!("{}: {runs} disturbed runs, of which {failed} failed", self.name);
         assert!(failed > 0, "{}: no run was disturbed", self.name);
+    }
+}
+
+/// Random numbers that are the same in each run. Source: Marsaglia, "Xorshift RNGs" (2003).
+pub struct Random(u64);
+
+impl Random {
+    pub fn new() -> Self {
+        Random(88_172_645_463_325_252)
+    }
+
+    pub fn below(&mut self, end: u64) -> u64 {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        self.0 % end.max(1)
+    }
+}
+
+impl Scenario {
+    /// Kills the command at random moments. Returns how often it was killed before its end.
+    pub fn kill(&self, times: u32) -> u32 {
+        self.restore();
+        let start = std::time::Instant::now();
+        self.project.ok(self.args);
+        let whole = start.elapsed().as_micros() as u64;
+        let right = self.state();
+        let mut random = Random::new();
+        let mut killed = 0;
+        for i in 0..times {
+            self.restore();
+            let mut command = self.project.cotter(self.args);
+            let mut child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+            std::thread::sleep(Duration::from_micros(random.below(whole)));
+            let _ = child.kill();
+            killed += u32::from(child.wait().unwrap().signal().is_some());
+            self.is_right_after(&format!("{} killed for the {i}th time", self.name), &right);
+        }
+        println!("{}: {times} runs, of which {killed} were killed before their end", self.name);
+        killed
+    }
+
+    /// Checks that nothing that has a name is half made, and that the next run needs no help and has the right result.
+    fn is_right_after(&self, what: &str, right: &State) {
+        if self.name != "repair" {
+            self.project.ok(&["verify", "--deep", "--quiet"]);
+        }
+        let again = self.project.cotter(self.args).output().unwrap();
+        assert!(again.status.success(), "{what}, then {}", text(&again));
+        let now = self.state();
+        assert!(
+            now == *right,
+            "{what}\nthen {:?}\nexpected {:?}",
+            (now.0 == right.0, now.1, now.2.keys()),
+            (&right.1, right.2.keys())
+        );
+        assert_eq!(self.project.stored("staging"), Vec::<String>::new(), "{what}");
+        self.project.ok(&["verify", "--deep", "--quiet"]);
     }
 }
 
@@ -207,7 +250,7 @@ fn forget_store(project: &Project) {
     std::fs::remove_dir_all(&project.store).unwrap();
 }
 
-fn scenarios() -> Vec<Scenario> {
+pub fn scenarios() -> Vec<Scenario> {
     let locked = || {
         let project = small();
         project.ok(&["setup"]);

@@ -82,6 +82,57 @@ fn kill_at_a_hundred_random_moments_of_the_repositorys_own_setup() {
     killed(100, std::path::Path::new(crate::support::REPO));
 }
 
+/// 900 runs of `setup`, `lock`, `gc`, `emit` and `verify --repair` on small trees, and 100 of `venv`.
+#[test]
+#[ignore = "full suite: takes many minutes"]
+fn a_thousand_kills_of_every_command_that_writes_do_no_lasting_harm() {
+    let killed: u32 = crate::injected::scenarios().iter().map(|s| s.kill(180)).sum();
+    let killed = killed + killed_environments(100);
+    println!("of 1000 runs, {killed} were killed before their end");
+    assert!(killed > 500, "only {killed} were killed in time");
+}
+
+#[test]
+fn some_kills_of_an_environment_do_no_lasting_harm() {
+    assert!(killed_environments(4) > 0);
+}
+
+/// Kills `venv` at random moments. The directory has the previous environment or the new one, and the next run leaves nothing beside it.
+fn killed_environments(times: u32) -> u32 {
+    let store = crate::support::shared_store();
+    let scratch = Scratch::new();
+    let from = std::path::Path::new(crate::support::REPO).join("examples/flask");
+    for name in crate::support::names(&from) {
+        if name.starts_with("toolchains.") || name.starts_with("requirements") {
+            std::fs::copy(from.join(&name), scratch.join(&name)).unwrap();
+        }
+    }
+    let venv = || {
+        let mut command = crate::support::in_store(store, scratch.path(), &["venv", "app", "env"]);
+        command.stdout(Stdio::null()).stderr(Stdio::null());
+        command
+    };
+    ok(&mut crate::support::in_store(store, scratch.path(), &["setup", "--locked"]));
+    let start = Instant::now();
+    ok(&mut venv());
+    let whole = start.elapsed().as_micros() as u64;
+    let right = crate::support::names(scratch.path());
+    let mut random = crate::injected::Random::new();
+    let mut killed = 0;
+    for i in 0..times {
+        let mut child = venv().spawn().unwrap();
+        std::thread::sleep(Duration::from_micros(random.below(whole)));
+        let _ = child.kill();
+        killed += u32::from(!child.wait().unwrap().success());
+        let flask = ["-c", "import flask, sys; assert sys.prefix.endswith('env')"];
+        ok(Command::new(scratch.join("env/bin/python3")).args(flask).env_clear());
+        ok(&mut venv());
+        assert_eq!(crate::support::names(scratch.path()), right, "after kill {i}");
+    }
+    println!("venv: {times} runs, of which {killed} were killed before their end");
+    killed
+}
+
 /// zlib and OpenSSL from the lock of the example are trees that take tenths of a second.
 fn small_project(scratch: &Scratch) {
     let dir = std::path::Path::new(crate::support::REPO).join("examples/libraries");
