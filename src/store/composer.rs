@@ -2,11 +2,11 @@
 //! whom they wait.
 
 use std::io::{Seek as _, Write as _};
+use std::path::Path;
 use std::time::Duration;
 
 use fs_err as fs;
 
-use super::Store;
 use crate::model::StoreName;
 
 /// The pause between two attempts to lock a tree.
@@ -33,7 +33,7 @@ impl Waiting {
 /// Notes this process in the file of a lock that it holds: its number and its command line. The
 /// note is only shown to people, so a failure does no harm.
 pub(super) fn note(mut file: &fs::File) {
-    let command = std::fs::read("/proc/self/cmdline").unwrap_or_default();
+    let command = fs::read("/proc/self/cmdline").unwrap_or_default();
     let words: Vec<String> = command
         .split(|b| *b == 0)
         .filter(|word| !word.is_empty())
@@ -60,19 +60,16 @@ fn shown(text: &str) -> String {
     out
 }
 
-impl Store {
-    /// Returns a sentence about the process that composes the tree `name`.
-    pub fn composer(&self, name: &StoreName) -> String {
-        let path = self.dir().join("locks").join(format!("{name}.compose"));
-        let text = fs::read_to_string(&path).unwrap_or_default();
-        let since = fs::metadata(&path).and_then(|meta| meta.modified());
-        let since = since.ok().and_then(|at| at.elapsed().ok());
-        let since = since.map(|age| format!(" for {} s", age.as_secs())).unwrap_or_default();
-        match shown(&text).split_once(' ') {
-            Some((pid, command)) => {
-                format!("waiting for process {pid}, which has been making {name}{since}: {command}")
-            }
-            None => format!("waiting for another process, which has been making {name}{since}"),
+/// Returns a sentence about the process that composes the tree `name` and holds the lock at `path`.
+pub(super) fn sentence(path: &Path, name: &StoreName) -> String {
+    let text = fs::read_to_string(path).unwrap_or_default();
+    let since = fs::metadata(path).and_then(|meta| meta.modified());
+    let since = since.ok().and_then(|at| at.elapsed().ok());
+    let since = since.map(|age| format!(" for {} s", age.as_secs())).unwrap_or_default();
+    match shown(&text).split_once(' ') {
+        Some((pid, command)) => {
+            format!("waiting for process {pid}, which has been making {name}{since}: {command}")
         }
+        None => format!("waiting for another process, which has been making {name}{since}"),
     }
 }

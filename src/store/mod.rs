@@ -177,6 +177,11 @@ impl Store {
         }
     }
 
+    /// Returns a sentence about the process that composes the tree `name`.
+    pub fn composer(&self, name: &StoreName) -> String {
+        composer::sentence(&self.dir.join("locks").join(format!("{name}.compose")), name)
+    }
+
     /// Marks a tree as used for as long as this process, and the processes that inherit the mark,
     /// are alive: `gc` does not delete it. Failures are ignored, because no `gc` can run on a store
     /// that cannot be written.

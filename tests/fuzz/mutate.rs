@@ -222,7 +222,7 @@ fn change(
 }
 
 /// Mends the sums and the lengths that a reader would stumble over first.
-pub fn mend(bytes: &mut Vec<u8>, shape: Shape) {
+pub fn mend(bytes: &mut [u8], shape: Shape) {
     match shape {
         Shape::Text | Shape::Binary => {}
         Shape::Tar => mend_tar(bytes),
@@ -250,7 +250,7 @@ fn mend_tar(bytes: &mut [u8]) {
 }
 
 /// Sets the length of each member to the distance to the next header, and mends the archives in it.
-fn mend_deb(bytes: &mut Vec<u8>) {
+fn mend_deb(bytes: &mut [u8]) {
     let heads: Vec<usize> = bytes
         .windows(2)
         .enumerate()

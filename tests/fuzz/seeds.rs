@@ -488,7 +488,7 @@ pub fn releases() -> Vec<Vec<u8>> {
 
 pub fn inreleases() -> Vec<Vec<u8>> {
     let whole = signed(RELEASE);
-    let armour = whole.find("-----BEGIN PGP SIGNATURE").map(|at| whole[at..].as_bytes().to_vec());
+    let armour = whole.find("-----BEGIN PGP SIGNATURE").map(|at| whole.as_bytes()[at..].to_vec());
     [whole.clone().into_bytes()].into_iter().chain(armour).collect()
 }
 

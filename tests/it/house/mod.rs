@@ -1,6 +1,7 @@
 //! Rules of this repository that a program can check.
 
 mod code;
+mod dependencies;
 mod docs;
 mod files;
 mod layers;
