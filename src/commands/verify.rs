@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use serde_json::json;
 
-use super::{count, must_be_writable, print_json};
+use super::{count, must_be_writable, print_json, sweep};
 use crate::cli::Verify;
 use crate::context::Context;
 use crate::error::{Error, Result, known_names};
@@ -22,6 +22,9 @@ const SHOWN: usize = 10;
 /// If something is damaged and was not repaired.
 pub fn run(args: &Verify, cx: &Context) -> Result<ExitCode> {
     crate::interrupt::install();
+    if args.repair {
+        sweep(cx)?;
+    }
     let lock = match cx.manifest_path() {
         Ok(manifest) => {
             read_lock(&manifest.with_file_name(lockfile::FILE_NAME), cx)?.unwrap_or_default()

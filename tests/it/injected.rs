@@ -284,5 +284,8 @@ fn some_failing_calls_do_no_lasting_harm() {
 #[test]
 #[ignore = "full suite: takes many minutes"]
 fn every_failing_call_does_no_lasting_harm() {
-    scenarios().iter().for_each(|scenario| scenario.disturb(true));
+    let only = std::env::var("COTTER_SCENARIO").ok();
+    let all = scenarios();
+    let chosen = all.iter().filter(|s| only.as_deref().is_none_or(|name| name == s.name));
+    chosen.for_each(|scenario| scenario.disturb(true));
 }
