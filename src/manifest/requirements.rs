@@ -237,16 +237,12 @@ impl Requirements {
     /// Returns the name of the trees for an interpreter: the name of the set if there is only one
     /// interpreter.
     pub fn tree_name(&self, python: &ToolchainName) -> ToolchainName {
-        if self.python.len() == 1 {
-            self.name.clone()
-        } else {
-            format!("{}-{python}", self.name).parse().expect("two names and a dash are one")
-        }
+        if self.python.len() == 1 { self.name.clone() } else { self.name.extended(python.as_str()) }
     }
 
     /// Returns the name of the tree of the packages that the builds of `tree` import.
     pub fn builds_name(tree: &ToolchainName) -> ToolchainName {
-        format!("{tree}-build").parse().expect("a name and a word are one")
+        tree.extended("build")
     }
 
     /// Returns the file of hashed requirements for an interpreter, relative to the manifest.
@@ -352,5 +348,13 @@ mod tests {
         }
         assert_eq!(unreadable_kind("constraints.txt", true), None);
         assert!(unreadable_kind("pyproject.toml", true).is_some());
+    }
+
+    /// A lock that somebody edited may have a name of the greatest length.
+    #[test]
+    fn the_longest_name_has_a_name_for_its_builds() {
+        let longest: ToolchainName = "n".repeat(64).parse().unwrap();
+        let builds = Requirements::builds_name(&longest);
+        assert_eq!(builds.as_str(), format!("{longest}-build"));
     }
 }

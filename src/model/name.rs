@@ -14,6 +14,12 @@ impl ToolchainName {
     pub fn as_str(&self) -> &str {
         &self.0
     }
+
+    /// Returns this name with a dash and another one behind it. The manifest leaves room for that;
+    /// for a lock that somebody edited, the result may be longer than any name in a file.
+    pub fn extended(&self, other: &str) -> ToolchainName {
+        ToolchainName(format!("{self}-{other}"))
+    }
 }
 
 impl FromStr for ToolchainName {
