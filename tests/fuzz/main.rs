@@ -93,6 +93,35 @@ fn target(name: &str) -> &'static Target {
     TARGETS.iter().find(|t| t.name == name).unwrap_or_else(|| panic!("there is no target {name}"))
 }
 
+/// What is recursive exhausts the stack, and what is quadratic takes too long. The inputs have this number of bytes.
+fn repeat_words(length: usize) {
+    for target in TARGETS.iter().filter(|t| t.shape == mutate::Shape::Text) {
+        let mut random = Random::new(0);
+        let seeds = (target.seeds)();
+        for word in target.words.iter().chain(&mutate::WORDS).filter(|word| !word.is_empty()) {
+            let many = word.repeat(length / word.len());
+            run(target, many.as_bytes(), &format!("{word:?} repeated"));
+            // In the middle of an input, it may mean something else.
+            let seed = &seeds[random.below(seeds.len())];
+            let at = random.below(seed.len() + 1);
+            let half = &many.as_bytes()[..word.len() * (many.len() / word.len() / 2)];
+            let mixed = [&seed[..at], half, &seed[at..]].concat();
+            run(target, &mixed, &format!("{word:?} repeated within"));
+        }
+    }
+}
+
+#[test]
+fn a_word_that_is_repeated_does_no_harm() {
+    repeat_words(2 << 10);
+}
+
+#[test]
+#[ignore = "full suite: takes minutes"]
+fn a_word_that_is_repeated_very_often_does_no_harm() {
+    repeat_words(mutate::LONGEST);
+}
+
 #[test]
 fn kept_inputs_do_no_harm() {
     let names =
@@ -116,7 +145,7 @@ fn every_target_for_an_hour() {
     let number =
         |name: &str, usual: u64| std::env::var(name).map_or(usual, |text| text.parse().unwrap());
     let (begin, factor) =
-        (number("COTTER_FUZZ_BEGIN", 1_000_000), number("COTTER_FUZZ_FACTOR", 100) as usize);
+        (number("COTTER_FUZZ_BEGIN", 1_000_000), number("COTTER_FUZZ_FACTOR", 300) as usize);
     let only = std::env::var("COTTER_FUZZ_TARGET").ok();
     let targets: Vec<&Target> =
         TARGETS.iter().filter(|t| only.as_deref().is_none_or(|name| name == t.name)).collect();

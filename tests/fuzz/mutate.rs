@@ -62,7 +62,7 @@ const NUMBERS: [u64; 18] = [
 ];
 
 /// Words that mean something to many parsers.
-const WORDS: [&str; 44] = [
+pub const WORDS: [&str; 44] = [
     "\0",
     "\n",
     "\r\n",
