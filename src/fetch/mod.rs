@@ -51,6 +51,19 @@ impl Patience {
     }
 }
 
+/// Creates a file and locks it, which shows other processes that this one writes to it.
+fn create_held(path: &Path) -> io::Result<fs::File> {
+    loop {
+        let file = fs::File::create(path)?;
+        // A file system without locks has nobody who sweeps, either.
+        let held = rustix::fs::flock(file.file(), rustix::fs::FlockOperation::LockShared);
+        // Another process may have swept the file before it was locked.
+        if held.is_err() || rustix::fs::fstat(file.file())?.st_nlink > 0 {
+            return Ok(file);
+        }
+    }
+}
+
 /// Returns a Python package index if none is configured.
 pub type DefaultIndex = Arc<dyn Fn() -> Result<String> + Send + Sync>;
 
@@ -258,9 +271,7 @@ impl Fetcher {
         ));
         let out = (|| {
             let mut body = self.http.get(url, 0)?;
-            let file = fs::File::create(&new).map_err(|e| Error::at("write", &new, e))?;
-            // The lock shows `gc` that a process is writing to the file.
-            let _ = rustix::fs::flock(file.file(), rustix::fs::FlockOperation::LockShared);
+            let file = create_held(&new).map_err(|e| Error::at("write", &new, e))?;
             let mut left = MOST_DISCOVERED;
             let mut writer = io::BufWriter::new(file);
             let mut reader = HashingReader::new(&mut body.reader);

@@ -78,6 +78,7 @@ impl Staging {
     /// # Errors
     /// If the directory cannot be read.
     pub fn sweep(store: &Store) -> Result<()> {
+        sweep_downloads(&store.inputs())?;
         let parent = store.dir().join("staging");
         for name in super::names(&parent)? {
             let Some(stem) = name.strip_suffix(".lock") else {
@@ -104,6 +105,19 @@ impl Staging {
         }
         Ok(())
     }
+}
+
+/// Deletes the downloads without a known hash that terminated processes left behind. Nobody can go
+/// on with them.
+fn sweep_downloads(inputs: &Path) -> Result<()> {
+    for name in super::names(inputs)?.iter().filter(|name| name.starts_with(".new-")) {
+        let path = inputs.join(name);
+        let Ok(file) = fs::File::open(&path) else { continue };
+        if flock(file.file(), FlockOperation::NonBlockingLockExclusive).is_ok() {
+            let _ = fs::remove_file(&path);
+        }
+    }
+    Ok(())
 }
 
 impl Drop for Staging {

@@ -221,6 +221,8 @@ impl Scenario {
             (&right.1, right.2.keys())
         );
         assert_eq!(self.project.stored("staging"), Vec::<String>::new(), "{what}");
+        let unfinished = self.project.stored("inputs").into_iter().find(|n| n.starts_with(".new-"));
+        assert_eq!(unfinished, None, "{what}");
         self.project.ok(&["verify", "--deep", "--quiet"]);
     }
 }

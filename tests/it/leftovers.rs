@@ -23,6 +23,7 @@ fn plant(project: &Project) {
     let staging = project.store.join("staging");
     std::fs::create_dir_all(staging.join("99999-0/tree/dir")).unwrap();
     std::fs::write(staging.join("99999-0.lock"), "").unwrap();
+    std::fs::write(project.store.join("inputs/.new-99999-0123"), "half").unwrap();
 }
 
 #[test]
@@ -32,7 +33,13 @@ fn the_next_run_sweeps_although_there_is_nothing_to_do() {
     for command in [&["setup"][..], &["lock"], &["gc"]] {
         plant(&project);
         assert_eq!(project.stored("staging").len(), 2);
+        let used = project.store.join("inputs/.new-1-4567");
+        let held = std::fs::File::create(&used).unwrap();
+        flock(&held, FlockOperation::LockShared).unwrap();
         project.ok(command);
+        assert!(used.exists(), "{command:?} deletes what another process writes");
+        assert!(!project.stored("inputs").contains(&".new-99999-0123".to_owned()), "{command:?}");
+        std::fs::remove_file(used).unwrap();
         assert_eq!(project.stored("staging"), Vec::<String>::new(), "{command:?}");
     }
     // Nothing else has a temporary name.
