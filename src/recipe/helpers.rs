@@ -1,6 +1,7 @@
 //! Programs of a tree of libraries: those that `.cmake` and `.pc` files of the tree name, such as
-//! `moc`, those of packages of compilers, such as `protoc`, and those that the manifest keeps. Builds start them by the paths that these
-//! files give. All others are removed.
+//! `moc`, those of packages of compilers, such as `protoc`, those that list modules and settings, and
+//! those that the manifest keeps. Builds start them by the paths that these files give. All others are
+//! removed.
 //!
 //! The programs need a libc, which the tree must not offer to what is linked with its libraries. It
 //! lies in a directory that only launchers know.
@@ -25,6 +26,16 @@ const PLACES: [&str; 3] = ["usr/bin", "usr/sbin", "usr/games"];
 /// The ends of what stands before the name of a program: the end of a directory's name, or of a
 /// variable that has it.
 const BEFORE: &[&str] = &["bin", "libexec", "bindir}", "BINDIR}", "execdir}", "BIN_DIR}"];
+
+/// Programs that make the lists in which GLib, GTK and gdk-pixbuf find modules and settings. Debian has
+/// them beside the libraries, and not all of them are named by a file of the tree.
+const LISTERS: &[&str] = &[
+    "gdk-pixbuf-query-loaders",
+    "gio-querymodules",
+    "glib-compile-schemas",
+    "gtk-query-immodules-2.0",
+    "gtk-query-immodules-3.0",
+];
 
 /// The longest file in which programs are looked for, in bytes.
 const LONGEST: u64 = 4 << 20;
@@ -88,13 +99,20 @@ pub fn select(
             programs.insert(path.clone());
         }
     }
-    let mut todo: Vec<MemberPath> = programs
-        .iter()
-        .filter(|path| {
-            named.contains(path.file_name()) || compilers.contains(*path) || pruning.asks_for(path)
-        })
-        .cloned()
-        .collect();
+    let is_named = |path: &MemberPath| {
+        let directory = path.parent();
+        let directory = directory.as_ref().map_or("", MemberPath::file_name);
+        named.contains(path.file_name())
+            || named.contains(&format!("{directory}/{}", path.file_name()))
+    };
+    let is_wanted =
+        |path: &&MemberPath| is_named(path) || compilers.contains(*path) || pruning.asks_for(path);
+    let mut todo: Vec<MemberPath> = programs.iter().filter(is_wanted).cloned().collect();
+    if !todo.is_empty() {
+        // The tree is one to build with.
+        let lists = |path: &&MemberPath| LISTERS.contains(&path.file_name());
+        todo.extend(programs.iter().filter(lists).cloned());
+    }
     let (mut kept, mut missing) = (BTreeSet::new(), BTreeMap::new());
     while let Some(path) = todo.pop() {
         let Some((real, blob)) = tree.file(&path) else { continue };
@@ -130,14 +148,19 @@ pub fn select(
     Ok(Helpers { kept, missing })
 }
 
-/// Returns the names of programs in the `.cmake` and `.pc` files of a tree.
+/// Returns the names of programs in the `.cmake` and `.pc` files of a tree, some with the name of their
+/// directory.
 fn named(tree: &Tree) -> Result<BTreeSet<String>> {
     let mut out = BTreeSet::new();
     for (path, node) in tree.iter() {
         let Node::File { blob, .. } = node else { continue };
         let is_text = [".cmake", ".pc"].iter().any(|end| path.file_name().ends_with(end));
         if is_text && blob.size() <= LONGEST {
-            names_in(&String::from_utf8_lossy(&blob.read()?), &mut out);
+            let text = String::from_utf8_lossy(&blob.read()?).into_owned();
+            names_in(&text, &mut out);
+            if path.file_name().ends_with(".pc") {
+                variables_in(&text, &mut out);
+            }
         }
     }
     Ok(out)
@@ -151,6 +174,22 @@ fn names_in(text: &str, out: &mut BTreeSet<String>) {
             let name = &rest[..rest.find(|c| !is_part(c)).unwrap_or(rest.len())];
             if !name.is_empty() && !rest[name.len()..].starts_with('/') {
                 out.insert(name.to_owned());
+            }
+        }
+    }
+}
+
+/// Adds the ends of the paths that are values of variables in a `.pc` file: the name and the directory
+/// before it, such as `glib-2.0/gio-querymodules`.
+fn variables_in(text: &str, out: &mut BTreeSet<String>) {
+    for line in text.lines() {
+        let Some((name, value)) = line.split_once('=') else { continue };
+        let is_name = name.trim().bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_');
+        let path = value.trim();
+        if is_name && path.starts_with(['/', '$']) && !path.contains(char::is_whitespace) {
+            let names: Vec<&str> = path.rsplitn(3, '/').collect();
+            if let [name, directory, _] = names[..] {
+                out.insert(format!("{directory}/{name}"));
             }
         }
     }
@@ -213,5 +252,9 @@ mod tests {
         names_in(text, &mut found);
         let found: Vec<&str> = found.iter().map(String::as_str).collect();
         assert_eq!(found, ["glib-mkenums", "grpc_cpp_plugin", "moc", "protoc-3.21.12.0"]);
+        let text = "prefix=/usr\nq=${libdir}/glib-2.0/gio-querymodules\nLibs: -L${libdir} -lx=/a/b\nflags=/a -l/b\n";
+        let mut found = BTreeSet::new();
+        variables_in(text, &mut found);
+        assert_eq!(found.into_iter().collect::<Vec<_>>(), ["glib-2.0/gio-querymodules"]);
     }
 }

@@ -64,7 +64,7 @@ impl Recipe for Library {
     }
 
     fn version(&self) -> u32 {
-        2
+        3
     }
 
     fn kind(&self) -> Kind {

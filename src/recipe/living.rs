@@ -59,6 +59,9 @@ const LIVING: &[Living] = &[
     one("GIO_MODULE_DIR", "usr/lib/%M/gio/modules"),
     one("GSETTINGS_SCHEMA_DIR", "usr/share/glib-2.0/schemas/gschemas.compiled"),
     list("GI_TYPELIB_PATH", "usr/lib/%M/girepository-1.0"),
+    list("GTK_PATH", "usr/lib/%M/gtk-3.0"),
+    list("GTK_PATH", "usr/lib/%M/gtk-2.0"),
+    // GTK does not search the directories of the machine then. It has no multiarch directory here.
     Living {
         variable: "GTK_EXE_PREFIX",
         path: "usr/lib/%M/gtk-3.0",
@@ -71,6 +74,9 @@ const LIVING: &[Living] = &[
         names: Some("usr"),
         value: Value::First,
     },
+    // Only one version of GTK can read the list. A tree with both has that of the newer one.
+    one("GTK_IM_MODULE_FILE", "usr/lib/%M/gtk-3.0/3.0.0/immodules.cache"),
+    one("GTK_IM_MODULE_FILE", "usr/lib/%M/gtk-2.0/2.10.0/immodules.cache"),
     data("usr/share/mime"),
     data("usr/share/icons"),
     data("usr/share/glib-2.0/schemas"),
@@ -143,9 +149,13 @@ pub fn of_compiler(tree: &Active, environment: &mut Variables) {
     }
 }
 
+/// The directories of modules that a list beside them names, `<directory>.cache`.
+const MODULES: [&str; 3] =
+    ["gdk-pixbuf-2.0/2.10.0/loaders", "gtk-2.0/2.10.0/immodules", "gtk-3.0/3.0.0/immodules"];
+
 /// Makes the files in which libraries find plugins and data refer to the tree: the directories of
-/// fontconfig become relative to its configuration, and gdk-pixbuf gets the names of its modules
-/// alone, which programs find where they find the other libraries.
+/// fontconfig become relative to its configuration, and gdk-pixbuf and GTK get the names of their
+/// modules alone, which programs find where they find the other libraries.
 ///
 /// # Errors
 /// If a staged file cannot be read or written, or if the configuration is not as expected.
@@ -157,13 +167,13 @@ pub fn settle(tree: &mut Tree, blobs: &BlobDir, platform: Platform) -> Result<()
         replace(tree, blobs, "etc/fonts/fonts.conf", from, to)?;
     }
     let main = format!("usr/lib/{}", platform.multiarch());
-    let modules = format!("{main}/gdk-pixbuf-2.0/2.10.0/loaders");
-    let cache = MemberPath::literal(&format!("{main}/gdk-pixbuf-2.0/2.10.0/loaders.cache"));
-    if let Some(Node::File { blob, .. }) = tree.get(&cache) {
+    for modules in MODULES.map(|place| format!("{main}/{place}")) {
+        let cache = MemberPath::literal(&format!("{modules}.cache"));
+        let Some(Node::File { blob, .. }) = tree.get(&cache) else { continue };
         let text = String::from_utf8_lossy(&blob.read()?).replace(&format!("/{modules}/"), "");
         let blob = blobs.put(text.as_bytes())?;
         tree.put(cache, Node::File { blob, executable: false });
-        for name in tree.entries(&modules) {
+        for name in tree.entries(&modules).iter().filter(|name| name.ends_with(".so")) {
             let (at, from) = (format!("{main}/{name}"), format!("{modules}/{name}"));
             if tree.at(&at).is_none() {
                 tree.link(MemberPath::literal(&at), &MemberPath::literal(&from));

@@ -38,7 +38,7 @@ impl Recipe for Tool {
     }
 
     fn version(&self) -> u32 {
-        3
+        4
     }
 
     fn kind(&self) -> Kind {

@@ -8,12 +8,16 @@ mod cache;
 mod certificates;
 mod defaults;
 mod gdk_pixbuf;
+mod gio;
 mod graphviz;
+mod gtk;
+mod gvariant;
+mod gvdb;
 mod hyphenation;
 mod java;
-mod left_out;
 mod mime;
 mod php;
+mod schemas;
 mod tex;
 mod xml;
 
@@ -32,11 +36,13 @@ const GENERATORS: &[Generator] = &[
     graphviz::generate,
     gdk_pixbuf::generate,
     mime::generate,
+    schemas::generate,
+    gtk::generate,
+    gio::generate,
     php::generate,
     defaults::generate,
     tex::configuration,
     tex::lists,
-    left_out::generate,
 ];
 
 /// The files that only generators read. They stay in the tree although their directory is left out.

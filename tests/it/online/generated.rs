@@ -1,6 +1,7 @@
 //! What maintainer scripts would generate, on real packages: programs find their certificates,
 //! plugins, extensions and fonts where nothing of a host exists.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -180,6 +181,145 @@ fn gdk_pixbuf_and_glib_recognise_files() {
         }
     }
 }
+
+/// What a database of GLib has, in the form of lines: the names with the names of their tables before them, and the bytes of each value. The order in the file does not count.
+fn database(bytes: &[u8]) -> BTreeMap<String, Vec<u8>> {
+    fn number(bytes: &[u8], at: usize) -> usize {
+        u32::from_le_bytes(bytes[at..at + 4].try_into().unwrap()) as usize
+    }
+    fn table(bytes: &[u8], at: usize, before: &str, out: &mut BTreeMap<String, Vec<u8>>) {
+        let (start, end) = (number(bytes, at), number(bytes, at + 4));
+        let buckets = number(bytes, start + 4);
+        let items: Vec<usize> = (start + 8 + 4 * buckets..end).step_by(24).collect();
+        let name = |item: usize| {
+            let (from, length) = (number(bytes, item + 8), number(bytes, item + 12) & 0xffff);
+            String::from_utf8(bytes[from..from + length].to_vec()).unwrap()
+        };
+        for (index, item) in items.iter().enumerate() {
+            let here = name(*item);
+            let hash = here
+                .bytes()
+                .fold(5381u32, |hash, b| hash.wrapping_mul(33).wrapping_add(u32::from(b)));
+            assert_eq!(hash, u32::try_from(number(bytes, *item)).unwrap(), "{here}");
+            // A reader finds the item from the start of its bucket.
+            let bucket = hash as usize % buckets;
+            let first = |bucket: usize| number(bytes, start + 8 + 4 * bucket);
+            let next = if bucket + 1 < buckets { first(bucket + 1) } else { items.len() };
+            assert!((first(bucket)..next).contains(&index), "{here}");
+            let parent = match number(bytes, item + 4) {
+                0xffff_ffff => String::new(),
+                parent => format!("listed by {:?} ", name(items[parent])),
+            };
+            let (from, to) = (number(bytes, item + 16), number(bytes, item + 20));
+            let path = format!("{before}{parent}{here}");
+            match bytes[item + 14] {
+                b'v' => assert_eq!(out.insert(path, bytes[from..to].to_vec()), None),
+                b'L' => {
+                    let listed = (from..to).step_by(4).map(|at| name(items[number(bytes, at)]));
+                    let mut listed: Vec<String> = listed.collect();
+                    listed.sort();
+                    out.insert(format!("{path} lists"), listed.join(" ").into_bytes());
+                }
+                b'H' => table(bytes, item + 16, &format!("{path}/"), out),
+                // An empty list.
+                0 => assert_eq!((from, to), (0, 0), "{path}"),
+                other => panic!("an item of the type {other}"),
+            }
+        }
+    }
+    assert!(bytes.starts_with(b"GVariant"));
+    let mut out = BTreeMap::new();
+    table(bytes, 16, "", &mut out);
+    out
+}
+
+/// The tool and cotter make the same database: of the schemas of two suites, and of one that has everything that `gschema.dtd` knows.
+#[test]
+fn the_settings_of_glib_are_those_that_its_tool_compiles() {
+    let server = Server::start();
+    let bytes = Tar::new()
+        .file("usr/share/glib-2.0/schemas/all.enums.xml", ENUMS.as_bytes())
+        .file("usr/share/glib-2.0/schemas/all.gschema.xml", SCHEMAS.as_bytes())
+        .file("usr/share/glib-2.0/schemas/bad.gschema.xml", b"<schemalist><schema id='bad'><key name='k' type='i'><default>'a'</default></key></schema></schemalist>")
+        .file("usr/share/glib-2.0/schemas/10_all.gschema.override", OVERRIDES.as_bytes())
+        .finish();
+    let archive = server.put("/schemas.tar", bytes.clone());
+    let digest = Digest::of(&bytes);
+    for suite in ["bookworm", "trixie"] {
+        let project = Project::new(&format!(
+            "[settings]\ncheck_valid_until = false\n[toolchains.tool]\nkind = \"tool\"\nsource = \"archive\"\nversion = \"1\"\nurl = \"{archive}\"\nsha256 = \"{digest}\"\nsuite = \"{suite}\"\npackages = [\"libglib2.0-bin\", \"gsettings-desktop-schemas\", \"epiphany-browser-data\"]\n"
+        ));
+        let output = project.cotter(&["setup"]).output().unwrap();
+        let told = text(&output);
+        assert!(output.status.success(), "{told}");
+        contains(
+            &told,
+            &[
+                "the settings of usr/share/glib-2.0/schemas/bad.gschema.xml are left out: in the schema bad, the key k: \"'a'\" is not of the type i",
+            ],
+        );
+        let tree = project.tree();
+        let schemas = tree.join("usr/share/glib-2.0/schemas");
+        let work = Scratch::new();
+        let program = tree.join("usr/lib/x86_64-linux-gnu/glib-2.0/glib-compile-schemas");
+        ok(in_jail(&project, &work, &program).args(["--targetdir", "."]).arg(&schemas));
+        let of_tool = database(&std::fs::read(work.join("gschemas.compiled")).unwrap());
+        let ours = database(&std::fs::read(schemas.join("gschemas.compiled")).unwrap());
+        assert!(of_tool.len() > 300, "{}", of_tool.len());
+        for name in of_tool.keys().chain(ours.keys()) {
+            let shown = |bytes: Option<&Vec<u8>>| bytes.map(|b| b.escape_ascii().to_string());
+            let (theirs, ours) = (shown(of_tool.get(name)), shown(ours.get(name)));
+            assert!(theirs == ours, "{suite}: {name}\n{theirs:?}\n{ours:?}");
+        }
+        let get = |schema: &str, key: &str| {
+            ok(in_jail(&project, &work, &tree.join("usr/bin/gsettings"))
+                .env("GSETTINGS_BACKEND", "memory")
+                .args(["get", schema, key]))
+        };
+        assert_eq!(get("all.base", "colour"), "'blue'\n");
+        assert_eq!(get("all.derived", "number"), "9\n");
+    }
+}
+
+const ENUMS: &str = "<schemalist><enum id='all.colour'><value nick='red' value='0'/><value nick='blue' value='-1'/><value nick='yellowgreen' value='0x10'/></enum>
+<flags id='all.sides'><value nick='left' value='1'/><value nick='right' value='2'/><value nick='top' value='2147483648'/></flags></schemalist>";
+
+const SCHEMAS: &str = r#"<?xml version="1.0"?>
+<schemalist gettext-domain="all">
+  <schema id="all.base" path="/all/base/">
+    <key name="colour" enum="all.colour"><aliases><alias value="rouge" target="red"/><alias value="bleu" target="blue"/></aliases><default>'red'</default><summary>Text</summary></key>
+    <key name="sides" flags="all.sides"><default>['left', 'top']</default></key>
+    <key name="choice" type="s"><choices><choice value="one"/><choice value="twenty-two"/><choice value=""/></choices><aliases><alias value="uno" target="twenty-two"/></aliases><default>"one"</default></key>
+    <key name="number" type="i"><range min="-5" max="0x40"/><default>3</default></key>
+    <key name="half" type="d"><range max="1"/><default>.5</default></key>
+    <key name="byte" type="y"><range min="1"/><default>0x7f</default></key>
+    <key name="texts" type="as"><default>['a', "it's", 'ä
+€']</default></key>
+    <key name="map" type="a{sv}"><default>{'a': &lt;1&gt;, 'b': &lt;[true, false]&gt;, 'c': &lt;@as []&gt;, 'd': &lt;('x', 2.5, uint64 7)&gt;, 'e': &lt;{'k': &lt;'v'&gt;}&gt;}</default></key>
+    <key name="pairs" type="a{s(iay)}"><default>{'k': (1, [0x41, 0x42]), 'l': (-2, b'x')}</default></key>
+    <key name="maybe" type="(mimsmmib)"><default>(just 1, nothing, just nothing, true)</default></key>
+    <key name="numbers" type="(ynqiuxtd)"><default>(1, -2, 3, -4, 5, -6, 7, 8)</default></key>
+    <key name="empty" type="()"><default>()</default></key>
+    <key name="long" type="aas"><default>[['aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa'], [], ['b']]</default></key>
+    <key name="greeting" type="s"><default l10n="messages" context="Menu">
+      'Hello'
+    </default></key>
+    <key name="day" type="(si)"><default l10n="time"> ('Monday', 1)</default></key>
+    <child name="deeper" schema="all.plain"/>
+  </schema>
+  <schema id="all.plain"><key name="on" type="b"><default>true</default></key></schema>
+  <schema id="all.root" gettext-domain="root"><key name="number" type="i"><range max="0x40"/><default>3</default></key><key name="greeting" type="s"><default l10n="messages">'Hello'</default></key></schema>
+  <schema id="all.derived" path="/all/derived/" extends="all.root">
+    <key name="more" type="x"><range min="0"/><default>1</default></key>
+    <override name="number">7</override>
+    <override name="greeting" l10n="messages">'Bye'</override>
+  </schema>
+  <schema id="all.list" list-of="all.plain"/>
+  <schema id="all.middle" extends="all.root"><override name="number">5</override></schema>
+  <schema id="all.further" extends="all.middle"><override name="greeting">'Ahoy'</override></schema>
+</schemalist>"#;
+
+const OVERRIDES: &str = "[all.base]\ncolour = 'blue'\n# a comment\nnothing='x'\nnumber='not a number'\nchoice='no choice'\n\n[all.base:Desk]\ntexts=['desk']\n[all.derived]\nnumber=9\n[all.base:Desk]\ngreeting='no'\n";
 
 /// TeX makes a format at its first use, for an ordinary user and for root, and then a document.
 #[test]

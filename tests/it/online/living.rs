@@ -547,6 +547,112 @@ fn programs_stay_beside_a_libc_that_is_named() {
     contains(&ok(Command::new(program).env_clear().arg("--version")), &["2.74"]);
 }
 
+/// Reads a setting of a package.
+const SETTINGS: &str = r#"
+#include <gio/gio.h>
+int main(void) {
+  g_autoptr(GSettings) s = g_settings_new("org.gnome.desktop.interface");
+  g_autofree char *font = g_settings_get_string(s, "font-name");
+  g_print("font %s\n", font);
+}
+"#;
+
+/// Programs read the settings of a tree, although nobody compiled them, and the programs that list settings and modules are there to build with.
+#[test]
+fn settings_are_compiled_and_their_compiler_is_there() {
+    let shop = Workshop::of_packages(&[
+        "libglib2.0-dev",
+        "libgdk-pixbuf-2.0-dev",
+        "gsettings-desktop-schemas",
+        "glib-networking",
+    ]);
+    shop.scratch.write("work/settings.c", SETTINGS);
+    let found = shop.exec("lib", &["pkg-config", "--cflags", "--libs", "gio-2.0"]);
+    for (program, specs) in [("settings", None), ("pinned", Some("-specs=pinned-libc.specs"))] {
+        let mut args = vec!["gcc", "settings.c", "-o", program];
+        args.extend(found.split_whitespace().chain(specs));
+        shop.exec("lib", &args);
+    }
+    for (mut place, program) in [(shop.machine("lib"), "settings"), (shop.jail("lib"), "pinned")] {
+        let said = ok(place.arg(shop.work().join(program)));
+        assert_eq!(said, "font Cantarell 11\n", "{program}");
+    }
+    // pkg-config says where the compiler is, and it compiles what a project brings.
+    shop.scratch.write("work/own/own.gschema.xml", "<schemalist><schema id='own' path='/own/'><key name='k' type='i'><default>42</default></key></schema></schemalist>");
+    for (package, variable) in [
+        ("gio-2.0", "glib_compile_schemas"),
+        ("gio-2.0", "gio_querymodules"),
+        ("gdk-pixbuf-2.0", "gdk_pixbuf_query_loaders"),
+    ] {
+        let program = shop.exec("lib", &["pkg-config", "--variable", variable, package]);
+        let program = Path::new(program.trim());
+        match variable {
+            "glib_compile_schemas" => {
+                ok(shop.jail("lib").arg(program).arg(shop.work().join("own")));
+                assert!(shop.work().join("own/gschemas.compiled").exists());
+            }
+            // What it lists of a copy is what the tree has.
+            "gio_querymodules" => {
+                let modules = shop.path("lib").join("usr/lib").join(TRIPLE).join("gio/modules");
+                let copy = shop.work().join("modules");
+                std::fs::create_dir_all(&copy).unwrap();
+                for name in ["libgiognutls.so", "libgiognomeproxy.so", "libgiolibproxy.so"] {
+                    std::fs::copy(modules.join(name), copy.join(name)).unwrap();
+                }
+                ok(shop.jail("lib").arg(program).arg(&copy));
+                let read =
+                    |dir: &Path| std::fs::read_to_string(dir.join("giomodule.cache")).unwrap();
+                let listed: BTreeSet<String> = read(&copy).lines().map(str::to_owned).collect();
+                let ours = read(&modules).lines().map(str::to_owned).collect();
+                assert!(listed.len() == 3 && listed.is_subset(&ours), "{listed:?} {ours:?}");
+            }
+            _ => contains(&ok(shop.jail("lib").arg(program)), &["GdkPixbuf Image Loader Modules"]),
+        }
+    }
+}
+
+/// An input method of GTK 3, which is a module of its own, is found without a display.
+const METHOD: &str = r#"
+#include <gtk/gtk.h>
+int main(int argc, char **argv) {
+  gtk_init_check(&argc, &argv);
+  GtkIMContext *c = gtk_im_multicontext_new();
+  gtk_im_multicontext_set_context_id(GTK_IM_MULTICONTEXT(c), "multipress");
+  gtk_im_context_reset(c);
+  char *text; PangoAttrList *list; int at;
+  gtk_im_context_get_preedit_string(c, &text, &list, &at);
+  g_print("method %s\n", g_type_from_name("GtkImContextMultipress") ? "loaded" : "missing");
+}
+"#;
+
+/// The list of input methods is that which GTK's own program writes, and programs find the modules in it.
+#[test]
+#[ignore = "full suite: large packages"]
+fn input_methods_of_gtk_are_listed() {
+    let shop = Workshop::of_packages(&["libgtk-3-dev", "fonts-dejavu-core"]);
+    let tree = shop.path("lib");
+    let libraries = tree.join("usr/lib").join(TRIPLE);
+    let listed = ok(shop.jail("lib").arg(libraries.join("libgtk-3-0/gtk-query-immodules-3.0")));
+    let ours = std::fs::read_to_string(libraries.join("gtk-3.0/3.0.0/immodules.cache")).unwrap();
+    let lines = |text: &str| -> BTreeSet<String> {
+        let lines = text.lines().filter(|line| !line.starts_with('#') && !line.is_empty());
+        let bare = |line: &str| match line.strip_prefix("\"/").and_then(|l| l.rsplit_once('/')) {
+            Some((_, name)) => format!("\"{name}"),
+            None => line.to_owned(),
+        };
+        lines.map(bare).collect()
+    };
+    assert!(lines(&ours).len() > 20, "{ours}");
+    assert!(lines(&listed) == lines(&ours), "{listed}\n{ours}");
+    shop.scratch.write("work/method.c", METHOD);
+    let found = shop.exec("lib", &["pkg-config", "--cflags", "--libs", "gtk+-3.0"]);
+    let mut args = vec!["gcc", "method.c", "-o", "method"];
+    args.extend(found.split_whitespace());
+    shop.exec("lib", &args);
+    let said = ok(shop.machine("lib").arg(shop.work().join("method")));
+    contains(&said, &["method loaded"]);
+}
+
 /// Every file of the table has its test.
 #[test]
 fn the_table_is_whole() {
