@@ -1,5 +1,6 @@
 //! Determines which entries of a lock do not fit the manifest, and why.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 
 use crate::context::{Context, shown};
@@ -108,7 +109,28 @@ pub fn fingerprint(project: &Project, toolchain: &Toolchain, platform: Platform)
     let target = toolchain.target.filter(|t| *t != platform);
     out.note("target", target.map(|t| t.to_string()));
     out.note("libraries", toolchain.libraries.iter().map(|l| l.value.to_string()));
+    // The names of the files are part of what the source and the settings say.
+    let keyring = project.manifest.settings.keyring.as_deref();
+    let keys: BTreeSet<&str> = project.sources[&toolchain.name]
+        .keys()
+        .into_iter()
+        .filter_map(|key| key.or(keyring))
+        .collect();
+    out.note("keys", keys.into_iter().map(|file| state(&project.dir().join(file), project.dir())));
     out
+}
+
+/// Describes the content of a file by its path relative to `dir` and a part of its digest.
+fn state(path: &Path, dir: &Path) -> String {
+    let shown = path.strip_prefix(dir).unwrap_or(path).display();
+    match fs_err::read(path) {
+        Ok(bytes) => format!("{shown} {}", part_of_digest(&bytes)),
+        Err(_) => format!("{shown} is not there"),
+    }
+}
+
+fn part_of_digest(bytes: &[u8]) -> String {
+    Digest::of(bytes).hex()[..16].to_owned()
 }
 
 /// Returns the reasons why the entry of a set of Python packages does not fit.
@@ -162,13 +184,7 @@ pub fn set_fingerprint(
         out.note("role", ["build"]);
         return out;
     }
-    let shown =
-        |path: &Path| path.strip_prefix(project.dir()).unwrap_or(path).display().to_string();
-    let digest = |text: &str| Digest::of(text.as_bytes()).hex()[..16].to_owned();
-    let state = |path: &Path| match fs_err::read_to_string(path) {
-        Ok(text) => format!("{} {}", shown(path), digest(&text)),
-        Err(_) => format!("{} is not there", shown(path)),
-    };
+    let state = |path: &Path| state(path, project.dir());
     out.note("inputs", project.requirement_files(set).iter().map(|f| state(f)));
     out.note("extras", &set.extras);
     out.note("groups", &set.groups);
@@ -187,7 +203,7 @@ pub fn set_fingerprint(
     out.note("prune", &set.prune);
     let file = set.output(tree.python);
     let written = match output {
-        Some(text) => format!("{file} {}", digest(text)),
+        Some(text) => format!("{file} {}", part_of_digest(text.as_bytes())),
         None => state(&project.dir().join(file.as_str())),
     };
     out.note("output", [written]);

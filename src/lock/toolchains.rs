@@ -195,7 +195,7 @@ impl Locking<'_> {
                     Error::unreadable(&path, e)
                         .hint("[settings] keyring names it, relative to toolchains.toml")
                 })?;
-                Keyring::parse(&bytes, &path.display().to_string())
+                Keyring::parse(&bytes, file)
             }
             None => Keyring::shipped(),
         }

@@ -1,6 +1,7 @@
 //! Computes the closure of a list of packages over `Pre-Depends` and `Depends`. Source: Debian
 //! Policy, chapter 7.
 
+use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::debian_index::{Clause, Dependency, Index, Package};
@@ -59,9 +60,8 @@ const MOST_ATTEMPTS: usize = 100;
 /// As in apt, each package has a candidate, the best of its versions ([`Index::best`]).
 /// Alternatives are tried in the order of the field: an alternative that is already chosen comes
 /// first, then the first one whose candidate fits. A real package is preferred to packages that
-/// provide its name; of several providers, the most important is taken, and of those the first by
-/// name. If no candidate fits, other
-/// versions are tried in the same order; if a version that does not fit was chosen before, the
+/// provide its name; of several providers, the most important is taken, and of those the one that the
+/// index mentions last ([`Index::mentioned`]). If no candidate fits, other versions are tried in the same order; if a version that does not fit was chosen before, the
 /// resolution begins again with one that does. If two of the packages conflict and one of them was
 /// chosen among alternatives, the resolution begins again and chooses that one last. The result
 /// depends only on the index and the request, in which the order of the roots counts.
@@ -354,7 +354,9 @@ impl<'a> Closure<'a, '_> {
         let providers = self.index.providers(name);
         let mut provided: Vec<&Package> =
             providers.into_iter().filter_map(|(provider, _)| self.candidate(provider)).collect();
-        provided.sort_by_key(|p| p.importance);
+        if provided.len() > 1 {
+            provided.sort_by_key(|p| (p.importance, Reverse(self.index.mentioned(&p.name))));
+        }
         let all = self.candidate(name).into_iter().chain(provided);
         all.filter(|p| self.is_free(p, dependency)).collect()
     }
@@ -454,7 +456,32 @@ mod tests {
             "Package: zawk\nProvides: awk\nPriority: required",
             "Package: aawk\nProvides: awk\nPriority: extra",
         ]);
-        assert_eq!(names(&i, &["a"], &[]).unwrap(), ["a=1", "mawk=1"]);
+        assert_eq!(names(&i, &["a"], &[]).unwrap(), ["a=1", "zawk=1"]);
+    }
+
+    /// The results are those of apt 2.6 for the same indexes.
+    #[test]
+    fn of_equally_important_providers_the_one_that_is_mentioned_last_is_taken() {
+        let a = "Package: a\nDepends: v";
+        let [b, z] = ["Package: b\nProvides: v", "Package: z\nProvides: v"];
+        for (stanzas, taken) in [
+            (vec![a, b, z], "z"),
+            (vec![a, z, b], "b"),
+            (vec![a, "Package: w\nDepends: z", b, z], "b"),
+            (vec![a, "Package: w\nDepends: z | b", b, z], "b"),
+            (vec![a, "Package: w\nDepends: b | z", b, z], "z"),
+            (vec![a, "Package: w\nDepends: z:any", b, z], "z"),
+            (vec![a, "Package: w\nDepends: z:amd64 (>= 2)", b, z], "b"),
+            (vec![a, "Package: w\nEnhances: b\nSuggests: z", b, z], "b"),
+            (vec![a, "Package: w\nEnhances: z\nReplaces: b", b, z], "z"),
+        ] {
+            let found = names(&index(&stanzas), &["a"], &[]).unwrap();
+            assert_eq!(found, ["a=1".to_owned(), format!("{taken}=1")], "{stanzas:?}");
+        }
+        let mut suites = Index::default();
+        suites.add_suite(500, packages(&[a, z]));
+        suites.add_suite(500, packages(&[b]));
+        assert_eq!(names(&suites, &["a"], &[]).unwrap(), ["a=1", "b=1"]);
     }
 
     #[test]

@@ -16,13 +16,17 @@ const SHIPPED_KEYS: &[u8] = include_bytes!("../../data/debian-archive-keyring.gp
 pub struct Release {
     /// The date on which it was made.
     pub date: Timestamp,
-    /// The end of its validity: the one that it states, or the end of its signature or of the key,
-    /// whichever is earliest. `None` if none of them has an end.
+    /// The end of its validity, if it states one.
     pub valid_until: Option<Timestamp>,
+    /// The end of its signature or of the key that made it, whichever is earlier, if one of them has
+    /// an end.
+    pub signed_until: Option<Timestamp>,
     /// The fingerprint, in upper-case hexadecimal, of the key that signed it.
     pub key: String,
     /// The names of the suite to which it belongs: `Suite` and `Codename`.
     pub suites: Vec<String>,
+    /// The name of the release to which the suite belongs at present, if it states one.
+    pub codename: Option<String>,
     /// The files of its `SHA256` field: name, length in bytes, digest.
     pub files: Vec<(String, u64, Digest)>,
     /// Whether indexes are also available under their digest (`by-hash/SHA256/`).
@@ -43,12 +47,15 @@ pub struct Keyring {
     keys: Vec<PublicKey>,
     /// Where they come from, for messages.
     name: String,
+    /// Whether they are those that cotter includes.
+    is_shipped: bool,
 }
 
 impl Keyring {
     /// Returns the keys that cotter includes.
     pub fn shipped() -> Result<Self> {
-        Self::parse(SHIPPED_KEYS, "the keyring of Debian that cotter includes")
+        let keyring = Self::parse(SHIPPED_KEYS, "the keyring of Debian that cotter includes")?;
+        Ok(Keyring { is_shipped: true, ..keyring })
     }
 
     /// Parses a keyring in binary or armoured form.
@@ -56,14 +63,22 @@ impl Keyring {
     /// # Errors
     /// If it contains no key.
     pub fn parse(bytes: &[u8], name: &str) -> Result<Self> {
-        let keys = openpgp::keys(bytes)
-            .ok_or_else(|| Error::user(format!("{name} is no OpenPGP keyring")))?;
+        let keys = openpgp::keys(bytes).ok_or_else(|| {
+            if openpgp::holds_private_key(bytes) {
+                Error::user(format!("{name} holds a private key"))
+                    .because("expected public keys")
+                    .hint("write the public key in its place: gpg --armor --export KEY. If the file was ever committed or sent, the private key is no secret any more")
+            } else {
+                Error::user(format!("{name} is no OpenPGP keyring"))
+                    .because("expected public keys in binary or ASCII-armoured form")
+            }
+        })?;
         if keys.is_empty() {
             return Err(Error::user(format!("{name} holds no OpenPGP key that may sign")).because(
                 "expected keys of RSA, Ed25519 or ECDSA (P-256, P-384) that are not revoked",
             ));
         }
-        Ok(Keyring { keys, name: name.to_owned() })
+        Ok(Keyring { keys, name: name.to_owned(), is_shipped: false })
     }
 }
 
@@ -103,7 +118,11 @@ impl Release {
             let error =
                 Error::verification(format!("{url} is not signed by a key that is trusted"))
                     .because(format!("expected a key of {}, got {by}", keyring.name))
-                    .hint("for another archive than Debian's own, name its key: suite = [{ ..., key = \"file\" }], or [settings] keyring = \"file\"");
+                    .hint(if keyring.is_shipped {
+                        "for another archive than Debian's own, name its key: suite = [{ ..., key = \"file\" }], or [settings] keyring = \"file\"".to_owned()
+                    } else {
+                        format!("if the archive has a new key, check its fingerprint where the owner of the archive publishes it, and replace {}, which `key` of the suite or [settings] keyring names", keyring.name)
+                    });
             if message.is_verifiable() {
                 error
             } else {
@@ -122,7 +141,6 @@ impl Release {
         };
         let signed_until =
             signer.until.and_then(|s| Timestamp::from_second(s.try_into().ok()?).ok());
-        let valid_until = valid_until.into_iter().chain(signed_until).min();
         let mut files = vec![];
         let list = text
             .lines()
@@ -153,8 +171,10 @@ impl Release {
         Ok(Release {
             date,
             valid_until,
+            signed_until,
             key: signer.fingerprint,
             suites,
+            codename: field("Codename").map(str::to_owned),
             files,
             by_hash: is("Acquire-By-Hash"),
             all_apart: architectures.iter().any(|a| a == "all")
@@ -181,11 +201,18 @@ impl Release {
             .because(format!("expected {suite}, got {}", self.suites.join(", "))))
     }
 
-    /// Refuses a release whose `Valid-Until` has passed.
+    /// Refuses a release whose `Valid-Until` has passed, and a signature that has ended or whose key
+    /// has.
     ///
     /// # Errors
-    /// If it has passed at the time `now`.
+    /// If one of them has passed at the time `now`.
     pub fn check_date(&self, now: Timestamp, url: &str) -> Result<()> {
+        if let Some(until) = self.signed_until.filter(|until| *until < now) {
+            return Err(Error::verification(format!("the signature of {url}, or the key that made it, has expired: it was valid until {until}"))
+                .because(format!("the key is {}", self.key))
+                .hint("if the owner of the archive has extended the key or has a new one, take that: `key` of the suite or [settings] keyring names the file; for an archive of Debian without `key`, a newer cotter includes it")
+                .hint("or accept it with --allow-expired or [settings] check_valid_until = false"));
+        }
         match self.valid_until {
             Some(until) if until < now => Err(Error::verification(format!("{url} has expired: it was valid until {until}"))
                 .because("an attacker who holds back updates would show you an old one")

@@ -370,6 +370,13 @@ struct Part {
     revoked: bool,
 }
 
+/// Whether a file has a private key (packets of the types 5 and 7, section 5.5.1).
+pub fn holds_private_key(bytes: &[u8]) -> bool {
+    let armoured = std::str::from_utf8(bytes).ok().and_then(dearmoured);
+    let found = packets(armoured.as_deref().unwrap_or(bytes));
+    found.is_some_and(|packets| packets.iter().any(|(tag, _)| matches!(tag, 5 | 7)))
+}
+
 /// Returns the keys of a keyring that may sign: each primary key, followed by those of its subkeys
 /// that it declares as signing keys. A key that is revoked in any of its copies is left out, as are
 /// keys with unknown algorithms or versions. Returns `None` if the bytes are not OpenPGP public

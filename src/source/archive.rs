@@ -203,6 +203,10 @@ impl Source for Archive {
         self.runtime.iter().flat_map(DebianRequest::suites).collect()
     }
 
+    fn keys(&self) -> Vec<Option<&str>> {
+        self.runtime.iter().flat_map(DebianRequest::keys).collect()
+    }
+
     fn named(&self) -> Vec<String> {
         vec![self.toolchain.to_string()]
     }

@@ -333,6 +333,10 @@ impl Source for Debian {
         self.0.suites().collect()
     }
 
+    fn keys(&self) -> Vec<Option<&str>> {
+        self.0.keys().collect()
+    }
+
     fn named(&self) -> Vec<String> {
         self.0.packages.iter().map(|package| plain_name(package).to_owned()).collect()
     }

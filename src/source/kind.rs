@@ -47,6 +47,12 @@ pub trait Source {
         vec![]
     }
 
+    /// Returns the file of keys of each of the Debian suites, relative to the manifest, or `None` for a
+    /// suite that names none.
+    fn keys(&self) -> Vec<Option<&str>> {
+        vec![]
+    }
+
     /// Returns the components that the manifest names.
     fn named(&self) -> Vec<String> {
         vec![]

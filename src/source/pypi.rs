@@ -78,6 +78,10 @@ impl Source for Pypi {
         self.runtime.iter().flat_map(DebianRequest::suites).collect()
     }
 
+    fn keys(&self) -> Vec<Option<&str>> {
+        self.runtime.iter().flat_map(DebianRequest::keys).collect()
+    }
+
     fn named(&self) -> Vec<String> {
         vec![self.package.clone()]
     }

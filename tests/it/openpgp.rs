@@ -373,7 +373,12 @@ fn a_release_holds_no_longer_than_its_signature() {
     for field in ["", late] {
         let release = release(&text(field), 500);
         release.check_date(at(seconds_now()), "url").unwrap();
-        release.check_date(at(seconds_now() + 600), "url").unwrap_err();
+        let error = release.check_date(at(seconds_now() + 600), "url").unwrap_err();
+        // The index itself is not too old.
+        assert!(
+            error.message().contains("the signature of url, or the key that made it, has expired")
+        );
+        assert!(error.hints().iter().any(|hint| hint.contains("`key` of the suite")));
     }
 }
 

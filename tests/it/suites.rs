@@ -348,6 +348,8 @@ fn an_archive_of_a_vendor_has_its_own_urls_and_key() {
             "vendor/dists/stable/InRelease is not signed by a key that is trusted",
             &format!("expected a key of keys/vendor.asc, got {}", fingerprint(&rig.signer)),
             "at: toolchains.toml:10:18",
+            "if the archive has a new key, check its fingerprint",
+            "replace keys/vendor.asc",
         ],
     );
     // A key that is not there, and one that is no key.
@@ -360,6 +362,11 @@ fn an_archive_of_a_vendor_has_its_own_urls_and_key() {
         &rig.fails(&suites.replace("vendor.asc", "none.asc"), "[\"product\"]"),
         &["keys/none.asc is no OpenPGP keyring"],
     );
+    rig.project.scratch.write("project/keys/private.asc", vendor.private());
+    contains(
+        &rig.fails(&suites.replace("vendor.asc", "private.asc"), "[\"product\"]"),
+        &["keys/private.asc holds a private key", "expected public keys", "gpg --armor --export"],
+    );
     // With a family, its mirrors come first.
     packages.publish_as(&rig.server, &vendor, &how);
     let named = suites.replace("{ urls", "{ archive = \"acme\", urls");
@@ -371,6 +378,78 @@ fn an_archive_of_a_vendor_has_its_own_urls_and_key() {
     assert_eq!(inputs(&rig.project), [locations.as_str(), "debian/ssl_1.0-1"]);
     contains(&rig.project.lock_text(), &["archive = \"acme\", suite = \"stable\""]);
     rig.project.ok(&["setup", "--locked"]);
+}
+
+/// A lock was made with the keys of certain files. Others would trust other archives.
+#[test]
+fn a_key_that_is_changed_or_deleted_makes_the_lock_stale() {
+    let rig = Rig::new();
+    let vendor = Signer::new();
+    let how = Published { root: "/vendor", suite: "stable", ..Published::default() };
+    archive(&[("product", "7", "")]).publish_as(&rig.server, &vendor, &how);
+    let suites = format!(
+        "[\"test\", {{ urls = \"{}/vendor\", suite = \"stable\", key = \"vendor.asc\" }}]",
+        rig.server.url
+    );
+    for file in ["vendor.asc", "keys.asc"] {
+        rig.project.scratch.write("project/vendor.asc", vendor.public());
+        rig.project.scratch.write("project/keys.asc", rig.signer.public());
+        rig.lock(&suites, "[\"product\"]");
+        rig.project.ok(&["lock", "--check"]);
+        rig.project.scratch.write(&format!("project/{file}"), Signer::new().public());
+        let said = rig.project.fails(3, &["lock", "--check"]);
+        contains(&said, &[&format!("t for x86_64-linux: keys: added {file} "), "removed"]);
+        std::fs::remove_file(rig.project.dir().join(file)).unwrap();
+        let said = rig.project.fails(3, &["lock", "--check"]);
+        contains(&said, &[&format!("keys: added {file} is not there")]);
+    }
+}
+
+/// `stable` means another release after a while. The lock tells so once, with the name that stays.
+#[test]
+fn a_suite_whose_meaning_moves_is_told() {
+    let rig = Rig::new();
+    let packages = archive(&[("app", "1", "")]);
+    for (suite, codename) in
+        [("stable", "bookworm"), ("stable-updates", "bookworm-updates"), ("unstable", "sid")]
+    {
+        let fields = format!("Codename: {codename}\n");
+        let how = Published { suite, fields: &fields, ..Published::default() };
+        packages.publish_as(&rig.server, &rig.signer, &how);
+    }
+    let told = |suites: &str| {
+        rig.project.manifest(&rig.manifest(suites, "[\"app\"]"));
+        crate::support::text(&rig.project.cotter(&["lock", "--fresh"]).output().unwrap())
+    };
+    let said = told("[\"stable\", \"stable-updates\"]");
+    contains(
+        &said,
+        &[
+            "toolchains.toml:10:10: \"stable\" is bookworm today and another release after",
+            "write \"bookworm\"",
+            "\"stable-updates\" is bookworm-updates today",
+        ],
+    );
+    assert_eq!(said.matches("is bookworm today").count(), 1, "{said}");
+    assert!(!told("\"unstable\"").contains("today"));
+    // The suites of other archives have the names that their owners give.
+    let url =
+        format!("[\"unstable\", {{ urls = \"{}/debian\", suite = \"stable\" }}]", rig.server.url);
+    assert!(!told(&url).contains("today"));
+}
+
+#[test]
+fn a_date_that_has_not_come_is_refused() {
+    let rig = Rig::new();
+    let said = rig.fails("{ suite = \"test\", snapshot = \"2999-01-01\" }", "[\"app\"]");
+    contains(
+        &said,
+        &[
+            "no suite is known as it will be at 29990101T000000Z",
+            "expected a date before now",
+            "at: toolchains.toml:10:9",
+        ],
+    );
 }
 
 #[test]

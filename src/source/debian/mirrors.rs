@@ -44,6 +44,7 @@ pub(super) fn load_index(
     cx.index.replace(None);
     let (mut index, mut releases) = (Index::default(), vec![]);
     for suite in &spec.suites {
+        suite.check_snapshot(cx.now)?;
         let loaded = load_suite(suite, platform, cx)?;
         index.add_suite(suite.priority.unwrap_or(loaded.priority), loaded.packages);
         releases.push(loaded.release);
@@ -163,7 +164,9 @@ fn no_such_suite(spec: &SuiteRequest, refused: &[(&String, Error)], http: &Http)
     );
     let absent = refused.iter().filter(|(_, e)| e.reason() == Some(&Cause::NoSuchSuite));
     let listed: Vec<String> = absent.flat_map(|(base, _)| suites_of(http, base)).collect();
-    let (known, whose): (Vec<&str>, _) = if listed.is_empty() {
+    let (known, whose): (Vec<&str>, _) = if listed.is_empty() && !spec.urls.is_empty() {
+        return error.hint(mirror_hint(spec));
+    } else if listed.is_empty() {
         (SUITES.to_vec(), "Debian's suites")
     } else {
         (listed.iter().map(String::as_str).collect(), "the mirror's suites")
@@ -264,6 +267,9 @@ fn read_suite(
     }
     if cx.check_valid_until {
         release.check_date(suite.judged_at(cx), &shown)?;
+    }
+    if let Some(text) = suite.moves(&release) {
+        cx.reporter.warn(&text);
     }
     let mut packages = vec![];
     for (name, size, sha256) in indexes(suite, platform, &release, &shown)? {

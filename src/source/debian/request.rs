@@ -159,6 +159,11 @@ impl DebianRequest {
         self.suites.iter().map(|suite| (suite.archive(), suite.suite.as_str()))
     }
 
+    /// Returns the file of keys of each suite.
+    pub fn keys(&self) -> impl Iterator<Item = Option<&str>> {
+        self.suites.iter().map(|suite| suite.key.as_deref())
+    }
+
     /// Returns a package of the request as a root of the closure.
     pub fn root(&self, asked: &str) -> PackageRoot {
         let wanted = asked.split_once('/').map(|(_, suite)| suite);

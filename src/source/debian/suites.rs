@@ -1,5 +1,6 @@
 //! The suites of a request: where each one is, who signs it, and which of its packages count.
 
+use std::cell::Cell;
 use std::collections::BTreeMap;
 
 use fs_err as fs;
@@ -10,7 +11,7 @@ use crate::error::{Error, Place, Result};
 use crate::fetch::{SNAPSHOT, encode, snapshot_path};
 use crate::manifest::{Fields, NameOrTable, Problems, Spanned};
 use crate::model::Location;
-use crate::resolve::debian_release::Keyring;
+use crate::resolve::debian_release::{Keyring, Release};
 
 /// The greatest size in bytes of a file of keys. Debian's own keyring has less than 100 KB.
 const MOST_KEYS: u64 = 1 << 20;
@@ -20,6 +21,9 @@ const DEBIAN: &str = "debian";
 
 /// The beginning of the names of the families of Debian's own archives.
 const DEBIAN_FAMILIES: &str = "debian";
+
+/// The beginnings of the names that mean another release of Debian after each publication.
+const MOVING: &[&str] = &["oldoldstable", "oldstable", "stable", "testing"];
 
 /// The greatest priority, as in apt.
 const MOST_PRIORITY: u64 = 32767;
@@ -45,6 +49,8 @@ pub struct SuiteRequest {
     pub place: Place,
     /// The places of its components.
     pub component_places: BTreeMap<String, Place>,
+    /// Whether it was told that its name will mean another release.
+    pub told: Cell<bool>,
 }
 
 /// A point in time for which an archive of old Debian files is asked.
@@ -208,6 +214,7 @@ fn of_name(
         snapshot: defaults.snapshot.clone(),
         place: problems.place(name.span.start),
         component_places: defaults.component_places.clone(),
+        told: Cell::default(),
     })
 }
 
@@ -315,6 +322,7 @@ fn of_table(
         snapshot,
         place,
         component_places,
+        told: Cell::default(),
     })
 }
 
@@ -344,6 +352,38 @@ impl SuiteRequest {
     pub fn is_same(&self, other: &SuiteRequest) -> bool {
         (self.archive(), &self.urls, &self.suite, &self.snapshot)
             == (other.archive(), &other.urls, &other.suite, &other.snapshot)
+    }
+
+    /// Refuses a date that has not come yet.
+    ///
+    /// # Errors
+    /// If the suite is asked for at a time after `now`.
+    pub fn check_snapshot(&self, now: Timestamp) -> Result<()> {
+        match &self.snapshot {
+            Some(snapshot) if snapshot.time > now => {
+                Err(Error::user(format!("no suite is known as it will be at {}", snapshot.text))
+                    .because(format!("expected a date before now, {now}"))
+                    .hint("name a date that has passed, or leave `snapshot` out for the suites as they are now")
+                    .located(self.place.clone()))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Returns what there is to tell about a name such as `stable`, which means another release after
+    /// some time, if `release` is the one that it means now. It is told once.
+    pub fn moves(&self, release: &Release) -> Option<String> {
+        let codename = release.codename.as_deref()?;
+        let name = self.suite.as_str();
+        let moves = self.urls.is_empty()
+            && codename != name
+            && MOVING.contains(&name.split('-').next().unwrap_or_default());
+        (moves && !self.told.replace(true)).then(|| {
+            format!(
+                "{}: {name:?} is {codename} today and another release after the next one is published, so that a later `cotter lock` may take everything from there: write {codename:?}",
+                self.place
+            )
+        })
     }
 
     /// Whether it is an archive of Debian that only adds to another suite.

@@ -6,11 +6,13 @@ use std::path::Path;
 use std::process::Command;
 
 use cotter::internals::{
-    Additions, Fetcher, Http, Keyring, Kind, Manifest, Mirrors, NEVER, Patience, Platform,
+    Additions, Digest, Fetcher, Http, Keyring, Kind, Manifest, Mirrors, NEVER, Patience, Platform,
     Problems, Proxies, Reporter, ResolveContext, Verbosity, bind_sources, machine_mirrors,
     recipe_of_kind,
 };
 
+use crate::support::debian::Signer;
+use crate::support::server::Server;
 use crate::support::{Project, REPO, Scratch, contains, ok, shared_store};
 
 /// The suites of a release of Debian: archive and suite.
@@ -132,6 +134,20 @@ struct Apt(Scratch);
 
 impl Apt {
     fn new(release: &str) -> Self {
+        let lines: Vec<String> = suites(release)
+            .iter()
+            .map(|(archive, suite)| {
+                let base = bases(archive).first().expect("the machine's apt has a mirror").clone();
+                format!(
+                    "deb [signed-by={REPO}/data/debian-archive-keyring.gpg] {base} {suite} main\n"
+                )
+            })
+            .collect();
+        Apt::of(&lines.concat())
+    }
+
+    /// A root with these sources.
+    fn of(sources: &str) -> Self {
         let root = Scratch::new();
         for dir in [
             "etc/apt/apt.conf.d",
@@ -144,16 +160,7 @@ impl Apt {
             std::fs::create_dir_all(root.join(dir)).unwrap();
         }
         root.write("var/lib/dpkg/status", "");
-        let lines: Vec<String> = suites(release)
-            .iter()
-            .map(|(archive, suite)| {
-                let base = bases(archive).first().expect("the machine's apt has a mirror").clone();
-                format!(
-                    "deb [signed-by={REPO}/data/debian-archive-keyring.gpg] {base} {suite} main\n"
-                )
-            })
-            .collect();
-        root.write("etc/apt/sources.list", lines.concat());
+        root.write("etc/apt/sources.list", sources);
         root.write(
             "apt.conf",
             format!(
@@ -208,8 +215,19 @@ fn resolved(release: &str, sets: &[&str], more: [&str; 2]) -> Vec<BTreeMap<Strin
     };
     let all = more.into_iter().flat_map(|more| sets.iter().map(move |set| (set, more)));
     let text: String = all.enumerate().map(toolchain).collect();
-    let mut problems = Problems::new("toolchains.toml", &text);
-    let manifest = Manifest::parse(&text, &mut problems);
+    let all = taken(&text, Path::new("."));
+    let each = all.into_iter().map(|(releases, packages)| {
+        assert_eq!(releases, suites.each_ref().map(|(_, suite)| suite.as_str()));
+        packages
+    });
+    each.collect()
+}
+
+/// Returns what the toolchains of a manifest take: the suites of their releases, and the packages with their hashes. `dir` has
+/// the files that the manifest names.
+fn taken(text: &str, dir: &Path) -> Vec<(Vec<String>, BTreeMap<String, String>)> {
+    let mut problems = Problems::new("toolchains.toml", text);
+    let manifest = Manifest::parse(text, &mut problems);
     let sources = bind_sources(&manifest, &mut problems);
     assert!(problems.lines().is_empty(), "{:?}", problems.lines());
     let scratch = Scratch::new();
@@ -233,26 +251,22 @@ fn resolved(release: &str, sets: &[&str], more: [&str; 2]) -> Vec<BTreeMap<Strin
         reporter: &reporter,
         now: "2026-11-26T00:00:00Z".parse().unwrap(),
         keyring: &keyring,
-        dir: scratch.path(),
+        dir,
         check_valid_until: false,
         known: vec![],
         index: RefCell::default(),
     };
-    sources
-        .values()
-        .map(|source| {
-            let recipe = recipe_of_kind(Kind::Library);
-            let found =
-                source.resolve(Platform::X86_64Linux, recipe, &Additions::default(), &cx).unwrap();
-            let releases: Vec<&str> = found.releases.iter().map(|r| r.suite.as_str()).collect();
-            assert_eq!(releases, suites.each_ref().map(|(_, suite)| suite.as_str()));
-            found
-                .inputs
-                .into_iter()
-                .map(|input| (input.component.name, input.sha256.hex()))
-                .collect()
-        })
-        .collect()
+    let taken = sources.values().map(|source| {
+        let recipe = recipe_of_kind(Kind::Library);
+        let found =
+            source.resolve(Platform::X86_64Linux, recipe, &Additions::default(), &cx).unwrap();
+        let inputs = found.inputs.into_iter();
+        (
+            found.releases.iter().map(|release| release.suite.clone()).collect(),
+            inputs.map(|input| (input.component.name, input.sha256.hex())).collect(),
+        )
+    });
+    taken.collect()
 }
 
 /// Compares the closures. The packages that cotter leaves out because no tree runs a maintainer script, and those that the
@@ -318,6 +332,85 @@ fn the_lists_of_distroless_and_sets_of_trixie_resolve_as_apt_resolves_them() {
         }
         compare(release, &sets);
     }
+}
+
+/// A number below `below`, which follows from `state` alone.
+fn next(state: &mut u32, below: usize) -> usize {
+    *state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+    (*state >> 16) as usize % below
+}
+
+/// An index of eight packages that provide names and mention each other, and of one that depends on what they provide.
+fn index_of_providers(state: &mut u32, number: usize) -> String {
+    let mut order: Vec<usize> = (0..8).collect();
+    for i in 0..order.len() {
+        order.swap(i, next(state, 8));
+    }
+    let stanza = |name: &str, fields: &str| {
+        format!(
+            "Package: {name}\nVersion: 1\nArchitecture: amd64\n{fields}Filename: ./{name}.deb\nSize: 1\nSHA256: {}\n\n",
+            Digest::of(name.as_bytes())
+        )
+    };
+    let wants = "Depends: virtual-a, virtual-b | virtual-c\n";
+    let mut out = if number == 0 { stanza("wanting", wants) } else { String::new() };
+    for package in order {
+        let mut fields = format!("Provides: virtual-{}\n", ["a", "b", "c"][next(state, 3)]);
+        for field in ["Recommends", "Suggests", "Replaces", "Enhances"] {
+            if next(state, 3) == 0 {
+                let architecture = ["", ":any", ":amd64"][next(state, 3)];
+                fields += &format!("{field}: p{}{architecture}\n", next(state, 8));
+            }
+        }
+        fields += ["", "Priority: optional\n", "Priority: important\n"][next(state, 3)];
+        out += &stanza(&format!("p{}", package + 8 * number), &fields);
+    }
+    out
+}
+
+/// Of several packages that provide a name, both take the same: from one index and from two.
+#[test]
+fn providers_are_chosen_as_apt_chooses_them() {
+    let (server, signer, scratch) = (Server::start(), Signer::new(), Scratch::new());
+    scratch.write("key.asc", signer.public());
+    let mut state = 7;
+    let mut decided = 0;
+    for round in 0..24 {
+        let (mut apt_sources, mut suites) = (String::new(), vec![]);
+        for number in 0..1 + round % 2 {
+            let name = format!("r{round}-{number}");
+            let index = index_of_providers(&mut state, number);
+            let digest = Digest::of(index.as_bytes());
+            let release = format!(
+                "Origin: Test\nSuite: {name}\nDate: Sat, 11 Jul 2026 10:16:37 UTC\nSHA256:\n {digest} {} Packages\n",
+                index.len()
+            );
+            scratch.write(&format!("{name}/Packages"), &index);
+            scratch.write(&format!("{name}/Release"), &release);
+            server.put(&format!("/{name}/Packages"), index);
+            server.put(&format!("/{name}/InRelease"), signer.sign(&release));
+            apt_sources +=
+                &format!("deb [trusted=yes] file:{} ./\n", scratch.join(&name).display());
+            suites.push(format!(
+                "{{ urls = [\"{}/{name}\"], suite = \"./\", key = \"key.asc\" }}",
+                server.url
+            ));
+        }
+        let theirs: Vec<String> = Apt::of(&apt_sources).install("wanting").into_keys().collect();
+        let text = format!(
+            "[toolchains.t]\nkind = \"library\"\nsource = \"debian\"\nsuite = [{}]\npackages = [\"wanting\"]\ninclude_essential = false\n",
+            suites.join(", ")
+        );
+        let (_, ours) = taken(&text, scratch.path()).remove(0);
+        assert_eq!(
+            ours.into_keys().collect::<Vec<_>>(),
+            theirs,
+            "round {round}:\n{}",
+            std::fs::read_to_string(scratch.join(&format!("r{round}-0/Packages"))).unwrap()
+        );
+        decided += usize::from(theirs.len() > 2);
+    }
+    assert!(decided > 20, "{decided}");
 }
 
 /// A glibc of 2.31 for programs that leave for old machines, and a tool of that release. The keys of bullseye are among those

@@ -58,6 +58,11 @@ impl Signer {
         signature.to_armored_string(ArmorOptions::default()).unwrap()
     }
 
+    /// Returns the private key, armoured.
+    pub fn private(&self) -> String {
+        self.0.to_armored_string(ArmorOptions::default()).unwrap()
+    }
+
     /// Returns the public key in binary form.
     pub fn public_bytes(&self) -> Vec<u8> {
         self.0.to_public_key().to_bytes().unwrap()
