@@ -110,6 +110,20 @@ fn usage(mut e: clap::Error) -> ExitCode {
         return ExitCode::SUCCESS;
     }
     let args: Vec<_> = std::env::args_os().skip(1).take_while(|a| a != "--").collect();
+    // Options whose values come from the environment count as used, and are not.
+    if let Some(ContextValue::StyledStr(usage)) = e.get(ContextKind::Usage) {
+        let shown = usage.to_string();
+        let mut plain = shown.clone();
+        for (option, value) in [("--manifest", "<FILE>"), ("--store", "<DIR>")] {
+            let given = |arg: &std::ffi::OsString| arg.to_string_lossy().starts_with(option);
+            if !args.iter().any(given) {
+                plain = plain.replace(&format!(" {option} {value}"), "");
+            }
+        }
+        if plain != shown {
+            e.insert(ContextKind::Usage, ContextValue::StyledStr(plain.into()));
+        }
+    }
     // The flag belongs to the command that is to be run, so suggesting a similar flag of cotter
     // would not help.
     if e.kind() == ClapErrorKind::UnknownArgument

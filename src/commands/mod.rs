@@ -18,6 +18,7 @@ pub mod shell;
 pub mod venv;
 pub mod verify;
 
+mod machine;
 mod reaches;
 mod session;
 mod table;

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use serde_json::json;
 
 use super::trees::kind;
-use super::{human, print, print_json, reaches, sweep, table};
+use super::{human, machine, print, print_json, reaches, sweep, table};
 use crate::cli::Setup;
 use crate::context::Context;
 use crate::error::{Error, Result};
@@ -32,7 +32,8 @@ pub fn run(args: &Setup, cx: &Context) -> Result<ExitCode> {
     };
     let trees = super::trees::ready(&request, cx)?;
     let made = trees.iter().filter(|r| r.made_in.is_some());
-    reaches::warn(made.map(|r| (&r.tree.name, &r.tree.store_name)), cx);
+    reaches::warn(made.clone().map(|r| (&r.tree.name, &r.tree.store_name)), cx);
+    machine::warn(made.map(|r| &r.tree), cx);
     if args.json {
         let list: Vec<_> = trees
             .iter()

@@ -5,6 +5,7 @@ mod notes;
 mod options;
 mod packages;
 mod stale;
+mod together;
 mod toolchains;
 
 use crate::context::{Context, shown};

@@ -5,9 +5,9 @@ use std::cell::RefCell;
 
 use fs_err as fs;
 
-use super::notes;
 use super::options::Options;
 use super::stale::fingerprint;
+use super::{notes, together};
 use crate::context::Context;
 use crate::error::{Error, Result};
 use crate::fetch::Fetcher;
@@ -16,7 +16,7 @@ use crate::make::{Made, Proposal};
 use crate::manifest::Toolchain;
 use crate::model::{Kind, Platform, ToolchainName};
 use crate::project::Project;
-use crate::recipe::{self, Asked};
+use crate::recipe::{self, Asked, Notes};
 use crate::resolve::debian_release::Keyring;
 use crate::source::{Additions, ResolveContext};
 
@@ -118,12 +118,18 @@ impl Locking<'_> {
             finished.clone().map(|(d, made)| (&d.plan.name, made.notes.idle.as_slice())).collect();
         project.warn_of_idle_patterns(&idle, cx);
         let mut out = vec![];
+        let locked: Vec<(Plan, Notes)> =
+            finished.clone().map(|(d, made)| (d.plan.clone(), made.notes.clone())).collect();
         for (draft, made) in finished {
             let asked = project.sources[&draft.plan.name].named();
             notes::tell(&draft.plan, &made.notes, &asked, &cx.reporter);
             lock.put(LockedTree::new(draft.plan.clone(), made.output.clone()));
             out.push(made.clone());
         }
+        let locked: Vec<(&Plan, &Notes)> = locked.iter().map(|(plan, n)| (plan, n)).collect();
+        together::tell_libc(lock, &locked, &cx.reporter);
+        let plans: Vec<&Plan> = locked.iter().map(|(plan, _)| *plan).collect();
+        together::tell_versions(lock, &plans, &cx.reporter);
         Ok(out)
     }
 

@@ -146,11 +146,22 @@ pub struct TrustedRelease {
     pub key: String,
 }
 
+/// The package of the libc.
+pub const LIBC_PACKAGE: &str = "libc6";
+
 impl Plan {
     /// Returns the name under which the manifest asks for the tree: that of the toolchain, or that
     /// of the set of Python packages.
     pub fn manifest_name(&self) -> &ToolchainName {
         self.spec.packages().map_or(&self.name, |set| &set.set)
+    }
+
+    /// Returns the version of the libc for which a compiler links programs of a platform, without what
+    /// Debian appends, such as `2.36`. It is that of the package that starts the compiler itself.
+    pub fn linked_libc(&self, platform: Platform) -> Option<&str> {
+        let target = self.spec.cc()?.target;
+        let libc = self.inputs.iter().find(|input| input.component.name == LIBC_PACKAGE)?;
+        (target == platform).then(|| libc.component.version.split(['-', '+']).next())?
     }
 
     /// Returns the platform for which the tree's programs produce code: a compiler's target, or

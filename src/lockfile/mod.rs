@@ -20,7 +20,9 @@ use crate::manifest::Problems;
 use crate::model::shortened;
 
 pub use conflict::{first_marker, has_conflict_markers, sides};
-pub use entry::{FILE_NAME, LockedTree, Lockfile, Output, Plan, RecipeId, TrustedRelease, Uses};
+pub use entry::{
+    FILE_NAME, LIBC_PACKAGE, LockedTree, Lockfile, Output, Plan, RecipeId, TrustedRelease, Uses,
+};
 pub use fingerprint::Fingerprint;
 pub use names::format_of_distribution;
 pub use spec::{

@@ -51,6 +51,9 @@ const VARIABLES: &[(&str, &str)] = &[
     ("STRIP", "strip"),
 ];
 
+/// Those that are set if the tree has a compiler for Fortran.
+const FORTRAN_VARIABLES: &[(&str, &str)] = &[("FC", "gfortran"), ("F77", "gfortran")];
+
 /// The libraries of the tree that programs may need at run time, by stem. The other libraries serve
 /// only the compiler itself.
 pub const RUNTIME: &[&str] = &[
@@ -191,7 +194,14 @@ impl Recipe for Gcc {
 
     fn environment(&self, tree: &Active, environment: &mut Variables) {
         let prefix = format!("{}-", tree.target.multiarch());
-        compiler_environment(tree, VARIABLES, &prefix, environment);
+        let fortran = match tree.target == tree.platform {
+            true => "bin/gfortran".to_owned(),
+            false => format!("bin/{prefix}gfortran"),
+        };
+        let has_fortran = tree.path.join(fortran).exists();
+        let fortran = FORTRAN_VARIABLES.iter().filter(|_| has_fortran);
+        let variables: Vec<_> = VARIABLES.iter().chain(fortran).copied().collect();
+        compiler_environment(tree, &variables, &prefix, environment);
         if tree.target == tree.platform {
             environment.set_unless_the_user_does(vec![(
                 RUNTIME_VARIABLE.to_owned(),

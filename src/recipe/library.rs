@@ -9,7 +9,7 @@ use super::essential::RUNTIME;
 use super::generated;
 use super::helpers::{self, Helpers};
 use super::layers::{Layers, Stage};
-use super::notes::{MissingCommand, Notes};
+use super::notes::{MissingCommand, NeededGlibc, Notes};
 use super::prune::{self, Pruning};
 use super::seal::{self, ProgramUse, Steps, seal};
 use super::{cmake, linker_scripts, living, pkg_config};
@@ -18,7 +18,8 @@ use crate::error::Result;
 use crate::facts::{Facts, LibraryFacts};
 use crate::lockfile::{LibrarySpec, Plan, Spec};
 use crate::model::{Kind, MemberPath};
-use crate::tree::{BlobDir, Tree};
+use crate::relocate::launcher::is_library_name;
+use crate::tree::{BlobDir, Node, Tree};
 
 /// The recipe that this module describes.
 pub struct Library;
@@ -160,6 +161,7 @@ impl Recipe for Library {
             });
         }
         notes.ungenerated = missing;
+        notes.glibc = needed_glibc(&tree, &format!("usr/lib/{}", plan.platform.multiarch()))?;
         Ok(tree)
     }
 
@@ -186,6 +188,28 @@ impl Recipe for Library {
             pkg_config: pkg_config.into_iter().filter(there).collect(),
         }))
     }
+}
+
+/// Returns the newest version of glibc for which a library in a directory asks. Source: a library names
+/// the versions in its dynamic strings, `GLIBC_2.38` and the like (LSB Core, "Symbol Versioning").
+fn needed_glibc(tree: &Tree, directory: &str) -> Result<Option<NeededGlibc>> {
+    let mut newest: Option<(u32, NeededGlibc)> = None;
+    for name in tree.entries(directory).iter().filter(|name| is_library_name(name)) {
+        let path = MemberPath::literal(&format!("{directory}/{name}"));
+        let Some(Node::File { blob, .. }) = tree.get(&path) else { continue };
+        let bytes = blob.read()?;
+        let prefix = b"\0GLIBC_2.";
+        for at in memchr::memmem::find_iter(&bytes, prefix) {
+            let digits =
+                bytes[at + prefix.len()..].iter().take(3).take_while(|b| b.is_ascii_digit());
+            let minor = digits.fold(0, |number, digit| number * 10 + u32::from(digit - b'0'));
+            if newest.as_ref().is_none_or(|(most, _)| minor > *most) {
+                let needed = NeededGlibc { version: format!("2.{minor}"), file: path.clone() };
+                newest = Some((minor, needed));
+            }
+        }
+    }
+    Ok(newest.map(|(_, needed)| needed))
 }
 
 /// Returns the shared libraries by stem. Programs ask for the shortest name that has a version: of

@@ -45,7 +45,7 @@ use crate::error::{Error, Result};
 use crate::facts::Facts;
 use crate::lockfile::{Plan, RecipeId};
 use crate::model::Kind;
-use crate::tree::{BlobDir, Tree};
+use crate::tree::{BlobDir, Node, Tree};
 
 pub use api::{Active, Asked, Recipe};
 pub use clang_dirs::names_clang;
@@ -121,7 +121,14 @@ pub fn finish(
     pruning: &Pruning,
     notes: &mut Notes,
 ) -> Result<Tree> {
-    of_plan(plan)?.finish(plan, layers, blobs, pruning, notes)
+    let tree = of_plan(plan)?.finish(plan, layers, blobs, pruning, notes)?;
+    let is_file = |node: &Node| !matches!(node, Node::Directory);
+    if !plan.spec.selection().prune.is_empty() && !tree.iter().any(|(_, node)| is_file(node)) {
+        return Err(Error::user(format!("`prune` leaves no file of {}", plan.name))
+            .about(plan.name.as_str())
+            .hint("use patterns that match only what you do not need, or name what must stay with `keep`"));
+    }
+    Ok(tree)
 }
 
 /// Returns which paths of a plan's inputs stay.

@@ -27,6 +27,17 @@ pub struct Notes {
     pub missing: Vec<MissingCommand>,
     /// What Debian generates when it installs the packages, and the tree lacks.
     pub ungenerated: Vec<Ungenerated>,
+    /// For a tree of libraries: the newest glibc that one of them needs.
+    pub glibc: Option<NeededGlibc>,
+}
+
+/// A version of glibc that a library needs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NeededGlibc {
+    /// The version, such as `2.38`.
+    pub version: String,
+    /// The library.
+    pub file: MemberPath,
 }
 
 /// A script whose interpreter is missing.

@@ -16,7 +16,7 @@ use crate::manifest::{Fields, Manifest, Problems, Toolchain};
 use crate::model::{Component, Ecosystem, Format, Input, Kind, Platform, SourcePackage};
 use crate::recipe::{Recipe, is_essential, names_clang};
 use crate::resolve::debian_closure::{self, PackageRoot};
-use crate::resolve::debian_index::{Index, Package};
+use crate::resolve::debian_index::{Dependency, Index, Package, Relation};
 use crate::resolve::debian_version::without_epoch;
 
 /// The source `debian`.
@@ -122,8 +122,14 @@ impl DebianRequest {
             chosen = resolve(&roots, &exclude)?;
         }
         chosen.left_out.extend(left_out);
-        self.warn_of_idle_exclusions(index, chosen.left_out, cx);
+        let never = |name: &&String| {
+            let left_out = debian_closure::NEVER.iter().chain(recipe.left_out_packages());
+            left_out.into_iter().any(|other| other == name) && has(&chosen, name)
+        };
+        let included = self.include.iter().filter(never).cloned().collect();
+        self.warn_of_idle_names(index, chosen.left_out, included, cx);
         let chosen = chosen.packages;
+        self.warn_of_missed_libraries(&chosen, &exclude, cx);
         let names: Vec<&str> = self.packages.iter().map(|p| plain_name(p)).collect();
         let named = named(&names, additions, &chosen);
         let principal = recipe.principal(&names).unwrap_or_default();
@@ -246,28 +252,38 @@ impl DebianRequest {
         ))
     }
 
-    /// Warns about exclusions that leave nothing out on any platform. They are usually misspelt
-    /// names.
-    fn warn_of_idle_exclusions(
+    /// Warns about exclusions that leave nothing out on any platform, and about inclusions without
+    /// which the same packages would be taken. They are usually misspelt names.
+    fn warn_of_idle_names(
         &self,
         index: &Index,
         left_out: BTreeSet<String>,
+        included: BTreeSet<String>,
         cx: &ResolveContext,
     ) {
-        let mut so_far = self.left_out.borrow_mut();
+        let mut so_far = self.effects.borrow_mut();
         so_far.0 += 1;
         so_far.1.extend(left_out);
+        so_far.2.extend(included);
         if so_far.0 != self.platforms {
             return;
         }
         for (named, place) in &self.places {
-            let Named::Exclude(name) = named else { continue };
-            // Composing shows only later whether an Essential package would be added.
-            if so_far.1.contains(name) || is_essential(name) {
-                continue;
-            }
+            let (name, what) = match named {
+                // Composing shows only later whether an Essential package would be added.
+                Named::Exclude(name) if !so_far.1.contains(name) && !is_essential(name) => {
+                    (name, "`exclude` of {} leaves nothing out")
+                }
+                Named::Include(name) if !so_far.2.contains(name) => {
+                    (name, "`include` of {} changes nothing")
+                }
+                _ => continue,
+            };
             let why = if index.names().any(|known| known == name) {
-                "nothing that is taken depends on it".to_owned()
+                match named {
+                    Named::Include(_) => "the recipe does not leave it out, or nothing that is taken depends on it: a package that must be there belongs into `packages`".to_owned(),
+                    _ => "nothing that is taken depends on it".to_owned(),
+                }
             } else {
                 match nearest(name, index.names(), 3).as_slice() {
                     [] => "the suite has no such package".to_owned(),
@@ -277,7 +293,38 @@ impl DebianRequest {
                     ),
                 }
             };
-            cx.reporter.warn(&format!("{place}: `exclude` of {name:?} leaves nothing out: {why}"));
+            let what = what.replace("{}", &format!("{name:?}"));
+            cx.reporter.warn(&format!("{place}: {what}: {why}"));
+        }
+    }
+}
+
+impl DebianRequest {
+    /// Warns about exclusions of a library to which a package of headers that is taken has a link:
+    /// nothing can be linked with it then.
+    fn warn_of_missed_libraries(
+        &self,
+        chosen: &[&Package],
+        exclude: &BTreeSet<String>,
+        cx: &ResolveContext,
+    ) {
+        if self.effects.borrow().0 != self.platforms {
+            return;
+        }
+        for package in chosen.iter().filter(|p| p.name.ends_with("-dev")) {
+            for clause in package.depends() {
+                let [Dependency { name, version: Some((Relation::Exactly, _)), .. }] = &clause[..]
+                else {
+                    continue;
+                };
+                let Some(place) = self.places.get(&Named::Exclude(name.clone())) else { continue };
+                if exclude.contains(name) && !name.ends_with("-dev") {
+                    cx.reporter.warn(&format!(
+                        "{place}: `exclude` leaves out {name:?}, the libraries to which {} links: nothing can be linked with them; exclude {0:?}, too, or keep both",
+                        package.name
+                    ));
+                }
+            }
         }
     }
 }

@@ -21,13 +21,12 @@ pub fn replace(dir: &Path, fill: &dyn Fn(&Path) -> Result<()>) -> Result<()> {
     let parent = dir.parent().unwrap_or(Path::new("/"));
     fs::create_dir_all(parent).map_err(|e| Error::output("make", parent, e))?;
     let name = dir.file_name().unwrap_or_default().to_string_lossy().into_owned();
-    sweep(parent, &format!(".{name}."));
-    let beside = |what: &str| parent.join(format!(".{name}.{what}-{}", std::process::id()));
-    let (new, old) = (beside("new"), beside("old"));
-    let made = fs::create_dir(&new).map_err(|e| Error::output("make", dir, e));
+    let prefix = format!(".{name}.cotter-");
+    sweep(parent, &prefix);
     // While the locks are held, no other process deletes what has a temporary name.
-    let _held = [held(&new), held(dir)];
-    if let Err(e) = made.and_then(|()| fill(&new)) {
+    let (new, _new) = beside(parent, &prefix).map_err(|e| Error::output("make", dir, e))?;
+    let _held = held(dir);
+    if let Err(e) = fill(&new) {
         let _ = delete_tree(&new);
         return Err(e);
     }
@@ -40,6 +39,9 @@ pub fn replace(dir: &Path, fill: &dyn Fn(&Path) -> Result<()>) -> Result<()> {
         Ok(()) => new,
         // Some file systems cannot exchange two names.
         Err(_) => {
+            let digits = new.to_string_lossy();
+            let digits = &digits[digits.len() - DIGITS..];
+            let old = parent.join(format!("{prefix}old-{digits}"));
             let moved = fs::rename(dir, &old)
                 .and_then(|()| fs::rename(&new, dir).inspect_err(|_| drop(fs::rename(&old, dir))));
             if let Err(e) = moved {
@@ -50,6 +52,28 @@ pub fn replace(dir: &Path, fill: &dyn Fn(&Path) -> Result<()>) -> Result<()> {
         }
     };
     delete_tree(&gone).map_err(|e| Error::output("delete", &gone, e))
+}
+
+/// The number of hexadecimal digits at the end of a temporary name.
+const DIGITS: usize = 16;
+
+/// Creates a directory with a temporary name, and locks it.
+fn beside(parent: &Path, prefix: &str) -> std::io::Result<(PathBuf, OwnedFd)> {
+    loop {
+        let mut bytes = [0; DIGITS / 2];
+        rustix::rand::getrandom(&mut bytes, rustix::rand::GetRandomFlags::empty())?;
+        let path = parent.join(format!("{prefix}new-{:016x}", u64::from_ne_bytes(bytes)));
+        match fs::create_dir(&path) {
+            Err(e) if e.kind() == std::io::ErrorKind::AlreadyExists => continue,
+            made => made?,
+        }
+        // Another process may sweep the directory before it is locked.
+        if let Some(held) = held(&path)
+            && path.exists()
+        {
+            return Ok((path, held));
+        }
+    }
 }
 
 /// Opens a directory and locks it, so that `sweep` in other processes leaves it alone.
@@ -66,7 +90,7 @@ fn sweep(parent: &Path, prefix: &str) {
     let is_left = |name: &str| {
         name.strip_prefix(prefix)
             .and_then(|rest| rest.strip_prefix("new-").or_else(|| rest.strip_prefix("old-")))
-            .is_some_and(|pid| !pid.is_empty() && pid.bytes().all(|b| b.is_ascii_digit()))
+            .is_some_and(|d| d.len() == DIGITS && d.bytes().all(|b| b.is_ascii_hexdigit()))
     };
     for name in super::names(parent).unwrap_or_default().iter().filter(|name| is_left(name)) {
         let path = parent.join(name);
@@ -138,8 +162,11 @@ mod tests {
             }
         };
         replace(&dir, &fill("one")).unwrap();
-        let (left, used) = (top.join(".env.new-1"), top.join(".env.old-2"));
-        let other = top.join(".env.new-x");
+        let (left, used) = (
+            top.join(".env.cotter-new-0123456789abcdef"),
+            top.join(".env.cotter-old-0123456789abcdef"),
+        );
+        let other = top.join(".env.cotter-new-x");
         for path in [&left, &used, &other] {
             fs::create_dir_all(path.join("in")).unwrap();
         }

@@ -438,6 +438,69 @@ fn a_suite_whose_meaning_moves_is_told() {
     assert!(!told(&url).contains("today"));
 }
 
+/// Two trees of libraries with one library in two versions: a program that uses both gets one of them.
+#[test]
+fn libraries_of_different_versions_in_two_trees_are_told() {
+    let rig = Rig::new();
+    let lock = |second: &str| {
+        let first = rig.manifest("\"test\"", "[\"app\"]").replace("\"tool\"", "\"library\"");
+        let table = format!(
+            "[toolchains.u]\nkind = \"library\"\nsource = \"debian\"\nsuite = {second}\npackages = [\"ssl\", \"data\"]\n"
+        );
+        rig.project.manifest(&format!(
+            "{first}include_essential = false\n{table}include_essential = false\n"
+        ));
+        crate::support::text(&rig.project.cotter(&["lock"]).output().unwrap())
+    };
+    let said = lock("[\"test\", { archive = \"debian-security\", suite = \"test-security\" }]");
+    contains(
+        &said,
+        &[
+            "t and u for x86_64-linux hold different versions of ssl (1.0-1 and 1.0-1+deb1u2):",
+            "a program that uses both gets those of one of them",
+            "give both the same suites",
+        ],
+    );
+    let said = lock("\"test\"");
+    assert!(!said.contains("different versions"), "{said}");
+}
+
+/// What an entry of the manifest does not do is told with its place.
+#[test]
+fn entries_without_an_effect_and_exclusions_of_needed_libraries_are_told() {
+    let rig = Rig::new();
+    archive(&[
+        ("thing-dev", "2", "Depends: libthing1 (= 2), debconf\n"),
+        ("libthing1", "2", ""),
+        ("debconf", "1", ""),
+    ])
+    .publish(&rig.server, &rig.signer);
+    let lock = |more: &str| {
+        let manifest =
+            rig.manifest("\"test\"", "[\"thing-dev\"]").replace("\"tool\"", "\"library\"");
+        rig.project.manifest(&format!("{manifest}{more}\n"));
+        crate::support::text(&rig.project.cotter(&["lock"]).output().unwrap())
+    };
+    let said = lock("exclude = [\"libthing1\"]\ninclude = [\"debconf\", \"thing-dev\", \"dpkg\"]");
+    contains(
+        &said,
+        &[
+            "toolchains.toml:12:12: `exclude` leaves out \"libthing1\", the libraries to which thing-dev links",
+            "toolchains.toml:13:23: `include` of \"thing-dev\" changes nothing: the recipe does not leave it out",
+            "toolchains.toml:13:36: `include` of \"dpkg\" changes nothing: the suite has no such package",
+        ],
+    );
+    assert!(!said.contains("\"debconf\" changes"), "{said}");
+    assert!(!lock("include = [\"debconf\"]").contains("changes nothing"));
+    // A tree without a file is none.
+    rig.project
+        .manifest(&format!("{}prune = [\"**\"]\n", rig.manifest("\"test\"", "[\"thing-dev\"]")));
+    contains(
+        &rig.project.fails(1, &["lock"]),
+        &["`prune` leaves no file of t", "at: toolchains.toml:", "`keep`"],
+    );
+}
+
 #[test]
 fn a_date_that_has_not_come_is_refused() {
     let rig = Rig::new();

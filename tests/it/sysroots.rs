@@ -73,6 +73,26 @@ fn an_export_is_plain_and_the_user_owns_it() {
     assert!(std::fs::read_to_string(&header).unwrap().starts_with("int puts"));
     // Nothing is left beside it.
     assert_eq!(crate::support::names(&project.dir().join("new")), ["dir"]);
+    // What killed processes left is deleted; what belongs to a process that lives, and what only looks similar, stays.
+    let beside = |name: &str| project.dir().join("new").join(name);
+    for name in [
+        ".dir.cotter-new-0123456789abcdef",
+        ".dir.cotter-old-0123456789abcdef",
+        ".dir.cotter-new-00000000deadbeef",
+        ".dir.cotter-new-mine",
+        ".dir.new-1",
+    ] {
+        std::fs::create_dir_all(beside(name).join("below")).unwrap();
+    }
+    let lives = std::fs::File::open(beside(".dir.cotter-new-00000000deadbeef")).unwrap();
+    lives.lock().unwrap();
+    project.ok(&["export", "sysroot", "new/dir"]);
+    let left = [".dir.cotter-new-00000000deadbeef", ".dir.cotter-new-mine", ".dir.new-1", "dir"];
+    assert_eq!(crate::support::names(&project.dir().join("new")), left);
+    // The store that a variable names is no argument that is missing.
+    let usage = project.fails(2, &["export", "sysroot"]);
+    contains(&usage, &["Usage: cotter export sysroot <DIR> [NAME]"]);
+    assert!(project.fails(2, &["export", "sysroot", "--store", "s"]).contains("--store <DIR>"));
     let emitted = ["emit", "bazel"];
     project.manifest(&format!(
         "{}\n[emit.bazel]\n",

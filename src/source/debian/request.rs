@@ -26,8 +26,9 @@ pub struct DebianRequest {
     /// Whether Essential packages are added whose commands the scripts of the tree start. Without a
     /// value, the kind of the toolchain determines it.
     pub include_essential: Option<bool>,
-    /// The number of platforms resolved so far, and the packages that `exclude` left out on them.
-    pub left_out: RefCell<(usize, BTreeSet<String>)>,
+    /// The number of platforms resolved so far, the packages that `exclude` left out on them, and those
+    /// that are there because of `include`.
+    pub effects: RefCell<(usize, BTreeSet<String>, BTreeSet<String>)>,
     /// The number of platforms for which the request is resolved.
     pub platforms: usize,
     /// The places in the manifest where each of the packages and exclusions is named.
@@ -41,6 +42,8 @@ pub enum Named {
     Package(String),
     /// One of the exclusions.
     Exclude(String),
+    /// One of the inclusions.
+    Include(String),
 }
 
 /// The name of a package without its version or suite.
@@ -70,6 +73,9 @@ impl DebianRequest {
         }
         for package in exclude.iter().flatten() {
             note(Named::Exclude(package.value.clone()), &package.span);
+        }
+        for package in include.iter().flatten() {
+            note(Named::Include(package.value.clone()), &package.span);
         }
         for package in packages.iter().flatten() {
             let Some((_, wanted)) = package.value.split_once('/') else { continue };
@@ -134,7 +140,7 @@ impl DebianRequest {
             exclude: plain(exclude),
             include: plain(include),
             include_essential,
-            left_out: RefCell::default(),
+            effects: RefCell::default(),
             platforms: 1,
             places,
         })

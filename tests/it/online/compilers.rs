@@ -636,3 +636,36 @@ fn clang_17_of_trixie() {
 fn clang_18_of_trixie() {
     prove_clang(18, "trixie");
 }
+
+/// Build systems find the compiler for Fortran by its variables, and none where the tree has none.
+#[test]
+fn a_compiler_for_fortran_is_named() {
+    let gcc = Compiler::gcc(11, "bookworm");
+    let of = |dir: &Path| {
+        let args = ["env", "--json", "gcc"];
+        let json: serde_json::Value =
+            serde_json::from_str(&ok(&mut in_store(&gcc.store, dir, &args))).unwrap();
+        ["FC", "F77"].map(|name| json["set"][name].as_str().map(str::to_owned))
+    };
+    let program = gcc.tree.join("bin/gfortran").display().to_string();
+    assert_eq!(of(gcc.scratch.path()), [Some(program.clone()), Some(program)]);
+    crate::support::shared_store();
+    assert_eq!(of(Path::new(crate::support::REPO)), [None, None]);
+}
+
+/// A compiler that links for a newer glibc than that of the machine is told when it is new.
+#[test]
+#[ignore = "full suite: a compiler in a store of its own"]
+fn a_compiler_for_a_newer_glibc_than_that_of_the_machine_is_told() {
+    let project = crate::support::Project::new(
+        "[settings]\ncheck_valid_until = false\n[toolchains.gcc]\nkind = \"cc\"\nsource = \"debian\"\nsuite = \"trixie\"\npackages = [\"gcc-14\", \"libc6-dev\"]\n",
+    );
+    let machine = ok(Command::new("ldd").arg("--version"));
+    let machine = machine.lines().next().unwrap().rsplit(' ').next().unwrap();
+    let is_older = machine.strip_prefix("2.").unwrap().parse::<u32>().unwrap() < 41;
+    let setup = || text(&project.cotter(&["setup"]).output().unwrap());
+    let warning =
+        format!("gcc: its programs are linked for glibc 2.41, and this machine has {machine}");
+    assert_eq!(setup().contains(&warning), is_older);
+    assert!(!setup().contains("glibc"), "it is told once");
+}

@@ -653,6 +653,28 @@ fn input_methods_of_gtk_are_listed() {
     contains(&said, &["method loaded"]);
 }
 
+/// Libraries of a newer release need a newer glibc than the compiler has: the link fails, and locking says why.
+#[test]
+fn libraries_for_a_newer_libc_than_that_of_the_compiler_are_told() {
+    let mut tables = table([("ssl".to_owned(), vec!["libssl-dev".to_owned()], vec![])]);
+    let lock = |tables: &toml::Table| {
+        let scratch = Scratch::new();
+        let tables = toml::to_string(tables).unwrap();
+        let gcc = "[settings]\ncheck_valid_until = false\n[toolchains.gcc]\nkind = \"cc\"\nsource = \"debian\"\nsuite = \"bookworm\"\npackages = [\"gcc-12\", \"libc6-dev\"]\n";
+        scratch.write("toolchains.toml", format!("{gcc}{tables}"));
+        text(&in_store(&store(), scratch.path(), &["lock"]).output().unwrap())
+    };
+    assert!(!lock(&tables).contains("glibc"));
+    tables["toolchains"]["ssl"].as_table_mut().unwrap().insert("suite".to_owned(), "trixie".into());
+    contains(
+        &lock(&tables),
+        &[
+            "ssl for x86_64-linux: usr/lib/x86_64-linux-gnu/lib",
+            "needs glibc 2.38, and the compiler gcc has glibc 2.36: it can't link programs with that library",
+        ],
+    );
+}
+
 /// Every file of the table has its test.
 #[test]
 fn the_table_is_whole() {
