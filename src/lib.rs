@@ -53,7 +53,9 @@ pub mod internals {
     pub use crate::reporter::{Reporter, Verbosity};
     pub use crate::resolve::debian_closure::NEVER;
     pub use crate::resolve::debian_release::{Keyring, Release};
-    pub use crate::resolve::openpgp::{Signed, keys};
+    pub use crate::resolve::openpgp::{MOST_TEXT, Signed};
+    pub use crate::resolve::openpgp_keyring::keys;
+    pub use crate::resolve::openpgp_signature::Flaw;
     pub use crate::source::{Additions, ResolveContext, bind as bind_sources};
     pub use crate::store::hash_tree;
 

@@ -90,14 +90,14 @@ impl Http {
         most: u64,
         accept: Option<&str>,
     ) -> Result<(String, Option<String>)> {
+        let mut out = vec![];
         if url.starts_with("file://") {
-            let mut out = String::new();
             self.get(url, 0)?
                 .reader
-                .take(most)
-                .read_to_string(&mut out)
+                .take(most + 1)
+                .read_to_end(&mut out)
                 .map_err(|e| Error::user(format!("can't read {}", redact(url))).cause(&e))?;
-            return Ok((out, None));
+            return Ok((limited_text(url, most, out)?, None));
         }
         let response = self.send(url, 0, accept)?;
         let kind = response
@@ -105,20 +105,15 @@ impl Http {
             .get(header::CONTENT_TYPE)
             .and_then(|v| v.to_str().ok())
             .map(str::to_owned);
-        let mut out = vec![];
+        // A server that announces more is not asked for any of it.
+        if response.content_length().is_some_and(|length| length > most) {
+            return Err(too_large(url, most));
+        }
         Paced::new(response, self.patience.stall)
             .take(most + 1)
             .read_to_end(&mut out)
             .map_err(|e| transfer_error(url, e))?;
-        if out.len() as u64 > most {
-            return Err(Error::verification(format!(
-                "{} is larger than {most} bytes",
-                redact(url)
-            )));
-        }
-        let text = String::from_utf8(out)
-            .map_err(|_| Error::verification(format!("{} is no UTF-8 text", redact(url))))?;
-        Ok((text, kind))
+        Ok((limited_text(url, most, out)?, kind))
     }
 
     fn request(&self, url: &str, from: u64, accept: Option<&str>) -> Result<Body> {
@@ -245,6 +240,19 @@ impl Http {
             .map_err(|e| Error::network("can't set up the HTTP client").cause(&e))?;
         Ok(self.client.get_or_init(|| client))
     }
+}
+
+fn too_large(url: &str, most: u64) -> Error {
+    Error::verification(format!("{} is larger than {most} bytes", redact(url)))
+}
+
+/// Returns the bytes as a text, unless there are more than `most` of them.
+fn limited_text(url: &str, most: u64, bytes: Vec<u8>) -> Result<String> {
+    if bytes.len() as u64 > most {
+        return Err(too_large(url, most));
+    }
+    String::from_utf8(bytes)
+        .map_err(|_| Error::verification(format!("{} is no UTF-8 text", redact(url))))
 }
 
 /// The greatest number of redirections that are followed.

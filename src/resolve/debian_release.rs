@@ -4,7 +4,9 @@
 
 use jiff::Timestamp;
 
-use super::openpgp::{self, PublicKey, Signed};
+use super::openpgp::{CLOCK_SKEW, Signed};
+use super::openpgp_keyring::{self, TrustedKey};
+use super::openpgp_signature::Flaw;
 use crate::error::{Error, Result};
 use crate::model::Digest;
 
@@ -44,7 +46,7 @@ pub struct Release {
 
 /// The OpenPGP keys that are trusted.
 pub struct Keyring {
-    keys: Vec<PublicKey>,
+    keys: Vec<TrustedKey>,
     /// Where they come from, for messages.
     name: String,
     /// Whether they are those that cotter includes.
@@ -63,8 +65,8 @@ impl Keyring {
     /// # Errors
     /// If it contains no key.
     pub fn parse(bytes: &[u8], name: &str) -> Result<Self> {
-        let keys = openpgp::keys(bytes).ok_or_else(|| {
-            if openpgp::holds_private_key(bytes) {
+        let keys = openpgp_keyring::keys(bytes).ok_or_else(|| {
+            if openpgp_keyring::holds_private_key(bytes) {
                 Error::user(format!("{name} holds a private key"))
                     .because("expected public keys")
                     .hint("write the public key in its place: gpg --armor --export KEY. If the file was ever committed or sent, the private key is no secret any more")
@@ -73,9 +75,9 @@ impl Keyring {
                     .because("expected public keys in binary or ASCII-armoured form")
             }
         })?;
-        if keys.is_empty() {
+        if !keys.iter().any(TrustedKey::may_sign) {
             return Err(Error::user(format!("{name} holds no OpenPGP key that may sign")).because(
-                "expected keys of RSA, Ed25519 or ECDSA (P-256, P-384) that are not revoked",
+                "expected keys of RSA (2048 bits or more), Ed25519 or ECDSA (P-256, P-384) that may sign data, that say so with SHA-256, SHA-384 or SHA-512, and that are not revoked",
             ));
         }
         Ok(Keyring { keys, name: name.to_owned(), is_shipped: false })
@@ -83,15 +85,15 @@ impl Keyring {
 }
 
 impl Release {
-    /// Verifies and parses an `InRelease` file. Messages call it `url`.
+    /// Verifies and parses an `InRelease` file at the time `now`. Messages call it `url`.
     ///
     /// # Errors
-    /// If no key of the keyring signed it, or if it is damaged. The caller must check the expiry:
-    /// see [`Release::check_date`].
-    pub fn verify(text: &str, keyring: &Keyring, url: &str) -> Result<Release> {
+    /// If no key of the keyring signed it, if it is damaged, or if it or its signature was made
+    /// after `now`. The caller must check the expiry: see [`Release::check_date`].
+    pub fn verify(text: &str, keyring: &Keyring, now: Timestamp, url: &str) -> Result<Release> {
         let message = Signed::parse(text)
             .ok_or_else(|| Error::verification(format!("{url} is not a signed Release file")))?;
-        Self::read(&message, keyring, url)
+        Self::read(&message, keyring, now, url)
     }
 
     /// Verifies and parses a `Release` file whose signature, `armour`, is in the file
@@ -103,31 +105,33 @@ impl Release {
         text: &str,
         armour: &str,
         keyring: &Keyring,
+        now: Timestamp,
         url: &str,
     ) -> Result<Release> {
         let message = Signed::detached(text, armour).ok_or_else(|| {
             Error::verification(format!("{url}.gpg holds no armoured signatures"))
         })?;
-        Self::read(&message, keyring, url)
+        Self::read(&message, keyring, now, url)
     }
 
-    fn read(message: &Signed, keyring: &Keyring, url: &str) -> Result<Release> {
-        let signer = message.signer(&keyring.keys).ok_or_else(|| {
+    fn read(message: &Signed, keyring: &Keyring, now: Timestamp, url: &str) -> Result<Release> {
+        let seconds = u64::try_from(now.as_second()).unwrap_or(0);
+        let judgement = message.judge(&keyring.keys, seconds);
+        let signer = judgement.signer.ok_or_else(|| {
             let by: Vec<String> = message.issuers().into_iter().collect();
             let by = if by.is_empty() { "no key that it tells".to_owned() } else { by.join(", ") };
             let error =
                 Error::verification(format!("{url} is not signed by a key that is trusted"))
-                    .because(format!("expected a key of {}, got {by}", keyring.name))
-                    .hint(if keyring.is_shipped {
+                    .because(format!("expected a key of {}, got {by}", keyring.name));
+            let told = judgement.flaws.iter().filter(|(_, flaw)| *flaw != Flaw::UnknownKey);
+            let error = told.fold(error, |error, (key, flaw)| {
+                error.because(format!("the signature by {key} does not count: {flaw}"))
+            });
+            error.hint(if keyring.is_shipped {
                         "for another archive than Debian's own, name its key: suite = [{ ..., key = \"file\" }], or [settings] keyring = \"file\"".to_owned()
                     } else {
                         format!("if the archive has a new key, check its fingerprint where the owner of the archive publishes it, and replace {}, which `key` of the suite or [settings] keyring names", keyring.name)
-                    });
-            if message.is_verifiable() {
-                error
-            } else {
-                error.because("expected a signature by RSA, Ed25519 or ECDSA (P-256, P-384) with SHA-256, SHA-384 or SHA-512")
-            }
+                    })
         })?;
         let text = message.text();
         let damaged = |what: &str| Error::verification(format!("{url} has no valid {what}"));
@@ -135,6 +139,11 @@ impl Release {
             text.lines().find_map(|l| l.strip_prefix(name)?.strip_prefix(':')).map(str::trim)
         };
         let date = field("Date").and_then(parse_date).ok_or_else(|| damaged("Date"))?;
+        if date.as_second() - now.as_second() > CLOCK_SKEW.cast_signed() {
+            return Err(Error::verification(format!("{url} is of the future"))
+                .because(format!("expected a date before {now}, got {date}"))
+                .hint("check the clock of this machine"));
+        }
         let valid_until = match field("Valid-Until") {
             Some(v) => Some(parse_date(v).ok_or_else(|| damaged("Valid-Until"))?),
             None => None,

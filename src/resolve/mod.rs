@@ -5,4 +5,7 @@ pub mod debian_index;
 pub mod debian_release;
 pub mod debian_version;
 pub mod openpgp;
+mod openpgp_key;
+pub mod openpgp_keyring;
 mod openpgp_packet;
+pub mod openpgp_signature;

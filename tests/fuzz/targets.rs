@@ -293,19 +293,27 @@ pub fn signed(said: &str) -> String {
     message.to_armored_string(Default::default()).unwrap()
 }
 
+fn now() -> jiff::Timestamp {
+    jiff::Timestamp::now()
+}
+
 fn inrelease(bytes: &[u8]) {
     let said = text(bytes);
-    let _ = Release::verify(&said, &key().1, "url");
+    let _ = Release::verify(&said, &key().1, now(), "url");
     if let Some(message) = Signed::parse(&said) {
-        let _ = (message.text(), message.issuers(), message.is_verifiable());
+        let _ = (
+            message.text(),
+            message.issuers(),
+            message.judge(&keys(&public_key()).unwrap_or_default(), 0).signer.is_some(),
+        );
     }
-    let _ = Release::verify_detached("x", &said, &key().1, "url");
+    let _ = Release::verify_detached("x", &said, &key().1, now(), "url");
 }
 
 /// A release with a valid signature.
 fn release(bytes: &[u8]) {
     let said = text(bytes);
-    if let Ok(release) = Release::verify(&signed(&said), &key().1, "url") {
+    if let Ok(release) = Release::verify(&signed(&said), &key().1, now(), "url") {
         let _ = (
             release.check_suite("test", "url"),
             release.check_date("2026-07-11T00:00:00Z".parse().unwrap(), "url"),

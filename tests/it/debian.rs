@@ -124,8 +124,57 @@ fn the_release_of_another_suite_or_an_older_one_is_refused() {
     rig.server.put("/debian/dists/test/InRelease", sign("test", "04"));
     contains(
         &project.fails(4, &["lock", "--upgrade"]),
-        &["is older than what the lock knows", "--allow-expired"],
+        &["is older than what the lock knows", "cotter lock --fresh"],
     );
+    // That an old release has expired may be accepted. That it takes the place of a newer one may not.
+    let allowed = ["lock", "--upgrade", "--allow-expired"];
+    contains(&project.fails(4, &allowed), &["is older than what the lock knows"]);
+    let unchecked = rig.manifest("[\"thing\"]");
+    let unchecked = unchecked.replace("[settings]", "[settings]\ncheck_valid_until = false");
+    project.manifest(&unchecked);
+    contains(&project.fails(4, &["lock", "--upgrade"]), &["is older than what the lock knows"]);
+    // Only who says that the lock is to be forgotten goes back. The release names no index.
+    contains(&project.fails(1, &["lock", "--fresh"]), &["lists no index of main"]);
+}
+
+/// Nothing of a release that is too large is parsed, and of one that the server announces, nothing is even read.
+#[test]
+fn a_release_that_is_too_large_is_refused_by_its_size() {
+    let rig = Rig::new();
+    let hostile = format!(
+        "-----BEGIN PGP SIGNED MESSAGE-----\nHash: SHA256\n\n{}",
+        "- -----BEGIN PGP SIGNATURE-----\n".repeat(450_000)
+    );
+    assert!(hostile.len() > 14_000_000);
+    let project = rig.project("[\"thing\"]");
+    rig.server.put("/debian/dists/test/InRelease", hostile.clone());
+    contains(&project.fails(4, &["lock"]), &["InRelease is larger than 2097152 bytes"]);
+    // A file of this machine is read by the same rule.
+    let dir = project.scratch.join("mirror/dists/test");
+    std::fs::create_dir_all(&dir).unwrap();
+    std::fs::write(dir.join("InRelease"), hostile).unwrap();
+    let local = format!("file://{}", project.scratch.join("mirror").display());
+    project.manifest(
+        &rig.manifest("[\"thing\"]").replace(&format!("{}/debian", rig.server.url), &local),
+    );
+    contains(&project.fails(4, &["lock"]), &["InRelease is larger than 2097152 bytes"]);
+}
+
+#[test]
+fn a_release_of_the_future_is_refused() {
+    let rig = Rig::new();
+    let project = rig.project("[\"thing\"]");
+    let text = format!(
+        "Suite: test\nDate: Sat, 01 Jan 2089 10:16:37 UTC\nSHA256:\n {} 1 x\n",
+        "0".repeat(64)
+    );
+    rig.server.put("/debian/dists/test/InRelease", rig.signer.sign(&text));
+    for args in [&["lock"][..], &["lock", "--allow-expired"]] {
+        contains(
+            &project.fails(4, args),
+            &["InRelease is of the future", "got 2089-01-01T10:16:37Z", "check the clock"],
+        );
+    }
 }
 
 #[test]
@@ -302,7 +351,13 @@ fn an_input_that_two_trees_share_is_downloaded_once() {
 #[test]
 fn the_keys_of_the_real_archive_are_known() {
     let keyring = cotter::internals::Keyring::shipped().unwrap();
-    let error = cotter::internals::Release::verify("no release", &keyring, "x").unwrap_err();
+    let error = cotter::internals::Release::verify(
+        "no release",
+        &keyring,
+        "2026-07-11T10:16:37Z".parse().unwrap(),
+        "x",
+    )
+    .unwrap_err();
     assert_eq!(error.kind(), cotter::internals::ErrorKind::Verification);
     // Every test that locks packages of the real bookworm shows that its signatures are accepted.
     let lock =

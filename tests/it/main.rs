@@ -29,6 +29,7 @@ mod locking;
 mod messages;
 mod online;
 mod openpgp;
+mod openpgp_policy;
 mod snapshots;
 mod store;
 mod suites;

@@ -2,7 +2,7 @@
 
 use std::process::{Command, Stdio};
 
-use cotter::internals::{Keyring, Release, Signed, keys};
+use cotter::internals::{Keyring, MOST_TEXT, Release, Signed, keys};
 use pgp::composed::{
     ArmorOptions, CleartextSignedMessage, KeyType, SecretKeyParamsBuilder, SignedPublicKey,
     SignedSecretKey, SubkeyParamsBuilder,
@@ -81,7 +81,8 @@ fn sign_as(key: &SignedSecretKey, config: SignatureConfig) -> String {
 
 /// Returns the time until which the signature of a message is valid, in seconds since 1970, if the signature is good.
 fn until(message: &str, ring: &[u8]) -> Option<Option<u64>> {
-    Some(Signed::parse(message)?.signer(&keys(ring)?)?.until)
+    let judgement = Signed::parse(message)?.judge(&keys(ring)?, u64::from(seconds_now()));
+    Some(judgement.signer?.until)
 }
 
 fn seconds_now() -> u32 {
@@ -100,7 +101,7 @@ fn judged(message: &str, key: &SignedPublicKey) -> Option<String> {
 fn ours(message: &str, ring: &[u8]) -> Option<(String, String)> {
     let message = Signed::parse(message)?;
     let keys = keys(ring)?;
-    let key = message.signer(&keys)?;
+    let key = message.judge(&keys, u64::from(seconds_now())).signer?;
     Some((message.text(), key.fingerprint.clone()))
 }
 
@@ -355,6 +356,7 @@ fn a_release_holds_no_longer_than_its_signature() {
     let text = |field: &str| {
         format!("Suite: s\nDate: Sat, 11 Jul 2026 10:16:37 UTC\n{field}SHA256:\n {digest} 0 x\n")
     };
+    let at = |seconds: u32| jiff::Timestamp::from_second(seconds.into()).unwrap();
     let release = |text: &str, lasts: u32| {
         let mut config = config(&key);
         let lasts = SubpacketData::SignatureExpirationTime(Duration::from_secs(lasts));
@@ -362,9 +364,8 @@ fn a_release_holds_no_longer_than_its_signature() {
         let none = Password::empty();
         let message = CleartextSignedMessage::new(text, config, &key.primary_key, &none).unwrap();
         let message = message.to_armored_string(ArmorOptions::default()).unwrap();
-        Release::verify(&message, &keyring, "url").unwrap()
+        Release::verify(&message, &keyring, at(seconds_now()), "url").unwrap()
     };
-    let at = |seconds: u32| jiff::Timestamp::from_second(seconds.into()).unwrap();
     let early = "Valid-Until: Thu, 01 Jan 1970 00:00:09 UTC\n";
     let late = "Valid-Until: Sun, 01 Jan 2090 00:00:00 UTC\n";
     // Zero means that there is no expiry time.
@@ -397,6 +398,67 @@ fn a_heap_of_signatures_is_refused() {
     };
     assert!(ours(&heap(16), &public(&key)).is_some());
     assert_eq!(ours(&heap(17), &public(&key)), None);
+}
+
+/// A hostile text of the greatest size is hashed once for each hash of its signatures, and once more for each signature of RSA or
+/// ECDSA that names a key of the keyring and has the right digest. Four times the text is four times the work.
+#[test]
+fn the_work_for_a_text_is_in_proportion_to_its_size() {
+    let message = |key: &SignedSecretKey, lines: usize| {
+        let text = "x\n".repeat(lines);
+        let message = CleartextSignedMessage::new_many(&text, |text| {
+            let one = config(key).sign(&key.primary_key, &Password::empty(), text.as_bytes())?;
+            Ok(vec![one; 16])
+        });
+        message.unwrap().to_armored_string(ArmorOptions::default()).unwrap()
+    };
+    for (kind, most) in [(KeyType::Ed25519Legacy, 1), (KeyType::Rsa(2048), 17)] {
+        let key = key(kind, KeyVersion::V4, None);
+        let ring = keys(&public(&key)).unwrap();
+        let work = |lines: usize| {
+            let signed = Signed::parse(&message(&key, lines)).unwrap();
+            let judgement = signed.judge(&ring, seconds_now().into());
+            assert!(judgement.signer.is_some());
+            // Each line ends in two bytes in the form that is hashed. A trailer has less than 1000 bytes.
+            let canonical = 3 * lines as u64;
+            assert!((canonical * most..=(canonical + 1000) * most).contains(&judgement.hashed));
+            judgement.hashed
+        };
+        let (once, four_times) = (work(100_000), work(400_000));
+        assert!((once * 39 / 10..once * 41 / 10).contains(&four_times), "{once} {four_times}");
+        // Without a signature by a key of the keyring nothing is hashed.
+        let signed = Signed::parse(&message(&key, 1000)).unwrap();
+        assert_eq!(signed.judge(&keys(b"").unwrap(), seconds_now().into()).hashed, 0);
+    }
+}
+
+/// Texts of the greatest size that keep a careless parser busy: each of them ends in a moment.
+#[test]
+fn texts_that_are_hard_to_parse_are_refused() {
+    let most = usize::try_from(MOST_TEXT).unwrap();
+    let head = "-----BEGIN PGP SIGNED MESSAGE-----\nHash: SHA256\n\n";
+    let begin = "\n-----BEGIN PGP SIGNATURE-----\n";
+    let fill = |text: &str| text.repeat((most - 1000) / text.len());
+    for bad in [
+        fill("-----BEGIN PGP SIGNED MESSAGE-----\n"),
+        format!("{head}{}", fill("\n")),
+        format!("{head}{}", fill(begin)),
+        format!("{head}{}{begin}\n-----END PGP SIGNATURE-----", fill("- ")),
+        format!("-----BEGIN PGP SIGNED MESSAGE-----\nHash: SHA256{}", fill(",SHA256")),
+        format!("{head}x{begin}{}", fill("x: y\n")),
+        // Signatures without content, and one with very many subpackets: issuers, and the rest.
+        format!("{head}x{begin}\n{}\n-----END PGP SIGNATURE-----", fill("wgDC")),
+        format!("{head}x{begin}\n{}\n-----END PGP SIGNATURE-----", fill("AAAA")),
+    ] {
+        assert!(bad.len() <= most);
+        let judged = Signed::parse(&bad).map(|signed| signed.judge(&[], 0));
+        assert!(judged.is_none_or(|judged| judged.signer.is_none() && judged.hashed == 0));
+    }
+    let key = key(KeyType::Ed25519Legacy, KeyVersion::V4, None);
+    let fits = sign(&key, &"x".repeat(most - 1000));
+    assert!(ours(&fits, &public(&key)).is_some());
+    assert!(Signed::parse(&sign(&key, &"x".repeat(most))).is_none());
+    assert!(Signed::detached(&"x".repeat(most + 1), "").is_none());
 }
 
 #[test]

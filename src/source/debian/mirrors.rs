@@ -12,10 +12,8 @@ use crate::lockfile::TrustedRelease;
 use crate::model::{Component, Ecosystem, Format, Input, Location, Platform};
 use crate::resolve::debian_index::{self, Index, Package};
 use crate::resolve::debian_release::Release;
+use crate::resolve::openpgp::MOST_TEXT;
 use crate::unpack::decoder_for;
-
-/// The greatest size of a `Release` file in bytes.
-const MOST_RELEASE: u64 = 16 << 20;
 
 /// A suite as a mirror had it.
 struct LoadedSuite {
@@ -213,7 +211,7 @@ fn suites_of(http: &Http, base: &str) -> Vec<String> {
 /// mirror has no such file. `dir` is the directory of the suite.
 fn read_release(suite: &SuiteRequest, dir: &str, cx: &ResolveContext) -> Result<(Release, String)> {
     let text = |name: &str| {
-        let got = cx.fetcher.http.text(&format!("{dir}/{name}"), MOST_RELEASE, None);
+        let got = cx.fetcher.http.text(&format!("{dir}/{name}"), MOST_TEXT, None);
         got.map(|(text, _)| text)
     };
     let absent = |e: Error| if says_absent(&e) { e.with_cause(Cause::NoSuchSuite) } else { e };
@@ -223,14 +221,14 @@ fn read_release(suite: &SuiteRequest, dir: &str, cx: &ResolveContext) -> Result<
     match text("InRelease") {
         Ok(text) => {
             let shown = shown("InRelease");
-            Ok((Release::verify(&text, keyring, &shown)?, shown))
+            Ok((Release::verify(&text, keyring, cx.now, &shown)?, shown))
         }
         Err(first) if says_absent(&first) => {
             // The message is about the file that archives usually have.
             let Ok(plain) = text("Release") else { return Err(absent(first)) };
             let armour = text("Release.gpg").map_err(absent)?;
             let shown = shown("Release");
-            Ok((Release::verify_detached(&plain, &armour, keyring, &shown)?, shown))
+            Ok((Release::verify_detached(&plain, &armour, keyring, cx.now, &shown)?, shown))
         }
         Err(e) => Err(e),
     }
@@ -256,14 +254,13 @@ fn read_suite(
         release.check_snapshot(snapshot.time, &shown)?;
     } else if let Some(known) = cx.newest_known(suite.archive(), &suite.suite)
         && release.date < known
-        && cx.check_valid_until
     {
         return Err(Error::verification(format!(
             "{shown} is older than what the lock knows: {} against {known}",
             release.date
         ))
         .because("an attacker who holds back updates would show you an old one")
-        .hint("ask another mirror, or accept it with --allow-expired"));
+        .hint("ask another mirror; to go back on purpose, run `cotter lock --fresh`, which forgets what the lock knows"));
     }
     if cx.check_valid_until {
         release.check_date(suite.judged_at(cx), &shown)?;

@@ -249,7 +249,7 @@ fn taken(text: &str, dir: &Path) -> Vec<(Vec<String>, BTreeMap<String, String>)>
     let cx = ResolveContext {
         fetcher: &fetcher,
         reporter: &reporter,
-        now: "2026-11-26T00:00:00Z".parse().unwrap(),
+        now: jiff::Timestamp::now(),
         keyring: &keyring,
         dir,
         check_valid_until: false,
