@@ -51,7 +51,12 @@ pub struct Package {
 impl Package {
     /// Returns the clauses of `Pre-Depends` and `Depends`.
     pub fn depends(&self) -> Vec<Clause> {
-        clauses(&self.depends)
+        self.each_clause().collect()
+    }
+
+    /// Reads the clauses of `Pre-Depends` and `Depends` one after the other.
+    pub fn each_clause(&self) -> impl Iterator<Item = Clause> {
+        each_clause(&self.depends)
     }
 
     /// Returns what the package does not get along with: `Conflicts` and `Breaks`.
@@ -238,6 +243,11 @@ impl Index {
         })
     }
 
+    /// Returns every version of a package, in all suites.
+    pub fn versions(&self, name: &str) -> &[Package] {
+        self.packages.get(name).map_or(&[], Vec::as_slice)
+    }
+
     /// Returns the names of the packages that provide `name`, each with the version that it
     /// provides, sorted.
     pub fn providers(&self, name: &str) -> Vec<(&str, Option<&str>)> {
@@ -392,10 +402,13 @@ fn source(text: &str, name: &str, version: &str) -> Option<(String, String)> {
 
 /// Parses a relationship field: commas separate clauses, and bars separate alternatives.
 pub fn clauses(text: &str) -> Vec<Clause> {
+    each_clause(text).collect()
+}
+
+fn each_clause(text: &str) -> impl Iterator<Item = Clause> {
     text.split(',')
         .map(|clause| clause.split('|').filter_map(dependency).collect::<Clause>())
         .filter(|c| !c.is_empty())
-        .collect()
 }
 
 fn dependency(text: &str) -> Option<Dependency> {
