@@ -89,6 +89,7 @@ pub type EmitFiles<'a> = &'a dyn Fn(&Project, &Lockfile, &Context) -> Result<Vec
 /// # Errors
 /// See [`ensure`].
 pub fn ready(request: &Wanted, cx: &Context, emit: EmitFiles) -> Result<Vec<Ready>> {
+    cx.store.refuse_if_open()?;
     // A store that cannot be written cannot record any facts.
     let has_facts = |trees: &Vec<RootTree>| {
         trees.iter().all(|t| cx.store.has_facts(&t.store_name)) || !cx.store.is_writable()
@@ -117,6 +118,7 @@ fn ensure(request: &Wanted, cx: &Context, emit: EmitFiles) -> Result<Vec<Ready>>
         Current::read(request, cx)?
     };
     let Current { project, fetcher, hard_links, lock, made: made_before, known } = current;
+    refuse_or_warn(cx)?;
     let wanted = wanted(request, &lock, &known)?;
     let missing = wanted.iter().any(|tree| !cx.store.has(&tree.output.store_name));
     if missing || cx.store.is_writable() {
@@ -147,6 +149,7 @@ fn ensure(request: &Wanted, cx: &Context, emit: EmitFiles) -> Result<Vec<Ready>>
     // If the store is part of an image or belongs to another user, nobody deletes trees from it
     // unexpectedly, and nothing was made, so there is nothing to record.
     if cx.store.is_writable() || missing {
+        check_foreign(&cx.store, &manifest_path, &trees)?;
         let noted = match &emitted {
             Ok(files) => files.clone(),
             // The next setup tries again.
@@ -157,6 +160,29 @@ fn ensure(request: &Wanted, cx: &Context, emit: EmitFiles) -> Result<Vec<Ready>>
     }
     emitted?;
     Ok(trees)
+}
+
+/// Refuses a store that everybody may change, and warns of one that some others may change.
+fn refuse_or_warn(cx: &Context) -> Result<()> {
+    for weakness in cx.store.weaknesses() {
+        if weakness.is_grave() {
+            return Err(weakness.into_error());
+        }
+        cx.reporter.warn(&format!("{weakness}: {}", weakness.way_out()));
+    }
+    Ok(())
+}
+
+/// Checks the trees that the project uses for the first time and that this user did not make.
+fn check_foreign(store: &Store, project: &Path, trees: &[Ready]) -> Result<()> {
+    let known = store.root(project).map(|root| root.trees).unwrap_or_default();
+    for ready in trees.iter().filter(|ready| ready.made_in.is_none()) {
+        let name = &ready.tree.store_name;
+        if !known.iter().any(|tree| tree.store_name == *name) {
+            store.check_foreign(name)?;
+        }
+    }
+    Ok(())
 }
 
 /// The lock that is to be used, and the data that was read with it.

@@ -75,6 +75,11 @@ fn platform() -> Check {
 
 fn store(cx: &Context) -> Check {
     let text = cx.store.dir().display().to_string();
+    if let Some(weakness) = cx.store.weaknesses().first() {
+        let verdict = if weakness.is_grave() { Verdict::Bad } else { Verdict::Note };
+        let text = format!("{weakness}: {}", weakness.way_out());
+        return Check { name: "store", verdict, text };
+    }
     match Staging::new(&cx.store) {
         Ok(_) => Check { name: "store", verdict: Verdict::Good, text },
         Err(e) => Check { name: "store", verdict: Verdict::Bad, text: e.to_string() },

@@ -45,6 +45,7 @@ pub fn run(args: &Lock, cx: &Context) -> Result<ExitCode> {
         }
     };
     crate::interrupt::install();
+    cx.store.refuse_if_open()?;
     sweep(cx)?;
     let fetcher = cx.fetcher(Some(&project.manifest))?;
     let options = Options { upgrade, fresh: args.fresh, allow_expired: args.allow_expired };

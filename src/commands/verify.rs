@@ -65,6 +65,9 @@ pub fn run(args: &Verify, cx: &Context) -> Result<ExitCode> {
         }
         names.extend(found.iter().map(|t| t.output.store_name.clone()));
     }
+    for weakness in cx.store.weaknesses() {
+        cx.reporter.warn(&format!("{weakness}: {}", weakness.way_out()));
+    }
     let mut broken: Vec<(StoreName, Vec<Damage>)> = vec![];
     let mut gone = 0;
     for name in &names {
@@ -101,7 +104,7 @@ pub fn run(args: &Verify, cx: &Context) -> Result<ExitCode> {
     let left: Vec<_> = broken.iter().filter(|(n, _)| !repaired.contains(n)).collect();
     if left.is_empty() {
         if !args.json {
-            let how = if args.deep { "every byte" } else { "names and sizes" };
+            let how = if args.deep { "every byte" } else { "names, sizes, modes and owners" };
             cx.reporter.line(&format!(
                 "{} checked ({how}): {}",
                 count(checked, "tree"),

@@ -13,6 +13,7 @@ mod stream;
 
 use std::collections::HashMap;
 use std::io::{self, Read};
+use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
@@ -54,7 +55,9 @@ impl Patience {
 /// Creates a file and locks it, which shows other processes that this one writes to it.
 fn create_held(path: &Path) -> io::Result<fs::File> {
     loop {
-        let file = fs::File::create(path)?;
+        // A killed process with the same number may have left one. A symlink is not followed.
+        let _ = fs::remove_file(path);
+        let file = fs::File::create_new(path)?;
         // A file system without locks has nobody who sweeps, either.
         let held = rustix::fs::flock(file.file(), rustix::fs::FlockOperation::LockShared);
         // Another process may have swept the file before it was locked.
@@ -130,6 +133,12 @@ impl Fetcher {
         Ok(self.indexes.get_or_init(|| indexes).clone())
     }
 
+    /// Makes the directory of the cache, in which only this user may write, whatever the umask is.
+    fn make_directory(&self) -> Result<()> {
+        let made = std::fs::DirBuilder::new().recursive(true).mode(0o755).create(&self.inputs);
+        made.map_err(|e| Error::at("make", &self.inputs, e))
+    }
+
     /// Whether an input is already in the cache.
     pub fn has(&self, input: &Input) -> bool {
         fs::metadata(self.cached(&input.sha256)).is_ok_and(|m| m.len() == input.size)
@@ -149,7 +158,7 @@ impl Fetcher {
         task: &Task,
         consume: &mut dyn FnMut(&mut dyn Read) -> Result<T>,
     ) -> Result<T> {
-        fs::create_dir_all(&self.inputs).map_err(|e| Error::at("make", &self.inputs, e))?;
+        self.make_directory()?;
         let mut refusals = Refusals::default();
         loop {
             let cached = self.cached(&input.sha256);
@@ -263,7 +272,7 @@ impl Fetcher {
     }
 
     fn discover_once(&self, url: &str, task: &Task) -> Result<(u64, Digest)> {
-        fs::create_dir_all(&self.inputs).map_err(|e| Error::at("make", &self.inputs, e))?;
+        self.make_directory()?;
         let new = self.inputs.join(format!(
             ".new-{}-{}",
             std::process::id(),
@@ -319,7 +328,7 @@ impl Fetcher {
     /// If the file cannot be moved.
     pub fn adopt(&self, file: &Path, digest: &Digest) -> Result<()> {
         let to = self.cached(digest);
-        fs::create_dir_all(&self.inputs).map_err(|e| Error::at("make", &self.inputs, e))?;
+        self.make_directory()?;
         fs::rename(file, &to).map_err(|e| Error::at("move a download to", &to, e))
     }
 

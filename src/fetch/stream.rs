@@ -5,7 +5,8 @@ use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
 use fs_err as fs;
-use rustix::fs::{FlockOperation, flock};
+use fs_err::os::unix::fs::OpenOptionsExt;
+use rustix::fs::{FlockOperation, OFlags, flock};
 
 use super::Fetcher;
 use super::http::{Body, is_passing, redact, transfer_error};
@@ -33,6 +34,7 @@ impl Part {
                 .write(true)
                 .create(true)
                 .truncate(false)
+                .custom_flags(OFlags::NOFOLLOW.bits().cast_signed())
                 .open(&path)
                 .map_err(|e| Error::at("write", &path, e))?;
             loop {

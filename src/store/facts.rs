@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use fs_err as fs;
 
-use super::{Staging, Store};
+use super::{Staging, Store, owner};
 use crate::error::{Error, Result};
 use crate::facts::RecordedFacts;
 use crate::model::StoreName;
@@ -15,11 +15,11 @@ impl Store {
         self.dir.join("facts").join(format!("{name}.json"))
     }
 
-    /// Returns the facts of a tree, or `None` if they were not recorded or were recorded by another
-    /// version of cotter.
+    /// Returns the facts of a tree, or `None` if they were not recorded, were recorded by another
+    /// version of cotter, or by a user who does not own the store.
     pub fn facts(&self, name: &StoreName) -> Option<RecordedFacts> {
-        let text = fs::read(self.facts_path(name)).ok()?;
-        serde_json::from_slice(&text).ok()
+        let text = owner::read_own(&self.facts_path(name), self.owners()).ok()?;
+        serde_json::from_str(&text).ok()
     }
 
     /// Whether facts of a tree are recorded. They are not read, so this is quick.
@@ -38,7 +38,7 @@ impl Store {
         let staging = Staging::new(self)?;
         let new = staging.dir().join("facts");
         let text = serde_json::to_string_pretty(facts).expect("facts are plain data") + "\n";
-        fs::write(&new, text)
+        owner::write_new(&new, text)
             .and_then(|()| fs::rename(&new, &to))
             .map_err(|e| Error::at("write", &to, e))
     }

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use fs_err as fs;
 
-use super::Store;
+use super::{Store, owner};
 use crate::error::{Error, Result};
 use crate::model::{MemberPath, StoreName};
 
@@ -38,14 +38,16 @@ impl Listing {
         let to = store.part("listings")?.join(name.as_str());
         let text: String =
             self.entries.iter().map(|(path, entry)| format!("{entry}\t{path}\n")).collect();
-        fs::write(new, text)
+        owner::write_new(new, text)
             .and_then(|()| fs::rename(new, &to))
             .map_err(|e| Error::at("write", &to, e))
     }
 
-    /// Reads the listing of a tree. Returns `None` if there is none.
+    /// Reads the listing of a tree. Returns `None` if there is none, or if somebody wrote it who does
+    /// not own the store.
     pub(super) fn read(store: &Store, name: &StoreName) -> Option<Listing> {
-        let text = fs::read_to_string(store.dir().join("listings").join(name.as_str())).ok()?;
+        let path = store.dir().join("listings").join(name.as_str());
+        let text = owner::read_own(&path, store.owners()).ok()?;
         let entries = text
             .lines()
             .filter_map(|l| l.split_once('\t'))
@@ -81,6 +83,8 @@ fn walk(dir: &Path, prefix: &str, out: &mut Listing) -> std::io::Result<()> {
             walk(&entry.path(), &format!("{path}/"), out)?;
         } else if meta.is_symlink() {
             out.entries.insert(path, format!("l {}", fs::read_link(entry.path())?.display()));
+        } else if !meta.is_file() {
+            out.entries.insert(path, "a device, a pipe or a socket".to_owned());
         } else {
             let kind = if meta.permissions().mode() & 0o111 != 0 { 'x' } else { 'f' };
             out.entries.insert(path, format!("{kind} {}", meta.len()));

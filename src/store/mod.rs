@@ -22,22 +22,26 @@ pub mod copies;
 mod facts;
 mod gc;
 mod listing;
+mod owner;
 mod roots;
 mod session;
 mod staging;
 mod verify;
 
+use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
 use fs_err as fs;
-use rustix::fs::{FlockOperation, flock};
+use fs_err::os::unix::fs::OpenOptionsExt;
+use rustix::fs::{FlockOperation, OFlags, flock};
 
 pub use commit::Commit;
 pub use composer::{PAUSE, Waiting};
 pub use gc::GcOptions;
 pub use listing::Listing;
+pub use owner::{GUARDS, SESSIONS};
 pub use roots::{Root, RootTree, Stamp};
-pub use session::{GUARDS, SESSIONS, SessionFile};
+pub use session::SessionFile;
 pub use staging::Staging;
 pub use verify::{Damage, hash_tree};
 
@@ -117,7 +121,12 @@ impl Store {
     /// If it cannot be created: a read-only store, no permission, or a full disk.
     pub(crate) fn part(&self, name: &str) -> Result<PathBuf> {
         let dir = self.dir.join(name);
-        fs::create_dir_all(&dir).map_err(|e| Error::at("make the store directory", &dir, e))?;
+        // Whatever the umask is, only this user may write there.
+        std::fs::DirBuilder::new()
+            .recursive(true)
+            .mode(0o755)
+            .create(&dir)
+            .map_err(|e| Error::at("make the store directory", &dir, e))?;
         Ok(dir)
     }
 
@@ -138,6 +147,7 @@ impl Store {
             .truncate(false)
             .write(true)
             .read(true)
+            .custom_flags(OFlags::NOFOLLOW.bits().cast_signed())
             .open(&path)
             .map_err(|e| Error::at("write", &path, e))
     }
@@ -187,8 +197,8 @@ impl Store {
     /// that cannot be written.
     pub fn mark_used(&self, name: &StoreName) {
         let path = self.dir.join("locks").join(name.as_str());
-        let open =
-            || rustix::fs::open(&path, rustix::fs::OFlags::RDONLY, rustix::fs::Mode::empty());
+        let flags = OFlags::RDONLY | OFlags::NOFOLLOW;
+        let open = || rustix::fs::open(&path, flags, rustix::fs::Mode::empty());
         let file = match open() {
             Ok(fd) => fd,
             Err(_) => match self.lock_file(name.as_str()).map(drop).ok().and_then(|()| open().ok())

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 
 use fs_err as fs;
 
-use super::Store;
+use super::{Store, owner};
 use crate::error::{Error, Result};
 use crate::model::{Digest, Platform, StoreName, ToolchainName};
 
@@ -242,14 +242,14 @@ impl Store {
         // The next process deletes the new file if this one is killed.
         let staging = super::Staging::new(self)?;
         let new = staging.dir().join("root");
-        fs::write(&new, root.render())
+        owner::write_new(&new, root.render())
             .and_then(|()| fs::rename(&new, &path))
             .map_err(|e| Error::at("write", &path, e))
     }
 
-    /// Returns the root of the project with this manifest.
+    /// Returns the root of the project with this manifest, if an owner of the store wrote it.
     pub fn root(&self, project: &Path) -> Option<Root> {
-        let text = std::fs::read_to_string(self.root_path(project)).ok()?;
+        let text = owner::read_own(&self.root_path(project), self.owners()).ok()?;
         Root::parse(&text).filter(|r| r.project == project)
     }
 

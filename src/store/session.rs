@@ -5,15 +5,13 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use fs_err as fs;
-use rustix::fs::{FlockOperation, Mode, OFlags, Timespec, Timestamps, flock, futimens, open};
+use rustix::fs::{
+    FlockOperation, Mode, OFlags, Timespec, Timestamps, flock, fstat, futimens, open,
+};
 
 use super::Store;
+use super::owner::{self, GUARDS, SESSIONS};
 use crate::error::{Error, Result};
-
-/// The directories of guards, which stand on PATH in the place of programs of the host.
-pub const GUARDS: &str = "guards";
-/// The directories of files that are handed to programs, such as the start-up files of shells.
-pub const SESSIONS: &str = "sessions";
 
 /// The time for which `gc` keeps a directory after its last use. A shell that only has it on its
 /// PATH does not hold it.
@@ -30,12 +28,16 @@ pub struct SessionFile {
 }
 
 impl Store {
-    /// Returns the directory `<part>/<key>` if it exists, and marks it as used for as long as this
+    /// Returns the directory `<part>/<key>` if an owner of the store made it, and marks it as used for as long as this
     /// process and those that it starts are alive.
     pub fn session(&self, part: &str, key: &str) -> Option<PathBuf> {
         let dir = self.dir().join(part).join(key);
-        let flags = OFlags::RDONLY | OFlags::DIRECTORY;
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW;
         let held = open(&dir, flags, Mode::empty()).ok()?;
+        // Programs in it are started, so nobody else may have made it.
+        if !self.owners().trust(fstat(&held).ok()?.st_uid) {
+            return None;
+        }
         let _ = flock(&held, FlockOperation::LockShared);
         let now = Timespec { tv_sec: 0, tv_nsec: rustix::fs::UTIME_NOW };
         let _ = futimens(&held, &Timestamps { last_access: now, last_modification: now });
@@ -49,16 +51,20 @@ impl Store {
     /// # Errors
     /// If the store cannot be written.
     pub fn add_session(&self, part: &str, key: &str, files: &[SessionFile]) -> Result<()> {
-        use std::os::unix::fs::PermissionsExt;
+        use std::os::unix::fs::{MetadataExt, PermissionsExt};
         let dir = self.part(part)?.join(key);
         // The next process deletes the new directory if this one is killed.
         let staging = super::Staging::new(self)?;
         let new = staging.dir().join("session");
+        let foreign = |meta: std::fs::Metadata| !self.owners().trust(meta.uid());
         let fill = || {
-            fs::create_dir(&new)?;
+            if fs::symlink_metadata(&dir).is_ok_and(foreign) {
+                super::delete_tree(&dir)?;
+            }
+            owner::make_dir(&new)?;
             for file in files {
                 let path = new.join(&file.name);
-                fs::write(&path, &file.bytes)?;
+                owner::write_new(&path, &file.bytes)?;
                 if file.executable {
                     fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755))?;
                 }
@@ -66,7 +72,7 @@ impl Store {
             fs::rename(&new, &dir)
         };
         match fill() {
-            Err(_) if dir.is_dir() => Ok(()),
+            Err(_) if fs::symlink_metadata(&dir).is_ok_and(|meta| meta.is_dir()) => Ok(()),
             Err(e) => Err(Error::at("write", &dir, e)),
             Ok(()) => Ok(()),
         }

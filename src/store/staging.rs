@@ -59,7 +59,7 @@ impl Staging {
             }
             let staging = Staging { dir: dir.clone(), lock, _held: held };
             super::delete_tree(&dir).map_err(|e| Error::at("clear", &dir, e))?;
-            fs::create_dir(&dir).map_err(|e| Error::at("make", &dir, e))?;
+            super::owner::make_dir(&dir).map_err(|e| Error::at("make", &dir, e))?;
             if let Ok(mut mine) = MINE.lock() {
                 mine.insert(dir);
             }

@@ -1,15 +1,18 @@
 //! Verifies that the content of the store matches its names.
 
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::Path;
 
 use fs_err as fs;
 
-use super::{Listing, Store};
+use super::{Listing, Store, owner};
 use crate::error::{Error, Result};
 use crate::model::{Digest, Hasher, StoreName};
 use crate::nix::nar::NarWriter;
 use crate::nix::store_path;
+
+/// The greatest number of findings that an error names.
+const SHOWN: usize = 10;
 
 /// The damage of a tree.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -21,38 +24,111 @@ pub struct Damage {
 }
 
 impl Store {
-    /// Checks a tree: names and sizes against its listing, or, with `deep`, every byte against its
-    /// name. A tree without a listing is always checked deeply.
+    /// Checks a tree: modes and owners, and names and sizes against its listing, or, with `deep`,
+    /// every byte against its name. A tree without a listing is always checked deeply.
     ///
     /// # Errors
     /// If the tree cannot be read for a reason other than damage. Damage itself is not an error.
     pub fn verify(&self, name: &StoreName, deep: bool) -> Result<Vec<Damage>> {
         let path = self.path(name);
         let damage = |what: String| Damage { name: name.clone(), what };
-        if !path.is_dir() {
-            return Ok(vec![damage("it is not in the store".to_owned())]);
+        match fs::symlink_metadata(&path) {
+            Ok(meta) if meta.is_dir() => {}
+            Ok(_) => return Ok(vec![damage("it is no directory".to_owned())]),
+            Err(_) => return Ok(vec![damage("it is not in the store".to_owned())]),
         }
+        let mut out = self.attributes(name)?;
         let Some(expected) = Listing::read(self, name).filter(|_| !deep) else {
             let (hash, _) = match hash_tree(&path) {
                 Ok(out) => out,
                 Err(e) if e.kind() == std::io::ErrorKind::NotFound => {
                     return Ok(vec![damage("it changed while it was read".to_owned())]);
                 }
+                Err(e) if e.kind() == std::io::ErrorKind::InvalidData => {
+                    out.extend(self.differences(name)?);
+                    return Ok(out);
+                }
                 Err(e) => return Err(Error::at("read", &path, e)),
             };
             let is = store_path::of_tree(&hash, name.name()).map_err(Error::build)?;
             if is != *name {
-                let mut out = self.differences(name)?;
-                if out.is_empty() {
+                let differences = self.differences(name)?;
+                if differences.is_empty() {
                     out.push(damage(format!(
                         "its content has changed: it would now be called {is}"
                     )));
                 }
-                return Ok(out);
+                out.extend(differences);
             }
-            return Ok(vec![]);
+            return Ok(out);
         };
-        self.compare(name, &expected)
+        out.extend(self.compare(name, &expected)?);
+        Ok(out)
+    }
+
+    /// Checks a tree that this user did not make, before it is used for the first time. What root
+    /// or the owner of the store made is compared with its listing, and every byte is read of what
+    /// somebody else made.
+    ///
+    /// # Errors
+    /// If it is not what its name says, or cannot be read.
+    pub fn check_foreign(&self, name: &StoreName) -> Result<()> {
+        let path = self.path(name);
+        let meta = fs::symlink_metadata(&path).map_err(|e| Error::at("read", &path, e))?;
+        let owners = self.owners();
+        if owners.is_me(meta.uid()) && meta.is_dir() {
+            return Ok(());
+        }
+        let found = self.verify(name, !owners.trust(meta.uid()))?;
+        if found.is_empty() {
+            return Ok(());
+        }
+        let by = meta.uid();
+        let error = Error::verification(format!(
+            "{name} is not what its name says, and user {by} put it into the store"
+        ));
+        let error = found.iter().take(SHOWN).fold(error, |e, found| e.because(found.what.clone()));
+        Err(error.hint("run `cotter verify --deep --repair` to make it anew, and look after who may write to the store"))
+    }
+
+    /// Checks the modes and the owners of what a tree contains: nobody may write to it, nothing
+    /// changes the user, and everything belongs to an owner of the store.
+    fn attributes(&self, name: &StoreName) -> Result<Vec<Damage>> {
+        let root = self.path(name);
+        let owners = self.owners();
+        let mut out = vec![];
+        let mut todo = vec![(root.clone(), String::new())];
+        while let Some((path, shown)) = todo.pop() {
+            let meta = match fs::symlink_metadata(&path) {
+                Ok(meta) => meta,
+                // It has just been deleted, as the other checks tell.
+                Err(e) if e.kind() == std::io::ErrorKind::NotFound => continue,
+                Err(e) => return Err(Error::at("read", &path, e)),
+            };
+            let mode = meta.permissions().mode() & 0o7777;
+            let expected: &[u32] = if meta.is_dir() { &[0o555] } else { &[0o444, 0o555] };
+            let shown_or_root = if shown.is_empty() { "its directory" } else { &shown };
+            let mut tell = |what: String| {
+                out.push(Damage { name: name.clone(), what: format!("{shown_or_root} {what}") });
+            };
+            if !meta.is_symlink() && !expected.contains(&mode) {
+                tell(format!("has the mode {mode:04o}{}, not {}", meaning(mode), list(expected)));
+            }
+            if !owners.trust(meta.uid()) {
+                tell(format!("belongs to user {}, who does not own the store", meta.uid()));
+            }
+            if meta.is_dir() {
+                let entries = fs::read_dir(&path).map_err(|e| Error::at("read", &path, e))?;
+                for entry in entries {
+                    let entry = entry.map_err(|e| Error::at("read", &path, e))?;
+                    let member = entry.file_name().to_string_lossy().into_owned();
+                    let below = if shown.is_empty() { member } else { format!("{shown}/{member}") };
+                    todo.push((entry.path(), below));
+                }
+            }
+        }
+        out.sort_by(|a, b| a.what.cmp(&b.what));
+        Ok(out)
     }
 
     fn differences(&self, name: &StoreName) -> Result<Vec<Damage>> {
@@ -104,7 +180,25 @@ impl Store {
         super::delete_tree(&away).map_err(|e| Error::at("delete", &away, e))
     }
 
-    /// Deletes linked files whose content does not match their name. Returns the number of deleted
+    /// Whether a linked file has the content and the mode that its name states, and belongs to an
+    /// owner of the store.
+    fn is_sound_link(&self, path: &Path, name: &str) -> Result<bool> {
+        let meta = fs::symlink_metadata(path).map_err(|e| Error::at("read", path, e))?;
+        let (digest, mode) = match name.strip_suffix("-x") {
+            Some(digest) => (digest, 0o555),
+            None => (name, 0o444),
+        };
+        let owned = self.owners().trust(meta.uid());
+        if !meta.is_file() || meta.permissions().mode() & 0o7777 != mode || !owned {
+            return Ok(false);
+        }
+        let mut hasher = Hasher::default();
+        let mut file = owner::open_plain(path).map_err(|e| Error::at("read", path, e))?;
+        std::io::copy(&mut file, &mut hasher).map_err(|e| Error::at("read", path, e))?;
+        Ok(hasher.finish().hex() == digest)
+    }
+
+    /// Deletes linked files whose content or mode does not match their name. Returns the number of deleted
     /// files.
     ///
     /// # Errors
@@ -114,16 +208,28 @@ impl Store {
         let mut count = 0;
         for name in super::names(&dir)? {
             let path = dir.join(&name);
-            let mut hasher = Hasher::default();
-            let mut file = fs::File::open(&path).map_err(|e| Error::at("read", &path, e))?;
-            std::io::copy(&mut file, &mut hasher).map_err(|e| Error::at("read", &path, e))?;
-            if hasher.finish().hex() != name.trim_end_matches("-x") {
+            if !self.is_sound_link(&path, &name)? {
                 fs::remove_file(&path).map_err(|e| Error::at("remove", &path, e))?;
                 count += 1;
             }
         }
         Ok(count)
     }
+}
+
+/// What a mode allows that it must not.
+fn meaning(mode: u32) -> &'static str {
+    match mode {
+        mode if mode & 0o4000 != 0 => " (setuid)",
+        mode if mode & 0o2000 != 0 => " (setgid)",
+        mode if mode & 0o002 != 0 => " (everybody may write)",
+        mode if mode & 0o020 != 0 => " (its group may write)",
+        _ => "",
+    }
+}
+
+fn list(modes: &[u32]) -> String {
+    modes.iter().map(|mode| format!("{mode:04o}")).collect::<Vec<_>>().join(" or ")
 }
 
 /// Returns the hash and the length of the NAR of the tree at `path` on the disk.
@@ -144,7 +250,7 @@ fn dump(path: &Path, nar: &mut NarWriter<Hasher>, buffer: &mut [u8]) -> std::io:
         return nar.symlink(&fs::read_link(path)?.to_string_lossy());
     }
     if !meta.is_dir() {
-        let mut file = fs::File::open(path)?;
+        let mut file = owner::open_plain(path)?;
         return nar.file(meta.permissions().mode() & 0o111 != 0, meta.len(), &mut file, buffer);
     }
     nar.begin_directory()?;

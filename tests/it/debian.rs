@@ -137,6 +137,24 @@ fn the_release_of_another_suite_or_an_older_one_is_refused() {
     contains(&project.fails(1, &["lock", "--fresh"]), &["lists no index of main"]);
 }
 
+/// A release has no hash that is known before, so a mirror that sends it byte by byte could hold a lock for hours.
+#[test]
+fn a_mirror_that_is_too_slow_with_its_release_is_left() {
+    let rig = Rig::new();
+    let project = rig.project("[\"thing\"]");
+    let url = &rig.server.url;
+    rig.server.put("/slow/dists/test/InRelease", rig.signer.sign(&"x".repeat(5000)));
+    rig.server.fault("/slow/dists/test/InRelease", crate::support::server::Fault::Slow(100));
+    let mirrors = format!("debian = [\"{url}/slow\", ");
+    project.manifest(&rig.manifest("[\"thing\"]").replace("debian = [", &mirrors));
+    let mut command = project.cotter(&["lock"]);
+    command.env("COTTER_HTTP_TIMEOUT", "1").env("COTTER_HTTP_RETRIES", "0");
+    crate::support::ok(&mut command);
+    let log = rig.server.log();
+    assert!(log.iter().any(|line| line.starts_with("/slow/dists/test/InRelease")), "{log:?}");
+    assert!(log.iter().any(|line| line.starts_with("/debian/dists/test/InRelease")), "{log:?}");
+}
+
 /// Nothing of a release that is too large is parsed, and of one that the server announces, nothing is even read.
 #[test]
 fn a_release_that_is_too_large_is_refused_by_its_size() {

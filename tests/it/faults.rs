@@ -150,6 +150,18 @@ fn a_server_that_is_too_slow_is_left() {
 }
 
 #[test]
+fn redirections_that_go_on_and_on_are_refused() {
+    let setup = locked();
+    setup.server.fault("/a.tar.gz", Fault::Circle);
+    setup.project.ok(&["setup"]);
+    let asked = setup.server.log().iter().filter(|line| line.starts_with("/a.tar.gz")).count();
+    assert!((2..60).contains(&asked), "{asked}");
+    let setup = locked();
+    setup.fault_both(Fault::Circle);
+    setup.fails_then_heals(5, &["are refused", "it leads on more than 10 times"]);
+}
+
+#[test]
 fn a_redirection_out_of_https_is_refused() {
     let server = Server::start();
     let plain = server.put("/a.tar.gz", archive());

@@ -30,6 +30,7 @@ mod messages;
 mod online;
 mod openpgp;
 mod openpgp_policy;
+mod owners;
 mod snapshots;
 mod store;
 mod suites;

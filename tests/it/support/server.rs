@@ -26,6 +26,8 @@ pub enum Fault {
     Corrupt,
     /// The server sends the given number of bytes per second.
     Slow(usize),
+    /// The server leads to the same file again, each time.
+    Circle,
 }
 
 #[derive(Default)]
@@ -192,6 +194,11 @@ fn answer(
     match fault {
         Some(Fault::Status(code, left)) if left > 0 => {
             out.write_all(plain(code).as_bytes()).is_ok()
+        }
+        Some(Fault::Circle) => {
+            let head =
+                format!("HTTP/1.1 302 Found\r\nLocation: {path}\r\nContent-Length: 0\r\n\r\n");
+            out.write_all(head.as_bytes()).is_ok()
         }
         Some(Fault::Truncate(n)) => {
             send(out, &format!("{head}Connection: close\r\n\r\n"), &rest[..n.min(rest.len())]);
