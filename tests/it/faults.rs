@@ -315,7 +315,7 @@ fn in_namespace(project: &Project, script: &str) -> Command {
 fn a_full_disk_is_told_and_healed() {
     let setup = locked();
     std::fs::create_dir_all(&setup.project.store).unwrap();
-    let script = "mount -t tmpfs -o size=300k tmpfs \"$STORE\"\nset +e\n\"$1\" setup\ncode=$?\nls \"$STORE/store\" \"$STORE/staging\" 2>/dev/null\nexit $code";
+    let script = "mount -t tmpfs -o size=300k,mode=755 tmpfs \"$STORE\"\nset +e\n\"$1\" setup\ncode=$?\nls \"$STORE/store\" \"$STORE/staging\" 2>/dev/null\nexit $code";
     let mut command = in_namespace(&setup.project, script);
     let output = command.output().unwrap();
     assert_eq!(output.status.code(), Some(8), "{}", text(&output));

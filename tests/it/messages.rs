@@ -938,6 +938,8 @@ fn nothing_hangs_on_the_words_of_a_message() {
     let mut seen = 0;
     let all: Vec<(String, String)> = files
         .iter()
+        // These are tests of their directory, as `tests` in a file is.
+        .filter(|file| !file.ends_with("tests.rs"))
         .map(|file| {
             let text = std::fs::read_to_string(file).unwrap();
             let shipped = text.split("#[cfg(test)]").next().unwrap().to_owned();
