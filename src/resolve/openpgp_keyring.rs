@@ -80,14 +80,14 @@ impl Standing {
         self.held(at).all(|s| s.signs != Some(false)) && self.held(at).any(|s| s.signs.is_some())
     }
 
-    /// Returns the statements that are the newest ones of all.
+    /// Returns the time of the newest statement of all.
     fn newest(&self) -> u64 {
         self.statements.iter().map(|s| s.from).max().unwrap_or(0)
     }
 
     fn until(&self) -> u64 {
         let held = self.held(self.newest()).map(|s| s.key_until.min(s.until)).min();
-        held.unwrap_or(FOREVER).min(self.revoked)
+        held.unwrap_or(0).min(self.revoked)
     }
 }
 

@@ -82,7 +82,7 @@ impl Weakness {
         let dir = self.dir.display();
         match self.who {
             Who::Everybody => format!(
-                "run `chmod o-w {dir}` and `cotter verify --deep`, or name another store with --store DIR or COTTER_STORE"
+                "run `chmod o-w {dir}` and `cotter verify --deep`, or name a directory of your own, such as one below it, with --store DIR or COTTER_STORE"
             ),
             Who::Group(_) => {
                 format!("if its members are not to choose your programs, run `chmod g-w {dir}`")
@@ -189,12 +189,13 @@ pub fn open_plain(path: &Path) -> io::Result<fs::File> {
 /// If it is no regular file, belongs to somebody else, or cannot be read.
 pub fn read_own(path: &Path, owners: StoreOwners) -> io::Result<String> {
     let mut file = open_plain(path)?;
-    let uid = file.metadata()?.uid();
+    let meta = file.metadata()?;
+    let uid = meta.uid();
     if !owners.trust(uid) {
         let what = format!("it belongs to user {uid}, who does not own the store");
         return Err(io::Error::new(io::ErrorKind::PermissionDenied, what));
     }
-    let mut text = String::new();
+    let mut text = String::with_capacity(usize::try_from(meta.len()).unwrap_or(0) + 1);
     io::Read::read_to_string(&mut file, &mut text)?;
     Ok(text)
 }

@@ -371,6 +371,14 @@ fn a_release_holds_no_longer_than_its_signature() {
     // Zero means that there is no expiry time.
     assert_eq!(release(&text(""), 0).valid_until, None);
     assert_eq!(release(&text(early), 500).valid_until, Some(at(9)));
+    // The reason for which a signature does not count is told.
+    let early_clock = at(seconds_now() - 86_400);
+    let message = sign(&key, &text(""));
+    let error = Release::verify(&message, &keyring, early_clock, "url").unwrap_err();
+    let by = key.fingerprint().to_string().to_uppercase();
+    assert_eq!(error.message(), "url is not signed by a key that is trusted");
+    let told = "does not count: it was made in the future: compare the clock of this machine";
+    assert_eq!(error.causes()[1], format!("the signature by {by} {told}"));
     for field in ["", late] {
         let release = release(&text(field), 500);
         release.check_date(at(seconds_now()), "url").unwrap();
