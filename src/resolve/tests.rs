@@ -244,8 +244,9 @@ fn a_chain_of_any_length_is_resolved_on_a_small_stack() {
             // The last one closes the circle.
             let i = many((0..len).map(|n| (format!("p{n}"), format!("p{}", (n + 1) % len))));
             assert_eq!(names(&i, &["p0"], &[]).unwrap().len(), len);
-            // Half a kilobyte for each package, and what other tests use at the same time.
-            let used = most_memory() - before;
+            // Half a kilobyte for each package, and what other tests use at the same time. The kernel
+            // counts pages for each processor, so the sum may even sink a little.
+            let used = most_memory().saturating_sub(before);
             assert!(used < len * 512 + (100 << 20), "{used} bytes for {len} packages");
         }
     };
