@@ -136,17 +136,15 @@ def hub_build_file(trees, hub, folder, sh_toolchain_type):
     cross = [item for item in trees.items() if item[1]["target"] != item[1]["platform"]]
     for key, tree in native + cross:
         for suffix, target in _KINDS[tree["kind"]].names.items():
-            names = [tree["name"] + suffix]
-            if suffix == "_pinned_libc":
-                # Taken from the first compiler for a platform, and from a cross compiler if there is no other one.
-                names.append("pinned_libc")
-            for name in names:
-                choices = aliases.setdefault(name, {})
-                choices.setdefault(":" + tree["target"], "@{}_{}//:{}".format(hub, key.replace("-", "_"), target.format(tree["name"])))
+            choices = aliases.setdefault(tree["name"] + suffix, {})
+            choices.setdefault(":" + tree["target"], "@{}_{}//:{}".format(hub, key.replace("-", "_"), target.format(tree["name"])))
     for name, choices in aliases.items():
         message = "toolchains.toml asks for no {} for this platform: add it to `platforms`, then type `cotter lock` and `cotter emit bazel`".format(name)
         out.append(call_text("alias", name = name, actual = select_text(choices, message)))
     for name in sorted({tree["name"]: None for tree in trees.values() if tree["kind"] == "tool"}):
+    if [tree for tree in trees.values() if tree["kind"] == "cc"]:
+        out.insert(0, load_text(folder + ":pinned_libc.bzl", "cotter_pinned_libc"))
+        out.append(call_text("cotter_pinned_libc", name = "pinned_libc", visibility = ["//visibility:public"]))
         out.append(call_text("cotter_exec_tools", name = name, tools = ":" + name + "_for_platform"))
     return "\n".join(out)
 

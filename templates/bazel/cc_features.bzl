@@ -1,4 +1,4 @@
-"""What the C++ toolchains share: the actions, and short names for features and their flags."""
+"""What the C++ toolchains share: the actions, short names for features and their flags, and the declaration itself."""
 
 load(":rules.bzl", "cc")
 
@@ -117,3 +117,27 @@ def wanted_by_name():
         switch("generate_linkmap", [flags_for([_ACTIONS.cpp_link_executable], ["-Wl,-Map=%{output_execpath}.map"], "output_execpath")]),
         switch("external_include_paths", [flags_for(PREPROCESSED, ["-isystem", "%{external_include_paths}"], "external_include_paths", each = True)]),
     ]
+
+def declare_toolchain(name, inputs, identifier, more = [], **kwargs):
+    """Declares the cc_toolchain of a tree, in the package of the tree. Its configuration is the target with `_config` added to its name.
+
+    Args:
+      name: the target's name.
+      inputs: what of the tree is an input of each action, as directories.
+      identifier: what Bazel calls the toolchain.
+      more: what else belongs to the toolchain, without being an input of its actions.
+      **kwargs: as of cc_toolchain.
+    """
+    for group, srcs in [("files", inputs), ("all_files", [":files"] + more)]:
+        native.filegroup(name = group, srcs = srcs, visibility = ["//visibility:public"])
+    for use in ["ar", "as", "compiler", "coverage", "dwp", "linker", "objcopy", "strip"]:
+        kwargs[use + "_files"] = ":files"
+    cc.toolchain(
+        name = name,
+        all_files = ":all_files",
+        supports_param_files = True,
+        toolchain_config = ":" + name + "_config",
+        toolchain_identifier = identifier,
+        visibility = ["//visibility:public"],
+        **kwargs
+    )

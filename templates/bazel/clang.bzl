@@ -1,6 +1,6 @@
 """A C++ toolchain with Clang from a pinned tree: every path in a command line is relative to the execution root."""
 
-load(":cc_features.bzl", "ALL_COMPILE", "ALL_CPP", "ALL_LINK", "LINK_SHARED", "PREPROCESSED", "both", "environment", "flags", "flags_for", "modes", "standards", "switch", "wanted_by_name")
+load(":cc_features.bzl", "ALL_COMPILE", "ALL_CPP", "ALL_LINK", "LINK_SHARED", "PREPROCESSED", "both", "declare_toolchain", "environment", "flags", "flags_for", "modes", "standards", "switch", "wanted_by_name")
 load(":pinned_libc.bzl", "cotter_pinned_libc")
 load(":rules.bzl", "cc")
 
@@ -216,27 +216,12 @@ def cotter_clang_toolchain(name, inputs, **kwargs):
       **kwargs: facts of the tree, see the rule above.
     """
     _clang_toolchain_config(name = name + "_config", **kwargs)
-    native.filegroup(
-        name = "files",
-        srcs = inputs + ["empty.cc", "headers.cppmap"],
-        visibility = ["//visibility:public"],
-    )
-    cc.toolchain(
+    declare_toolchain(
         name = name,
-        all_files = ":files",
-        ar_files = ":files",
-        as_files = ":files",
-        compiler_files = ":files",
-        coverage_files = ":files",
-        dwp_files = ":files",
-        linker_files = ":files",
+        identifier = kwargs["identifier"],
+        inputs = inputs + ["empty.cc", "headers.cppmap"],
+        more = ["runtime"],
         module_map = "headers.cppmap",
-        objcopy_files = ":files",
-        strip_files = ":files",
         supports_header_parsing = True,
-        supports_param_files = True,
-        toolchain_config = ":" + name + "_config",
-        toolchain_identifier = kwargs["identifier"],
-        visibility = ["//visibility:public"],
     )
-    cotter_pinned_libc(name = "pinned_libc", visibility = ["//visibility:public"])
+    cotter_pinned_libc(name = "pinned_libc", runtime = ["runtime"], visibility = ["//visibility:public"])

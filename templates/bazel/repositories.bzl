@@ -108,7 +108,6 @@ def _cotter_tree(ctx):
     if ctx.attr.kind == "cc":
         ctx.file("empty.cc", "")
         ctx.file("headers.cppmap", module_map(facts))
-        ctx.symlink(ctx.attr._start, "start.c")
         for path in facts.get("runtime", []):
             ctx.symlink(str(tree) + "/" + path, "runtime/" + path.split("/")[-1])
     if ctx.attr.kind == "python":
@@ -138,7 +137,6 @@ cotter_tree = repository_rule(
         "_coverage": attr.label(default = ":run_coverage.py"),
         "_lock": attr.label(default = ":lock.bzl"),
         "_sitecustomize": attr.label(default = ":sitecustomize.py"),
-        "_start": attr.label(default = ":start.c"),
     },
     environ = _ENVIRON,
     # If Bazel cannot watch the tree, it at least checks it when its server starts.

@@ -15,6 +15,7 @@ load(
     "with_feature_set",
 )
 load("@rules_cc//cc:defs.bzl", "CcInfo", "CcToolchainConfigInfo", "cc_common", "cc_import", "cc_library", "cc_toolchain")
+load("@rules_cc//cc:find_cc_toolchain.bzl", "find_cc_toolchain")
 
 cc = struct(
     actions = ACTION_NAMES,
@@ -32,6 +33,7 @@ cc = struct(
         with_feature_set = with_feature_set,
     ),
     config_info = CcToolchainConfigInfo,
+    find_toolchain = find_cc_toolchain,
     import_ = cc_import,
     info = CcInfo,
     library = cc_library,

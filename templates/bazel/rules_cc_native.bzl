@@ -14,6 +14,7 @@ load(
     "tool_path",
     "with_feature_set",
 )
+load("@bazel_tools//tools/cpp:toolchain_utils.bzl", "find_cpp_toolchain")
 
 cc = struct(
     actions = ACTION_NAMES,
@@ -31,6 +32,7 @@ cc = struct(
         with_feature_set = with_feature_set,
     ),
     config_info = CcToolchainConfigInfo,
+    find_toolchain = find_cpp_toolchain,
     import_ = native.cc_import,
     info = CcInfo,
     library = native.cc_library,

@@ -1,6 +1,6 @@
 """A C++ toolchain with Zig from a pinned tree: every path in a command line is relative to the execution root."""
 
-load(":cc_features.bzl", "ALL_COMPILE", "ALL_LINK", "both", "environment", "flags", "modes", "standards", "switch", "wanted_by_name")
+load(":cc_features.bzl", "ALL_COMPILE", "ALL_LINK", "both", "declare_toolchain", "environment", "flags", "modes", "standards", "switch", "wanted_by_name")
 load(":rules.bzl", "cc")
 
 # Zig builds stubs of the C library and libc++ at the first link for a target, which takes a minute or two, and keeps them here.
@@ -105,27 +105,11 @@ def cotter_zig_toolchain(name, inputs, **kwargs):
       inputs: what of the tree is an input of an action, as directories.
       **kwargs: facts of the tree, see the rule above.
     """
-    native.filegroup(
-        name = "files",
-        srcs = inputs,
-        visibility = ["//visibility:public"],
-    )
     _zig_toolchain_config(name = name + "_config", **kwargs)
-    cc.toolchain(
+    declare_toolchain(
         name = name,
-        all_files = ":files",
-        ar_files = ":files",
-        as_files = ":files",
-        compiler_files = ":files",
-        coverage_files = ":files",
-        dwp_files = ":files",
-        linker_files = ":files",
-        objcopy_files = ":files",
-        strip_files = ":files",
-        supports_param_files = True,
-        toolchain_config = ":" + name + "_config",
-        toolchain_identifier = kwargs["identifier"],
-        visibility = ["//visibility:public"],
+        identifier = kwargs["identifier"],
+        inputs = inputs,
     )
     _zig_no_pinned_libc(
         name = "pinned_libc",

@@ -194,14 +194,14 @@ fn toolchains(entries: &[&Entry]) -> Vec<String> {
 }
 
 /// Returns the start code as a single file, in which each `#include` is replaced by the text of the
-/// file.
+/// file. A rule puts the place of the run-time files in the place of `@COTTER_RUNTIME@`.
 fn start() -> String {
     let parts = [
         include_str!("../../../launcher/sys.h"),
         include_str!("../../../launcher/map.h"),
         include_str!("../../../launcher/start.c"),
     ];
-    let mut out = format!("// {MARK}\n\n");
+    let mut out = format!("// {MARK}\n\n#define COTTER_RUNTIME \"@COTTER_RUNTIME@\"\n\n");
     for line in parts.join("\n").lines().filter(|l| !l.starts_with("#include \"")) {
         out.push_str(line);
         out.push('\n');

@@ -226,20 +226,19 @@ fn clang_checks_layers_and_reads_profiles() {
     }
 }
 
-/// GCC 14 of another suite builds and tests the library and the programs of the example, with its own libc.
+/// GCC 14 of another suite builds and tests all of the example, with its own libc: the one that fits the compiler, also for a program that serves as a tool.
 #[test]
 fn a_newer_gcc_stands_beside_the_default() {
     for bazel in BOTH {
         let workspace = Workspace::example(bazel, "cpp");
-        let gcc = [
-            "--extra_toolchains=//bazel/cotter:gcc-14-x86_64-linux",
-            // The libc of trixie is newer than that of the machine.
-            "--custom_malloc=@cotter//:gcc-14_pinned_libc",
-            "//:squeeze_test",
-            "//:squeezed",
-            "//:squeezed_static",
-        ];
-        workspace.ok("test", &gcc);
+        // The libc of trixie is newer than that of the machine and than that of the first compiler.
+        let gcc = "--extra_toolchains=//bazel/cotter:gcc-14-x86_64-linux";
+        workspace.ok("test", &[gcc, "--config=pinned_libc", "//..."]);
+        let other = "--custom_malloc=@cotter//:gcc_pinned_libc";
+        let said =
+            workspace.fails("test", &[gcc, other, "--test_output=errors", "//:squeeze_test"]);
+        contains(&said, &["version `GLIBCXX_3.4.32' not found"]);
+        workspace.ok("build", &[gcc, "--config=pinned_libc", "//:squeezed"]);
         let program = std::fs::read(workspace.bin().join("squeezed")).unwrap();
         let mark = b"GCC: (Debian 14";
         assert!(program.windows(mark.len()).any(|w| w == mark), "{bazel:?}");
