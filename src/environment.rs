@@ -63,7 +63,7 @@ impl Changes {
 pub struct Variables {
     changes: Changes,
     /// The variables that are lists of paths.
-    lists: BTreeMap<&'static str, Vec<String>>,
+    lists: BTreeMap<String, Vec<String>>,
     /// The groups of variables that are set if no tree sets them.
     otherwise: Vec<Vec<(String, String)>>,
     /// The variables that override those that recipes set.
@@ -77,8 +77,8 @@ impl Variables {
     }
 
     /// Adds a path to a variable that is a list of paths.
-    pub fn list(&mut self, variable: &'static str, path: String) {
-        self.lists.entry(variable).or_default().push(path);
+    pub fn list(&mut self, variable: &str, path: String) {
+        self.lists.entry(variable.to_owned()).or_default().push(path);
     }
 
     /// Sets variables that belong together after all trees were asked, if none of them was set.

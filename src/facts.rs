@@ -166,6 +166,24 @@ pub struct LibraryFacts {
     pub packages: BTreeMap<String, PcFacts>,
     /// The directories of `.pc` files.
     pub pkg_config: Vec<String>,
+    /// The variables by which programs find what the libraries need at run time.
+    pub environment: Vec<RuntimeVariable>,
+    /// The files and directories to which these variables lead, sorted. None lies in another.
+    pub runtime: Vec<String>,
+}
+
+/// A variable by which libraries find certificates, plugins or data of their tree.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RuntimeVariable {
+    /// The name of the variable.
+    pub name: String,
+    /// The path that it names, which exists.
+    pub path: String,
+    /// Whether the variable is a list of directories, to which this one is added.
+    pub is_list: bool,
+    /// The variables that belong together with this one: it is not set if the user set one of them.
+    pub unless: Vec<String>,
 }
 
 /// The facts of a sysroot.

@@ -10,11 +10,11 @@ use super::trees::{self, kind};
 use crate::cli::Venv;
 use crate::context::{Context, shown};
 use crate::error::{Error, Result};
-use crate::facts::Facts;
-use crate::lockfile;
+use crate::facts::{Facts, RuntimeVariable};
+use crate::lockfile::{self, Lockfile};
 use crate::make;
 use crate::manifest::no_such_set;
-use crate::model::Kind;
+use crate::model::{Kind, Platform, ToolchainName};
 use crate::project::read_lock;
 use crate::python::venv::{Environment, is_ours};
 use crate::ready;
@@ -77,6 +77,10 @@ pub fn run(args: &Venv, cx: &Context) -> Result<ExitCode> {
             .hint("name another directory, or say --force to replace it"));
         }
     }
+    let variables = match spec {
+        Some(spec) => library_variables(&spec.build_tools, &lock, platform, cx)?,
+        None => vec![],
+    };
     let environment = Environment {
         dir: &dir,
         packages: &cx.store.path(&set.store_name),
@@ -85,6 +89,7 @@ pub fn run(args: &Venv, cx: &Context) -> Result<ExitCode> {
         version: &python.plan.version,
         prompt: set.name.as_str(),
         object: set.store_name.as_str(),
+        variables: &variables,
     };
     environment.make()?;
     let version = &python.plan.version;
@@ -92,4 +97,29 @@ pub fn run(args: &Venv, cx: &Context) -> Result<ExitCode> {
     cx.reporter.line(&format!("made {place} with {} on Python {version}", set.name));
     cx.reporter.line(&format!("activate it with: . {place}/bin/activate"));
     Ok(ExitCode::SUCCESS)
+}
+
+/// Returns the variables for what the libraries need among the tools of a build, with absolute
+/// paths. Those that are not set up are left out.
+fn library_variables(
+    tools: &[ToolchainName],
+    lock: &Lockfile,
+    platform: Platform,
+    cx: &Context,
+) -> Result<Vec<RuntimeVariable>> {
+    let mut out: Vec<RuntimeVariable> = vec![];
+    for tree in tools.iter().filter_map(|name| lock.get(name, platform)) {
+        let name = &tree.output.store_name;
+        if tree.plan.spec.kind() != Kind::Library || !cx.store.has(name) {
+            continue;
+        }
+        if let Facts::Library(facts) = make::facts(&cx.store, tree)? {
+            let root = cx.store.path(name);
+            out.extend(facts.environment.into_iter().map(|variable| RuntimeVariable {
+                path: root.join(&variable.path).display().to_string(),
+                ..variable
+            }));
+        }
+    }
+    Ok(out)
 }

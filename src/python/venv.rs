@@ -6,13 +6,33 @@ use std::path::Path;
 use fs_err as fs;
 
 use crate::error::{Error, Result};
-use crate::facts::PythonFacts;
+use crate::facts::{PythonFacts, RuntimeVariable};
 use crate::model::site_packages;
 use crate::store::copies;
 
 /// A line in the `pyvenv.cfg` of environments that cotter makes, in addition to the lines that
 /// Python requires.
 const MARK: &str = "cotter = ";
+
+/// The name of the module that sets the variables for what libraries need.
+const VARIABLES: &str = "_cotter_variables";
+
+/// The text of this module. Variables that are set already stay, and lists get a further entry.
+const SET_VARIABLES: &str = r#""""Leads to what the libraries need with which these packages were built. Written by `cotter venv`."""
+
+import os
+
+_variables = [
+@VARIABLES@]
+# What belongs together is judged before any of it is set.
+_refused = [any(os.environ.get(name) for name in unless) for _, _, _, unless in _variables]
+for (_name, _path, _is_list, _), _is_refused in zip(_variables, _refused):
+    _old = os.environ.get(_name)
+    if not _old and not _is_refused:
+        os.environ[_name] = _path
+    elif _old and _is_list and _path not in _old.split(":"):
+        os.environ[_name] = _path + ":" + _old
+"#;
 
 /// An environment to create.
 pub struct Environment<'a> {
@@ -30,6 +50,9 @@ pub struct Environment<'a> {
     pub prompt: &'a str,
     /// The store name of the packages' tree.
     pub object: &'a str,
+    /// The variables that lead to what the libraries need with which the packages were built, with
+    /// absolute paths.
+    pub variables: &'a [RuntimeVariable],
 }
 
 impl Environment<'_> {
@@ -48,7 +71,14 @@ impl Environment<'_> {
         copies::copy_files(self.packages, new, &is_wanted).map_err(at)?;
         let bin = new.join("bin");
         fs::create_dir_all(&bin).map_err(at)?;
-        fs::create_dir_all(new.join(site_packages(&self.python.version))).map_err(at)?;
+        let site = new.join(site_packages(&self.python.version));
+        fs::create_dir_all(&site).map_err(at)?;
+        if !self.variables.is_empty() {
+            // Python executes the lines of such a file that begin with `import` at its start.
+            fs::write(site.join(format!("{VARIABLES}.pth")), format!("import {VARIABLES}\n"))
+                .map_err(at)?;
+            fs::write(site.join(format!("{VARIABLES}.py")), self.variables_text()).map_err(at)?;
+        }
         fs::create_dir_all(new.join("include")).map_err(at)?;
         let _ = fs::remove_file(new.join(crate::model::PACKAGES_INDEX));
         // A package may contain files with these names, which are links into the store. They are
@@ -74,6 +104,23 @@ impl Environment<'_> {
         let _ = fs::remove_file(new.join("pyvenv.cfg"));
         fs::write(new.join("pyvenv.cfg"), config).map_err(at)?;
         self.activate_scripts(&bin).map_err(at)
+    }
+
+    /// Returns the module that sets the variables.
+    fn variables_text(&self) -> String {
+        let quoted = |text: &str| serde_json::to_string(text).expect("a string");
+        let list =
+            |names: &[String]| names.iter().map(|n| quoted(n)).collect::<Vec<_>>().join(", ");
+        let rows: String = self
+            .variables
+            .iter()
+            .map(|v| {
+                let is_list = if v.is_list { "True" } else { "False" };
+                let (name, path, unless) = (quoted(&v.name), quoted(&v.path), list(&v.unless));
+                format!("    ({name}, {path}, {is_list}, [{unless}]),\n")
+            })
+            .collect();
+        SET_VARIABLES.replace("@VARIABLES@", &rows)
     }
 
     /// Copies the activation scripts of the interpreter's module `venv`, with their placeholders

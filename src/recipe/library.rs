@@ -177,6 +177,7 @@ impl Recipe for Library {
         let triple = plan.platform.multiarch();
         let lib = format!("usr/lib/{triple}");
         let there = |dir: &String| tree.exists(&MemberPath::literal(dir));
+        let exists = |path: &str| tree.exists(&MemberPath::literal(path));
         let includes = ["usr/include".to_owned(), format!("usr/include/{triple}")];
         let pkg_config = pkg_config::directories(plan.platform);
         Ok(Facts::Library(LibraryFacts {
@@ -186,6 +187,8 @@ impl Recipe for Library {
             static_: archives(tree, &lib),
             packages: pkg_config::packages(tree, &pkg_config)?,
             pkg_config: pkg_config.into_iter().filter(there).collect(),
+            environment: living::variables(plan.platform, &exists),
+            runtime: living::files(plan.platform, &exists),
         }))
     }
 }

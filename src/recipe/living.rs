@@ -2,11 +2,14 @@
 //! plugins and data. The libraries look for them in the places of the system for which they were
 //! built. `cotter exec` sets the variables by which they find those of the tree.
 
+use std::collections::BTreeMap;
+
 use super::api::Active;
 use super::edit::replace;
 use super::generated::Ungenerated;
 use crate::environment::Variables;
 use crate::error::Result;
+use crate::facts::RuntimeVariable;
 use crate::model::{MemberPath, Platform};
 use crate::relocate::paths::GCONV_VARIABLE;
 use crate::tree::{BlobDir, Node, Tree};
@@ -113,30 +116,77 @@ const CERTIFICATES_OF_GRPC: (&str, &str) =
 const CERTIFICATES: [(&str, &str); 2] =
     [("SSL_CERT_FILE", "etc/ssl/certs/ca-certificates.crt"), ("SSL_CERT_DIR", "etc/ssl/certs")];
 
+/// Returns the variables for what a tree of libraries has. `exists` tells whether it has a path.
+pub fn variables(platform: Platform, exists: &dyn Fn(&str) -> bool) -> Vec<RuntimeVariable> {
+    let at = |path: &str| path.replace("%M", platform.multiarch());
+    let mut out: Vec<RuntimeVariable> = vec![];
+    for living in LIVING.iter().filter(|living| exists(&at(living.path))) {
+        let named = at(living.names.unwrap_or(living.path));
+        let path = named.trim_end_matches("/gschemas.compiled").to_owned();
+        let (name, is_list) = (living.variable.to_owned(), matches!(living.value, Value::List));
+        let variable = RuntimeVariable { name, path, is_list, unless: vec![] };
+        if !out.contains(&variable) {
+            out.push(variable);
+        }
+    }
+    for group in [&[CERTIFICATES_OF_GRPC][..], &CERTIFICATES] {
+        let unless: Vec<String> = group.iter().map(|(name, _)| (*name).to_owned()).collect();
+        for (name, path) in group.iter().filter(|_| exists(group[0].1)) {
+            out.push(RuntimeVariable {
+                name: (*name).to_owned(),
+                path: (*path).to_owned(),
+                is_list: false,
+                unless: unless.clone(),
+            });
+        }
+    }
+    out
+}
+
+/// Returns the files and directories of a tree to which the variables lead, sorted. None lies in
+/// another.
+pub fn files(platform: Platform, exists: &dyn Fn(&str) -> bool) -> Vec<String> {
+    let paths = LIVING.iter().map(|living| living.path);
+    // The directory of certificates has names with letters that Bazel does not accept, and OpenSSL
+    // finds nothing in it that is not in the file.
+    let certificates = [CERTIFICATES[0].1, CERTIFICATES_OF_GRPC.1];
+    // The configuration of fontconfig names the directory.
+    let fonts = ["usr/share/fonts"].into_iter().filter(|_| exists("etc/fonts/fonts.conf"));
+    let mut all: Vec<String> = paths
+        .chain(certificates)
+        .chain(fonts)
+        .map(|path| path.replace("%M", platform.multiarch()))
+        .filter(|path| exists(path))
+        .collect();
+    all.sort_by_key(|path| format!("{path}/"));
+    let mut out: Vec<String> = vec![];
+    for path in all {
+        let is_known = |known: &String| path == *known || path.starts_with(&format!("{known}/"));
+        if !out.last().is_some_and(is_known) {
+            out.push(path);
+        }
+    }
+    out
+}
+
 /// Sets the variables for what a tree of libraries has.
 pub fn environment(tree: &Active, environment: &mut Variables) {
     if tree.platform != tree.target {
         return;
     }
-    let at = |path: &str| tree.path.join(path.replace("%M", tree.platform.multiarch()));
-    for living in LIVING.iter().filter(|living| at(living.path).exists()) {
-        let value = at(living.names.unwrap_or(living.path)).display().to_string();
-        let value = match living.variable {
-            "GSETTINGS_SCHEMA_DIR" => value.trim_end_matches("/gschemas.compiled").to_owned(),
-            _ => value,
-        };
-        match living.value {
-            Value::First => environment.set_default(living.variable, value),
-            Value::List if environment.listed(living.variable).contains(&value) => {}
-            Value::List => environment.list(living.variable, value),
+    let mut groups: BTreeMap<Vec<String>, Vec<(String, String)>> = BTreeMap::new();
+    for variable in variables(tree.platform, &|path| tree.path.join(path).exists()) {
+        let value = tree.path.join(&variable.path).display().to_string();
+        let RuntimeVariable { name, is_list, unless, .. } = variable;
+        match is_list {
+            _ if !unless.is_empty() => groups.entry(unless).or_default().push((name, value)),
+            false => environment.set_default(&name, value),
+            true if environment.listed(&name).contains(&value) => {}
+            true => environment.list(&name, value),
         }
     }
-    let pair = |(name, path): (&str, &str)| (name.to_owned(), at(path).display().to_string());
-    if at(CERTIFICATES_OF_GRPC.1).exists() {
-        environment.set_unless_the_user_does(vec![pair(CERTIFICATES_OF_GRPC)]);
-    }
-    if at(CERTIFICATES[0].1).exists() {
-        environment.set_unless_the_user_does(CERTIFICATES.map(pair).to_vec());
+    for group in groups.into_values() {
+        environment.set_unless_the_user_does(group);
     }
 }
 

@@ -74,6 +74,7 @@ def _library(ctx, facts):
         compatible = constraints(ctx.attr.target),
         includes = facts["includes"],
         packages = facts["packages"],
+        runtime = facts["runtime"],
         shared = facts["shared"],
         static = facts["static"],
     )
@@ -141,10 +142,10 @@ def hub_build_file(trees, hub, folder, sh_toolchain_type):
     for name, choices in aliases.items():
         message = "toolchains.toml asks for no {} for this platform: add it to `platforms`, then type `cotter lock` and `cotter emit bazel`".format(name)
         out.append(call_text("alias", name = name, actual = select_text(choices, message)))
-    for name in sorted({tree["name"]: None for tree in trees.values() if tree["kind"] == "tool"}):
     if [tree for tree in trees.values() if tree["kind"] == "cc"]:
         out.insert(0, load_text(folder + ":pinned_libc.bzl", "cotter_pinned_libc"))
         out.append(call_text("cotter_pinned_libc", name = "pinned_libc", visibility = ["//visibility:public"]))
+    for name in sorted({tree["name"]: None for tree in trees.values() if tree["kind"] == "tool"}):
         out.append(call_text("cotter_exec_tools", name = name, tools = ":" + name + "_for_platform"))
     return "\n".join(out)
 

@@ -41,6 +41,8 @@ def facts_of(document):
     """
     if not document or "form" not in document["facts"]:
         return None
+    if document["facts"]["form"] == "library" and "runtime" not in document["facts"]:
+        return None
     return dict(document["facts"], recipe = document["recipe"])
 
 def read_facts(ctx, store):
@@ -55,6 +57,21 @@ def read_facts(ctx, store):
     """
     file = ctx.path("{}/facts/{}.json".format(store, ctx.attr.store_name))
     return facts_of(json.decode(read_file(ctx, file))) if file.exists else None
+
+def variables_text(facts):
+    """Returns the variables that lead to what libraries need at run time, as `environment.c` lists them.
+
+    Args:
+      facts: the facts of a library's tree.
+
+    Returns:
+      A line for each.
+    """
+    lines = []
+    for variable in facts["environment"]:
+        fields = [json.encode(variable["name"]), json.encode(variable["path"]), "1" if variable["is_list"] else "0", json.encode(" ".join(variable["unless"]))]
+        lines.append("  {" + ", ".join(fields) + "},")
+    return "\n".join(lines)
 
 def module_map(facts):
     """Returns a map that declares the headers of a compiler's tree as one module, for the check of layers.

@@ -5,7 +5,7 @@ load(":rules.bzl", "cc")
 # Libraries that are part of the C library.
 _SYSTEM = ["dl", "m", "pthread", "resolv", "rt"]
 
-def cotter_libraries(name, packages, shared, static, includes, compatible):
+def cotter_libraries(name, packages, shared, static, includes, runtime, compatible):
     """Declares a cc_library for each .pc file, one for all of them with the name of the toolchain, and a `_static` variant of each.
 
     Args:
@@ -14,6 +14,7 @@ def cotter_libraries(name, packages, shared, static, includes, compatible):
       shared: by stem, the file of each shared library.
       static: by stem, the file of each static library.
       includes: the directories in which every package looks for headers.
+      runtime: the files and directories that the libraries need at run time, to which `environment.c` sets variables.
       compatible: the constraints of the platform.
     """
     visibility = ["//visibility:public"]
@@ -36,6 +37,19 @@ def cotter_libraries(name, packages, shared, static, includes, compatible):
         target_compatible_with = compatible,
         deps = [":_shared_" + stem for stem in shared],
     )
+    living = []
+    if runtime:
+        living = [":_environment"]
+        cc.library(
+            name = "_environment",
+            srcs = ["environment.c"],
+            # It is compiled by any compiler, and its warnings would be errors with some features.
+            copts = ["-w"],
+            data = runtime,
+            linkstatic = True,
+            target_compatible_with = compatible,
+            alwayslink = True,
+        )
     for package, facts in packages.items():
         own, private = facts["libs"], facts["libs_private"]
         only_shared = [stem for stem in own + private if stem in shared and stem not in static]
@@ -63,7 +77,7 @@ def cotter_libraries(name, packages, shared, static, includes, compatible):
                 linkopts = options,
                 target_compatible_with = compatible,
                 visibility = visibility,
-                deps = [":_headers"] + deps + [":" + need + suffix for need in needs if need in packages] + more,
+                deps = [":_headers"] + deps + [":" + need + suffix for need in needs if need in packages] + more + living,
             )
     for suffix in ["", "_static"]:
         if name not in packages:

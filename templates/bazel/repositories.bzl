@@ -1,7 +1,7 @@
 """Repositories for the store: one for each tree of the lock, and those that contain names for toolchains and packages."""
 
 load(":build_files.bzl", "build_file", "hub_build_file", "packages_build_file", "rules_file", "script_text")
-load(":facts.bzl", "facts_of", "list_names", "module_map", "read_facts", "read_file")
+load(":facts.bzl", "facts_of", "list_names", "module_map", "read_facts", "read_file", "variables_text")
 load(":labels.bzl", "IS_CANONICAL", "folder")
 load(":lock.bzl", "HUB", "MANIFEST", "PACKAGES", "TREES")
 
@@ -110,6 +110,11 @@ def _cotter_tree(ctx):
         ctx.file("headers.cppmap", module_map(facts))
         for path in facts.get("runtime", []):
             ctx.symlink(str(tree) + "/" + path, "runtime/" + path.split("/")[-1])
+    if ctx.attr.kind == "library" and facts["runtime"]:
+        ctx.template("environment.c", ctx.attr._environment, {
+            "@REPOSITORY@": ctx.name,
+            "@VARIABLES@": variables_text(facts),
+        })
     if ctx.attr.kind == "python":
         ctx.symlink(ctx.attr._coverage, "start/run_coverage.py")
         ctx.symlink(ctx.attr._sitecustomize, "start/sitecustomize.py")
@@ -135,6 +140,7 @@ cotter_tree = repository_rule(
         "target": attr.string(doc = "The platform that a compiler makes programs for."),
         "toolchain": attr.string(doc = "The name of the toolchain in toolchains.toml."),
         "_coverage": attr.label(default = ":run_coverage.py"),
+        "_environment": attr.label(default = ":environment.c"),
         "_lock": attr.label(default = ":lock.bzl"),
         "_sitecustomize": attr.label(default = ":sitecustomize.py"),
     },

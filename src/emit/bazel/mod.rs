@@ -35,6 +35,7 @@ const TEMPLATES: &[(&str, &str)] = templates! {
     "compile_packages.py"
     "compile_stdlib.py"
     "extension.bzl"
+    "environment.c"
     "facts.bzl"
     "labels.bzl"
     "libraries.bzl"
@@ -114,7 +115,8 @@ impl Emission for BazelSettings {
         check_names(&entries, self)?;
         let mut files = Files::new();
         for (name, text) in TEMPLATES {
-            files.insert((*name).to_owned(), format!("# {MARK}\n\n{text}"));
+            let comment = if name.ends_with(".c") { "//" } else { "#" };
+            files.insert((*name).to_owned(), format!("{comment} {MARK}\n\n{text}"));
         }
         files.insert("start.c".to_owned(), start());
         files.insert("lock.bzl".to_owned(), lock(&entries, self));

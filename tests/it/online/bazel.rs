@@ -524,24 +524,93 @@ fn foreign_code_builds_and_passes_its_own_tests() {
     }
 }
 
+/// Returns a workspace with the toolchains of `examples/libraries`, whose manifest may be changed.
+fn with_libraries(bazel: Bazel, change: impl Fn(String) -> String) -> Workspace {
+    let workspace = Workspace::empty(bazel);
+    let libraries = std::path::Path::new(crate::support::REPO).join("examples/libraries");
+    let manifest = change(std::fs::read_to_string(libraries.join("toolchains.toml")).unwrap());
+    workspace.write("toolchains.toml", &format!("{manifest}\n[emit.bazel]\nregister = true\n"));
+    std::fs::copy(libraries.join("toolchains.lock"), workspace.dir.join("toolchains.lock"))
+        .unwrap();
+    ok(&mut crate::support::in_store(shared_store(), &workspace.dir, &["setup"]));
+    for name in ["WORKSPACE", "WORKSPACE.bzlmod", "MODULE.bazel", ".bazelrc"] {
+        std::fs::copy(
+            std::path::Path::new(crate::support::REPO).join("examples/cpp").join(name),
+            workspace.dir.join(name),
+        )
+        .unwrap();
+    }
+    workspace
+}
+
+/// Programs find the certificates and the plugins of the trees of their libraries in the runfiles: in a test, as a tool, linked in each way, and where nothing of a host exists. What a test sets itself counts more.
+#[test]
+fn programs_find_what_their_libraries_need_in_the_runfiles() {
+    for bazel in ALL {
+        let workspace = with_libraries(bazel, |manifest| {
+            manifest.replace("[\"libssl-dev\"]", "[\"libssl-dev\", \"ca-certificates\"]")
+        });
+        workspace.write(
+            "tls.c",
+            r#"
+#include <openssl/provider.h>
+#include <openssl/ssl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+int main(int argc, char **argv) {
+  SSL_CTX *context = SSL_CTX_new(TLS_method());
+  SSL_CTX_set_default_verify_paths(context);
+  int known = sk_X509_OBJECT_num(X509_STORE_get0_objects(SSL_CTX_get_cert_store(context)));
+  int plugin = argc > 1 || OSSL_PROVIDER_load(NULL, "legacy");
+  const char *file = getenv("SSL_CERT_FILE");
+  printf("more than 100 certificates: %d, legacy algorithms: %d, file: %s\n", known > 100, plugin, file ? file : "none");
+  return known <= 100 || !plugin;
+}
+"#,
+        );
+        // A provider would bring a second libcrypto into a program that has its own.
+        workspace.write(
+            "BUILD.bazel",
+            r#"
+cc_test(name = "shared", srcs = ["tls.c"], deps = ["@cotter//:openssl"])
+cc_test(name = "archives", srcs = ["tls.c"], args = ["static"], linkstatic = True, deps = ["@cotter//:openssl_static"])
+cc_test(name = "pinned", srcs = ["tls.c"], malloc = "@cotter//:pinned_libc", deps = ["@cotter//:openssl"])
+cc_binary(name = "tls", srcs = ["tls.c"], malloc = "@cotter//:pinned_libc", deps = ["@cotter//:openssl"])
+genrule(name = "told", outs = ["told.txt"], cmd = "cd /; $$OLDPWD/$(location :tls) > $$OLDPWD/$@", tools = [":tls"])
+"#,
+        );
+        let said = workspace.ok("test", &["--test_output=all", "//..."]);
+        let line = "more than 100 certificates: 1, legacy algorithms: 1, file: /";
+        assert_eq!(said.matches(line).count(), 3, "{bazel:?}: {said}");
+        let told = std::fs::read_to_string(workspace.bin().join("told.txt")).unwrap();
+        contains(&told, &[line, "/etc/ssl/certs/ca-certificates.crt"]);
+        let own = ["--test_env=SSL_CERT_FILE=/nowhere", "--test_output=all", "//:shared"];
+        contains(&workspace.fails("test", &own), &["certificates: 0", "file: /nowhere"]);
+        // The links are replaced by files, as in a deployment.
+        let out = Scratch::new();
+        let runfiles = workspace.bin().join("tls.runfiles");
+        ok(Command::new("cp").arg("-rL").arg(&runfiles).arg(out.path()));
+        // The libraries are found from the place of the program within the runfiles.
+        let own = names(&runfiles).into_iter().find(|n| runfiles.join(n).join("tls").exists());
+        let program = format!("tls.runfiles/{}/tls", own.unwrap());
+        let jail = ["--unshare-all", "--clearenv", "--proc", "/proc", "--dev", "/dev", "--ro-bind"];
+        let in_jail = |program: &str| {
+            let mut command = Command::new("bwrap");
+            command.args(jail).arg(out.path()).args(["/app", "--chdir", "/app", program]);
+            ok(&mut command)
+        };
+        for program in [format!("/app/{program}"), program] {
+            contains(&in_jail(&program), &[line, "file: /app/"]);
+        }
+    }
+}
+
 /// The client of a database is linked with everything that it needs: shared and static, with the libc of the system and with that of the compiler.
 #[test]
 fn libpq_links_and_runs() {
     for bazel in [Bazel::V4, Bazel::V7] {
-        let workspace = Workspace::empty(bazel);
-        let libraries = std::path::Path::new(crate::support::REPO).join("examples/libraries");
-        let manifest = std::fs::read_to_string(libraries.join("toolchains.toml")).unwrap();
-        workspace.write("toolchains.toml", &format!("{manifest}\n[emit.bazel]\nregister = true\n"));
-        std::fs::copy(libraries.join("toolchains.lock"), workspace.dir.join("toolchains.lock"))
-            .unwrap();
-        workspace.emit();
-        for name in ["WORKSPACE", "WORKSPACE.bzlmod", "MODULE.bazel", ".bazelrc"] {
-            std::fs::copy(
-                std::path::Path::new(crate::support::REPO).join("examples/cpp").join(name),
-                workspace.dir.join(name),
-            )
-            .unwrap();
-        }
+        let workspace = with_libraries(bazel, |manifest| manifest);
         workspace.write(
             "a.c",
             "#include <libpq-fe.h>\n#include <stdio.h>\nint main(void) { return PQlibVersion() / 10000 != 15 || !PQconninfoParse(\"host=x\", NULL); }\n",

@@ -847,3 +847,37 @@ fn a_repair_uses_nothing_that_is_broken() {
     ]);
     contains(&said, &["markupsafe._speedups"]);
 }
+
+/// An environment leads its packages to the certificates and the plugins of the library trees with which they may have been built. What the user selected stays.
+#[test]
+fn an_environment_knows_what_its_libraries_need() {
+    let scratch = Scratch::new();
+    let project = scratch.join("project");
+    crate::support::bazel::copy_dir(&Path::new(REPO).join("examples/flask"), &project);
+    let manifest = std::fs::read_to_string(project.join("toolchains.toml")).unwrap();
+    let manifest = manifest.replace(
+        "[requirements.app]\n",
+        "[requirements.app]\nbuild_tools = [\"gcc\", \"openssl\"]\n",
+    );
+    let openssl = "\n[toolchains.openssl]\nkind = \"library\"\nsource = \"debian\"\nsuite = \"bookworm\"\npackages = [\"libssl-dev\", \"ca-certificates\"]\n";
+    std::fs::write(project.join("toolchains.toml"), manifest + openssl).unwrap();
+    let store = shared_store();
+    ok(&mut in_store(store, &project, &["setup"]));
+    ok(&mut in_store(store, &project, &["venv", "app"]));
+    ok(&mut in_store(store, &project, &["venv", "app-2020", "other"]));
+    let tree = ok(&mut in_store(store, &project, &["path", "openssl"]));
+    let tell = "import os; print(os.environ.get('SSL_CERT_FILE'), os.environ.get('SSL_CERT_DIR'), os.environ.get('OPENSSL_MODULES'))";
+    let told = |environment: &str, own: &[(&str, &str)]| {
+        let mut command = Command::new(project.join(environment).join("bin/python"));
+        ok(command.args(["-c", tell]).env_clear().envs(own.iter().copied()))
+    };
+    let tree = tree.trim();
+    let modules = format!("{tree}/usr/lib/x86_64-linux-gnu/ossl-modules");
+    let certificates = format!("{tree}/etc/ssl/certs");
+    assert_eq!(
+        told(".venv", &[]),
+        format!("{certificates}/ca-certificates.crt {certificates} {modules}\n")
+    );
+    assert_eq!(told(".venv", &[("SSL_CERT_DIR", "/mine")]), format!("None /mine {modules}\n"));
+    assert_eq!(told("other", &[]), "None None None\n");
+}
