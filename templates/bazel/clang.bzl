@@ -180,7 +180,7 @@ def _config_impl(ctx):
             "cpp": _first(tools, ["clang-cpp"]),
             "dwp": _first(tools, ["llvm-dwp", "dwp"]),
             "gcc": "usr/bin/clang",
-            "gcov": _first(tools, ["llvm-cov", "gcov"]),
+            "gcov": _first(tools, ctx.attr.gcov),
             "ld": _first(tools, ["ld.lld", "ld"]),
             "llvm-cov": _first(tools, ["llvm-cov"]),
             "llvm-profdata": _first(tools, ["llvm-profdata"]),
@@ -196,6 +196,7 @@ _clang_toolchain_config = rule(
     attrs = {
         "cpp_includes": attr.string_list(),
         "cpu": attr.string(),
+        "gcov": attr.string_list(doc = "The names of the tool for coverage, of which the first counts that the tree has."),
         "home": attr.string(),
         "identifier": attr.string(),
         "ignore_lists": attr.string_dict(),
@@ -215,7 +216,14 @@ def cotter_clang_toolchain(name, inputs, **kwargs):
       inputs: what of the tree is an input of an action, as directories.
       **kwargs: facts of the tree, see the rule above.
     """
-    _clang_toolchain_config(name = name + "_config", **kwargs)
+
+    # With LLVM's own maps, Bazel's script for coverage starts the tool `gcov` to merge profiles.
+    native.config_setting(name = "_merges_profiles", values = {"experimental_use_llvm_covmap": "true"})
+    _clang_toolchain_config(
+        name = name + "_config",
+        gcov = select({":_merges_profiles": ["llvm-profdata"], "//conditions:default": ["llvm-cov", "gcov"]}),
+        **kwargs
+    )
     declare_toolchain(
         name = name,
         identifier = kwargs["identifier"],

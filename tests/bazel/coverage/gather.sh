@@ -6,4 +6,6 @@ for argument; do
     --output_file=*) out=${argument#*=} ;;
   esac
 done
-find "$dir" -name '*.dat' -exec cat {} + > "$out"
+# Bazel's own tool would translate what gcov writes: a document for each file by that of GCC, and text by that of LLVM.
+find "$dir" \( -name '*.dat' -o -name '*.gcov' \) -exec cat {} + > "$out"
+find "$dir" -name '*.gcov.json.gz' -exec zcat {} + >> "$out"

@@ -35,7 +35,9 @@ cc_binary(name = "direct", srcs = ["direct.cc"], deps = [":middle"])
 cc_binary(name = "skips", srcs = ["skips.cc"], deps = [":middle"])
 cc_library(name = "broken", hdrs = ["broken.h"])
 cc_test(name = "hot_test", srcs = ["hot.cc"])
-exports_files(glob(["*.afdo"]))
+exports_files(glob(["*.afdo", "*.profdata"]))
+cc_library(name = "covered", srcs = ["covered.cc"], hdrs = ["covered.h"])
+cc_test(name = "covers", srcs = ["covers.cc"], deps = [":covered"])
 "#,
     ),
     (
@@ -60,6 +62,15 @@ exports_files(glob(["*.afdo"]))
         "#include <stdio.h>\n#include <immintrin.h>\n#include \"more/middle.h\"\nint main() { printf(\"%d\\n\", middle()); }\n",
     ),
     ("skips.cc", "#include \"more/low.h\"\nint main() { return low().empty(); }\n"),
+    ("covered.h", "int covered(int n);\n"),
+    (
+        "covered.cc",
+        "#include \"more/covered.h\"\nint covered(int n) {\n  if (n > 2)\n    return 1;\n  return 2;\n}\n",
+    ),
+    (
+        "covers.cc",
+        "#include \"more/covered.h\"\nint main() { return covered(1) + covered(2) + covered(0) != 6; }\n",
+    ),
     ("broken.h", "#pragma once\nstd::string broken();\n"),
     (
         "faulty.cc",
@@ -243,4 +254,71 @@ fn a_newer_gcc_stands_beside_the_default() {
         let mark = b"GCC: (Debian 14";
         assert!(program.windows(mark.len()).any(|w| w == mark), "{bazel:?}");
     }
+}
+
+/// `bazel coverage` counts how often each line was executed: by the gcov of GCC, by that of LLVM, and by LLVM's own maps.
+#[test]
+fn coverage_counts_the_lines() {
+    for bazel in BOTH {
+        let workspace = workspace(bazel);
+        let covers = |arguments: &[&str]| {
+            let all =
+                ["--combined_report=none", "--instrumentation_filter=//more", "//more:covers"];
+            workspace.ok("coverage", &[arguments, &all].concat());
+            let logs = workspace.dir.join("bazel-testlogs").canonicalize().unwrap();
+            std::fs::read_to_string(logs.join("more/covers/coverage.dat")).unwrap()
+        };
+        // GCC's gcov writes a document for each file.
+        let of_gcc = covers(&[]);
+        let counts = serde_json::Deserializer::from_str(&of_gcc)
+            .into_iter::<serde_json::Value>()
+            .map(Result::unwrap)
+            .flat_map(|document| document["files"].as_array().unwrap().clone())
+            .find(|file| file["file"] == "more/covered.cc")
+            .unwrap_or_else(|| panic!("{bazel:?}: {of_gcc}"));
+        let count = |number: u64| {
+            let lines = counts["lines"].as_array().unwrap();
+            lines.iter().find(|l| l["line_number"] == number).unwrap()["count"].as_u64().unwrap()
+        };
+        assert_eq!([count(3), count(4), count(5)], [3, 0, 3], "{bazel:?}: {counts}");
+        // Bazel 4 takes every gcov since version 9 for that of GCC, and looks for its documents. It does not know either which tool merges profiles.
+        if bazel == Bazel::V4 {
+            continue;
+        }
+        let of_llvm = covers(&[LLVM]);
+        contains(&of_llvm, &["covered.cc", "lcount:3,3", "lcount:4,0", "lcount:5,3"]);
+        let maps = ["--experimental_use_llvm_covmap", "--experimental_generate_llvm_lcov"];
+        let of_maps = covers(&[LLVM, maps[0], maps[1]]);
+        contains(&of_maps, &["SF:more/covered.cc", "DA:3,3", "DA:4,0", "DA:5,3"]);
+    }
+}
+
+/// A program that was built for it writes a profile, with which Clang then separates what is hot from what is not. GCC writes profiles of its own form.
+#[test]
+fn a_profile_of_a_run_guides_clang() {
+    let workspace = workspace(Bazel::V7);
+    let build = |flags: &[&str]| {
+        workspace.line("build", &[flags, &["-c", "opt", "//more:hot_test"]].concat())
+    };
+    let script = format!(
+        "llvm=$(echo $COTTER_STORE/store/*-llvm-19*/bin)\n\
+         {plain}\ncp -L bazel-bin/more/_objs/hot_test/hot.*o plain.o\n\
+         {instrumented}\nbazel-bin/more/hot_test\n$llvm/llvm-profdata merge -o more/hot.profdata /tmp/profile/*.profraw\n\
+         {optimized}\ncp -L bazel-bin/more/_objs/hot_test/hot.*o guided.o\nbazel-bin/more/hot_test\n\
+         {again}\nbazel-bin/more/hot_test\nls /tmp/cs/*.profraw\n\
+         {gcc}\nbazel-bin/more/hot_test\nfind /tmp/gcc -name '*.gcda' | grep .",
+        plain = build(&[LLVM]),
+        instrumented = build(&[LLVM, "--fdo_instrument=/tmp/profile"]),
+        optimized = build(&[LLVM, "--fdo_optimize=//more:hot.profdata"]),
+        again = build(&[LLVM, "--fdo_optimize=//more:hot.profdata", "--cs_fdo_instrument=/tmp/cs"]),
+        gcc = build(&["--fdo_instrument=/tmp/gcc"]),
+    );
+    let output = workspace.shell(&format!("{{\n{script}\n}} 2>&1")).output().unwrap();
+    let said = text(&output);
+    assert!(output.status.success(), "{}\n{said}", output.status);
+    let has_hot = |name: &str| {
+        let object = std::fs::read(workspace.dir.join(name)).unwrap();
+        object.windows(10).any(|w| w == b".text.hot.")
+    };
+    assert_eq!([has_hot("plain.o"), has_hot("guided.o")], [false, true], "{said}");
 }
