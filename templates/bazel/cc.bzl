@@ -1,6 +1,6 @@
 """A C++ toolchain with GCC from a pinned tree: every path in a command line is relative to the execution root."""
 
-load(":cc_features.bzl", "ALL_COMPILE", "ALL_CPP", "ALL_LINK", "LINK_SHARED", "PREPROCESSED", "both", "declare_toolchain", "environment", "flags", "flags_for", "modes", "standards", "switch", "wanted_by_name")
+load(":cc_features.bzl", "ALL_COMPILE", "ALL_CPP", "ALL_LINK", "CPP_RUNTIME", "LINK_SHARED", "PREPROCESSED", "both", "declare_cpp_runtime", "declare_toolchain", "environment", "flags", "flags_for", "modes", "standards", "switch", "wanted_by_name")
 load(":pinned_libc.bzl", "cotter_pinned_libc")
 load(":rules.bzl", "cc")
 
@@ -59,7 +59,11 @@ def _features(ctx, root):
         ], enabled = True),
         switch("static_libgcc_libstdcxx", [flags(ALL_LINK, ["-static-libgcc", "-l:libstdc++.a"])]),
         switch("fully_static_link", [flags([cc.actions.cpp_link_executable], ["-static"])]),
-        switch("default_libraries", [flags(ALL_LINK, ["-lstdc++", "-lm"], without = ["static_libgcc_libstdcxx"]), flags(ALL_LINK, ["-lm"], with_features = ["static_libgcc_libstdcxx"])], enabled = True),
+        switch("static_link_cpp_runtimes", [flags(ALL_LINK, ["-static-libgcc"], with_features = ["static_linking_mode"])]),
+        switch("default_libraries", [
+            flags(ALL_LINK, ["-lstdc++", "-lm"], without = ["static_libgcc_libstdcxx", "static_link_cpp_runtimes"]),
+            flags(ALL_LINK, ["-lm"], with_features = ["static_libgcc_libstdcxx", "static_link_cpp_runtimes"]),
+        ], enabled = True),
         # Libraries are found through the program that loads them. DT_RUNPATH in a library would prevent that.
         switch("pinned_libc", [flags(LINK_SHARED, ["-Wl,--disable-new-dtags"])], enabled = True),
     ]
@@ -121,5 +125,7 @@ def cotter_cc_toolchain(name, inputs, **kwargs):
         inputs = inputs + ["empty.cc"],
         more = ["runtime"],
         supports_header_parsing = True,
+        **CPP_RUNTIME
     )
+    declare_cpp_runtime()
     cotter_pinned_libc(name = "pinned_libc", runtime = ["runtime"], visibility = ["//visibility:public"])

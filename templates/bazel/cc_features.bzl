@@ -84,6 +84,8 @@ def modes():
         cc.config.feature(name = "fastbuild"),
         cc.config.feature(name = "supports_pic", enabled = True),
         cc.config.feature(name = "supports_dynamic_linker", enabled = True),
+        cc.config.feature(name = "static_linking_mode"),
+        cc.config.feature(name = "dynamic_linking_mode"),
     ]
 
 def environment(actions, values):
@@ -117,6 +119,18 @@ def wanted_by_name():
         switch("generate_linkmap", [flags_for([_ACTIONS.cpp_link_executable], ["-Wl,-Map=%{output_execpath}.map"], "output_execpath")]),
         switch("external_include_paths", [flags_for(PREPROCESSED, ["-isystem", "%{external_include_paths}"], "external_include_paths", each = True)]),
     ]
+
+# What replaces the C++ library of the system, for the feature `static_link_cpp_runtimes`: Bazel links the archive into programs that are linked statically, and the shared libraries
+# join the runfiles of the others.
+CPP_RUNTIME = {
+    "dynamic_runtime_lib": ":cpp_runtime_shared",
+    "static_runtime_lib": ":cpp_runtime_static",
+}
+
+def declare_cpp_runtime():
+    """Declares the libraries that `CPP_RUNTIME` names."""
+    native.filegroup(name = "cpp_runtime_shared", srcs = native.glob(["cpp_runtime/*.so.*"], allow_empty = True))
+    native.filegroup(name = "cpp_runtime_static", srcs = native.glob(["cpp_runtime/*.a"], allow_empty = True))
 
 def declare_toolchain(name, inputs, identifier, more = [], **kwargs):
     """Declares the cc_toolchain of a tree, in the package of the tree. Its configuration is the target with `_config` added to its name.

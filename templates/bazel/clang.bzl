@@ -1,6 +1,6 @@
 """A C++ toolchain with Clang from a pinned tree: every path in a command line is relative to the execution root."""
 
-load(":cc_features.bzl", "ALL_COMPILE", "ALL_CPP", "ALL_LINK", "LINK_SHARED", "PREPROCESSED", "both", "declare_toolchain", "environment", "flags", "flags_for", "modes", "standards", "switch", "wanted_by_name")
+load(":cc_features.bzl", "ALL_COMPILE", "ALL_CPP", "ALL_LINK", "CPP_RUNTIME", "LINK_SHARED", "PREPROCESSED", "both", "declare_cpp_runtime", "declare_toolchain", "environment", "flags", "flags_for", "modes", "standards", "switch", "wanted_by_name")
 load(":pinned_libc.bzl", "cotter_pinned_libc")
 load(":rules.bzl", "cc")
 
@@ -89,13 +89,13 @@ def _libraries(ctx, root):
         flags(cpp, _isystem(root, ctx.attr.cpp_includes), without = ["libc++"]),
     ]
     link = [
-        flags(_LINK, ["-lstdc++", "-lm"], without = ["libc++", "static_libgcc_libstdcxx"]),
-        flags(_LINK, ["-lm"], with_features = ["libc++", "static_libgcc_libstdcxx"]),
+        flags(_LINK, ["-lstdc++", "-lm"], without = ["libc++", "static_libgcc_libstdcxx", "static_link_cpp_runtimes"]),
+        flags(_LINK, ["-lm"], with_features = ["libc++", "static_libgcc_libstdcxx", "static_link_cpp_runtimes"]),
     ]
     features = [switch("static_libgcc_libstdcxx", [
         flags(_LINK, ["-static-libgcc"]),
         flags(_LINK, ["-l:libstdc++.a"], without = ["libc++"]),
-    ])]
+    ]), switch("static_link_cpp_runtimes", [flags(_LINK, ["-static-libgcc"], with_features = ["static_linking_mode"])])]
     if ctx.attr.libcxx_includes:
         out.append(flags(cpp, _isystem(root, ctx.attr.libcxx_includes), with_features = ["libc++"]))
         features.append(switch("libc++", [
@@ -231,5 +231,7 @@ def cotter_clang_toolchain(name, inputs, **kwargs):
         more = ["runtime"],
         module_map = "headers.cppmap",
         supports_header_parsing = True,
+        **CPP_RUNTIME
     )
+    declare_cpp_runtime()
     cotter_pinned_libc(name = "pinned_libc", runtime = ["runtime"], visibility = ["//visibility:public"])

@@ -73,6 +73,19 @@ def variables_text(facts):
         lines.append("  {" + ", ".join(fields) + "},")
     return "\n".join(lines)
 
+def cpp_runtime(facts):
+    """Returns the library of C++ in a compiler's tree, for programs that do not take it from the system.
+
+    Args:
+      facts: the facts of the tree.
+
+    Returns:
+      The paths that it may have as an archive, and the paths of the shared libraries.
+    """
+    version = facts["cpp_includes"][0].rpartition("/")[2]
+    archives = ["usr/lib/{}/{}/{}/libstdc++.a".format(gcc, facts["triple"], version) for gcc in ["gcc", "gcc-cross"]]
+    return archives, [path for path in facts["runtime"] if path.rpartition("/")[2] in ["libgcc_s.so.1", "libstdc++.so.6"]]
+
 def module_map(facts):
     """Returns a map that declares the headers of a compiler's tree as one module, for the check of layers.
 

@@ -1,7 +1,7 @@
 """Repositories for the store: one for each tree of the lock, and those that contain names for toolchains and packages."""
 
 load(":build_files.bzl", "build_file", "hub_build_file", "packages_build_file", "rules_file", "script_text")
-load(":facts.bzl", "facts_of", "list_names", "module_map", "read_facts", "read_file", "variables_text")
+load(":facts.bzl", "cpp_runtime", "facts_of", "list_names", "module_map", "read_facts", "read_file", "variables_text")
 load(":labels.bzl", "IS_CANONICAL", "folder")
 load(":lock.bzl", "HUB", "MANIFEST", "PACKAGES", "TREES")
 
@@ -110,6 +110,11 @@ def _cotter_tree(ctx):
         ctx.file("headers.cppmap", module_map(facts))
         for path in facts.get("runtime", []):
             ctx.symlink(str(tree) + "/" + path, "runtime/" + path.split("/")[-1])
+        if facts["form"] != "zig":
+            archives, shared = cpp_runtime(facts)
+            for path in archives + shared:
+                if ctx.path(str(tree) + "/" + path).exists:
+                    ctx.symlink(str(tree) + "/" + path, "cpp_runtime/" + path.split("/")[-1])
     if ctx.attr.kind == "library" and facts["runtime"]:
         ctx.template("environment.c", ctx.attr._environment, {
             "@REPOSITORY@": ctx.name,

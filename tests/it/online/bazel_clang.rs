@@ -36,6 +36,8 @@ cc_binary(name = "skips", srcs = ["skips.cc"], deps = [":middle"])
 cc_library(name = "broken", hdrs = ["broken.h"])
 cc_test(name = "hot_test", srcs = ["hot.cc"])
 exports_files(glob(["*.afdo", "*.profdata"]))
+cc_binary(name = "throws", srcs = ["throws.cc"])
+cc_test(name = "throws_test", srcs = ["throws.cc"])
 cc_library(name = "covered", srcs = ["covered.cc"], hdrs = ["covered.h"])
 cc_test(name = "covers", srcs = ["covers.cc"], deps = [":covered"])
 "#,
@@ -62,6 +64,10 @@ cc_test(name = "covers", srcs = ["covers.cc"], deps = [":covered"])
         "#include <stdio.h>\n#include <immintrin.h>\n#include \"more/middle.h\"\nint main() { printf(\"%d\\n\", middle()); }\n",
     ),
     ("skips.cc", "#include \"more/low.h\"\nint main() { return low().empty(); }\n"),
+    (
+        "throws.cc",
+        "#include <iostream>\n#include <string>\nint main() { try { throw std::string(\"caught 42\"); } catch (const std::string &s) { std::cout << s << std::endl; } }\n",
+    ),
     ("covered.h", "int covered(int n);\n"),
     (
         "covered.cc",
@@ -253,6 +259,37 @@ fn a_newer_gcc_stands_beside_the_default() {
         let program = std::fs::read(workspace.bin().join("squeezed")).unwrap();
         let mark = b"GCC: (Debian 14";
         assert!(program.windows(mark.len()).any(|w| w == mark), "{bazel:?}");
+    }
+}
+
+/// Programs do not take the library of C++ from the system, by either compiler: it is a part of those that are linked statically, and in the runfiles of the others.
+#[test]
+fn the_library_of_cpp_comes_along() {
+    for bazel in BOTH {
+        let workspace = workspace(bazel);
+        let feature = "--features=static_link_cpp_runtimes";
+        for compiler in [None, Some(LLVM)] {
+            let with = |arguments: &[&'static str]| -> Vec<&'static str> {
+                compiler.into_iter().chain([feature]).chain(arguments.iter().copied()).collect()
+            };
+            let output = workspace
+                .shell(&format!(
+                    "{}\n{}\n{}\nfind bazel-bin/more/throws_test.runfiles/ -name 'libstdc++*' -exec readlink -f {{}} +",
+                    workspace.line("build", &with(&["//more:throws"])),
+                    workspace.line("test", &with(&["//more:throws_test"])),
+                    workspace.line("run", &with(&["//more:throws"])),
+                ))
+                .output()
+                .unwrap();
+            let said = text(&output);
+            assert!(output.status.success(), "{bazel:?} {compiler:?}: {said}");
+            contains(&said, &["caught 42", "x86_64-linux/usr/lib/x86_64-linux-gnu/libstdc++.so.6"]);
+            let program = std::fs::read(workspace.bin().join("more/throws")).unwrap();
+            for library in ["libstdc++.so.6\0", "libgcc_s.so.1\0"] {
+                let needs = program.windows(library.len()).any(|w| w == library.as_bytes());
+                assert!(!needs, "{bazel:?} {compiler:?}: {library}");
+            }
+        }
     }
 }
 
