@@ -1,5 +1,7 @@
-//! Compares Bazel with the emitted toolchains and Bazel with those of the host, as ratios within one run: `cargo bench --bench bazel`.
-//! It needs Bazel, GCC and Python on PATH (on Debian 12: bazel-bootstrap) and a store in which `examples/flask` was set up (COTTER_STORE, or the default).
+//! Compares Bazel with the emitted toolchains and Bazel with those of a machine, as ratios within one run: `cargo bench --bench bazel`, or only a part
+//! (`-- gcc`, which includes Python, or `-- clang`).
+//! The machine is a root with Bazel 4.2.3, GCC, Clang and Python of Debian 12, which is made with mmdebstrap and entered with bubblewrap (`tests/install.sh`
+//! installs what it needs; run it as root). COTTER_STORE names the store, otherwise the trees go into a new one.
 
 #![allow(
     clippy::disallowed_methods,
@@ -7,21 +9,44 @@
     reason = "the rules are the program's"
 )]
 
+mod support;
+
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::Command;
 use std::time::{Duration, Instant};
 
+use support::{remove, row, run};
+
 const REPO: &str = env!("CARGO_MANIFEST_DIR");
+const COTTER: &str = env!("CARGO_BIN_EXE_cotter");
 const ROUNDS: usize = 4;
 
 fn main() {
-    if Command::new("bazel").arg("--version").output().is_err() {
-        println!("there is no bazel on PATH: nothing measured");
-        return;
-    }
+    let wanted: Vec<String> = std::env::args().skip(1).filter(|a| !a.starts_with('-')).collect();
+    let is_wanted = |part: &str| wanted.is_empty() || wanted.iter().any(|w| w == part);
     let scratch = std::env::temp_dir().join(format!("cotter-bench-bazel-{}", std::process::id()));
-    let pinned = Workspace::new(&scratch, "pinned", true);
-    let host = Workspace::new(&scratch, "host", false);
+    std::fs::create_dir_all(&scratch).unwrap();
+    run(Command::new("sh")
+        .arg(format!("{REPO}/tests/bazel-root.sh"))
+        .arg("bookworm")
+        .arg(scratch.join("root"))
+        .arg("clang-19,g++,gcc,libc6-dev,python3"));
+    if is_wanted("gcc") {
+        gcc_and_python(&scratch);
+    }
+    if is_wanted("clang") {
+        let llvm = &["--extra_toolchains=//bazel/cotter:llvm-x86_64-linux"];
+        let pinned = Workspace::new(&scratch, "pinned-clang", Some("cpp"), llvm);
+        let host = Workspace::new(&scratch, "host-clang", None, &["--repo_env=CC=clang-19"]);
+        compilations("Clang 19", &pinned, &host);
+    }
+    remove(&scratch);
+}
+
+/// Compares the toolchains of `examples/flask` with GCC and Python of the machine.
+fn gcc_and_python(scratch: &Path) {
+    let pinned = Workspace::new(scratch, "pinned", Some("flask"), &[]);
+    let host = Workspace::new(scratch, "host", None, &[]);
     for (what, targets) in [
         ("100 py_tests that do nothing", "//nothing/..."),
         ("100 py_tests that import unittest", "//unit/..."),
@@ -31,7 +56,7 @@ fn main() {
         host.bazel("test", &arguments);
         compare(what, || pinned.bazel("test", &arguments), || host.bazel("test", &arguments));
     }
-    let site = host_packages(&scratch);
+    let site = pinned.host_packages();
     let environment = format!("--test_env=PYTHONPATH={}", site.display());
     let arguments = ["--nocache_test_results", "--noshow_progress", "//web/..."];
     let with = [arguments[0], arguments[1], &environment, arguments[2]];
@@ -42,6 +67,18 @@ fn main() {
         || pinned.bazel("test", &arguments),
         || host.bazel("test", &with),
     );
+    compilations("GCC 12", &pinned, &host);
+    let emit = (0..20).map(|_| {
+        let start = Instant::now();
+        run(&mut pinned.cotter(&["emit", "bazel", "--check", "--frozen"]));
+        start.elapsed()
+    });
+    let best = emit.min().unwrap();
+    row("cotter emit bazel --check", best, best);
+}
+
+/// Compares how long the same compiler takes for many files, as one of the trees and as one of the machine.
+fn compilations(compiler: &str, pinned: &Workspace, host: &Workspace) {
     for (what, targets) in [
         ("200 compilations of <map>, <string>, <vector>", "//cc/..."),
         ("200 compilations of nothing: the sandbox alone", "//empty/..."),
@@ -51,58 +88,13 @@ fn main() {
             // Bazel's own toolchain compiles for C++11, and ours for C++17, whose headers are longer. Both use C++17 here, because only the way to the compiler is compared.
             w.bazel("build", &["--noshow_progress", "--cxxopt=-std=c++17", targets])
         };
-        build(&pinned);
-        build(&host);
-        compare(what, || build(&pinned), || build(&host));
+        build(pinned);
+        build(host);
+        compare(&format!("{compiler}: {what}"), || build(pinned), || build(host));
     }
-    let emit = (0..20).map(|_| {
-        let start = Instant::now();
-        assert!(
-            Command::new(env!("CARGO_BIN_EXE_cotter"))
-                .args(["emit", "bazel", "--check", "--frozen"])
-                .current_dir(&pinned.dir)
-                .status()
-                .unwrap()
-                .success()
-        );
-        start.elapsed()
-    });
-    println!(
-        "  {:<58} {:>9.1} ms",
-        "cotter emit bazel --check",
-        emit.min().unwrap().as_secs_f64() * 1e3
-    );
-    for workspace in [&pinned, &host] {
+    for workspace in [pinned, host] {
         workspace.bazel("shutdown", &[]);
     }
-    let _ = Command::new("chmod").args(["-R", "u+w"]).arg(&scratch).status();
-    let _ = std::fs::remove_dir_all(&scratch);
-}
-
-/// Installs the locked packages for the host's Python, with the bytecode that an installer would write next to them.
-fn host_packages(scratch: &Path) -> PathBuf {
-    let output = Command::new(env!("CARGO_BIN_EXE_cotter"))
-        .args(["path", "app"])
-        .current_dir(format!("{REPO}/examples/flask"))
-        .output()
-        .unwrap();
-    let tree = PathBuf::from(String::from_utf8_lossy(&output.stdout).trim());
-    let site = scratch.join("site");
-    assert!(
-        Command::new("cp")
-            .arg("-r")
-            .arg(tree.join("lib/python3.11/site-packages"))
-            .arg(&site)
-            .status()
-            .unwrap()
-            .success()
-    );
-    let prepare =
-        "chmod -R u+w . && find . -name __pycache__ -type f -delete && python3 -m compileall -q .";
-    assert!(
-        Command::new("sh").args(["-c", prepare]).current_dir(&site).status().unwrap().success()
-    );
-    site
 }
 
 /// Runs both in turn and returns the shortest time of each, because noise only adds time.
@@ -123,12 +115,30 @@ fn compare(what: &str, pinned: impl Fn() -> Duration, host: impl Fn() -> Duratio
 
 struct Workspace {
     dir: PathBuf,
-    root: PathBuf,
+    scratch: PathBuf,
+    store: PathBuf,
+    /// What selects the compiler.
+    flags: &'static [&'static str],
 }
 
 impl Workspace {
-    fn new(scratch: &Path, name: &str, is_pinned: bool) -> Self {
+    /// Writes a workspace with the toolchains of an example, or with those of the machine.
+    fn new(
+        scratch: &Path,
+        name: &str,
+        example: Option<&str>,
+        flags: &'static [&'static str],
+    ) -> Self {
+        let store =
+            std::env::var_os("COTTER_STORE").map_or_else(|| scratch.join("store"), Into::into);
         let dir = scratch.join(name);
+        let workspace = Workspace { dir, scratch: scratch.to_owned(), store, flags };
+        workspace.write(example);
+        workspace
+    }
+
+    fn write(&self, example: Option<&str>) {
+        let dir = &self.dir;
         let write = |name: &str, text: &str| {
             let path = dir.join(name);
             std::fs::create_dir_all(path.parent().unwrap()).unwrap();
@@ -136,30 +146,24 @@ impl Workspace {
         };
         write("WORKSPACE", "workspace(name = \"bench\")\n");
         write(".bazelrc", "");
-        if is_pinned {
+        if let Some(example) = example {
             for file in ["WORKSPACE", ".bazelrc", "toolchains.toml", "toolchains.lock"] {
                 write(
                     file,
-                    &std::fs::read_to_string(format!("{REPO}/examples/flask/{file}")).unwrap(),
+                    &std::fs::read_to_string(format!("{REPO}/examples/{example}/{file}")).unwrap(),
                 );
             }
-            assert!(
-                Command::new(env!("CARGO_BIN_EXE_cotter"))
-                    .args(["emit", "bazel", "--frozen"])
-                    .current_dir(&dir)
-                    .status()
-                    .unwrap()
-                    .success()
-            );
+            run(&mut self.cotter(&["setup", "--locked", "--quiet", "--platform", "x86_64-linux"]));
+            run(&mut self.cotter(&["emit", "bazel", "--frozen"]));
         }
         let (mut nothing, mut unit, mut cc, mut empty) =
             (String::new(), String::new(), String::new(), String::new());
-        let (head, deps) = match is_pinned {
-            true => (
+        let (head, deps) = match example {
+            Some("flask") => (
                 "load(\"//bazel/cotter:requirements.bzl\", \"requirement\")\n",
                 "deps = [requirement(\"flask\", \"app\")]",
             ),
-            false => ("", ""),
+            _ => ("", ""),
         };
         let mut flask = head.to_owned();
         for i in 0..100 {
@@ -194,12 +198,54 @@ impl Workspace {
         write("web/BUILD", &flask);
         write("cc/BUILD", &cc);
         write("empty/BUILD", &empty);
-        Workspace { root: scratch.join(format!("{name}-out")), dir }
     }
 
+    fn cotter(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(COTTER);
+        command.args(arguments).current_dir(&self.dir).env("COTTER_STORE", &self.store);
+        command
+    }
+
+    /// A command on the machine. Its `/proc` is that of this machine, because Bazel's sandbox would otherwise not be allowed to mount one of its own.
+    fn machine(&self) -> Command {
+        let mut command = Command::new("bwrap");
+        command.arg("--bind").arg(self.scratch.join("root")).arg("/");
+        command.args(["--dev-bind", "/dev", "/dev", "--bind", "/proc", "/proc", "--tmpfs", "/tmp"]);
+        for (how, path) in
+            [("--ro-bind", Path::new(REPO)), ("--bind", &self.store), ("--bind", &self.scratch)]
+        {
+            command.arg(how).arg(path).arg(path);
+        }
+        command.args([
+            "--clearenv",
+            "--setenv",
+            "PATH",
+            "/usr/bin:/bin",
+            "--setenv",
+            "HOME",
+            "/root",
+        ]);
+        command.args(["--setenv", "USER", "bench", "--setenv", "COTTER_STORE"]).arg(&self.store);
+        command.arg("--chdir").arg(&self.dir);
+        command
+    }
+
+    /// Installs the locked packages for the machine's Python, with the bytecode that an installer would write next to them.
+    fn host_packages(&self) -> PathBuf {
+        let tree = PathBuf::from(run(&mut self.cotter(&["path", "app"])).trim());
+        let site = self.scratch.join("site");
+        run(Command::new("cp").arg("-r").arg(tree.join("lib/python3.11/site-packages")).arg(&site));
+        let prepare = "cd \"$0\" && chmod -R u+w . && find . -name __pycache__ -type f -delete && python3 -m compileall -q .";
+        run(self.machine().args(["sh", "-c", prepare]).arg(&site));
+        site
+    }
+
+    /// Runs Bazel. Returns how long it took.
     fn bazel(&self, verb: &str, arguments: &[&str]) -> Duration {
-        let mut command = Command::new("bazel");
-        command.arg(format!("--output_user_root={}", self.root.display())).arg(verb);
+        let mut command = self.machine();
+        let name = self.dir.file_name().unwrap().to_string_lossy();
+        let root = self.scratch.join(format!("{name}-out"));
+        command.arg("bazel").arg(format!("--output_user_root={}", root.display())).arg(verb);
         if !matches!(verb, "shutdown") {
             for name in ["rules_cc", "rules_java"] {
                 command.arg(format!("--override_repository={name}={REPO}/tests/bazel/4/{name}"));
@@ -209,21 +255,10 @@ impl Workspace {
             ));
         }
         if matches!(verb, "test" | "build") {
-            command.arg("--nosandbox_debug");
+            command.arg("--nosandbox_debug").args(self.flags);
         }
-        command
-            .args(arguments)
-            .current_dir(&self.dir)
-            .stdin(Stdio::null())
-            .env_remove("LD_LIBRARY_PATH");
         let start = Instant::now();
-        let output = command.output().unwrap();
-        let time = start.elapsed();
-        assert!(
-            output.status.success(),
-            "{command:?}\n{}",
-            String::from_utf8_lossy(&output.stderr)
-        );
-        time
+        run(command.args(arguments));
+        start.elapsed()
     }
 }

@@ -34,6 +34,7 @@ fn main() {
     let scratch = std::env::temp_dir().join(format!("cotter-bench-{}", std::process::id()));
     std::fs::create_dir_all(&scratch).unwrap();
     cold_setup(&scratch);
+    compilers(&scratch);
     // This process is large now, because it served the packages. Starting a program would copy its tables of pages, which takes longer than what is measured.
     let own = std::env::current_exe().unwrap();
     assert!(Command::new(own).arg("warm").arg(&scratch).status().unwrap().success());
@@ -147,6 +148,64 @@ fn cold_setup(scratch: &Path) {
     row("xargs -P2 dpkg-deb -x (goal: over 1)", best(&times[2]), mine);
     row("decode on two threads, hash inputs and output (goal: 0.87)", best(&times[3]), mine);
     println!("  peak memory of cotter: {:.0} MB (goal: under 150)", peak as f64 / 1e3);
+}
+
+/// Compares cold setups of the compilers of `examples/cpp` by the bytes that they fetch and by the bytes of their trees, because a larger compiler may take longer.
+fn compilers(scratch: &Path) {
+    let project = scratch.join("compilers");
+    std::fs::create_dir_all(&project).unwrap();
+    for file in ["toolchains.toml", "toolchains.lock"] {
+        std::fs::copy(format!("{REPO}/examples/cpp/{file}"), project.join(file)).unwrap();
+    }
+    let setup = |name: &str, store: &Path| {
+        let mut command = Command::new(COTTER);
+        command
+            .args(["setup", "--locked", "--quiet", "--platform", "x86_64-linux", name])
+            .current_dir(&project)
+            .env("COTTER_STORE", store);
+        command
+    };
+    let names = ["gcc", "gcc-14", "llvm"];
+    let filled = scratch.join("filled");
+    let text = std::fs::read_to_string(project.join("toolchains.lock")).unwrap();
+    let lock = Lockfile::parse(&text, "lock").unwrap();
+    let mut served = HashMap::new();
+    for name in names {
+        timed(&mut setup(name, &filled));
+        let plan = &lock.get(&name.parse().unwrap(), Platform::X86_64Linux).unwrap().plan;
+        for input in &plan.inputs {
+            let bytes = std::fs::read(filled.join("inputs").join(input.sha256.hex())).unwrap();
+            served.insert(format!("/debian/{}", input.locations[0].path()), bytes);
+        }
+    }
+    let mirror = serve(served);
+    let mut times = [(); 3].map(|()| vec![]);
+    for round in 0..ROUNDS {
+        for (name, times) in names.iter().zip(&mut times) {
+            timed(&mut Command::new("sync"));
+            let store = scratch.join(format!("{name}-{round}"));
+            times.push(timed(setup(name, &store).env("COTTER_MIRROR_DEBIAN", &mirror)));
+            remove(&store);
+        }
+    }
+    println!("cold setup of compilers from loopback; best of {ROUNDS}");
+    let per = |name: &str, time: Duration| {
+        let tree = lock.get(&name.parse().unwrap(), Platform::X86_64Linux).unwrap();
+        let [input, output] =
+            [tree.plan.input_bytes(), tree.output.nar_size].map(|n| n as f64 / 1e6);
+        let ms = time.as_secs_f64() * 1e3;
+        (input, output, ms / input, ms / output)
+    };
+    let (_, _, by_input, by_output) = per(names[0], best(&times[0]));
+    for (name, times) in names.iter().zip(&times) {
+        let (input, output, a, b) = per(name, best(times));
+        println!(
+            "  {name:<8} {:>8.0} ms for {input:>4.0} MB that become {output:>4.0} MB: {a:>5.1} ms and {b:>4.2} ms for a MB, {:>5.2} and {:>5.2} of gcc (goal: 1)",
+            best(times).as_secs_f64() * 1e3,
+            a / by_input,
+            b / by_output
+        );
+    }
 }
 
 /// Does the least that any program must do: it decodes every package and hashes the input and the output. It uses two threads and begins with the largest package.
