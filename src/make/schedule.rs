@@ -330,6 +330,7 @@ mod tests {
             reporter: Reporter::new(Verbosity::Quiet, false),
             threads: 4,
             hard_links: true,
+            limits: Quota::of_builds(1),
             substituters: &[&Broken],
             lock: &lock,
             native: None,
