@@ -106,7 +106,12 @@ impl Store {
                 Err(e) => return Err(Error::at("read", &path, e)),
             };
             let mode = meta.permissions().mode() & 0o7777;
-            let expected: &[u32] = if meta.is_dir() { &[0o555] } else { &[0o444, 0o555] };
+            let expected: &[u32] = match meta.is_dir() {
+                // The directory of a tree is protected last, and a process may end before that.
+                true if shown.is_empty() => &[0o555, 0o755],
+                true => &[0o555],
+                false => &[0o444, 0o555],
+            };
             let shown_or_root = if shown.is_empty() { "its directory" } else { &shown };
             let mut tell = |what: String| {
                 out.push(Damage { name: name.clone(), what: format!("{shown_or_root} {what}") });

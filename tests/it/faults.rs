@@ -342,7 +342,7 @@ fn a_read_only_store_is_told() {
 fn a_store_on_two_file_systems_is_told() {
     let setup = locked();
     std::fs::create_dir_all(setup.project.store.join("staging")).unwrap();
-    let script = "mount -t tmpfs tmpfs \"$STORE/staging\"\n\"$1\" setup";
+    let script = "mount -t tmpfs -o mode=755 tmpfs \"$STORE/staging\"\n\"$1\" setup";
     let said = fails(8, &mut in_namespace(&setup.project, script));
     contains(&said, &["must be on one file system", "--store"]);
     assert_eq!(setup.project.stored("store"), Vec::<String>::new());
