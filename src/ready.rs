@@ -101,6 +101,55 @@ pub fn ready(request: &Wanted, cx: &Context, emit: EmitFiles) -> Result<Vec<Read
     }
 }
 
+/// Returns the trees of a request as they are: nothing is locked, fetched, made or registered.
+///
+/// # Errors
+/// If the lock does not fit the manifest, or if a tree is not in the store. The hints name
+/// `cotter setup`, which may change both.
+pub fn present(names: &[ToolchainName], platform: Platform, cx: &Context) -> Result<Vec<RootTree>> {
+    if let Some(trees) = fresh(names, platform, false, cx) {
+        return Ok(trees);
+    }
+    let request = Wanted { names, platform, allow_expired: false, with_facts: false };
+    let (lock, known) = if cx.global.frozen {
+        let manifest = cx.manifest_path()?;
+        let lock = lock_as_it_is(&manifest.with_file_name(lockfile::FILE_NAME), cx)?;
+        let known = lock.trees.keys().map(|k| k.0.clone()).collect();
+        (lock, known)
+    } else {
+        let project = Project::load(cx)?;
+        let known = known_names(&project);
+        project.pins_something(names, cx)?;
+        check_names(names, &known)?;
+        let lock = project.lock(cx)?.unwrap_or_default();
+        lock::check(&project, &lock, cx)
+            .map_err(|e| e.hint("or run `cotter setup`, which also makes the trees"))?;
+        (lock, known)
+    };
+    check_names(names, &known)?;
+    let wanted = wanted(&request, &lock, &known)?;
+    let missing: Vec<&&LockedTree> =
+        wanted.iter().filter(|tree| !cx.store.has(&tree.output.store_name)).collect();
+    let Some(first) = missing.first() else {
+        let mut trees: Vec<RootTree> = wanted.into_iter().map(root_tree).collect();
+        trees.sort_by(|a, b| a.name.cmp(&b.name));
+        return Ok(trees);
+    };
+    let list: Vec<&str> = missing.iter().map(|tree| tree.plan.name.as_str()).collect();
+    let be = if list.len() == 1 { "is" } else { "are" };
+    let flag = match Platform::native() == Some(platform) {
+        true => String::new(),
+        false => format!(" --platform {platform}"),
+    };
+    Err(Error::user(format!("{} {be} not set up", list.join(", ")))
+        .because(format!(
+            "{} is not in the store {}",
+            first.output.store_name,
+            cx.store.dir().display()
+        ))
+        .hint(format!("run `cotter setup{flag}`")))
+}
+
 /// Makes the missing trees and registers the project's root.
 ///
 /// # Errors
@@ -197,13 +246,24 @@ struct Current {
     known: Vec<ToolchainName>,
 }
 
+/// Reads the lock, which must exist.
+fn lock_as_it_is(lock_path: &Path, cx: &Context) -> Result<Lockfile> {
+    read_lock(lock_path, cx)?.ok_or_else(|| {
+        Error::new(ErrorKind::LockStale, format!("there is no {}", lock_path.display()))
+            .hint("run `cotter lock` first, or leave --frozen out")
+    })
+}
+
+/// Returns the names that a request may contain: those of the toolchains and of the trees of sets.
+fn known_names(project: &Project) -> Vec<ToolchainName> {
+    let sets = project.package_trees().into_iter().map(|t| t.name);
+    project.manifest.toolchains.keys().cloned().chain(sets).collect()
+}
+
 /// Returns the lock as it is. The manifest is not compared with it, but its mirrors and settings
 /// are used.
 fn frozen(lock_path: &Path, names: &[ToolchainName], cx: &Context) -> Result<Current> {
-    let lock = read_lock(lock_path, cx)?.ok_or_else(|| {
-        Error::new(ErrorKind::LockStale, format!("there is no {}", lock_path.display()))
-            .hint("run `cotter lock` first, or leave --frozen out")
-    })?;
+    let lock = lock_as_it_is(lock_path, cx)?;
     let project = Project::load(cx).ok();
     let fetcher = cx.fetcher(project.as_ref().map(|p| &p.manifest))?;
     let hard_links = project.is_none_or(|p| p.manifest.settings.hard_links);
@@ -218,9 +278,7 @@ impl Current {
         let project = Project::load(cx)?;
         let fetcher = cx.fetcher(Some(&project.manifest))?;
         let hard_links = project.manifest.settings.hard_links;
-        let sets = project.package_trees().into_iter().map(|t| t.name);
-        let known: Vec<ToolchainName> =
-            project.manifest.toolchains.keys().cloned().chain(sets).collect();
+        let known = known_names(&project);
         project.pins_something(request.names, cx)?;
         // Check the names before anything is fetched.
         check_names(request.names, &known)?;

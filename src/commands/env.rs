@@ -9,7 +9,7 @@ use fs_err as fs;
 use serde_json::json;
 
 use super::session::{Access, Session};
-use super::{print, print_json};
+use super::{print, print_json, trees};
 use crate::cli::Env;
 use crate::context::{Context, var_os};
 use crate::environment::Changes;
@@ -22,14 +22,14 @@ use crate::text::shell::{assignments, quoted};
 /// Runs the command.
 ///
 /// # Errors
-/// If the toolchains cannot be made ready, or if the files of GitHub Actions cannot be written.
+/// If the lock does not fit the manifest, if a toolchain is not set up, or if the files of GitHub Actions cannot be written.
 pub fn run(args: &Env, cx: &Context) -> Result<ExitCode> {
     if args.direnv {
         // They come first, so that direnv tries again when a file is mended that made this fail.
         print(&watched(cx))?;
     }
     let access = Access::of_flags(args.host, false);
-    let session = Session::open(&args.names, access, cx)?;
+    let session = Session::of(trees::present_active(&args.names, cx)?, access, cx)?;
     let changes = &session.changes;
     if args.json {
         print_json(&json!({

@@ -11,10 +11,10 @@ use crate::ready;
 /// Runs the command.
 ///
 /// # Errors
-/// If the toolchain cannot be made ready.
+/// If the lock does not fit the manifest, or if the toolchain is not set up.
 pub fn run(args: &PathArgs, cx: &Context) -> Result<ExitCode> {
     let platform = ready::native_or(args.platform)?;
-    let mut trees = trees::roots(args.name.as_slice(), platform, cx)?;
+    let mut trees = trees::present(args.name.as_slice(), platform, cx)?;
     if let Some(name) = &args.name {
         trees.retain(|tree| tree.name == *name);
     }

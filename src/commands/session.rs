@@ -102,7 +102,14 @@ impl<'a> Session<'a> {
     /// # Errors
     /// If the toolchains cannot be made ready.
     pub fn open(names: &[ToolchainName], access: Access, cx: &'a Context) -> Result<Self> {
-        let trees = trees::active(names, cx)?;
+        Self::of(trees::active(names, cx)?, access, cx)
+    }
+
+    /// Determines the environment of trees.
+    ///
+    /// # Errors
+    /// If what programs are to read cannot be written.
+    pub fn of(trees: Vec<Active>, access: Access, cx: &'a Context) -> Result<Self> {
         let mut changes = recipe::environment(&trees);
         let is_pure = access == Access::None;
         let may_join = |name: &str| !is_pure || !WITH_THE_USERS.contains(&name);

@@ -24,12 +24,23 @@ pub fn ready(request: &Wanted, cx: &Context) -> Result<Vec<Ready>> {
 /// See [`ready`].
 pub fn roots(names: &[ToolchainName], platform: Platform, cx: &Context) -> Result<Vec<RootTree>> {
     let ready = ready(&Wanted { names, platform, allow_expired: false, with_facts: false }, cx)?;
-    let mut trees: Vec<RootTree> = ready.into_iter().map(|r| r.tree).collect();
+    Ok(as_named(ready.into_iter().map(|r| r.tree).collect(), names))
+}
+
+/// Like [`roots`], but nothing is locked, fetched or made.
+///
+/// # Errors
+/// See [`ready::present`].
+pub fn present(names: &[ToolchainName], platform: Platform, cx: &Context) -> Result<Vec<RootTree>> {
+    Ok(as_named(ready::present(names, platform, cx)?, names))
+}
+
+/// Orders trees as they were named. Trees that come along stand behind those that were named.
+fn as_named(mut trees: Vec<RootTree>, names: &[ToolchainName]) -> Vec<RootTree> {
     if !names.is_empty() {
-        // Trees that come along stand behind those that were named.
         trees.sort_by_key(|t| names.iter().position(|n| *n == t.name).unwrap_or(names.len()));
     }
-    Ok(trees)
+    trees
 }
 
 /// Returns the named trees of this machine's platform, or all of them, as the input of an
@@ -47,6 +58,28 @@ pub fn active(names: &[ToolchainName], cx: &Context) -> Result<Vec<Active>> {
     if !trees.iter().all(|t| cx.store.has(&t.store_name)) {
         trees = roots(names, platform, cx)?;
     }
+    environment(trees, names, cx)
+}
+
+/// Like [`active`], but nothing is locked, fetched or made.
+///
+/// # Errors
+/// See [`ready::present`].
+pub fn present_active(names: &[ToolchainName], cx: &Context) -> Result<Vec<Active>> {
+    let platform = ready::native_or(None)?;
+    let trees = present(names, platform, cx)?;
+    for tree in &trees {
+        cx.store.mark_used(&tree.store_name);
+    }
+    environment(trees, names, cx)
+}
+
+/// Converts trees to the input of an environment.
+fn environment(
+    mut trees: Vec<RootTree>,
+    names: &[ToolchainName],
+    cx: &Context,
+) -> Result<Vec<Active>> {
     if names.is_empty() {
         trees = in_order(trees, cx);
     }

@@ -31,6 +31,7 @@ mod online;
 mod openpgp;
 mod openpgp_policy;
 mod owners;
+mod read_only;
 mod snapshots;
 mod store;
 mod suites;

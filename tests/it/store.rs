@@ -287,7 +287,7 @@ fn a_store_that_cannot_be_written_serves_a_project_at_another_path() {
         assert_eq!(said["trees"][0].get("facts"), None);
         // A missing tree cannot be made, and the message gives the reason.
         std::fs::rename(&tree, tree.with_extension("away")).unwrap();
-        let said = crate::support::fails(8, &mut run(&["--frozen", "path", "one"]));
+        let said = crate::support::fails(8, &mut run(&["--frozen", "setup", "one"]));
         contains(&said, &["can't", "--store DIR or COTTER_STORE"]);
         std::fs::rename(tree.with_extension("away"), &tree).unwrap();
     }

@@ -68,6 +68,7 @@ fn check(command: &mut Command) {
 #[test]
 fn every_wrapped_function_gives_what_the_tree_has() {
     let project = calls();
+    project.ok(&["setup"]);
     let tree: PathBuf = project.ok(&["path", "thing"]).trim().into();
     let work = Scratch::new();
     work.write("data", "data\n");
