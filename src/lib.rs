@@ -72,7 +72,10 @@ pub mod internals {
         pub use crate::fetch::python_index::{configured, html_files, json_files};
         pub use crate::lockfile::Plan;
         pub use crate::model::MemberPath;
-        pub use crate::python::requirement_files::{pins, pylock, repository_line};
+        pub use crate::python::requirement_files::{pins, pylock};
+        pub use crate::python::requirement_lines::{
+            lines as requirement_lines, parse as parse_requirement,
+        };
         pub use crate::python::wheel::install;
         pub use crate::recipe::{Layers, Notes, Stage, facts, finish, pruning};
         pub use crate::relocate::launched::read as read_launcher;

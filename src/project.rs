@@ -229,7 +229,7 @@ impl Project {
     pub fn requirement_files(&self, set: &Requirements) -> std::collections::BTreeSet<PathBuf> {
         let mut files = std::collections::BTreeSet::new();
         for file in set.inputs.iter().chain(&set.constraints) {
-            files.extend(requirement_files::closure(&self.dir().join(&file.value)));
+            files.extend(requirement_files::closure(self.dir(), &self.dir().join(&file.value)));
         }
         if !set.groups.is_empty() {
             files.insert(self.dir().join("pyproject.toml"));

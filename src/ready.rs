@@ -110,6 +110,7 @@ pub fn present(names: &[ToolchainName], platform: Platform, cx: &Context) -> Res
     if let Some(trees) = fresh(names, platform, false, cx) {
         return Ok(trees);
     }
+    cx.store.refuse_if_open()?;
     let request = Wanted { names, platform, allow_expired: false, with_facts: false };
     let (lock, known) = if cx.global.frozen {
         let manifest = cx.manifest_path()?;

@@ -232,11 +232,12 @@ impl Locking<'_> {
 
     /// Returns the hashes that the input files themselves demand.
     fn demanded_hashes(&self, set: &Requirements, scratch: &Path) -> BTreeMap<String, Pin> {
+        let dir = self.project.dir();
         let named = set
             .inputs
             .iter()
             .chain(&set.constraints)
-            .flat_map(|f| requirement_files::closure(&self.project.dir().join(&f.value)));
+            .flat_map(|f| requirement_files::closure(dir, &dir.join(&f.value)));
         // Lock files of other formats were converted to requirement lists in the scratch directory.
         let turned = fs::read_dir(scratch)
             .into_iter()

@@ -155,7 +155,7 @@ impl SetResolution<'_> {
         let project = to.join(PROJECT);
         fs::create_dir_all(&project).map_err(|e| Error::at("make", &project, e))?;
         for file in self.set.inputs.iter().chain(&self.set.constraints) {
-            for path in closure(&self.dir.join(&file.value)) {
+            for path in closure(self.dir, &self.dir.join(&file.value)) {
                 let Ok(relative) = path.strip_prefix(self.dir) else { continue };
                 let mut at = project.clone();
                 for part in relative.components() {

@@ -3,7 +3,10 @@
 
 mod confined;
 mod gateway;
+pub mod inputs;
+pub mod pyproject;
 pub mod requirement_files;
+pub mod requirement_lines;
 pub mod sdist;
 pub mod uv;
 pub mod venv;

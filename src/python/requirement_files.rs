@@ -7,32 +7,41 @@ use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
+use super::pyproject;
+use super::requirement_lines::{Line, Refusal, lines, parse};
 use crate::error::{Error, Result};
 use crate::manifest::Problems;
 use crate::model::Digest;
 use crate::model::normalize_project as normalize;
 
-/// Returns every file that contributes to `file`: the file itself, and the files that it names with
-/// `-r` and `-c`. Files that cannot be read are included.
-pub fn closure(file: &Path) -> BTreeSet<PathBuf> {
+/// Returns every file that contributes to `file`: the file itself, the files that it names with `-r`
+/// and `-c`, and the `pyproject.toml` of the directories that it names, whose paths are relative to
+/// `dir`. Files that cannot be read are included.
+pub fn closure(dir: &Path, file: &Path) -> BTreeSet<PathBuf> {
     let mut out = BTreeSet::new();
     let mut todo = vec![file.to_owned()];
     while let Some(file) = todo.pop() {
-        if !out.insert(file.clone()) || !is_list(&file) {
+        if !out.insert(file.clone()) {
+            continue;
+        }
+        if file.ends_with("setup.py") || file.ends_with("setup.cfg") {
+            out.insert(file.with_file_name(pyproject::FILE));
+        }
+        if !is_list(&file) {
             continue;
         }
         let Ok(text) = std::fs::read_to_string(&file) else { continue };
-        for line in text.lines() {
-            let named = ["-r", "--requirement", "-c", "--constraint"]
-                .iter()
-                .find_map(|o| line.trim().strip_prefix(o))
-                .map(|r| r.trim_start_matches(['=', ' ']));
-            if let Some(named) = named.filter(|n| !n.is_empty() && !n.contains("://")) {
-                todo.push(
-                    file.parent()
-                        .unwrap_or(Path::new(""))
-                        .join(named.split_whitespace().next().unwrap_or(named)),
-                );
+        for (_, line) in lines(&text) {
+            match parse(&line) {
+                Line::List(name) | Line::Constraints(name) if !name.is_empty() => {
+                    todo.push(file.parent().unwrap_or(Path::new("")).join(name));
+                }
+                Line::Directory(directory) => {
+                    let project = dir.join(directory.path).join(pyproject::FILE);
+                    // Without the parts `.`, equal paths are equal.
+                    out.insert(project.components().collect());
+                }
+                _ => {}
             }
         }
     }
@@ -43,31 +52,6 @@ pub fn closure(file: &Path) -> BTreeSet<PathBuf> {
 /// another format.
 pub fn is_list(file: &Path) -> bool {
     file.extension().is_none_or(|e| e != "toml" && e != "lock" && e != "py" && e != "cfg")
-}
-
-/// Returns the first line of a file that names a version control repository instead of a release:
-/// its number, starting at 1, and its text. Source: pip's documentation of "VCS Support". In a file
-/// that is not a list of requirements according to `is_list`, only `name @ repository` counts,
-/// because such files contain addresses for other reasons, too.
-pub fn repository_line(text: &str, is_list: bool) -> Option<(usize, &str)> {
-    const SCHEMES: [&str; 4] = ["git+", "hg+", "svn+", "bzr+"];
-    let code = |line: &str| {
-        let end = if line.trim_start().starts_with('#') { 0 } else { line.len() };
-        line[..line.find(" #").unwrap_or(end).min(end)].to_owned()
-    };
-    let names_one = |line: &str| {
-        let line = code(line);
-        SCHEMES.iter().any(|scheme| {
-            line.match_indices(scheme).any(|(at, _)| {
-                let before = &line[..at];
-                let begins = !before.ends_with(char::is_alphanumeric);
-                begins
-                    && line[at..].contains("://")
-                    && (is_list || before.trim_end().ends_with('@'))
-            })
-        })
-    };
-    text.lines().enumerate().find(|(_, line)| names_one(line)).map(|(i, line)| (i + 1, line.trim()))
 }
 
 /// A pinned line of a requirements file, in the form that uv writes.
@@ -134,6 +118,9 @@ struct PylockPackage {
     #[serde(default)]
     wheels: Vec<PylockFile>,
     sdist: Option<PylockFile>,
+    directory: Option<toml::Value>,
+    vcs: Option<toml::Value>,
+    archive: Option<toml::Value>,
 }
 
 /// A file entry of a `pylock.toml`.
@@ -184,6 +171,10 @@ pub struct PylockEntry {
     pub wheels: Vec<PylockFile>,
     /// Its source distribution.
     pub sdist: Option<PylockFile>,
+    /// Whether it is a directory. What it requires has entries of its own.
+    pub is_directory: bool,
+    /// Why it is no release of an index.
+    pub refusal: Option<Refusal>,
 }
 
 /// Parses a `pylock.toml`. Messages call it `file`.
@@ -205,6 +196,12 @@ pub fn pylock(text: &str, file: &str) -> Result<Vec<PylockEntry>> {
         marker: p.marker,
         wheels: p.wheels,
         sdist: p.sdist,
+        is_directory: p.directory.is_some(),
+        refusal: match (p.vcs, p.archive) {
+            (Some(_), _) => Some(Refusal::Repository),
+            (_, Some(_)) => Some(Refusal::Archive),
+            _ => None,
+        },
     };
     Ok(lock.packages.into_iter().map(entry).collect())
 }
@@ -212,7 +209,7 @@ pub fn pylock(text: &str, file: &str) -> Result<Vec<PylockEntry>> {
 /// Converts the entries of a `pylock.toml` to a list of pinned requirements with hashes.
 pub fn requirements_of(entries: &[PylockEntry]) -> String {
     let mut out = String::new();
-    for entry in entries {
+    for entry in entries.iter().filter(|entry| !entry.is_directory) {
         let Some(version) = &entry.version else { continue };
         out.push_str(&format!("{}=={version}", entry.name));
         if let Some(marker) = &entry.marker {
@@ -229,21 +226,6 @@ pub fn requirements_of(entries: &[PylockEntry]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn repositories_are_found() {
-        let line = |text: &str| repository_line(text, true).map(|(n, _)| n);
-        assert_eq!(line("a\nclick @ git+https://x.example/y.git\n"), Some(2));
-        assert_eq!(line("-e git+ssh://git@x.example/y#egg=y"), Some(1));
-        assert_eq!(line("dependencies = [\"y @ hg+https://x.example/y\"]"), Some(1));
-        for none in ["# git+https://x", "a # was git+https://x", "digit+x==1", "a==1", ""] {
-            assert_eq!(line(none), None, "{none}");
-        }
-        let toml = "[project.urls]\nRepository = \"git+https://x.example/y.git\"\n";
-        assert_eq!(repository_line(toml, false), None);
-        let toml = "dependencies = [\"y @ git+https://x.example/y\"]";
-        assert_eq!(repository_line(toml, false).map(|(n, _)| n), Some(1));
-    }
 
     #[test]
     fn pins_are_read_with_hashes_and_reasons() {

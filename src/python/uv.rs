@@ -9,8 +9,9 @@ use std::process::{Command, Stdio};
 
 use fs_err as fs;
 
+use super::inputs;
 use super::requirement_files::{self, PylockEntry, PylockFile, pins};
-use crate::error::{Cause, Error, ErrorKind, Place, Result};
+use crate::error::{Cause, Error, ErrorKind, Result};
 use crate::fetch::Http;
 use crate::manifest::Requirements;
 use crate::model::{Digest, Platform, WheelName, normalize_project, redact};
@@ -89,7 +90,7 @@ impl SetResolution<'_> {
     /// # Errors
     /// If the requirements cannot be satisfied. The message contains uv's explanation.
     pub fn universal(&self) -> Result<(String, Vec<String>)> {
-        self.check_files()?;
+        inputs::check(self.set, self.dir)?;
         let out = self.scratch.join(UNIVERSAL);
         if let Some(text) = self.preferred {
             fs::write(&out, text).map_err(|e| Error::at("write", &out, e))?;
@@ -297,6 +298,8 @@ impl SetResolution<'_> {
                 .arg(path.parent().unwrap_or(self.dir))
                 .args(["--format", "requirements-txt"]);
             let (text, _) = self.run(command)?;
+            let lock = fs::read_to_string(&path).map_err(|e| Error::at("read", &path, e))?;
+            let text = inputs::exported(&text, &lock, file)?;
             fs::write(&made, text).map_err(|e| Error::at("write", &made, e))?;
             return Ok(made);
         }
@@ -304,11 +307,18 @@ impl SetResolution<'_> {
             let text = fs::read_to_string(&path)
                 .map_err(|e| Error::user(format!("can't read {file}")).cause(&e))?;
             let entries = requirement_files::pylock(&text, file)?;
+            inputs::check_entries(&entries, &text, file)?;
             fs::write(&made, requirement_files::requirements_of(&entries))
                 .map_err(|e| Error::at("write", &made, e))?;
             return Ok(made);
         }
-        Ok(PathBuf::from(file))
+        match inputs::expanded(&path, self.dir)? {
+            Some(text) => {
+                fs::write(&made, text).map_err(|e| Error::at("write", &made, e))?;
+                Ok(made)
+            }
+            None => Ok(PathBuf::from(file)),
+        }
     }
 
     /// Runs uv in the directory of the manifest. Returns its output and its warnings.
@@ -344,41 +354,6 @@ impl SetResolution<'_> {
         let warnings =
             said.lines().filter_map(|l| l.strip_prefix("warning: ")).map(str::to_owned).collect();
         Ok((String::from_utf8_lossy(&output.stdout).into_owned(), warnings))
-    }
-
-    /// Checks that the files that the set names exist and that they name no repositories, because
-    /// uv's own messages about that are not helpful.
-    fn check_files(&self) -> Result<()> {
-        for file in self.set.inputs.iter().chain(&self.set.constraints) {
-            let path = self.dir.join(&file.value);
-            let located = |e: Error| match self.set.places.get(&file.value) {
-                Some(place) => e.located(place.clone()),
-                None => e,
-            };
-            for part in requirement_files::closure(&path) {
-                let name = part.strip_prefix(self.dir).unwrap_or(&part).display().to_string();
-                let text = match fs::read_to_string(&part) {
-                    Ok(text) => text,
-                    Err(e) => {
-                        let error = Error::unreadable(Path::new(&name), e);
-                        return Err(located(if part == path {
-                            error
-                        } else {
-                            error.because(format!("{} names it", file.value))
-                        }));
-                    }
-                };
-                let is_list = requirement_files::is_list(&part);
-                if let Some((line, text)) = requirement_files::repository_line(&text, is_list) {
-                    return Err(Error::user(format!("{name} names a repository in place of a release"))
-                        .located(Place { file: name, line, column: 1 })
-                        .because(format!("expected a release such as \"click==8.1.7\", got {:?}", redact(text)))
-                        .because("a lock names files of an index by hash; what a repository holds has none, and git would be needed to ask it")
-                        .hint("name a release, or serve what you build of the repository from an index of yours"));
-                }
-            }
-        }
-        Ok(())
     }
 
     /// Whether a command of uv failed because of the network, or because of a server. uv exits with

@@ -373,7 +373,10 @@ fn manifest(bytes: &[u8]) {
 
 fn requirements(bytes: &[u8]) {
     let said = text(bytes);
-    let _ = (pins(&said), repository_line(&said, true), repository_line(&said, false));
+    let _ = pins(&said);
+    for (_, line) in requirement_lines(&said) {
+        let _ = parse_requirement(&line);
+    }
 }
 
 fn pylock_toml(bytes: &[u8]) {

@@ -16,6 +16,7 @@ mod kill;
 mod launcher;
 mod libraries;
 mod living;
+mod local_projects;
 mod locking;
 mod names;
 mod nix;

@@ -115,7 +115,7 @@ impl Wheel {
         Wheel { members: members.to_vec(), ..Wheel::default() }
     }
 
-    fn needs(mut self, requires: &[&'static str]) -> Self {
+    pub fn needs(mut self, requires: &[&'static str]) -> Self {
         self.requires = requires.to_vec();
         self
     }
@@ -154,7 +154,7 @@ impl Wheel {
 }
 
 /// Puts a library, an application with a script that needs it, and two packages that share a namespace into the index.
-fn publish_app(packages: &Packages) {
+pub(super) fn publish_app(packages: &Packages) {
     packages.publish_wheel(
         "lib",
         "1.0",

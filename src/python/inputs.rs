@@ -1,0 +1,236 @@
+//! Checks and prepares the files that state the requirements of a set before uv reads them. uv
+//! would run the build backend of a directory to learn what it requires. Therefore it never sees
+//! a directory: what the directory's `pyproject.toml` states takes its place.
+
+use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
+
+use fs_err as fs;
+
+use super::pyproject::{self, PyProject};
+use super::requirement_files::{PylockEntry, closure, is_list};
+use super::requirement_lines::{Line, LocalDirectory, Refusal, lines, parse};
+use crate::error::{Error, Place, Result};
+use crate::manifest::Requirements;
+use crate::model::{normalize_project as normalize, redact};
+
+/// Checks the files that a set names, which are relative to `dir`.
+///
+/// # Errors
+/// If one does not exist, or asks for something that no lock can name by its hash, or for a
+/// directory whose requirements only a build backend knows.
+pub fn check(set: &Requirements, dir: &Path) -> Result<()> {
+    let constraints = set.constraints.iter().map(|file| (file, true));
+    for (file, is_constraint) in set.inputs.iter().map(|file| (file, false)).chain(constraints) {
+        let path = dir.join(&file.value);
+        let located = |e: Error| match set.places.get(&file.value) {
+            Some(place) => e.located(place.clone()),
+            None => e,
+        };
+        for part in closure(dir, &path) {
+            let name = shown(&part, dir);
+            let text = match fs::read_to_string(&part) {
+                Ok(text) => text,
+                // A directory without the file is reported with the line that names it.
+                Err(_) if part.ends_with(pyproject::FILE) && part != path => continue,
+                Err(e) => {
+                    let error = Error::unreadable(Path::new(&name), e);
+                    return Err(located(if part == path {
+                        error
+                    } else {
+                        error.because(format!("{} names it", file.value))
+                    }));
+                }
+            };
+            if is_list(&part) {
+                check_list(&text, &name, is_constraint, dir)?;
+            }
+        }
+        if is_project(&path) {
+            let project = static_project(&path, dir).map_err(|e| e.hint(STATE))?;
+            // Several projects may share the extras, and uv refuses those that none has.
+            let extras: Vec<String> =
+                set.extras.iter().filter(|extra| project.has_extra(extra)).cloned().collect();
+            let required = project.requirements(&extras)?;
+            project.check(&required)?;
+        }
+    }
+    let of_groups = dir.join(pyproject::FILE);
+    if !set.groups.is_empty() && of_groups.exists() {
+        let project = PyProject::read(&of_groups, pyproject::FILE)?;
+        project.check(&project.group_requirements(&set.groups))?;
+    }
+    Ok(())
+}
+
+/// The next step if only a build backend knows what a project requires.
+const STATE: &str = "state `name` and `dependencies` in [project] of its pyproject.toml, or name the requirements in a list";
+
+/// Whether a file, judged by its name, belongs to the project in its directory.
+fn is_project(path: &Path) -> bool {
+    [pyproject::FILE, "setup.py", "setup.cfg"].iter().any(|name| path.ends_with(name))
+}
+
+fn check_list(text: &str, name: &str, is_constraint: bool, dir: &Path) -> Result<()> {
+    for (line, text) in lines(text) {
+        let place = || Place { file: name.to_owned(), line, column: 1 };
+        match parse(&text) {
+            Line::Refused(refusal) => {
+                return Err(Error::user(format!("{name} names {}", refusal.what()))
+                    .located(place())
+                    .because(format!(
+                        "expected a release such as \"click==8.1.7\", got {:?}",
+                        redact(&text)
+                    ))
+                    .because(refusal.why())
+                    .hint(refusal.hint()));
+            }
+            Line::Directory(_) if is_constraint => {
+                return Err(Error::user(format!(
+                    "{name} names a directory, and is a file of constraints"
+                ))
+                .located(place())
+                .because(format!("expected a release such as \"click==8.1.7\", got {text:?}"))
+                .hint("name a release"));
+            }
+            Line::Directory(directory) => {
+                required_by(&directory, dir).map_err(|e| {
+                    e.context(format!("{name} names a directory in place of a release"))
+                        .because(format!("{name}:{line}: {text:?}"))
+                        .located(place())
+                        .hint(STATE)
+                })?;
+            }
+            Line::Plain | Line::Index(_) | Line::List(_) | Line::Constraints(_) => {}
+        }
+    }
+    Ok(())
+}
+
+/// Returns what the `pyproject.toml` next to a file states, if it needs no build backend for that.
+fn static_project(path: &Path, dir: &Path) -> Result<PyProject> {
+    let name = shown(path, dir);
+    let path = path.with_file_name(pyproject::FILE);
+    let file = shown(&path, dir);
+    let project = PyProject::read(&path, &file)?;
+    match project.is_dynamic() {
+        None => Ok(project),
+        Some((why, place)) => Err(Error::user(format!("what {name} requires is not stated"))
+            .located(place)
+            .because(format!("{file}: {why}"))
+            .because("a build backend would have to run, and cotter builds no directory")),
+    }
+}
+
+/// Returns what a directory requires, in the form of PEP 508.
+fn required_by(directory: &LocalDirectory, dir: &Path) -> Result<Vec<String>> {
+    let file = dir.join(&directory.path).join(pyproject::FILE);
+    let project = static_project(&file, dir)?;
+    let required = project.requirements(&directory.extras)?;
+    project.check(&required)?;
+    let with_marker = |text: &str| match (&directory.marker, text.split_once(';')) {
+        (None, _) => text.to_owned(),
+        (Some(marker), None) => format!("{text} ; {marker}"),
+        (Some(marker), Some((text, own))) => {
+            format!("{} ; ({}) and ({marker})", text.trim(), own.trim())
+        }
+    };
+    Ok(required.iter().map(|r| with_marker(&r.text)).collect())
+}
+
+/// Returns the text of a list in which what directories require stands in their place, or `None` if
+/// the list and those that it names contain no directory. Lists that it names are included.
+///
+/// # Errors
+/// If a file cannot be read. The lists were checked before.
+pub fn expanded(file: &Path, dir: &Path) -> Result<Option<String>> {
+    let has_directory = |path: &PathBuf| {
+        let text = fs::read_to_string(path).unwrap_or_default();
+        is_list(path) && lines(&text).iter().any(|(_, l)| matches!(parse(l), Line::Directory(_)))
+    };
+    if !closure(dir, file).iter().any(has_directory) {
+        return Ok(None);
+    }
+    let mut out = String::new();
+    expand(file, dir, &mut vec![], &mut out)?;
+    Ok(Some(out))
+}
+
+fn expand(file: &Path, dir: &Path, above: &mut Vec<PathBuf>, out: &mut String) -> Result<()> {
+    // Lists that name each other would have no end.
+    if above.iter().any(|path| path == file) {
+        return Ok(());
+    }
+    above.push(file.to_owned());
+    let text = fs::read_to_string(file).map_err(|e| Error::unreadable(file, e))?;
+    let beside = |name: &str| file.parent().unwrap_or(Path::new("")).join(name);
+    for (_, line) in lines(&text) {
+        match parse(&line) {
+            Line::List(name) => expand(&beside(&name), dir, above, out)?,
+            Line::Constraints(name) => {
+                let _ = writeln!(out, "-c {}", beside(&name).display());
+            }
+            Line::Directory(directory) => {
+                for required in required_by(&directory, dir)? {
+                    let _ = writeln!(out, "{required}");
+                }
+            }
+            Line::Plain | Line::Index(_) | Line::Refused(_) => {
+                let _ = writeln!(out, "{line}");
+            }
+        }
+    }
+    above.pop();
+    Ok(())
+}
+
+/// Returns the list that uv exports of a `uv.lock`, without the directories of the workspace and of
+/// other projects: what they require stands in the list, too. Messages call the lock `file`.
+///
+/// # Errors
+/// If it names something that no lock can name by its hash.
+pub fn exported(list: &str, lock: &str, file: &str) -> Result<String> {
+    let mut out = String::new();
+    for (_, line) in lines(list) {
+        match parse(&line) {
+            Line::Directory(_) => {}
+            Line::Refused(refusal) => {
+                let name = line.split(['@', ' ', '[']).next().unwrap_or(&line);
+                return Err(refused_entry(refusal, name, lock, file));
+            }
+            _ => {
+                let _ = writeln!(out, "{line}");
+            }
+        }
+    }
+    Ok(out)
+}
+
+/// Checks that the entries of a `pylock.toml` are releases or directories. Messages call it `file`.
+///
+/// # Errors
+/// If one of them is not.
+pub fn check_entries(entries: &[PylockEntry], text: &str, file: &str) -> Result<()> {
+    match entries.iter().find_map(|entry| Some((entry.refusal?, entry))) {
+        Some((refusal, entry)) => Err(refused_entry(refusal, &entry.name, text, file)),
+        None => Ok(()),
+    }
+}
+
+/// Returns the error for a package of a lock of another tool.
+fn refused_entry(refusal: Refusal, name: &str, text: &str, file: &str) -> Error {
+    let is_entry = |line: &str| {
+        let name_of = line.trim().strip_prefix("name").map(|l| l.trim_start_matches([' ', '=']));
+        name_of.is_some_and(|l| normalize(l.trim_matches('"')) == normalize(name))
+    };
+    let line = text.lines().position(is_entry).map_or(1, |at| at + 1);
+    Error::user(format!("{file} names {}", refusal.what()))
+        .located(Place { file: file.to_owned(), line, column: 1 })
+        .because(format!("expected releases, got {name:?} from elsewhere than an index"))
+        .because(refusal.why())
+        .hint(refusal.hint())
+}
+
+fn shown(path: &Path, dir: &Path) -> String {
+    path.strip_prefix(dir).unwrap_or(path).display().to_string()
+}

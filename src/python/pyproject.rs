@@ -1,0 +1,238 @@
+//! What a `pyproject.toml` states about its requirements without running any code. Source: the
+//! "Declaring project metadata" and "Dependency Groups" specifications of PyPA, and uv's
+//! documentation of `tool.uv.sources`.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+
+use serde::Deserialize;
+use toml::Spanned;
+
+use super::requirement_lines::{Line, requirement};
+use crate::error::{Error, Place, Result};
+use crate::manifest::Problems;
+use crate::model::{normalize_project as normalize, redact};
+
+/// The name of the file.
+pub const FILE: &str = "pyproject.toml";
+
+#[derive(Deserialize, Default)]
+struct Document {
+    project: Option<Spanned<Project>>,
+    #[serde(default, rename = "dependency-groups")]
+    groups: BTreeMap<String, Vec<Spanned<toml::Value>>>,
+    #[serde(default)]
+    tool: Tool,
+}
+
+#[derive(Deserialize)]
+struct Project {
+    name: Option<String>,
+    #[serde(default)]
+    dynamic: Vec<Spanned<String>>,
+    dependencies: Option<Vec<Spanned<String>>>,
+    #[serde(default, rename = "optional-dependencies")]
+    extras: BTreeMap<String, Vec<Spanned<String>>>,
+}
+
+#[derive(Deserialize, Default)]
+struct Tool {
+    poetry: Option<toml::Value>,
+    #[serde(default)]
+    uv: Uv,
+}
+
+#[derive(Deserialize, Default)]
+struct Uv {
+    #[serde(default)]
+    sources: BTreeMap<Spanned<String>, toml::Value>,
+}
+
+/// A `pyproject.toml`.
+pub struct PyProject {
+    file: String,
+    text: String,
+    document: Document,
+}
+
+/// A requirement as it stands in the file, with its place.
+pub struct Required {
+    /// The requirement in the form of PEP 508.
+    pub text: String,
+    place: Place,
+}
+
+impl PyProject {
+    /// Reads the file of a directory. Messages call it `file`.
+    ///
+    /// # Errors
+    /// If it cannot be read, or if it is not a valid `pyproject.toml`.
+    pub fn read(path: &Path, file: &str) -> Result<Self> {
+        let text =
+            fs_err::read_to_string(path).map_err(|e| Error::unreadable(Path::new(file), e))?;
+        let document = toml::from_str(&text).map_err(|e| {
+            let mut problems = Problems::new(file, &text);
+            problems.add_syntax([e]);
+            problems.check().err().unwrap_or_else(|| Error::user(format!("can't read {file}")))
+        })?;
+        Ok(PyProject { file: file.to_owned(), text, document })
+    }
+
+    fn place(&self, offset: usize) -> Place {
+        Problems::new(&self.file, &self.text).place(offset)
+    }
+
+    /// Returns why the requirements are not stated in the file, with the place. A build backend
+    /// would have to run to learn them.
+    pub fn is_dynamic(&self) -> Option<(String, Place)> {
+        let Some(table) = &self.document.project else {
+            return Some(("there is no table [project]".to_owned(), self.place(0)));
+        };
+        let (project, at) = (table.get_ref(), table.span().start);
+        let keys = ["dependencies", "optional-dependencies"];
+        let dynamic = project.dynamic.iter().find(|d| keys.contains(&d.get_ref().as_str()));
+        if let Some(key) = dynamic {
+            let why = format!("{:?} is one of `dynamic`", key.get_ref());
+            return Some((why, self.place(key.span().start)));
+        }
+        if project.name.is_none() {
+            return Some(("[project] has no name".to_owned(), self.place(at)));
+        }
+        if project.dependencies.is_none() && self.document.tool.poetry.is_some() {
+            let why = "[tool.poetry] may state dependencies, and [project] states none";
+            return Some((why.to_owned(), self.place(at)));
+        }
+        None
+    }
+
+    /// Whether the project has an extra.
+    pub fn has_extra(&self, extra: &str) -> bool {
+        let project = self.document.project.as_ref().map(Spanned::get_ref);
+        project.is_some_and(|p| p.extras.keys().any(|name| normalize(name) == normalize(extra)))
+    }
+
+    /// Returns the requirements of the project with extras.
+    ///
+    /// # Errors
+    /// If it has no such extra.
+    pub fn requirements(&self, extras: &[String]) -> Result<Vec<Required>> {
+        let Some(table) = &self.document.project else { return Ok(vec![]) };
+        let project = table.get_ref();
+        let own = project.name.as_deref().map(normalize).unwrap_or_default();
+        let mut out = vec![];
+        let mut todo: Vec<String> = extras.iter().map(|e| normalize(e)).collect();
+        let mut done = BTreeSet::new();
+        let mut add = |list: &[Spanned<String>], todo: &mut Vec<String>| {
+            for item in list {
+                let text = item.get_ref().trim();
+                // A project may name itself to include one of its extras in another.
+                let name = text.split(['[', ';', ' ']).next().unwrap_or(text);
+                if normalize(name) == own && text.contains('[') && !text.contains(';') {
+                    let list = text.split(['[', ']']).nth(1).unwrap_or_default();
+                    todo.extend(list.split(',').map(|e| normalize(e.trim())));
+                } else {
+                    out.push(Required {
+                        text: text.to_owned(),
+                        place: self.place(item.span().start),
+                    });
+                }
+            }
+        };
+        add(project.dependencies.as_deref().unwrap_or_default(), &mut todo);
+        while let Some(extra) = todo.pop() {
+            if !done.insert(extra.clone()) {
+                continue;
+            }
+            let found = project.extras.iter().find(|(name, _)| normalize(name) == extra);
+            let Some((_, list)) = found else {
+                let known: Vec<&str> = project.extras.keys().map(String::as_str).collect();
+                return Err(Error::user(format!("{} has no extra {extra:?}", self.file))
+                    .located(self.place(table.span().start))
+                    .hint(match known.as_slice() {
+                        [] => "it has no extras: leave them out".to_owned(),
+                        known => format!("it has {}", known.join(", ")),
+                    }));
+            };
+            add(list, &mut todo);
+        }
+        Ok(out)
+    }
+
+    /// Returns the requirements of dependency groups. Groups that do not exist are left out: uv
+    /// reports them.
+    pub fn group_requirements(&self, groups: &[String]) -> Vec<Required> {
+        let mut out = vec![];
+        let mut todo: Vec<String> = groups.iter().map(|g| normalize(g)).collect();
+        let mut done = BTreeSet::new();
+        while let Some(group) = todo.pop() {
+            if !done.insert(group.clone()) {
+                continue;
+            }
+            let found = self.document.groups.iter().filter(|(name, _)| normalize(name) == group);
+            for item in found.flat_map(|(_, list)| list) {
+                match item.get_ref() {
+                    toml::Value::String(text) => out.push(Required {
+                        text: text.clone(),
+                        place: self.place(item.span().start),
+                    }),
+                    other => {
+                        let included = other.get("include-group").and_then(toml::Value::as_str);
+                        todo.extend(included.map(normalize));
+                    }
+                }
+            }
+        }
+        out
+    }
+
+    /// Checks that requirements are releases of an index.
+    ///
+    /// # Errors
+    /// If one of them names a directory, an archive, an address or a repository, directly or by
+    /// `tool.uv.sources`.
+    pub fn check(&self, required: &[Required]) -> Result<()> {
+        for Required { text, place } in required {
+            let (what, why, hint) = match requirement(text) {
+                Line::Refused(refusal) => (refusal.what(), refusal.why(), refusal.hint()),
+                Line::Directory(_) => (
+                    "a directory in place of a release",
+                    "a lock names files of an index by hash",
+                    "name a release, or name what the directory requires",
+                ),
+                _ => continue,
+            };
+            return Err(Error::user(format!("{} names {what}", self.file))
+                .located(place.clone())
+                .because(format!(
+                    "expected a release such as \"click==8.1.7\", got {:?}",
+                    redact(text)
+                ))
+                .because(why)
+                .hint(hint));
+        }
+        for (name, source) in &self.document.tool.uv.sources {
+            let is_used = |r: &Required| {
+                let end = |c: char| !c.is_ascii_alphanumeric() && !matches!(c, '.' | '_' | '-');
+                let used = r.text.trim().split(end).next().unwrap_or_default();
+                normalize(used) == normalize(name.get_ref())
+            };
+            // One package may have several sources under different markers.
+            let several = source.as_array().map(Vec::as_slice);
+            let mut sources = several.unwrap_or(std::slice::from_ref(source)).iter();
+            let kind = sources.find_map(|source| {
+                ["git", "url", "path", "workspace"].into_iter().find(|k| source.get(k).is_some())
+            });
+            let Some(kind) = kind.filter(|_| required.iter().any(is_used)) else { continue };
+            return Err(Error::user(format!(
+                "{} takes {} from elsewhere than an index",
+                self.file,
+                name.get_ref()
+            ))
+            .located(self.place(name.span().start))
+            .because(format!("[tool.uv.sources] names its `{kind}`"))
+            .because("a lock names files of an index by hash")
+            .hint("take it from an index, or name what it requires in its place"));
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,361 @@
+//! The lines of a list of requirements, as far as it matters where a requirement comes from.
+//! Source: pip's documentation of the requirements file format, PEP 508, and the behaviour of uv,
+//! which reads paths relative to its working directory and not to the list.
+
+use std::path::PathBuf;
+
+/// The endings of archives. Source: PEP 427, PEP 625, and the older forms that uv reads.
+const ARCHIVES: &[&str] =
+    &[".whl", ".tar.gz", ".zip", ".tgz", ".tar", ".tar.bz2", ".tbz", ".tar.xz", ".txz", ".tar.zst"];
+
+/// The beginnings of addresses of version control repositories. Source: pip's documentation of
+/// "VCS Support".
+const REPOSITORIES: &[&str] = &["git+", "hg+", "svn+", "bzr+"];
+
+/// What a line asks for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Line {
+    /// A release, an option that changes nothing here, a comment, or nothing.
+    Plain,
+    /// Another list (`-r`), whose name is relative to this one.
+    List(String),
+    /// A list of constraints (`-c`), whose name is relative to this one.
+    Constraints(String),
+    /// What a directory requires.
+    Directory(LocalDirectory),
+    /// An index to ask (`--index-url`, `--extra-index-url`).
+    Index(String),
+    /// Something that no lock can name by its hash, with the reason.
+    Refused(Refusal),
+}
+
+/// A directory in place of a release.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LocalDirectory {
+    /// Its path, relative to the directory of the manifest.
+    pub path: PathBuf,
+    /// The extras that are asked for.
+    pub extras: Vec<String>,
+    /// The condition, such as `python_version < "3.12"`.
+    pub marker: Option<String>,
+}
+
+/// Why something in place of a release is refused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Refusal {
+    /// A version control repository.
+    Repository,
+    /// An address.
+    Address,
+    /// An archive of this machine.
+    Archive,
+    /// A list on a server.
+    RemoteList,
+    /// Further places in which uv would look for files (`--find-links`).
+    Links,
+    /// Permission to build a package (`--no-binary`), which only the manifest gives.
+    Build,
+}
+
+impl Refusal {
+    /// Returns what the line names, to stand behind "names".
+    pub fn what(self) -> &'static str {
+        match self {
+            Refusal::Repository => "a repository in place of a release",
+            Refusal::Address => "an address in place of a release",
+            Refusal::Archive => "an archive in place of a release",
+            Refusal::RemoteList => "a list on a server",
+            Refusal::Links => "a place of links beside the index",
+            Refusal::Build => "a package to build",
+        }
+    }
+
+    /// Returns the reason.
+    pub fn why(self) -> &'static str {
+        match self {
+            Refusal::Repository => {
+                "a lock names files of an index by hash; what a repository holds has none, and git would be needed to ask it"
+            }
+            Refusal::Address | Refusal::Archive | Refusal::Links => {
+                "a lock names files of an index by hash, so that every mirror of the index can serve them"
+            }
+            Refusal::RemoteList => {
+                "a server may change the list at any time, and nothing would tell"
+            }
+            Refusal::Build => {
+                "the code of a package that is built runs, and only the manifest may allow that"
+            }
+        }
+    }
+
+    /// Returns the next step.
+    pub fn hint(self) -> &'static str {
+        match self {
+            Refusal::Repository => {
+                "name a release, or serve what you build of the repository from an index of yours"
+            }
+            Refusal::Address | Refusal::Archive | Refusal::Links => {
+                "name a release, or serve the file from an index of yours: [mirrors] python = [...]"
+            }
+            Refusal::RemoteList => "save the list in the project, and name that file",
+            Refusal::Build => {
+                "leave the option out, and name the package in `build` of the table [requirements.<name>]"
+            }
+        }
+    }
+}
+
+/// Returns the lines of a list, each with the number of its first line, starting at 1. A line that
+/// ends in a backslash continues in the next one. The text is without its comment.
+pub fn lines(text: &str) -> Vec<(usize, String)> {
+    let mut out: Vec<(usize, String)> = vec![];
+    let mut continues = false;
+    for (number, line) in text.lines().enumerate() {
+        let begin = line.find('#').filter(|at| line[..*at].trim().is_empty());
+        let end = begin.or_else(|| line.find(" #")).or_else(|| line.find("\t#"));
+        let line = line[..end.unwrap_or(line.len())].trim_end();
+        let (line, next) = match line.strip_suffix('\\') {
+            Some(line) => (line, true),
+            None => (line, false),
+        };
+        match out.last_mut().filter(|_| continues) {
+            Some((_, last)) => *last = format!("{last} {}", line.trim()).trim().to_owned(),
+            None => out.push((number + 1, line.trim().to_owned())),
+        }
+        continues = next;
+    }
+    out
+}
+
+/// Returns what a line without its comment asks for.
+pub fn parse(line: &str) -> Line {
+    let option = |names: &[&str]| {
+        names.iter().find_map(|name| {
+            let rest = line.strip_prefix(name)?;
+            let ends = rest.is_empty() || rest.starts_with(['=', ' ', '\t']);
+            // A short option may stand directly before its value.
+            (ends || !name.starts_with("--")).then(|| rest.trim_start_matches(['=', ' ', '\t']))
+        })
+    };
+    let file = |name: &str| {
+        let name = name.split_whitespace().next().unwrap_or(name);
+        if name.contains("://") {
+            Err(Line::Refused(Refusal::RemoteList))
+        } else {
+            Ok(name.to_owned())
+        }
+    };
+    if !line.starts_with('-') {
+        return requirement(line);
+    }
+    if let Some(name) = option(&["--requirement", "-r"]) {
+        return file(name).map_or_else(|refused| refused, Line::List);
+    }
+    if let Some(name) = option(&["--constraint", "-c"]) {
+        return file(name).map_or_else(|refused| refused, Line::Constraints);
+    }
+    if let Some(what) = option(&["--editable", "-e"]) {
+        // A name alone is a directory here, unlike in other lines.
+        return match requirement(what) {
+            Line::Plain => directory(what),
+            other => other,
+        };
+    }
+    if let Some(url) = option(&["--index-url", "--extra-index-url", "-i"]) {
+        return Line::Index(url.to_owned());
+    }
+    if option(&["--find-links", "-f"]).is_some() {
+        return Line::Refused(Refusal::Links);
+    }
+    if option(&["--no-binary"]).is_some() {
+        return Line::Refused(Refusal::Build);
+    }
+    Line::Plain
+}
+
+/// Returns what a requirement in the form of PEP 508, or in one of the forms of pip, asks for.
+pub fn requirement(text: &str) -> Line {
+    if let Some((name, extras, target)) = direct(text) {
+        return match directory_or_refusal(target) {
+            Line::Directory(mut found) => {
+                found.extras.extend(extras);
+                Line::Directory(found)
+            }
+            // A name without a slash behind `@` is a path, too.
+            Line::Plain if !name.is_empty() => directory(target),
+            other => other,
+        };
+    }
+    directory_or_refusal(text)
+}
+
+/// Splits `name[extras] @ target`.
+fn direct(text: &str) -> Option<(&str, Vec<String>, &str)> {
+    let (before, target) = text.split_once('@')?;
+    let before = before.trim();
+    let (name, extras) = match before.split_once('[') {
+        Some((name, rest)) => (name.trim(), names(rest.strip_suffix(']')?)),
+        None => (before, vec![]),
+    };
+    let is_name = !name.is_empty()
+        && name.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-'));
+    is_name.then(|| (name, extras, target.trim()))
+}
+
+fn directory_or_refusal(text: &str) -> Line {
+    let (target, _) = without_marker(text);
+    let lower = target.to_ascii_lowercase();
+    if REPOSITORIES.iter().any(|scheme| lower.starts_with(scheme)) {
+        return Line::Refused(Refusal::Repository);
+    }
+    if lower.starts_with("file:") {
+        return directory(text);
+    }
+    // A version is behind an operator, so that a slash before it belongs to a path.
+    let word = target.split(['=', '<', '>', '!', '~', ' ', '[']).next().unwrap_or(target);
+    if target.split('?').next().is_some_and(|before| before.contains("://")) {
+        return Line::Refused(Refusal::Address);
+    }
+    let is_path = target.starts_with(['.', '/', '~', '\\', '$', '"', '\''])
+        || word.contains('/')
+        || word.contains('\\')
+        || is_archive(word);
+    if is_path { directory(text) } else { Line::Plain }
+}
+
+/// Returns the directory that a path or a `file:` address names, unless it names an archive.
+fn directory(text: &str) -> Line {
+    let (target, marker) = without_marker(text);
+    let target = target.split(['#', '?']).next().unwrap_or(target).trim_end();
+    let (path, extras) = match target.strip_suffix(']').and_then(|t| t.rsplit_once('[')) {
+        Some((path, extras)) => (path.trim_end(), names(extras)),
+        None => (target, vec![]),
+    };
+    let path = match path.get(..5).filter(|scheme| scheme.eq_ignore_ascii_case("file:")) {
+        Some(_) => {
+            let rest = &path[5..];
+            let rest = rest.strip_prefix("//localhost/").map_or(rest, |_| &rest[11..]);
+            unescaped(rest.strip_prefix("//").unwrap_or(rest))
+        }
+        None => path.to_owned(),
+    };
+    if is_archive(&path) {
+        return Line::Refused(Refusal::Archive);
+    }
+    Line::Directory(LocalDirectory { path: path.into(), extras, marker })
+}
+
+/// Splits a requirement from its marker and from options of it alone.
+fn without_marker(text: &str) -> (&str, Option<String>) {
+    let text = text.split(" --").next().unwrap_or(text);
+    match text.split_once(';') {
+        Some((target, marker)) => (target.trim(), Some(marker.trim().to_owned())),
+        None => (text.trim(), None),
+    }
+}
+
+fn names(list: &str) -> Vec<String> {
+    list.split(',').map(str::trim).filter(|n| !n.is_empty()).map(str::to_owned).collect()
+}
+
+fn is_archive(path: &str) -> bool {
+    let lower = path.to_ascii_lowercase();
+    ARCHIVES.iter().any(|ending| lower.ends_with(ending))
+}
+
+/// Replaces the escapes of an address (RFC 3986, section 2.1).
+fn unescaped(text: &str) -> String {
+    let mut out = vec![];
+    let mut rest = text.as_bytes();
+    while let Some((first, after)) = rest.split_first() {
+        let code = (*first == b'%')
+            .then(|| std::str::from_utf8(after.get(..2)?).ok())
+            .flatten()
+            .and_then(|digits| u8::from_str_radix(digits, 16).ok());
+        out.push(code.unwrap_or(*first));
+        rest = if code.is_some() { &after[2..] } else { after };
+    }
+    String::from_utf8_lossy(&out).into_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn found(path: &str, extras: &[&str], marker: Option<&str>) -> Line {
+        Line::Directory(LocalDirectory {
+            path: path.into(),
+            extras: extras.iter().map(|e| (*e).to_owned()).collect(),
+            marker: marker.map(str::to_owned),
+        })
+    }
+
+    #[test]
+    fn what_is_no_release_is_found_in_every_form() {
+        for (line, expected) in [
+            ("-e .", found(".", &[], None)),
+            (
+                "-e .[x, y] ; python_version > '3'",
+                found(".", &["x", "y"], Some("python_version > '3'")),
+            ),
+            ("-e.", found(".", &[], None)),
+            ("--editable=lib", found("lib", &[], None)),
+            ("--editable lib[x]", found("lib", &["x"], None)),
+            ("-e lib @ ./lib", found("./lib", &[], None)),
+            (".", found(".", &[], None)),
+            ("./lib", found("./lib", &[], None)),
+            ("../lib[x]", found("../lib", &["x"], None)),
+            ("/abs/lib", found("/abs/lib", &[], None)),
+            ("lib/", found("lib/", &[], None)),
+            ("a/b --config-settings x=y", found("a/b", &[], None)),
+            ("lib[x] @ ./lib", found("./lib", &["x"], None)),
+            ("lib@lib", found("lib", &[], None)),
+            ("lib @ file:lib", found("lib", &[], None)),
+            ("lib @ file:///a%20b/c#egg=c", found("/a b/c", &[], None)),
+            ("FILE://localhost/a", found("/a", &[], None)),
+            ("${HOME}/lib", found("${HOME}/lib", &[], None)),
+            ("./a-1.tar.gz", Line::Refused(Refusal::Archive)),
+            ("a-1-py3-none-any.whl", Line::Refused(Refusal::Archive)),
+            ("a @ file:///x/a-1.zip ; python_version > '3'", Line::Refused(Refusal::Archive)),
+            ("a @ https://x.example/a-1.tar.gz#sha256=00", Line::Refused(Refusal::Address)),
+            ("https://x.example/a-1-py3-none-any.whl", Line::Refused(Refusal::Address)),
+            ("a @ git+https://x.example/a", Line::Refused(Refusal::Repository)),
+            ("a@hg+https://x.example/a", Line::Refused(Refusal::Repository)),
+            ("-e git+ssh://git@x.example/y#egg=y", Line::Refused(Refusal::Repository)),
+            ("--no-binary a", Line::Refused(Refusal::Build)),
+            ("--no-binary=:all:", Line::Refused(Refusal::Build)),
+            ("-f ./dist", Line::Refused(Refusal::Links)),
+            ("--find-links https://x.example", Line::Refused(Refusal::Links)),
+            ("-r https://x.example/r.txt", Line::Refused(Refusal::RemoteList)),
+            ("-c file:///c.txt", Line::Refused(Refusal::RemoteList)),
+            ("-i https://x.example/simple", Line::Index("https://x.example/simple".to_owned())),
+            ("-r more.in", Line::List("more.in".to_owned())),
+            ("-rmore.in", Line::List("more.in".to_owned())),
+            ("--constraint=c.in", Line::Constraints("c.in".to_owned())),
+        ] {
+            assert_eq!(parse(line), expected, "{line}");
+        }
+        for plain in [
+            "",
+            "a",
+            "a==1.0",
+            "a[x]>=1,<2 ; platform_version == 'a/b'",
+            "a==1 --hash=sha256:00",
+            "a-b.c ~= 1.0",
+            "--pre",
+            "--only-binary :all:",
+            "a ; extra == 'x@y'",
+        ] {
+            assert_eq!(parse(plain), Line::Plain, "{plain}");
+        }
+    }
+
+    #[test]
+    fn a_line_may_continue_and_comments_do_not_count() {
+        let text = "# -e .\na==1 \\\n  --hash=sha256:00 # git+https://x\n-e \\\n  ./lib\n";
+        let expected = [(1, ""), (2, "a==1 --hash=sha256:00"), (4, "-e ./lib")];
+        let found = lines(text);
+        let found: Vec<(usize, &str)> = found.iter().map(|(n, l)| (*n, l.as_str())).collect();
+        assert_eq!(found, expected);
+    }
+}
