@@ -215,7 +215,8 @@ impl Workspace {
 
     fn cotter(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(COTTER);
-        command.args(arguments).current_dir(&self.dir).env("COTTER_STORE", &self.store);
+        command.args(arguments).current_dir(&self.dir);
+        command.env("COTTER_STORE", &self.store).env("COTTER_TRUST", "1");
         command
     }
 
@@ -238,13 +239,14 @@ impl Workspace {
             "HOME",
             "/root",
         ]);
-        command.args(["--setenv", "USER", "bench", "--setenv", "COTTER_STORE"]).arg(&self.store);
+        command.args(["--setenv", "USER", "bench", "--setenv", "COTTER_TRUST", "1", "--setenv", "COTTER_STORE"]).arg(&self.store);
         command.arg("--chdir").arg(&self.dir);
         command
     }
 
     /// Installs the locked packages for the machine's Python, with the bytecode that an installer would write next to them.
     fn host_packages(&self) -> PathBuf {
+        run(&mut self.cotter(&["setup", "--quiet"]));
         let tree = PathBuf::from(run(&mut self.cotter(&["path", "app"])).trim());
         let site = self.scratch.join("site");
         run(Command::new("cp").arg("-r").arg(tree.join("lib/python3.11/site-packages")).arg(&site));

@@ -60,7 +60,9 @@ fn inner_command() -> Option<ExitCode> {
 fn needs_store(cli: &Cli) -> bool {
     match &cli.command {
         Command::Lock(args) => !args.check && !cli.global.locked,
-        Command::Init(_) | Command::Completions(_) | Command::Schema(_) => false,
+        Command::Init(_) | Command::Trust(_) | Command::Completions(_) | Command::Schema(_) => {
+            false
+        }
         _ => true,
     }
 }
@@ -78,6 +80,7 @@ fn wants_json(command: &Command) -> bool {
             AuditWhat::Bazel(args) => args.output.is_json(),
             AuditWhat::Tree(args) => args.output.is_json(),
         },
+        Command::Trust(args) => args.json,
         Command::Gc(args) => args.json,
         Command::Doctor(args) => args.json,
         Command::Init(_)
@@ -224,8 +227,14 @@ fn quick_global() -> Option<Global> {
     {
         return None;
     }
+    let trust = match context::var_os("COTTER_TRUST") {
+        None => false,
+        Some(value) if value == "1" => true,
+        Some(_) => return None,
+    };
     let path = |name| context::var_os(name).map(std::path::PathBuf::from);
     Some(Global {
+        trust,
         manifest: path("COTTER_MANIFEST"),
         store: path("COTTER_STORE"),
         ..Global::default()
@@ -247,6 +256,7 @@ fn dispatch(command: Command, cx: &Context) -> Result<ExitCode, Error> {
         Command::Emit(args) => commands::emit::run(&args, cx),
         Command::Export(args) => commands::export::run(&args, cx),
         Command::Audit(args) => commands::audit::run(&args, cx),
+        Command::Trust(args) => commands::trust::run(&args, cx),
         Command::Gc(args) => commands::gc::run(&args, cx),
         Command::Doctor(args) => commands::doctor::run(&args, cx),
         Command::Completions(args) => commands::completions::run(&args, cx),

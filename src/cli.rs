@@ -58,6 +58,9 @@ pub struct Global {
     /// Use the lock as it is, without checking it against the manifest
     #[arg(long, global = true, env = "COTTER_FROZEN", value_parser = clap::builder::FalseyValueParser::new(), help_heading = "Global options")]
     pub frozen: bool,
+    /// Accept for this run what the project brings beyond the known sources; see `cotter trust`
+    #[arg(long, global = true, env = "COTTER_TRUST", value_parser = clap::builder::FalseyValueParser::new(), help_heading = "Global options")]
+    pub trust: bool,
     /// The number of inputs to process in parallel [default: the number of cores, at least 4]
     #[arg(long, short = 'j', global = true, env = "COTTER_JOBS", value_name = "N", value_parser = parse_jobs, allow_negative_numbers = true, help_heading = "Global options")]
     pub jobs: Option<usize>,
@@ -125,9 +128,9 @@ pub enum Command {
     Exec(Exec),
     /// Start a shell with the toolchains first on PATH
     Shell(Shell),
-    /// Print the variables that `exec` would set
+    /// Print the variables that `exec` would set, once `setup` made the toolchains ready
     Env(Env),
-    /// Print the directory of a toolchain
+    /// Print the directory of a toolchain that `setup` made ready
     Path(PathArgs),
     /// Create a virtual environment with locked Python packages
     Venv(Venv),
@@ -141,6 +144,8 @@ pub enum Command {
     Export(Export),
     /// Find uses of files of the host
     Audit(Audit),
+    /// Accept what this project brings beyond the known sources, such as archives by URL
+    Trust(Trust),
     /// Delete trees and inputs that no project uses
     Gc(Gc),
     /// Check whether this machine has what cotter needs
@@ -246,7 +251,7 @@ pub struct Env {
     /// Print a JSON object
     #[arg(long, group = "format")]
     pub json: bool,
-    /// Print for direnv; in .envrc: eval "$(cotter env --direnv)"
+    /// Print for direnv; in .envrc, after `cotter setup --quiet`: eval "$(cotter env --direnv)"
     #[arg(long, group = "format")]
     pub direnv: bool,
     /// Append to the files GITHUB_ENV and GITHUB_PATH of GitHub Actions
@@ -465,6 +470,20 @@ impl AuditOutput {
     pub fn is_json(&self) -> bool {
         self.report().name() == "json"
     }
+}
+
+/// `cotter trust`
+#[derive(Args, Debug)]
+pub struct Trust {
+    /// Accept nothing, only print what the project brings
+    #[arg(long)]
+    pub list: bool,
+    /// Forget what was accepted for this project
+    #[arg(long, conflicts_with_all = ["list", "json"])]
+    pub revoke: bool,
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
 }
 
 /// `cotter gc`

@@ -220,6 +220,13 @@ pub fn cache_store() -> Option<Store> {
     (!dir.as_os_str().as_encoded_bytes().contains(&b':')).then(|| Store::at(dir))
 }
 
+/// Returns the directory for what programs remember of the user's decisions, following the XDG Base
+/// Directory Specification, version 0.8.
+pub fn state_home() -> Option<PathBuf> {
+    let named = var_os("XDG_STATE_HOME").map(PathBuf::from).filter(|p| p.is_absolute());
+    named.or_else(|| Some(home().ok()?.join(".local/state")))
+}
+
 /// Returns the data directory of the user, following the XDG Base Directory Specification, version
 /// 0.8.
 fn data_home() -> Result<PathBuf> {

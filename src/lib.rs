@@ -36,6 +36,7 @@ mod source;
 mod store;
 mod text;
 mod tree;
+mod trust;
 mod unpack;
 
 /// The parts of the library that the tests and benchmarks of this repository use. This is not a

@@ -15,6 +15,7 @@ use crate::model::{Kind, Platform, ToolchainName};
 use crate::project::{Project, maker, read_lock};
 use crate::recipe::{self, Active};
 use crate::store::{Root, RootTree, Staging, Stamp, Store};
+use crate::trust;
 
 /// A request for trees.
 #[derive(Debug, Clone)]
@@ -167,9 +168,13 @@ fn ensure(request: &Wanted, cx: &Context, emit: EmitFiles) -> Result<Vec<Ready>>
     } else {
         Current::read(request, cx)?
     };
-    let Current { project, fetcher, hard_links, lock, made: made_before, known } = current;
+    let Current { project, unlocked, fetcher, hard_links, lock, made: made_before, known } =
+        current;
     refuse_or_warn(cx)?;
     let wanted = wanted(request, &lock, &known)?;
+    // The root, by which the next run takes the short way, is only made after this.
+    let loaded = project.as_ref().or(unlocked.as_ref());
+    trust::demand(loaded, Some(&lock), cx)?;
     let missing = wanted.iter().any(|tree| !cx.store.has(&tree.output.store_name));
     if missing || cx.store.is_writable() {
         // Sweep even if nothing is missing: a process may have been killed between its last tree
@@ -238,6 +243,8 @@ fn check_foreign(store: &Store, project: &Path, trees: &[Ready]) -> Result<()> {
 /// The lock that is to be used, and the data that was read with it.
 struct Current {
     project: Option<Project>,
+    /// The project if its manifest is not compared with the lock.
+    unlocked: Option<Project>,
     fetcher: Fetcher,
     hard_links: bool,
     lock: Lockfile,
@@ -267,10 +274,11 @@ fn frozen(lock_path: &Path, names: &[ToolchainName], cx: &Context) -> Result<Cur
     let lock = lock_as_it_is(lock_path, cx)?;
     let project = Project::load(cx).ok();
     let fetcher = cx.fetcher(project.as_ref().map(|p| &p.manifest))?;
-    let hard_links = project.is_none_or(|p| p.manifest.settings.hard_links);
+    let hard_links = project.as_ref().is_none_or(|p| p.manifest.settings.hard_links);
     let known: Vec<ToolchainName> = lock.trees.keys().map(|k| k.0.clone()).collect();
     check_names(names, &known)?;
-    Ok(Current { project: None, fetcher, hard_links, lock, made: vec![], known })
+    let unlocked = project;
+    Ok(Current { project: None, unlocked, fetcher, hard_links, lock, made: vec![], known })
 }
 
 impl Current {
@@ -284,7 +292,8 @@ impl Current {
         // Check the names before anything is fetched.
         check_names(request.names, &known)?;
         let (lock, made) = Self::lock(&project, request, cx, &fetcher)?;
-        Ok(Current { project: Some(project), fetcher, hard_links, lock, made, known })
+        let unlocked = None;
+        Ok(Current { project: Some(project), unlocked, fetcher, hard_links, lock, made, known })
     }
 
     fn lock(
@@ -303,6 +312,7 @@ impl Current {
         {
             return Ok((lock, vec![]));
         }
+        trust::demand(Some(project), project.lock(cx)?.as_ref(), cx)?;
         let options = Options {
             upgrade: Upgrade::Nothing,
             fresh: false,

@@ -14,6 +14,7 @@ use crate::fetch::redact;
 use crate::model::Platform;
 use crate::project::Project;
 use crate::store::Staging;
+use crate::trust;
 
 /// The result of a check.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -149,7 +150,11 @@ fn mirrors(cx: &Context) -> Vec<Check> {
         Ok(Ok(project)) => Some(project),
         Err(_) => None,
     };
-    let fetcher = match cx.fetcher(project.as_ref().map(|p| &p.manifest)) {
+    // Mirrors that only a manifest names are not asked before the user accepted them.
+    let trusted = project.as_ref().filter(|project| {
+        trust::missing(Some(project), None, cx).is_ok_and(|missing| missing.is_empty())
+    });
+    let fetcher = match cx.fetcher(trusted.map(|p| &p.manifest)) {
         Ok(fetcher) => fetcher,
         Err(e) => return bad(e),
     };

@@ -17,6 +17,7 @@ use crate::lockfile::Lockfile;
 use crate::model::{MemberPath, ToolchainName, redact};
 use crate::project::Project;
 use crate::store::Stamp;
+use crate::trust;
 
 /// A file of the folder whose content is not the expected one.
 struct Change {
@@ -182,6 +183,7 @@ fn files(
     let mut index: Option<Fetcher> = None;
     let mut url = |name: &str, file: &str| {
         if index.is_none() {
+            trust::demand(Some(project), Some(lock), cx)?;
             let fetcher = cx.fetcher(Some(&project.manifest))?;
             project.maker(cx, &fetcher).offer_index(lock)?;
             index = Some(fetcher);

@@ -12,6 +12,7 @@ use crate::lock::{self, Options, Upgrade};
 use crate::lockfile::LockedTree;
 use crate::manifest::no_such_toolchain;
 use crate::project::Project;
+use crate::trust;
 
 /// Runs the command.
 ///
@@ -44,6 +45,9 @@ pub fn run(args: &Lock, cx: &Context) -> Result<ExitCode> {
             Upgrade::Some(names.clone())
         }
     };
+    // A damaged lock is reported by what reads it, and `--fresh` reads none.
+    let old = project.lock(cx).ok().flatten().filter(|_| !args.fresh);
+    trust::demand(Some(&project), old.as_ref(), cx)?;
     crate::interrupt::install();
     cx.store.refuse_if_open()?;
     sweep(cx)?;

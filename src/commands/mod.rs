@@ -15,6 +15,7 @@ pub mod path;
 pub mod schema;
 pub mod setup;
 pub mod shell;
+pub mod trust;
 pub mod venv;
 pub mod verify;
 

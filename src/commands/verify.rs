@@ -12,6 +12,7 @@ use crate::lockfile::{self, LockedTree, Lockfile};
 use crate::model::StoreName;
 use crate::project::{Project, read_lock};
 use crate::store::Damage;
+use crate::trust;
 
 /// The maximum number of problems that are printed for one tree.
 const SHOWN: usize = 10;
@@ -145,6 +146,7 @@ pub fn run(args: &Verify, cx: &Context) -> Result<ExitCode> {
 fn repair(trees: &[&LockedTree], lock: &Lockfile, cx: &Context) -> Result<()> {
     cx.store.drop_rotten_links()?;
     let project = Project::load(cx)?;
+    trust::demand(Some(&project), Some(lock), cx)?;
     let fetcher = cx.fetcher(Some(&project.manifest))?;
     for tree in trees {
         let tell = |text: &str| cx.reporter.line(text);

@@ -52,13 +52,13 @@ pub fn check(set: &Requirements, dir: &Path) -> Result<()> {
             let extras: Vec<String> =
                 set.extras.iter().filter(|extra| project.has_extra(extra)).cloned().collect();
             let required = project.requirements(&extras)?;
-            project.check(&required)?;
+            project.check(&required, pyproject::ELSEWHERE)?;
         }
     }
     let of_groups = dir.join(pyproject::FILE);
     if !set.groups.is_empty() && of_groups.exists() {
         let project = PyProject::read(&of_groups, pyproject::FILE)?;
-        project.check(&project.group_requirements(&set.groups))?;
+        project.check(&project.group_requirements(&set.groups), pyproject::ELSEWHERE)?;
     }
     Ok(())
 }
@@ -127,7 +127,7 @@ fn required_by(directory: &LocalDirectory, dir: &Path) -> Result<Vec<String>> {
     let file = dir.join(&directory.path).join(pyproject::FILE);
     let project = static_project(&file, dir)?;
     let required = project.requirements(&directory.extras)?;
-    project.check(&required)?;
+    project.check(&required, pyproject::ANYWHERE)?;
     let with_marker = |text: &str| match (&directory.marker, text.split_once(';')) {
         (None, _) => text.to_owned(),
         (Some(marker), None) => format!("{text} ; {marker}"),

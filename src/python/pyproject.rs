@@ -13,6 +13,13 @@ use crate::error::{Error, Place, Result};
 use crate::manifest::Problems;
 use crate::model::{normalize_project as normalize, redact};
 
+/// The keys of `tool.uv.sources` that name no release of an index.
+pub const ELSEWHERE: &[&str] = &["git", "url", "path", "workspace"];
+
+/// Those keys, and the one that names another index. Outside of its file, a requirement would lose
+/// that index.
+pub const ANYWHERE: &[&str] = &["git", "url", "path", "workspace", "index"];
+
 /// The name of the file.
 pub const FILE: &str = "pyproject.toml";
 
@@ -46,6 +53,14 @@ struct Tool {
 struct Uv {
     #[serde(default)]
     sources: BTreeMap<Spanned<String>, toml::Value>,
+    #[serde(default, rename = "index")]
+    indexes: Vec<NamedIndex>,
+}
+
+#[derive(Deserialize)]
+struct NamedIndex {
+    name: Option<String>,
+    url: Spanned<String>,
 }
 
 /// A `pyproject.toml`.
@@ -185,12 +200,28 @@ impl PyProject {
         out
     }
 
-    /// Checks that requirements are releases of an index.
+    /// Returns the indexes from which `tool.uv.sources` takes packages: uv asks them.
+    pub fn indexes(&self) -> Vec<(&str, Place)> {
+        let uv = &self.document.tool.uv;
+        let named: BTreeSet<&str> = uv
+            .sources
+            .values()
+            .flat_map(several)
+            .filter_map(|source| source.get("index")?.as_str())
+            .collect();
+        let is_named =
+            |index: &&NamedIndex| index.name.as_deref().is_some_and(|n| named.contains(n));
+        let of = |index: &'_ NamedIndex| self.place(index.url.span().start);
+        uv.indexes.iter().filter(is_named).map(|i| (i.url.get_ref().as_str(), of(i))).collect()
+    }
+
+    /// Checks that requirements are releases of an index. `elsewhere` are the keys of
+    /// `tool.uv.sources` that are refused.
     ///
     /// # Errors
     /// If one of them names a directory, an archive, an address or a repository, directly or by
     /// `tool.uv.sources`.
-    pub fn check(&self, required: &[Required]) -> Result<()> {
+    pub fn check(&self, required: &[Required], elsewhere: &[&str]) -> Result<()> {
         for Required { text, place } in required {
             let (what, why, hint) = match requirement(text) {
                 Line::Refused(refusal) => (refusal.what(), refusal.why(), refusal.hint()),
@@ -216,23 +247,25 @@ impl PyProject {
                 let used = r.text.trim().split(end).next().unwrap_or_default();
                 normalize(used) == normalize(name.get_ref())
             };
-            // One package may have several sources under different markers.
-            let several = source.as_array().map(Vec::as_slice);
-            let mut sources = several.unwrap_or(std::slice::from_ref(source)).iter();
-            let kind = sources.find_map(|source| {
-                ["git", "url", "path", "workspace"].into_iter().find(|k| source.get(k).is_some())
-            });
+            let kind = several(source)
+                .iter()
+                .find_map(|source| elsewhere.iter().find(|kind| source.get(kind).is_some()));
             let Some(kind) = kind.filter(|_| required.iter().any(is_used)) else { continue };
             return Err(Error::user(format!(
-                "{} takes {} from elsewhere than an index",
+                "{} takes {} from elsewhere than the index in use",
                 self.file,
                 name.get_ref()
             ))
             .located(self.place(name.span().start))
             .because(format!("[tool.uv.sources] names its `{kind}`"))
-            .because("a lock names files of an index by hash")
-            .hint("take it from an index, or name what it requires in its place"));
+            .because("a lock names files of the index in use by hash")
+            .hint("take it from that index, or name what it requires in its place"));
         }
         Ok(())
     }
+}
+
+/// Returns the sources of one package: there may be several, under different markers.
+fn several(source: &toml::Value) -> &[toml::Value] {
+    source.as_array().map_or(std::slice::from_ref(source), Vec::as_slice)
 }

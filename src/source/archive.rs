@@ -2,7 +2,7 @@
 //! zip, or one program.
 
 use super::debian::DebianRequest;
-use super::kind::{Additions, Resolution, ResolveContext, Source, SourceKind};
+use super::kind::{Additions, Foreign, Resolution, ResolveContext, Source, SourceKind};
 use crate::error::{Cause, Error, ErrorKind, Measure, Place, Result};
 use crate::fetch::{Candidate, Refusals, redact, says_absent};
 use crate::lockfile::Fingerprint;
@@ -181,6 +181,14 @@ impl Archive {
 }
 
 impl Source for Archive {
+    fn foreign(&self, platforms: &[Platform]) -> Vec<Foreign> {
+        let runtime = self.runtime.iter().flat_map(DebianRequest::foreign);
+        let urls = platforms.iter().flat_map(|platform| self.urls(*platform));
+        // A mirror is named elsewhere: in the manifest, or by the machine.
+        let is_url = |url: &String| matches!(url.parse(), Ok(Location::Url(_)));
+        urls.filter(is_url).map(Foreign::Url).chain(runtime).collect()
+    }
+
     fn fingerprint(&self, platform: Platform) -> Fingerprint {
         let download = self.download(platform);
         let mut out = self.runtime.as_ref().map(DebianRequest::fingerprint).unwrap_or_default();

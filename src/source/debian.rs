@@ -9,7 +9,7 @@ use std::collections::BTreeSet;
 pub use request::DebianRequest;
 use request::{Named, plain_name};
 
-use super::kind::{Additions, Resolution, ResolveContext, Source, SourceKind};
+use super::kind::{Additions, Foreign, Resolution, ResolveContext, Source, SourceKind};
 use crate::error::{Error, Result, nearest};
 use crate::lockfile::Fingerprint;
 use crate::manifest::{Fields, Manifest, Problems, Toolchain};
@@ -374,6 +374,10 @@ impl Source for Debian {
 
     fn recipe(&self, kind: Kind) -> Option<&'static str> {
         (kind == Kind::Cc && names_clang(&self.named())).then_some("clang")
+    }
+
+    fn foreign(&self, _platforms: &[Platform]) -> Vec<Foreign> {
+        self.0.foreign().collect()
     }
 
     fn suites(&self) -> Vec<(&str, &str)> {

@@ -53,6 +53,11 @@ pub trait Source {
         vec![]
     }
 
+    /// Returns what only the manifest vouches for: addresses, and keys that are not Debian's.
+    fn foreign(&self, _platforms: &[Platform]) -> Vec<Foreign> {
+        vec![]
+    }
+
     /// Returns the components that the manifest names.
     fn named(&self) -> Vec<String> {
         vec![]
@@ -75,6 +80,15 @@ pub trait Source {
         additions: &Additions,
         cx: &ResolveContext,
     ) -> Result<Resolution>;
+}
+
+/// Something for which only the manifest vouches.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Foreign {
+    /// An address from which files are taken.
+    Url(String),
+    /// A file of keys that may sign packages, relative to the manifest.
+    Key(String),
 }
 
 /// What composing a tree has shown to be needed in addition to what the manifest names.

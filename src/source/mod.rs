@@ -11,7 +11,7 @@ use crate::manifest::{Fields, Manifest, Problems};
 use crate::model::ToolchainName;
 
 use kind::SourceKind;
-pub use kind::{Additions, ResolveContext, Source};
+pub use kind::{Additions, Foreign, ResolveContext, Source};
 pub use pypi::NAME as PYPI;
 
 /// Every kind of source.

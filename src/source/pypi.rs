@@ -3,7 +3,7 @@
 //! PEP 656).
 
 use super::debian::DebianRequest;
-use super::kind::{Additions, Resolution, ResolveContext, Source, SourceKind};
+use super::kind::{Additions, Foreign, Resolution, ResolveContext, Source, SourceKind};
 use crate::error::{Cause, Error, Measure, Place, Result};
 use crate::lockfile::Fingerprint;
 use crate::manifest::{Fields, Manifest, Problems, Toolchain};
@@ -61,6 +61,10 @@ fn bind(
 }
 
 impl Source for Pypi {
+    fn foreign(&self, _platforms: &[Platform]) -> Vec<Foreign> {
+        self.runtime.iter().flat_map(DebianRequest::foreign).collect()
+    }
+
     fn fingerprint(&self, _platform: Platform) -> Fingerprint {
         let mut out = self.runtime.as_ref().map(DebianRequest::fingerprint).unwrap_or_default();
         out.note("package", [&self.package]);

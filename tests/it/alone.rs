@@ -27,7 +27,7 @@ fn alone_with(etc: &Path, work: &Path, variables: &[(&str, &str)], args: &[&str]
         .args(["/etc", "--bind"])
         .arg(work)
         .args(["/box", "--chdir", "/box/project", "--setenv", "COTTER_STORE", "/box/store"])
-        .args(["--setenv", "COTTER_HTTP_RETRIES", "0"]);
+        .args(["--setenv", "COTTER_TRUST", "1", "--setenv", "COTTER_HTTP_RETRIES", "0"]);
     for (name, value) in variables {
         command.args(["--setenv", name, value]);
     }

@@ -36,3 +36,4 @@ mod snapshots;
 mod store;
 mod suites;
 mod sysroots;
+mod trust;

@@ -3,6 +3,7 @@
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::super::kind::Foreign;
 use super::suites::{self, Defaults, SuiteRequest};
 use crate::error::Place;
 use crate::lockfile::Fingerprint;
@@ -52,6 +53,15 @@ pub fn plain_name(package: &str) -> &str {
 }
 
 impl DebianRequest {
+    /// Returns what only the manifest vouches for.
+    pub fn foreign(&self) -> impl Iterator<Item = Foreign> + '_ {
+        let of_suite = |suite: &SuiteRequest| {
+            let urls: Vec<Foreign> = suite.urls.iter().cloned().map(Foreign::Url).collect();
+            urls.into_iter().chain(suite.key.clone().map(Foreign::Key))
+        };
+        self.suites.iter().flat_map(of_suite)
+    }
+
     /// Reads the keys of a request. Returns `None` if no packages are named.
     pub fn read(
         fields: &mut Fields,

@@ -15,6 +15,7 @@ const LEVELS: &[&[&str]] = &[
     &["source", "recipe", "sandbox", "store", "fetch", "unpack", "relocate", "resolve", "python"],
     &["make", "emit", "write", "report", "audit", "serve"],
     &["cli", "context", "project"],
+    &["trust"],
     &["lock"],
     &["ready"],
     &["commands"],

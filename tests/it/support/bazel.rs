@@ -217,6 +217,7 @@ impl Workspace {
                 "COTTER_STORE",
             ])
             .arg(&self.store);
+        command.args(["--setenv", "COTTER_TRUST", "1"]);
         command.args(["--setenv", "BAZEL"]).arg(format!(
             "bazel --output_user_root={} --host_jvm_args=-Xmx1500m",
             self.scratch.join("out").display()

@@ -149,6 +149,7 @@ pub fn clean(command: &mut Command, home: &Path) {
         .envs(keep)
         .env("HOME", home)
         .env("PATH", "/usr/bin:/bin")
+        .env("COTTER_TRUST", "1")
         .env("COTTER_HTTP_BACKOFF", "0.01")
         .env("COTTER_HTTP_TIMEOUT", "60");
 }

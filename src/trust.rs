@@ -1,0 +1,336 @@
+//! What a project brings beyond the sources for which cotter itself vouches (Debian's archives with
+//! Debian's keys, and the index for which the machine is configured). A user accepts it once for
+//! each project on a machine, before anything of it is fetched or run.
+
+use std::collections::BTreeSet;
+use std::io::IsTerminal as _;
+use std::path::{Path, PathBuf};
+
+use fs_err as fs;
+use fs_err::os::unix::fs::OpenOptionsExt as _;
+use serde::{Deserialize, Serialize};
+
+use crate::context::{Context, shown, state_home};
+use crate::error::{Error, Place, Result};
+use crate::lockfile::Lockfile;
+use crate::model::{Digest, Location, ToolchainName, redact};
+use crate::project::Project;
+use crate::python::pyproject::{self, PyProject};
+use crate::python::requirement_lines::{Line, lines, parse};
+use crate::reporter::line;
+use crate::source::Foreign;
+
+/// The version of the format of the record.
+const VERSION: u32 = 1;
+
+/// Something that a user must accept.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Item {
+    /// What it is, in words. They are also its identity: the same words are not asked twice.
+    pub what: String,
+    /// The place that names it, if it is known.
+    pub place: Option<Place>,
+}
+
+impl Item {
+    fn new(what: String, place: Option<Place>) -> Item {
+        // The words reach a terminal, and a repository chooses some of them.
+        let shown = |c: char| match c.is_control() {
+            true => c.escape_unicode().to_string(),
+            false => c.to_string(),
+        };
+        Item { what: what.chars().map(shown).collect(), place }
+    }
+
+    /// Returns the item with its place.
+    pub fn text(&self) -> String {
+        match &self.place {
+            Some(place) => format!("{}:{}: {}", place.file, place.line, self.what),
+            None => self.what.clone(),
+        }
+    }
+}
+
+/// Returns what a project and its lock bring, each item once.
+pub fn items(project: Option<&Project>, lock: Option<&Lockfile>) -> Vec<Item> {
+    let mut out = vec![];
+    if let Some(project) = project {
+        of_manifest(project, &mut out);
+    }
+    for tree in lock.iter().flat_map(|lock| lock.trees.values()) {
+        for location in tree.plan.inputs.iter().flat_map(|input| &input.locations) {
+            if let Location::Url(url) = location {
+                let place = None;
+                out.push(Item::new(files_from(url, &tree.plan.name, project), place));
+            }
+        }
+    }
+    let mut known = BTreeSet::new();
+    out.retain(|item: &Item| known.insert(item.what.clone()));
+    out
+}
+
+fn of_manifest(project: &Project, out: &mut Vec<Item>) {
+    let manifest = &project.manifest;
+    for (family, urls) in &manifest.mirrors {
+        for url in urls {
+            out.push(Item::new(format!("files from {}, a mirror of {family}", origin(url)), None));
+        }
+    }
+    if let Some(file) = &manifest.settings.keyring {
+        let what = format!("{} in place of Debian's", signed_with(file, project));
+        out.push(Item::new(what, None));
+    }
+    for (name, source) in &project.sources {
+        let toolchain = &manifest.toolchains[name];
+        for foreign in source.foreign(&toolchain.platforms) {
+            let place = Some(toolchain.place.clone());
+            let what = match foreign {
+                Foreign::Url(url) => files_from(&url, name, Some(project)),
+                Foreign::Key(file) => {
+                    format!("{} for the toolchain {name}", signed_with(&file, project))
+                }
+            };
+            out.push(Item::new(what, place));
+        }
+    }
+    for set in manifest.requirements.values() {
+        for package in &set.build {
+            let what = match package.as_str() {
+                "*" => "code of every package without a wheel".to_owned(),
+                name => format!("code of the package {name}"),
+            };
+            let what =
+                format!("{what}, which is built for [requirements.{}] in a sandbox", set.name);
+            out.push(Item::new(what, Some(set.place.clone())));
+        }
+        for path in project.requirement_files(set) {
+            let file = shown(&path, project.dir());
+            for (url, place) in indexes(&path, &file) {
+                let what = format!(
+                    "answers of {}, a package index, for [requirements.{}]",
+                    origin(&url),
+                    set.name
+                );
+                out.push(Item::new(what, Some(place)));
+            }
+        }
+    }
+}
+
+/// Returns the package indexes that a file of requirements names. Messages call it `file`. A file that
+/// cannot be read names none, and is reported when it is used.
+fn indexes(path: &Path, file: &str) -> Vec<(String, Place)> {
+    if path.ends_with(pyproject::FILE) {
+        let project = PyProject::read(path, file);
+        let indexes = project.iter().flat_map(PyProject::indexes);
+        return indexes.map(|(url, place)| (url.to_owned(), place)).collect();
+    }
+    let text = fs::read_to_string(path).unwrap_or_default();
+    let index = |(line, text): (usize, String)| match parse(&text) {
+        Line::Index(url) => Some((url, Place { file: file.to_owned(), line, column: 1 })),
+        _ => None,
+    };
+    lines(&text).into_iter().filter_map(index).collect()
+}
+
+/// Returns the words for packages that other keys than Debian's may sign. Other keys in the file make
+/// other words.
+fn signed_with(file: &str, project: &Project) -> String {
+    let keys = match fs::read(project.dir().join(file)) {
+        Ok(bytes) => format!("sha256 {}", Digest::of(&bytes).hex()),
+        Err(_) => "which can't be read".to_owned(),
+    };
+    format!("packages signed with the keys in {file} ({keys})")
+}
+
+/// Returns the words for the files of a toolchain from an address.
+fn files_from(url: &str, name: &ToolchainName, project: Option<&Project>) -> String {
+    let sets = project.map(|project| project.manifest.requirements.values());
+    let runs = sets.into_iter().flatten().any(|set| {
+        let tools = set.python.iter().chain(&set.build_tools).chain([&set.uv]);
+        tools.map(|tool| &tool.value).any(|tool| tool == name)
+    });
+    let runs = if runs { ", which runs while locking" } else { "" };
+    format!("files from {} for the toolchain {name}{runs}", origin(url))
+}
+
+/// Returns the scheme and the host of an address, or the address if it has no host.
+fn origin(url: &str) -> String {
+    match url.split_once("://") {
+        Some((scheme, rest)) if scheme != "file" => {
+            let authority = rest.split(['/', '?', '#']).next().unwrap_or(rest);
+            format!("{scheme}://{}", authority.rsplit('@').next().unwrap_or(authority))
+        }
+        _ => redact(url),
+    }
+}
+
+/// What a user accepted for a project.
+#[derive(Serialize, Deserialize, Default)]
+struct Accepted {
+    version: u32,
+    project: PathBuf,
+    items: BTreeSet<String>,
+}
+
+/// The record of a project on this machine.
+pub struct Record {
+    /// Its file, unless the directories of the user are unknown.
+    path: Option<PathBuf>,
+    accepted: Accepted,
+}
+
+impl Record {
+    /// Reads the record of the project to which a manifest belongs. A record that cannot be read,
+    /// or that others may write, counts as empty.
+    ///
+    /// # Errors
+    /// If the directory of the project cannot be found.
+    pub fn read(cx: &Context) -> Result<Record> {
+        let manifest = cx.manifest_path()?;
+        let dir = manifest.parent().unwrap_or(Path::new("/"));
+        let project = fs::canonicalize(dir).map_err(|e| Error::unreadable(dir, e))?;
+        let name = Digest::of(project.as_os_str().as_encoded_bytes()).hex();
+        let path = state_home().map(|state| state.join("cotter/trust").join(&name[..32]));
+        let accepted = path
+            .as_deref()
+            .and_then(read_own)
+            .and_then(|text| serde_json::from_str::<Accepted>(&text).ok())
+            .filter(|found| found.version == VERSION && found.project == project);
+        let empty = || Accepted { version: VERSION, project, items: BTreeSet::new() };
+        Ok(Record { path, accepted: accepted.unwrap_or_else(empty) })
+    }
+
+    /// Returns the directory of the project.
+    pub fn project(&self) -> &Path {
+        &self.accepted.project
+    }
+
+    /// Whether the user accepted an item.
+    pub fn accepts(&self, item: &Item) -> bool {
+        self.accepted.items.contains(&item.what)
+    }
+
+    /// Adds items. The file is replaced as a whole, and only the user may read it.
+    ///
+    /// # Errors
+    /// If it cannot be written, or if the directories of the user are unknown.
+    pub fn accept(&mut self, items: &[Item]) -> Result<()> {
+        self.accepted.items.extend(items.iter().map(|item| item.what.clone()));
+        let text = serde_json::to_string_pretty(&self.accepted)
+            .map_err(|e| Error::user("can't write the record of what is trusted").cause(&e))?;
+        let path = self.path.as_ref().ok_or_else(|| {
+            Error::user("HOME is not set, so nothing can be recorded as trusted")
+                .hint("set HOME or XDG_STATE_HOME, or say --trust")
+        })?;
+        let at = |e| Error::output("write", path, e);
+        let dir = path.parent().unwrap_or(Path::new("/"));
+        fs::create_dir_all(dir).map_err(at)?;
+        let new = path.with_extension(format!("new-{}", std::process::id()));
+        // What a killed process of the same number left is of no use.
+        let _ = fs::remove_file(&new);
+        let mut options = fs::OpenOptions::new();
+        let file = options.write(true).create_new(true).mode(0o600).open(&new);
+        let written = file
+            .and_then(|mut file| std::io::Write::write_all(&mut file, text.as_bytes()))
+            .and_then(|()| fs::rename(&new, path));
+        if written.is_err() {
+            let _ = fs::remove_file(&new);
+        }
+        written.map_err(at)
+    }
+
+    /// Forgets everything that the user accepted. Returns whether there was anything.
+    ///
+    /// # Errors
+    /// If the file cannot be deleted.
+    pub fn revoke(&self) -> Result<bool> {
+        let Some(path) = &self.path else { return Ok(false) };
+        match fs::remove_file(path) {
+            Ok(()) => Ok(true),
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(false),
+            Err(e) => Err(Error::output("delete", path, e)),
+        }
+    }
+}
+
+/// Reads a file that belongs to the user and that nobody else may write.
+fn read_own(path: &Path) -> Option<String> {
+    use std::os::unix::fs::MetadataExt as _;
+    let meta = fs::symlink_metadata(path).ok()?;
+    let own = meta.uid() == rustix::process::geteuid().as_raw() && meta.mode() & 0o022 == 0;
+    (meta.is_file() && own).then(|| fs::read_to_string(path).ok()).flatten()
+}
+
+/// Returns what the user has not accepted yet of what a project and its lock bring.
+///
+/// # Errors
+/// See [`Record::read`].
+pub fn missing(
+    project: Option<&Project>,
+    lock: Option<&Lockfile>,
+    cx: &Context,
+) -> Result<Vec<Item>> {
+    if cx.global.trust {
+        return Ok(vec![]);
+    }
+    let mut items = items(project, lock);
+    if items.is_empty() {
+        return Ok(items);
+    }
+    let record = Record::read(cx)?;
+    items.retain(|item| !record.accepts(item));
+    Ok(items)
+}
+
+/// Makes sure that the user accepts what a project and its lock bring, before anything of it is
+/// fetched or run. On a terminal, the user is asked.
+///
+/// # Errors
+/// If the user does not accept it, or cannot be asked.
+pub fn demand(project: Option<&Project>, lock: Option<&Lockfile>, cx: &Context) -> Result<()> {
+    let missing = missing(project, lock, cx)?;
+    let Some(first) = missing.first() else { return Ok(()) };
+    let mut record = Record::read(cx)?;
+    let dir = shown(record.project(), &cx.here);
+    if std::io::stdin().is_terminal() && std::io::stderr().is_terminal() {
+        line(&format!("the project {dir} brings what you have not accepted on this machine:"));
+        missing.iter().for_each(|item| line(&format!("  {}", item.text())));
+        line("accept it, and remember that for this directory? [y/N]");
+        let mut answer = String::new();
+        let _ = std::io::stdin().read_line(&mut answer);
+        if ["y", "yes"].contains(&answer.trim().to_ascii_lowercase().as_str()) {
+            return record.accept(&missing);
+        }
+    }
+    let error =
+        Error::user(format!("the project {dir} brings what nobody accepted on this machine"));
+    let error = match &first.place {
+        Some(place) => error.located(place.clone()),
+        None => error,
+    };
+    Err(missing
+        .iter()
+        .fold(error, |error, item| error.because(item.text()))
+        .hint("read it, and then run `cotter trust`")
+        .hint("where nobody can be asked, as in CI, set COTTER_TRUST=1 or say --trust"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_origin_has_a_host_and_no_credentials() {
+        for (url, expected) in [
+            ("https://user:secret@x.example:8443/a/b?c#d", "https://x.example:8443"),
+            ("http://x.example", "http://x.example"),
+            ("file:///srv/a.tar", "file:///srv/a.tar"),
+        ] {
+            assert_eq!(origin(url), expected);
+        }
+        let item = Item::new("code of \u{1b}[2Jx\nfiles".to_owned(), None);
+        assert_eq!(item.what, "code of \\u{1b}[2Jx\\u{a}files");
+    }
+}

@@ -1,0 +1,266 @@
+//! What a project brings beyond the known sources is accepted once, before anything of it is
+//! fetched or run.
+
+use std::os::unix::fs::PermissionsExt;
+use std::process::Command;
+
+use crate::support::archive::Tar;
+use crate::support::server::Server;
+use crate::support::{Project, contains, fails, names, ok};
+
+const HEAD: &str = "platforms = [\"x86_64-linux\"]\n";
+
+/// Returns the program as a user starts it, who has accepted nothing.
+fn cotter(project: &Project, args: &[&str]) -> Command {
+    let mut command = project.cotter(args);
+    command.env_remove("COTTER_TRUST");
+    command
+}
+
+/// Returns the table of a tool that is an archive on a server.
+fn tool(server: &Server, name: &str, version: &str) -> String {
+    let tar = Tar::new().program(&format!("bin/{name}"), version.as_bytes()).finish();
+    server.put(&format!("/{name}-{version}.tar"), tar);
+    format!(
+        "[toolchains.{name}]\nkind = \"tool\"\nsource = \"archive\"\nversion = \"{version}\"\nurl = \"{}/{name}-{{version}}.tar\"\n",
+        server.url
+    )
+}
+
+fn rig() -> (Server, Project) {
+    let server = Server::start();
+    let project = Project::new(&format!("{HEAD}{}", tool(&server, "a", "1")));
+    (server, project)
+}
+
+/// The hint of every verb that needs an answer.
+const HINTS: &[&str] = &["run `cotter trust`", "COTTER_TRUST=1", "--trust"];
+
+#[test]
+fn nothing_is_fetched_before_it_is_trusted() {
+    let (server, project) = rig();
+    let item = format!("files from {} for the toolchain a", server.url);
+    let verbs: &[&[&str]] = &[
+        &["lock"],
+        &["lock", "--upgrade"],
+        &["setup"],
+        &["setup", "--json"],
+        &["exec", "--", "a"],
+        &["exec", "a", "--", "a"],
+        &["shell"],
+        &["venv"],
+        &["audit", "tree"],
+    ];
+    let refused = |verbs: &[&[&str]]| {
+        for args in verbs {
+            server.clear_log();
+            let said = fails(1, &mut cotter(&project, args));
+            contains(&said, &["brings what nobody accepted on this machine", &item]);
+            contains(&said, HINTS);
+            assert_eq!(server.log(), Vec::<String>::new(), "{args:?}");
+            assert_eq!(project.stored("store"), Vec::<String>::new(), "{args:?}");
+            assert_eq!(project.stored("roots"), Vec::<String>::new(), "{args:?}");
+        }
+    };
+    refused(verbs);
+    assert_eq!(names(&project.dir()), ["toolchains.toml"]);
+    // The same holds for a lock that somebody else wrote.
+    ok(cotter(&project, &["lock", "--trust"]).env("COTTER_STORE", project.scratch.join("other")));
+    refused(&verbs[1..]);
+    refused(&[&["setup", "--frozen"], &["setup", "--locked"], &["exec", "--frozen", "--", "a"]]);
+    // Verbs that only look need no trust.
+    for args in [&["list"][..], &["lock", "--check"], &["trust", "--list"], &["verify"], &["gc"]] {
+        ok(&mut cotter(&project, args));
+    }
+    contains(&fails(1, &mut cotter(&project, &["path", "a"])), &["is not set up"]);
+
+    // Without a home, nothing can be recorded, and the list is the same.
+    let mut homeless = cotter(&project, &["setup"]);
+    contains(&fails(1, homeless.env_remove("HOME")), &[&item]);
+    let mut homeless = cotter(&project, &["trust"]);
+    contains(&fails(1, homeless.env_remove("HOME")), &["HOME is not set", "--trust"]);
+
+    // It is accepted once.
+    let listed = ok(&mut cotter(&project, &["trust", "--list"]));
+    assert_eq!(listed, format!("new      toolchains.toml:2: {item}\n"));
+    assert!(!project.scratch.join(".local/state").exists(), "--list recorded something");
+    assert!(ok(&mut cotter(&project, &["trust"])).starts_with("trusted  "));
+    let records = project.scratch.join(".local/state/cotter/trust");
+    let record = records.join(&names(&records)[0]);
+    assert_eq!(names(&records).len(), 1);
+    assert_eq!(std::fs::metadata(&record).unwrap().permissions().mode() & 0o777, 0o600);
+    ok(&mut cotter(&project, &["setup"]));
+    ok(&mut cotter(&project, &["exec", "--", "/bin/true"]));
+}
+
+#[test]
+fn only_what_is_new_is_asked() {
+    let (server, project) = rig();
+    ok(&mut cotter(&project, &["trust"]));
+    ok(&mut cotter(&project, &["setup"]));
+    // Another version from the same host.
+    project.manifest(&format!("{HEAD}{}", tool(&server, "a", "2")));
+    ok(&mut cotter(&project, &["setup"]));
+    // Another toolchain, and another host.
+    let second = Server::start();
+    let more = format!("{HEAD}{}{}", tool(&server, "a", "2"), tool(&second, "b", "1"));
+    project.manifest(&more);
+    let said = fails(1, &mut cotter(&project, &["setup"]));
+    contains(&said, &[&format!("files from {} for the toolchain b", second.url)]);
+    assert!(!said.contains("toolchain a"), "{said}");
+    assert_eq!(second.log(), Vec::<String>::new());
+    let json = ok(&mut cotter(&project, &["trust", "--list", "--json"]));
+    let json: serde_json::Value = serde_json::from_str(&json).unwrap();
+    let of = |at: usize| {
+        (json["items"][at]["trusted"].as_bool(), json["items"][at]["place"]["line"].as_u64())
+    };
+    assert_eq!((of(0), of(1)), ((Some(true), Some(2)), (Some(false), Some(7))), "{json}");
+    // For one run, without a record.
+    for (flags, value) in [(&["setup", "--trust"][..], None), (&["setup"], Some("1"))] {
+        let mut command = cotter(&project, flags);
+        if let Some(value) = value {
+            command.env("COTTER_TRUST", value);
+        }
+        ok(&mut command);
+        std::fs::remove_dir_all(project.store.join("roots")).unwrap();
+        fails(1, &mut cotter(&project, &["setup"]));
+    }
+    fails(1, cotter(&project, &["setup"]).env("COTTER_TRUST", "0"));
+    // Another directory is another project.
+    let elsewhere = project.scratch.write("elsewhere/toolchains.toml", &more);
+    let mut command = cotter(&project, &["setup"]);
+    fails(1, command.current_dir(elsewhere.parent().unwrap()));
+    // What was accepted can be forgotten.
+    ok(&mut cotter(&project, &["trust"]));
+    ok(&mut cotter(&project, &["setup"]));
+    ok(&mut cotter(&project, &["trust", "--revoke"]));
+    contains(
+        &fails(1, &mut cotter(&project, &["lock", "--upgrade"])),
+        &["toolchain a", "toolchain b"],
+    );
+    // A record that others may write, or of another user's project, counts for nothing.
+    ok(&mut cotter(&project, &["trust"]));
+    let records = project.scratch.join(".local/state/cotter/trust");
+    let record = records.join(&names(&records)[0]);
+    ok(&mut cotter(&project, &["lock", "--upgrade"]));
+    std::fs::set_permissions(&record, std::fs::Permissions::from_mode(0o666)).unwrap();
+    fails(1, &mut cotter(&project, &["lock", "--upgrade"]));
+    std::fs::set_permissions(&record, std::fs::Permissions::from_mode(0o600)).unwrap();
+    let text = std::fs::read_to_string(&record).unwrap();
+    std::fs::write(&record, text.replace("/project\"", "/other\"")).unwrap();
+    fails(1, &mut cotter(&project, &["lock", "--upgrade"]));
+}
+
+/// The lock of a repository may name another host than its manifest.
+#[test]
+fn the_hosts_of_a_lock_are_asked_for_too() {
+    let (server, project) = rig();
+    ok(&mut cotter(&project, &["trust"]));
+    ok(&mut cotter(&project, &["lock"]));
+    let other = Server::start();
+    let text = project.lock_text();
+    project.scratch.write(
+        "project/toolchains.lock",
+        text.replace(&format!("url = \"{}", server.url), &format!("url = \"{}", other.url)),
+    );
+    let _ = Command::new("chmod").args(["-R", "u+w"]).arg(&project.store).output();
+    std::fs::remove_dir_all(&project.store).unwrap();
+    for args in [&["setup"][..], &["setup", "--frozen"], &["exec", "--", "a"]] {
+        let said = fails(1, &mut cotter(&project, args));
+        contains(&said, &[&format!("files from {} for the toolchain a", other.url)]);
+    }
+    assert_eq!(other.log(), Vec::<String>::new());
+}
+
+#[test]
+fn a_terminal_is_asked() {
+    let (server, project) = rig();
+    let run = |answer: &str| {
+        let inner = cotter(&project, &[]);
+        let line = format!("{} setup; echo ended $?", env!("CARGO_BIN_EXE_cotter"));
+        // script(1) gives the program a terminal, whose input is the answer.
+        let mut command = Command::new("sh");
+        command.args([
+            "-c",
+            &format!(
+                "{{ sleep 1; printf '{answer}\\n'; sleep 1; }} | script -qec '{line}' /dev/null"
+            ),
+        ]);
+        command.env_clear().envs(inner.get_envs().filter_map(|(k, v)| Some((k, v?))));
+        ok(command.env("COTTER_NO_PROGRESS", "1").current_dir(project.dir()))
+    };
+    let said = run("n");
+    contains(
+        &said,
+        &[&format!("files from {}", server.url), "[y/N]", "run `cotter trust`", "ended 1"],
+    );
+    assert_eq!(server.log(), Vec::<String>::new());
+    let said = run("y");
+    contains(&said, &["[y/N]", "ended 0"]);
+    let said = run("");
+    assert!(!said.contains("[y/N]") && said.contains("ended 0"), "{said}");
+    ok(&mut cotter(&project, &["lock", "--upgrade"]));
+}
+
+#[test]
+fn everything_that_a_project_brings_is_listed() {
+    let project = Project::new(
+        "platforms = [\"x86_64-linux\"]\n[mirrors]\ndebian = [\"https://u:secret@mirror.example/debian\"]\npython = [\"https://index.example/simple\"]\n[settings]\nkeyring = \"keys.asc\"\n\
+         [toolchains.python]\nkind = \"python\"\nsource = \"debian\"\nsuite = \"bookworm\"\npackages = [\"python3.11\"]\n\
+         [toolchains.uv]\nkind = \"tool\"\nsource = \"archive\"\nversion = \"1\"\nurl = \"https://uv.example/uv.tar\"\n\
+         [toolchains.vendor]\nkind = \"tool\"\nsource = \"debian\"\npackages = [\"some\"]\nsuite = { suite = \"stable\", urls = [\"https://apt.example/x\"], key = \"vendor.asc\" }\n\
+         [requirements.app]\ninputs = [\"requirements.in\", \"pyproject.toml\"]\nbuild = [\"Src_Pkg\", \"*\"]\n",
+    );
+    project.scratch.write("project/keys.asc", "keys");
+    project.scratch.write("project/requirements.in", "-r more.in\n");
+    project.scratch.write("project/pyproject.toml", "[project]\nname = \"p\"\n[tool.uv.sources]\nlib = [{ index = \"own\" }]\n[[tool.uv.index]]\nname = \"own\"\nurl = \"https://own.example/simple\"\n[[tool.uv.index]]\nname = \"idle\"\nurl = \"https://idle.example\"\n");
+    project
+        .scratch
+        .write("project/more.in", "lib\n--extra-index-url https://more.example\u{1b}[2J/simple\n");
+    let said = ok(&mut cotter(&project, &["trust", "--list"]));
+    contains(
+        &said,
+        &[
+            "new      files from https://mirror.example, a mirror of debian\n",
+            "new      files from https://index.example, a mirror of python\n",
+            &format!(
+                "new      packages signed with the keys in keys.asc (sha256 {}) in place of Debian's\n",
+                cotter::internals::Digest::of(b"keys")
+            ),
+            "toolchains.toml:12: files from https://uv.example for the toolchain uv, which runs while locking\n",
+            "toolchains.toml:17: files from https://apt.example for the toolchain vendor\n",
+            "toolchains.toml:17: packages signed with the keys in vendor.asc (which can't be read) for the toolchain vendor\n",
+            "toolchains.toml:22: code of the package src-pkg, which is built for [requirements.app] in a sandbox\n",
+            "code of every package without a wheel, which is built for [requirements.app]",
+            "pyproject.toml:7: answers of https://own.example, a package index, for [requirements.app]\n",
+            "more.in:2: answers of https://more.example\\u{1b}[2J, a package index, for [requirements.app]\n",
+        ],
+    );
+    assert_eq!(said.lines().count(), 10, "{said}");
+    assert!(!said.contains("secret") && !said.contains('\u{1b}'), "{said}");
+    // Other keys are another item.
+    ok(&mut cotter(&project, &["trust"]));
+    assert!(!ok(&mut cotter(&project, &["trust", "--list"])).contains("new "));
+    project.scratch.write("project/vendor.asc", "other");
+    contains(
+        &ok(&mut cotter(&project, &["trust", "--list"])),
+        &["new      toolchains.toml:17: packages signed with the keys in vendor.asc (sha256"],
+    );
+    // Mirrors that nobody accepted are not asked by doctor either.
+    let said = crate::support::text(
+        &cotter(&project, &["doctor"]).env("COTTER_APT_ETC", "/nowhere").output().unwrap(),
+    );
+    assert!(!said.contains("mirror.example"), "{said}");
+}
+
+#[test]
+fn what_init_writes_needs_no_trust() {
+    for template in ["full", "cpp", "python"] {
+        let project = Project::new("");
+        let dir = project.scratch.join("new");
+        std::fs::create_dir(&dir).unwrap();
+        ok(cotter(&project, &["init", "--template", template]).current_dir(&dir));
+        let said = ok(cotter(&project, &["trust", "--list"]).current_dir(&dir));
+        assert_eq!(said, "", "{template}");
+    }
+}
