@@ -239,7 +239,18 @@ impl Workspace {
             "HOME",
             "/root",
         ]);
-        command.args(["--setenv", "USER", "bench", "--setenv", "COTTER_TRUST", "1", "--setenv", "COTTER_STORE"]).arg(&self.store);
+        command
+            .args([
+                "--setenv",
+                "USER",
+                "bench",
+                "--setenv",
+                "COTTER_TRUST",
+                "1",
+                "--setenv",
+                "COTTER_STORE",
+            ])
+            .arg(&self.store);
         command.arg("--chdir").arg(&self.dir);
         command
     }

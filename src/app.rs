@@ -117,10 +117,11 @@ fn usage(mut e: clap::Error) -> ExitCode {
     if let Some(ContextValue::StyledStr(usage)) = e.get(ContextKind::Usage) {
         let shown = usage.to_string();
         let mut plain = shown.clone();
-        for (option, value) in [("--manifest", "<FILE>"), ("--store", "<DIR>")] {
+        for shape in [" --manifest <FILE>", " --store <DIR>", " --trust"] {
+            let option = shape.trim_start().split(' ').next().unwrap_or_default();
             let given = |arg: &std::ffi::OsString| arg.to_string_lossy().starts_with(option);
             if !args.iter().any(given) {
-                plain = plain.replace(&format!(" {option} {value}"), "");
+                plain = plain.replace(shape, "");
             }
         }
         if plain != shown {
