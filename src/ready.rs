@@ -108,10 +108,10 @@ pub fn ready(request: &Wanted, cx: &Context, emit: EmitFiles) -> Result<Vec<Read
 /// If the lock does not fit the manifest, or if a tree is not in the store. The hints name
 /// `cotter setup`, which may change both.
 pub fn present(names: &[ToolchainName], platform: Platform, cx: &Context) -> Result<Vec<RootTree>> {
+    cx.store.refuse_if_open()?;
     if let Some(trees) = fresh(names, platform, false, cx) {
         return Ok(trees);
     }
-    cx.store.refuse_if_open()?;
     let request = Wanted { names, platform, allow_expired: false, with_facts: false };
     let (lock, known) = if cx.global.frozen {
         let manifest = cx.manifest_path()?;
@@ -135,6 +135,7 @@ pub fn present(names: &[ToolchainName], platform: Platform, cx: &Context) -> Res
     let Some(first) = missing.first() else {
         let mut trees: Vec<RootTree> = wanted.into_iter().map(root_tree).collect();
         trees.sort_by(|a, b| a.name.cmp(&b.name));
+        check_foreign(&cx.store, &cx.manifest_path()?, &mut trees.iter())?;
         return Ok(trees);
     };
     let list: Vec<&str> = missing.iter().map(|tree| tree.plan.name.as_str()).collect();
@@ -204,7 +205,8 @@ fn ensure(request: &Wanted, cx: &Context, emit: EmitFiles) -> Result<Vec<Ready>>
     // If the store is part of an image or belongs to another user, nobody deletes trees from it
     // unexpectedly, and nothing was made, so there is nothing to record.
     if cx.store.is_writable() || missing {
-        check_foreign(&cx.store, &manifest_path, &trees)?;
+        let there = trees.iter().filter(|ready| ready.made_in.is_none());
+        check_foreign(&cx.store, &manifest_path, &mut there.map(|ready| &ready.tree))?;
         let noted = match &emitted {
             Ok(files) => files.clone(),
             // The next setup tries again.
@@ -229,10 +231,14 @@ fn refuse_or_warn(cx: &Context) -> Result<()> {
 }
 
 /// Checks the trees that the project uses for the first time and that this user did not make.
-fn check_foreign(store: &Store, project: &Path, trees: &[Ready]) -> Result<()> {
+fn check_foreign(
+    store: &Store,
+    project: &Path,
+    trees: &mut dyn Iterator<Item = &RootTree>,
+) -> Result<()> {
     let known = store.root(project).map(|root| root.trees).unwrap_or_default();
-    for ready in trees.iter().filter(|ready| ready.made_in.is_none()) {
-        let name = &ready.tree.store_name;
+    for tree in trees {
+        let name = &tree.store_name;
         if !known.iter().any(|tree| tree.store_name == *name) {
             store.check_foreign(name)?;
         }

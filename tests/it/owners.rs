@@ -177,7 +177,10 @@ fn verify_tells_of_modes_and_owners() {
         (&|| chmod(&own, 0o2444), "share/own has the mode 2444 (setgid)"),
         (&|| chmod(&own, 0o646), "share/own has the mode 0646 (everybody may write)"),
         (&|| chmod(&tree.join("share"), 0o575), "share has the mode 0575 (its group may write)"),
-        (&|| chmod(&tree, 0o755), "its directory has the mode 0755, not 0555"),
+        (
+            &|| chmod(&tree, 0o775),
+            "its directory has the mode 0775 (its group may write), not 0555 or 0755",
+        ),
     ];
     for (change, told) in changes {
         change();
