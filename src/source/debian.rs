@@ -274,7 +274,10 @@ impl DebianRequest {
                 Named::Exclude(name) if !so_far.1.contains(name) && !is_essential(name) => {
                     (name, "`exclude` of {} leaves nothing out")
                 }
-                Named::Include(name) if !so_far.2.contains(name) => {
+                // A name that others provide has an effect on the choice among them.
+                Named::Include(name)
+                    if !so_far.2.contains(name) && index.providers(name).is_empty() =>
+                {
                     (name, "`include` of {} changes nothing")
                 }
                 _ => continue,
