@@ -293,7 +293,7 @@ pub fn demand(project: Option<&Project>, lock: Option<&Lockfile>, cx: &Context) 
     let missing = missing(project, lock, cx)?;
     let Some(first) = missing.first() else { return Ok(()) };
     let mut record = Record::read(cx)?;
-    let dir = shown(record.project(), &cx.here);
+    let dir = record.project().display().to_string();
     if std::io::stdin().is_terminal() && std::io::stderr().is_terminal() {
         line(&format!("the project {dir} brings what you have not accepted on this machine:"));
         missing.iter().for_each(|item| line(&format!("  {}", item.text())));

@@ -6,7 +6,7 @@ use serde_json::json;
 
 use super::{count, print, print_json};
 use crate::cli::Trust;
-use crate::context::{Context, shown};
+use crate::context::Context;
 use crate::error::Result;
 use crate::project::Project;
 use crate::trust::{self, Record};
@@ -17,7 +17,7 @@ use crate::trust::{self, Record};
 /// If the manifest or the lock cannot be read, or if the record cannot be written.
 pub fn run(args: &Trust, cx: &Context) -> Result<ExitCode> {
     let mut record = Record::read(cx)?;
-    let dir = shown(record.project(), &cx.here);
+    let dir = record.project().display().to_string();
     if args.revoke {
         let what =
             if record.revoke()? { "nothing is trusted any more" } else { "nothing was trusted" };

@@ -55,7 +55,11 @@ fn nothing_is_fetched_before_it_is_trusted() {
         for args in verbs {
             server.clear_log();
             let said = fails(1, &mut cotter(&project, args));
-            contains(&said, &["brings what nobody accepted on this machine", &item]);
+            let told = format!(
+                "the project {} brings what nobody accepted on this machine",
+                project.dir().display()
+            );
+            contains(&said, &[&told, &item]);
             contains(&said, HINTS);
             assert_eq!(server.log(), Vec::<String>::new(), "{args:?}");
             assert_eq!(project.stored("store"), Vec::<String>::new(), "{args:?}");
