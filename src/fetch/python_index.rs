@@ -156,7 +156,9 @@ pub fn query(http: &Http, indexes: &[String], project: &str) -> Result<IndexProj
             Ok((text, kind)) => {
                 let json =
                     kind.is_some_and(|k| k.contains("json")) || text.trim_start().starts_with('{');
-                let files = if json { json_files(&text, &page)? } else { html_files(&text, &page) };
+                let mut files =
+                    if json { json_files(&text, &page)? } else { html_files(&text, &page) };
+                files.retain(|file| may_lead_to(&page, &file.url));
                 return Ok(IndexProject { name: normalize(project), files });
             }
             // An index is skipped only if it reports that it does not have the project. If an index
@@ -236,6 +238,13 @@ pub fn absolute(url: &str, page: &str) -> String {
         .map_or_else(|_| url.to_owned(), |u| u.to_string())
 }
 
+/// Whether a page may name a file at `url`. A page of a server must not lead to files of this
+/// machine.
+pub fn may_lead_to(page: &str, url: &str) -> bool {
+    let is_local = |url: &str| !url.starts_with("http://") && !url.starts_with("https://");
+    is_local(page) || !is_local(url)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -256,6 +265,13 @@ mod tests {
             json_files(&json, "https://i.example/simple/a/").unwrap()[0].url,
             "https://i.example/x/a.whl"
         );
+    }
+
+    #[test]
+    fn a_page_of_a_server_does_not_lead_to_files_of_this_machine() {
+        assert!(!may_lead_to("https://i.example/simple/a/", "file:///etc/passwd"));
+        assert!(may_lead_to("https://i.example/simple/a/", "http://f.example/a.whl"));
+        assert!(may_lead_to("file:///mirror/simple/a/", "file:///mirror/a.whl"));
     }
 
     #[test]

@@ -10,7 +10,7 @@ use std::sync::Mutex;
 use std::time::Duration;
 
 use crate::error::{Cause, Error};
-use crate::fetch::python_index::absolute;
+use crate::fetch::python_index::{absolute, may_lead_to};
 use crate::fetch::{Http, redact};
 use crate::model::normalize_project;
 use crate::sandbox::GATEWAY;
@@ -146,7 +146,7 @@ impl<'a> Gateway<'a> {
             let files = parsed.get_mut("files").and_then(|files| files.as_array_mut());
             for file in files.into_iter().flatten() {
                 if let Some(url) = file.get("url").and_then(|url| url.as_str()) {
-                    file["url"] = self.address(&absolute(url, &page)).into();
+                    file["url"] = self.address(&absolute(url, &page), index).into();
                 }
             }
             return Answer::text(200, "application/vnd.pypi.simple.v1+json", parsed.to_string());
@@ -159,7 +159,7 @@ impl<'a> Gateway<'a> {
             let href = value[..end].replace("&amp;", "&");
             let (url, fragment) = href.split_once('#').unwrap_or((&href, ""));
             out.push_str(before);
-            out.push_str(&self.address(&absolute(url, &page)));
+            out.push_str(&self.address(&absolute(url, &page), index));
             if !fragment.is_empty() {
                 out.push('#');
                 out.push_str(fragment);
@@ -170,9 +170,13 @@ impl<'a> Gateway<'a> {
         Answer::text(200, "text/html", out)
     }
 
-    /// Returns the address of a file in the sandbox. It ends in the name of the file, in which
-    /// nothing is decoded.
-    fn address(&self, url: &str) -> String {
+    /// Returns the address in the sandbox of a file that a page of `index` names. It ends in the
+    /// name of the file, in which nothing is decoded. A page of a server must not lead to files of
+    /// this machine: such an address stays as it is, and leads nowhere in the sandbox.
+    fn address(&self, url: &str, index: &str) -> String {
+        if !may_lead_to(index, url) {
+            return url.to_owned();
+        }
         let mut files = self.files.lock().expect("no panic holds it");
         let number = match files.numbers.get(url) {
             Some(number) => *number,

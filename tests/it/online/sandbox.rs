@@ -299,6 +299,15 @@ fn code_that_runs_while_resolving_is_in_the_sandbox() {
         std::fs::read_to_string(packages.project.dir().join("requirements-app.txt")).unwrap();
     contains(&written, &["lib==1.0", "# via src", "# via -r requirements.in"]);
     assert!(!written.contains("127.0.0.1") && !written.contains("/build/"), "{written}");
+    // A page that names a file of this machine does not make cotter read it for the sandbox.
+    let secret = packages.project.scratch.write("local-1.0-py3-none-any.whl", "secret");
+    packages.server.put(
+        "/simple/local/",
+        format!("<a href=\"file://{}\">local-1.0-py3-none-any.whl</a>", secret.display()),
+    );
+    packages.inputs("src\nlocal\n");
+    let said = packages.project.fails(1, &["lock"]);
+    assert!(!said.contains("secret"), "{said}");
     // A file that the index lists and does not serve is a failure of the network, and is named as the user knows it.
     packages.server.put(
         "/simple/listed/",
