@@ -26,8 +26,10 @@ pub struct Context {
     pub global: Global,
     /// The user's working directory.
     pub here: PathBuf,
-    /// How much of the machine a build may use.
-    pub limits: Quota,
+    /// The time in seconds that a build may take.
+    build_seconds: u64,
+    /// The memory in bytes that a build may use, if the user has said so.
+    build_memory: Option<u64>,
 }
 
 /// Returns an environment variable, if it is set, not empty, and valid Unicode.
@@ -85,13 +87,13 @@ impl Context {
             _ => Verbosity::Normal,
         };
         let reporter = Reporter::new(verbosity, !global.no_progress);
-        let seconds = number("COTTER_BUILD_TIMEOUT", 7200.0)?.max(1.0) as u64;
-        let mut limits = Quota::of_builds(seconds);
-        let memory = number("COTTER_BUILD_MEMORY", 0.0)?;
-        if memory > 0.0 {
-            limits = limits.with_memory((memory * f64::from(1 << 20)) as u64);
-        }
-        Ok(Context { store: Store::at(store), reporter, global, here, limits })
+        let build_seconds = number("COTTER_BUILD_TIMEOUT", 7200.0)?.max(1.0) as u64;
+        let build_memory = match number("COTTER_BUILD_MEMORY", 0.0)? {
+            0.0 => None,
+            mib => Some((mib * f64::from(1 << 20)) as u64),
+        };
+        let store = Store::at(store);
+        Ok(Context { store, reporter, global, here, build_seconds, build_memory })
     }
 
     /// Returns the current time.
@@ -125,6 +127,13 @@ impl Context {
                 .hint("run `cotter init` to start one, or name it with --manifest")
             },
         )
+    }
+
+    /// Returns how much of the machine a build may use. This asks the system, so only those who may
+    /// build call it.
+    pub fn limits(&self) -> Quota {
+        let limits = Quota::of_builds(self.build_seconds);
+        self.build_memory.map_or(limits, |memory| limits.with_memory(memory))
     }
 
     /// Returns the number of inputs that are processed at once. The default is one for each core,

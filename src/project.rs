@@ -281,7 +281,7 @@ pub fn maker<'a>(cx: &'a Context, fetcher: &'a Fetcher, hard_links: bool) -> Mak
         reporter: cx.reporter.clone(),
         jobs: cx.jobs(),
         hard_links,
-        limits: cx.limits,
+        limits: cx.limits(),
     }
 }
 

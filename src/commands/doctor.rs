@@ -110,10 +110,17 @@ fn disk(cx: &Context) -> Check {
 fn namespaces() -> Check {
     let number =
         |path: &str| fs::read_to_string(path).ok().and_then(|t| t.trim().parse::<u64>().ok());
+    // Root needs one, too, because a build of root is an ordinary user in it.
+    let none = number("/proc/sys/user/max_user_namespaces") == Some(0);
     let off = number("/proc/sys/kernel/unprivileged_userns_clone") == Some(0)
-        || number("/proc/sys/user/max_user_namespaces") == Some(0)
         || number("/proc/sys/kernel/apparmor_restrict_unprivileged_userns") == Some(1);
-    if off {
+    if none {
+        Check {
+            name: "namespaces",
+            verdict: Verdict::Note,
+            text: "user namespaces are off (user.max_user_namespaces is 0): source distributions can't be built; everything else works".to_owned(),
+        }
+    } else if off {
         Check {
             name: "namespaces",
             verdict: Verdict::Note,

@@ -157,7 +157,7 @@ impl Locking<'_> {
             http: &self.fetcher.http,
             env: &env,
             platforms: &platforms,
-            limits: self.cx.limits,
+            limits: self.cx.limits(),
             confined: OnceCell::new(),
         };
         let (text, warnings) = job.universal()?;
@@ -353,7 +353,7 @@ impl Locking<'_> {
             used.map(|name| locked_for(lock, name, platform)).collect::<Result<_>>()?;
         maker.ensure(lock, &used)?;
         let (store, fetcher, reporter) = (&self.cx.store, self.fetcher, &self.cx.reporter);
-        let limits = self.cx.limits;
+        let limits = self.cx.limits();
         Workshop { store, fetcher, reporter, lock, platform, limits }.build(input, tools)
     }
 }
