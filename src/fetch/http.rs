@@ -157,6 +157,10 @@ impl Http {
                 .with_cause(Cause::Offline)
                 .hint("run the same command once without --offline, or name a mirror on this disk: [mirrors] ... = [\"file:///...\"]"));
         }
+        if is_ambiguous(url) {
+            return Err(Error::user(format!("{} is no URL", redact(url)))
+                .because("expected a host behind `://`, and no backslash"));
+        }
         let mut request = self.client()?.get(url);
         if from > 0 {
             request = request.header(header::RANGE, format!("bytes={from}-"));
@@ -326,6 +330,14 @@ pub fn says_absent(error: &Error) -> bool {
     matches!(error.reason(), Some(Cause::Http { status: 404 | 410, .. } | Cause::NoSuchFile))
 }
 
+/// Whether the client may ask another host than the one that people, and the list of what is
+/// trusted, read in a URL: it takes a backslash for a slash, and finds a host behind a third slash
+/// (the URL Standard, section 4.4).
+fn is_ambiguous(url: &str) -> bool {
+    let authority = url.split_once("://").map_or(url, |(_, rest)| rest);
+    url.contains('\\') || authority.starts_with(['/', '?', '#'])
+}
+
 /// Returns the error for a failure while a body was read.
 pub fn transfer_error(url: &str, e: io::Error) -> Error {
     if e.get_ref().is_some_and(|inner| inner.is::<Error>()) {
@@ -348,4 +360,17 @@ pub fn transfer_error(url: &str, e: io::Error) -> Error {
     Error::network(format!("{} {what}", redact(url)))
         .cause(&e)
         .with_cause(Cause::BrokenOff { stalled })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn urls_that_can_be_read_in_two_ways_are_found() {
+        for url in ["http://one.example\\@two.example/x", "http:///one.example/x", "https://?x"] {
+            assert!(is_ambiguous(url), "{url}");
+        }
+        assert!(!is_ambiguous("https://user:word@one.example/a//b"));
+    }
 }

@@ -9,7 +9,7 @@ use super::spec::{
     CcSpec, LibrarySpec, PackagesRole, PackagesSpec, Programs, PythonSpec, Selection, Spec,
     SysrootSpec, ToolSpec,
 };
-use crate::manifest::{Fields, Problems, Spanned, parsed, root_table};
+use crate::manifest::{Fields, Problems, Spanned, environment_fault, parsed, root_table};
 use crate::model::{
     Built, Component, Digest, Format, Input, Kind, Layout, Location, Platform, SourcePackage,
     ToolchainName,
@@ -163,7 +163,13 @@ fn read_spec(
         let bin = string_map(table, "bin", problems);
         let named = strings(table, "named", problems);
         let essential = strings(table, "essential", problems);
+        let span = table.key_span("env");
         let env = string_map(table, "env", problems);
+        for (name, value) in &env {
+            if let Some(why) = environment_fault(name, value) {
+                problems.add(span.clone(), why);
+            }
+        }
         Programs { self_exe, bin, named, essential, env }
     };
     Some(match kind {

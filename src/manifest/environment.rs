@@ -47,6 +47,14 @@ pub fn read(fields: &mut Fields, problems: &mut Problems) -> BTreeMap<String, St
     out
 }
 
+/// Returns the reason why a variable cannot have a value, if there is one. Locks are held to it, too.
+pub fn environment_fault(name: &str, value: &str) -> Option<String> {
+    fault(name).or_else(|| {
+        let control = value.contains(|c: char| c.is_control());
+        control.then(|| format!("expected a value without control characters for {name:?}"))
+    })
+}
+
 /// Returns the reason why a variable cannot be set, if there is one.
 fn fault(name: &str) -> Option<String> {
     let plain = |c: char| c.is_ascii_alphanumeric() || c == '_';

@@ -13,6 +13,7 @@ mod syntax;
 use std::collections::BTreeMap;
 
 pub use crate::model::Kind;
+pub use environment::environment_fault;
 pub use fields::{Fields, NameOrTable, Spanned, parsed, root_table};
 pub use patterns::Places as PatternPlaces;
 pub use problems::Problems;

@@ -22,6 +22,8 @@ const PROGRAM: &str = include_str!("resolve_all.py");
 /// The directory of the project in the sandbox, below the copied one. Requirement files may lie
 /// above the project, but not further above than this is deep.
 const PROJECT: &str = "above/above/above/project";
+/// The largest result, in bytes. The hashes of a thousand packages take 2 MB.
+const LARGEST_RESULT: u64 = 16 << 20;
 const SCRATCH: &str = "/build/source/scratch";
 
 impl SetResolution<'_> {
@@ -99,6 +101,13 @@ impl SetResolution<'_> {
             let Some(Node::File { blob, .. }) = made.at(name) else {
                 return Err(Error::build(format!("a resolution left no {name}")));
             };
+            if blob.size() > LARGEST_RESULT {
+                return Err(Error::build(format!(
+                    "a resolution left {} bytes in {name}",
+                    blob.size()
+                ))
+                .because(format!("expected at most {LARGEST_RESULT}")));
+            }
             // uv annotates the origin of each requirement, which must not name a directory of this
             // run.
             let text = String::from_utf8_lossy(&blob.read()?).replace(&format!("{SCRATCH}/"), "");

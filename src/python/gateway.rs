@@ -85,18 +85,18 @@ impl<'a> Gateway<'a> {
         }
         let files = self.files.lock().expect("no panic holds it");
         let mark = format!("{}/file/", root());
-        while let Some(at) = text.find(&mark) {
-            let rest = &text[at + mark.len()..];
-            let number = rest.split('/').next().unwrap_or_default();
-            let name = rest[number.len()..].trim_start_matches('/');
-            let end = name.find(|c: char| c.is_whitespace() || "`'\"<>(),#".contains(c));
-            let name = &name[..end.unwrap_or(name.len())];
+        // What was replaced is not looked at again.
+        let mut parts = text.split(mark.as_str());
+        let mut out = parts.next().unwrap_or_default().to_owned();
+        for part in parts {
+            let ends = |c: char| c.is_whitespace() || "`'\"<>(),#".contains(c);
+            let (address, rest) = part.split_at(part.find(ends).unwrap_or(part.len()));
+            let (number, name) = address.split_once('/').unwrap_or((address, ""));
             let url = number.parse().ok().and_then(|n: usize| files.urls.get(n));
-            let url = url.map_or_else(|| name.to_owned(), |url| redact(url).to_owned());
-            let length = mark.len() + number.len() + 1 + name.len();
-            text.replace_range(at..(at + length).min(text.len()), &url);
+            out.push_str(&url.map_or_else(|| name.to_owned(), |url| redact(url)));
+            out.push_str(rest);
         }
-        text
+        out
     }
 
     /// Answers the request of a connection.
@@ -116,7 +116,7 @@ impl<'a> Gateway<'a> {
         let path = path.split('?').next().unwrap_or_default();
         let parts: Vec<&str> = path.split('/').skip(1).collect();
         let answer = match parts.as_slice() {
-            ["index", number, project, ""] => {
+            ["index", number, project, ""] if is_project(project) => {
                 let index = number.parse().ok().and_then(|n: usize| self.indexes.get(n));
                 index.map(|index| self.page(index, project))
             }
@@ -220,6 +220,13 @@ impl<'a> Gateway<'a> {
         }
         Answer::error(status)
     }
+}
+
+/// Whether a word is the name of a project, and nothing that a server would read as a path
+/// (<https://packaging.python.org/en/latest/specifications/name-normalization/>).
+fn is_project(word: &str) -> bool {
+    let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
+    word.starts_with(|c: char| c.is_ascii_alphanumeric()) && word.chars().all(plain)
 }
 
 fn root() -> String {

@@ -8,8 +8,10 @@ use std::path::{Path, PathBuf};
 use fs_err as fs;
 
 use super::pyproject::{self, PyProject};
-use super::requirement_files::{PylockEntry, closure, is_list};
-use super::requirement_lines::{Line, LocalDirectory, Refusal, lines, parse};
+use super::requirement_files::{PylockEntry, closure};
+use super::requirement_lines::{
+    Line, LocalDirectory, Refusal, is_list, lines, odd_character, parse,
+};
 use crate::error::{Error, Place, Result};
 use crate::manifest::Requirements;
 use crate::model::{normalize_project as normalize, redact};
@@ -29,6 +31,7 @@ pub fn check(set: &Requirements, dir: &Path) -> Result<()> {
         };
         for part in closure(dir, &path) {
             let name = shown(&part, dir);
+            within_checkout(&part, &name, dir).map_err(&located)?;
             let text = match fs::read_to_string(&part) {
                 Ok(text) => text,
                 // A directory without the file is reported with the line that names it.
@@ -63,6 +66,21 @@ pub fn check(set: &Requirements, dir: &Path) -> Result<()> {
     Ok(())
 }
 
+/// Checks that a file, or what a symlink in its place leads to, lies in the checkout around the
+/// project: otherwise a repository that was only cloned could have other files of the machine read,
+/// and its lock would fit on no other machine.
+fn within_checkout(path: &Path, name: &str, dir: &Path) -> Result<()> {
+    let Ok(real) = path.canonicalize() else { return Ok(()) };
+    let top = dir.ancestors().find(|above| above.join(".git").exists()).unwrap_or(dir);
+    let top = top.canonicalize().map_err(|e| Error::at("read", top, e))?;
+    if real.starts_with(&top) {
+        return Ok(());
+    }
+    Err(Error::user(format!("{name} does not lie in the checkout of the project"))
+        .because(format!("expected a file below {}, got {}", top.display(), real.display()))
+        .hint("copy it into the project"))
+}
+
 /// The next step if only a build backend knows what a project requires.
 const STATE: &str = "state `name` and `dependencies` in [project] of its pyproject.toml, or name the requirements in a list";
 
@@ -72,6 +90,15 @@ fn is_project(path: &Path) -> bool {
 }
 
 fn check_list(text: &str, name: &str, is_constraint: bool, dir: &Path) -> Result<()> {
+    if let Some((line, found)) = odd_character(text) {
+        return Err(Error::user(format!(
+            "{name} holds a character that can be read in more than one way"
+        ))
+        .located(Place { file: name.to_owned(), line, column: 1 })
+        .because(format!("expected plain lines, got {}", found.escape_unicode()))
+        .because(Refusal::Unclear.why())
+        .hint("save the file as UTF-8 without a byte order mark, and with lines that end in \\n"));
+    }
     for (line, text) in lines(text) {
         let place = || Place { file: name.to_owned(), line, column: 1 };
         match parse(&text) {

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use serde::Deserialize;
 
 use super::pyproject;
-use super::requirement_lines::{Line, Refusal, lines, parse};
+use super::requirement_lines::{Line, Refusal, is_list, lines, parse};
 use crate::error::{Error, Result};
 use crate::manifest::Problems;
 use crate::model::Digest;
@@ -46,12 +46,6 @@ pub fn closure(dir: &Path, file: &Path) -> BTreeSet<PathBuf> {
         }
     }
     out
-}
-
-/// Whether a file is a list of requirements. uv treats a file as a list unless its name indicates
-/// another format.
-pub fn is_list(file: &Path) -> bool {
-    file.extension().is_none_or(|e| e != "toml" && e != "lock" && e != "py" && e != "cfg")
 }
 
 /// A pinned line of a requirements file, in the form that uv writes.

@@ -2,7 +2,7 @@
 //! Source: pip's documentation of the requirements file format, PEP 508, and the behaviour of uv,
 //! which reads paths relative to its working directory and not to the list.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// The endings of archives. Source: PEP 427, PEP 625, and the older forms that uv reads.
 const ARCHIVES: &[&str] =
@@ -55,6 +55,8 @@ pub enum Refusal {
     Links,
     /// Permission to build a package (`--no-binary`), which only the manifest gives.
     Build,
+    /// An option whose meaning is not known, or a file name that others would read in another way.
+    Unclear,
 }
 
 impl Refusal {
@@ -67,6 +69,7 @@ impl Refusal {
             Refusal::RemoteList => "a list on a server",
             Refusal::Links => "a place of links beside the index",
             Refusal::Build => "a package to build",
+            Refusal::Unclear => "something that can be read in more than one way",
         }
     }
 
@@ -85,6 +88,9 @@ impl Refusal {
             Refusal::Build => {
                 "the code of a package that is built runs, and only the manifest may allow that"
             }
+            Refusal::Unclear => {
+                "cotter and uv must read the same: what only one of them sees could run code, or ask an index, without a question"
+            }
         }
     }
 
@@ -101,8 +107,17 @@ impl Refusal {
             Refusal::Build => {
                 "leave the option out, and name the package in `build` of the table [requirements.<name>]"
             }
+            Refusal::Unclear => {
+                "write plain lines: no options but those of docs/python-packages.md, and names of lists without spaces, quotes, `$` and the endings of other formats"
+            }
         }
     }
+}
+
+/// Whether a file is a list of requirements. uv treats a file as a list unless its name indicates
+/// another format.
+pub fn is_list(file: &Path) -> bool {
+    file.extension().is_none_or(|e| e != "toml" && e != "lock" && e != "py" && e != "cfg")
 }
 
 /// Returns the lines of a list, each with the number of its first line, starting at 1. A line that
@@ -138,12 +153,14 @@ pub fn parse(line: &str) -> Line {
         })
     };
     let file = |name: &str| {
-        let name = name.split_whitespace().next().unwrap_or(name);
         if name.contains("://") {
-            Err(Line::Refused(Refusal::RemoteList))
-        } else {
-            Ok(name.to_owned())
+            return Err(Line::Refused(Refusal::RemoteList));
         }
+        let odd = |c: char| c.is_whitespace() || "\"'$\\`".contains(c);
+        if name.contains(odd) || !is_list(Path::new(name)) {
+            return Err(Line::Refused(Refusal::Unclear));
+        }
+        Ok(name.to_owned())
     };
     if !line.starts_with('-') {
         return requirement(line);
@@ -162,7 +179,10 @@ pub fn parse(line: &str) -> Line {
         };
     }
     if let Some(url) = option(&["--index-url", "--extra-index-url", "-i"]) {
-        return Line::Index(url.to_owned());
+        return match url.contains(|c: char| c == '\\' || c.is_whitespace()) {
+            true => Line::Refused(Refusal::Unclear),
+            false => Line::Index(url.to_owned()),
+        };
     }
     if option(&["--find-links", "-f"]).is_some() {
         return Line::Refused(Refusal::Links);
@@ -170,7 +190,30 @@ pub fn parse(line: &str) -> Line {
     if option(&["--no-binary"]).is_some() {
         return Line::Refused(Refusal::Build);
     }
-    Line::Plain
+    let name = line.split(['=', ' ', '\t']).next().unwrap_or(line);
+    if HARMLESS.contains(&name) { Line::Plain } else { Line::Refused(Refusal::Unclear) }
+}
+
+/// The options of a list that neither run code nor ask another server nor read another file.
+const HARMLESS: &[&str] = &[
+    "--no-index",
+    "--only-binary",
+    "--pre",
+    "--prefer-binary",
+    "--require-hashes",
+    "--trusted-host",
+];
+
+/// Returns the first line of a list with a character that others may take for the end of a line or
+/// for none at all: its number, starting at 1, and the character.
+pub fn odd_character(text: &str) -> Option<(usize, char)> {
+    let text = text.replace("\r\n", "\n");
+    text.split('\n').enumerate().find_map(|(number, line)| {
+        let odd = |c: char| {
+            (c.is_control() && c != '\t') || matches!(c, '\u{feff}' | '\u{2028}' | '\u{2029}')
+        };
+        Some((number + 1, line.chars().find(|c| odd(*c))?))
+    })
 }
 
 /// Returns what a requirement in the form of PEP 508, or in one of the forms of pip, asks for.

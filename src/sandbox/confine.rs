@@ -242,6 +242,27 @@ fn filters() -> Result<Vec<BpfProgram>, seccompiler::BackendError> {
         libc::SYS_ioctl,
         vec![into_terminal(libc::TIOCSTI)?, into_terminal(libc::TIOCLINUX)?],
     );
+    // Another process, such as the one that watches the job, could be starved. Libraries name a
+    // thread of their own and go on if they may not.
+    let others = |number: u8| -> Result<Vec<SeccompRule>, seccompiler::BackendError> {
+        Ok(vec![SeccompRule::new(vec![argument(number, SeccompCmpOp::Ne, 0)?])?])
+    };
+    for call in [
+        libc::SYS_sched_setaffinity,
+        libc::SYS_sched_setattr,
+        libc::SYS_sched_setparam,
+        libc::SYS_sched_setscheduler,
+        libc::SYS_prlimit64,
+    ] {
+        refused.insert(call, others(0)?);
+    }
+    for (call, process) in [(libc::SYS_setpriority, libc::PRIO_PROCESS), (libc::SYS_ioprio_set, 1)]
+    {
+        let mut rules = others(1)?;
+        let process = i32::try_from(process).unwrap_or_default();
+        rules.push(SeccompRule::new(vec![argument(0, SeccompCmpOp::Ne, process)?])?);
+        refused.insert(call, rules);
+    }
     // Programs do without these calls, as on an older kernel. The arguments of the first are in
     // memory, where a filter cannot read them. The others make memory that belongs to no process
     // and to no file, so that no sum would count it.

@@ -146,8 +146,12 @@ def declare_toolchain(name, inputs, identifier, more = [], **kwargs):
         native.filegroup(name = group, srcs = srcs, visibility = ["//visibility:public"])
     for use in ["ar", "as", "compiler", "coverage", "dwp", "linker", "objcopy", "strip"]:
         kwargs[use + "_files"] = ":files"
+
+    # Bazel names the directory of a toolchain's shared libraries after its target, without the repository. Two toolchains in one build must not share it.
+    own = name + "_" + identifier
+    native.alias(name = name, actual = ":" + own, visibility = ["//visibility:public"])
     cc.toolchain(
-        name = name,
+        name = own,
         all_files = ":all_files",
         supports_param_files = True,
         toolchain_config = ":" + name + "_config",

@@ -971,3 +971,23 @@ fn nothing_hangs_on_the_words_of_a_message() {
         assert!(exits.contains(&name.as_str()) || !shipped.contains(".exit_code()"), "{name}");
     }
 }
+
+/// `env` prints what a lock says for a shell, so the lock is held to the rules of the manifest.
+#[test]
+fn the_variables_of_a_lock_are_checked_as_those_of_a_manifest() {
+    let text =
+        std::fs::read_to_string(Path::new(REPO).join("examples/python/toolchains.lock")).unwrap();
+    let spec = "spec = { ";
+    assert!(text.contains(spec), "{text}");
+    for (env, said) in [
+        ("\"A=1;touch x;B\" = \"y\"", "expected the name of a variable"),
+        ("PATH = \"evil\"", "`env` can't set PATH"),
+        ("LD_PRELOAD = \"x.so\"", "`env` can't set LD_PRELOAD"),
+        ("COTTER_STORE = \"x\"", "`env` can't set COTTER_STORE"),
+        ("A = \"1\\nexport B=2\"", "control characters"),
+    ] {
+        let edited = text.replacen(spec, &format!("{spec}env = {{ {env} }}, "), 1);
+        let error = cotter::internals::Lockfile::parse(&edited, "toolchains.lock").unwrap_err();
+        contains(&format!("{error:?}"), &[said]);
+    }
+}

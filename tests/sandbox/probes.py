@@ -383,6 +383,13 @@ action_probe("a real-time priority", os.sched_setscheduler, 0, os.SCHED_FIFO, os
 action_probe("a higher priority", os.setpriority, os.PRIO_PROCESS, 0, -10)
 
 
+action_probe("the processors of process 1", os.sched_setaffinity, 1, {0})
+action_probe("the scheduler of process 1", os.sched_setscheduler, 1, os.SCHED_BATCH, os.sched_param(0))
+action_probe("the priority of process 1", os.setpriority, os.PRIO_PROCESS, 1, 19)
+action_probe("the priority of its user", os.setpriority, os.PRIO_USER, 0, 19)
+action_probe("the limits of process 1", resource.prlimit, 1, resource.RLIMIT_NOFILE, (0, 0))
+
+
 @probe
 def a_core_dump():
     return None if resource.getrlimit(resource.RLIMIT_CORE) == (0, 0) else "allowed"

@@ -161,11 +161,29 @@ fn what_no_lock_can_name_is_refused_with_its_place() {
         ("--find-links ./dist".to_owned(), "a place of links beside the index"),
         ("--no-binary lib".to_owned(), "a package to build"),
         ("-e git+https://git.example/x".to_owned(), "a repository in place of a release"),
+        // What cotter and uv could read in two ways.
+        ("-r deps.lock".to_owned(), "more than one way"),
+        ("-r deps.py".to_owned(), "more than one way"),
+        ("-r \"more.in\"".to_owned(), "more than one way"),
+        ("-r a b.in".to_owned(), "more than one way"),
+        ("-r ${LC_ALL}".to_owned(), "more than one way"),
+        ("-i http://one.example\\@two.example/simple".to_owned(), "more than one way"),
+        ("--unknown-option".to_owned(), "more than one way"),
+        ("# note\r--no-binary lib\r-e .".to_owned(), "more than one way"),
+        ("# note\u{2028}-e .".to_owned(), "more than one way"),
     ] {
         packages.project.scratch.write("project/sub/nested.in", format!("lib\n{line}\n"));
         packages.inputs("-r sub/nested.in\n");
         packages.refused(1, &["lock"], &["at: sub/nested.in:2:1", words, "hint: "]);
     }
+    packages.inputs("\u{feff}-e .\n");
+    packages.refused(1, &["lock"], &["at: requirements.in:1:1", "more than one way"]);
+    // Files of the machine are no part of the project, whatever leads to them.
+    packages.inputs("-r /etc/hostname\n");
+    packages.refused(1, &["lock"], &["does not lie in the checkout of the project"]);
+    std::os::unix::fs::symlink("/etc/hostname", packages.project.dir().join("link.in")).unwrap();
+    packages.inputs("-r link.in\n");
+    packages.refused(1, &["lock"], &["does not lie in the checkout of the project"]);
     packages.inputs("lib\n");
     pyproject(&packages, "lib", "[project]\nname = \"own\"\ndependencies = [\"lib\"]\n");
     packages.project.scratch.write("project/c.in", "own @ ./lib\n");
