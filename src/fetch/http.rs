@@ -37,6 +37,15 @@ pub struct Body {
     pub length: Option<u64>,
 }
 
+/// Which credentials a request carries, if its URL has none.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Login {
+    /// Those of the user's netrc file.
+    OfNetrc,
+    /// None: somebody else chose the host.
+    None,
+}
+
 impl Http {
     /// Creates a client. `netrc` is the text of the user's netrc file.
     pub fn new(offline: bool, patience: Patience, netrc: &str, proxies: Proxies) -> Self {
@@ -58,7 +67,15 @@ impl Http {
     /// # Errors
     /// If the server cannot be reached or responds with an error.
     pub fn get(&self, url: &str, from: u64) -> Result<Body> {
-        self.request(url, from, None)
+        self.request(url, from, None, Login::OfNetrc)
+    }
+
+    /// Requests `url` without the user's credentials for its host.
+    ///
+    /// # Errors
+    /// The same as those of [`Http::get`].
+    pub fn get_without_login(&self, url: &str) -> Result<Body> {
+        self.request(url, 0, None, Login::None)
     }
 
     /// Requests a small text, with retries.
@@ -99,7 +116,7 @@ impl Http {
                 .map_err(|e| Error::user(format!("can't read {}", redact(url))).cause(&e))?;
             return Ok((limited_text(url, most, out)?, None));
         }
-        let response = self.send(url, 0, accept)?;
+        let response = self.send(url, 0, accept, Login::OfNetrc)?;
         let kind = response
             .headers()
             .get(header::CONTENT_TYPE)
@@ -116,11 +133,11 @@ impl Http {
         Ok((limited_text(url, most, out)?, kind))
     }
 
-    fn request(&self, url: &str, from: u64, accept: Option<&str>) -> Result<Body> {
+    fn request(&self, url: &str, from: u64, accept: Option<&str>, login: Login) -> Result<Body> {
         if let Some(path) = url.strip_prefix("file://") {
             return open_local(url, Path::new(path), from);
         }
-        let response = self.send(url, from, accept)?;
+        let response = self.send(url, from, accept, login)?;
         let header_number =
             |name| response.headers().get(name).and_then(|v| v.to_str().ok()).and_then(decimal);
         let (skipped, length) = if response.status() == StatusCode::PARTIAL_CONTENT {
@@ -151,6 +168,7 @@ impl Http {
         url: &str,
         from: u64,
         accept: Option<&str>,
+        login: Login,
     ) -> Result<reqwest::blocking::Response> {
         if self.offline {
             return Err(Error::network(format!("--offline forbids to fetch {}", redact(url)))
@@ -170,7 +188,8 @@ impl Http {
         }
         let parsed = reqwest::Url::parse(url)
             .map_err(|e| Error::user(format!("{} is no URL", redact(url))).cause(&e))?;
-        if parsed.username().is_empty()
+        if login == Login::OfNetrc
+            && parsed.username().is_empty()
             && let Some((user, password)) =
                 parsed.host_str().and_then(|host| self.netrc.login(host))
         {

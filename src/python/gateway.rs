@@ -197,7 +197,10 @@ impl<'a> Gateway<'a> {
             Some((path, query)) => format!("{path}.metadata?{query}"),
             None => format!("{url}.metadata"),
         };
-        match self.http.get(&url, 0) {
+        // A page chose the host. The user's credentials are for those of the indexes only.
+        let own = self.indexes.iter().any(|index| origin(index) == origin(&url));
+        let body = if own { self.http.get(&url, 0) } else { self.http.get_without_login(&url) };
+        match body {
             Ok(body) => Answer {
                 status: 200,
                 kind: "application/octet-stream",
@@ -220,6 +223,12 @@ impl<'a> Gateway<'a> {
         }
         Answer::error(status)
     }
+}
+
+/// Returns the host of a URL with its port, which is empty for files.
+fn origin(url: &str) -> Option<(String, Option<u16>)> {
+    let url = reqwest::Url::parse(url).ok()?;
+    Some((url.host_str().unwrap_or_default().to_owned(), url.port_or_known_default()))
 }
 
 /// Whether a word is the name of a project, and nothing that a server would read as a path
