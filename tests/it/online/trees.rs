@@ -1,6 +1,7 @@
 //! Properties that every tree has.
 
 use std::path::Path;
+use std::process::Command;
 
 use crate::support::{REPO, in_store, ok, shared_store};
 
@@ -57,20 +58,22 @@ fn facts_can_be_derived_again() {
         let dir = Path::new(REPO).join(example);
         let list = ok(&mut in_store(store, &dir, &["list", "--json"]));
         let list: serde_json::Value = serde_json::from_str(&list).unwrap();
-        for tree in list["trees"].as_array().unwrap().iter().filter(|t| t["present"] == true) {
+        let present = || list["trees"].as_array().unwrap().iter().filter(|t| t["present"] == true);
+        // Run the setup with a store of its own that contains only the trees, because a set of packages brings its interpreter. A symlink in the place of a tree is not followed.
+        let scratch = crate::support::Scratch::new();
+        std::fs::create_dir_all(scratch.join("store")).unwrap();
+        for tree in present() {
             let name = tree["store_name"].as_str().unwrap();
-            let file = store.join("facts").join(format!("{name}.json"));
-            let before = std::fs::read_to_string(&file).unwrap();
-            // Run the setup with a store of its own that contains only the trees, because a set of packages brings its interpreter.
-            let scratch = crate::support::Scratch::new();
-            for part in ["store", "listings"] {
-                std::fs::create_dir_all(scratch.join(part)).unwrap();
-            }
-            for tree in list["trees"].as_array().unwrap().iter().filter(|t| t["present"] == true) {
-                let name = tree["store_name"].as_str().unwrap();
-                let (from, to) = (store.join("store").join(name), scratch.join("store").join(name));
-                std::os::unix::fs::symlink(from, to).unwrap();
-            }
+            ok(Command::new("cp")
+                .arg("-a")
+                .arg(store.join("store").join(name))
+                .arg(scratch.join("store")));
+        }
+        for tree in present() {
+            let name = tree["store_name"].as_str().unwrap();
+            let before =
+                std::fs::read_to_string(store.join("facts").join(format!("{name}.json"))).unwrap();
+            let _ = std::fs::remove_dir_all(scratch.join("facts"));
             let toolchain = tree["name"].as_str().unwrap();
             let platform = tree["platform"].as_str().unwrap();
             let setup = ["--frozen", "--offline", "setup", toolchain, "--platform", platform];
