@@ -395,12 +395,18 @@ impl Placed {
             fs::copy(blob.path(), &to)?;
             seal(&to, executable)?;
         }
-        // The link only saves space, so a failure does no harm. Another process may have been
-        // faster.
-        if let Some(link) = link
-            && std::fs::hard_link(&to, &link).is_ok()
-        {
-            self.added.push(link);
+        // The link only saves space, so a failure does no harm. If another thread or process was
+        // faster, its file takes the place; what it contains is hashed in this tree, too.
+        let Some(link) = link else { return Ok(()) };
+        match std::fs::hard_link(&to, &link) {
+            Ok(()) => self.added.push(link),
+            Err(e) if e.kind() == std::io::ErrorKind::AlreadyExists => {
+                let beside = root.with_file_name("link");
+                if std::fs::hard_link(&link, &beside).is_ok() {
+                    fs::rename(&beside, &to)?;
+                }
+            }
+            Err(_) => {}
         }
         Ok(())
     }
