@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::context::{Context, shown, state_home};
 use crate::error::{Error, Place, Result};
+use crate::fetch::origin;
 use crate::lockfile::Lockfile;
 use crate::model::{Digest, Location, ToolchainName, redact};
 use crate::project::Project;
@@ -74,7 +75,7 @@ fn of_manifest(project: &Project, out: &mut Vec<Item>) {
     let manifest = &project.manifest;
     for (family, urls) in &manifest.mirrors {
         for url in urls {
-            out.push(Item::new(format!("files from {}, a mirror of {family}", origin(url)), None));
+            out.push(Item::new(format!("files from {}, a mirror of {family}", server(url)), None));
         }
     }
     if let Some(file) = &manifest.settings.keyring {
@@ -109,7 +110,7 @@ fn of_manifest(project: &Project, out: &mut Vec<Item>) {
             for (url, place) in indexes(&path, &file) {
                 let what = format!(
                     "answers of {}, a package index, for [requirements.{}]",
-                    origin(&url),
+                    server(&url),
                     set.name
                 );
                 out.push(Item::new(what, Some(place)));
@@ -152,18 +153,19 @@ fn files_from(url: &str, name: &ToolchainName, project: Option<&Project>) -> Str
         tools.map(|tool| &tool.value).any(|tool| tool == name)
     });
     let runs = if runs { ", which runs while locking" } else { "" };
-    format!("files from {} for the toolchain {name}{runs}", origin(url))
+    format!("files from {} for the toolchain {name}{runs}", server(url))
 }
 
-/// Returns the scheme and the host of an address, or the address if it has no host.
-fn origin(url: &str) -> String {
-    match url.split_once("://") {
+/// Returns the words for the server of a URL: as the client finds it, so that the one that is shown
+/// is the one that is asked. Of what is no URL, and is never asked, they are the same part.
+fn server(url: &str) -> String {
+    origin(url).unwrap_or_else(|| match url.split_once("://") {
         Some((scheme, rest)) if scheme != "file" => {
             let authority = rest.split(['/', '?', '#']).next().unwrap_or(rest);
             format!("{scheme}://{}", authority.rsplit('@').next().unwrap_or(authority))
         }
         _ => redact(url),
-    }
+    })
 }
 
 /// What a user accepted for a project.
@@ -326,9 +328,10 @@ mod tests {
         for (url, expected) in [
             ("https://user:secret@x.example:8443/a/b?c#d", "https://x.example:8443"),
             ("http://x.example", "http://x.example"),
+            ("http://x.example\\@y.example/a", "http://x.example"),
             ("file:///srv/a.tar", "file:///srv/a.tar"),
         ] {
-            assert_eq!(origin(url), expected);
+            assert_eq!(server(url), expected);
         }
         let item = Item::new("code of \u{1b}[2Jx\nfiles".to_owned(), None);
         assert_eq!(item.what, "code of \\u{1b}[2Jx\\u{a}files");

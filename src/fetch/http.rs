@@ -357,6 +357,14 @@ fn is_ambiguous(url: &str) -> bool {
     url.contains('\\') || authority.starts_with(['/', '?', '#'])
 }
 
+/// Returns the server of a URL as the client finds it, such as `https://host.example:8443`, and
+/// `None` for files and for what is no URL. The default port of the scheme is left out (the URL
+/// Standard, section 4.7).
+pub fn origin(url: &str) -> Option<String> {
+    let origin = reqwest::Url::parse(url).ok()?.origin();
+    origin.is_tuple().then(|| origin.ascii_serialization())
+}
+
 /// Returns the error for a failure while a body was read.
 pub fn transfer_error(url: &str, e: io::Error) -> Error {
     if e.get_ref().is_some_and(|inner| inner.is::<Error>()) {
@@ -391,5 +399,10 @@ mod tests {
             assert!(is_ambiguous(url), "{url}");
         }
         assert!(!is_ambiguous("https://user:word@one.example/a//b"));
+        let asked = origin("http://one.example\\@two.example/x");
+        assert_eq!(asked.as_deref(), Some("http://one.example"));
+        let asked = origin("HTTPS://user:word@Two.example:443/x?y");
+        assert_eq!(asked.as_deref(), Some("https://two.example"));
+        assert_eq!((origin("file:///x"), origin("x")), (None, None));
     }
 }

@@ -21,7 +21,7 @@ use std::time::Duration;
 use fs_err as fs;
 
 pub use apt::machine_mirrors;
-pub use http::{Http, redact, says_absent};
+pub use http::{Http, origin, redact, says_absent};
 pub use mirrors::{Candidate, Mirrors, SNAPSHOT, encode, snapshot_path};
 pub use netrc::Netrc;
 pub use proxy::Proxies;

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use crate::error::{Cause, Error};
 use crate::fetch::python_index::{absolute, may_lead_to};
-use crate::fetch::{Http, redact};
+use crate::fetch::{Http, origin, redact};
 use crate::model::normalize_project;
 use crate::sandbox::GATEWAY;
 
@@ -223,12 +223,6 @@ impl<'a> Gateway<'a> {
         }
         Answer::error(status)
     }
-}
-
-/// Returns the host of a URL with its port, which is empty for files.
-fn origin(url: &str) -> Option<(String, Option<u16>)> {
-    let url = reqwest::Url::parse(url).ok()?;
-    Some((url.host_str().unwrap_or_default().to_owned(), url.port_or_known_default()))
 }
 
 /// Whether a word is the name of a project, and nothing that a server would read as a path
