@@ -12,9 +12,9 @@ use super::gateway::Gateway;
 use super::requirement_files::closure;
 use super::uv::{Confined, SetResolution, UNIVERSAL};
 use crate::error::{Error, ErrorKind, Result};
-use crate::sandbox::{Ended, Job, SealedView, View};
+use crate::sandbox::{Job, SealedView, View, unpacked};
 use crate::tree::{BlobDir, Node, Tree};
-use crate::unpack::{CaseCollisions, Limits, TarOptions, unpack_tar};
+use crate::unpack::Limits;
 
 /// Runs the commands, within the sandbox.
 const PROGRAM: &str = include_str!("resolve_all.py");
@@ -24,6 +24,8 @@ const PROGRAM: &str = include_str!("resolve_all.py");
 const PROJECT: &str = "above/above/above/project";
 /// The largest result, in bytes. The hashes of a thousand packages take 2 MB.
 const LARGEST_RESULT: u64 = 16 << 20;
+/// The number of lines in the message of a job that failed.
+const LAST_LINES: usize = 5;
 const SCRATCH: &str = "/build/source/scratch";
 
 impl SetResolution<'_> {
@@ -40,8 +42,7 @@ impl SetResolution<'_> {
         // The commands have written files to the scratch directory.
         let source = self.copied()?;
         let gateway = Gateway::new(self.http, self.indexes);
-        let work = self.scratch.join("resolution");
-        let blobs = BlobDir::create(work.clone())?;
+        let blobs = BlobDir::create(self.scratch.join("resolution"))?;
         let commands = commands.iter().map(|c| self.inside(c)).collect::<Result<Vec<_>>>()?;
         let commands = serde_json::to_string(&commands)
             .map_err(|e| Error::build("can't describe a resolution").cause(&e))?;
@@ -62,35 +63,14 @@ impl SetResolution<'_> {
             command: [python, "-I", "-c", PROGRAM, &commands].map(str::to_owned).into(),
         };
         let log = self.scratch.join("resolution.log");
-        let take = |result: &mut dyn std::io::Read| {
-            let options = TarOptions {
-                strip: 0,
-                cases: CaseCollisions::Allow,
-                may_be_empty: true,
-                limits: Limits { entries: 10_000, bytes: self.limits.space },
-                map: &Some,
-            };
-            unpack_tar(result, &blobs, &options)
-        };
-        let outcome = job.run_served(&log, take, &|stream| gateway.serve(stream))?;
+        let limits = Limits { entries: 10_000, bytes: self.limits.space };
+        let serve = |stream| gateway.serve(stream);
+        let outcome = job.run_served(&log, unpacked(&blobs, limits), &serve)?;
         let Some(made) = outcome.result else {
+            let last = outcome.said.len().saturating_sub(LAST_LINES);
             let error = Error::build(format!("can't resolve [requirements.{}]", self.set.name));
-            let error = match outcome.ended {
-                Ended::Memory(most) => error
-                    .because(format!("a build used more memory than {} MiB", most >> 20))
-                    .hint("set COTTER_BUILD_MEMORY to the number of MiB that it may use"),
-                Ended::Time(seconds) => error
-                    .because(format!("the builds ran for more than {seconds} s"))
-                    .hint("set COTTER_BUILD_TIMEOUT to the number of seconds that they may run"),
-                _ => error,
-            };
-            return Err(outcome
-                .said
-                .iter()
-                .rev()
-                .take(5)
-                .rev()
-                .fold(error, |e, line| e.because(line)));
+            let error = outcome.said[last..].iter().fold(error, |e, line| e.because(line));
+            return Err(outcome.ended.explain(error));
         };
         self.results(&made, &gateway)
     }
@@ -204,19 +184,9 @@ impl SetResolution<'_> {
     }
 
     fn environment(&self, gateway: &Gateway) -> BTreeMap<String, String> {
-        let mut env = BTreeMap::from(
-            [
-                ("HOME", "/tmp"),
-                ("LC_ALL", "C.UTF-8"),
-                ("NO_COLOR", "1"),
-                ("COLUMNS", "200"),
-                ("PATH", "/cotter/python/bin"),
-                ("TMPDIR", "/tmp"),
-                ("TZ", "UTC"),
-                ("UV_CACHE_DIR", "/tmp/uv"),
-            ]
-            .map(|(name, value)| (name.to_owned(), value.to_owned())),
-        );
+        let mut env = SealedView::environment(&["python".to_owned()]);
+        let own = [("NO_COLOR", "1"), ("COLUMNS", "200"), ("UV_CACHE_DIR", "/tmp/uv")];
+        env.extend(own.map(|(name, value)| (name.to_owned(), value.to_owned())));
         if let Some((last, others)) = gateway.addresses().split_last() {
             env.insert("UV_DEFAULT_INDEX".to_owned(), last.clone());
             if !others.is_empty() {

@@ -10,7 +10,7 @@ use fs_err as fs;
 use crate::error::{Error, Result};
 use crate::lockfile::Plan;
 use crate::model::{Built, Input, WheelName, normalize_project};
-use crate::sandbox::{EPOCH, Ended, Job, Quota, SealedView, View};
+use crate::sandbox::{EPOCH, Ended, Job, Quota, SealedView, View, unpacked};
 use crate::tree::{BlobDir, Node};
 use crate::unpack::{CaseCollisions, Limits, TarOptions, decoder_for, unpack_tar, unpack_zip};
 
@@ -80,17 +80,7 @@ impl Builder<'_> {
             env.insert(key.clone(), self.tools.iter().fold(value.clone(), inside));
         }
         path.push("python".to_owned());
-        let bins: Vec<String> = path.iter().map(|name| format!("/cotter/{name}/bin")).collect();
-        env.extend(
-            [
-                ("PATH", bins.join(":").as_str()),
-                ("HOME", "/tmp"),
-                ("TMPDIR", "/tmp"),
-                ("LC_ALL", "C.UTF-8"),
-                ("TZ", "UTC"),
-            ]
-            .map(|(name, value)| (name.to_owned(), value.to_owned())),
-        );
+        env.extend(SealedView::environment(&path));
         let python = "/cotter/python/bin/python3";
         let job = Job {
             view: View::Sealed(Box::new(SealedView {
@@ -106,16 +96,8 @@ impl Builder<'_> {
         };
         let log = work.join("log");
         let blobs = BlobDir::create(work.join("wheel"))?;
-        let outcome = job.run(&log, |result| {
-            let options = TarOptions {
-                strip: 0,
-                cases: CaseCollisions::Allow,
-                may_be_empty: true,
-                limits: Limits { entries: 1000, bytes: self.limits.space },
-                map: &Some,
-            };
-            unpack_tar(result, &blobs, &options)
-        });
+        let limits = Limits { entries: 1000, bytes: self.limits.space };
+        let outcome = job.run(&log, unpacked(&blobs, limits));
         let outcome = outcome.map_err(|e| e.context(format!("can't build a wheel of {name}")))?;
         let Some(made) = outcome.result else {
             return Err(self.failed(name, &log, &outcome.ended, &outcome.said));
@@ -146,17 +128,8 @@ impl Builder<'_> {
         }
         let kept = fs::rename(log, self.log).is_ok();
         let error = match ended {
-            Ended::Memory(most) => error
-                .because(format!("it used more memory than the {} MiB that a build may use", most >> 20))
-                .hint("set COTTER_BUILD_MEMORY to the number of MiB that it may use"),
-            Ended::MachineMemory => {
-                error.because("almost no memory was left on this machine, so the build was ended")
-            }
-            Ended::Time(seconds) => error
-                .because(format!("it ran for more than {seconds} s"))
-                .hint("set COTTER_BUILD_TIMEOUT to the number of seconds that it may run"),
-            Ended::Signal(signal) => error.because(format!("signal {signal} ended it")),
-            _ => error.hint("what its build imports goes into `build_requires` of the set, the compiler and other tools into `build_tools`"),
+            Ended::Code(_) => error.hint("what its build imports goes into `build_requires` of the set, the compiler and other tools into `build_tools`"),
+            _ => ended.explain(error),
         };
         if kept {
             error.hint(format!("all that it printed: {}", self.log.display()))

@@ -71,7 +71,7 @@ const REFUSED: &[libc::c_long] = &[
     libc::SYS_clock_adjtime,
     libc::SYS_sethostname,
     libc::SYS_setdomainname,
-    // Swaps and moves pages of others.
+    // Pages of other processes, and calls that nobody uses any more.
     libc::SYS_move_pages,
     libc::SYS_migrate_pages,
     libc::SYS_lookup_dcookie,

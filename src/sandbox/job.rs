@@ -5,6 +5,8 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
+use crate::error::Error;
+
 /// The hidden command that runs a job.
 pub const COMMAND: &str = "__sandbox";
 
@@ -63,6 +65,23 @@ pub struct SealedView {
 /// The port of the job's loopback interface where its caller serves it.
 pub const GATEWAY: u16 = 3128;
 
+impl SealedView {
+    /// Returns the variables that every job has. `path` are the trees of the job whose programs it
+    /// finds by their names.
+    pub fn environment(path: &[String]) -> BTreeMap<String, String> {
+        let bins: Vec<String> = path.iter().map(|name| format!("/cotter/{name}/bin")).collect();
+        [
+            ("PATH", bins.join(":").as_str()),
+            ("HOME", "/tmp"),
+            ("TMPDIR", "/tmp"),
+            ("LC_ALL", "C.UTF-8"),
+            ("TZ", "UTC"),
+        ]
+        .map(|(name, value)| (name.to_owned(), value.to_owned()))
+        .into()
+    }
+}
+
 /// How much of the machine a job may use.
 #[derive(Debug, Clone, Copy, Serialize, Deserialize)]
 pub struct Quota {
@@ -113,6 +132,29 @@ pub enum Ended {
         /// What the user can do.
         hint: Option<String>,
     },
+}
+
+impl Ended {
+    /// Adds to the error of a job the reason for which it ended, and the variable that changes its
+    /// limit. An exit code is no reason: what the job printed says more.
+    pub fn explain(&self, error: Error) -> Error {
+        match self {
+            Ended::Memory(most) => error
+                .because(format!(
+                    "it used more memory than the {} MiB that a build may use",
+                    most >> 20
+                ))
+                .hint("set COTTER_BUILD_MEMORY to the number of MiB that it may use"),
+            Ended::MachineMemory => {
+                error.because("almost no memory was left on this machine, so the build was ended")
+            }
+            Ended::Time(seconds) => error
+                .because(format!("it ran for more than {seconds} s"))
+                .hint("set COTTER_BUILD_TIMEOUT to the number of seconds that it may run"),
+            Ended::Signal(signal) => error.because(format!("signal {signal} ended it")),
+            Ended::Code(_) | Ended::NotStarted { .. } => error,
+        }
+    }
 }
 
 /// The time that builds see, in seconds since 1970: 1980-01-01, the earliest time that a zip file

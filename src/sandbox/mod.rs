@@ -26,3 +26,4 @@ mod watch;
 
 pub use enter::enter;
 pub use job::{COMMAND, EPOCH, Ended, GATEWAY, Job, Quota, SealedView, View};
+pub use run::unpacked;

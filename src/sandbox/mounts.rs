@@ -41,7 +41,6 @@ pub fn enter(sealed: &SealedView, owner: Option<(Uid, Gid)>) -> io::Result<()> {
         mount(kind, target, kind, flags, data.as_c_str())
             .map_err(|e| because(&format!("mount {target}"), e))
     };
-    // The paths of the trees are read before this: nothing of the machine is below this directory.
     new(PLACE, "tmpfs", PLAIN, "mode=755,size=4m,nr_inodes=4k")?;
     std::env::set_current_dir(PLACE)?;
     for dir in ["trees", "nothing", "cotter", "dev", "proc", "work", "source"] {
@@ -125,7 +124,8 @@ fn devices() -> io::Result<()> {
 }
 
 /// Makes a bind mount read-only. In a user namespace, the flags that it has must be kept.
-fn close(at: &str, flags: MountFlags) -> rustix::io::Result<()> {
+fn close(at: impl AsRef<Path>, flags: MountFlags) -> rustix::io::Result<()> {
+    let at = at.as_ref();
     let has = rustix::fs::statvfs(at)?.f_flag;
     let kept = [
         (StatVfsMountFlags::NOSUID, MountFlags::NOSUID),
@@ -186,7 +186,7 @@ pub fn mask(mask: &Path, programs: &[std::path::PathBuf]) -> io::Result<()> {
     for program in programs {
         let failed = |e| because(&format!("mask {}", program.display()), e);
         mount_bind(mask, program).map_err(failed)?;
-        close(&program.to_string_lossy(), MountFlags::empty()).map_err(failed)?;
+        close(program, MountFlags::empty()).map_err(failed)?;
     }
     let flags = PLAIN | MountFlags::NOEXEC;
     mount("proc", "/proc", "proc", flags, c"").map_err(|e| because("mount /proc", e))

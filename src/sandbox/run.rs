@@ -15,6 +15,20 @@ use rustix::net::{RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, recvmsg}
 use super::job::{COMMAND, Ended, Job, REPORTED, View};
 use super::log;
 use crate::error::{Error, Result};
+use crate::tree::{BlobDir, Tree};
+use crate::unpack::{CaseCollisions, Limits, TarOptions, unpack_tar};
+
+/// Unpacks the result of a job, in the form that [`Job::run`] reads, under the policy for archives.
+///
+/// # Errors
+/// If something in it is refused, or if it has more entries or bytes than `limits` allow.
+pub fn unpacked(blobs: &BlobDir, limits: Limits) -> impl FnOnce(&mut dyn Read) -> Result<Tree> {
+    move |result| {
+        let cases = CaseCollisions::Allow;
+        let options = TarOptions { strip: 0, cases, may_be_empty: true, limits, map: &Some };
+        unpack_tar(result, blobs, &options)
+    }
+}
 
 /// The longest line with an outcome, in bytes.
 const LONGEST_REPORT: u64 = 64 << 10;

@@ -8,7 +8,7 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use super::requirements::{Packages, sdist};
-use crate::support::{REPO, contains, copy_program, fails, ok};
+use crate::support::{REPO, contains, copy_program, fails, ok, tree};
 
 const SET: &str = "inputs = [\"requirements.in\"]\nbuild = [\"src\"]\nbuild_requires = []";
 /// A user who has no account.
@@ -20,15 +20,6 @@ fn hostile(code: &str) -> Packages {
     packages.inputs("src\n");
     packages.publish("src", &[("src-1.0.tar.gz", sdist(code), "")]);
     packages
-}
-
-/// Whether the tests run as root. Only then can they try a build as root, and as another user than the one who runs them.
-fn is_root() -> bool {
-    rustix_geteuid() == 0
-}
-
-fn rustix_geteuid() -> u32 {
-    std::fs::metadata("/proc/self").unwrap().uid()
 }
 
 /// Returns the command as the user without an account runs it, with a copy of the program that this user can reach. The project and its store become those of the user.
@@ -49,12 +40,14 @@ fn as_user(packages: &Packages, command: &Command) -> Command {
 #[test]
 fn hostile_builds_reach_nothing() {
     let probes = std::fs::read_to_string(Path::new(REPO).join("tests/sandbox/probes.py")).unwrap();
-    let mut users = vec![("the user of the tests", false)];
-    if is_root() {
-        users = vec![("root", false), ("an ordinary user", true)];
+    // Only root can try a build as root, and as another user than itself.
+    let own = rustix::process::geteuid();
+    let users = if own.is_root() {
+        vec![("root", false), ("an ordinary user", true)]
     } else {
         println!("not root: builds of root are not tried");
-    }
+        vec![("the user of the tests", false)]
+    };
     for (who, ordinary) in users {
         let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         let name = format!("cotter-probe-{}", std::process::id());
@@ -73,13 +66,13 @@ fn hostile_builds_reach_nothing() {
             .replace("@PATHS@", &paths.join("|"));
         let code = code.split("\nif __name__ ").next().unwrap();
         packages.publish("src", &[("src-1.0.tar.gz", sdist(code), "")]);
-        // A file that is open in the caller, a variable, and a key are not seen in the build.
-        let full = device_state();
+        // A directory that is open in the caller, a variable, and a key are not seen in the build.
+        let devices = device_state();
         let mut command = packages.project.cotter(&["setup"]);
         command.env("SECRET", "of the caller");
-        let mut command = if ordinary { as_user(&packages, &command) } else { command };
-        ok(&mut command);
-        assert_eq!(device_state(), full, "a device of the machine was changed");
+        let command = if ordinary { as_user(&packages, &command) } else { command };
+        ok(&mut with_secrets(&command));
+        assert_eq!(device_state(), devices, "a device of the machine was changed");
         let read = packages.project.cotter(&[
             "exec",
             "--",
@@ -94,7 +87,7 @@ fn hostile_builds_reach_nothing() {
         assert_eq!(open, Vec::<&str>::new(), "{who}");
         assert!(refused.len() > 160, "only {} probes", refused.len());
         // What the build has made is data: neither setuid nor of its own user nor writable by others.
-        let owner = if ordinary { USER } else { rustix_geteuid() };
+        let owner = if ordinary { USER } else { own.as_raw() };
         for entry in walk(&packages.project.store) {
             let meta = std::fs::symlink_metadata(&entry).unwrap();
             if meta.is_symlink() {
@@ -107,12 +100,29 @@ fn hostile_builds_reach_nothing() {
     }
 }
 
-/// Returns modes, owners and times of the devices that a build sees.
+/// Returns the command, started by a process that has a key in its session keyring, and a directory of the machine that it leaves open for its children. The command is not started if the key cannot be seen.
+fn with_secrets(command: &Command) -> Command {
+    let number = if cfg!(target_arch = "x86_64") { 248 } else { 217 };
+    let code = format!(
+        "import ctypes, os, sys\nlibc = ctypes.CDLL(None)\n\
+         assert libc.syscall({number}, b'user', b'cotter-probe', b'secret', 6, -3) > 0\n\
+         assert 'cotter-probe' in open('/proc/keys').read()\n\
+         os.set_inheritable(os.open('/', os.O_RDONLY), True)\n\
+         os.execvp(sys.argv[1], sys.argv[1:])\n"
+    );
+    let mut out = Command::new(tree("python").join("bin/python3"));
+    out.args(["-I", "-c", &code]).arg(command.get_program()).args(command.get_args()).env_clear();
+    out.envs(command.get_envs().filter_map(|(key, value)| Some((key, value?))));
+    out.current_dir(command.get_current_dir().unwrap());
+    out
+}
+
+/// Returns modes and owners of the devices that a build sees, and when these were changed last.
 fn device_state() -> Vec<(u32, u32, u32, i64)> {
     ["full", "null", "random", "urandom", "zero"]
         .iter()
         .map(|name| std::fs::metadata(format!("/dev/{name}")).unwrap())
-        .map(|m| (m.mode(), m.uid(), m.gid(), m.atime().min(0)))
+        .map(|m| (m.mode(), m.uid(), m.gid(), m.ctime()))
         .collect()
 }
 
@@ -149,7 +159,12 @@ fn only_bytes_leave_the_sandbox() {
         (format!("os.mkdir('{wheel}')"), "was to make one wheel of src"),
         (format!("open('{wheel}', 'w').truncate(1 << 40)"), "File too large"),
         ("open('/build/wheel/other', 'w')".to_owned(), "and left 2 files"),
-        ("os.link('/build/wheel/src-1.0-py3-none-any.whl', '/build/wheel/other') if os.path.exists('/build/wheel/src-1.0-py3-none-any.whl') else open('/build/wheel/..other', 'w')".to_owned(), "and left 2 files"),
+        (
+            format!(
+                "import atexit; atexit.register(lambda: os.link('{wheel}', '/build/wheel/other'))"
+            ),
+            "and left 2 files",
+        ),
     ] {
         let exits = if code.contains("other") { "return 1" } else { "os._exit(0)" };
         let packages = hostile(&format!("def seen():\n    {code}\n    {exits}\n"));
@@ -257,7 +272,7 @@ fn code_that_runs_while_resolving_is_in_the_sandbox() {
          def prepare_metadata_for_build_wheel(directory, config_settings=None):\n    info = os.path.join(directory, 'src-1.0.dist-info')\n    os.makedirs(info)\n    \
          with open(info + '/METADATA', 'w') as file:\n        file.write('Metadata-Version: 2.1\\nName: src\\nVersion: 1.0\\nRequires-Dist: lib\\n')\n    \
          with open(info + '/WHEEL', 'w') as file:\n        file.write('Wheel-Version: 1.0\\nTag: py3-none-any\\n')\n    \
-         import sys\n    sys.stderr.write('LOOK ' + look())\n    if os.environ.get('UV_CACHE_DIR', '/tmp/uv') != '/tmp/uv' or LOUD:\n        raise SystemExit(look())\n    return 'src-1.0.dist-info'\n"
+         if LOUD:\n        raise SystemExit(look())\n    return 'src-1.0.dist-info'\n"
     );
     let dynamic = |loud: &str| {
         let backend = format!("LOUD = {loud}\n{seen}");
