@@ -18,10 +18,11 @@ use crate::sandbox;
 
 /// Runs the program.
 pub fn run() -> ExitCode {
-    crate::fault::install();
+    // A panic in there is printed: its standard error is what its caller shows.
     if let Some(code) = inner_command() {
         return code;
     }
+    crate::fault::install();
     let cli = match quick_exec().map_or_else(Cli::try_parse, Ok) {
         Ok(cli) => cli,
         Err(e) => return usage(e),
