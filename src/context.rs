@@ -185,7 +185,12 @@ impl Context {
             .map(|a| (a.to_owned(), machine_mirrors(&etc, a)))
             .collect();
         let python = python_index::configured(&var, &python_config_files());
-        Ok(Fetcher::new(http, Mirrors::new(named, apt, python), self.store.inputs()))
+        let mirrors = Mirrors::new(named, apt, python);
+        let mirrors = match self.manifest_path() {
+            Ok(manifest) => mirrors.in_project(manifest.parent().unwrap_or(Path::new("/"))),
+            Err(_) => mirrors,
+        };
+        Ok(Fetcher::new(http, mirrors, self.store.inputs()))
     }
 }
 

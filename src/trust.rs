@@ -60,9 +60,9 @@ pub fn items(project: Option<&Project>, lock: Option<&Lockfile>) -> Vec<Item> {
     }
     for tree in lock.iter().flat_map(|lock| lock.trees.values()) {
         for location in tree.plan.inputs.iter().flat_map(|input| &input.locations) {
-            if let Location::Url(url) = location {
-                let place = None;
-                out.push(Item::new(files_from(url, &tree.plan.name, project), place));
+            if !matches!(location, Location::Mirror { .. }) {
+                let what = files_from(&location.to_string(), &tree.plan.name, project);
+                out.push(Item::new(what, None));
             }
         }
     }

@@ -1,12 +1,15 @@
 //! The HTTP client. It is created when it is first needed, so that a run that fetches nothing does
 //! not pay for it.
 
+use std::ffi::OsString;
 use std::io::{self, Read, Seek, SeekFrom};
-use std::path::Path;
+use std::os::unix::ffi::OsStringExt;
+use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 use std::time::Duration;
 
 use fs_err as fs;
+use percent_encoding::percent_decode_str;
 use reqwest::StatusCode;
 use reqwest::header;
 
@@ -134,8 +137,8 @@ impl Http {
     }
 
     fn request(&self, url: &str, from: u64, accept: Option<&str>, login: Login) -> Result<Body> {
-        if let Some(path) = url.strip_prefix("file://") {
-            return open_local(url, Path::new(path), from);
+        if let Some(path) = local_path(url) {
+            return open_local(url, &path, from);
         }
         let response = self.send(url, from, accept, login)?;
         let header_number =
@@ -342,6 +345,12 @@ pub fn is_passing(error: &Error) -> bool {
             Some(Cause::Offline) => false,
             _ => true,
         }
+}
+
+/// Returns the path of a `file:` URL, in which escapes stand for bytes (RFC 8089, section 2).
+pub fn local_path(url: &str) -> Option<PathBuf> {
+    let bytes = percent_decode_str(url.strip_prefix("file://")?).collect();
+    Some(PathBuf::from(OsString::from_vec(bytes)))
 }
 
 /// Whether the server reports that the file does not exist. The next mirror may have it.

@@ -2,8 +2,9 @@
 //! default.
 
 use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
 
-use crate::model::Location;
+use crate::model::{Location, MemberPath};
 
 /// The family of the archives of old Debian files. Below each of its mirrors, an archive has the
 /// path of [`snapshot_path`].
@@ -45,6 +46,7 @@ pub struct Mirrors {
     named: BTreeMap<String, Vec<String>>,
     apt: BTreeMap<String, Vec<String>>,
     python: Vec<String>,
+    project: Option<PathBuf>,
 }
 
 impl Mirrors {
@@ -55,7 +57,23 @@ impl Mirrors {
         apt: BTreeMap<String, Vec<String>>,
         python: Vec<String>,
     ) -> Self {
-        Mirrors { named, apt, python }
+        Mirrors { named, apt, python, project: None }
+    }
+
+    /// Sets the directory in which files of the project lie.
+    #[must_use]
+    pub fn in_project(mut self, dir: &Path) -> Self {
+        self.project = Some(dir.to_path_buf());
+        self
+    }
+
+    /// Returns the URL of a file of the project. A symlink that leads out of the project is followed
+    /// by nobody, because the bytes of a tree can be read by other users.
+    fn project_file(&self, path: &MemberPath) -> Option<String> {
+        let dir = self.project.as_ref()?.canonicalize().ok()?;
+        let file = dir.join(path.as_str());
+        let inside = file.canonicalize().map_or(true, |real| real.starts_with(&dir));
+        inside.then(|| format!("file://{}", encode(file.to_str().unwrap_or_default())))
     }
 
     /// Returns the base URLs of a family. `snapshot` is the point in time (`YYYYMMDDTHHMMSSZ`) for
@@ -93,6 +111,9 @@ impl Mirrors {
     pub fn expand(&self, location: &Location, snapshot: Option<&str>) -> Vec<Candidate> {
         match location {
             Location::Url(url) => vec![Candidate::Url(url.clone())],
+            Location::Project(path) => {
+                self.project_file(path).map(Candidate::Url).into_iter().collect()
+            }
             Location::Mirror { mirror, path } if mirror == "python" => match path.split_once('/') {
                 Some((project, file)) => vec![Candidate::PythonFile {
                     project: project.to_owned(),

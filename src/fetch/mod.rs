@@ -21,14 +21,14 @@ use std::time::Duration;
 use fs_err as fs;
 
 pub use apt::machine_mirrors;
-pub use http::{Http, origin, redact, says_absent};
+pub use http::{Http, local_path, origin, redact, says_absent};
 pub use mirrors::{Candidate, Mirrors, SNAPSHOT, encode, snapshot_path};
 pub use netrc::Netrc;
 pub use proxy::Proxies;
 pub use refusals::Refusals;
 
 use crate::error::{Cause, Error, Result};
-use crate::model::{Digest, HashingReader, Input};
+use crate::model::{Digest, HashingReader, Input, Location};
 use crate::reporter::Task;
 
 /// The maximum size in bytes of a file whose hash is not known yet.
@@ -195,10 +195,7 @@ impl Fetcher {
                 .filter(|c| !refusals.has(c))
                 .collect();
             if candidates.is_empty() {
-                return Err(refusals.into_error().unwrap_or_else(|| {
-                    Error::network(format!("no mirror is known for {}", input.file_name()))
-                        .hint("name one under [mirrors] in toolchains.toml")
-                }));
+                return Err(refusals.into_error().unwrap_or_else(|| nowhere(&input.locations)));
             }
             let mut stream =
                 stream::InputStream::open(self, input, candidates, &mut refusals, part, task)?;
@@ -370,4 +367,16 @@ impl Fetcher {
         out.dedup();
         Ok(out)
     }
+}
+
+/// Returns the error for a file that lies nowhere: no mirror of its family is known, or the project's
+/// file is one that no project may name.
+pub fn nowhere(locations: &[Location]) -> Error {
+    let all = locations.iter().map(|l| redact(&l.to_string())).collect::<Vec<_>>().join(", ");
+    if locations.iter().any(|l| matches!(l, Location::Project(_))) {
+        return Error::user(format!("{all} leads out of the project"))
+            .hint("put the file itself into the directory of toolchains.toml, or below it");
+    }
+    Error::network(format!("no mirror is known for {all}"))
+        .hint("name one under [mirrors] in toolchains.toml")
 }

@@ -230,6 +230,8 @@ impl Input {
 pub enum Location {
     /// An `https:`, `http:` or `file:` URL.
     Url(String),
+    /// `./<path>`: a file of the project, below the directory of the manifest.
+    Project(MemberPath),
     /// `mirror://<mirror>/<path>`: expanded when fetching, through the user's mirrors, the
     /// machine's mirrors and the public default.
     Mirror {
@@ -245,6 +247,7 @@ impl Location {
     pub fn path(&self) -> &str {
         match self {
             Location::Url(url) => url.split(['?', '#']).next().unwrap_or(url),
+            Location::Project(path) => path.as_str(),
             Location::Mirror { path, .. } => path,
         }
     }
@@ -254,6 +257,7 @@ impl fmt::Display for Location {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Location::Url(url) => f.write_str(url),
+            Location::Project(path) => write!(f, "./{path}"),
             Location::Mirror { mirror, path } => write!(f, "mirror://{mirror}/{path}"),
         }
     }
@@ -275,13 +279,23 @@ impl FromStr for Location {
                 _ => Err(format!("expected mirror://<name>/<path>, got {:?}", redact(text))),
             };
         }
+        if let Some(path) = text.strip_prefix("./") {
+            return match MemberPath::parse(path.as_bytes()) {
+                Ok(Some(path)) => Ok(Location::Project(path)),
+                Ok(None) => Err(format!("expected a file of the project, got {text:?}")),
+                Err(why) => Err(format!("expected a file of the project, got {text:?}: {why}")),
+            };
+        }
         let known = ["https://", "http://", "file:///"]
             .iter()
             .any(|s| text.starts_with(s) && text.len() > s.len());
         if known && !text.contains(char::is_whitespace) {
             Ok(Location::Url(text.to_owned()))
         } else {
-            Err(format!("expected an https://, http:// or file:/// URL, got {:?}", redact(text)))
+            Err(format!(
+                "expected an https://, http:// or file:/// URL, or a file of the project, ./<path>, got {:?}",
+                redact(text)
+            ))
         }
     }
 }

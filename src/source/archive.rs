@@ -4,7 +4,7 @@
 use super::debian::DebianRequest;
 use super::kind::{Additions, Foreign, Resolution, ResolveContext, Source, SourceKind};
 use crate::error::{Cause, Error, ErrorKind, Measure, Place, Result};
-use crate::fetch::{Candidate, Refusals, redact, says_absent};
+use crate::fetch::{Candidate, Refusals, nowhere, redact, says_absent};
 use crate::lockfile::Fingerprint;
 use crate::manifest::{Fields, Manifest, Problems, Toolchain};
 use crate::model::{
@@ -185,8 +185,8 @@ impl Source for Archive {
         let runtime = self.runtime.iter().flat_map(DebianRequest::foreign);
         let urls = platforms.iter().flat_map(|platform| self.urls(*platform));
         // A mirror is named elsewhere: in the manifest, or by the machine.
-        let is_url = |url: &String| matches!(url.parse(), Ok(Location::Url(_)));
-        urls.filter(is_url).map(Foreign::Url).chain(runtime).collect()
+        let is_named = |url: &String| !matches!(url.parse(), Ok(Location::Mirror { .. }) | Err(_));
+        urls.filter(is_named).map(Foreign::Url).chain(runtime).collect()
     }
 
     fn fingerprint(&self, platform: Platform) -> Fingerprint {
@@ -242,8 +242,7 @@ impl Source for Archive {
                 e
             }
         })?;
-        let locations: Vec<Location> =
-            urls.iter().map(|u| u.parse()).collect::<Result<_, _>>().map_err(Error::user)?;
+        let locations = parsed(&urls)?;
         let download = self.download(platform);
         let layout = Layout {
             only: vec![],
@@ -274,15 +273,15 @@ impl Archive {
         cx: &ResolveContext,
     ) -> Result<(u64, Digest)> {
         let expected = self.download(platform).sha256;
+        let locations = parsed(urls)?;
         if let Some(sha256) = expected
             && let Some(size) = cx.fetcher.cached_size(&sha256)
         {
             return Ok((size, sha256));
         }
         let mut refusals = Refusals::default();
-        for url in urls {
-            let location: Location = url.parse().map_err(Error::user)?;
-            for candidate in cx.fetcher.mirrors.expand(&location, None) {
+        for location in &locations {
+            for candidate in cx.fetcher.mirrors.expand(location, None) {
                 let Candidate::Url(real) = candidate else { continue };
                 let task = cx.reporter.task(&redact(&real), 0);
                 match cx.fetcher.discover(&real, &task) {
@@ -297,11 +296,13 @@ impl Archive {
                 }
             }
         }
-        Err(refusals.into_error().unwrap_or_else(|| {
-            Error::user(format!("no mirror is known for {}", urls.join(", ")))
-                .hint("name one under [mirrors] in toolchains.toml")
-        }))
+        Err(refusals.into_error().unwrap_or_else(|| nowhere(&locations)))
     }
+}
+
+/// Returns the locations in which URLs are filled in.
+fn parsed(urls: &[String]) -> Result<Vec<Location>> {
+    urls.iter().map(|url| url.parse().map_err(Error::user)).collect()
 }
 
 /// Returns the error for a file whose hash differs from the one in the manifest.

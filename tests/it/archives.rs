@@ -433,3 +433,57 @@ fn a_wrong_prefix_names_what_is_there() {
     );
     project.assert_store_empty();
 }
+
+#[test]
+fn an_archive_may_lie_in_the_project() {
+    let bytes = gzip(&honest().finish());
+    let text = manifest("./third_party/a {version}.tgz", &bytes, "strip_prefix = \"thing-1.0\"");
+    let project = Project::new(&text);
+    let file = project.scratch.write("project/third_party/a 1.0.tgz", &bytes);
+    // What a cloned repository contains is accepted like what it names.
+    let mut lock = project.cotter(&["lock"]);
+    let refused = fails(1, lock.env_remove("COTTER_TRUST"));
+    contains(&refused, &["files from ./third_party/a 1.0.tgz for the toolchain thing"]);
+    project.ok(&["setup", "--offline"]);
+    let lock = project.lock_text();
+    contains(&lock, &["\"./third_party/a 1.0.tgz\""]);
+    assert!(!lock.contains(project.scratch.path().to_str().unwrap()), "{lock}");
+    // The lock holds for a checkout at another place, also below its directory.
+    let other = Project::new(&text);
+    other.scratch.write("project/toolchains.lock", &lock);
+    other.scratch.write("project/third_party/a 1.0.tgz", &bytes);
+    std::fs::create_dir(other.dir().join("below")).unwrap();
+    ok(other.cotter(&["setup", "--locked", "--offline"]).current_dir(other.dir().join("below")));
+    assert_eq!(other.tree().file_name(), project.tree().file_name());
+    // Other bytes are refused, and so is a file that is missing.
+    let cold = |store: &str, args: &[&str]| {
+        let mut command = project.cotter(args);
+        command.env("COTTER_STORE", project.scratch.join(store));
+        command
+    };
+    std::fs::write(&file, b"changed").unwrap();
+    contains(&fails(4, &mut cold("b", &["setup"])), &["third_party/a%201.0.tgz", "expected"]);
+    std::fs::remove_file(&file).unwrap();
+    contains(&fails(1, &mut cold("c", &["setup"])), &["third_party/a%201.0.tgz", "no such file"]);
+}
+
+#[test]
+fn no_project_reaches_a_file_outside_of_it() {
+    let bytes = gzip(&honest().finish());
+    for (url, said) in [
+        ("./../a.tgz", "toolchains.toml:6:7: expected a file of the project, got \"./../a.tgz\""),
+        ("./", "toolchains.toml:6:7: expected a file of the project"),
+        ("third_party/a.tgz", "or a file of the project, ./<path>, got \"third_party/a.tgz\""),
+    ] {
+        contains(&Project::new(&manifest(url, &bytes, "")).fails(1, &["lock"]), &[said]);
+    }
+    let project = Project::new(&manifest("./a.tgz", &bytes, ""));
+    let secret = project.scratch.write("secret.tgz", &bytes);
+    std::os::unix::fs::symlink(&secret, project.dir().join("a.tgz")).unwrap();
+    let refused = project.fails(1, &["lock"]);
+    contains(
+        &refused,
+        &["toolchains.toml:6:7", "./a.tgz leads out of the project", "hint: put the file"],
+    );
+    project.assert_store_empty();
+}

@@ -47,7 +47,7 @@ libraries = ["py"]
             "toolchains.toml:14:27: expected the name of a Debian package, perhaps with =version or /suite, got \"Bad Name\"",
             "toolchains.toml:15:1: unknown key \"package\" in [py]; did you mean \"packages\"?",
             "toolchains.toml:19:11: expected a version such as \"1.2.3\", got \"twenty\"",
-            "toolchains.toml:20:7: expected an https://, http:// or file:/// URL, got \"gopher://x\"",
+            "toolchains.toml:20:7: expected an https://, http:// or file:/// URL, or a file of the project, ./<path>, got \"gopher://x\"",
             "toolchains.toml:21:10: expected a sha256 as 64 hexadecimal digits, got \"abc\"",
             "toolchains.toml:25:14: only a toolchain of kind \"cc\" or \"sysroot\" takes libraries",
             "[zig] needs the key \"version\"",

@@ -7,7 +7,7 @@ use super::super::kind::ResolveContext;
 use super::request::DebianRequest;
 use super::suites::SuiteRequest;
 use crate::error::{Cause, Error, ErrorKind, Result, known_names};
-use crate::fetch::{Http, SNAPSHOT, redact, says_absent};
+use crate::fetch::{Http, SNAPSHOT, local_path, redact, says_absent};
 use crate::lockfile::TrustedRelease;
 use crate::model::{Component, Ecosystem, Format, Input, Location, Platform};
 use crate::resolve::debian_index::{self, Index, Package};
@@ -185,7 +185,7 @@ fn no_such_suite(spec: &SuiteRequest, refused: &[(&String, Error)], http: &Http)
 /// Returns the suites that a mirror lists below `dists/`, if it lists any.
 fn suites_of(http: &Http, base: &str) -> Vec<String> {
     let page = format!("{base}/dists/");
-    if let Some(dir) = page.strip_prefix("file://") {
+    if let Some(dir) = local_path(&page) {
         let entries = fs_err::read_dir(dir).into_iter().flatten();
         return entries
             .filter_map(|e| Some(e.ok()?.file_name().to_string_lossy().into_owned()))
