@@ -8,7 +8,7 @@ use clap::error::{ContextKind, ContextValue, ErrorKind as ClapErrorKind};
 use clap::{CommandFactory, Parser};
 use serde_json::json;
 
-use crate::cli::{AuditWhat, Cli, Command, Exec, Global};
+use crate::cli::{AuditWhat, CacheWhat, Cli, Command, Exec, Global, OwnWhat};
 use crate::commands;
 use crate::context::{self, Context};
 use crate::error::{Cause, Error, ErrorKind, Measure, Medium, Place};
@@ -61,9 +61,16 @@ fn inner_command() -> Option<ExitCode> {
 fn needs_store(cli: &Cli) -> bool {
     match &cli.command {
         Command::Lock(args) => !args.check && !cli.global.locked,
-        Command::Init(_) | Command::Trust(_) | Command::Completions(_) | Command::Schema(_) => {
-            false
-        }
+        Command::Init(_)
+        | Command::Diff(_)
+        | Command::Tree(_)
+        | Command::Why(_)
+        | Command::Search(_)
+        | Command::Trust(_)
+        | Command::Own(_)
+        | Command::Man(_)
+        | Command::Completions(_)
+        | Command::Schema(_) => false,
         _ => true,
     }
 }
@@ -72,6 +79,12 @@ fn needs_store(cli: &Cli) -> bool {
 fn wants_json(command: &Command) -> bool {
     match command {
         Command::Lock(args) => args.json,
+        Command::Diff(args) => args.json,
+        Command::Which(args) => args.json,
+        Command::Search(args) => args.json,
+        Command::Outdated(args) => args.json,
+        Command::Cache(args) => matches!(&args.what, CacheWhat::Size(args) if args.json),
+        Command::Own(args) => matches!(&args.what, OwnWhat::Version(args) if args.json),
         Command::Setup(args) => args.json,
         Command::Env(args) => args.json,
         Command::List(args) => args.json,
@@ -85,9 +98,15 @@ fn wants_json(command: &Command) -> bool {
         Command::Gc(args) => args.json,
         Command::Doctor(args) => args.json,
         Command::Init(_)
+        | Command::Add(_)
+        | Command::Remove(_)
         | Command::Exec(_)
         | Command::Shell(_)
         | Command::Path(_)
+        | Command::Tree(_)
+        | Command::Why(_)
+        | Command::Run(_)
+        | Command::Man(_)
         | Command::Venv(_)
         | Command::Export(_)
         | Command::Completions(_)
@@ -246,13 +265,25 @@ fn quick_global() -> Option<Global> {
 fn dispatch(command: Command, cx: &Context) -> Result<ExitCode, Error> {
     match command {
         Command::Init(args) => commands::init::run(&args, cx),
+        Command::Add(args) => commands::add::run(&args, cx),
+        Command::Remove(args) => commands::remove::run(&args, cx),
         Command::Lock(args) => commands::lock::run(&args, cx),
+        Command::Diff(args) => commands::diff::run(&args, cx),
         Command::Setup(args) => commands::setup::run(&args, cx),
         Command::Exec(args) => commands::exec::run(args, cx),
+        Command::Run(args) => commands::run::run(&args, cx),
+        Command::Outdated(args) => commands::outdated::run(&args, cx),
+        Command::Search(args) => commands::search::run(&args, cx),
+        Command::Cache(args) => commands::cache::run(&args, cx),
+        Command::Own(args) => commands::own::run(&args, cx),
+        Command::Man(args) => commands::man::run(&args, cx),
         Command::Shell(args) => commands::shell::run(&args, cx),
         Command::Env(args) => commands::env::run(&args, cx),
         Command::Path(args) => commands::path::run(&args, cx),
+        Command::Which(args) => commands::which::run(&args, cx),
         Command::List(args) => commands::list::run(&args, cx),
+        Command::Tree(args) => commands::tree::run(&args, cx),
+        Command::Why(args) => commands::why::run(&args, cx),
         Command::Venv(args) => commands::venv::run(&args, cx),
         Command::Verify(args) => commands::verify::run(&args, cx),
         Command::Emit(args) => commands::emit::run(&args, cx),

@@ -1,5 +1,9 @@
 //! The command line. Help texts are written here and nowhere else.
 
+mod actions;
+mod edits;
+mod looks;
+
 use std::path::PathBuf;
 
 use clap::builder::styling::{AnsiColor, Styles};
@@ -9,6 +13,10 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use crate::emit::EMITTERS;
 use crate::model::{Platform, ToolchainName};
 use crate::report::{self, Report};
+
+pub use actions::{CacheArgs, CacheWhat, Man, Outdated, Own, OwnWhat, Run, SearchArgs};
+pub use edits::{Add, Remove};
+pub use looks::{Diff, TreeArgs, Which, WhyArgs};
 
 const STYLES: Styles = Styles::styled()
     .header(AnsiColor::Green.on_default().bold())
@@ -120,22 +128,40 @@ pub enum Color {
 pub enum Command {
     /// Write a first toolchains.toml
     Init(Init),
+    /// Add toolchains of Debian packages to toolchains.toml, lock them and set them up
+    Add(Add),
+    /// Remove toolchains from toolchains.toml and toolchains.lock
+    Remove(Remove),
     /// Pin every byte of the toolchains in toolchains.lock
     Lock(Lock),
+    /// Print what the change of toolchains.lock means
+    Diff(Diff),
+    /// Tell which locked packages are not the newest
+    Outdated(Outdated),
+    /// Find packages and their versions in the indexes
+    Search(SearchArgs),
     /// Make the locked toolchains ready to use
     Setup(Setup),
     /// Run a command with the toolchains first on PATH
     Exec(Exec),
+    /// Run a task of toolchains.toml, or list the tasks
+    Run(Run),
     /// Start a shell with the toolchains first on PATH
     Shell(Shell),
     /// Print the variables that `exec` would set, once `setup` made the toolchains ready
     Env(Env),
     /// Print the directory of a toolchain that `setup` made ready
     Path(PathArgs),
+    /// Print the file of a command, and tell the toolchain that brings it
+    Which(Which),
     /// Create a virtual environment with locked Python packages
     Venv(Venv),
     /// List the toolchains of the lock
     List(List),
+    /// Print the packages of the toolchains, and which of them need which
+    Tree(TreeArgs),
+    /// Tell why a package is in the toolchains
+    Why(WhyArgs),
     /// Check the trees in the store
     Verify(Verify),
     /// Write the files with which other tools use the toolchains
@@ -148,10 +174,17 @@ pub enum Command {
     Trust(Trust),
     /// Delete trees and inputs that no project uses
     Gc(Gc),
+    /// Look at the downloads, or delete them
+    Cache(CacheArgs),
     /// Check whether this machine has what cotter needs
     Doctor(Doctor),
+    /// Tell about cotter itself
+    #[command(name = "self")]
+    Own(Own),
     /// Print shell completions
     Completions(Completions),
+    /// Write the manual pages
+    Man(Man),
     /// Print the JSON Schema of a file
     Schema(Schema),
 }
@@ -190,6 +223,9 @@ pub struct Lock {
     /// Lock everything again, without using the existing lock
     #[arg(long, conflicts_with_all = ["check", "upgrade"])]
     pub fresh: bool,
+    /// Only print what would change. Needs the network, and makes trees in the store
+    #[arg(long, conflicts_with = "check")]
+    pub dry_run: bool,
     /// Accept an index that has expired
     #[arg(long)]
     pub allow_expired: bool,

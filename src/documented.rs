@@ -129,6 +129,7 @@ fn every_flags_variable_is_documented() {
 /// the parser asked for.
 const TOOLCHAIN: &str = "a-toolchain";
 const REQUIREMENTS: &str = "a-set";
+const TASK: &str = "a-task";
 
 /// Returns the keys for which the parser of a manifest asks when it meets every kind and every
 /// source, by table. A key is asked for whether it exists or not.
@@ -153,6 +154,8 @@ fn keys_asked_for() -> BTreeMap<String, BTreeSet<String>> {
                 platform.x86_64-linux = {{}}
                 [requirements.{REQUIREMENTS}]
                 build_requires = []
+                [tasks.{TASK}]
+                env = {{}}
                 "#
             );
             let mut problems = Problems::new("toolchains.toml", &text);
@@ -190,9 +193,11 @@ fn every_key_of_the_manifest_is_in_the_schema_and_the_docs() {
         ),
         ("[[suite]]", "/$defs/suite", MANIFEST),
         (&format!("[{REQUIREMENTS}]"), "/$defs/requirements", PACKAGES),
+        (&format!("[{TASK}]"), "/$defs/task", MANIFEST),
     ];
     // In these tables, the user chooses the keys.
-    let free = ["[mirrors]", "[toolchains]", "[requirements]", "[bin]", "[env]", "[platform]"];
+    let free =
+        ["[mirrors]", "[toolchains]", "[requirements]", "[tasks]", "[bin]", "[env]", "[platform]"];
     let asked = keys_asked_for();
     let mut problems = vec![];
     for table in asked.keys() {

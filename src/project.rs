@@ -1,6 +1,7 @@
 //! A project: its manifest, its lock, and the files that they name.
 
 mod files;
+mod origins;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -20,6 +21,7 @@ use crate::recipe::{self, Idle, Recipe};
 use crate::source::{self, Sources};
 
 pub use files::{ProjectFiles, replace};
+pub use origins::origins;
 
 /// The maximum number of patterns that match nothing and that are named.
 const MOST_IDLE: usize = 50;
@@ -50,14 +52,22 @@ impl Project {
     /// If there is no manifest, or with every problem that it has.
     pub fn load(cx: &Context) -> Result<Self> {
         let manifest_path = cx.manifest_path()?;
+        let text = read_text(&manifest_path, &shown(&manifest_path, &cx.here))?;
+        Self::of_text(manifest_path, &text, cx)
+    }
+
+    /// Reads the text of a manifest as if the file at `manifest_path` contained it.
+    ///
+    /// # Errors
+    /// With every problem that it has.
+    pub fn of_text(manifest_path: PathBuf, text: &str, cx: &Context) -> Result<Self> {
         let file = shown(&manifest_path, &cx.here);
-        let text = read_text(&manifest_path, &file)?;
-        let mut problems = Problems::new(&file, &text);
-        let manifest = Manifest::parse(&text, &mut problems);
+        let mut problems = Problems::new(&file, text);
+        let manifest = Manifest::parse(text, &mut problems);
         let sources = source::bind(&manifest, &mut problems);
         check_recipes(&manifest, &mut problems);
         let emissions = emit::bind(&manifest, &mut problems);
-        problems.check().map_err(|e| conflict(&text, &file).unwrap_or(e))?;
+        problems.check().map_err(|e| conflict(text, &file).unwrap_or(e))?;
         let lock_path = manifest_path.with_file_name(lockfile::FILE_NAME);
         Ok(Project { manifest_path, lock_path, manifest, sources, emissions })
     }

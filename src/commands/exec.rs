@@ -20,13 +20,12 @@ pub fn run(args: Exec, cx: &Context) -> Result<ExitCode> {
     let program = session.find(&args.command[0])?;
     let mut command = Command::new(&program);
     command.arg0(&args.command[0]).args(&args.command[1..]);
-    Err(become_command(command, &program, &session))
+    apply(&mut command, &session);
+    Err(become_command(command, &program))
 }
 
-/// Replaces this process with a command in the environment of a session. Returns only if that
-/// fails.
-pub fn become_command(mut command: Command, program: &Path, session: &Session) -> Error {
-    apply(&mut command, session);
+/// Replaces this process with a command. Returns only if that fails.
+pub fn become_command(mut command: Command, program: &Path) -> Error {
     let e = command.exec();
     let kind = if e.kind() == std::io::ErrorKind::NotFound {
         ErrorKind::CommandNotFound

@@ -12,6 +12,8 @@ use crate::lock::{self, Options, Upgrade};
 use crate::lockfile::LockedTree;
 use crate::manifest::no_such_toolchain;
 use crate::project::Project;
+use crate::report::lock_changes::LockChanges;
+use crate::report::lock_forms;
 use crate::trust;
 
 /// Runs the command.
@@ -21,13 +23,13 @@ use crate::trust;
 pub fn run(args: &Lock, cx: &Context) -> Result<ExitCode> {
     let project = Project::load(cx)?;
     project.pins_something(args.upgrade.as_deref().unwrap_or_default(), cx)?;
-    let writes = args.fresh || args.upgrade.is_some();
+    let writes = (args.fresh || args.upgrade.is_some()) && !args.dry_run;
     if !args.check && (cx.global.frozen || cx.global.locked && writes) {
         let flag = if cx.global.frozen { "--frozen" } else { "--locked" };
         return Err(Error::user(format!("{flag} does not let `cotter lock` write the lock"))
             .hint(format!("leave {flag} out, or run `cotter lock --check`")));
     }
-    if args.check || cx.global.locked {
+    if args.check || cx.global.locked && !args.dry_run {
         return check(&project, args, cx);
     }
     let upgrade = match &args.upgrade {
@@ -53,7 +55,16 @@ pub fn run(args: &Lock, cx: &Context) -> Result<ExitCode> {
     sweep(cx)?;
     let fetcher = cx.fetcher(Some(&project.manifest))?;
     let options = Options { upgrade, fresh: args.fresh, allow_expired: args.allow_expired };
-    let outcome = lock::update(&project, cx, &fetcher, &options)?;
+    let outcome = lock::propose(&project, cx, &fetcher, &options)?;
+    if args.dry_run {
+        let changes = LockChanges::between(&outcome.before, &outcome.lock);
+        return match args.json {
+            true => print_json(&lock_forms::json(&changes)),
+            false => print(&lock_forms::text(&changes)),
+        }
+        .map(|()| ExitCode::SUCCESS);
+    }
+    outcome.write(&project)?;
     let is_made = |tree: &&LockedTree| {
         let made = outcome.made.iter().any(|m| m.time.is_some() && m.output == tree.output);
         made && !tree.plan.serves_builds()

@@ -1,7 +1,10 @@
 //! The commands. Each verb has its own file.
 
+pub mod add;
 pub mod audit;
+pub mod cache;
 pub mod completions;
+pub mod diff;
 pub mod doctor;
 pub mod emit;
 pub mod env;
@@ -11,14 +14,25 @@ pub mod gc;
 pub mod init;
 pub mod list;
 pub mod lock;
+pub mod man;
+pub mod outdated;
+pub mod own;
 pub mod path;
+pub mod remove;
+pub mod run;
 pub mod schema;
+pub mod search;
 pub mod setup;
 pub mod shell;
+pub mod tree;
 pub mod trust;
 pub mod venv;
 pub mod verify;
+pub mod which;
+pub mod why;
 
+mod amend;
+mod lock_of_project;
 mod machine;
 mod reaches;
 mod session;
@@ -29,6 +43,7 @@ use std::io::Write;
 
 use crate::context::Context;
 use crate::error::{Error, ErrorKind, Medium, Result};
+use crate::text::quantity::{bytes as human, count};
 
 /// Writes data to standard output.
 ///
@@ -70,14 +85,4 @@ fn must_be_writable(cx: &Context, command: &str) -> Result<()> {
 /// If the store can be written but not read.
 fn sweep(cx: &Context) -> Result<()> {
     if cx.store.is_writable() { crate::store::Staging::sweep(&cx.store) } else { Ok(()) }
-}
-
-/// Returns a number with its noun, which has the plural in `s`.
-fn count(number: usize, noun: &str) -> String {
-    format!("{number} {noun}{}", if number == 1 { "" } else { "s" })
-}
-
-/// Formats a number of bytes for people.
-fn human(bytes: u64) -> String {
-    indicatif::BinaryBytes(bytes).to_string()
 }

@@ -449,11 +449,12 @@ fn is_guards(dir: &Path) -> bool {
 }
 
 /// Returns the names in a directory.
-fn programs(dir: &Path) -> Vec<String> {
+pub fn programs(dir: &Path) -> Vec<String> {
     let Ok(entries) = fs::read_dir(dir) else { return vec![] };
     entries.filter_map(|entry| entry.ok()?.file_name().into_string().ok()).collect()
 }
 
-fn is_program(path: &Path) -> bool {
+/// Whether there is a file that this user may execute.
+pub fn is_program(path: &Path) -> bool {
     path.is_file() && rustix::fs::access(path, rustix::fs::Access::EXEC_OK).is_ok()
 }

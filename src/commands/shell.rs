@@ -46,7 +46,8 @@ pub fn run(args: &Shell, cx: &Context) -> Result<ExitCode> {
         // No start-up file of theirs can be replaced without losing the user's own.
         _ => {}
     }
-    Err(exec::become_command(command, &program, &session))
+    exec::apply(&mut command, &session);
+    Err(exec::become_command(command, &program))
 }
 
 /// Returns commands for bash and zsh that set the variables again which the user's own files may

@@ -1,6 +1,7 @@
 //! Brings a lock up to date with its manifest: stale toolchains are resolved source by source,
 //! followed by the sets of Python packages.
 
+pub mod inquiry;
 mod notes;
 mod options;
 mod packages;
@@ -25,10 +26,29 @@ pub struct Outcome {
     pub lock: Lockfile,
     /// The changes, one line of text each.
     pub changes: Vec<String>,
-    /// Whether the file was written.
+    /// Whether the file was written, or would be.
     pub written: bool,
     /// The trees that were made in the process, with the time that each one took.
     pub made: Vec<Made>,
+    /// The lock as it was. It is empty if there was none, or a damaged one that was not read.
+    pub before: Lockfile,
+    /// The files of requirements that belong to the lock.
+    texts: packages::RequirementTexts,
+}
+
+impl Outcome {
+    /// Writes what was proposed: the files of requirements, and then the lock if its bytes change.
+    ///
+    /// # Errors
+    /// If a file cannot be written.
+    pub fn write(&self, project: &Project) -> Result<()> {
+        packages::write(project, &self.texts)?;
+        if self.written {
+            let name = MemberPath::literal(lockfile::FILE_NAME);
+            project.files()?.replace(&name, &self.lock.render())?;
+        }
+        Ok(())
+    }
 }
 
 /// Brings the lock up to date with the manifest, and writes it if its bytes change.
@@ -36,6 +56,22 @@ pub struct Outcome {
 /// # Errors
 /// If something cannot be resolved, fetched or composed. The lock then stays as it was.
 pub fn update(
+    project: &Project,
+    cx: &Context,
+    fetcher: &Fetcher,
+    options: &Options,
+) -> Result<Outcome> {
+    let outcome = propose(project, cx, fetcher, options)?;
+    outcome.write(project)?;
+    Ok(outcome)
+}
+
+/// Determines the lock that fits the manifest, and writes nothing into the project. Trees whose
+/// identities were not known are made in the store.
+///
+/// # Errors
+/// If something cannot be resolved, fetched or composed.
+pub fn propose(
     project: &Project,
     cx: &Context,
     fetcher: &Fetcher,
@@ -86,14 +122,12 @@ pub fn update(
             made.extend(resolving.run(&mut lock, indexed)?);
         }
     }
-    made.extend(packages::update(project, cx, fetcher, &old, &mut lock, &options.upgrade)?);
+    let (of_sets, texts) =
+        packages::update(project, cx, fetcher, &old, &mut lock, &options.upgrade)?;
+    made.extend(of_sets);
     let changes = describe(&before, &lock);
-    let text = lock.render();
-    let written = text != old_text;
-    if written {
-        project.files()?.replace(&MemberPath::literal(lockfile::FILE_NAME), &text)?;
-    }
-    Ok(Outcome { lock, changes, written, made })
+    let written = lock.render() != old_text;
+    Ok(Outcome { lock, changes, written, made, before, texts })
 }
 
 /// Returns the lock as it was. A lock with conflict markers yields all entries of both sides that

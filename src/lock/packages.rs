@@ -37,10 +37,14 @@ const SOURCE: &str = "wheels";
 /// The glibc version that is assumed for a tree that names none. It is old enough for any tree.
 const UNKNOWN_GLIBC: &str = "2.28";
 
+/// The files of requirements to write, with their texts.
+pub type RequirementTexts = Vec<(MemberPath, String)>;
+
 /// Locks the sets that are stale or to be upgraded into `lock`, and copies the others from `old`.
+/// Returns the trees that were made, and the files of requirements, which are not written yet.
 ///
 /// # Errors
-/// If a set cannot be resolved, fetched or built. The files of requirements then stay as they were.
+/// If a set cannot be resolved, fetched or built.
 pub fn update(
     project: &Project,
     cx: &Context,
@@ -48,7 +52,7 @@ pub fn update(
     old: &Lockfile,
     lock: &mut Lockfile,
     upgrade: &Upgrade,
-) -> Result<Vec<Made>> {
+) -> Result<(Vec<Made>, RequirementTexts)> {
     let mut made = vec![];
     let mut written = vec![];
     for group in groups(project) {
@@ -79,14 +83,22 @@ pub fn update(
             lock.put(tree);
         }
     }
+    Ok((made, written))
+}
+
+/// Writes the files of requirements whose texts have changed.
+///
+/// # Errors
+/// If a file cannot be written.
+pub fn write(project: &Project, texts: &RequirementTexts) -> Result<()> {
     let files = project.files()?;
-    for (name, text) in written {
+    for (name, text) in texts {
         let there = fs::read_to_string(project.dir().join(name.as_str()));
-        if there.ok().as_ref() != Some(&text) {
-            files.replace(&name, &text)?;
+        if there.ok().as_ref() != Some(text) {
+            files.replace(name, text)?;
         }
     }
-    Ok(made)
+    Ok(())
 }
 
 /// Groups the trees by set and interpreter. Each group has one tree for each platform.
@@ -141,7 +153,7 @@ impl Locking<'_> {
         let preferred =
             (!upgrade && !group[0].builds).then(|| fs::read_to_string(written).ok()).flatten();
         let env = environment_of_uv();
-        let cache = self.cx.store.dir().join("cache").join("uv");
+        let cache = self.cx.store.uv_cache();
         let platforms: Vec<(Platform, String)> =
             group.iter().map(|t| (t.platform, self.glibc(python, t.platform))).collect();
         let job = SetResolution {

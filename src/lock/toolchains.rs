@@ -59,7 +59,7 @@ impl Locking<'_> {
     ) -> Result<Vec<Made>> {
         let (project, cx) = (self.project, self.cx);
         let settings = &project.manifest.settings;
-        let keyring = self.keyring()?;
+        let keyring = keyring(project)?;
         let resolving = ResolveContext {
             fetcher: self.fetcher,
             reporter: &cx.reporter,
@@ -192,18 +192,22 @@ impl Locking<'_> {
             inputs: found.inputs,
         })
     }
+}
 
-    fn keyring(&self) -> Result<Keyring> {
-        match &self.project.manifest.settings.keyring {
-            Some(file) => {
-                let path = self.project.dir().join(file);
-                let bytes = fs::read(&path).map_err(|e| {
-                    Error::unreadable(&path, e)
-                        .hint("[settings] keyring names it, relative to toolchains.toml")
-                })?;
-                Keyring::parse(&bytes, file)
-            }
-            None => Keyring::shipped(),
+/// Returns the keys that may sign a suite which names none.
+///
+/// # Errors
+/// If the file of `[settings] keyring` cannot be read.
+pub fn keyring(project: &Project) -> Result<Keyring> {
+    match &project.manifest.settings.keyring {
+        Some(file) => {
+            let path = project.dir().join(file);
+            let bytes = fs::read(&path).map_err(|e| {
+                Error::unreadable(&path, e)
+                    .hint("[settings] keyring names it, relative to toolchains.toml")
+            })?;
+            Keyring::parse(&bytes, file)
         }
+        None => Keyring::shipped(),
     }
 }

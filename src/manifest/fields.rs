@@ -122,6 +122,16 @@ impl Fields {
         self.left.get(key).map_or(self.span.clone(), |(span, _)| span.clone())
     }
 
+    /// Whether the value of a key is a table.
+    pub fn is_table(&self, key: &str) -> bool {
+        matches!(self.left.get(key), Some((_, item)) if matches!(item.value, TomlValue::Table(_)))
+    }
+
+    /// Whether the value of a key is a string.
+    pub fn is_string(&self, key: &str) -> bool {
+        matches!(self.left.get(key), Some((_, item)) if matches!(item.value, TomlValue::String(_)))
+    }
+
     /// Takes a string.
     pub fn string(&mut self, key: &str, problems: &mut Problems) -> Option<Spanned<String>> {
         let item = self.take(key)?;

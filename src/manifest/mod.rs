@@ -2,6 +2,7 @@
 
 #[cfg(test)]
 pub(crate) mod asked;
+pub mod edit;
 mod environment;
 mod fields;
 mod patterns;
@@ -9,6 +10,7 @@ mod problems;
 mod requirements;
 mod settings;
 mod syntax;
+pub mod tasks;
 
 use std::collections::BTreeMap;
 
@@ -44,6 +46,8 @@ pub struct Manifest {
     pub toolchains: BTreeMap<ToolchainName, Toolchain>,
     /// The sets of Python packages by name.
     pub requirements: BTreeMap<ToolchainName, Requirements>,
+    /// The commands of the project by name.
+    pub tasks: BTreeMap<String, tasks::ProjectTask>,
 }
 
 /// One `[toolchains.<name>]` table.
@@ -155,8 +159,10 @@ impl Manifest {
                 }
             }
         }
+        let tasks = tasks::read(&mut root, problems);
         root.finish(problems);
-        let manifest = Manifest { mirrors, host, settings, emit, audit, toolchains, requirements };
+        let manifest =
+            Manifest { mirrors, host, settings, emit, audit, toolchains, requirements, tasks };
         manifest.check_libraries(problems);
         manifest.check_requirements(problems);
         manifest

@@ -20,8 +20,8 @@ pub struct Input {
     pub component: Component,
     /// How the files of the archive are laid out in the tree.
     pub layout: Layout,
-    /// For a Python package: the packages of the same set that it needs on this platform, by
-    /// normalised name, sorted.
+    /// The packages of the same tree that it needs on this platform, by their names in the package
+    /// system, sorted. Older locks have them for Python packages only.
     pub requires: Vec<String>,
     /// For a source distribution: the wheel that is built from it.
     pub built: Option<Built>,

@@ -1,10 +1,13 @@
 //! The formats in which findings are reported: for people, for programs, and for code hosting
-//! services. Pure.
+//! services. Also reports about locks. Pure.
 //!
-//! A new report is one file in this directory and one line in [`REPORTS`].
+//! A new format of findings is one file in this directory and one line in [`REPORTS`].
 
 mod api;
+pub mod dependencies;
 mod json;
+pub mod lock_changes;
+pub mod lock_forms;
 mod sarif;
 mod text;
 

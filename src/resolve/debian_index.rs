@@ -110,6 +110,25 @@ impl Dependency {
             Relation::Later => order == Ordering::Greater,
         }
     }
+
+    /// Whether a package satisfies the dependency of a package of `own` architecture, under its own
+    /// name or under a name that it provides.
+    pub fn is_met_by(&self, package: &Package, own: &str) -> bool {
+        let architecture = match self.qualifier.as_deref() {
+            // `:any` requires Multi-Arch: allowed. Within one architecture, every package satisfies
+            // it.
+            None | Some("any" | "native") => true,
+            Some(named) => {
+                package.architecture == named || (package.architecture == "all" && named == own)
+            }
+        };
+        let named = package.name == self.name && self.accepts(&package.version);
+        // An unversioned Provides never satisfies a versioned dependency (Policy 7.5).
+        let provided = package.provides.iter().any(|(n, v)| {
+            *n == self.name && v.as_ref().map_or(self.version.is_none(), |v| self.accepts(v))
+        });
+        architecture && (named || provided)
+    }
 }
 
 impl std::fmt::Display for Dependency {

@@ -34,22 +34,7 @@ impl<'a> Candidates<'a, '_> {
     /// Whether a package satisfies `dependency`, under its own name or under a name that it
     /// provides.
     pub fn fits(&self, package: &Package, dependency: &Dependency) -> bool {
-        let architecture = match dependency.qualifier.as_deref() {
-            // `:any` requires Multi-Arch: allowed. Within one architecture, every package satisfies
-            // it.
-            None | Some("any" | "native") => true,
-            Some(named) => {
-                package.architecture == named
-                    || (package.architecture == "all" && named == self.architecture)
-            }
-        };
-        let named = package.name == dependency.name && dependency.accepts(&package.version);
-        // An unversioned Provides never satisfies a versioned dependency (Policy 7.5).
-        let provided = package.provides.iter().any(|(n, v)| {
-            *n == dependency.name
-                && v.as_ref().map_or(dependency.version.is_none(), |v| dependency.accepts(v))
-        });
-        architecture && (named || provided)
+        dependency.is_met_by(package, self.architecture)
     }
 
     /// Returns the version of a package that is taken if nothing else is asked for.

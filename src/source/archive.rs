@@ -219,6 +219,10 @@ impl Source for Archive {
         vec![self.toolchain.to_string()]
     }
 
+    fn places(&self) -> Vec<(String, Place)> {
+        self.runtime.iter().flat_map(DebianRequest::places).collect()
+    }
+
     fn may_grow(&self, recipe: &dyn Recipe) -> bool {
         self.runtime.as_ref().is_some_and(|runtime| runtime.may_grow(recipe))
     }

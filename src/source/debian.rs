@@ -4,13 +4,15 @@ mod mirrors;
 mod request;
 mod suites;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 pub use request::DebianRequest;
 use request::{Named, plain_name};
 
-use super::kind::{Additions, Foreign, Resolution, ResolveContext, Source, SourceKind};
-use crate::error::{Error, Result, nearest};
+use super::kind::{
+    Additions, Foreign, FoundPackage, Resolution, ResolveContext, Source, SourceKind,
+};
+use crate::error::{Error, Place, Result, nearest};
 use crate::lockfile::Fingerprint;
 use crate::manifest::{Fields, Manifest, Problems, Toolchain};
 use crate::model::{Component, Ecosystem, Format, Input, Kind, Platform, SourcePackage};
@@ -138,6 +140,7 @@ impl DebianRequest {
             .find(|p| p.name == principal)
             .map(|p| without_epoch(&p.version).to_owned())
             .unwrap_or_default();
+        let met = Met::by(&chosen);
         let input = |p: &&Package| {
             let locations = self.suites[p.suite].locations(&p.filename);
             let source = p.source.as_ref().map(|(name, version)| SourcePackage {
@@ -151,6 +154,7 @@ impl DebianRequest {
                 source,
             };
             let mut input = Input::new(locations, p.size, p.sha256, Format::Deb, component);
+            input.requires = met.required(p, architecture);
             if adds_locale && p.name == LOCALE_PACKAGE {
                 input.layout.only = LOCALE_DIRECTORIES.map(str::to_owned).into();
             }
@@ -193,6 +197,35 @@ impl DebianRequest {
                 && index.best(name, |_| true).is_some()
         };
         additions.essential.iter().filter(wanted).cloned().collect()
+    }
+}
+
+/// The packages of a closure by the names under which they satisfy dependencies.
+struct Met<'a>(BTreeMap<&'a str, Vec<&'a Package>>);
+
+impl<'a> Met<'a> {
+    fn by(closure: &[&'a Package]) -> Self {
+        let mut out: BTreeMap<&str, Vec<&Package>> = BTreeMap::new();
+        for package in closure {
+            let provided = package.provides.iter().map(|(name, _)| name.as_str());
+            for name in std::iter::once(package.name.as_str()).chain(provided) {
+                out.entry(name).or_default().push(package);
+            }
+        }
+        Met(out)
+    }
+
+    /// Returns the names of the packages on which one of them depends, sorted. Of several that
+    /// satisfy the same dependency, each is among them.
+    fn required(&self, package: &Package, architecture: &str) -> Vec<String> {
+        let mut out = BTreeSet::new();
+        for dependency in package.depends().iter().flatten() {
+            let candidates = self.0.get(dependency.name.as_str()).into_iter().flatten();
+            let met = candidates
+                .filter(|p| p.name != package.name && dependency.is_met_by(p, architecture));
+            out.extend(met.map(|other| other.name.clone()));
+        }
+        out.into_iter().collect()
     }
 }
 
@@ -393,6 +426,34 @@ impl Source for Debian {
 
     fn named(&self) -> Vec<String> {
         self.0.packages.iter().map(|package| plain_name(package).to_owned()).collect()
+    }
+
+    fn places(&self) -> Vec<(String, Place)> {
+        self.0.places()
+    }
+
+    fn search(
+        &self,
+        wanted: &dyn Fn(&str) -> bool,
+        platform: Platform,
+        cx: &ResolveContext,
+    ) -> Result<Vec<FoundPackage>> {
+        let loaded = mirrors::load_index(&self.0, platform, cx)?;
+        let index = &loaded.0;
+        let mut out = vec![];
+        for name in index.names().filter(|name| wanted(name)) {
+            let candidate = index.best(name, |_| true);
+            let found = |package: &Package| FoundPackage {
+                name: name.to_owned(),
+                version: package.version.clone(),
+                archive: self.0.suites[package.suite].archive().to_owned(),
+                suite: self.0.suites[package.suite].suite.clone(),
+                is_candidate: candidate
+                    .is_some_and(|c| (&c.version, c.suite) == (&package.version, package.suite)),
+            };
+            out.extend(index.versions(name).iter().map(found));
+        }
+        Ok(out)
     }
 
     fn may_grow(&self, recipe: &dyn Recipe) -> bool {

@@ -7,7 +7,7 @@ use std::rc::Rc;
 
 use jiff::Timestamp;
 
-use crate::error::Result;
+use crate::error::{Place, Result};
 use crate::fetch::Fetcher;
 use crate::lockfile::{Fingerprint, TrustedRelease};
 use crate::manifest::{Fields, Manifest, Problems, Toolchain};
@@ -63,6 +63,35 @@ pub trait Source {
         vec![]
     }
 
+    /// Returns the Debian packages that the manifest names, each perhaps with a version or a suite,
+    /// with their places.
+    fn places(&self) -> Vec<(String, Place)> {
+        vec![]
+    }
+
+    /// Returns the versions of the Debian packages whose names are wanted, in the suites of the source.
+    /// Uses the network.
+    ///
+    /// # Errors
+    /// If an index cannot be obtained or trusted.
+    fn search(
+        &self,
+        _wanted: &dyn Fn(&str) -> bool,
+        _platform: Platform,
+        _cx: &ResolveContext,
+    ) -> Result<Vec<FoundPackage>> {
+        Ok(vec![])
+    }
+
+    /// Returns the newest version that there is, if the manifest names a version and the source knows
+    /// others. Uses the network.
+    ///
+    /// # Errors
+    /// If the index cannot be asked.
+    fn newest(&self, _cx: &ResolveContext) -> Result<Option<NewestVersion>> {
+        Ok(None)
+    }
+
     /// Whether `additions` can change the result of [`Source::resolve`].
     fn may_grow(&self, _recipe: &dyn Recipe) -> bool {
         false
@@ -80,6 +109,32 @@ pub trait Source {
         additions: &Additions,
         cx: &ResolveContext,
     ) -> Result<Resolution>;
+}
+
+/// A version of a Debian package in a suite.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FoundPackage {
+    /// The name.
+    pub name: String,
+    /// The version.
+    pub version: String,
+    /// The archive of the suite.
+    pub archive: String,
+    /// The suite.
+    pub suite: String,
+    /// Whether it is the version that is taken if the manifest names none.
+    pub is_candidate: bool,
+}
+
+/// The newest version of a package of which the manifest names a version.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NewestVersion {
+    /// The name of the package.
+    pub package: String,
+    /// The version that the manifest names.
+    pub named: String,
+    /// The newest version.
+    pub newest: String,
 }
 
 /// Something for which only the manifest vouches.

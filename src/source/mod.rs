@@ -11,8 +11,9 @@ use crate::manifest::{Fields, Manifest, Problems};
 use crate::model::ToolchainName;
 
 use kind::SourceKind;
-pub use kind::{Additions, Foreign, ResolveContext, Source};
+pub use kind::{Additions, Foreign, FoundPackage, ResolveContext, Source};
 pub use pypi::NAME as PYPI;
+pub use pypi::releases;
 
 /// Every kind of source.
 const KINDS: &[&SourceKind] = &[

@@ -2,9 +2,14 @@
 //! contains a program. Source: the binary distribution format (PEP 427) and platform tags (PEP 600,
 //! PEP 656).
 
+use std::collections::BTreeSet;
+
 use super::debian::DebianRequest;
-use super::kind::{Additions, Foreign, Resolution, ResolveContext, Source, SourceKind};
+use super::kind::{
+    Additions, Foreign, NewestVersion, Resolution, ResolveContext, Source, SourceKind,
+};
 use crate::error::{Cause, Error, Measure, Place, Result};
+use crate::fetch::python_index::IndexProject;
 use crate::lockfile::Fingerprint;
 use crate::manifest::{Fields, Manifest, Problems, Toolchain};
 use crate::model::normalize_project as normalize;
@@ -88,6 +93,23 @@ impl Source for Pypi {
 
     fn named(&self) -> Vec<String> {
         vec![self.package.clone()]
+    }
+
+    fn places(&self) -> Vec<(String, Place)> {
+        self.runtime.iter().flat_map(DebianRequest::places).collect()
+    }
+
+    fn newest(&self, cx: &ResolveContext) -> Result<Option<NewestVersion>> {
+        let project = cx
+            .fetcher
+            .python_project(&self.package)
+            .map_err(|e| e.located(self.package_place.clone()))?;
+        let newest = releases(&project).into_iter().next();
+        Ok(newest.map(|newest| NewestVersion {
+            package: self.package.clone(),
+            named: self.version.clone(),
+            newest,
+        }))
     }
 
     fn may_grow(&self, recipe: &dyn Recipe) -> bool {
@@ -207,6 +229,22 @@ impl Pypi {
         }
         Ok(self.input(&file.name, size, sha256))
     }
+}
+
+/// Returns the releases of a project that were not withdrawn, the newest first. Pre-releases do not
+/// count.
+pub fn releases(project: &IndexProject) -> Vec<String> {
+    let versions = project.files.iter().filter(|file| !file.yanked).filter_map(|file| {
+        let version = match wheel_parts(&file.name) {
+            Some((version, _)) => version,
+            // PEP 625: the name of a source distribution has one dash.
+            None => file.name.strip_suffix(".tar.gz")?.rsplit_once('-')?.1,
+        };
+        let numbers = version.split('.').map(crate::model::decimal);
+        Some((numbers.collect::<Option<Vec<u64>>>()?, version))
+    });
+    let sorted: BTreeSet<(Vec<u64>, &str)> = versions.collect();
+    sorted.into_iter().rev().map(|(_, version)| version.to_owned()).collect()
 }
 
 /// Returns the version and the platform tags from a wheel's file name (PEP 427, "File name

@@ -87,31 +87,7 @@ impl Store {
             }
             report.trees.push((name, size));
         }
-        let inputs = self.inputs();
-        for name in super::names(&inputs)? {
-            let path = inputs.join(&name);
-            if path.is_dir() {
-                // A temporary directory of a pip download. A day is longer than any download that is
-                // still running.
-                if !young(&path, options.keep.max(Duration::from_secs(24 * 60 * 60)))
-                    && !options.dry_run
-                {
-                    super::delete_tree(&path).map_err(|e| Error::at("remove", &path, e))?;
-                }
-                continue;
-            }
-            let Ok(file) = fs::File::open(&path) else { continue };
-            if young(&path, options.keep)
-                || flock(file.file(), FlockOperation::NonBlockingLockExclusive).is_err()
-            {
-                continue;
-            }
-            report.inputs.0 += 1;
-            report.inputs.1 += file.metadata().map_or(0, |m| m.len());
-            if !options.dry_run {
-                fs::remove_file(&path).map_err(|e| Error::at("remove", &path, e))?;
-            }
-        }
+        report.inputs = self.delete_inputs(options.keep, options.dry_run)?;
         let links = self.dir.join("links");
         for name in super::names(&links)? {
             let path = links.join(name);
@@ -186,7 +162,7 @@ impl Store {
 
 /// Whether a path was created or changed less than `keep` ago. The change time of its inode counts,
 /// because trees have a fixed modification time.
-fn young(path: &Path, keep: Duration) -> bool {
+pub(super) fn young(path: &Path, keep: Duration) -> bool {
     let Ok(meta) = fs::symlink_metadata(path) else { return false };
     let changed =
         SystemTime::UNIX_EPOCH + Duration::from_secs(u64::try_from(meta.ctime()).unwrap_or(0));

@@ -19,6 +19,7 @@
 mod commit;
 mod composer;
 pub mod copies;
+mod downloads;
 mod facts;
 mod gc;
 mod listing;

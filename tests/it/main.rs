@@ -37,3 +37,4 @@ mod store;
 mod suites;
 mod sysroots;
 mod trust;
+mod verbs;

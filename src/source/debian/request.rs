@@ -175,6 +175,15 @@ impl DebianRequest {
         self.suites.iter().map(|suite| (suite.archive(), suite.suite.as_str()))
     }
 
+    /// Returns the packages with the places where they are named.
+    pub fn places(&self) -> Vec<(String, Place)> {
+        let place = |(named, place): (&Named, &Place)| match named {
+            Named::Package(package) => Some((package.clone(), place.clone())),
+            Named::Exclude(_) | Named::Include(_) => None,
+        };
+        self.places.iter().filter_map(place).collect()
+    }
+
     /// Returns the file of keys of each suite.
     pub fn keys(&self) -> impl Iterator<Item = Option<&str>> {
         self.suites.iter().map(|suite| suite.key.as_deref())

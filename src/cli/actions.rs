@@ -1,0 +1,116 @@
+//! The arguments of the verbs that run tasks, ask indexes, and look after cotter itself.
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+use clap::{Args, Subcommand};
+
+use crate::model::{Platform, ToolchainName};
+
+/// `cotter run`
+#[derive(Args, Debug)]
+pub struct Run {
+    /// The task [default: list them]
+    pub name: Option<String>,
+    /// Further arguments of the task's command
+    #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+    pub args: Vec<OsString>,
+    /// Leave the PATH of the host out
+    #[arg(long, conflicts_with = "host")]
+    pub pure: bool,
+    /// Let the commands and their children start every program of the host
+    #[arg(long)]
+    pub host: bool,
+}
+
+/// `cotter outdated`
+#[derive(Args, Debug)]
+pub struct Outdated {
+    /// The toolchains and sets of requirements [default: all]
+    pub names: Vec<ToolchainName>,
+    /// Accept an index that has expired
+    #[arg(long)]
+    pub allow_expired: bool,
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `cotter search`
+#[derive(Args, Debug)]
+pub struct SearchArgs {
+    /// The name of the package, or a part of it
+    pub name: String,
+    /// Search the Python package index, for a project of exactly this name
+    #[arg(long)]
+    pub python: bool,
+    /// The suite; may be repeated [default: those of the manifest, or bookworm]
+    #[arg(long, value_name = "SUITE", conflicts_with = "python")]
+    pub suite: Vec<String>,
+    /// The platform [default: the one of this machine]
+    #[arg(long, conflicts_with = "python")]
+    pub platform: Option<Platform>,
+    /// Accept an index that has expired
+    #[arg(long)]
+    pub allow_expired: bool,
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `cotter cache`
+#[derive(Args, Debug)]
+pub struct CacheArgs {
+    /// What to do
+    #[command(subcommand)]
+    pub what: CacheWhat,
+}
+
+/// What is done with the downloads.
+#[derive(Subcommand, Debug)]
+pub enum CacheWhat {
+    /// Print the directories of the downloads
+    Dir,
+    /// Print the size of the downloads
+    Size(CacheSize),
+    /// Delete the downloads that no running process uses. Trees stay as they are
+    Clean,
+}
+
+/// `cotter cache size`
+#[derive(Args, Debug)]
+pub struct CacheSize {
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `cotter self`
+#[derive(Args, Debug)]
+pub struct Own {
+    /// What to do
+    #[command(subcommand)]
+    pub what: OwnWhat,
+}
+
+/// What is told of cotter itself.
+#[derive(Subcommand, Debug)]
+pub enum OwnWhat {
+    /// Print the version, and the formats and recipes that it knows
+    Version(OwnVersion),
+}
+
+/// `cotter self version`
+#[derive(Args, Debug)]
+pub struct OwnVersion {
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `cotter man`
+#[derive(Args, Debug)]
+pub struct Man {
+    /// The directory, which is created if it is missing
+    pub dir: PathBuf,
+}

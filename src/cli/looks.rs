@@ -1,0 +1,59 @@
+//! The arguments of the verbs that tell what the manifest, the lock and the trees contain.
+
+use clap::Args;
+
+use crate::model::{Platform, ToolchainName};
+
+/// `cotter diff`
+#[derive(Args, Debug)]
+pub struct Diff {
+    /// The lock to compare with: a file, or a revision of git
+    #[arg(default_value = "HEAD", value_name = "OLD")]
+    pub old: String,
+    /// Print JSON
+    #[arg(long, group = "form")]
+    pub json: bool,
+    /// Print Markdown, for the comment of a pull request
+    #[arg(long, group = "form")]
+    pub markdown: bool,
+    /// Print a page of HTML
+    #[arg(long, group = "form")]
+    pub html: bool,
+}
+
+/// `cotter tree`
+#[derive(Args, Debug)]
+pub struct TreeArgs {
+    /// The toolchains [default: all]
+    pub names: Vec<ToolchainName>,
+    /// The platform [default: the one of this machine]
+    #[arg(long)]
+    pub platform: Option<Platform>,
+}
+
+/// `cotter why`
+#[derive(Args, Debug)]
+pub struct WhyArgs {
+    /// The package
+    pub package: String,
+    /// Only in these toolchains [default: all]
+    #[arg(long = "in", value_name = "NAME")]
+    pub names: Vec<ToolchainName>,
+    /// The platform [default: the one of this machine]
+    #[arg(long)]
+    pub platform: Option<Platform>,
+}
+
+/// `cotter which`
+#[derive(Args, Debug)]
+pub struct Which {
+    /// The command
+    #[arg(value_name = "COMMAND")]
+    pub name: String,
+    /// Print every tree that brings it, in the order of PATH
+    #[arg(long, short)]
+    pub all: bool,
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+}

@@ -1,0 +1,59 @@
+//! `cotter add`
+
+use std::process::ExitCode;
+
+use super::amend::{Before, Effect};
+use crate::cli::Add;
+use crate::context::Context;
+use crate::error::{Error, ErrorKind, Result};
+use crate::manifest::edit::{self, NewToolchain};
+
+/// Runs the command.
+///
+/// # Errors
+/// If there is a toolchain of the name already, or if the new one cannot be locked. The manifest then
+/// stays as it was.
+pub fn run(args: &Add, cx: &Context) -> Result<ExitCode> {
+    if args.packages.len() > 1 && (args.name.is_some() || !args.further.is_empty()) {
+        let flag = if args.name.is_some() { "--name" } else { "--package" };
+        return Err(Error::new(
+            ErrorKind::Usage,
+            format!("{flag} is for one toolchain, got {} packages", args.packages.len()),
+        )
+        .hint("each PACKAGE is a toolchain of its own: run `cotter add` for each of them")
+        .hint("or name the further packages of one toolchain with --package"));
+    }
+    let before = Before::read("add", cx)?;
+    let mut new = vec![];
+    for package in &args.packages {
+        let toolchain = toolchain(package, args)?;
+        let (name, manifest) = (&toolchain.name, &before.project.manifest);
+        let of_toolchain = manifest.toolchains.get(name).map(|there| &there.place);
+        let of_set = manifest.requirements.get(name).map(|there| &there.place);
+        if let Some(place) = of_toolchain.or(of_set) {
+            return Err(Error::user(format!("{name} is in toolchains.toml already"))
+                .located(place.clone())
+                .hint(format!("add {package:?} to its `packages`, or give the new one another name: --name NAME")));
+        }
+        new.push(toolchain);
+    }
+    let text = edit::with_toolchains(&before.text, &new)?;
+    let effect = Effect { setup: !args.no_setup, allow_expired: args.allow_expired };
+    before.become_text(&text, effect, cx)?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Returns the toolchain that a package of the command line asks for.
+fn toolchain(package: &str, args: &Add) -> Result<NewToolchain> {
+    let name = match &args.name {
+        Some(name) => name.clone(),
+        None => edit::guessed_name(package)?,
+    };
+    let mut packages = vec![package.to_owned()];
+    if args.further.is_empty() {
+        packages.extend(edit::companions(package));
+    }
+    packages.extend(args.further.iter().cloned());
+    let kind = args.kind.map_or_else(|| edit::guessed_kind(package), |choice| choice.kind());
+    Ok(NewToolchain { name, kind, suites: args.suite.clone(), packages })
+}

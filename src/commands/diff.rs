@@ -1,0 +1,80 @@
+//! `cotter diff`
+
+use std::path::Path;
+use std::process::{Command, ExitCode};
+
+use super::{print, print_json};
+use crate::cli::Diff;
+use crate::context::{Context, shown};
+use crate::error::{Error, ErrorKind, Result};
+use crate::lockfile::{self, Lockfile};
+use crate::project::{read_lock, read_lock_text};
+use crate::report::lock_changes::LockChanges;
+use crate::report::lock_forms;
+
+/// Runs the command.
+///
+/// # Errors
+/// If one of the two locks cannot be read.
+pub fn run(args: &Diff, cx: &Context) -> Result<ExitCode> {
+    let path = cx.manifest_path()?.with_file_name(lockfile::FILE_NAME);
+    let new = read_lock(&path, cx)?.ok_or_else(|| {
+        Error::new(ErrorKind::LockStale, format!("there is no {}", shown(&path, &cx.here)))
+            .hint("run `cotter lock`")
+    })?;
+    let old = old(&args.old, &path, cx)?;
+    let changes = LockChanges::between(&old, &new);
+    if args.json {
+        print_json(&lock_forms::json(&changes))?;
+    } else if args.markdown {
+        print(&lock_forms::markdown(&changes))?;
+    } else if args.html {
+        print(&lock_forms::html(&changes))?;
+    } else {
+        print(&lock_forms::text(&changes))?;
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Returns the old lock: a file, or that of a revision.
+fn old(asked: &str, lock: &Path, cx: &Context) -> Result<Lockfile> {
+    let file = cx.here.join(asked);
+    if file.is_file() {
+        return Lockfile::parse(&read_lock_text(&file, asked)?, asked);
+    }
+    let dir = lock.parent().unwrap_or(Path::new("."));
+    let commit =
+        git(dir, &["rev-parse", "--verify", &format!("{asked}^{{commit}}")])?.map_err(|why| {
+            Error::user(format!("{asked:?} is neither a file nor a revision of git"))
+                .because(why)
+                .hint("name a lock, or a revision: `cotter diff origin/main`")
+        })?;
+    let commit = commit.trim();
+    let named = format!("./{}", lockfile::FILE_NAME);
+    let listed = git(dir, &["ls-tree", "--name-only", commit, "--", &named])?
+        .map_err(|why| Error::user("git can't list the files of the revision").because(why))?;
+    if listed.trim().is_empty() {
+        cx.reporter.warn(&format!("{asked} has no {}: everything is new", lockfile::FILE_NAME));
+        return Ok(Lockfile::default());
+    }
+    let text = git(dir, &["cat-file", "blob", &format!("{commit}:{named}")])?
+        .map_err(|why| Error::user("git can't read the lock of the revision").because(why))?;
+    Lockfile::parse(&text, &format!("{asked}:{}", lockfile::FILE_NAME))
+}
+
+/// Runs git in a directory. Returns what it printed, or what it complained about.
+///
+/// # Errors
+/// If there is no git.
+fn git(dir: &Path, args: &[&str]) -> Result<std::result::Result<String, String>> {
+    let output = Command::new("git").arg("-C").arg(dir).args(args).output().map_err(|e| {
+        Error::user("can't start git, which knows the lock of a revision")
+            .cause(&e)
+            .hint("install git, or name a file: `cotter diff OLD.lock`")
+    })?;
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    Ok(match output.status.success() {
+        true => Ok(text(&output.stdout)),
+        false => Err(text(&output.stderr).trim().to_owned()),
+    })
+}

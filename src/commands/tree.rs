@@ -1,0 +1,37 @@
+//! `cotter tree`
+
+use std::process::ExitCode;
+
+use super::lock_of_project::{AskedTrees, unrecorded};
+use super::print;
+use crate::cli::TreeArgs;
+use crate::context::Context;
+use crate::error::Result;
+use crate::project::origins;
+use crate::report::dependencies::Dependencies;
+
+/// Runs the command.
+///
+/// # Errors
+/// If the lock does not fit the manifest, or if there is no such toolchain.
+pub fn run(args: &TreeArgs, cx: &Context) -> Result<ExitCode> {
+    let asked = AskedTrees::read(&args.names, args.platform, cx)?;
+    let mut out = String::new();
+    let mut old = vec![];
+    for tree in asked.trees() {
+        let plan = &tree.plan;
+        let dependencies = Dependencies::of(plan, origins(&asked.project, plan, cx));
+        out.push_str(&format!("{} {} for {}\n", plan.name, plan.version, plan.platform));
+        for line in dependencies.lines() {
+            out.push_str(&format!("  {line}\n"));
+        }
+        if !dependencies.are_recorded() {
+            old.push(&plan.name);
+        }
+    }
+    print(&out)?;
+    if !old.is_empty() {
+        cx.reporter.warn(&unrecorded(&old));
+    }
+    Ok(ExitCode::SUCCESS)
+}

@@ -1,0 +1,53 @@
+//! `cotter why`
+
+use std::collections::BTreeSet;
+use std::process::ExitCode;
+
+use super::lock_of_project::{AskedTrees, unrecorded};
+use super::print;
+use crate::cli::WhyArgs;
+use crate::context::Context;
+use crate::error::{Error, Result, known_names, nearest};
+use crate::project::origins;
+use crate::report::dependencies::Dependencies;
+
+/// Runs the command.
+///
+/// # Errors
+/// If the lock does not fit the manifest, or if no toolchain contains the package.
+pub fn run(args: &WhyArgs, cx: &Context) -> Result<ExitCode> {
+    let asked = AskedTrees::read(&args.names, args.platform, cx)?;
+    let mut out = String::new();
+    let (mut names, mut old) = (BTreeSet::new(), vec![]);
+    for tree in asked.trees() {
+        let plan = &tree.plan;
+        let dependencies = Dependencies::of(plan, origins(&asked.project, plan, cx));
+        names.extend(dependencies.names());
+        let Some(version) = dependencies.version(&args.package) else { continue };
+        let (package, name, platform) = (&args.package, &plan.name, plan.platform);
+        out.push_str(&format!("{package} {version} in {name} for {platform}\n"));
+        let chains = dependencies.chains(&args.package);
+        for chain in &chains {
+            out.push_str(&format!("  {}: {}\n", chain.origin, chain.packages.join(" -> ")));
+        }
+        if !dependencies.are_recorded() {
+            old.push(&plan.name);
+        } else if chains.is_empty() {
+            out.push_str("  no dependency: the programs of the tree need it\n");
+        }
+    }
+    if out.is_empty() {
+        let error = Error::user(format!("no toolchain contains the package {:?}", args.package));
+        let names: Vec<&str> = names.into_iter().collect();
+        let hint = match nearest(&args.package, names.iter().copied(), 3).as_slice() {
+            [] => Some("`cotter tree` prints all packages".to_owned()),
+            _ => known_names(&args.package, &names),
+        };
+        return Err(hint.into_iter().fold(error, Error::hint));
+    }
+    print(&out)?;
+    if !old.is_empty() {
+        cx.reporter.warn(&unrecorded(&old));
+    }
+    Ok(ExitCode::SUCCESS)
+}

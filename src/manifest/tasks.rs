@@ -1,0 +1,223 @@
+//! The table `[tasks]`: commands of the project that `cotter run` starts by name.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::{Fields, Problems, Spanned, environment_fault};
+use crate::error::Place;
+
+/// One entry of `[tasks]`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ProjectTask {
+    /// The command and its arguments. It is empty if the task only has dependencies.
+    pub command: Vec<String>,
+    /// The environment variables that are set for it.
+    pub env: BTreeMap<String, String>,
+    /// The tasks that must succeed before it.
+    pub depends_on: Vec<Spanned<String>>,
+    /// The place where it begins.
+    pub place: Place,
+}
+
+/// The words that only a shell understands.
+const OPERATORS: &[&str] =
+    &["|", "||", "&", "&&", ";", "<", ">", ">>", "2>", "2>&1", "&>", "|&", "<<", "(", ")"];
+
+/// Takes the table `[tasks]`.
+pub fn read(root: &mut Fields, problems: &mut Problems) -> BTreeMap<String, ProjectTask> {
+    let mut out = BTreeMap::new();
+    let Some(mut table) = root.table("tasks", problems) else { return out };
+    for name in table.keys() {
+        let span = table.key_span(&name);
+        let place = problems.place(span.start);
+        let plain = |c: char| c.is_ascii_alphanumeric() || "-_.:".contains(c);
+        if !name.starts_with(|c: char| c.is_ascii_alphanumeric()) || !name.chars().all(plain) {
+            problems.add(
+                span.clone(),
+                format!(
+                    "expected a name of letters, digits, -, _, . and : for a task, got {name:?}"
+                ),
+            );
+        }
+        let value = table.value_span(&name);
+        let before = problems.count();
+        let task = if table.is_table(&name) {
+            let Some(mut fields) = table.table(&name, problems) else { continue };
+            let task = ProjectTask {
+                command: command(&mut fields, "command", problems),
+                env: variables(&mut fields, problems),
+                depends_on: fields.string_list("depends-on", problems).unwrap_or_default(),
+                place,
+            };
+            fields.finish(problems);
+            task
+        } else {
+            let command = command(&mut table, &name, problems);
+            ProjectTask { command, env: BTreeMap::new(), depends_on: vec![], place }
+        };
+        if task.command.is_empty() && task.depends_on.is_empty() && problems.count() == before {
+            problems.add(
+                value,
+                format!("the task {name:?} has nothing to do: give it a command, or `depends-on`"),
+            );
+        }
+        out.insert(name, task);
+    }
+    check(&out, problems);
+    out
+}
+
+/// Takes the environment variables of a task.
+fn variables(fields: &mut Fields, problems: &mut Problems) -> BTreeMap<String, String> {
+    let mut out = BTreeMap::new();
+    let Some(mut table) = fields.table("env", problems) else { return out };
+    for name in table.keys() {
+        let span = table.key_span(&name);
+        let Some(value) = table.string(&name, problems) else { continue };
+        if name == "PATH" {
+            problems.add(span, "a task can't set PATH: the toolchains stand on it");
+        } else if let Some(why) = environment_fault(&name, &value.value) {
+            problems.add(span, why);
+        } else {
+            out.insert(name, value.value);
+        }
+    }
+    out
+}
+
+/// Takes a command: an array of words, or a string that is split into words.
+fn command(fields: &mut Fields, key: &str, problems: &mut Problems) -> Vec<String> {
+    let is_text = fields.is_string(key);
+    let Some(list) = fields.string_list(key, problems) else { return vec![] };
+    if !is_text {
+        return list.into_iter().map(|word| word.value).collect();
+    }
+    let Some(text) = list.into_iter().next() else { return vec![] };
+    let Some(words) = shlex::split(&text.value) else {
+        problems.add(text.span, format!("a quotation mark is not closed in {:?}", text.value));
+        return vec![];
+    };
+    let operator = words.iter().find(|word| {
+        OPERATORS.contains(&word.as_str()) || word.ends_with(';') || word.contains(['$', '`'])
+    });
+    if let Some(word) = operator {
+        problems.add(
+            text.span,
+            format!(
+                "no shell reads the command of a task, so {word:?} would be a plain word: write an array, such as [\"sh\", \"-c\", \"...\"] with \"sh\" from a toolchain or from `host`"
+            ),
+        );
+    }
+    words
+}
+
+/// Checks that the tasks that others name exist, and that none needs itself.
+fn check(tasks: &BTreeMap<String, ProjectTask>, problems: &mut Problems) {
+    for task in tasks.values() {
+        for other in &task.depends_on {
+            if !tasks.contains_key(&other.value) {
+                let hint = problems.did_you_mean(&other.value, tasks.keys().map(String::as_str));
+                problems
+                    .add(other.span.clone(), format!("there is no task {:?}{hint}", other.value));
+            }
+        }
+    }
+    for name in tasks.keys() {
+        // Each cycle is reported once: at the task with the first name of it.
+        if let Some(cycle) = cycle(tasks, name).filter(|cycle| cycle.iter().min() == Some(name)) {
+            let span = tasks[name].depends_on.first().map_or(0..0, |other| other.span.clone());
+            let path = cycle.join(" -> ");
+            problems.add(span, format!("the task {name} depends on itself: {path} -> {name}"));
+        }
+    }
+}
+
+/// Returns the tasks of a cycle through a task, beginning with it.
+fn cycle(tasks: &BTreeMap<String, ProjectTask>, name: &String) -> Option<Vec<String>> {
+    let mut seen = BTreeSet::new();
+    // Each entry is a path that begins with the task.
+    let mut todo = vec![vec![name.clone()]];
+    while let Some(path) = todo.pop() {
+        let last = path.last().expect("a path has a beginning");
+        for other in tasks.get(last).into_iter().flat_map(|task| &task.depends_on) {
+            if other.value == *name {
+                return Some(path);
+            }
+            if seen.insert(other.value.clone()) {
+                let mut longer = path.clone();
+                longer.push(other.value.clone());
+                todo.push(longer);
+            }
+        }
+    }
+    None
+}
+
+/// Returns a task and everything that it depends on, each once, in the order in which they run.
+pub fn in_order<'a>(
+    tasks: &'a BTreeMap<String, ProjectTask>,
+    name: &str,
+) -> Vec<(&'a str, &'a ProjectTask)> {
+    let mut out: Vec<(&str, &ProjectTask)> = vec![];
+    let mut todo: Vec<(&str, bool)> =
+        tasks.get_key_value(name).into_iter().map(|(n, _)| (n.as_str(), false)).collect();
+    while let Some((name, is_ready)) = todo.pop() {
+        if out.iter().any(|(known, _)| *known == name) {
+            continue;
+        }
+        let Some(task) = tasks.get(name) else { continue };
+        if is_ready {
+            out.push((name, task));
+            continue;
+        }
+        todo.push((name, true));
+        todo.extend(task.depends_on.iter().rev().map(|other| (other.value.as_str(), false)));
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::Manifest;
+    use super::*;
+
+    fn tasks(text: &str) -> (BTreeMap<String, ProjectTask>, Vec<String>) {
+        let mut problems = Problems::new("toolchains.toml", text);
+        let manifest = Manifest::parse(text, &mut problems);
+        (manifest.tasks, problems.lines())
+    }
+
+    #[test]
+    fn commands_are_words_and_tasks_run_in_order() {
+        let (tasks, problems) = tasks(
+            "[tasks]\nbuild = \"make -j4 'A B'\"\nall = { depends-on = [\"test\", \"lint\"] }\nlint = [\"sh\", \"-c\", \"a | b $X\"]\n[tasks.test]\ncommand = \"./t\"\nenv = { A = \"1\" }\ndepends-on = \"build\"\n",
+        );
+        assert_eq!(problems, Vec::<String>::new());
+        assert_eq!(tasks["build"].command, ["make", "-j4", "A B"]);
+        assert_eq!(tasks["test"].env["A"], "1");
+        let names = |name| in_order(&tasks, name).iter().map(|(n, _)| *n).collect::<Vec<_>>();
+        assert_eq!(names("all"), ["build", "test", "lint", "all"]);
+        assert_eq!(names("build"), ["build"]);
+    }
+
+    #[test]
+    fn what_cannot_run_is_told() {
+        let (_, problems) = tasks(
+            "[tasks]\na = { command = \"x\", depends-on = [\"b\"] }\nb = { depends-on = [\"a\", \"aa\"] }\nc = \"x | y\"\nd = \"echo $HOME\"\ne = {}\n\"f g\" = \"x\"\nh = \"'\"\ni = { comand = \"x\", depends-on = [\"c\"] }\nj = 1\nk = { command = \"x\", env = { PATH = \"\" } }\n",
+        );
+        let told = problems.join("\n");
+        for part in [
+            "2:36: the task a depends on itself: a -> b -> a",
+            "3:26: there is no task \"aa\"",
+            "4:5: no shell reads the command of a task, so \"|\"",
+            "5:5: no shell reads the command of a task, so \"$HOME\"",
+            "6:5: the task \"e\" has nothing to do",
+            "7:1: expected a name of letters",
+            "8:5: a quotation mark is not closed",
+            "unknown key \"comand\" in [i]; did you mean \"command\"?",
+            "10:5: expected an array of strings for \"j\", got an integer",
+            "11:30: a task can't set PATH",
+        ] {
+            assert!(told.contains(part), "{part:?} is not in\n{told}");
+        }
+    }
+}

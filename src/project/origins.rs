@@ -1,0 +1,106 @@
+//! Which lines of a project ask for the packages of a tree.
+
+use std::collections::BTreeSet;
+
+use super::Project;
+use crate::context::{Context, shown};
+use crate::error::Place;
+use crate::lockfile::{PackagesRole, Plan};
+use crate::manifest::Requirements;
+use crate::model::{Ecosystem, ToolchainName, normalize_project};
+use crate::python::requirement_lines;
+use crate::report::dependencies::Origin;
+
+/// Returns the packages of a tree that something asks for by name, with the places.
+pub fn origins(project: &Project, plan: &Plan, cx: &Context) -> Vec<Origin> {
+    match plan.spec.packages() {
+        Some(packages) => match project.manifest.requirements.get(&packages.set) {
+            Some(set) if packages.role == PackagesRole::Builds => of_builds(set),
+            Some(set) => of_set(project, set, plan, cx),
+            None => vec![],
+        },
+        None => of_toolchain(project, plan),
+    }
+}
+
+fn of_toolchain(project: &Project, plan: &Plan) -> Vec<Origin> {
+    let Some(toolchain) = project.manifest.toolchains.get(&plan.name) else { return vec![] };
+    let mut out = vec![];
+    let mut add = |package: &str, asked_by: String, place: Option<Place>| {
+        out.push(Origin { package: package.to_owned(), asked_by, place });
+    };
+    // What is not a package of Debian is the file that the table itself names.
+    for input in &plan.inputs {
+        if input.component.ecosystem != Ecosystem::Debian {
+            let asked_by = format!("[toolchains.{}]", plan.name);
+            add(&input.component.name, asked_by, Some(toolchain.place.clone()));
+        }
+    }
+    let libraries = toolchain.libraries.iter().map(|library| &library.value);
+    for name in std::iter::once(&plan.name).chain(libraries) {
+        for (package, place) in places(project, name) {
+            let plain = package.split(['=', '/']).next().unwrap_or(&package);
+            add(plain, format!("`packages` of [toolchains.{name}]"), Some(place));
+        }
+    }
+    for package in plan.spec.programs().iter().flat_map(|programs| &programs.essential) {
+        add(package, "programs of the tree start its commands".to_owned(), None);
+    }
+    for input in plan.inputs.iter().filter(|input| !input.layout.only.is_empty()) {
+        add(&input.component.name, "the locale of the tree".to_owned(), None);
+    }
+    out
+}
+
+fn places(project: &Project, name: &ToolchainName) -> Vec<(String, Place)> {
+    project.sources.get(name).map(|source| source.places()).unwrap_or_default()
+}
+
+fn of_builds(set: &Requirements) -> Vec<Origin> {
+    let name = |requirement: &String| {
+        let end = requirement.find(|c| !is_of_name(c)).unwrap_or(requirement.len());
+        normalize_project(&requirement[..end])
+    };
+    let asked_by = format!("`build_requires` of [requirements.{}]", set.name);
+    let origin =
+        |package| Origin { package, asked_by: asked_by.clone(), place: Some(set.place.clone()) };
+    set.build_requires.iter().map(name).map(origin).collect()
+}
+
+fn is_of_name(c: char) -> bool {
+    c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.')
+}
+
+/// Returns the packages that the lists of a set name, and those that no other package needs.
+fn of_set(project: &Project, set: &Requirements, plan: &Plan, cx: &Context) -> Vec<Origin> {
+    let mut out = vec![];
+    let mut named = BTreeSet::new();
+    for file in project.requirement_files(set) {
+        if !requirement_lines::is_list(&file) {
+            continue;
+        }
+        // A file that cannot be read is reported by what locks the set.
+        let Ok(text) = fs_err::read_to_string(&file) else { continue };
+        for (line, text) in requirement_lines::lines(&text) {
+            let end = text.find(|c| !is_of_name(c)).unwrap_or(text.len());
+            let package = normalize_project(&text[..end]);
+            if plan.inputs.iter().any(|input| input.component.name == package) {
+                let place = Place { file: shown(&file, &cx.here), line, column: 1 };
+                let asked_by = format!("a list of [requirements.{}]", set.name);
+                named.insert(package.clone());
+                out.push(Origin { package, asked_by, place: Some(place) });
+            }
+        }
+    }
+    let needed: BTreeSet<&str> =
+        plan.inputs.iter().flat_map(|input| &input.requires).map(String::as_str).collect();
+    for input in &plan.inputs {
+        let name = input.component.name.as_str();
+        if !needed.contains(name) && !named.contains(name) {
+            let asked_by = format!("the inputs of [requirements.{}]", set.name);
+            let place = Some(set.place.clone());
+            out.push(Origin { package: name.to_owned(), asked_by, place });
+        }
+    }
+    out
+}
