@@ -1,5 +1,6 @@
 //! Rules of this repository that a program can check.
 
+mod book;
 mod code;
 mod dependencies;
 mod docs;
