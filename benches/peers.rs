@@ -56,9 +56,10 @@ fn timed(command: &mut Command) -> Duration {
 fn cold_setup(scratch: &Path) {
     // The project pins only the compiler, and the store has the downloads.
     let project = scratch.join("gcc");
-    let manifest = std::fs::read_to_string(format!("{REPO}/templates/cpp.toml"))
-        .unwrap()
-        .replace("\"aarch64-linux\", ", "")
+    let part =
+        |name| std::fs::read_to_string(format!("{REPO}/templates/init/{name}.toml")).unwrap();
+    let manifest = (part("head") + &part("gcc"))
+        .replace("@platform@", "x86_64-linux")
         // The lock of the repository has the suite without its updates.
         .replace("suite = [\"bookworm\", \"bookworm-updates\", { archive = \"debian-security\", suite = \"bookworm-security\" }]", "suite = \"bookworm\"");
     std::fs::create_dir_all(&project).unwrap();

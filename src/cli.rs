@@ -192,23 +192,34 @@ pub enum Command {
 /// `cotter init`
 #[derive(Args, Debug)]
 pub struct Init {
-    /// The toolchains to start with
-    #[arg(long, value_enum, default_value_t)]
-    pub template: Template,
+    /// The toolchains to start with [default: what fits the files of the directory, or `full`]
+    #[arg(long, value_enum)]
+    pub template: Option<Template>,
     /// The directory [default: the current one]
     pub dir: Option<PathBuf>,
 }
 
 /// The toolchains that `init` writes.
-#[derive(ValueEnum, Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(ValueEnum, Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Template {
-    /// GCC 12 and Python 3.11.
-    #[default]
+    /// GCC 12 and Python 3.11
     Full,
-    /// GCC 12.
+    /// GCC 12
     Cpp,
-    /// Python 3.11.
+    /// Python 3.11
     Python,
+    /// Python 3.11 and a set of packages, which uv resolves
+    Uv,
+    /// A program
+    Tool,
+    /// GCC 12 and libraries
+    Library,
+    /// GCC 12 and a compiler for aarch64
+    Cross,
+    /// GCC 12 and Python 3.11 for Bazel
+    Bazel,
+    /// PostgreSQL, Redis and nginx
+    Services,
 }
 
 /// `cotter lock`

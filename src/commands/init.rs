@@ -8,6 +8,8 @@ use crate::cli::{Init, Template};
 use crate::context::{Context, shown};
 use crate::error::{Error, Result};
 use crate::manifest;
+use crate::manifest::starter::{REQUIREMENTS, Starter, StarterPart};
+use crate::model::Platform;
 
 /// Runs the command.
 ///
@@ -20,14 +22,46 @@ pub fn run(args: &Init, cx: &Context) -> Result<ExitCode> {
         return Err(Error::user(format!("{} is there already", path.display()))
             .hint("edit it, or remove it first"));
     }
-    let text = match args.template {
-        Template::Full => include_str!("../../templates/full.toml"),
-        Template::Cpp => include_str!("../../templates/cpp.toml"),
-        Template::Python => include_str!("../../templates/python.toml"),
+    let names: Vec<String> = fs::read_dir(&dir)
+        .into_iter()
+        .flatten()
+        .filter_map(|entry| entry.ok()?.file_name().into_string().ok())
+        .collect();
+    let starter = match args.template {
+        Some(template) => Starter::of(parts(template)),
+        None => Starter::for_files(&names).unwrap_or_else(|| Starter::of(parts(Template::Full))),
     };
+    let platform = Platform::native().unwrap_or(Platform::X86_64Linux);
+    let text = starter.text(platform, &names);
+    let list = dir.join(REQUIREMENTS);
+    let has_list = !starter.has_packages() || !text.contains(REQUIREMENTS) || list.exists();
     fs::create_dir_all(&dir)
         .and_then(|()| fs::write(&path, text))
+        .and_then(|()| match has_list {
+            true => Ok(()),
+            false => fs::write(&list, "# The Python packages of the project, one in each line.\n"),
+        })
         .map_err(|e| Error::user(format!("can't write {}", path.display())).cause(&e))?;
-    cx.reporter.line(&format!("wrote {}; next: cotter setup", shown(&path, &cx.here)));
+    let and = if has_list { String::new() } else { format!(" and {REQUIREMENTS}") };
+    let because = match starter.signs.as_slice() {
+        [] => String::new(),
+        signs => format!(", because there is {}", signs.join(", ")),
+    };
+    let path = shown(&path, &cx.here);
+    cx.reporter.line(&format!("wrote {path}{and}{because}; next: cotter setup"));
     Ok(ExitCode::SUCCESS)
+}
+
+fn parts(template: Template) -> &'static [StarterPart] {
+    match template {
+        Template::Full => &[StarterPart::Gcc, StarterPart::Python],
+        Template::Cpp => &[StarterPart::Gcc],
+        Template::Python => &[StarterPart::Python],
+        Template::Uv => &[StarterPart::Python, StarterPart::Packages],
+        Template::Tool => &[StarterPart::Tool],
+        Template::Library => &[StarterPart::Gcc, StarterPart::Library],
+        Template::Cross => &[StarterPart::Gcc, StarterPart::Cross],
+        Template::Bazel => &[StarterPart::Gcc, StarterPart::Python, StarterPart::Bazel],
+        Template::Services => &[StarterPart::Services],
+    }
 }

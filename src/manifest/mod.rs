@@ -9,6 +9,7 @@ mod patterns;
 mod problems;
 mod requirements;
 mod settings;
+pub mod starter;
 mod syntax;
 pub mod tasks;
 

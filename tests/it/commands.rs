@@ -1,7 +1,7 @@
 //! The command line as a person sees it: its messages, exit codes and streams.
 
 use crate::support::server::Server;
-use crate::support::{Project, REPO, contains, fails, ok};
+use crate::support::{Project, contains, fails, ok};
 
 #[test]
 fn everything_wrong_with_a_manifest_is_told_at_once() {
@@ -101,7 +101,17 @@ fn a_manifest_is_found_above_and_by_name() {
 
 #[test]
 fn init_writes_what_lock_accepts_and_never_overwrites() {
-    for (template, name) in [("full", "gcc"), ("cpp", "gcc"), ("python", "python")] {
+    for (template, name) in [
+        ("full", "gcc"),
+        ("cpp", "gcc"),
+        ("python", "python"),
+        ("uv", "uv"),
+        ("tool", "jq"),
+        ("library", "libraries"),
+        ("cross", "gcc-aarch64"),
+        ("bazel", "python"),
+        ("services", "postgres"),
+    ] {
         let project = Project::new("");
         std::fs::remove_file(project.dir().join("toolchains.toml")).unwrap();
         project.ok(&["init", "--template", template]);
@@ -111,12 +121,55 @@ fn init_writes_what_lock_accepts_and_never_overwrites() {
         );
         contains(&project.fails(1, &["init"]), &["is there already"]);
     }
-    // The repository's own manifest is the full template, without the suites that change from day to day: what its tests are
-    // made from stays on the mirrors.
-    assert_eq!(
-        std::fs::read_to_string(format!("{REPO}/toolchains.toml")).unwrap(),
-        crate::support::template("full")
-    );
+}
+
+#[test]
+fn init_looks_at_the_project() {
+    for (files, said, tables) in [
+        (
+            &["CMakeLists.txt", "main.cpp"][..],
+            "because there is CMakeLists.txt",
+            &["toolchains.gcc", "toolchains.cmake"][..],
+        ),
+        (&["meson.build"], "because there is meson.build", &["toolchains.gcc", "toolchains.meson"]),
+        (
+            &["pyproject.toml"],
+            "because there is pyproject.toml",
+            &["toolchains.python", "toolchains.uv", "requirements.app"],
+        ),
+        (&["Cargo.toml"], "because there is Cargo.toml", &["toolchains.gcc", "toolchains.rust"]),
+        (
+            &["go.mod", "package.json"],
+            "because there is go.mod, package.json",
+            &["toolchains.go", "toolchains.node"],
+        ),
+        (
+            &["WORKSPACE"],
+            "because there is WORKSPACE",
+            &["toolchains.gcc", "toolchains.python", "emit.bazel"],
+        ),
+        (&["notes.txt"], "wrote toolchains.toml; next", &["toolchains.gcc", "toolchains.python"]),
+    ] {
+        let project = Project::new("");
+        std::fs::remove_file(project.dir().join("toolchains.toml")).unwrap();
+        for file in files {
+            let text = "[project]\nname = \"x\"\nversion = \"1\"\n";
+            project.scratch.write(&format!("project/{file}"), text);
+        }
+        let output = project.cotter(&["init"]).output().unwrap();
+        contains(&crate::support::text(&output), &[said, "next: cotter setup"]);
+        let manifest = std::fs::read_to_string(project.dir().join("toolchains.toml")).unwrap();
+        let found: Vec<&str> =
+            manifest.lines().filter_map(|line| line.strip_prefix('[')?.strip_suffix(']')).collect();
+        assert_eq!(found, tables, "{files:?}");
+        contains(&project.fails(3, &["lock", "--check"]), &["it is not in the lock"]);
+    }
+    // A template names the list of packages that it reads, and brings it if there is none.
+    let project = Project::new("");
+    std::fs::remove_file(project.dir().join("toolchains.toml")).unwrap();
+    let output = project.cotter(&["init", "--template", "uv"]).output().unwrap();
+    contains(&crate::support::text(&output), &["wrote toolchains.toml and requirements.in; next"]);
+    contains(&std::fs::read_to_string(project.dir().join("requirements.in")).unwrap(), &["# The"]);
 }
 
 #[test]

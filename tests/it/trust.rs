@@ -259,7 +259,8 @@ fn everything_that_a_project_brings_is_listed() {
 
 #[test]
 fn what_init_writes_needs_no_trust() {
-    for template in ["full", "cpp", "python"] {
+    for template in ["full", "cpp", "python", "uv", "tool", "library", "cross", "bazel", "services"]
+    {
         let project = Project::new("");
         let dir = project.scratch.join("new");
         std::fs::create_dir(&dir).unwrap();

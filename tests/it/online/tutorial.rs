@@ -105,7 +105,10 @@ fn the_tutorial_can_be_typed_as_it_stands() {
         let mut shell = Command::new("sh");
         clean(&mut shell, scratch.path());
         let path = format!("{}:/usr/local/bin:/usr/bin:/bin", bin.display());
-        shell.args(["-c", &format!("exec 2>&1\n{command}\npwd > '{}'", scratch.join("pwd").display())]);
+        shell.args([
+            "-c",
+            &format!("exec 2>&1\n{command}\npwd > '{}'", scratch.join("pwd").display()),
+        ]);
         shell.current_dir(&directory).env("PATH", path).env("COTTER_STORE", &store);
         shell.env("COLUMNS", "80");
         let printed = text(&shell.output().unwrap());

@@ -198,9 +198,12 @@ pub const PROJECTS: [&str; 7] = [
     "examples/flask",
 ];
 
-/// Returns a template of `cotter init` with the suite bookworm alone, whose trees are in the shared store.
+/// Returns a manifest for x86_64 with one part of those that `cotter init` writes, with the suite bookworm alone, whose trees are in
+/// the shared store.
 pub fn template(name: &str) -> String {
-    let text = std::fs::read_to_string(format!("{REPO}/templates/{name}.toml")).unwrap();
+    let part =
+        |name| std::fs::read_to_string(format!("{REPO}/templates/init/{name}.toml")).unwrap();
+    let text = (part("head") + &part(name)).replace("@platform@", "x86_64-linux");
     let suites = "suite = [\"bookworm\", \"bookworm-updates\", { archive = \"debian-security\", suite = \"bookworm-security\" }]";
     assert!(text.contains(suites), "{text}");
     text.replace(suites, "suite = \"bookworm\"")
