@@ -72,6 +72,7 @@ pub mod internals {
         pub use crate::fetch::Netrc;
         pub use crate::fetch::python_index::{configured, html_files, json_files};
         pub use crate::lockfile::Plan;
+        pub use crate::manifest::edit;
         pub use crate::model::MemberPath;
         pub use crate::python::requirement_files::{pins, pylock};
         pub use crate::python::requirement_lines::{

@@ -7,6 +7,7 @@ use crate::cli::Add;
 use crate::context::Context;
 use crate::error::{Error, ErrorKind, Result};
 use crate::manifest::edit::{self, NewToolchain};
+use crate::project::Project;
 
 /// Runs the command.
 ///
@@ -27,9 +28,15 @@ pub fn run(args: &Add, cx: &Context) -> Result<ExitCode> {
     let mut new = vec![];
     for package in &args.packages {
         let toolchain = toolchain(package, args)?;
-        let (name, manifest) = (&toolchain.name, &before.project.manifest);
-        let of_toolchain = manifest.toolchains.get(name).map(|there| &there.place);
-        let of_set = manifest.requirements.get(name).map(|there| &there.place);
+        let (name, project) = (&toolchain.name, &before.project);
+        let of_toolchain = project.manifest.toolchains.get(name).map(|there| &there.place);
+        let of_set = project.manifest.requirements.get(name).map(|there| &there.place);
+        if let Some(place) = of_toolchain
+            && is_there(&toolchain, project)
+        {
+            cx.reporter.line(&format!("{place}: {name} is there already"));
+            continue;
+        }
         if let Some(place) = of_toolchain.or(of_set) {
             return Err(Error::user(format!("{name} is in toolchains.toml already"))
                 .located(place.clone())
@@ -41,6 +48,17 @@ pub fn run(args: &Add, cx: &Context) -> Result<ExitCode> {
     let effect = Effect { setup: !args.no_setup, allow_expired: args.allow_expired };
     before.become_text(&text, effect, cx)?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// Whether the manifest has a toolchain of this name that asks for the same.
+fn is_there(new: &NewToolchain, project: &Project) -> bool {
+    let Some(there) = project.manifest.toolchains.get(&new.name) else { return false };
+    let source = &project.sources[&new.name];
+    let packages: Vec<String> = source.places().into_iter().map(|(package, _)| package).collect();
+    let suites: Vec<&str> = source.suites().into_iter().map(|(_, suite)| suite).collect();
+    there.kind == new.kind
+        && new.packages.iter().all(|package| packages.contains(package))
+        && new.suites.iter().all(|suite| suites.contains(&suite.as_str()))
 }
 
 /// Returns the toolchain that a package of the command line asks for.

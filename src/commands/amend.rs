@@ -89,7 +89,8 @@ impl Before {
         if effect.setup && !project.manifest.toolchains.is_empty() {
             let platform = ready::native_or(None)?;
             let wanted = Wanted { names: &[], platform, allow_expired, with_facts: true };
-            trees::ready(&wanted, cx)?;
+            let next = format!("{file} and the lock are written; next: cotter setup");
+            trees::ready(&wanted, cx).map_err(|e| e.hint(next))?;
         }
         Ok(())
     }

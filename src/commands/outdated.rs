@@ -8,7 +8,7 @@ use super::{print, print_json, table};
 use crate::cli::Outdated;
 use crate::context::Context;
 use crate::error::{Error, ErrorKind, Result};
-use crate::lock::inquiry::{Inquiry, NewerPackage};
+use crate::lock::inquiry::{DecidedBy, Inquiry, NewerPackage};
 use crate::lockfile::FILE_NAME;
 use crate::manifest::no_such_toolchain;
 use crate::model::ToolchainName;
@@ -41,15 +41,16 @@ pub fn run(args: &Outdated, cx: &Context) -> Result<ExitCode> {
     }
     let newer =
         Inquiry::new(&project, cx, &fetcher, args.allow_expired)?.newer(&lock, &args.names)?;
-    let note = |package: &NewerPackage| match package.is_taken {
-        true => "cotter lock --upgrade",
-        false => "version in toolchains.toml",
+    let note = |package: &NewerPackage| match package.decided_by {
+        DecidedBy::Upgrade => "cotter lock --upgrade",
+        DecidedBy::Requirements => "cotter lock --upgrade, if the requirements allow it",
+        DecidedBy::Manifest => "the version in toolchains.toml",
     };
     if args.json {
         let list = newer.packages.iter().map(|(package, trees)| {
             json!({
                 "name": package.name, "ecosystem": package.ecosystem.as_str(), "locked": package.locked,
-                "available": package.available, "upgrade": package.is_taken,
+                "available": package.available, "by": package.decided_by.as_str(),
                 "toolchains": trees.iter().map(ToolchainName::as_str).collect::<Vec<_>>(),
             })
         });

@@ -35,8 +35,31 @@ pub struct NewerPackage {
     pub locked: String,
     /// The version that there is now.
     pub available: String,
-    /// Whether `cotter lock --upgrade` takes it. If not, the manifest names the version.
-    pub is_taken: bool,
+    /// What decides whether it is taken.
+    pub decided_by: DecidedBy,
+}
+
+/// What decides whether a newer version is taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum DecidedBy {
+    /// `cotter lock --upgrade` takes it.
+    Upgrade,
+    /// `cotter lock --upgrade` takes it if the requirements of the set, and those of its packages,
+    /// allow it. Only uv can tell.
+    Requirements,
+    /// The manifest names the version.
+    Manifest,
+}
+
+impl DecidedBy {
+    /// Returns the word for programs.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            DecidedBy::Upgrade => "upgrade",
+            DecidedBy::Requirements => "requirements",
+            DecidedBy::Manifest => "manifest",
+        }
+    }
 }
 
 /// What is newer than the lock.
@@ -158,7 +181,7 @@ impl<'a> Inquiry<'a> {
                 ecosystem: Ecosystem::Pypi,
                 locked: newest.named,
                 available: newest.newest,
-                is_taken: false,
+                decided_by: DecidedBy::Manifest,
             };
             out.packages.entry(package).or_default().insert(plan.name.clone());
         }
@@ -186,7 +209,7 @@ impl<'a> Inquiry<'a> {
                 ecosystem: component.ecosystem,
                 locked: locked.to_owned(),
                 available: component.version,
-                is_taken: true,
+                decided_by: DecidedBy::Upgrade,
             };
             out.packages.entry(package).or_default().insert(plan.name.clone());
         }
@@ -207,8 +230,7 @@ impl<'a> Inquiry<'a> {
                 ecosystem: component.ecosystem,
                 locked: component.version.clone(),
                 available: newest,
-                // Its requirements, or those of others, may exclude it: only uv knows.
-                is_taken: true,
+                decided_by: DecidedBy::Requirements,
             };
             out.packages.entry(package).or_default().insert(tree.plan.name.clone());
         }

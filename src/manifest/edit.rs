@@ -167,7 +167,15 @@ fn keep_detached(document: &mut DocumentMut, removed: &Item) {
     let Some((position, before)) = tables.into_iter().filter(|(at, _)| at.is_some()).min() else {
         return;
     };
-    let attached = before.rfind("\n\n").map_or(0, |at| at + 1);
+    // The offset of the last empty line.
+    let mut attached = 0;
+    let mut at = 0;
+    for line in before.split_inclusive('\n') {
+        if line.trim().is_empty() {
+            attached = at;
+        }
+        at += line.len();
+    }
     let kept = if before[..attached].contains('#') { &before[..attached] } else { "" };
     let mut later: Vec<Option<isize>> = vec![];
     let mut is_first = true;
@@ -187,7 +195,11 @@ fn keep_detached(document: &mut DocumentMut, removed: &Item) {
     each_table_mut(document.as_item_mut(), &mut |table| {
         if table.position() == next {
             let own = prefix(table);
-            let own = if is_first && kept.is_empty() { own.trim_start_matches('\n') } else { &own };
+            let own = if is_first && kept.is_empty() {
+                own.trim_start_matches(['\r', '\n'])
+            } else {
+                &own
+            };
             table.decor_mut().set_prefix(format!("{kept}{own}"));
         }
     });

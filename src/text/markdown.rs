@@ -8,7 +8,7 @@ pub fn text(text: &str) -> String {
         match c {
             '\n' | '\r' | '\t' => out.push(' '),
             c if c.is_control() => out.push('\u{fffd}'),
-            c if "\\`*_{}[]<>()#+!|~&@:=".contains(c) => {
+            c if "\\`*_[]<>#!|~&@:".contains(c) => {
                 out.push('\\');
                 out.push(c);
             }

@@ -369,6 +369,44 @@ fn manifest(bytes: &[u8]) {
     let _ = bind_sources(&manifest, &mut problems);
     let _ = bind_emitters(&manifest, &mut problems);
     let _ = (problems.lines(), problems.check());
+    edited(&said, &manifest, problems.count() == 0);
+}
+
+/// Removes each toolchain of a manifest, and adds one. If the manifest has no problems, only that changes.
+fn edited(said: &str, manifest: &Manifest, is_right: bool) {
+    let names = |text: &str| -> BTreeSet<String> {
+        let mut problems = Problems::new("toolchains.toml", text);
+        let found = Manifest::parse(text, &mut problems);
+        let sets = found.requirements.keys().map(ToString::to_string);
+        found.toolchains.keys().map(ToString::to_string).chain(sets).collect()
+    };
+    let all = manifest.toolchains.keys().chain(manifest.requirements.keys());
+    let all: BTreeSet<String> = all.map(ToString::to_string).collect();
+    for name in manifest.toolchains.keys() {
+        let _ = edit::users(manifest, name);
+        match edit::without(said, std::slice::from_ref(name)) {
+            Ok(text) if is_right => {
+                let mut rest = all.clone();
+                rest.remove(name.as_str());
+                assert_eq!(names(&text), rest, "{text}");
+            }
+            Ok(_) => {}
+            Err(e) => assert!(!is_right, "{e}"),
+        }
+    }
+    let new = edit::NewToolchain {
+        name: "added-by-fuzz".parse().unwrap(),
+        kind: edit::guessed_kind("libx-dev"),
+        suites: vec![],
+        packages: vec!["libx-dev".to_owned()],
+    };
+    if let Ok(text) = edit::with_toolchains(said, &[new])
+        && is_right
+    {
+        let mut more = all;
+        more.insert("added-by-fuzz".to_owned());
+        assert_eq!(names(&text), more, "{text}");
+    }
 }
 
 fn requirements(bytes: &[u8]) {

@@ -84,6 +84,15 @@ fn add_edits_locks_and_sets_up() {
     rig.project.ok(&["lock", "--check"]);
     assert!(rig.project.tree().join("bin/app").exists());
 
+    // To ask for it once more changes nothing, and sets it up if it is not there.
+    let text = rig.manifest_text();
+    let said = rig.project.cotter(&["add", "app"]).output().unwrap();
+    contains(
+        &String::from_utf8_lossy(&said.stderr),
+        &["toolchains.toml:10:", "app is there already"],
+    );
+    assert_eq!((said.status.code(), rig.manifest_text()), (Some(0), text));
+
     // The next one has the suites of the first, and several packages.
     let args = ["add", "app-extra=2", "--package", "data", "--name", "extra", "--kind", "library"];
     rig.project.ok(&[&args[..], &["--no-setup"]].concat());
@@ -104,7 +113,7 @@ fn what_cannot_be_locked_is_not_added() {
     let (manifest, lock) = (rig.manifest_text(), rig.project.lock_text());
     let said = rig.project.fails(1, &["add", "dta"]);
     contains(&said, &["no package \"dta\"", "did you mean data", "are as they were"]);
-    let said = rig.project.fails(1, &["add", "app"]);
+    let said = rig.project.fails(1, &["add", "app-extra", "--name", "app"]);
     contains(&said, &["app is in toolchains.toml already", "toolchains.toml:10:", "--name NAME"]);
     contains(&rig.project.fails(1, &["add", "0ad"]), &["--name NAME"]);
     contains(
