@@ -29,6 +29,25 @@ fn data_goes_to_standard_output_and_quiet_is_quiet() {
 }
 
 #[test]
+fn a_package_of_debian_is_found_added_used_and_explained() {
+    let project = Project::new("# Mine.\nplatforms = [\"x86_64-linux\"]\n");
+    contains(&project.ok(&["search", "jq"]), &["jq", "1.6-2.1", "bookworm", "taken"]);
+    contains(&project.ok(&["add", "jq"]), &["+ jq 1.6-2.1", "1 tree added"]);
+    contains(&project.ok(&["exec", "--", "jq", "-n", "1 + 2"]), &["3\n"]);
+    contains(&project.ok(&["which", "jq"]), &["/bin/jq\n"]);
+    contains(
+        &project.ok(&["why", "libonig5"]),
+        &["`packages` of [toolchains.jq]: jq -> libjq1 -> libonig5\n"],
+    );
+    // What was locked just now is the newest.
+    contains(&project.ok(&["outdated", "--json"]), &["\"packages\": []"]);
+    contains(&project.ok(&["lock", "--upgrade", "--dry-run"]), &["nothing changes"]);
+    project.ok(&["remove", "jq"]);
+    let text = std::fs::read_to_string(project.dir().join("toolchains.toml")).unwrap();
+    assert_eq!(text, "# Mine.\nplatforms = [\"x86_64-linux\"]\n");
+}
+
+#[test]
 fn completions_schema_doctor_and_github() {
     let project = Project::new("platforms = [\"x86_64-linux\"]\n");
     for shell in ["bash", "zsh", "fish"] {
