@@ -109,7 +109,7 @@ impl Project {
             None => Error::user(format!("{file} pins nothing"))
                 .because("expected at least one table [toolchains.<name>], got none"),
         };
-        Err(error.hint("begin with [toolchains.gcc], kind = \"cc\", source = \"debian\", suite = \"bookworm\", packages = [\"gcc\"]; `cotter init` in an empty directory writes a whole one"))
+        Err(error.hint("begin with [toolchains.gcc], kind = \"cc\", source = \"debian\", suite = \"bookworm\", packages = [\"gcc\"]; `cotter add gcc-12` writes such a table, and `cotter init` in an empty directory a whole file"))
     }
 
     /// Adds the line of the toolchain or set that a failure concerns, if the manifest is to blame

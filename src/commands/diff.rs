@@ -67,7 +67,11 @@ fn old(asked: &str, lock: &Path, cx: &Context) -> Result<Lockfile> {
 /// # Errors
 /// If there is no git.
 fn git(dir: &Path, args: &[&str]) -> Result<std::result::Result<String, String>> {
-    let output = Command::new("git").arg("-C").arg(dir).args(args).output().map_err(|e| {
+    // A repository must not make git start what fetches a missing object. Source: git(1),
+    // GIT_NO_LAZY_FETCH (since 2.45).
+    let mut command = Command::new("git");
+    command.arg("-C").arg(dir).args(args).env("GIT_NO_LAZY_FETCH", "1");
+    let output = command.output().map_err(|e| {
         Error::user("can't start git, which knows the lock of a revision")
             .cause(&e)
             .hint("install git, or name a file: `cotter diff OLD.lock`")

@@ -223,6 +223,9 @@ impl<'a> Session<'a> {
                 crate::manifest::FILE_NAME
             )),
             (None, Access::None) => error.hint("leave --pure out to see the host's commands too"),
+            (None, _) if near.is_empty() && is_name_of_package(command) => {
+                error.hint(format!("`cotter search {command}` looks for a package of that name"))
+            }
             (None, _) => error,
         }
     }
@@ -437,6 +440,14 @@ pub fn files_of_session(files: Vec<(&str, String)>, cx: &Context) -> Result<Path
     Err(failure
         .unwrap_or_else(|| Error::user("the files of the session are gone again"))
         .context("can't write the files that the program is to read"))
+}
+
+/// Whether a package of Debian may have this name. Source: Debian Policy, section 5.6.1.
+fn is_name_of_package(text: &str) -> bool {
+    let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || "+-.".contains(c);
+    text.len() > 1
+        && text.starts_with(|c: char| c.is_ascii_alphanumeric())
+        && text.chars().all(plain)
 }
 
 /// Whether a directory of PATH holds guards. Those of another session stay on PATH, but no program

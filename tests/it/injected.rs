@@ -271,6 +271,7 @@ pub fn scenarios() -> Vec<Scenario> {
     vec![
         Scenario::new("setup", &["setup", "--locked"], setup),
         Scenario::new("lock", &["lock"], small()),
+        Scenario::new("add", &["add", "app", "--suite", "test"], crate::verbs::project()),
         Scenario::new("gc", &["gc"], garbage),
         Scenario::new("emit", &["emit", "bazel"], crate::emit::project("cpp")),
         Scenario::new("repair", &["verify", "--deep", "--repair"], damaged),

@@ -72,6 +72,16 @@ impl Rig {
     }
 }
 
+/// A project that pins nothing, in which the package `app` of the suite `test` can be added without a network.
+pub fn project() -> Project {
+    let rig = Rig::new();
+    let mirror = rig.project.scratch.join("mirror");
+    rig.server.write_to(&mirror);
+    let url = format!("file://{}", mirror.display());
+    rig.project.manifest(&rig.head().replace(&rig.server.url, &url));
+    rig.project
+}
+
 #[test]
 fn add_edits_locks_and_sets_up() {
     let rig = Rig::new();

@@ -69,6 +69,15 @@ impl Server {
         format!("{}{path}", self.url)
     }
 
+    /// Writes all files into a directory, for mirrors that are asked without a network.
+    pub fn write_to(&self, dir: &std::path::Path) {
+        for (path, bytes) in &self.shared.lock().unwrap().files {
+            let file = dir.join(path.trim_start_matches('/'));
+            std::fs::create_dir_all(file.parent().unwrap()).unwrap();
+            std::fs::write(file, bytes.as_slice()).unwrap();
+        }
+    }
+
     pub fn fault(&self, path: &str, fault: Fault) {
         self.shared.lock().unwrap().faults.insert(path.to_owned(), fault);
     }
