@@ -123,9 +123,9 @@ pub fn present(names: &[ToolchainName], platform: Platform, cx: &Context) -> Res
         let known = known_names(&project);
         project.pins_something(names, cx)?;
         check_names(names, &known)?;
-        let lock = project.lock(cx)?.unwrap_or_default();
-        lock::check(&project, &lock, cx)
-            .map_err(|e| e.hint("or run `cotter setup`, which also makes the trees"))?;
+        let setup = |e: Error| e.hint("or run `cotter setup`, which also makes the trees");
+        let lock = lock::required(&project, cx).map_err(setup)?;
+        lock::check(&project, &lock, cx).map_err(setup)?;
         (lock, known)
     };
     check_names(names, &known)?;
@@ -151,6 +151,23 @@ pub fn present(names: &[ToolchainName], platform: Platform, cx: &Context) -> Res
             cx.store.dir().display()
         ))
         .hint(format!("run `cotter setup{flag}`")))
+}
+
+/// Like [`present`], for a verb that hands on the environment of the trees. A root stands for what was
+/// accepted when it was made; otherwise the user must have accepted the variables of the manifest.
+///
+/// # Errors
+/// See [`present`] and [`trust::check_variables`].
+pub fn present_environment(
+    names: &[ToolchainName],
+    platform: Platform,
+    cx: &Context,
+) -> Result<Vec<RootTree>> {
+    let trees = present(names, platform, cx)?;
+    if fresh(names, platform, false, cx).is_none() {
+        trust::check_variables(&trees, cx)?;
+    }
+    Ok(trees)
 }
 
 /// Makes the missing trees and registers the project's root.
@@ -309,7 +326,7 @@ impl Current {
         fetcher: &Fetcher,
     ) -> Result<(Lockfile, Vec<Made>)> {
         if cx.global.locked {
-            let lock = project.lock(cx)?.unwrap_or_default();
+            let lock = lock::required(project, cx)?;
             lock::check(project, &lock, cx)?;
             return Ok((lock, vec![]));
         }

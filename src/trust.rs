@@ -20,9 +20,13 @@ use crate::python::pyproject::{self, PyProject};
 use crate::python::requirement_lines::{Line, lines, parse};
 use crate::reporter::line;
 use crate::source::Foreign;
+use crate::store::RootTree;
 
 /// The version of the format of the record.
 const VERSION: u32 = 1;
+
+/// The greatest number of characters of a variable's value that are shown.
+const LONGEST_VALUE: usize = 200;
 
 /// Something that a user must accept.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -59,6 +63,10 @@ pub fn items(project: Option<&Project>, lock: Option<&Lockfile>) -> Vec<Item> {
         of_manifest(project, &mut out);
     }
     for tree in lock.iter().flat_map(|lock| lock.trees.values()) {
+        let env = tree.plan.spec.programs().map(|programs| &programs.env);
+        for (variable, value) in env.into_iter().flatten() {
+            out.push(Item::new(variable_of(variable, value, &tree.plan.name), None));
+        }
         for location in tree.plan.inputs.iter().flat_map(|input| &input.locations) {
             if !matches!(location, Location::Mirror { .. }) {
                 let what = files_from(&location.to_string(), &tree.plan.name, project);
@@ -75,17 +83,18 @@ fn of_manifest(project: &Project, out: &mut Vec<Item>) {
     let manifest = &project.manifest;
     for (family, urls) in &manifest.mirrors {
         for url in urls {
-            out.push(Item::new(format!("files from {}, a mirror of {family}", server(url)), None));
+            let what = format!("files from {}, a mirror of {family}", server(url));
+            out.push(Item::new(what, manifest.mirror_places.get(url).cloned()));
         }
     }
     if let Some(file) = &manifest.settings.keyring {
         let what = format!("{} in place of Debian's", signed_with(file, project));
-        out.push(Item::new(what, None));
+        out.push(Item::new(what, manifest.settings.keyring_place.clone()));
     }
     for (name, source) in &project.sources {
         let toolchain = &manifest.toolchains[name];
-        for foreign in source.foreign(&toolchain.platforms) {
-            let place = Some(toolchain.place.clone());
+        for (foreign, place) in source.foreign(&toolchain.platforms) {
+            let place = place.or_else(|| Some(toolchain.place.clone()));
             let what = match foreign {
                 Foreign::Url(url) => files_from(&url, name, Some(project)),
                 Foreign::Key(file) => {
@@ -93,6 +102,12 @@ fn of_manifest(project: &Project, out: &mut Vec<Item>) {
                 }
             };
             out.push(Item::new(what, place));
+        }
+    }
+    for (name, toolchain) in &manifest.toolchains {
+        for (variable, value) in &toolchain.env {
+            let place = toolchain.pattern_places.get(&("env", variable.clone())).cloned();
+            out.push(Item::new(variable_of(variable, value, name), place));
         }
     }
     for set in manifest.requirements.values() {
@@ -103,7 +118,8 @@ fn of_manifest(project: &Project, out: &mut Vec<Item>) {
             };
             let what =
                 format!("{what}, which is built for [requirements.{}] in a sandbox", set.name);
-            out.push(Item::new(what, Some(set.place.clone())));
+            let place = set.pattern_places.get(&("build", package.clone()));
+            out.push(Item::new(what, Some(place.unwrap_or(&set.place).clone())));
         }
         for path in project.requirement_files(set) {
             let file = shown(&path, project.dir());
@@ -143,6 +159,17 @@ fn signed_with(file: &str, project: &Project) -> String {
         Err(_) => "which can't be read".to_owned(),
     };
     format!("packages signed with the keys in {file} ({keys})")
+}
+
+/// Returns the words for a variable that programs get. Any of them is asked for: which variables are
+/// code to a program, or name code that it loads, only that program knows.
+fn variable_of(variable: &str, value: &str, name: &ToolchainName) -> String {
+    let mut shown: String = value.chars().take(LONGEST_VALUE).collect();
+    if shown.len() < value.len() {
+        // The words are the identity of what is accepted.
+        shown.push_str(&format!("... (sha256 {})", Digest::of(value.as_bytes()).hex()));
+    }
+    format!("the variable {variable}={shown} for what runs with the toolchain {name}")
 }
 
 /// Returns the words for the files of a toolchain from an address.
@@ -286,6 +313,29 @@ pub fn missing(
     Ok(items)
 }
 
+/// Makes sure that the user accepted the variables of trees, which a verb that only looks is about to
+/// hand on. Nobody is asked.
+///
+/// # Errors
+/// If the user did not accept one of them.
+pub fn check_variables(trees: &[RootTree], cx: &Context) -> Result<()> {
+    let of_tree = |tree: &RootTree| {
+        let (name, env) = (tree.name.clone(), tree.env.clone());
+        env.into_iter().map(move |(variable, value)| variable_of(&variable, &value, &name))
+    };
+    let mut items: Vec<Item> =
+        trees.iter().flat_map(of_tree).map(|what| Item::new(what, None)).collect();
+    if cx.global.trust || items.is_empty() {
+        return Ok(());
+    }
+    let record = Record::read(cx)?;
+    items.retain(|item| !record.accepts(item));
+    match items.is_empty() {
+        true => Ok(()),
+        false => Err(refusal(&record, &items)),
+    }
+}
+
 /// Makes sure that the user accepts what a project and its lock bring, before anything of it is
 /// fetched or run. On a terminal, the user is asked.
 ///
@@ -293,7 +343,9 @@ pub fn missing(
 /// If the user does not accept it, or cannot be asked.
 pub fn demand(project: Option<&Project>, lock: Option<&Lockfile>, cx: &Context) -> Result<()> {
     let missing = missing(project, lock, cx)?;
-    let Some(first) = missing.first() else { return Ok(()) };
+    if missing.is_empty() {
+        return Ok(());
+    }
     let mut record = Record::read(cx)?;
     let dir = record.project().display().to_string();
     if std::io::stdin().is_terminal() && std::io::stderr().is_terminal() {
@@ -306,17 +358,23 @@ pub fn demand(project: Option<&Project>, lock: Option<&Lockfile>, cx: &Context) 
             return record.accept(&missing);
         }
     }
+    Err(refusal(&record, &missing))
+}
+
+/// Returns the error for what the user has not accepted.
+fn refusal(record: &Record, missing: &[Item]) -> Error {
+    let dir = record.project().display();
     let error =
         Error::user(format!("the project {dir} brings what nobody accepted on this machine"));
-    let error = match &first.place {
+    let error = match missing.iter().find_map(|item| item.place.as_ref()) {
         Some(place) => error.located(place.clone()),
         None => error,
     };
-    Err(missing
+    missing
         .iter()
         .fold(error, |error, item| error.because(item.text()))
         .hint("read it, and then run `cotter trust`")
-        .hint("where nobody can be asked, as in CI, set COTTER_TRUST=1 or say --trust"))
+        .hint("where nobody can be asked, as in CI, set COTTER_TRUST=1 or say --trust")
 }
 
 #[cfg(test)]

@@ -9,7 +9,7 @@ use serde_json::json;
 use super::{print, print_json};
 use crate::cli::Emit;
 use crate::context::{Context, shown};
-use crate::emit::{Bound, Destination, Files, Request};
+use crate::emit::{Bound, Destination, Files, MARK, Request};
 use crate::error::{Error, ErrorKind, Result};
 use crate::fetch::Fetcher;
 use crate::lock;
@@ -43,13 +43,7 @@ pub fn run(args: &Emit, cx: &Context) -> Result<ExitCode> {
         .find(|bound| bound.name == args.tool)
         .expect("the command line takes the names of emitters only");
     check_usage(args, bound)?;
-    let lock = project.lock(cx)?.ok_or_else(|| {
-        Error::new(
-            ErrorKind::LockStale,
-            format!("there is no {}", shown(&project.lock_path, &cx.here)),
-        )
-        .hint("run `cotter lock` first")
-    })?;
+    let lock = lock::required(&project, cx)?;
     if !cx.global.frozen {
         lock::check(&project, &lock, cx)?;
     }
@@ -119,7 +113,7 @@ fn folder(
         .because("the lock is newer, or a file was edited by hand")
         .hint(format!("run `cotter emit {}`", bound.name)));
     }
-    write(project, &changes)?;
+    write(project, &changes, cx)?;
     if !args.json {
         match paths.as_slice() {
             [] => cx.reporter.line(&format!("{} is up to date", shown(&dir, &cx.here))),
@@ -160,7 +154,7 @@ pub fn after_setup(
             ));
             continue;
         }
-        write(project, &changes)?;
+        write(project, &changes, cx)?;
         if !changes.is_empty() {
             cx.reporter.line(&format!("wrote {}", shown(&dir, &cx.here)));
         }
@@ -195,16 +189,16 @@ fn files(
     bound.emission.files(&mut Request { lock, names, url: &mut url })
 }
 
-/// Returns the files of a folder whose content is not the expected one.
+/// Returns the files of a folder whose content is not the expected one. Only `write` cares whether
+/// cotter wrote those that are there.
 fn changes(project: &Project, dir: &str, files: Files) -> Result<Vec<Change>> {
     let mut out = vec![];
     for (name, after) in files {
         let name = MemberPath::literal(&format!("{dir}/{name}"));
         let path = project.dir().join(name.as_str());
-        let before = match fs::read_to_string(&path) {
-            Ok(text) => Some(text),
+        let before = match fs::read(&path) {
+            Ok(bytes) => Some(String::from_utf8_lossy(&bytes).into_owned()),
             Err(e) if e.kind() == std::io::ErrorKind::NotFound => None,
-            Err(e) if e.kind() == std::io::ErrorKind::InvalidData => Some(String::new()),
             Err(e) => return Err(Error::unreadable(&path, e)),
         };
         if before.as_ref() != Some(&after) {
@@ -214,7 +208,18 @@ fn changes(project: &Project, dir: &str, files: Files) -> Result<Vec<Change>> {
     Ok(out)
 }
 
-fn write(project: &Project, changes: &[Change]) -> Result<()> {
+/// Writes the files. A repository names their folder, so a file that is there is replaced only if its
+/// text says that cotter wrote it.
+fn write(project: &Project, changes: &[Change], cx: &Context) -> Result<()> {
+    let is_foreign = |change: &&Change| {
+        change.before.as_ref().is_some_and(|text| !text.trim().is_empty() && !text.contains(MARK))
+    };
+    if let Some(foreign) = changes.iter().find(is_foreign) {
+        let path = shown(&foreign.path, &cx.here);
+        return Err(Error::user(format!("{path} is there, and cotter did not write it"))
+            .because(format!("expected a file that says {MARK:?}"))
+            .hint("move the file away, or name another folder: [emit.bazel] dir = \"...\""));
+    }
     let files = project.files()?;
     changes.iter().try_for_each(|change| files.replace(&change.name, &change.after))
 }

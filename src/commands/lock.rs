@@ -95,6 +95,7 @@ fn check(project: &Project, args: &Lock, cx: &Context) -> Result<ExitCode> {
         let list: Vec<_> = stale.iter().map(|s| json!({ "name": s.name.as_str(), "platform": s.platform.as_str(), "reasons": s.reasons })).collect();
         print_json(&json!({ "stale": list }))?;
     }
+    let lock = lock::required(project, cx)?;
     lock::check(project, &lock, cx)?;
     if !args.json && cx.reporter.verbosity() > crate::reporter::Verbosity::Quiet {
         print(&format!(

@@ -64,10 +64,10 @@ pub fn active(names: &[ToolchainName], cx: &Context) -> Result<Vec<Active>> {
 /// Like [`active`], but nothing is locked, fetched or made.
 ///
 /// # Errors
-/// See [`ready::present`].
+/// See [`ready::present_environment`].
 pub fn present_active(names: &[ToolchainName], cx: &Context) -> Result<Vec<Active>> {
     let platform = ready::native_or(None)?;
-    let trees = present(names, platform, cx)?;
+    let trees = as_named(ready::present_environment(names, platform, cx)?, names);
     for tree in &trees {
         cx.store.mark_used(&tree.store_name);
     }

@@ -11,12 +11,12 @@ use fs_err as fs;
 
 use super::options::Upgrade;
 use super::stale::{python_version, set_differences, set_fingerprint};
-use crate::context::{Context, var_os};
-use crate::error::{Error, Result};
+use crate::context::{Context, shown, var_os};
+use crate::error::{Error, Result, nearest};
 use crate::fetch::Fetcher;
 use crate::lockfile::{
-    LockedTree, Lockfile, PackagesRole, PackagesSpec, Plan, Selection, Spec, Uses,
-    format_of_distribution,
+    LockedTree, Lockfile, PackagesRole, PackagesSpec, Plan, Selection, Spec, Uses, first_marker,
+    format_of_distribution, has_conflict_markers, sides,
 };
 use crate::make::{Made, Maker, Proposal, Tools, Workshop, locked_for, native_or_refuse};
 use crate::manifest::Requirements;
@@ -25,7 +25,7 @@ use crate::model::{
     ToolchainName, WheelName, abi_tag,
 };
 use crate::project::{PackageTree, Project};
-use crate::python::requirement_files::{self, Pin, pins};
+use crate::python::requirement_files::{self, Pin, is_generated, pins};
 use crate::python::uv::{Chosen, SetResolution};
 use crate::recipe;
 use crate::reporter::Reporter;
@@ -149,9 +149,8 @@ impl Locking<'_> {
             effective = &build_set;
         }
         let output = set.output(python);
-        let written = self.project.dir().join(output.as_str());
-        let preferred =
-            (!upgrade && !group[0].builds).then(|| fs::read_to_string(written).ok()).flatten();
+        let before = if group[0].builds { None } else { self.written_before(set, &output)? };
+        let preferred = before.filter(|_| !upgrade);
         let env = environment_of_uv();
         let cache = self.cx.store.uv_cache();
         let platforms: Vec<(Platform, String)> =
@@ -176,18 +175,14 @@ impl Locking<'_> {
         for warning in warnings {
             self.cx.reporter.warn(&warning);
         }
+        if !group[0].builds {
+            self.warn_of_idle_builds(set, &text);
+        }
         let demanded = self.demanded_hashes(effective, scratch.dir());
         let mut plans = vec![];
         for (tree, (_, glibc)) in group.iter().zip(&platforms) {
             let chosen = job.for_platform(tree.platform, glibc, &text)?;
             let inputs = self.inputs(chosen, &demanded)?;
-            if inputs.is_empty() {
-                return Err(Error::user(format!(
-                    "[requirements.{}] gives no package for {}",
-                    set.name, tree.platform
-                ))
-                .hint("leave the platform out: platforms = [...]"));
-            }
             let version = python_version(python, tree.platform, self.lock);
             let spec = PackagesSpec {
                 set: set.name.clone(),
@@ -223,6 +218,61 @@ impl Locking<'_> {
             .map(|(plan, made)| LockedTree::new(plan, made.output.clone()))
             .collect();
         Ok(Done { trees, made, file: (!group[0].builds).then_some((output, text)) })
+    }
+
+    /// Returns the text of the file of requirements that is about to be replaced, if there is one. Of a
+    /// file that git could not merge, it is the first side that cotter wrote.
+    ///
+    /// # Errors
+    /// If cotter did not write the file: a repository names it.
+    fn written_before(&self, set: &Requirements, output: &MemberPath) -> Result<Option<String>> {
+        let path = self.project.dir().join(output.as_str());
+        let shown = shown(&path, &self.cx.here);
+        let text = match fs::read(&path) {
+            Ok(bytes) => String::from_utf8_lossy(&bytes).into_owned(),
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+            Err(e) => return Err(Error::unreadable(&path, e)),
+        };
+        let sides = if has_conflict_markers(&text) {
+            let line = first_marker(&text).unwrap_or(1);
+            self.cx.reporter.line(&format!(
+                "{shown}:{line} holds merge conflict markers: the file is made anew"
+            ));
+            sides(&text).into()
+        } else {
+            vec![text]
+        };
+        match sides.iter().find(|side| is_generated(side)) {
+            Some(side) => Ok(Some(side.clone())),
+            None if sides.iter().all(|side| side.trim().is_empty()) => Ok(None),
+            None => Err(Error::user(format!("{shown} is there, and cotter did not write it"))
+                .located(set.place_of("output"))
+                .because(format!(
+                    "the requirements of [requirements.{}] are to be written there, and the file does not begin with the head of such a file",
+                    set.name
+                ))
+                .hint(format!(
+                    "move the file away, or name another one: output = \"...\" in [requirements.{}]",
+                    set.name
+                ))),
+        }
+    }
+
+    /// Warns about packages in `build` that the set does not hold. Such names are usually misspelt.
+    fn warn_of_idle_builds(&self, set: &Requirements, text: &str) {
+        let held = pins(text);
+        for name in set.build.iter().filter(|name| *name != "*" && !held.contains_key(*name)) {
+            let place = set.pattern_places.get(&("build", name.clone())).unwrap_or(&set.place);
+            let near = nearest(name, held.keys().map(String::as_str), 3);
+            let hint = match near.as_slice() {
+                [] => String::new(),
+                near => format!("; there is {}", near.join(", ")),
+            };
+            self.cx.reporter.warn(&format!(
+                "{place}: `build` names {name:?}, which [requirements.{}] does not hold{hint}",
+                set.name
+            ));
+        }
     }
 
     fn maker(&self) -> Maker<'_> {

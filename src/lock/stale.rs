@@ -1,11 +1,13 @@
 //! Determines which entries of a lock do not fit the manifest, and why.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use crate::context::{Context, shown};
 use crate::error::{Error, ErrorKind, Result};
-use crate::lockfile::{Fingerprint, LockedTree, Lockfile};
+use crate::lockfile::{
+    Fingerprint, LockedTree, Lockfile, PackagesSpec, Spec, first_marker, has_conflict_markers,
+};
 use crate::manifest::{Requirements, Toolchain};
 use crate::model::{Digest, Kind, Platform, ToolchainName};
 use crate::project::{PackageTree, Project};
@@ -54,6 +56,18 @@ pub fn stale(project: &Project, lock: &Lockfile) -> Vec<Stale> {
     out
 }
 
+/// Returns the lock of a project, which must exist.
+///
+/// # Errors
+/// If there is none, or if it cannot be read.
+pub fn required(project: &Project, cx: &Context) -> Result<Lockfile> {
+    project.lock(cx)?.ok_or_else(|| {
+        let file = shown(&project.lock_path, &cx.here);
+        Error::new(ErrorKind::LockStale, format!("there is no {file}"))
+            .hint("run `cotter lock` and commit the result")
+    })
+}
+
 /// Fails if an entry of the lock does not fit the manifest or was edited.
 ///
 /// # Errors
@@ -95,7 +109,44 @@ fn differences(
     compare("source", &plan.source, &toolchain.source.value);
     compare("the recipe", &plan.recipe.to_string(), &current);
     out.extend(plan.fingerprint.differences(&fingerprint(project, toolchain, platform)));
+    out.extend(spec_differences(toolchain, platform, locked));
     out
+}
+
+/// Returns the reasons why the specification of a tree is not the one for which the manifest asks.
+/// The fingerprint says what was asked for, but the tree is made of its specification, so somebody
+/// who edits a lock must not change only the latter.
+fn spec_differences(toolchain: &Toolchain, platform: Platform, locked: &LockedTree) -> Vec<String> {
+    let spec = &locked.plan.spec;
+    let mut locked = Fingerprint::default();
+    let mut asked = Fingerprint::default();
+    let mut compare = |key: &str, was: Vec<String>, is: Vec<String>| {
+        locked.note(&format!("[tree.spec] {key}"), was);
+        asked.note(&format!("[tree.spec] {key}"), is);
+    };
+    let pairs = |map: &BTreeMap<String, String>| -> Vec<String> {
+        map.iter().map(|(name, value)| format!("{name}={value}")).collect()
+    };
+    let names = |list: &[ToolchainName]| list.iter().map(ToString::to_string).collect();
+    let selection = spec.selection();
+    compare("prune", selection.prune.clone(), toolchain.prune.clone());
+    compare("keep", selection.keep.clone(), toolchain.keep.clone());
+    if let Some(programs) = spec.programs() {
+        compare("self_exe", programs.self_exe.clone(), toolchain.self_exe.clone());
+        compare("bin", pairs(&programs.bin), pairs(&toolchain.bin));
+        compare("env", pairs(&programs.env), pairs(&toolchain.env));
+    }
+    let wanted: Vec<ToolchainName> = toolchain.libraries.iter().map(|l| l.value.clone()).collect();
+    match spec {
+        Spec::Cc(cc) => {
+            let target = toolchain.target.unwrap_or(platform);
+            compare("target", vec![cc.target.to_string()], vec![target.to_string()]);
+            compare("libraries", names(&cc.libraries), names(&wanted));
+        }
+        Spec::Sysroot(sysroot) => compare("libraries", names(&sysroot.libraries), names(&wanted)),
+        _ => {}
+    }
+    locked.differences(&asked)
 }
 
 /// Returns the fingerprint of what the manifest asks for.
@@ -129,6 +180,19 @@ fn state(path: &Path, dir: &Path) -> String {
     }
 }
 
+/// Describes the content of a generated file, like [`state`]. That git could not merge it is told.
+fn state_of_output(path: &Path, dir: &Path) -> String {
+    let text = fs_err::read_to_string(path).unwrap_or_default();
+    let conflict = if has_conflict_markers(&text) { first_marker(&text) } else { None };
+    match conflict {
+        Some(line) => {
+            let shown = path.strip_prefix(dir).unwrap_or(path).display();
+            format!("{shown} with merge conflict markers from line {line} on")
+        }
+        None => state(path, dir),
+    }
+}
+
 fn part_of_digest(bytes: &[u8]) -> String {
     Digest::of(bytes).hex()[..16].to_owned()
 }
@@ -152,7 +216,33 @@ pub fn set_differences(
     }
     let now = set_fingerprint(project, tree, lock, None);
     out.extend(plan.fingerprint.differences(&now));
+    out.extend(packages_differences(tree, locked));
     out
+}
+
+/// Returns the reasons why the specification of a set is not the one for which the manifest asks.
+fn packages_differences(tree: &PackageTree, locked: &LockedTree) -> Vec<String> {
+    let Some(spec) = locked.plan.spec.packages() else {
+        return vec![format!(
+            "the kind was {:?}, is {:?}",
+            locked.plan.spec.kind().as_str(),
+            Kind::Packages.as_str()
+        )];
+    };
+    let of_spec = |set: &str, interpreter: &str, tools: Vec<String>, prune: &[String]| {
+        let mut out = Fingerprint::default();
+        out.note("[tree.spec] set", [set]);
+        out.note("[tree.spec] interpreter", [interpreter]);
+        out.note("[tree.spec] build_tools", tools);
+        out.note("[tree.spec] prune", prune);
+        out
+    };
+    let PackagesSpec { set, interpreter, build_tools, selection, .. } = spec;
+    let tools = build_tools.iter().map(ToString::to_string).collect();
+    let was = of_spec(set.as_str(), interpreter.as_str(), tools, &selection.prune);
+    let set = tree.set;
+    let tools = set.build_tools.iter().map(|tool| tool.value.to_string()).collect();
+    was.differences(&of_spec(set.name.as_str(), tree.python.as_str(), tools, &set.prune))
 }
 
 /// Returns the interpreter's version in the form that packages use, such as `3.11`. It is empty if
@@ -204,7 +294,7 @@ pub fn set_fingerprint(
     let file = set.output(tree.python);
     let written = match output {
         Some(text) => format!("{file} {}", part_of_digest(text.as_bytes())),
-        None => state(&project.dir().join(file.as_str())),
+        None => state_of_output(&project.dir().join(file.as_str()), project.dir()),
     };
     out.note("output", [written]);
     out

@@ -112,7 +112,9 @@ fn read_tree(mut fields: Fields, problems: &mut Problems) -> Option<LockedTree> 
     }
     let mut inputs = vec![];
     let tables = fields.table_list("inputs", problems);
+    // The requirements of a set may be none.
     if tables.is_empty()
+        && kind != Some(Kind::Packages)
         && let (Some(name), Some(platform)) = (&name, &platform)
     {
         problems.add(span, format!("{name} for {platform} has no inputs"));

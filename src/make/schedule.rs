@@ -167,7 +167,7 @@ impl Board<'_, '_> {
             let done = crate::fault::caught(|| {
                 crate::interrupt::check()?;
                 match task {
-                    Task::Begin(j) => self.begin(j),
+                    Task::Begin(j) => self.begin(j, reporter),
                     Task::Input(j, i, begun) => self.input(j, i, begun, reporter),
                 }
             });
@@ -213,7 +213,7 @@ impl Board<'_, '_> {
         self.lock().states[j] = state;
     }
 
-    fn begin(&self, j: usize) -> Result<()> {
+    fn begin(&self, j: usize, reporter: &Reporter) -> Result<()> {
         let (job, schedule) = (&self.jobs[j], self.schedule);
         if let Some(interpreter) = job.index_of {
             index::offer(schedule.fetcher, schedule.store.path(&interpreter.output.store_name));
@@ -249,6 +249,10 @@ impl Board<'_, '_> {
         let mut todo: Vec<usize> = (0..job.plan.inputs.len()).collect();
         todo.sort_by_key(|i| std::cmp::Reverse(job.plan.inputs[*i].size));
         let left = todo.len();
+        // A set of packages that requires nothing has no inputs.
+        if left == 0 {
+            return self.finish(j, Arc::new(begun), reporter);
+        }
         self.set(j, State::Open { begun: Arc::new(begun), todo: todo.into(), left });
         Ok(())
     }
@@ -279,7 +283,13 @@ impl Board<'_, '_> {
                 return Ok(());
             }
         }
-        let _spinner = reporter.spinner("composing", &plan.tree_name());
+        self.finish(j, begun, reporter)
+    }
+
+    /// Makes a tree out of its layers.
+    fn finish(&self, j: usize, begun: Arc<Begun>, reporter: &Reporter) -> Result<()> {
+        let (job, schedule) = (&self.jobs[j], self.schedule);
+        let _spinner = reporter.spinner("composing", &job.plan.tree_name());
         let layers = std::mem::take(&mut *begun.layers.lock().expect("no panic holds it"));
         let (store, links) = (schedule.store, schedule.hard_links);
         let (output, notes) = begun.bench.compose(store, job, layers, links)?;

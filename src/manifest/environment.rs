@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{Fields, Problems};
+use super::{Fields, PatternPlaces, Problems};
 
 /// Takes the names of the commands of the host that may be started by name.
 pub fn read_host(fields: &mut Fields, problems: &mut Problems) -> Vec<String> {
@@ -24,15 +24,19 @@ pub fn read_host(fields: &mut Fields, problems: &mut Problems) -> Vec<String> {
     out
 }
 
-/// Takes the environment variables of a toolchain.
-pub fn read(fields: &mut Fields, problems: &mut Problems) -> BTreeMap<String, String> {
+/// Takes the environment variables of a toolchain, and notes the places of their names.
+pub fn read(
+    fields: &mut Fields,
+    places: &mut PatternPlaces,
+    problems: &mut Problems,
+) -> BTreeMap<String, String> {
     let mut out = BTreeMap::new();
     let Some(mut table) = fields.table("env", problems) else { return out };
     for name in table.keys() {
         let span = table.key_span(&name);
         let fault = fault(&name);
         if let Some(why) = &fault {
-            problems.add(span, why);
+            problems.add(span.clone(), why);
         }
         let Some(value) = table.string(&name, problems) else { continue };
         if value.value.contains(|c: char| c.is_control()) {
@@ -41,6 +45,7 @@ pub fn read(fields: &mut Fields, problems: &mut Problems) -> BTreeMap<String, St
                 format!("expected a value without control characters for {name:?}: launchers and roots hold it on one line"),
             );
         } else if fault.is_none() {
+            places.insert(("env", name.clone()), problems.place(span.start));
             out.insert(name, value.value);
         }
     }

@@ -35,6 +35,8 @@ pub struct Manifest {
     /// The mirrors by family (`debian`, `python`, ...), which are tried before the mirrors of the
     /// machine.
     pub mirrors: BTreeMap<String, Vec<String>>,
+    /// The places of the mirrors, by URL.
+    pub mirror_places: BTreeMap<String, Place>,
     /// The commands of the host that `exec` and `shell` may start by name. `*` stands for all.
     pub host: Vec<String>,
     /// The `[settings]` table.
@@ -65,7 +67,7 @@ pub struct Toolchain {
     pub source: Spanned<String>,
     /// The place where its table begins.
     pub place: Place,
-    /// The places of its patterns, and of its names in `bin`.
+    /// The places of its patterns, and of its names in `bin` and `env`.
     pub pattern_places: PatternPlaces,
     /// The platforms for which it is locked, sorted.
     pub platforms: Vec<Platform>,
@@ -99,10 +101,12 @@ impl Manifest {
             read_platforms(&mut root, problems).unwrap_or_else(|| vec![Platform::X86_64Linux]);
         let host = environment::read_host(&mut root, problems);
         let mut mirrors = BTreeMap::new();
+        let mut mirror_places = BTreeMap::new();
         if let Some(mut table) = root.table("mirrors", problems) {
             for key in table.keys() {
                 let urls = table.string_list(&key, problems).unwrap_or_default();
                 for url in &urls {
+                    mirror_places.insert(url.value.clone(), problems.place(url.span.start));
                     if !["https://", "http://", "file:///"].iter().any(|s| url.value.starts_with(s))
                     {
                         problems.add(
@@ -162,8 +166,17 @@ impl Manifest {
         }
         let tasks = tasks::read(&mut root, problems);
         root.finish(problems);
-        let manifest =
-            Manifest { mirrors, host, settings, emit, audit, toolchains, requirements, tasks };
+        let manifest = Manifest {
+            mirrors,
+            mirror_places,
+            host,
+            settings,
+            emit,
+            audit,
+            toolchains,
+            requirements,
+            tasks,
+        };
         manifest.check_libraries(problems);
         manifest.check_requirements(problems);
         manifest
@@ -417,7 +430,7 @@ fn read_toolchain(
             }
         }
     }
-    let env = environment::read(&mut fields, problems);
+    let env = environment::read(&mut fields, &mut pattern_places, problems);
     let mut libraries = vec![];
     for item in fields.string_list("libraries", problems).unwrap_or_default() {
         if kind.is_some_and(|k| !k.takes_libraries()) {

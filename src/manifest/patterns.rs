@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::{Fields, Problems};
 use crate::error::Place;
 
-/// The places of the patterns, and of the names in `bin`, in the manifest, by key and text.
+/// The places of the patterns, and of the names in `bin` and `env`, in the manifest, by key and text.
 pub type Places = BTreeMap<(&'static str, String), Place>;
 
 /// Takes a list of patterns. A pattern that cannot match anything is reported as a problem.

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::{FILE_NAME, Fields, PatternPlaces, Problems, Spanned, patterns, read_platforms};
 use crate::error::Place;
-use crate::model::{MemberPath, Platform, ToolchainName};
+use crate::model::{MemberPath, Platform, ToolchainName, normalize_project};
 
 /// The maximum length of the names of a set and an interpreter together. With this limit, the names
 /// of their trees are valid names too.
@@ -17,7 +17,7 @@ pub struct Requirements {
     pub name: ToolchainName,
     /// The place where its table begins.
     pub place: Place,
-    /// The places of its patterns.
+    /// The places of its patterns, of the names in `build`, and of the key `output`.
     pub pattern_places: PatternPlaces,
     /// The places where the files of requirements and constraints are named, by name.
     pub places: BTreeMap<String, Place>,
@@ -132,16 +132,19 @@ impl Requirements {
         };
         let extras = list("extras", &mut fields);
         let groups = list("groups", &mut fields);
-        let build = list("build", &mut fields)
-            .iter()
-            .map(|n| if n == "*" { n.clone() } else { crate::model::normalize_project(n) })
-            .collect();
         let build_requires = if fields.has("build_requires") {
             list("build_requires", &mut fields)
         } else {
             ["setuptools", "wheel"].map(str::to_owned).into()
         };
         let mut pattern_places = patterns::Places::new();
+        let mut build = vec![];
+        for item in fields.string_list("build", problems).unwrap_or_default() {
+            let any = item.value == "*";
+            let name = if any { item.value } else { normalize_project(&item.value) };
+            pattern_places.insert(("build", name.clone()), problems.place(item.span.start));
+            build.push(name);
+        }
         let prune = patterns::read("prune", &mut fields, &mut pattern_places, problems);
         let platforms = read_platforms(&mut fields, problems).unwrap_or_else(|| platforms.to_vec());
         let exclude_newer = fields.string("exclude_newer", problems).and_then(|s| {
@@ -159,13 +162,19 @@ impl Requirements {
             ok.then_some(s.value)
         });
         let output = fields.string("output", problems).and_then(|output| {
+            pattern_places.insert(("output", String::new()), problems.place(output.span.start));
             let name = output.value.as_str();
             let path = MemberPath::parse(name.as_bytes()).ok().flatten();
             let is_file = |path: &MemberPath| {
                 !name.ends_with('/') && ![FILE_NAME, "toolchains.lock"].contains(&path.as_str())
             };
             let path = path.filter(is_file);
-            if path.is_none() {
+            if path.as_ref().is_some_and(MemberPath::is_in_git) {
+                problems.add(
+                    output.span.clone(),
+                    format!("expected a file outside of .git, got {name:?}"),
+                );
+            } else if path.is_none() {
                 problems.add(
                     output.span.clone(),
                     format!(
@@ -223,6 +232,11 @@ impl Requirements {
             output: None,
             uv: set.uv.clone(),
         }
+    }
+
+    /// Returns the place of a key of its table, or otherwise the place of the table.
+    pub fn place_of(&self, key: &'static str) -> Place {
+        self.pattern_places.get(&(key, String::new())).unwrap_or(&self.place).clone()
     }
 
     /// Returns the place where the manifest states what is required: the place of the file name if

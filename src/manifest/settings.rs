@@ -1,6 +1,7 @@
 //! The tables `[settings]` and `[audit]`.
 
 use super::{Fields, Problems, Spanned};
+use crate::error::Place;
 
 /// The `[settings]` table.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -12,15 +13,25 @@ pub struct Settings {
     /// An OpenPGP keyring to trust instead of the one that cotter includes, relative to the
     /// manifest.
     pub keyring: Option<String>,
+    /// The place where the manifest names it.
+    pub keyring_place: Option<Place>,
 }
 
 impl Settings {
     pub(super) fn read(fields: Option<Fields>, problems: &mut Problems) -> Self {
-        let mut settings = Settings { hard_links: true, check_valid_until: true, keyring: None };
+        let mut settings = Settings {
+            hard_links: true,
+            check_valid_until: true,
+            keyring: None,
+            keyring_place: None,
+        };
         if let Some(mut fields) = fields {
             settings.hard_links = fields.bool("hard_links", problems).unwrap_or(true);
             settings.check_valid_until = fields.bool("check_valid_until", problems).unwrap_or(true);
-            settings.keyring = fields.string("keyring", problems).map(|s| s.value);
+            if let Some(keyring) = fields.string("keyring", problems) {
+                settings.keyring_place = Some(problems.place(keyring.span.start));
+                settings.keyring = Some(keyring.value);
+            }
             fields.finish(problems);
         }
         settings

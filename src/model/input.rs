@@ -324,9 +324,24 @@ pub fn redact(url: &str) -> String {
     }
 }
 
+/// Whether a URL holds a user name or a password.
+pub fn has_login(url: &str) -> bool {
+    !url.starts_with(redact(url).trim_end_matches("..."))
+}
+
 #[cfg(test)]
 mod tests {
-    use super::redact;
+    use super::{has_login, redact};
+
+    #[test]
+    fn logins_are_found() {
+        for url in ["https://u:p@h/p", "https://u@h", "https://u:p/@h/p?q", "http://:p@h/p#x"] {
+            assert!(has_login(url), "{url}");
+        }
+        for url in ["https://h/p@1", "https://h:80/a...", "https://h/p?u:p@h", "file:///a@b/c"] {
+            assert!(!has_login(url), "{url}");
+        }
+    }
 
     #[test]
     fn secrets_are_not_shown() {

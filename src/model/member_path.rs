@@ -99,6 +99,12 @@ impl MemberPath {
         self.parts().count()
     }
 
+    /// Whether it leads into the data of git, whose hooks and settings are code. File systems may take
+    /// capital letters for the same.
+    pub fn is_in_git(&self) -> bool {
+        self.parts().any(|part| part.eq_ignore_ascii_case(".git"))
+    }
+
     /// Returns the last component.
     pub fn file_name(&self) -> &str {
         self.0.rsplit('/').next().expect("never empty")

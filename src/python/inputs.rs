@@ -127,11 +127,28 @@ fn check_list(text: &str, name: &str, is_constraint: bool, dir: &Path) -> Result
                         .located(place())
                         .hint(STATE)
                 })?;
+                check_names(&directory, dir, name, place())?;
             }
             Line::Plain | Line::Index(_) | Line::List(_) | Line::Constraints(_) => {}
         }
     }
     Ok(())
+}
+
+/// Checks that a directory holds the project that a line of the list `name` calls by its name: what
+/// another project requires would take its place.
+fn check_names(directory: &LocalDirectory, dir: &Path, name: &str, place: Place) -> Result<()> {
+    let path = dir.join(&directory.path).join(pyproject::FILE);
+    let project = PyProject::read(&path, &shown(&path, dir))?;
+    match directory.names.iter().find_map(|called| Some((called, project.other_name(called)?))) {
+        None => Ok(()),
+        Some((called, (own, at))) => Err(Error::user(format!(
+            "{name} calls the project of a directory by another name than the project itself"
+        ))
+        .because(format!("expected {own:?}, as {}:{} says, got {called:?}", at.file, at.line))
+        .located(place)
+        .hint(format!("write {own} in the list, or name the directory of {called}"))),
+    }
 }
 
 /// Returns what the `pyproject.toml` next to a file states, if it needs no build backend for that.

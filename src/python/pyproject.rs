@@ -34,7 +34,7 @@ struct Document {
 
 #[derive(Deserialize)]
 struct Project {
-    name: Option<String>,
+    name: Option<Spanned<String>>,
     #[serde(default)]
     dynamic: Vec<Spanned<String>>,
     dependencies: Option<Vec<Spanned<String>>>,
@@ -120,6 +120,13 @@ impl PyProject {
         None
     }
 
+    /// Returns the name of the project that is not `name`, with its place.
+    pub fn other_name(&self, name: &str) -> Option<(&str, Place)> {
+        let own = self.document.project.as_ref()?.get_ref().name.as_ref()?;
+        let differs = normalize(own.get_ref()) != normalize(name);
+        differs.then(|| (own.get_ref().as_str(), self.place(own.span().start)))
+    }
+
     /// Whether the project has an extra.
     pub fn has_extra(&self, extra: &str) -> bool {
         let project = self.document.project.as_ref().map(Spanned::get_ref);
@@ -133,7 +140,7 @@ impl PyProject {
     pub fn requirements(&self, extras: &[String]) -> Result<Vec<Required>> {
         let Some(table) = &self.document.project else { return Ok(vec![]) };
         let project = table.get_ref();
-        let own = project.name.as_deref().map(normalize).unwrap_or_default();
+        let own = project.name.as_ref().map(|name| normalize(name.get_ref())).unwrap_or_default();
         let mut out = vec![];
         let mut todo: Vec<String> = extras.iter().map(|e| normalize(e)).collect();
         let mut done = BTreeSet::new();

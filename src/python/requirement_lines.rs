@@ -32,6 +32,8 @@ pub enum Line {
 /// A directory in place of a release.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LocalDirectory {
+    /// What the line calls its project: before `@`, and behind `#egg=`.
+    pub names: Vec<String>,
     /// Its path, relative to the directory of the manifest.
     pub path: PathBuf,
     /// The extras that are asked for.
@@ -219,13 +221,17 @@ pub fn odd_character(text: &str) -> Option<(usize, char)> {
 /// Returns what a requirement in the form of PEP 508, or in one of the forms of pip, asks for.
 pub fn requirement(text: &str) -> Line {
     if let Some((name, extras, target)) = direct(text) {
-        return match directory_or_refusal(target) {
+        let found = match directory_or_refusal(target) {
+            // A name without a slash behind `@` is a path, too.
+            Line::Plain => directory(target),
+            found => found,
+        };
+        return match found {
             Line::Directory(mut found) => {
                 found.extras.extend(extras);
+                found.names.push(name.to_owned());
                 Line::Directory(found)
             }
-            // A name without a slash behind `@` is a path, too.
-            Line::Plain if !name.is_empty() => directory(target),
             other => other,
         };
     }
@@ -268,12 +274,21 @@ fn directory_or_refusal(text: &str) -> Line {
 
 /// Returns the directory that a path or a `file:` address names, unless it names an archive.
 fn directory(text: &str) -> Line {
-    let (target, marker) = without_marker(text);
-    let target = target.split(['#', '?']).next().unwrap_or(target).trim_end();
-    let (path, extras) = match target.strip_suffix(']').and_then(|t| t.rsplit_once('[')) {
-        Some((path, extras)) => (path.trim_end(), names(extras)),
-        None => (target, vec![]),
+    let (whole, marker) = without_marker(text);
+    let target = whole.split(['#', '?']).next().unwrap_or(whole).trim_end();
+    let with_extras = |text| match without_brackets(text) {
+        Some((before, list)) => (before, names(list)),
+        None => (text, vec![]),
     };
+    let (path, mut extras) = with_extras(target);
+    // The form of pip before PEP 508: `#egg=name[extras]`.
+    let fragment = whole.split_once('#').map_or("", |(_, fragment)| fragment);
+    let eggs = fragment.split('&').filter_map(|part| part.trim().strip_prefix("egg="));
+    let mut called = vec![];
+    for (name, more) in eggs.map(with_extras) {
+        extras.extend(more);
+        called.push(unescaped(name));
+    }
     let path = match path.get(..5).filter(|scheme| scheme.eq_ignore_ascii_case("file:")) {
         Some(_) => {
             let rest = &path[5..];
@@ -285,7 +300,13 @@ fn directory(text: &str) -> Line {
     if is_archive(&path) {
         return Line::Refused(Refusal::Archive);
     }
-    Line::Directory(LocalDirectory { path: path.into(), extras, marker })
+    Line::Directory(LocalDirectory { names: called, path: path.into(), extras, marker })
+}
+
+/// Splits `text[list]`.
+fn without_brackets(text: &str) -> Option<(&str, &str)> {
+    let (before, list) = text.strip_suffix(']')?.rsplit_once('[')?;
+    Some((before.trim_end(), list))
 }
 
 /// Splits a requirement from its marker and from options of it alone.
@@ -327,10 +348,20 @@ mod tests {
 
     fn found(path: &str, extras: &[&str], marker: Option<&str>) -> Line {
         Line::Directory(LocalDirectory {
+            names: vec![],
             path: path.into(),
             extras: extras.iter().map(|e| (*e).to_owned()).collect(),
             marker: marker.map(str::to_owned),
         })
+    }
+
+    fn named(name: &str, path: &str, extras: &[&str]) -> Line {
+        match found(path, extras, None) {
+            Line::Directory(of) => {
+                Line::Directory(LocalDirectory { names: vec![name.to_owned()], ..of })
+            }
+            other => other,
+        }
     }
 
     #[test]
@@ -344,17 +375,20 @@ mod tests {
             ("-e.", found(".", &[], None)),
             ("--editable=lib", found("lib", &[], None)),
             ("--editable lib[x]", found("lib", &["x"], None)),
-            ("-e lib @ ./lib", found("./lib", &[], None)),
+            ("-e lib @ ./lib", named("lib", "./lib", &[])),
             (".", found(".", &[], None)),
             ("./lib", found("./lib", &[], None)),
             ("../lib[x]", found("../lib", &["x"], None)),
             ("/abs/lib", found("/abs/lib", &[], None)),
             ("lib/", found("lib/", &[], None)),
             ("a/b --config-settings x=y", found("a/b", &[], None)),
-            ("lib[x] @ ./lib", found("./lib", &["x"], None)),
-            ("lib@lib", found("lib", &[], None)),
-            ("lib @ file:lib", found("lib", &[], None)),
-            ("lib @ file:///a%20b/c#egg=c", found("/a b/c", &[], None)),
+            ("lib[x] @ ./lib", named("lib", "./lib", &["x"])),
+            ("lib[x] @ lib", named("lib", "lib", &["x"])),
+            ("lib@lib", named("lib", "lib", &[])),
+            ("lib @ file:lib", named("lib", "lib", &[])),
+            ("-e file:///a%20b/c#egg=c", named("c", "/a b/c", &[])),
+            ("-e ./c#subdirectory=x&egg=c[x,y]", named("c", "./c", &["x", "y"])),
+            ("./c[x]#egg=c[y]", named("c", "./c", &["x", "y"])),
             ("FILE://localhost/a", found("/a", &[], None)),
             ("${HOME}/lib", found("${HOME}/lib", &[], None)),
             ("./a-1.tar.gz", Line::Refused(Refusal::Archive)),

@@ -205,7 +205,7 @@ impl SetResolution<'_> {
                 "--universal",
                 "--generate-hashes",
                 "--custom-compile-command",
-                "cotter lock",
+                requirement_files::COMMAND,
                 "--output-file",
             ])
             .arg(self.scratch.join(UNIVERSAL));

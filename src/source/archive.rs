@@ -9,7 +9,7 @@ use crate::lockfile::Fingerprint;
 use crate::manifest::{Fields, Manifest, Problems, Toolchain};
 use crate::model::{
     Component, Digest, Ecosystem, Format, Input, Kind, Layout, Location, MemberPath, Platform,
-    ToolchainName,
+    ToolchainName, has_login,
 };
 use crate::recipe::Recipe;
 
@@ -114,6 +114,14 @@ pub(super) fn check_version(text: &str, span: std::ops::Range<usize>, problems: 
     }
 }
 
+/// Returns what is wrong with a URL with a login: it would go into the lock.
+pub(super) fn login_in(url: &str) -> String {
+    format!(
+        "expected a URL without a user name and a password, which the lock would hold, got {:?}: put them into ~/.netrc (or the file that NETRC names)",
+        redact(url)
+    )
+}
+
 fn read_download(fields: &mut Fields, problems: &mut Problems) -> Download {
     let mut out = Download::default();
     for key in ["url", "urls"] {
@@ -122,6 +130,10 @@ fn read_download(fields: &mut Fields, problems: &mut Problems) -> Download {
             out.place.get_or_insert_with(|| problems.place(url.span.start));
             if let Some(why) = wrong_placeholder(&url.value) {
                 problems.add(url.span, why);
+                continue;
+            }
+            if has_login(&url.value) {
+                problems.add(url.span, login_in(&url.value));
                 continue;
             }
             match url.value.parse::<Location>() {
@@ -181,12 +193,16 @@ impl Archive {
 }
 
 impl Source for Archive {
-    fn foreign(&self, platforms: &[Platform]) -> Vec<Foreign> {
+    fn foreign(&self, platforms: &[Platform]) -> Vec<(Foreign, Option<Place>)> {
         let runtime = self.runtime.iter().flat_map(DebianRequest::foreign);
-        let urls = platforms.iter().flat_map(|platform| self.urls(*platform));
+        let of = |platform: &Platform| {
+            let place = self.download(*platform).place.clone();
+            self.urls(*platform).into_iter().map(move |url| (url, place.clone()))
+        };
         // A mirror is named elsewhere: in the manifest, or by the machine.
         let is_named = |url: &String| !matches!(url.parse(), Ok(Location::Mirror { .. }) | Err(_));
-        urls.filter(is_named).map(Foreign::Url).chain(runtime).collect()
+        let urls = platforms.iter().flat_map(of).filter(|(url, _)| is_named(url));
+        urls.map(|(url, place)| (Foreign::Url(url), place)).chain(runtime).collect()
     }
 
     fn fingerprint(&self, platform: Platform) -> Fingerprint {

@@ -412,7 +412,7 @@ impl Source for Debian {
         (kind == Kind::Cc && names_clang(&self.named())).then_some("clang")
     }
 
-    fn foreign(&self, _platforms: &[Platform]) -> Vec<Foreign> {
+    fn foreign(&self, _platforms: &[Platform]) -> Vec<(Foreign, Option<Place>)> {
         self.0.foreign().collect()
     }
 

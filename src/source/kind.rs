@@ -53,8 +53,9 @@ pub trait Source {
         vec![]
     }
 
-    /// Returns what only the manifest vouches for: addresses, and keys that are not Debian's.
-    fn foreign(&self, _platforms: &[Platform]) -> Vec<Foreign> {
+    /// Returns what only the manifest vouches for: addresses, and keys that are not Debian's, each with
+    /// its place in the manifest.
+    fn foreign(&self, _platforms: &[Platform]) -> Vec<(Foreign, Option<Place>)> {
         vec![]
     }
 

@@ -66,7 +66,7 @@ fn bind(
 }
 
 impl Source for Pypi {
-    fn foreign(&self, _platforms: &[Platform]) -> Vec<Foreign> {
+    fn foreign(&self, _platforms: &[Platform]) -> Vec<(Foreign, Option<Place>)> {
         self.runtime.iter().flat_map(DebianRequest::foreign).collect()
     }
 

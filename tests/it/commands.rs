@@ -115,9 +115,15 @@ fn init_writes_what_lock_accepts_and_never_overwrites() {
         let project = Project::new("");
         std::fs::remove_file(project.dir().join("toolchains.toml")).unwrap();
         project.ok(&["init", "--template", template]);
+        let output = project.cotter(&["lock", "--check", "--json"]).output().unwrap();
+        assert_eq!(output.status.code(), Some(3));
         contains(
-            &project.fails(3, &["lock", "--check"]),
-            &[&format!("{name} for x86_64-linux: it is not in the lock")],
+            &crate::support::text(&output),
+            &[
+                &format!("\"name\": \"{name}\""),
+                "it is not in the lock",
+                "there is no toolchains.lock",
+            ],
         );
         contains(&project.fails(1, &["init"]), &["is there already"]);
     }

@@ -211,7 +211,7 @@ fn setup_heals_emitted_files() {
         ("a file is edited", &|| {
             let file = folder.join("cc.bzl");
             let text = std::fs::read_to_string(&file).unwrap();
-            std::fs::write(&file, text.replacen('a', "b", 1)).unwrap();
+            std::fs::write(&file, text + "# edited\n").unwrap();
         }),
     ];
     for (what, damage) in damages {
@@ -246,4 +246,43 @@ fn setup_heals_emitted_files() {
     std::fs::remove_dir_all(project.dir().join("bazel")).unwrap();
     project.ok(&["setup"]);
     assert!(!project.dir().join("bazel").exists());
+}
+
+/// A repository names the folder, so `emit` could replace any file of it, such as a hook of git.
+#[test]
+fn only_files_that_cotter_wrote_are_replaced() {
+    let project = project("python");
+    let manifest = std::fs::read_to_string(project.dir().join("toolchains.toml")).unwrap();
+    let with = |dir: &str| {
+        let head = manifest.split("[emit.bazel]").next().unwrap();
+        project.manifest(&format!("{head}[emit.bazel]\ndir = \"{dir}\"\n"));
+    };
+    for dir in [".git", ".git/hooks", "a/.GIT/b"] {
+        with(dir);
+        contains(
+            &project.fails(1, &["emit", "bazel"]),
+            &["expected a folder outside of .git", &format!("{dir:?}")],
+        );
+        assert!(!project.dir().join(".git").exists());
+    }
+    with("build");
+    for (name, bytes) in
+        [("BUILD.bazel", &b"own"[..]), ("lock.bzl", b"\xff\xfe"), ("zig.bzl", b"# Written by me")]
+    {
+        let file = project.scratch.write(&format!("project/build/{name}"), bytes);
+        for args in [&["emit", "bazel"][..], &["emit", "bazel", "--json"]] {
+            contains(
+                &project.fails(1, args),
+                &[
+                    &format!("build/{name} is there, and cotter did not write it"),
+                    "Written by `cotter emit bazel`",
+                    "[emit.bazel] dir",
+                ],
+            );
+        }
+        assert_eq!(std::fs::read(&file).unwrap(), bytes);
+        assert_eq!(names(&project.dir().join("build")), [name]);
+        std::fs::remove_file(file).unwrap();
+    }
+    project.ok(&["emit", "bazel"]);
 }

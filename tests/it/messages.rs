@@ -991,3 +991,29 @@ fn the_variables_of_a_lock_are_checked_as_those_of_a_manifest() {
         contains(&format!("{error:?}"), &[said]);
     }
 }
+
+#[test]
+fn a_login_in_a_url_does_not_reach_the_lock() {
+    let archive = |url: &str| {
+        format!("[toolchains.t]\nkind = \"tool\"\nsource = \"archive\"\nversion = \"1\"\n{url}\n")
+    };
+    for (url, line) in [
+        ("url = \"https://user:secret@host.example/x.tgz\"", "5:7"),
+        ("urls = [\"https://a.example/x\", \"https://secret@host.example/x.tgz\"]", "5:32"),
+        ("[toolchains.t.platform.x86_64-linux]\nurl = \"http://u:secret@host.example/x\"", "6:7"),
+    ] {
+        let project = Project::new(&archive(url));
+        let said = project.fails(1, &["lock"]);
+        contains(
+            &said,
+            &[
+                &format!(
+                    "toolchains.toml:{line}: expected a URL without a user name and a password"
+                ),
+                "host.example/x",
+                "~/.netrc",
+            ],
+        );
+        assert!(!said.contains("secret"), "{said}");
+    }
+}

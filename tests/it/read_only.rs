@@ -75,7 +75,11 @@ fn verbs_that_look_change_nothing_and_name_the_next_step() {
         }
     };
     // There is no lock.
-    check(OF_TREES, 3, &["toolchains.lock does not fit", "or run `cotter setup`"]);
+    check(
+        OF_TREES,
+        3,
+        &["there is no toolchains.lock", "run `cotter lock`", "or run `cotter setup`"],
+    );
     check(OF_LOCK, 3, &["toolchains.lock", "cotter lock"]);
     check(ALWAYS, 0, &[]);
     assert_eq!(names(&project.dir()), ["toolchains.toml"]);

@@ -86,7 +86,7 @@ fn nothing_is_fetched_before_it_is_trusted() {
 
     // It is accepted once.
     let listed = ok(&mut cotter(&project, &["trust", "--list"]));
-    assert_eq!(listed, format!("new      toolchains.toml:2: {item}\n"));
+    assert_eq!(listed, format!("new      toolchains.toml:6: {item}\n"));
     assert!(!project.scratch.join(".local/state").exists(), "--list recorded something");
     assert!(ok(&mut cotter(&project, &["trust"])).starts_with("trusted  "));
     let records = project.scratch.join(".local/state/cotter/trust");
@@ -118,7 +118,7 @@ fn only_what_is_new_is_asked() {
     let of = |at: usize| {
         (json["items"][at]["trusted"].as_bool(), json["items"][at]["place"]["line"].as_u64())
     };
-    assert_eq!((of(0), of(1)), ((Some(true), Some(2)), (Some(false), Some(7))), "{json}");
+    assert_eq!((of(0), of(1)), ((Some(true), Some(6)), (Some(false), Some(11))), "{json}");
     // For one run, without a record.
     for (flags, value) in [(&["setup", "--trust"][..], None), (&["setup"], Some("1"))] {
         let mut command = cotter(&project, flags);
@@ -225,17 +225,17 @@ fn everything_that_a_project_brings_is_listed() {
     contains(
         &said,
         &[
-            "new      files from https://mirror.example, a mirror of debian\n",
-            "new      files from https://index.example, a mirror of python\n",
+            "new      toolchains.toml:3: files from https://mirror.example, a mirror of debian\n",
+            "new      toolchains.toml:4: files from https://index.example, a mirror of python\n",
             &format!(
-                "new      packages signed with the keys in keys.asc (sha256 {}) in place of Debian's\n",
+                "new      toolchains.toml:6: packages signed with the keys in keys.asc (sha256 {}) in place of Debian's\n",
                 cotter::internals::Digest::of(b"keys")
             ),
-            "toolchains.toml:12: files from https://uv.example for the toolchain uv, which runs while locking\n",
-            "toolchains.toml:17: files from https://apt.example for the toolchain vendor\n",
-            "toolchains.toml:17: packages signed with the keys in vendor.asc (which can't be read) for the toolchain vendor\n",
-            "toolchains.toml:22: code of the package src-pkg, which is built for [requirements.app] in a sandbox\n",
-            "code of every package without a wheel, which is built for [requirements.app]",
+            "toolchains.toml:16: files from https://uv.example for the toolchain uv, which runs while locking\n",
+            "toolchains.toml:21: files from https://apt.example for the toolchain vendor\n",
+            "toolchains.toml:21: packages signed with the keys in vendor.asc (which can't be read) for the toolchain vendor\n",
+            "toolchains.toml:24: code of the package src-pkg, which is built for [requirements.app] in a sandbox\n",
+            "toolchains.toml:24: code of every package without a wheel, which is built for [requirements.app]",
             "pyproject.toml:7: answers of https://own.example, a package index, for [requirements.app]\n",
             "more.in:2: answers of https://more.example\\u{1b}[2J, a package index, for [requirements.app]\n",
         ],
@@ -248,7 +248,7 @@ fn everything_that_a_project_brings_is_listed() {
     project.scratch.write("project/vendor.asc", "other");
     contains(
         &ok(&mut cotter(&project, &["trust", "--list"])),
-        &["new      toolchains.toml:17: packages signed with the keys in vendor.asc (sha256"],
+        &["new      toolchains.toml:21: packages signed with the keys in vendor.asc (sha256"],
     );
     // Mirrors that nobody accepted are not asked by doctor either.
     let said = crate::support::text(
@@ -267,5 +267,95 @@ fn what_init_writes_needs_no_trust() {
         ok(cotter(&project, &["init", "--template", template]).current_dir(&dir));
         let said = ok(cotter(&project, &["trust", "--list"]).current_dir(&dir));
         assert_eq!(said, "", "{template}");
+    }
+}
+
+/// Returns a lock as somebody forges it: its text is edited, and its digests fit.
+fn forged(lock: &str, from: &str, to: &str) -> String {
+    assert!(lock.contains(from), "{from} is not in\n{lock}");
+    let text = lock.replace(from, to);
+    let mut lock = cotter::internals::Lockfile::parse(&text, "toolchains.lock").unwrap();
+    lock.trees.values_mut().for_each(|tree| tree.edited = None);
+    lock.render()
+}
+
+/// A variable may be code to a shell or to a program, such as `PROMPT_COMMAND`.
+#[test]
+fn variables_are_accepted_before_anything_gets_them() {
+    let (server, project) = rig();
+    let plain = format!("{HEAD}{}", tool(&server, "a", "1"));
+    let with = |value: &str| {
+        format!("{plain}[toolchains.a.env]\nPAGER = \"%R/less\"\nPROMPT_COMMAND = \"{value}\"\n")
+    };
+    ok(&mut cotter(&project, &["trust"]));
+    project.manifest(&with("touch evil"));
+    let item = |value: &str| {
+        format!("the variable PROMPT_COMMAND={value} for what runs with the toolchain a")
+    };
+    let listed = ok(&mut cotter(&project, &["trust", "--list"]));
+    contains(
+        &listed,
+        &[
+            &format!("new      toolchains.toml:9: {}\n", item("touch evil")),
+            "new      toolchains.toml:8: the variable PAGER=%R/less for what runs with the toolchain a\n",
+        ],
+    );
+    for args in [&["setup"][..], &["lock"], &["exec", "--", "/bin/true"], &["shell"]] {
+        contains(&fails(1, &mut cotter(&project, args)), &[&item("touch evil"), HINTS[0]]);
+    }
+    ok(&mut cotter(&project, &["trust"]));
+    ok(&mut cotter(&project, &["setup"]));
+    contains(&ok(&mut cotter(&project, &["env"])), &["export PROMPT_COMMAND='touch evil'"]);
+    // Another value is another variable.
+    project.manifest(&with("touch worse"));
+    let said = fails(1, &mut cotter(&project, &["setup"]));
+    contains(&said, &[&item("touch worse")]);
+    assert!(!said.contains("PAGER"), "{said}");
+    let long = "x".repeat(300);
+    project.manifest(&with(&long));
+    let digest = cotter::internals::Digest::of(long.as_bytes()).hex();
+    contains(
+        &fails(1, &mut cotter(&project, &["setup"])),
+        &[&item(&format!("{}... (sha256 {digest})", &long[..200]))],
+    );
+    project.manifest(&with("touch worse"));
+
+    // A clone whose lock fits, and whose trees another project has made, is set up without `setup`.
+    ok(&mut cotter(&project, &["setup", "--trust"]));
+    let clone = project.scratch.write("clone/toolchains.toml", with("touch worse"));
+    let clone = clone.parent().unwrap();
+    project.scratch.write("clone/toolchains.lock", project.lock_text());
+    ok(cotter(&project, &["path", "a"]).current_dir(clone));
+    for args in [&["env"][..], &["env", "--json"], &["env", "--direnv"], &["env", "--frozen"]] {
+        let mut command = cotter(&project, args);
+        let output = command.current_dir(clone).output().unwrap();
+        let said = crate::support::text(&output);
+        assert_eq!(output.status.code(), Some(1), "{said}");
+        contains(&said, &[&item("touch worse"), HINTS[0]]);
+        assert!(!said.contains("export PROMPT"), "{said}");
+    }
+    let said = ok(cotter(&project, &["env", "--trust"]).current_dir(clone));
+    contains(&said, &["export PROMPT_COMMAND='touch worse'"]);
+    ok(cotter(&project, &["trust"]).current_dir(clone));
+    ok(cotter(&project, &["env"]).current_dir(clone));
+
+    // A lock that says otherwise than its manifest does not fit it, whatever its digests say.
+    project.scratch.write("clone/toolchains.toml", &plain);
+    let fingerprint = "env = [\"PAGER=%R/less\", \"PROMPT_COMMAND=touch worse\"]\n";
+    let forged = forged(&project.lock_text(), fingerprint, "");
+    project.scratch.write("clone/toolchains.lock", &forged);
+    for args in [&["env"][..], &["setup", "--locked"], &["lock", "--check"]] {
+        let said = fails(3, cotter(&project, args).current_dir(clone));
+        contains(&said, &["[tree.spec] env: removed PAGER=%R/less, PROMPT_COMMAND=touch worse"]);
+    }
+    ok(cotter(&project, &["setup"]).current_dir(clone));
+    let said = ok(cotter(&project, &["env"]).current_dir(clone));
+    assert!(!said.contains("PROMPT"), "{said}");
+    // With --frozen, the lock alone counts, and what it brings is asked for.
+    let again = self::forged(&forged, "touch worse", "touch frozen");
+    project.scratch.write("clone/toolchains.lock", again);
+    for args in [&["setup", "--frozen"][..], &["env", "--frozen"]] {
+        let said = fails(1, cotter(&project, args).current_dir(clone));
+        contains(&said, &[&item("touch frozen")]);
     }
 }

@@ -17,7 +17,7 @@ use crate::error::{Error, Result};
 use crate::manifest::{Fields, Kind, Manifest, Problems};
 use crate::model::Platform;
 
-/// The first line of every emitted file.
+/// What every emitted file says in its first lines.
 pub const MARK: &str = "Written by `cotter emit bazel`; what is changed here is lost.";
 
 macro_rules! templates {

@@ -66,6 +66,9 @@ impl BazelSettings {
         let mut out = Self::default();
         if let Some(dir) = fields.string("dir", problems) {
             match MemberPath::parse(dir.value.trim_end_matches('/').as_bytes()) {
+                Ok(Some(path)) if path.is_in_git() => {
+                    problems.add(dir.span, format!("expected a folder outside of .git, got {:?}", dir.value));
+                }
                 Ok(Some(path))
                     if path
                         .as_str()

@@ -53,11 +53,13 @@ pub fn plain_name(package: &str) -> &str {
 }
 
 impl DebianRequest {
-    /// Returns what only the manifest vouches for.
-    pub fn foreign(&self) -> impl Iterator<Item = Foreign> + '_ {
+    /// Returns what only the manifest vouches for, with its place.
+    pub fn foreign(&self) -> impl Iterator<Item = (Foreign, Option<Place>)> + '_ {
         let of_suite = |suite: &SuiteRequest| {
             let urls: Vec<Foreign> = suite.urls.iter().cloned().map(Foreign::Url).collect();
-            urls.into_iter().chain(suite.key.clone().map(Foreign::Key))
+            let all = urls.into_iter().chain(suite.key.clone().map(Foreign::Key));
+            let place = suite.place.clone();
+            all.map(move |foreign| (foreign, Some(place.clone())))
         };
         self.suites.iter().flat_map(of_suite)
     }

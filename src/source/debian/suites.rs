@@ -10,7 +10,7 @@ use super::super::kind::ResolveContext;
 use crate::error::{Error, Place, Result};
 use crate::fetch::{SNAPSHOT, encode, snapshot_path};
 use crate::manifest::{Fields, NameOrTable, Problems, Spanned};
-use crate::model::Location;
+use crate::model::{Location, has_login};
 use crate::resolve::debian_release::{Keyring, Release};
 
 /// The greatest size in bytes of a file of keys. Debian's own keyring has less than 100 KB.
@@ -241,7 +241,7 @@ fn of_table(
                     crate::model::redact(&url.value)
                 ),
             );
-        } else if has_credentials(&url.value) {
+        } else if has_login(&url.value) {
             problems.add(
                 url.span.clone(),
                 "urls: the lock would contain the credentials of this URL: put them into ~/.netrc (or the file that NETRC names)",
@@ -324,12 +324,6 @@ fn of_table(
         component_places,
         told: Cell::default(),
     })
-}
-
-/// Whether a URL contains the name of a user.
-fn has_credentials(url: &str) -> bool {
-    let rest = url.split_once("://").map_or("", |(_, rest)| rest);
-    rest.split(['/', '?', '#']).next().is_some_and(|authority| authority.contains('@'))
 }
 
 impl SuiteRequest {

@@ -88,6 +88,40 @@ fn a_directory_gives_what_its_pyproject_states_and_nothing_runs() {
     nothing_ran(&packages);
 }
 
+/// A directory can hold another project than the one that a line calls by its name.
+#[test]
+fn names_and_extras_of_directories_are_compared() {
+    let packages = rig("inputs = [\"requirements.in\"]");
+    let project = &packages.project;
+    pyproject(
+        &packages,
+        "lib",
+        "[project]\nname = \"Own_It\"\ndependencies = []\n[project.optional-dependencies]\nmore = [\"lib\"]\n",
+    );
+    for line in ["other @ ./lib", "other[more]@lib", "-e ./lib#egg=other", "-e lib#egg=other[more]"]
+    {
+        packages.inputs(&format!("app\n{line}\n"));
+        packages.refused(
+            1,
+            &["lock"],
+            &[
+                "requirements.in calls the project of a directory by another name",
+                "at: requirements.in:2:1",
+                "expected \"Own_It\", as lib/pyproject.toml:6 says, got \"other\"",
+                "write Own_It in the list, or name the directory of other",
+            ],
+        );
+        nothing_ran(&packages);
+    }
+    packages.inputs("-e ./lib#egg=own-it[none]\n");
+    packages.refused(1, &["lock"], &["lib/pyproject.toml has no extra \"none\"", "it has more"]);
+    for line in ["-e ./lib#egg=own-it[more]", "own.it[more] @ ./lib", "-e ./lib[more]"] {
+        packages.inputs(&format!("{line}\n"));
+        project.ok(&["lock"]);
+        assert_eq!(wheels(&packages), ["lib"], "{line}");
+    }
+}
+
 #[test]
 fn what_only_a_build_backend_knows_is_refused() {
     let packages =
