@@ -10,7 +10,7 @@ use fs_err as fs;
 
 use crate::cli::{Color, Global};
 use crate::error::{Error, Result};
-use crate::fetch::{Fetcher, Http, Mirrors, Patience, Proxies, machine_mirrors, python_index};
+use crate::fetch::{Fetcher, Http, Mirrors, Patience, Proxies, index_settings, machine_mirrors};
 use crate::manifest::{self, Manifest};
 use crate::reporter::{Reporter, Verbosity};
 use crate::sandbox::Quota;
@@ -184,7 +184,7 @@ impl Context {
             .into_iter()
             .map(|a| (a.to_owned(), machine_mirrors(&etc, a)))
             .collect();
-        let python = python_index::configured(&var, &python_config_files());
+        let python = index_settings::configured(&var, &python_config_files());
         let mirrors = Mirrors::new(named, apt, python);
         let mirrors = match self.manifest_path() {
             Ok(manifest) => mirrors.in_project(manifest.parent().unwrap_or(Path::new("/"))),
@@ -257,17 +257,23 @@ fn python_config_files() -> Vec<(bool, String)> {
         .map(PathBuf::from)
         .or_else(|| home().ok().map(|h| h.join(".config")));
     let mut paths: Vec<(bool, PathBuf)> = vec![];
-    if let Some(config) = config {
-        paths.push((true, config.join("uv/uv.toml")));
+    if let Some(file) = var_os("PIP_CONFIG_FILE") {
+        paths.push((false, file.into()));
+    }
+    if let Some(config) = &config {
         paths.push((false, config.join("pip/pip.conf")));
     }
     if let Ok(home) = home() {
         paths.push((false, home.join(".pip/pip.conf")));
     }
-    paths.push((true, "/etc/uv/uv.toml".into()));
     paths.push((false, "/etc/pip.conf".into()));
-    if let Some(file) = var_os("PIP_CONFIG_FILE") {
-        paths.insert(0, (false, file.into()));
+    // A file that the user names takes the place of all others.
+    match var_os("UV_CONFIG_FILE") {
+        Some(file) => paths.push((true, file.into())),
+        None => {
+            paths.extend(config.map(|config| (true, config.join("uv/uv.toml"))));
+            paths.push((true, "/etc/uv/uv.toml".into()));
+        }
     }
     paths.into_iter().filter_map(|(uv, path)| Some((uv, fs::read_to_string(path).ok()?))).collect()
 }

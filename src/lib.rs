@@ -70,14 +70,17 @@ pub mod internals {
         pub use crate::emit::bind as bind_emitters;
         pub use crate::facts::RecordedFacts;
         pub use crate::fetch::Netrc;
-        pub use crate::fetch::python_index::{configured, html_files, json_files};
+        pub use crate::fetch::index_settings::configured;
+        pub use crate::fetch::python_index::{html_files, json_files};
         pub use crate::lockfile::Plan;
         pub use crate::manifest::edit;
         pub use crate::model::MemberPath;
+        pub use crate::python::metadata::{WheelMetadata, close as close_set};
         pub use crate::python::requirement_files::{pins, pylock};
         pub use crate::python::requirement_lines::{
             lines as requirement_lines, parse as parse_requirement,
         };
+        pub use crate::python::target::WheelTarget;
         pub use crate::python::wheel::install;
         pub use crate::recipe::{Layers, Notes, Stage, facts, finish, pruning};
         pub use crate::relocate::launched::read as read_launcher;

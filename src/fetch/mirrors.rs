@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use super::index_settings::ConfiguredIndexes;
 use crate::model::{Location, MemberPath};
 
 /// The family of the archives of old Debian files. Below each of its mirrors, an archive has the
@@ -45,7 +46,7 @@ impl Candidate {
 pub struct Mirrors {
     named: BTreeMap<String, Vec<String>>,
     apt: BTreeMap<String, Vec<String>>,
-    python: Vec<String>,
+    python: ConfiguredIndexes,
     project: Option<PathBuf>,
 }
 
@@ -55,7 +56,7 @@ impl Mirrors {
     pub fn new(
         named: BTreeMap<String, Vec<String>>,
         apt: BTreeMap<String, Vec<String>>,
-        python: Vec<String>,
+        python: ConfiguredIndexes,
     ) -> Self {
         Mirrors { named, apt, python, project: None }
     }
@@ -99,12 +100,18 @@ impl Mirrors {
         out
     }
 
-    /// Returns the Python package indexes in use: the user's, or otherwise the machine's.
-    pub fn python_indexes(&self) -> Vec<String> {
+    /// Returns the Python package indexes in use, in the order in which they are asked: the user's, or
+    /// otherwise the machine's, with `default` in the place of a default that is not configured.
+    pub fn python_indexes(&self, default: Option<String>) -> Vec<String> {
         match self.named.get("python") {
             Some(urls) if !urls.is_empty() => urls.clone(),
-            _ => self.python.clone(),
+            _ => self.python.in_order(default),
         }
+    }
+
+    /// Whether the index to ask by default is configured.
+    pub fn has_default_python_index(&self) -> bool {
+        self.python.default.is_some() || self.named.get("python").is_some_and(|l| !l.is_empty())
     }
 
     /// Returns every place from which `location` can be requested, in order.
@@ -151,4 +158,9 @@ pub fn encode(path: &str) -> String {
             _ => format!("%{b:02X}"),
         })
         .collect()
+}
+
+/// Replaces the escapes of an address (RFC 3986, section 2.1).
+pub fn decode(text: &str) -> String {
+    percent_encoding::percent_decode_str(text).decode_utf8_lossy().into_owned()
 }

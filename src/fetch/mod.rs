@@ -2,6 +2,7 @@
 
 mod apt;
 mod http;
+pub mod index_settings;
 mod mirrors;
 mod names;
 mod netrc;
@@ -22,7 +23,7 @@ use fs_err as fs;
 
 pub use apt::machine_mirrors;
 pub use http::{Http, local_path, origin, redact, says_absent};
-pub use mirrors::{Candidate, Mirrors, SNAPSHOT, encode, snapshot_path};
+pub use mirrors::{Candidate, Mirrors, SNAPSHOT, decode, encode, snapshot_path};
 pub use netrc::Netrc;
 pub use proxy::Proxies;
 pub use refusals::Refusals;
@@ -102,9 +103,9 @@ impl Fetcher {
         }
     }
 
-    /// Whether a Python package index is configured.
+    /// Whether the Python package index to ask by default is configured.
     pub fn has_python_index(&self) -> bool {
-        !self.mirrors.python_indexes().is_empty()
+        self.mirrors.has_default_python_index()
     }
 
     /// Sets the function that finds a Python package index if none is configured.
@@ -120,16 +121,19 @@ impl Fetcher {
         if let Some(known) = self.indexes.get() {
             return Ok(known.clone());
         }
-        let mut indexes = self.mirrors.python_indexes();
-        if indexes.is_empty() {
-            let ask = self
-                .default_index
-                .lock()
-                .expect("no panic holds it")
-                .clone()
-                .ok_or_else(no_python_index)?;
-            indexes.push(ask()?);
-        }
+        let default = if self.has_python_index() {
+            None
+        } else {
+            let ask = self.default_index.lock().expect("no panic holds it").clone();
+            let configured = self.mirrors.python_indexes(None);
+            match ask {
+                Some(ask) => Some(ask()?),
+                // The default may become known later, with the pip of an interpreter.
+                None if !configured.is_empty() => return Ok(configured),
+                None => return Err(no_python_index()),
+            }
+        };
+        let indexes = self.mirrors.python_indexes(default);
         Ok(self.indexes.get_or_init(|| indexes).clone())
     }
 

@@ -1,9 +1,10 @@
-//! Python package indexes: which ones are in use, and which files they contain. Source: PEP 503
-//! (HTML pages), PEP 691 (JSON pages), and the documented configuration of pip and uv.
+//! Which files Python package indexes contain. Source: PEP 503 (HTML pages) and PEP 691 (JSON
+//! pages).
 
 use serde::Deserialize;
 
 use super::http::{Http, redact, says_absent};
+use super::mirrors::decode;
 use crate::error::{Error, Result};
 use crate::model::{Digest, normalize_project as normalize};
 
@@ -45,70 +46,6 @@ impl IndexProject {
             .hint("point [mirrors] python at an index that has it")
         })
     }
-}
-
-/// Returns the indexes that the configuration of pip and uv names. `var` reads the environment.
-/// `files` are the texts of pip.conf and uv.toml files, the most specific first, each with a flag
-/// that is set for a file of uv.
-pub fn configured(var: &dyn Fn(&str) -> Option<String>, files: &[(bool, String)]) -> Vec<String> {
-    let mut out = vec![];
-    for name in
-        ["UV_DEFAULT_INDEX", "UV_INDEX_URL", "UV_INDEX", "PIP_INDEX_URL", "PIP_EXTRA_INDEX_URL"]
-    {
-        for url in var(name).unwrap_or_default().split_whitespace() {
-            // uv allows the form `name=url`.
-            let url = match url.split_once('=') {
-                Some((head, tail)) if !head.contains(':') => tail,
-                _ => url,
-            };
-            out.push(url.to_owned());
-        }
-    }
-    for (uv, text) in files {
-        out.extend(if *uv { from_uv_toml(text) } else { from_pip_conf(text) });
-    }
-    let mut seen = vec![];
-    out.retain(|url: &String| {
-        let fresh = !seen.contains(url);
-        seen.push(url.clone());
-        fresh && url.contains("://")
-    });
-    out
-}
-
-fn from_pip_conf(text: &str) -> Vec<String> {
-    let mut section = "";
-    let mut in_list = false;
-    let mut out = vec![];
-    for line in text.lines() {
-        let trimmed = line.trim();
-        if trimmed.starts_with('[') {
-            section = trimmed.trim_matches(['[', ']']);
-            in_list = false;
-        } else if matches!(section, "global" | "install" | "download") {
-            if line.starts_with(char::is_whitespace) && in_list {
-                out.extend(trimmed.split_whitespace().map(str::to_owned));
-            } else if let Some((key, value)) = trimmed.split_once('=') {
-                in_list = matches!(key.trim(), "index-url" | "extra-index-url");
-                if in_list {
-                    out.extend(value.split_whitespace().map(str::to_owned));
-                }
-            }
-        }
-    }
-    out
-}
-
-fn from_uv_toml(text: &str) -> Vec<String> {
-    let Ok(table) = text.parse::<toml::Table>() else { return vec![] };
-    let mut out = vec![];
-    for scope in [Some(&table), table.get("pip").and_then(|v| v.as_table())].into_iter().flatten() {
-        for index in scope.get("index").and_then(|v| v.as_array()).into_iter().flatten() {
-            out.extend(index.get("url").and_then(|v| v.as_str()).map(str::to_owned));
-        }
-        out.extend(scope.get("index-url").and_then(|v| v.as_str()).map(str::to_owned));
-    }
-    out
 }
 
 #[derive(Deserialize)]
@@ -212,22 +149,93 @@ pub fn json_files(text: &str, page: &str) -> Result<Vec<ProjectFile>> {
 /// Returns the files to which a page in HTML links. Source: PEP 503.
 pub fn html_files(text: &str, page: &str) -> Vec<ProjectFile> {
     let mut out = vec![];
-    for anchor in text.split("<a ").skip(1) {
-        let tag = anchor.split('>').next().unwrap_or("");
-        let Some(href) = tag.split("href=\"").nth(1).and_then(|t| t.split('"').next()) else {
+    let lower = text.to_ascii_lowercase();
+    let mut at = 0;
+    while let Some(found) = lower[at..].find("<a") {
+        at += found + "<a".len();
+        if !text[at..].starts_with(char::is_whitespace) {
+            continue;
+        }
+        let (attributes, rest) = attributes(&text[at..]);
+        at = text.len() - rest.len();
+        let Some(href) = attributes.iter().find(|(name, _)| name == "href").map(|(_, v)| v) else {
             continue;
         };
-        let href = href.replace("&amp;", "&");
-        let (url, fragment) = href.split_once('#').unwrap_or((&href, ""));
+        let (url, fragment) = href.split_once('#').unwrap_or((href, ""));
         let Some(name) = url.split('?').next().and_then(|u| u.rsplit('/').next()) else { continue };
         out.push(ProjectFile {
-            name: name.replace("%2B", "+").replace("%2b", "+"),
+            name: decode(name),
             url: absolute(url, page),
             sha256: fragment.strip_prefix("sha256=").and_then(|h| h.parse().ok()),
             size: None,
-            yanked: tag.contains("data-yanked"),
+            yanked: attributes.iter().any(|(name, _)| name == "data-yanked"),
         });
     }
+    out
+}
+
+/// Reads the attributes of a tag up to its end, with their references replaced. Source: the HTML
+/// Standard, section 13.1.2.3. Returns the rest of the text, too.
+fn attributes(mut rest: &str) -> (Vec<(String, String)>, &str) {
+    let mut out = vec![];
+    loop {
+        rest = rest.trim_start_matches(|c: char| c.is_whitespace() || c == '/');
+        let end = rest.find(|c: char| c.is_whitespace() || "=>/".contains(c)).unwrap_or(rest.len());
+        let name = rest[..end].to_ascii_lowercase();
+        rest = rest[end..].trim_start();
+        let mut value = "";
+        if let Some(after) = rest.strip_prefix('=') {
+            let after = after.trim_start();
+            let quote = after.chars().next().filter(|c| matches!(c, '"' | '\''));
+            (value, rest) = match quote {
+                Some(quote) => after[1..].split_once(quote).unwrap_or((&after[1..], "")),
+                None => {
+                    let ends = |c: char| c.is_whitespace() || c == '>';
+                    after.split_at(after.find(ends).unwrap_or(after.len()))
+                }
+            };
+        } else if name.is_empty() {
+            return (out, rest);
+        }
+        out.push((name, without_references(value)));
+    }
+}
+
+/// Replaces the character references that pages of indexes contain.
+fn without_references(text: &str) -> String {
+    let mut out = String::new();
+    let mut rest = text;
+    while let Some(at) = rest.find('&') {
+        out.push_str(&rest[..at]);
+        rest = &rest[at..];
+        let known = rest[1..].split_once(';').and_then(|(name, after)| {
+            let number =
+                |digits: &str, radix| char::from_u32(u32::from_str_radix(digits, radix).ok()?);
+            let c = match name {
+                "amp" => Some('&'),
+                "lt" => Some('<'),
+                "gt" => Some('>'),
+                "quot" => Some('"'),
+                "apos" => Some('\''),
+                _ => match name.strip_prefix('#')? {
+                    hex if hex.starts_with(['x', 'X']) => number(&hex[1..], 16),
+                    decimal => number(decimal, 10),
+                },
+            };
+            Some((c?, after))
+        });
+        match known {
+            Some((c, after)) => {
+                out.push(c);
+                rest = after;
+            }
+            None => {
+                out.push('&');
+                rest = &rest[1..];
+            }
+        }
+    }
+    out.push_str(rest);
     out
 }
 
@@ -275,13 +283,12 @@ mod tests {
     }
 
     #[test]
-    fn configuration_of_pip_and_uv_is_read() {
-        let none = |_: &str| None;
-        let pip = "[global]\ncert = /x\nindex-url = https://a.example/simple\nextra-index-url =\n  https://b.example/simple\n".to_owned();
-        let uv = "[[index]]\nurl = \"https://c.example/simple\"\n".to_owned();
-        assert_eq!(
-            configured(&none, &[(false, pip), (true, uv)]),
-            ["https://a.example/simple", "https://b.example/simple", "https://c.example/simple"]
-        );
+    fn links_are_read_as_browsers_read_them() {
+        let html = "<A class=x HREF = 'f/a-1%2B0%21x-py3-none-any.whl#sha256=00'>a</A><abbr href=\"no\"><a data-requires-python=\"&gt;=3.8\" href=\"b%7e1.whl?x=1&amp;y=&#50;&unknown;\" data-yanked>b</a><a";
+        let found = html_files(html, "https://i.example/simple/a/");
+        let names: Vec<&str> = found.iter().map(|f| f.name.as_str()).collect();
+        assert_eq!(names, ["a-1+0!x-py3-none-any.whl", "b~1.whl"]);
+        assert_eq!(found[1].url, "https://i.example/simple/a/b%7e1.whl?x=1&y=2&unknown;");
+        assert_eq!([found[0].yanked, found[1].yanked], [false, true]);
     }
 }

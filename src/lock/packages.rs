@@ -2,7 +2,7 @@
 //! are built.
 
 use std::cell::OnceCell;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
@@ -10,10 +10,10 @@ use std::sync::Mutex;
 use fs_err as fs;
 
 use super::options::Upgrade;
-use super::stale::{python_version, set_differences, set_fingerprint};
+use super::stale::{python_version, set_differences, set_fingerprint, target};
 use crate::context::{Context, shown, var_os};
 use crate::error::{Error, Result, nearest};
-use crate::fetch::Fetcher;
+use crate::fetch::{Fetcher, Patience};
 use crate::lockfile::{
     LockedTree, Lockfile, PackagesRole, PackagesSpec, Plan, Selection, Spec, Uses, first_marker,
     format_of_distribution, has_conflict_markers, sides,
@@ -25,17 +25,18 @@ use crate::model::{
     ToolchainName, WheelName, abi_tag,
 };
 use crate::project::{PackageTree, Project};
+use crate::python::dependency::RequiresDist;
+use crate::python::inputs::Interpreters;
+use crate::python::metadata::{self, WheelMetadata};
 use crate::python::requirement_files::{self, Pin, is_generated, pins};
-use crate::python::uv::{Chosen, SetResolution};
+use crate::python::target::WheelTarget;
+use crate::python::uv::{self, Chosen, SetResolution};
 use crate::recipe;
 use crate::reporter::Reporter;
 use crate::store::Staging;
 
 /// The name of the source of sets in the lock.
 const SOURCE: &str = "wheels";
-
-/// The glibc version that is assumed for a tree that names none. It is old enough for any tree.
-const UNKNOWN_GLIBC: &str = "2.28";
 
 /// The files of requirements to write, with their texts.
 pub type RequirementTexts = Vec<(MemberPath, String)>;
@@ -131,12 +132,14 @@ impl Locking<'_> {
     fn group(&self, group: &[PackageTree], upgrade: bool) -> Result<Done> {
         let (set, python) = (group[0].set, group[0].python);
         let scratch = Staging::new(&self.cx.store)?;
-        let (uv, interpreter) = (self.native(&set.uv.value)?, self.native(python)?);
+        self.check_uv(set)?;
+        self.check_interpreter(python)?;
+        let (program, interpreter) = (self.native(&set.uv.value)?, self.native(python)?);
         self.maker().offer_index(self.lock)?;
-        let indexes = if self.cx.global.offline {
-            self.fetcher.mirrors.python_indexes()
-        } else {
-            self.fetcher.python_indexes()?
+        let indexes = match self.fetcher.python_indexes() {
+            // uv knows a default, under which its cache may have what is needed.
+            Err(_) if self.cx.global.offline => self.fetcher.mirrors.python_indexes(None),
+            indexes => indexes?,
         };
         // The build requirements form a set of their own, whose requirement file is generated here.
         let build_set;
@@ -151,13 +154,18 @@ impl Locking<'_> {
         let output = set.output(python);
         let before = if group[0].builds { None } else { self.written_before(set, &output)? };
         let preferred = before.filter(|_| !upgrade);
-        let env = environment_of_uv();
+        let env = environment_of_uv(self.fetcher.http.patience());
         let cache = self.cx.store.uv_cache();
+        let targets: Vec<WheelTarget> =
+            group.iter().map(|t| self.target(python, t.platform)).collect::<Result<_>>()?;
         let platforms: Vec<(Platform, String)> =
-            group.iter().map(|t| (t.platform, self.glibc(python, t.platform))).collect();
+            targets.iter().map(|t| (t.platform, t.glibc())).collect();
+        let asked = self.project.manifest.toolchains.get(python);
+        let asked =
+            asked.map(|t| format!("[toolchains.{python}] ({})", t.place)).unwrap_or_default();
         let job = SetResolution {
             set: effective,
-            uv: &uv.join("bin/uv"),
+            uv: &program.join("bin/uv"),
             python: &interpreter.join("bin/python3"),
             dir: self.project.dir(),
             scratch: scratch.dir(),
@@ -168,6 +176,7 @@ impl Locking<'_> {
             http: &self.fetcher.http,
             env: &env,
             platforms: &platforms,
+            interpreters: Interpreters { targets: &targets, asked: &asked },
             limits: self.cx.limits(),
             confined: OnceCell::new(),
         };
@@ -180,8 +189,10 @@ impl Locking<'_> {
         }
         let demanded = self.demanded_hashes(effective, scratch.dir());
         let mut plans = vec![];
-        for (tree, (_, glibc)) in group.iter().zip(&platforms) {
-            let chosen = job.for_platform(tree.platform, glibc, &text)?;
+        let mut extras = vec![];
+        for (tree, target) in group.iter().zip(&targets) {
+            let chosen = job.for_platform(target, &target.glibc(), &text)?;
+            extras.push(chosen.iter().map(|c| (c.project.clone(), c.extras.clone())).collect());
             let inputs = self.inputs(chosen, &demanded)?;
             let version = python_version(python, tree.platform, self.lock);
             let spec = PackagesSpec {
@@ -207,6 +218,11 @@ impl Locking<'_> {
             });
         }
         self.build(&mut plans, set)?;
+        let overrides = job.overrides()?;
+        for ((plan, target), extras) in plans.iter_mut().zip(&targets).zip(&extras) {
+            self.close(plan, target, extras, &overrides)
+                .map_err(|e| e.located(set.inputs_place().clone()))?;
+        }
         let proposals: Vec<Proposal> =
             plans.iter().map(|plan| Proposal { plan: plan.clone(), may_grow: false }).collect();
         let made = self.maker().identify(self.lock, &proposals)?;
@@ -285,11 +301,89 @@ impl Locking<'_> {
         self.maker().native(self.lock, name)
     }
 
-    /// Returns the newest glibc whose wheels can be loaded by an interpreter: the glibc of the
-    /// interpreter's own tree.
-    fn glibc(&self, python: &ToolchainName, platform: Platform) -> String {
-        let glibc = self.lock.get(python, platform).and_then(|tree| tree.plan.glibc());
-        glibc.unwrap_or_else(|| UNKNOWN_GLIBC.to_owned())
+    /// Checks that uv is recent enough to be understood.
+    fn check_uv(&self, set: &Requirements) -> Result<()> {
+        let name = &set.uv.value;
+        let versions = self.lock.trees.values().filter(|t| t.plan.name == *name);
+        let Some(version) = versions.map(|t| &t.plan.version).find(|v| !uv::is_recent(v)) else {
+            return Ok(());
+        };
+        let error = Error::user(format!("uv {version} is too old to lock Python packages"))
+            .because(format!("expected at least {}, got {version}", uv::OLDEST))
+            .hint(format!("pin a newer version in [toolchains.{name}]"));
+        Err(match self.project.manifest.toolchains.get(name) {
+            Some(toolchain) => error.located(toolchain.place.clone()),
+            None => error,
+        })
+    }
+
+    /// Checks that the interpreter will see the packages.
+    fn check_interpreter(&self, python: &ToolchainName) -> Result<()> {
+        let toolchain = self.project.manifest.toolchains.get(python);
+        let Some(toolchain) = toolchain.filter(|t| t.env.contains_key("PYTHONNOUSERSITE")) else {
+            return Ok(());
+        };
+        Err(Error::user(format!("[toolchains.{python}.env] hides Python packages from the interpreter"))
+            .located(toolchain.place.clone())
+            .because("expected no PYTHONNOUSERSITE, got one: a set of packages takes the place of the packages of a user")
+            .hint("leave it out: with a set, no packages of a user are seen"))
+    }
+
+    /// Returns what the interpreter on a platform accepts. The newest glibc whose wheels it can load
+    /// is that of its own tree.
+    fn target(&self, python: &ToolchainName, platform: Platform) -> Result<WheelTarget> {
+        target(python, platform, self.lock).ok_or_else(|| {
+            Error::user(format!("[toolchains.{python}] brings no CPython 3 for {platform}"))
+        })
+    }
+
+    /// Checks the files of a tree against each other and the interpreter, and records which package
+    /// requires which.
+    fn close(
+        &self,
+        plan: &mut Plan,
+        target: &WheelTarget,
+        extras: &BTreeMap<String, BTreeSet<String>>,
+        overrides: &[RequiresDist],
+    ) -> Result<()> {
+        let reporter = &self.cx.reporter;
+        let wheels = self.each(plan.inputs.clone(), &|input: Input| {
+            let (path, name) = match &input.built {
+                Some(built) => {
+                    let path = self.fetcher.built(&built.sha256).ok_or_else(|| {
+                        Error::build(format!("{} is gone from the cache", built.file))
+                            .hint("run the same command again")
+                    })?;
+                    (path, built.file.clone())
+                }
+                None => {
+                    let task = reporter.task(input.file_name(), input.size);
+                    (self.fetcher.file(&input, None, &task)?, input.file_name().to_owned())
+                }
+            };
+            if target.rank(&name).is_none() {
+                return Err(Error::user(format!("{name} is not made for this Python"))
+                    .because(format!("expected a wheel for {}", target.shown())));
+            }
+            let wheel = WheelMetadata::read(&path, &name)?;
+            let component = &input.component;
+            if wheel.project != component.name {
+                return Err(Error::verification(format!("{name} is refused")).because(format!(
+                    "expected METADATA of {}, got of {}",
+                    component.name, wheel.project
+                )));
+            }
+            Ok(wheel)
+        })?;
+        let mut closure = metadata::close(target, &wheels, extras, overrides)?;
+        for warning in &closure.warnings {
+            reporter.warn(warning);
+        }
+        for input in &mut plan.inputs {
+            let edges = closure.edges.remove(&input.component.name);
+            input.requires = edges.unwrap_or_default().into_iter().collect();
+        }
+        Ok(())
     }
 
     /// Returns the hashes that the input files themselves demand.
@@ -324,24 +418,37 @@ impl Locking<'_> {
     /// provide are determined by fetching the files, several at once.
     fn inputs(&self, chosen: Vec<Chosen>, demanded: &BTreeMap<String, Pin>) -> Result<Vec<Input>> {
         let (fetcher, reporter) = (self.fetcher, &self.cx.reporter);
-        let jobs = self.cx.jobs();
-        let todo = Mutex::new(chosen.into_iter());
+        let mut out = self.each(chosen, &|file| input_of(fetcher, reporter, file, demanded))?;
+        out.sort_by(|a: &Input, b| {
+            a.locations
+                .iter()
+                .map(ToString::to_string)
+                .cmp(b.locations.iter().map(ToString::to_string))
+        });
+        Ok(out)
+    }
+
+    /// Applies a function to each item, several at once. The results are in no order.
+    fn each<T: Send, R: Send>(
+        &self,
+        items: Vec<T>,
+        apply: &(dyn Fn(T) -> Result<R> + Sync),
+    ) -> Result<Vec<R>> {
+        let todo = Mutex::new(items.into_iter());
         let out = Mutex::new(vec![]);
         let failed: Mutex<Option<Error>> = Mutex::new(None);
         std::thread::scope(|scope| {
-            for _ in 0..jobs {
+            for _ in 0..self.cx.jobs() {
                 scope.spawn(|| {
                     loop {
-                        let Some(file) = todo.lock().expect("no panic holds it").next() else {
+                        let Some(item) = todo.lock().expect("no panic holds it").next() else {
                             break;
                         };
                         if failed.lock().expect("no panic holds it").is_some() {
                             break;
                         }
-                        let found =
-                            crate::fault::caught(|| input_of(fetcher, reporter, file, demanded));
-                        match found {
-                            Ok(input) => out.lock().expect("no panic holds it").push(input),
+                        match crate::fault::caught(|| apply(item)) {
+                            Ok(result) => out.lock().expect("no panic holds it").push(result),
                             Err(e) => {
                                 failed.lock().expect("no panic holds it").get_or_insert(e);
                             }
@@ -350,17 +457,10 @@ impl Locking<'_> {
                 });
             }
         });
-        if let Some(e) = failed.into_inner().expect("no panic holds it") {
-            return Err(e);
+        match failed.into_inner().expect("no panic holds it") {
+            Some(e) => Err(e),
+            None => Ok(out.into_inner().expect("no panic holds it")),
         }
-        let mut out = out.into_inner().expect("no panic holds it");
-        out.sort_by(|a: &Input, b| {
-            a.locations
-                .iter()
-                .map(ToString::to_string)
-                .cmp(b.locations.iter().map(ToString::to_string))
-        });
-        Ok(out)
     }
 
     /// Builds the packages that are available only as source, and records the results.
@@ -472,14 +572,12 @@ fn input_of(
     };
     let location = Location::Mirror { mirror: "python".to_owned(), path };
     let format = format_of_distribution(&file.file);
-    let mut input = Input::new(vec![location], size, sha256, format, component);
-    input.requires = file.requires;
-    Ok(input)
+    Ok(Input::new(vec![location], size, sha256, format, component))
 }
 
 /// Returns the part of this process's environment that uv may see: proxies, certificates and
 /// credentials.
-fn environment_of_uv() -> Vec<(String, OsString)> {
+fn environment_of_uv(patience: &Patience) -> Vec<(String, OsString)> {
     let names = [
         "HOME",
         "XDG_CONFIG_HOME",
@@ -498,9 +596,19 @@ fn environment_of_uv() -> Vec<(String, OsString)> {
         "UV_SYSTEM_CERTS",
         "UV_NATIVE_TLS",
         "UV_HTTP_TIMEOUT",
+        "UV_HTTP_RETRIES",
     ];
     let mut out: Vec<(String, OsString)> =
         names.iter().filter_map(|name| Some(((*name).to_owned(), var_os(name)?))).collect();
+    // uv trusts the certificates that this program trusts, waits as long and tries as often.
+    let mut unless_set = |names: &[&str], value: String| {
+        if names.iter().all(|name| var_os(name).is_none()) {
+            out.push((names[0].to_owned(), value.into()));
+        }
+    };
+    unless_set(&["UV_SYSTEM_CERTS", "UV_NATIVE_TLS"], "1".to_owned());
+    unless_set(&["UV_HTTP_TIMEOUT"], patience.stall.as_secs().max(1).to_string());
+    unless_set(&["UV_HTTP_RETRIES"], patience.retries.to_string());
     // The keyring is a program of the user, and uv looks for it on PATH.
     if var_os("UV_KEYRING_PROVIDER").is_some() {
         out.extend(var_os("PATH").map(|path| ("PATH".to_owned(), path)));

@@ -11,6 +11,7 @@ use crate::lockfile::{
 use crate::manifest::{Requirements, Toolchain};
 use crate::model::{Digest, Kind, Platform, ToolchainName};
 use crate::project::{PackageTree, Project};
+use crate::python::target::WheelTarget;
 use crate::recipe;
 
 /// An entry of the lock that does not fit the manifest.
@@ -217,7 +218,22 @@ pub fn set_differences(
     let now = set_fingerprint(project, tree, lock, None);
     out.extend(plan.fingerprint.differences(&now));
     out.extend(packages_differences(tree, locked));
+    // An older version of this program, or somebody's edit, may have locked others.
+    if let Some(target) = target(tree.python, tree.platform, lock) {
+        let files = plan.inputs.iter().filter(|input| input.built.is_none());
+        let unfit = files
+            .map(|input| input.file_name())
+            .filter(|file| file.ends_with(".whl") && target.rank(file).is_none());
+        out.extend(unfit.map(|file| format!("{file} is no wheel for {}", target.shown())));
+    }
     out
+}
+
+/// Returns what the interpreter of a toolchain accepts on a platform, if it is locked.
+pub fn target(python: &ToolchainName, platform: Platform, lock: &Lockfile) -> Option<WheelTarget> {
+    let plan = &lock.get_or_any(python, platform)?.plan;
+    let glibc = lock.get(python, platform).and_then(|tree| tree.plan.glibc());
+    WheelTarget::new(&plan.version, glibc.as_deref(), platform)
 }
 
 /// Returns the reasons why the specification of a set is not the one for which the manifest asks.
@@ -266,6 +282,8 @@ pub fn set_fingerprint(
     out.note("set", [set.name.to_string()]);
     let version = python_version(tree.python, tree.platform, lock);
     out.note("python", [tree.python.to_string(), version]);
+    let uv = lock.trees.values().find(|t| t.plan.name == set.uv.value);
+    out.note("uv", uv.map(|t| t.plan.version.clone()));
     out.note("exclude_newer", set.exclude_newer.clone());
     if !set.build.is_empty() {
         out.note("build_requires", &set.build_requires);

@@ -2,26 +2,39 @@
 //! would run the build backend of a directory to learn what it requires. Therefore it never sees
 //! a directory: what the directory's `pyproject.toml` states takes its place.
 
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
 use fs_err as fs;
 
+use super::dependency::RequiresDist;
 use super::pyproject::{self, PyProject};
 use super::requirement_files::{PylockEntry, closure};
 use super::requirement_lines::{
     Line, LocalDirectory, Refusal, is_list, lines, odd_character, parse,
 };
+use super::target::WheelTarget;
+use super::uv_lock;
 use crate::error::{Error, Place, Result};
 use crate::manifest::Requirements;
 use crate::model::{normalize_project as normalize, redact};
+
+/// The interpreters for which a set is made.
+pub struct Interpreters<'a> {
+    /// Each platform's.
+    pub targets: &'a [WheelTarget],
+    /// Where the manifest asks for the interpreter, for messages.
+    pub asked: &'a str,
+}
 
 /// Checks the files that a set names, which are relative to `dir`.
 ///
 /// # Errors
 /// If one does not exist, or asks for something that no lock can name by its hash, or for a
-/// directory whose requirements only a build backend knows.
-pub fn check(set: &Requirements, dir: &Path) -> Result<()> {
+/// directory whose requirements only a build backend knows, or if it is made for another Python or
+/// for another state of the project.
+pub fn check(set: &Requirements, dir: &Path, interpreters: &Interpreters) -> Result<()> {
     let constraints = set.constraints.iter().map(|file| (file, true));
     for (file, is_constraint) in set.inputs.iter().map(|file| (file, false)).chain(constraints) {
         let path = dir.join(&file.value);
@@ -32,6 +45,12 @@ pub fn check(set: &Requirements, dir: &Path) -> Result<()> {
         for part in closure(dir, &path) {
             let name = shown(&part, dir);
             within_checkout(&part, &name, dir).map_err(&located)?;
+            if part.ends_with(pyproject::FILE) && part.exists() {
+                let project = PyProject::read(&part, &name)?;
+                if let Some((stated, place)) = project.requires_python() {
+                    check_python(stated, place, &name, interpreters)?;
+                }
+            }
             let text = match fs::read_to_string(&part) {
                 Ok(text) => text,
                 // A directory without the file is reported with the line that names it.
@@ -45,6 +64,13 @@ pub fn check(set: &Requirements, dir: &Path) -> Result<()> {
                     }));
                 }
             };
+            if part.ends_with(uv_lock::FILE) {
+                check_lock_python(&text, &name, interpreters)?;
+                uv_lock::check(&part, &name, interpreters.targets)?;
+            }
+            if name.rsplit('/').next().is_some_and(|name| name.starts_with("pylock.")) {
+                check_lock_python(&text, &name, interpreters)?;
+            }
             if is_list(&part) {
                 check_list(&text, &name, is_constraint, dir)?;
             }
@@ -62,8 +88,81 @@ pub fn check(set: &Requirements, dir: &Path) -> Result<()> {
     if !set.groups.is_empty() && of_groups.exists() {
         let project = PyProject::read(&of_groups, pyproject::FILE)?;
         project.check(&project.group_requirements(&set.groups), pyproject::ELSEWHERE)?;
+        if let Some((stated, place)) = project.requires_python() {
+            check_python(stated, place, pyproject::FILE, interpreters)?;
+        }
+    }
+    uv_settings(set, dir).map(drop)
+}
+
+/// Checks that a project is made for the interpreters.
+fn check_python(stated: &str, place: Place, file: &str, interpreters: &Interpreters) -> Result<()> {
+    let refused = |why: String| {
+        Error::user(format!("{file} is made for another Python"))
+            .located(place.clone())
+            .because(why)
+            .because(format!("{} asks for the interpreter", interpreters.asked))
+    };
+    for target in interpreters.targets {
+        match target.is_covered_by(stated) {
+            Some(true) => {}
+            Some(false) => {
+                return Err(refused(format!(
+                    "expected requires-python to allow {}, got {stated:?}",
+                    target.version()
+                ))
+                .hint("pin another interpreter, or change requires-python"));
+            }
+            None => {
+                return Err(refused(format!(
+                    "expected requires-python such as \">=3.11\", got {stated:?}"
+                ))
+                .hint("change requires-python"));
+            }
+        }
     }
     Ok(())
+}
+
+/// Checks that a lock of another tool is made for the interpreters.
+fn check_lock_python(text: &str, file: &str, interpreters: &Interpreters) -> Result<()> {
+    let key = "requires-python";
+    // The key is one of the first, before any table.
+    let head = text.lines().enumerate().take_while(|(_, line)| !line.starts_with('['));
+    let stated = head.filter_map(|(at, line)| {
+        let (name, value) = line.split_once('=')?;
+        let value = value.trim().trim_matches(['"', '\'']);
+        (name.trim() == key).then(|| (at + 1, value.to_owned()))
+    });
+    for (line, stated) in stated {
+        let place = Place { file: file.to_owned(), line, column: 1 };
+        check_python(&stated, place, file, interpreters)?;
+    }
+    Ok(())
+}
+
+/// Returns the constraints and the overrides that `[tool.uv]` states in each project among the
+/// inputs of a set, in this order. uv itself reads no configuration here.
+///
+/// # Errors
+/// If they cannot be read, or if the table asks for something that has no effect here.
+pub fn uv_settings(set: &Requirements, dir: &Path) -> Result<[Vec<RequiresDist>; 2]> {
+    let named = set.inputs.iter().map(|file| dir.join(&file.value));
+    let groups = (!set.groups.is_empty()).then(|| dir.join(pyproject::FILE));
+    let files: BTreeSet<PathBuf> = named
+        .filter(|path| is_project(path) || path.ends_with(uv_lock::FILE))
+        .chain(groups)
+        .map(|path| path.with_file_name(pyproject::FILE))
+        .filter(|path| path.exists())
+        .collect();
+    let mut out = [vec![], vec![]];
+    for file in files {
+        let project = PyProject::read(&file, &shown(&file, dir))?;
+        for (list, more) in out.iter_mut().zip(project.constraints_and_overrides()?) {
+            list.extend(more);
+        }
+    }
+    Ok(out)
 }
 
 /// Checks that a file, or what a symlink in its place leads to, lies in the checkout around the

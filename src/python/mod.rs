@@ -2,12 +2,16 @@
 //! state requirements.
 
 mod confined;
+pub mod dependency;
 mod gateway;
 pub mod inputs;
+pub mod metadata;
 pub mod pyproject;
 pub mod requirement_files;
 pub mod requirement_lines;
 pub mod sdist;
+pub mod target;
 pub mod uv;
+mod uv_lock;
 pub mod venv;
 pub mod wheel;

@@ -1,5 +1,5 @@
 //! What a `pyproject.toml` states about its requirements without running any code. Source: the
-//! "Declaring project metadata" and "Dependency Groups" specifications of PyPA, and uv's
+//! "Declaring project metadata" and "RequiresDist Groups" specifications of PyPA, and uv's
 //! documentation of `tool.uv.sources`.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -8,6 +8,7 @@ use std::path::Path;
 use serde::Deserialize;
 use toml::Spanned;
 
+use super::dependency::RequiresDist;
 use super::requirement_lines::{Line, requirement};
 use crate::error::{Error, Place, Result};
 use crate::manifest::Problems;
@@ -35,6 +36,8 @@ struct Document {
 #[derive(Deserialize)]
 struct Project {
     name: Option<Spanned<String>>,
+    #[serde(rename = "requires-python")]
+    requires_python: Option<Spanned<String>>,
     #[serde(default)]
     dynamic: Vec<Spanned<String>>,
     dependencies: Option<Vec<Spanned<String>>>,
@@ -55,6 +58,20 @@ struct Uv {
     sources: BTreeMap<Spanned<String>, toml::Value>,
     #[serde(default, rename = "index")]
     indexes: Vec<NamedIndex>,
+    #[serde(default, rename = "constraint-dependencies")]
+    constraints: Vec<Spanned<String>>,
+    #[serde(default, rename = "override-dependencies")]
+    overrides: Vec<Spanned<String>>,
+    #[serde(rename = "dev-dependencies")]
+    old_dev_group: Option<toml::Value>,
+    prerelease: Option<Spanned<toml::Value>>,
+    resolution: Option<Spanned<toml::Value>>,
+    #[serde(rename = "exclude-newer")]
+    exclude_newer: Option<Spanned<toml::Value>>,
+    #[serde(rename = "exclude-dependencies")]
+    excludes: Option<Spanned<toml::Value>>,
+    #[serde(rename = "dependency-metadata")]
+    metadata: Option<Spanned<toml::Value>>,
 }
 
 #[derive(Deserialize)]
@@ -125,6 +142,112 @@ impl PyProject {
         let own = self.document.project.as_ref()?.get_ref().name.as_ref()?;
         let differs = normalize(own.get_ref()) != normalize(name);
         differs.then(|| (own.get_ref().as_str(), self.place(own.span().start)))
+    }
+
+    /// Returns the versions of Python for which the project is made.
+    pub fn requires_python(&self) -> Option<(&str, Place)> {
+        let stated = self.document.project.as_ref()?.get_ref().requires_python.as_ref()?;
+        Some((stated.get_ref(), self.place(stated.span().start)))
+    }
+
+    /// Returns the constraints and the overrides in `[tool.uv]`, in this order.
+    ///
+    /// # Errors
+    /// If one of them is no release of an index, or if the table has a key that would change the
+    /// resolution and that this program does not read.
+    pub fn constraints_and_overrides(&self) -> Result<[Vec<RequiresDist>; 2]> {
+        let uv = &self.document.tool.uv;
+        let elsewhere = [
+            ("exclude-newer", &uv.exclude_newer, "state it as `exclude_newer` in the manifest"),
+            ("prerelease", &uv.prerelease, "name the pre-release: \"lib>=2.0rc1\""),
+            ("resolution", &uv.resolution, "name the versions in `constraint-dependencies`"),
+            ("exclude-dependencies", &uv.excludes, "leave it out"),
+            ("dependency-metadata", &uv.metadata, "leave it out"),
+        ];
+        for (key, value, hint) in elsewhere {
+            let Some(value) = value else { continue };
+            return Err(Error::user(format!("[tool.uv] in {} has the key {key:?}", self.file))
+                .located(self.place(value.span().start))
+                .because("expected of the keys that change a resolution only `constraint-dependencies`, `override-dependencies` and `sources`")
+                .because("the set would not be the one that this key asks for")
+                .hint(hint));
+        }
+        let read = |list: &[Spanned<String>]| -> Result<Vec<RequiresDist>> {
+            let required: Vec<Required> = list
+                .iter()
+                .map(|item| Required {
+                    text: item.get_ref().clone(),
+                    place: self.place(item.span().start),
+                })
+                .collect();
+            self.check(&required, ELSEWHERE)?;
+            required.iter().map(|required| self.parsed(required)).collect()
+        };
+        Ok([read(&uv.constraints)?, read(&uv.overrides)?])
+    }
+
+    /// Parses a requirement of the file.
+    fn parsed(&self, required: &Required) -> Result<RequiresDist> {
+        required.text.parse().map_err(|why: String| {
+            Error::user(format!("{:?} is no requirement", required.text))
+                .located(required.place.clone())
+                .because(why)
+        })
+    }
+
+    /// Returns the requirements of the project, each with the extra that it belongs to, as they
+    /// stand in the file.
+    ///
+    /// # Errors
+    /// If one of them is no requirement.
+    pub fn stated(&self) -> Result<Vec<(Option<String>, RequiresDist, Place)>> {
+        let Some(table) = &self.document.project else { return Ok(vec![]) };
+        let project = table.get_ref();
+        let plain = project.dependencies.iter().flatten().map(|item| (None, item));
+        let of_extras = project
+            .extras
+            .iter()
+            .flat_map(|(extra, list)| list.iter().map(move |item| (Some(normalize(extra)), item)));
+        plain
+            .chain(of_extras)
+            .map(|(extra, item)| {
+                let place = self.place(item.span().start);
+                let text = item.get_ref().clone();
+                let required = Required { text, place: place.clone() };
+                Ok((extra, self.parsed(&required)?, place))
+            })
+            .collect()
+    }
+
+    /// Returns the requirements of each dependency group, those of included groups among them.
+    ///
+    /// # Errors
+    /// If one of them is no requirement.
+    pub fn stated_of_groups(&self) -> Result<BTreeMap<String, Vec<(RequiresDist, Place)>>> {
+        let mut out = BTreeMap::new();
+        // The group `dev` has a second place, which is older than groups.
+        let is_split = |name: &str| name == "dev" && self.document.tool.uv.old_dev_group.is_some();
+        for name in self.document.groups.keys().filter(|name| !is_split(name)) {
+            let list = self.group_requirements(std::slice::from_ref(name));
+            let parsed = list.iter().map(|r| Ok((self.parsed(r)?, r.place.clone())));
+            out.insert(normalize(name), parsed.collect::<Result<Vec<_>>>()?);
+        }
+        Ok(out)
+    }
+
+    /// Returns the normalised name of the project.
+    pub fn name(&self) -> Option<String> {
+        self.document.project.as_ref()?.get_ref().name.as_ref().map(|name| normalize(name.get_ref()))
+    }
+
+    /// Whether `tool.uv.sources` names where a package comes from.
+    pub fn has_source(&self, project: &str) -> bool {
+        self.document.tool.uv.sources.keys().any(|name| normalize(name.get_ref()) == project)
+    }
+
+    /// Returns the place of the table `[project]`, or the beginning of the file.
+    pub fn project_place(&self) -> Place {
+        self.place(self.document.project.as_ref().map_or(0, |table| table.span().start))
     }
 
     /// Whether the project has an extra.

@@ -1,5 +1,4 @@
-//! Files that state requirements: the other files that they name, the hashes that they contain, and
-//! the annotations of uv. Source: pip's documentation of the requirements file format, and PEP 751
+//! Files that state requirements: the other files that they name, and the pins that they contain. Source: pip's documentation of the requirements file format, and PEP 751
 //! for `pylock.toml`.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -10,13 +9,14 @@ use serde::Deserialize;
 use super::pyproject;
 use super::requirement_lines::{Line, Refusal, is_list, lines, parse};
 use crate::error::{Error, Result};
+use crate::fetch::decode;
 use crate::manifest::Problems;
 use crate::model::Digest;
 use crate::model::normalize_project as normalize;
 
 /// Returns every file that contributes to `file`: the file itself, the files that it names with `-r`
-/// and `-c`, and the `pyproject.toml` of the directories that it names, whose paths are relative to
-/// `dir`. Files that cannot be read are included.
+/// and `-c`, the `pyproject.toml` next to a `setup.py` or a `uv.lock`, and that of the directories
+/// that it names, whose paths are relative to `dir`. Files that cannot be read are included.
 pub fn closure(dir: &Path, file: &Path) -> BTreeSet<PathBuf> {
     let mut out = BTreeSet::new();
     let mut todo = vec![file.to_owned()];
@@ -24,7 +24,7 @@ pub fn closure(dir: &Path, file: &Path) -> BTreeSet<PathBuf> {
         if !out.insert(file.clone()) {
             continue;
         }
-        if file.ends_with("setup.py") || file.ends_with("setup.cfg") {
+        if ["setup.py", "setup.cfg", "uv.lock"].iter().any(|name| file.ends_with(name)) {
             out.insert(file.with_file_name(pyproject::FILE));
         }
         if !is_list(&file) {
@@ -64,47 +64,35 @@ pub fn is_generated(text: &str) -> bool {
 pub struct Pin {
     /// The version.
     pub version: String,
+    /// The normalised extras that are asked for.
+    pub extras: BTreeSet<String>,
     /// The hashes.
     pub hashes: BTreeSet<Digest>,
-    /// The normalised projects that require it, according to the annotations. Files are left out.
-    pub via: BTreeSet<String>,
 }
 
 /// Returns the pins of a requirements file by normalised project. If a project has several pins
 /// (under different markers), the result has all hashes and the version of the last pin.
 pub fn pins(text: &str) -> BTreeMap<String, Pin> {
     let mut out: BTreeMap<String, Pin> = BTreeMap::new();
-    let mut current = None;
-    for line in text.lines() {
-        let trimmed = line.trim().trim_end_matches('\\').trim();
-        if let Some(comment) = trimmed.strip_prefix('#') {
-            let comment = comment.trim();
-            let by = comment.strip_prefix("via").map_or(comment, str::trim);
-            if let Some(pin) = current.as_ref().and_then(|name| out.get_mut(name))
-                && line.starts_with(char::is_whitespace)
-                && !by.is_empty()
-                && !by.contains(' ')
-            {
-                pin.via.insert(normalize(by.split('[').next().unwrap_or(by)));
-            }
+    for (_, line) in lines(text) {
+        let (requirement, options) = line.split_once(" --").unwrap_or((&line, ""));
+        let Some((name, rest)) = requirement.split_once("==") else { continue };
+        if name.starts_with('-') {
             continue;
         }
-        let is_option = trimmed.starts_with("--");
-        if !is_option && let Some((name, rest)) = trimmed.split_once("==") {
-            let name = normalize(name.split('[').next().unwrap_or(name).trim());
-            let version =
-                rest.trim_start_matches(['=', ' ']).split([' ', ';', '\\']).next().unwrap_or("");
-            out.entry(name.clone()).or_default().version = version.to_owned();
-            current = Some(name);
-        }
-        if let Some(pin) = current.as_ref().and_then(|name| out.get_mut(name)) {
-            pin.hashes.extend(
-                trimmed
-                    .split_whitespace()
-                    .filter_map(|w| w.strip_prefix("--hash=sha256:"))
-                    .filter_map(|h| h.parse::<Digest>().ok()),
-            );
-        }
+        let (name, extras) = name.split_once('[').unwrap_or((name, ""));
+        let pin = out.entry(normalize(name.trim())).or_default();
+        let ends = |c: char| c.is_whitespace() || c == ';';
+        pin.version =
+            rest.trim_start_matches(['=', ' ']).split(ends).next().unwrap_or_default().to_owned();
+        let extras = extras.split(']').next().unwrap_or_default().split(',').map(str::trim);
+        pin.extras.extend(extras.filter(|extra| !extra.is_empty()).map(normalize));
+        pin.hashes.extend(
+            options
+                .split_whitespace()
+                .filter_map(|word| word.trim_start_matches("--").strip_prefix("hash=sha256:"))
+                .filter_map(|hash| hash.parse::<Digest>().ok()),
+        );
     }
     out
 }
@@ -142,13 +130,7 @@ pub struct PylockFile {
 impl PylockFile {
     /// Returns its file name: the declared name, or otherwise the last part of its location.
     pub fn file_name(&self) -> Option<String> {
-        let from = |text: &str| {
-            text.split(['?', '#'])
-                .next()?
-                .rsplit('/')
-                .next()
-                .map(|n| n.replace("%2B", "+").replace("%2b", "+"))
-        };
+        let from = |text: &str| text.split(['?', '#']).next()?.rsplit('/').next().map(decode);
         self.name.clone().or_else(|| from(self.url.as_deref().or(self.path.as_deref())?))
     }
 
@@ -233,14 +215,16 @@ mod tests {
     use super::*;
 
     #[test]
-    fn pins_are_read_with_hashes_and_reasons() {
-        let hash = "a".repeat(64);
+    fn pins_are_read_with_hashes_and_extras() {
+        let hash = ["a".repeat(64), "b".repeat(64)];
         let text = format!(
-            "# made by\nclick == 8.1 \\\n    --hash=sha256:{hash}\n    # via\n    #   celery[redis]\n    #   -r requirements.in\nFlask[async]==3.0 ; python_version < '4'\n    # via app\n"
+            "# made by\nclick == 8.1 \\\n    --hash=sha256:{} \\\n    --hash=sha256:{}\n    # via\n    #   celery[redis]\nFlask[async, Two_x]==3.0 ; python_version < '4'\n    # via app\n-c x==y\n",
+            hash[0], hash[1]
         );
         let found = pins(&text);
-        assert_eq!((found["click"].version.as_str(), found["click"].hashes.len()), ("8.1", 1));
-        assert_eq!(found["click"].via.iter().collect::<Vec<_>>(), ["celery"]);
-        assert_eq!((found["flask"].version.as_str(), found["flask"].via.len()), ("3.0", 1));
+        assert_eq!((found["click"].version.as_str(), found["click"].hashes.len()), ("8.1", 2));
+        assert_eq!(found["flask"].version, "3.0");
+        assert_eq!(found["flask"].extras.iter().collect::<Vec<_>>(), ["async", "two-x"]);
+        assert_eq!(found.len(), 2);
     }
 }

@@ -4,6 +4,8 @@
 
 use std::path::{Path, PathBuf};
 
+use crate::fetch::decode;
+
 /// The endings of archives. Source: PEP 427, PEP 625, and the older forms that uv reads.
 const ARCHIVES: &[&str] =
     &[".whl", ".tar.gz", ".zip", ".tgz", ".tar", ".tar.bz2", ".tbz", ".tar.xz", ".txz", ".tar.zst"];
@@ -287,13 +289,13 @@ fn directory(text: &str) -> Line {
     let mut called = vec![];
     for (name, more) in eggs.map(with_extras) {
         extras.extend(more);
-        called.push(unescaped(name));
+        called.push(decode(name));
     }
     let path = match path.get(..5).filter(|scheme| scheme.eq_ignore_ascii_case("file:")) {
         Some(_) => {
             let rest = &path[5..];
             let rest = rest.strip_prefix("//localhost/").map_or(rest, |_| &rest[11..]);
-            unescaped(rest.strip_prefix("//").unwrap_or(rest))
+            decode(rest.strip_prefix("//").unwrap_or(rest))
         }
         None => path.to_owned(),
     };
@@ -325,21 +327,6 @@ fn names(list: &str) -> Vec<String> {
 fn is_archive(path: &str) -> bool {
     let lower = path.to_ascii_lowercase();
     ARCHIVES.iter().any(|ending| lower.ends_with(ending))
-}
-
-/// Replaces the escapes of an address (RFC 3986, section 2.1).
-fn unescaped(text: &str) -> String {
-    let mut out = vec![];
-    let mut rest = text.as_bytes();
-    while let Some((first, after)) = rest.split_first() {
-        let code = (*first == b'%')
-            .then(|| std::str::from_utf8(after.get(..2)?).ok())
-            .flatten()
-            .and_then(|digits| u8::from_str_radix(digits, 16).ok());
-        out.push(code.unwrap_or(*first));
-        rest = if code.is_some() { &after[2..] } else { after };
-    }
-    String::from_utf8_lossy(&out).into_owned()
 }
 
 #[cfg(test)]

@@ -6,21 +6,36 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::str::FromStr;
 
 use fs_err as fs;
 
-use super::inputs;
+use super::dependency::RequiresDist;
+use super::inputs::{self, Interpreters};
 use super::requirement_files::{self, PylockEntry, PylockFile, pins};
+use super::target::WheelTarget;
 use crate::error::{Cause, Error, ErrorKind, Result};
 use crate::fetch::Http;
 use crate::manifest::Requirements;
-use crate::model::{Digest, Platform, WheelName, normalize_project, redact};
+use crate::model::{Digest, Platform, normalize_project, redact};
 use crate::sandbox::Quota;
 
 /// The file of the hashed requirements for all platforms, in the scratch directory.
 pub(super) const UNIVERSAL: &str = "universal.txt";
+/// The greatest number of wheels that a message names.
+const MOST_NAMED: usize = 5;
 /// The file of constraints, in the scratch directory.
 const CONSTRAINTS: &str = "constraints.txt";
+
+/// The oldest version of uv whose answers are understood. Older ones print no `pylock.toml`, or
+/// print it with files for other interpreters.
+pub const OLDEST: &str = "0.9.0";
+
+/// Whether a version of uv is at least the oldest whose answers are understood.
+pub fn is_recent(version: &str) -> bool {
+    let parsed = |text: &str| pep440_rs::Version::from_str(text).ok();
+    parsed(version).zip(parsed(OLDEST)).is_none_or(|(version, oldest)| version >= oldest)
+}
 
 /// A resolution: its requirements and its tools.
 pub struct SetResolution<'a> {
@@ -49,6 +64,8 @@ pub struct SetResolution<'a> {
     pub env: &'a [(String, OsString)],
     /// The platforms, each with its newest glibc, such as `2.36`.
     pub platforms: &'a [(Platform, String)],
+    /// The interpreters of these platforms.
+    pub interpreters: Interpreters<'a>,
     /// How much of the machine a resolution that may run code of packages may use.
     pub limits: Quota,
     /// Results of commands that ran in the sandbox, together.
@@ -62,7 +79,7 @@ pub struct Confined {
     pub universal: String,
     /// The warnings of the first command.
     pub warnings: Vec<String>,
-    /// For each platform, the annotated pins and the `pylock.toml`.
+    /// For each platform, the pins and the `pylock.toml`.
     pub platforms: BTreeMap<Platform, (String, String)>,
 }
 
@@ -79,8 +96,8 @@ pub struct Chosen {
     pub sha256: Option<Digest>,
     /// Its length in bytes, if the index states it.
     pub size: Option<u64>,
-    /// The packages of the set that it requires.
-    pub requires: Vec<String>,
+    /// The normalised extras that are asked for.
+    pub extras: BTreeSet<String>,
 }
 
 impl SetResolution<'_> {
@@ -90,7 +107,7 @@ impl SetResolution<'_> {
     /// # Errors
     /// If the requirements cannot be satisfied. The message contains uv's explanation.
     pub fn universal(&self) -> Result<(String, Vec<String>)> {
-        inputs::check(self.set, self.dir)?;
+        inputs::check(self.set, self.dir, &self.interpreters)?;
         let out = self.scratch.join(UNIVERSAL);
         if let Some(text) = self.preferred {
             fs::write(&out, text).map_err(|e| Error::at("write", &out, e))?;
@@ -108,63 +125,73 @@ impl SetResolution<'_> {
     }
 
     /// Selects from the universal resolution the files for one platform whose newest glibc is
-    /// `glibc`, such as `2.36`.
+    /// `glibc`, such as `2.36`. What uv selects is checked: `target` must be able to load it.
     ///
     /// # Errors
     /// If a package has no compatible file.
     pub fn for_platform(
         &self,
-        platform: Platform,
+        target: &WheelTarget,
         glibc: &str,
         universal: &str,
     ) -> Result<Vec<Chosen>> {
-        let (annotated, text) = match self.confined.get() {
+        let platform = target.platform;
+        let (pinned, text) = match self.confined.get() {
             Some(confined) => confined.platforms.get(&platform).cloned().unwrap_or_default(),
             None => {
                 let constraints = self.scratch.join(CONSTRAINTS);
                 fs::write(&constraints, universal)
                     .map_err(|e| Error::at("write", &constraints, e))?;
-                let [annotated, pylock] = self.platform_commands(platform, glibc, CONSTRAINTS)?;
-                (self.run(annotated)?.0, self.run(pylock)?.0)
+                let [pinned, pylock] = self.platform_commands(platform, glibc, CONSTRAINTS)?;
+                (self.run(pinned)?.0, self.run(pylock)?.0)
             }
         };
-        let annotated = pins(&annotated);
-        let mut requires: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
-        for (name, pin) in &annotated {
-            for by in pin.via.iter().filter(|by| annotated.contains_key(*by) && *by != name) {
-                requires.entry(by).or_default().insert(name);
-            }
-        }
+        let mut pinned = pins(&pinned);
         let mut out = vec![];
         for entry in requirement_files::pylock(&text, "what uv printed")? {
-            let (file, from_source) = self.choose(&entry, platform)?;
+            let (file, from_source) = self.choose(&entry, target)?;
             let name = file
                 .file_name()
                 .ok_or_else(|| Error::user(format!("{} has a file without a name", entry.name)))?;
             if from_source && !self.may_build(&entry.name) {
-                return Err(Error::user(format!(
-                    "{} {} has no wheel for {platform}",
-                    entry.name,
-                    entry.version.as_deref().unwrap_or("")
-                ))
-                .located(self.set.inputs_place().clone())
-                .hint(self.build_hint(std::slice::from_ref(&entry.name))));
+                return Err(self
+                    .no_wheel(&entry, target)
+                    .hint(self.build_hint(std::slice::from_ref(&entry.name))));
             }
             out.push(Chosen {
                 version: entry.version.clone().unwrap_or_default(),
                 sha256: file.sha256(),
                 size: file.size(),
                 file: name,
-                requires: requires
-                    .get(entry.name.as_str())
-                    .into_iter()
-                    .flatten()
-                    .map(|s| (*s).to_owned())
-                    .collect(),
+                extras: pinned.remove(&entry.name).unwrap_or_default().extras,
                 project: entry.name,
             });
         }
         Ok(out)
+    }
+
+    /// Returns the requirements that take the place of all others of their project.
+    ///
+    /// # Errors
+    /// If they cannot be read.
+    pub fn overrides(&self) -> Result<Vec<RequiresDist>> {
+        let [_, overrides] = inputs::uv_settings(self.set, self.dir)?;
+        Ok(overrides)
+    }
+
+    /// Returns the error for a package without a wheel that an interpreter can load.
+    fn no_wheel(&self, entry: &PylockEntry, target: &WheelTarget) -> Error {
+        let version = entry.version.as_deref().unwrap_or("");
+        let error =
+            Error::user(format!("{} {version} has no wheel for {}", entry.name, target.platform))
+                .located(self.set.inputs_place().clone())
+                .because(format!("expected a wheel for {}", target.shown()));
+        let names: Vec<String> =
+            entry.wheels.iter().filter_map(PylockFile::file_name).take(MOST_NAMED).collect();
+        match names.as_slice() {
+            [] => error,
+            names => error.because(format!("the index has {}", names.join(", "))),
+        }
     }
 
     /// Whether a package may be built from source.
@@ -176,15 +203,20 @@ impl SetResolution<'_> {
     fn choose<'e>(
         &self,
         entry: &'e PylockEntry,
-        platform: Platform,
+        target: &WheelTarget,
     ) -> Result<(&'e PylockFile, bool)> {
-        let ranked =
-            entry.wheels.iter().filter_map(|w| Some((rank(&w.file_name()?, platform)?, w)));
+        let ranked = entry.wheels.iter().filter_map(|w| Some((target.rank(&w.file_name()?)?, w)));
         if let Some((_, wheel)) = ranked.max_by(|a, b| a.0.cmp(&b.0)) {
             return Ok((wheel, false));
         }
         if let Some(sdist) = &entry.sdist {
             return Ok((sdist, true));
+        }
+        if !entry.wheels.is_empty() {
+            return Err(self.no_wheel(entry, target).hint(format!(
+                "require a version of {} that has one, or leave the platform out: platforms = [...]",
+                entry.name
+            )));
         }
         Err(Error::user(format!("{} is no package of an index", entry.name))
             .located(self.set.inputs_place().clone())
@@ -213,7 +245,7 @@ impl SetResolution<'_> {
     }
 
     /// Returns the commands that select the files for one platform, within the constraints of a
-    /// file in the scratch directory: one prints annotated pins, the other a `pylock.toml`.
+    /// file in the scratch directory: one prints pins with extras, the other a `pylock.toml`.
     pub(super) fn platform_commands(
         &self,
         platform: Platform,
@@ -228,9 +260,11 @@ impl SetResolution<'_> {
                 .arg(self.scratch.join(constraints));
             Ok(command)
         };
+        let mut pinned = compile()?;
+        pinned.args(["--no-annotate", "--no-strip-extras"]);
         let mut pylock = compile()?;
         pylock.args(["--format", "pylock.toml"]);
-        Ok([compile()?, pylock])
+        Ok([pinned, pylock])
     }
 
     fn compile(&self) -> Result<Command> {
@@ -243,6 +277,16 @@ impl SetResolution<'_> {
         }
         for file in &self.set.constraints {
             command.arg("--constraint").arg(&file.value);
+        }
+        let [constraints, overrides] = inputs::uv_settings(self.set, self.dir)?;
+        for (option, list) in [("--constraint", constraints), ("--override", overrides)] {
+            if list.is_empty() {
+                continue;
+            }
+            let file = self.scratch.join(format!("tool-uv{option}.txt"));
+            let lines: Vec<String> = list.iter().map(ToString::to_string).collect();
+            fs::write(&file, lines.join("\n")).map_err(|e| Error::at("write", &file, e))?;
+            command.arg(option).arg(file);
         }
         for extra in &self.set.extras {
             command.args(["--extra", extra]);
@@ -333,6 +377,7 @@ impl SetResolution<'_> {
             .env("LC_ALL", "C.UTF-8")
             .env("NO_COLOR", "1")
             .env("COLUMNS", "200");
+        // uv asks further indexes first, and the default one last.
         if let Some((last, others)) = self.indexes.split_last() {
             // Pass the address in the environment, because arguments are visible to all users.
             command.env("UV_DEFAULT_INDEX", last);
@@ -486,43 +531,6 @@ fn known_glibc(glibc: &str) -> u32 {
     [17, 28].into_iter().chain(31..=40).filter(|known| *known <= minor).max().unwrap_or(17)
 }
 
-/// Returns how suitable a wheel is, among those that uv considers compatible: a higher value is
-/// better. The order is that of installers: wheels for this exact interpreter, then the stable ABI,
-/// then pure Python; among each of these, the newest glibc
-/// (<https://packaging.python.org/en/latest/specifications/platform-compatibility-tags/>).
-fn rank(file: &str, platform: Platform) -> Option<(u32, u32, u32)> {
-    let name = WheelName::parse(file)?;
-    let python = name
-        .python
-        .split('.')
-        .filter_map(|t| t.strip_prefix("cp3").and_then(|n| n.parse::<u32>().ok()))
-        .max();
-    let abi = if name.abi.split('.').any(|a| a.starts_with("cp")) {
-        3
-    } else if name.abi.contains("abi3") {
-        2
-    } else {
-        u32::from(python.is_some())
-    };
-    let glibc = name
-        .platform
-        .split('.')
-        .filter_map(|tag| {
-            let tag = tag.strip_suffix(platform.cpu()).and_then(|t| t.strip_suffix('_'));
-            match tag {
-                Some("manylinux1") => Some(5),
-                Some("manylinux2010") => Some(12),
-                Some("manylinux2014") => Some(17),
-                Some("linux") => Some(1),
-                Some(t) => t.strip_prefix("manylinux_2_").and_then(|n| n.parse().ok()),
-                None => None,
-            }
-        })
-        .max()
-        .or_else(|| name.platform.split('.').any(|t| t == "any").then_some(0))?;
-    Some((abi, python.unwrap_or(0), glibc))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -547,18 +555,8 @@ mod tests {
     }
 
     #[test]
-    fn the_most_specific_wheel_is_the_best() {
-        let of = |file: &str| rank(file, Platform::X86_64Linux);
-        let order = [
-            "a-1-cp311-cp311-manylinux_2_28_x86_64.whl",
-            "a-1-cp311-cp311-manylinux2014_x86_64.manylinux_2_17_x86_64.whl",
-            "a-1-cp39-abi3-manylinux_2_28_x86_64.whl",
-            "a-1-cp37-abi3-manylinux_2_28_x86_64.whl",
-            "a-1-py3-none-manylinux_2_17_x86_64.whl",
-            "a-1-py3-none-any.whl",
-        ];
-        assert!(order.windows(2).all(|pair| of(pair[0]) > of(pair[1])), "{:?}", order.map(of));
-        assert_eq!(of("a-1-cp311-cp311-musllinux_1_1_x86_64.whl"), None);
-        assert_eq!(of("a-1-cp311-cp311-manylinux_2_28_aarch64.whl"), None);
+    fn versions_of_uv_are_compared() {
+        assert_eq!(["0.9.0", "0.10.1", "1.0", "odd"].map(is_recent), [true; 4]);
+        assert_eq!(["0.8.24", "0.6.15"].map(is_recent), [false; 2]);
     }
 }

@@ -415,6 +415,15 @@ fn requirements(bytes: &[u8]) {
     for (_, line) in requirement_lines(&said) {
         let _ = parse_requirement(&line);
     }
+    // The same lines as the requirements of a wheel.
+    let stated: String = said.lines().map(|line| format!("Requires-Dist: {line}\n")).collect();
+    let head = "Name: demo\nVersion: 1.0\nRequires-Python: >=3.8\n";
+    let wheel = WheelMetadata::parse(&format!("{head}{stated}"), WHEEL);
+    let target = WheelTarget::new("3.11.2", None, Platform::X86_64Linux).expect("a version");
+    for line in said.lines() {
+        let _ = (target.rank(line), target.is_covered_by(line));
+    }
+    let _ = close_set(&target, &[wheel], &Default::default(), &[]);
 }
 
 fn pylock_toml(bytes: &[u8]) {

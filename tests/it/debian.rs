@@ -260,7 +260,7 @@ fn the_archive_of_old_files_is_the_last_mirror() {
     let mirrors = cotter::internals::Mirrors::new(
         family("http://user.example/debian"),
         family("http://apt.example/debian"),
-        vec![],
+        Default::default(),
     );
     let urls = mirrors.expand(&plan.inputs[0].locations[0], plan.snapshot().as_deref());
     let bases = [

@@ -242,7 +242,7 @@ fn taken(text: &str, dir: &Path) -> Vec<(Vec<String>, BTreeMap<String, String>)>
         Proxies::of(&|name| std::env::var(name).ok()),
     );
     let apt = ["debian", "debian-security"].map(|archive| (archive.to_owned(), bases(archive)));
-    let mirrors = Mirrors::new(BTreeMap::new(), apt.into(), vec![]);
+    let mirrors = Mirrors::new(BTreeMap::new(), apt.into(), Default::default());
     let fetcher = Fetcher::new(http, mirrors, scratch.join("inputs"));
     let reporter = Reporter::new(Verbosity::Normal, false);
     let keyring = Keyring::shipped().unwrap();

@@ -24,6 +24,7 @@ mod nix;
 mod programs;
 mod redirect;
 mod requirements;
+mod resolutions;
 mod sandbox;
 mod sysroots;
 mod trees;

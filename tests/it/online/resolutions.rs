@@ -1,0 +1,219 @@
+//! What a resolver says about Python packages is checked: tags, versions of Python, dependencies, and the files of other tools.
+
+use super::requirements::{Packages, Wheel, publish_app};
+use crate::support::contains;
+
+/// Publishes a wheel whose metadata, which an index may serve beside the file, is another one.
+fn publish_liar(packages: &Packages, project: &str, served: Wheel, wheel: Wheel) {
+    let name = format!("{project}-1.0-py3-none-any.whl");
+    let requires: String =
+        served.requires.iter().map(|r| format!("Requires-Dist: {r}\n")).collect();
+    packages.server.put(
+        &format!("/files/{name}.metadata"),
+        format!("Metadata-Version: 2.1\nName: {project}\nVersion: 1.0\n{requires}"),
+    );
+    packages
+        .publish(project, &[(&name, wheel.bytes(project, "1.0"), "data-core-metadata=\"true\"")]);
+}
+
+#[test]
+fn only_wheels_that_the_interpreter_can_load_are_locked() {
+    let packages = Packages::new("inputs = [\"requirements.in\"]");
+    let of = |text: &'static str| Wheel::of(&[("ext.py", text)]).bytes("ext", "1.0");
+    let tags = ["cp314-cp314t", "cp312-cp312", "cp311-cp311", "cp310-cp310", "cp312-abi3"];
+    let names = tags.map(|tag| format!("ext-1.0-{tag}-manylinux_2_17_x86_64.whl"));
+    let files: Vec<_> = names.iter().map(|n| (n.as_str(), of("x = 1\n"), "")).collect();
+    packages.publish("ext", &files);
+    packages.inputs("ext\n");
+    packages.project.ok(&["lock"]);
+    contains(&packages.project.lock_text(), &["ext-1.0-cp311-cp311-manylinux_2_17_x86_64.whl"]);
+
+    // A lock that has the wrong one, and one of another uv, do not fit.
+    let lock = packages.project.lock_text();
+    let edit = |old: &str, new: &str| {
+        assert!(lock.contains(old), "{old} in {lock}");
+        packages.project.scratch.write("project/toolchains.lock", lock.replace(old, new));
+    };
+    edit("ext-1.0-cp311-cp311", "ext-1.0-cp312-cp312");
+    packages.refused(
+        3,
+        &["lock", "--check"],
+        &["ext-1.0-cp312-cp312-manylinux_2_17_x86_64.whl is no wheel for CPython 3.11"],
+    );
+    edit("uv = [\"0.13.8\"]", "uv = [\"0.9.0\"]");
+    packages.refused(3, &["lock", "--check"], &["uv: added 0.13.8; removed 0.9.0"]);
+
+    packages.publish("ext", &[files[0].clone(), files[1].clone(), files[4].clone()]);
+    packages.inputs("ext<2\n");
+    let _ = std::fs::remove_file(packages.project.dir().join("requirements-app.txt"));
+    packages.refused(1, &["lock"], &["ext"]);
+}
+
+#[test]
+fn a_set_is_closed_under_what_its_wheels_require() {
+    let packages = Packages::new("inputs = [\"requirements.in\"]");
+    publish_app(&packages);
+    let needs = |list: &[&'static str]| Wheel::of(&[("liar.py", "")]).needs(list);
+    packages.inputs("liar\nlib\n");
+    publish_liar(&packages, "liar", needs(&[]), needs(&["lib>=2"]));
+    packages.refused(
+        1,
+        &["lock"],
+        &[
+            "lib-1.0-py3-none-any.whl does not meet what liar-1.0-py3-none-any.whl requires",
+            "expected lib>=2, got lib 1.0",
+            "toolchains.toml:",
+        ],
+    );
+    publish_liar(&packages, "liar", needs(&[]), needs(&["other; python_version < '3.12'"]));
+    packages.refused(
+        1,
+        &["lock"],
+        &["other is not in the set", "liar-1.0-py3-none-any.whl requires"],
+    );
+    // What does not count here need not be there.
+    let wheel = needs(&["other; python_version > '3.12'", "never; extra == 'x'", "lib"]);
+    publish_liar(&packages, "liar", needs(&["lib"]), wheel);
+    packages.project.ok(&["lock"]);
+    contains(&packages.project.lock_text(), &["requires = [\"lib\"]"]);
+}
+
+/// A name that begins with `via` is a name.
+#[test]
+fn every_edge_is_locked() {
+    let packages = Packages::new("inputs = [\"requirements.in\"]");
+    publish_app(&packages);
+    packages.publish_wheel("viable", "1.0", Wheel::of(&[("viable.py", "")]).needs(&["lib"]));
+    let extra = ["lib; extra == 'more'"];
+    packages.publish_wheel("opt", "1.0", Wheel::of(&[("opt.py", "")]).needs(&extra));
+    packages.inputs("viable\nopt[more]\n");
+    packages.project.ok(&["lock"]);
+    let lock = packages.project.lock_text();
+    assert_eq!(lock.matches("requires = [\"lib\"]").count(), 2, "{lock}");
+}
+
+#[test]
+fn a_project_for_another_python_is_refused() {
+    let packages = Packages::new("inputs = [\"pyproject.toml\"]");
+    publish_app(&packages);
+    let project = &packages.project;
+    let write = |requires: &str, more: &str| {
+        let text = format!(
+            "[project]\nname = \"own\"\nversion = \"1\"\nrequires-python = \"{requires}\"\ndependencies = [\"lib\"]\n{more}"
+        );
+        project.scratch.write("project/pyproject.toml", text);
+    };
+    write(">=3.13", "");
+    packages.refused(
+        1,
+        &["lock"],
+        &[
+            "pyproject.toml is made for another Python",
+            "pyproject.toml:4:",
+            "got \">=3.13\"",
+            "[toolchains.python] (toolchains.toml:",
+        ],
+    );
+    write("three", "");
+    packages.refused(1, &["lock"], &["got \"three\""]);
+    write(">=3.11", "");
+    project.ok(&["lock"]);
+    project.scratch.write(
+        "project/pylock.toml",
+        "lock-version = \"1.0\"\nrequires-python = \">=3.13\"\npackages = []\n",
+    );
+    packages.set("inputs = [\"pylock.toml\", \"pyproject.toml\"]");
+    packages.refused(1, &["lock"], &["pylock.toml:2:", "got \">=3.13\""]);
+}
+
+#[test]
+fn constraints_and_overrides_of_uv_are_honoured() {
+    let packages = Packages::new("inputs = [\"pyproject.toml\"]");
+    publish_app(&packages);
+    let lib = |version: &str| Wheel::of(&[("lib.py", "")]).bytes("lib", version);
+    packages.publish(
+        "lib",
+        &[
+            ("lib-0.9-py3-none-any.whl", lib("0.9"), ""),
+            ("lib-1.0-py3-none-any.whl", lib("1.0"), ""),
+            ("lib-2.0-py3-none-any.whl", lib("2.0"), ""),
+        ],
+    );
+    let project = &packages.project;
+    let write = |table: &str| {
+        let text = format!(
+            "[project]\nname = \"own\"\nversion = \"1\"\ndependencies = [\"app\"]\n[tool.uv]\n{table}\n"
+        );
+        project.scratch.write("project/pyproject.toml", text);
+    };
+    write("constraint-dependencies = [\"lib<2\"]");
+    project.ok(&["lock"]);
+    contains(&project.lock_text(), &["lib-1.0-py3"]);
+    write("override-dependencies = [\"lib<1\"]");
+    project.ok(&["lock"]);
+    contains(&project.lock_text(), &["lib-0.9-py3"]);
+    write("override-dependencies = [\"lib @ git+https://host.example/lib\"]");
+    packages.refused(1, &["lock"], &["a repository in place of a release", "pyproject.toml:6:"]);
+    write("exclude-dependencies = [\"lib\"]");
+    packages.refused(1, &["lock"], &["the key \"exclude-dependencies\"", "pyproject.toml:6:"]);
+}
+
+#[test]
+fn a_lock_of_uv_belongs_to_its_project() {
+    let packages = Packages::new("inputs = [\"requirements.in\"]");
+    publish_app(&packages);
+    packages.inputs("lib\n");
+    let project = &packages.project;
+    project.ok(&["lock"]);
+    let uv: std::path::PathBuf = project.ok(&["path", "uv", "--frozen"]).trim().into();
+    let python: std::path::PathBuf = project.ok(&["path", "python", "--frozen"]).trim().into();
+    let text = "[project]\nname = \"own\"\nversion = \"1\"\nrequires-python = \">=3.11,<4\"\ndependencies = [\n  \"app>=1,<9; python_version < '3.14'\",\n]\n[project.optional-dependencies]\nmore = [\"other\"]\nall = [\"own[more]\"]\n[dependency-groups]\ndev = [\"lib\", {include-group = \"docs\"}]\ndocs = [\"other\"]\n[tool.uv]\nconstraint-dependencies = [\"lib<2\"]\n";
+    project.scratch.write("project/pyproject.toml", text);
+    crate::support::ok(
+        std::process::Command::new(uv.join("bin/uv"))
+            .args(["lock", "--quiet", "--no-config", "--python"])
+            .arg(python.join("bin/python3"))
+            .current_dir(project.dir())
+            .env("UV_DEFAULT_INDEX", format!("{}/simple", packages.server.url))
+            .env("UV_CACHE_DIR", project.scratch.join("uv-cache")),
+    );
+    packages.set("inputs = [\"uv.lock\"]");
+    project.ok(&["lock"]);
+    let fits = project.lock_text();
+    for (old, new, said) in [
+        ("app>=1,<9", "app>=1", "pyproject.toml:6:"),
+        ("dependencies = [\n", "dependencies = [ \"never\",\n", "nothing of \"never\""),
+        ("more = [\"other\"]", "more = []", "no such requirement any more"),
+        ("docs = [\"other\"]", "docs = [\"other>=1\"]", "\"other>=1\""),
+        ("lib<2", "lib<3", "constraint-dependencies"),
+        (">=3.11,<4", ">=3.10,<4", "requires-python"),
+    ] {
+        project.scratch.write("project/pyproject.toml", text.replacen(old, new, 1));
+        packages.refused(
+            1,
+            &["lock"],
+            &["uv.lock does not fit pyproject.toml", "uv.lock:", said, "uv lock"],
+        );
+    }
+    project.scratch.write("project/pyproject.toml", text);
+    project.ok(&["lock"]);
+    assert_eq!(project.lock_text(), fits);
+}
+
+#[test]
+fn a_uv_that_is_too_old_is_refused() {
+    let packages = Packages::new("inputs = [\"requirements.in\"]");
+    publish_app(&packages);
+    packages.inputs("lib\n");
+    let old = Wheel::of(&[("uv-0.6.15.data/scripts/uv", "#!/bin/sh\nexit 1\n")]);
+    let name = "uv-0.6.15-py3-none-manylinux_2_17_x86_64.whl";
+    packages.publish("uv", &[(name, old.bytes("uv", "0.6.15"), "")]);
+    let manifest = packages.project.dir().join("toolchains.toml");
+    let text = std::fs::read_to_string(&manifest).unwrap();
+    packages.project.manifest(&text.replace("\"0.13.8\"", "\"0.6.15\""));
+    let said = packages.project.fails(1, &["lock"]);
+    contains(
+        &said,
+        &["uv 0.6.15 is too old", "at least 0.9.0", "[toolchains.uv]", "toolchains.toml:"],
+    );
+}
