@@ -21,11 +21,17 @@ pub struct Changes {
 }
 
 /// The lists of directories that end with those of the user.
-pub const WITH_THE_USERS: [&str; 2] = ["PYTHONPATH", "XDG_DATA_DIRS"];
+pub const WITH_THE_USERS: [&str; 1] = ["XDG_DATA_DIRS"];
+
+/// The variable that names the directory of Python packages.
+const SITE: &str = "PYTHONUSERBASE";
+
+/// The variable that hides this directory.
+const NO_SITE: &str = "PYTHONNOUSERSITE";
 
 impl Changes {
     /// Completes the changes with what depends on the user's own variables, which `outer` returns
-    /// unless they are empty: the user's `PYTHONPATH` and `XDG_DATA_DIRS` stay behind those of the
+    /// unless they are empty: the user's `XDG_DATA_DIRS` stay behind those of the
     /// trees, what the user selected of certificates and run-time libraries stays, and programs get a UTF-8 locale if the
     /// user selected no locale.
     pub fn complete(&mut self, outer: &dyn Fn(&str) -> Option<String>) {
@@ -106,6 +112,13 @@ impl Variables {
         self.changes.set.entry(variable.to_owned()).or_insert(value);
     }
 
+    /// Sets the directory of Python packages: that below which Python looks for those of a user. What
+    /// hides such a directory is unset.
+    pub fn set_site(&mut self, directory: String) {
+        self.set_default(SITE, directory);
+        self.unset(&[NO_SITE]);
+    }
+
     /// Whether an earlier tree set a variable.
     pub fn is_set(&self, variable: &str) -> bool {
         self.changes.set.contains_key(variable)
@@ -130,6 +143,10 @@ impl Variables {
                 self.changes.set.extend(group);
             }
         }
+        // Without the directory of a user, there is nothing for this variable to hide.
+        if self.changes.set.contains_key(SITE) {
+            self.last.remove(NO_SITE);
+        }
         self.changes.unset.retain(|name| !self.last.contains_key(name));
         self.changes.set.extend(self.last);
         self.changes
@@ -144,7 +161,7 @@ mod tests {
     fn the_users_own_variables_are_kept() {
         let changes = |pairs: &[(&str, &str)]| {
             let mut variables = Variables::default();
-            variables.list("PYTHONPATH", "/s/app".to_owned());
+            variables.list("XDG_DATA_DIRS", "/s/app".to_owned());
             variables.set_default("CC", "/s/gcc".to_owned());
             let mut out = variables.finish();
             let of = |name: &str| Some(pairs.iter().find(|(n, _)| *n == name)?.1.to_owned());
@@ -152,11 +169,11 @@ mod tests {
             out.set
         };
         let alone = changes(&[]);
-        assert_eq!(alone["PYTHONPATH"], "/s/app");
+        assert_eq!(alone["XDG_DATA_DIRS"], "/s/app");
         assert_eq!(alone["LANG"], "C.UTF-8");
         assert_eq!(alone["CCACHE_COMPILERCHECK"], "content");
-        let own = changes(&[("PYTHONPATH", "src:/s/app:"), ("CCACHE_COMPILERCHECK", "mtime")]);
-        assert_eq!(own["PYTHONPATH"], "/s/app:src:");
+        let own = changes(&[("XDG_DATA_DIRS", "src:/s/app:"), ("CCACHE_COMPILERCHECK", "mtime")]);
+        assert_eq!(own["XDG_DATA_DIRS"], "/s/app:src:");
         assert!(!own.contains_key("CCACHE_COMPILERCHECK"));
         for name in ["LANG", "LC_ALL", "LC_CTYPE"] {
             assert!(!changes(&[(name, "C")]).contains_key("LANG"), "{name}");

@@ -300,9 +300,7 @@ impl<'a> Session<'a> {
             }
         }
         self.changes.set.insert("COTTER_PURE".to_owned(), list.join(":"));
-        if !self.changes.set.contains_key("PYTHONPATH") {
-            self.changes.unset.push("PYTHONPATH".to_owned());
-        }
+        self.changes.unset.push("PYTHONPATH".to_owned());
         let brings_cmake =
             self.changes.path.iter().any(|dir| Path::new(dir).join("cmake").exists());
         if brings_cmake && var("CMAKE_TOOLCHAIN_FILE").is_none() {

@@ -4,8 +4,10 @@
 
 use std::collections::BTreeMap;
 use std::io::{Read, Seek};
+use std::str::FromStr;
 
 use base64::Engine;
+use pep440_rs::Version;
 
 use crate::error::{Error, Result};
 use crate::model::{MemberPath, WheelName, normalize_project as normalize, site_packages};
@@ -14,8 +16,10 @@ use crate::unpack::{Limits, unpack_zip};
 
 /// The beginning of a Python script that runs wherever its environment is located: with the
 /// interpreter next to it, or otherwise with the first one on PATH. Python, which also reads it,
-/// sees a string.
-pub const SCRIPT_HEAD: &str = "#!/bin/sh\n''':'\npython=${0%/*}/python3\n[ -x \"$python\" ] || python=python3\nexec \"$python\" \"$0\" \"$@\"\n'''\n";
+/// sees only comments, so that a docstring and `from __future__` may follow: it skips the form feed
+/// at the beginning of the second line, and a shell takes it for the first letter of a command that
+/// does not exist, which is told to nobody.
+pub const SCRIPT_HEAD: &str = "#!/bin/sh\n\x0c# 2>/dev/null; python=${0%/*}/python3; [ -x \"$python\" ] || python=python3; exec \"$python\" \"$0\" \"$@\"\n";
 
 /// Installs a wheel. `file` contains its bytes, `name` is its file name, and `python` is the
 /// version of the interpreter (`3.11`). `keeps` tells for each path whether it stays.
@@ -85,12 +89,7 @@ pub fn install(
         if let Some(other) = placed.insert(to.clone(), path) {
             return Err(refused(format!("both {other} and {path} would be installed as {to}")));
         }
-        // A script that is not a program of the environment is a module or data. As a program, it
-        // would need an interpreter of the host.
-        let stray = *executable
-            && to.parent().is_none_or(|dir| dir.as_str() != "bin")
-            && blob.head(2)? == b"#!";
-        let mut node = Node::File { blob: blob.clone(), executable: *executable && !stray };
+        let mut node = Node::File { blob: blob.clone(), executable: *executable };
         if is_script {
             node = Node::File { blob: settle_script(blob, blobs)?, executable: true };
         }
@@ -137,9 +136,10 @@ fn info_directory(archive: &Tree, parts: &WheelName) -> Result<String, String> {
     let fits = |dir: &str| {
         let (project, version) =
             dir.trim_end_matches(".dist-info").rsplit_once('-').unwrap_or((dir, ""));
+        let parsed = |text: &str| Version::from_str(&text.replace('_', "-"));
         normalize(project) == normalize(parts.project)
             && (version == parts.version
-                || version.replace('_', "-") == parts.version.replace('_', "-"))
+                || parsed(version).is_ok_and(|v| parsed(parts.version).as_ref() == Ok(&v)))
     };
     match found.as_slice() {
         [dir] if fits(dir) => Ok((*dir).to_owned()),
@@ -169,7 +169,9 @@ fn check_record(archive: &Tree, info: &str) -> Result<()> {
     for row in reader.records() {
         let row = row
             .map_err(|e| Error::verification(format!("{info}/RECORD is no CSV file")).cause(&e))?;
-        let path = MemberPath::parse(row.get(0).unwrap_or("").as_bytes())
+        // Some tools write paths as those of Windows, or as if the archive were a root.
+        let path = row.get(0).unwrap_or("").replace('\\', "/");
+        let path = MemberPath::parse(path.trim_start_matches('/').as_bytes())
             .map_err(|e| Error::verification(format!("{info}/RECORD: {e}")))?;
         listed.extend(path.map(|p| (p, row.get(1).unwrap_or("").to_owned())));
     }
@@ -194,8 +196,11 @@ fn check_record(archive: &Tree, info: &str) -> Result<()> {
                 "its RECORD has a hash of {path} that is too weak: {hash:?}"
             )));
         };
-        let got = base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(blob.sha256().as_bytes());
-        if got != expected.trim_end_matches('=') {
+        let digest = blob.sha256();
+        let got = base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(digest.as_bytes());
+        // Old tools use the other alphabet of base64, or hexadecimal digits.
+        let in_base64 = expected.trim_end_matches('=').replace('+', "-").replace('/', "_");
+        if got != in_base64 && !expected.eq_ignore_ascii_case(&digest.hex()) {
             return Err(Error::verification(format!("{path} is not what its RECORD says"))
                 .because(format!("expected sha256={expected}, got sha256={got}")));
         }
@@ -254,7 +259,22 @@ fn settle_script(blob: &Blob, blobs: &BlobDir) -> Result<Blob> {
     }
     let bytes = blob.read()?;
     let body = bytes.iter().position(|b| *b == b'\n').map_or(&[][..], |end| &bytes[end + 1..]);
-    blobs.put(&[SCRIPT_HEAD.as_bytes(), body].concat())
+    blobs.put(&[script_head(body).as_bytes(), body].concat())
+}
+
+/// Returns the head of a script. If the body names its encoding in its first line, which will be the
+/// third of the script, the head names it, too: Python looks only at the first two (PEP 263).
+fn script_head(body: &[u8]) -> String {
+    let first = body.split(|b| *b == b'\n').next().unwrap_or_default();
+    let first = String::from_utf8_lossy(first);
+    let comment = first.trim_start().strip_prefix('#');
+    let behind = comment.and_then(|c| c.find("coding").map(|at| &c[at + "coding".len()..]));
+    let value = behind.and_then(|b| b.strip_prefix([':', '=']));
+    let is_name = |c: char| !c.is_ascii_alphanumeric() && !matches!(c, '-' | '_' | '.');
+    match value.and_then(|v| v.trim_start().split(is_name).next()).filter(|name| !name.is_empty()) {
+        Some(name) => format!("{} # coding: {name}\n", SCRIPT_HEAD.trim_end()),
+        None => SCRIPT_HEAD.to_owned(),
+    }
 }
 
 /// Returns the scripts that `entry_points.txt` names, each with the function that it calls
@@ -329,6 +349,16 @@ pub fn header<'a>(text: &'a str, name: &str) -> Option<&'a str> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_head_names_the_encoding_of_the_body() {
+        let of = |body: &str| script_head(body.as_bytes());
+        assert!(of("# -*- coding: latin-1 -*-\n").ends_with("\"$@\" # coding: latin-1\n"));
+        assert!(of("# vim: set fileencoding=utf-8 :\n").ends_with("# coding: utf-8\n"));
+        for plain in ["", "'coding: x'\n", "# coding x\n", "import a\n# coding: x\n"] {
+            assert_eq!(of(plain), SCRIPT_HEAD, "{plain}");
+        }
+    }
 
     #[test]
     fn scripts_call_what_entry_points_name() {

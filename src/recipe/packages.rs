@@ -26,7 +26,7 @@ impl Recipe for Packages {
     }
 
     fn version(&self) -> u32 {
-        1
+        2
     }
 
     fn kind(&self) -> Kind {
@@ -54,8 +54,9 @@ impl Recipe for Packages {
     fn environment(&self, tree: &Active, environment: &mut Variables) {
         let root = tree.path.display();
         environment.path(format!("{root}/bin"));
-        let site = crate::model::site_packages(&tree.version);
-        environment.list("PYTHONPATH", format!("{root}/{site}"));
+        // The directory of a user is a site directory: unlike those of `PYTHONPATH`, its `.pth` files
+        // are read, it comes behind the standard library, and virtual environments do not see it.
+        environment.set_site(root.to_string());
     }
 
     /// Two sets on one search path would hide each other's packages.

@@ -141,7 +141,8 @@ fn libraries_reach_the_compiler_and_pkg_config() {
     assert!(out.unset.contains(&"PKG_CONFIG_PATH".to_owned()));
     let set = environment(&[tree("zig", "/s/zig"), tree("packages", "/s/app")]);
     assert_eq!(set.set["CC"], "/s/zig/bin/cc");
-    assert_eq!(set.set["PYTHONPATH"], "/s/app/lib/python1/site-packages");
+    assert_eq!(set.set["PYTHONUSERBASE"], "/s/app");
+    assert!(set.unset.contains(&"PYTHONNOUSERSITE".to_owned()));
 }
 
 /// Wherever the interpreter or the compiler stands among the packages, it gives the version.

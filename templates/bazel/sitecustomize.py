@@ -65,3 +65,12 @@ if _packages:
         sys.path_importer_cache.pop(_site, None)
     _prefixes = tuple(_packages)
     sys.path_hooks.insert(0, _hook)
+
+# Packages reach Python by PYTHONPATH, whose directories are no site directories: their `.pth` files are not read.
+for _site in os.environ.get("PYTHONPATH", "").split(":"):
+    if _site.endswith("/site-packages") and os.path.isdir(_site):
+        for _name in sorted(os.listdir(_site)):
+            if _name.endswith(".pth") and not _name.startswith("."):
+                import site
+
+                site.addpackage(_site, _name, None)

@@ -12,6 +12,7 @@ mod elf;
 mod emit;
 mod foreign;
 mod generated;
+mod installs;
 mod jail;
 mod kill;
 mod launcher;

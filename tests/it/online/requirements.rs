@@ -104,10 +104,12 @@ impl Packages {
 /// The content of a wheel.
 #[derive(Default, Clone)]
 pub(super) struct Wheel {
-    requires: Vec<&'static str>,
+    pub requires: Vec<&'static str>,
     members: Vec<(&'static str, &'static str)>,
     /// Members that RECORD does not name, or for which it has a wrong hash.
-    record: Option<&'static str>,
+    pub record: Option<&'static str>,
+    /// Members that are executable.
+    pub programs: Vec<&'static str>,
 }
 
 impl Wheel {
@@ -120,7 +122,7 @@ impl Wheel {
         self
     }
 
-    fn bytes(&self, project: &str, version: &str) -> Vec<u8> {
+    pub fn bytes(&self, project: &str, version: &str) -> Vec<u8> {
         let info = format!("{project}-{version}.dist-info");
         let requires: String =
             self.requires.iter().map(|r| format!("Requires-Dist: {r}\n")).collect();
@@ -147,7 +149,11 @@ impl Wheel {
         members.push((format!("{info}/RECORD"), format!("{record}{info}/RECORD,,\n")));
         let list: Vec<(&str, u32, &[u8], u32)> = members
             .iter()
-            .map(|(n, t)| (n.as_str(), 0o100_644, t.as_bytes(), t.len() as u32))
+            .map(|(n, t)| {
+                let is_program = self.programs.contains(&n.as_str());
+                let mode = if is_program { 0o100_755 } else { 0o100_644 };
+                (n.as_str(), mode, t.as_bytes(), t.len() as u32)
+            })
             .collect();
         zip(&list)
     }
@@ -834,11 +840,7 @@ fn many_packages_import_in_an_empty_jail() {
         .arg(Path::new(REPO).join("tests/python"))
         .arg("/t");
     let inside = |path: &Path| format!("/s/store/{}", path.file_name().unwrap().to_string_lossy());
-    jail.args([
-        "--setenv",
-        "PYTHONPATH",
-        &format!("{}/lib/python3.11/site-packages", inside(&packages)),
-    ]);
+    jail.args(["--setenv", "PYTHONUSERBASE", &inside(&packages)]);
     jail.args([
         &format!("{}/bin/python3", inside(&python)),
         "/t/import_all.py",
