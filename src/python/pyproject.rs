@@ -237,7 +237,13 @@ impl PyProject {
 
     /// Returns the normalised name of the project.
     pub fn name(&self) -> Option<String> {
-        self.document.project.as_ref()?.get_ref().name.as_ref().map(|name| normalize(name.get_ref()))
+        self.document
+            .project
+            .as_ref()?
+            .get_ref()
+            .name
+            .as_ref()
+            .map(|name| normalize(name.get_ref()))
     }
 
     /// Whether `tool.uv.sources` names where a package comes from.
