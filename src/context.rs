@@ -88,10 +88,7 @@ impl Context {
         };
         let reporter = Reporter::new(verbosity, !global.no_progress);
         let build_seconds = number("COTTER_BUILD_TIMEOUT", 7200.0)?.max(1.0) as u64;
-        let build_memory = match number("COTTER_BUILD_MEMORY", 0.0)? {
-            0.0 => None,
-            mib => Some((mib * f64::from(1 << 20)) as u64),
-        };
+        let build_memory = build_memory()?;
         let store = Store::at(store);
         Ok(Context { store, reporter, global, here, build_seconds, build_memory })
     }
@@ -204,6 +201,27 @@ fn number(name: &str, default: f64) -> Result<f64> {
             .ok_or_else(|| Error::user(format!("{name} is no number: {text:?}"))),
         None => Ok(default),
     }
+}
+
+/// The least memory of a build, in MiB: with less, uv and the interpreter do not get as far as their
+/// own messages.
+const LEAST_BUILD_MEMORY: f64 = 128.0;
+
+/// Returns the memory in bytes that a build may use, if the environment names it.
+fn build_memory() -> Result<Option<u64>> {
+    const NAME: &str = "COTTER_BUILD_MEMORY";
+    if var(NAME).is_none() {
+        return Ok(None);
+    }
+    let mib = number(NAME, 0.0)?;
+    if mib < LEAST_BUILD_MEMORY {
+        return Err(Error::user(format!("{NAME} is too small for any build"))
+            .because(format!("expected {LEAST_BUILD_MEMORY} MiB or more, got {mib} MiB"))
+            .hint(format!(
+                "raise it, or unset {NAME}: the default is three quarters of the machine's memory"
+            )));
+    }
+    Ok(Some((mib * f64::from(1 << 20)) as u64))
 }
 
 /// The beginning of the names of the variables that name mirrors.

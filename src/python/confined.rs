@@ -3,13 +3,11 @@
 //! nothing that was written there outlives the resolution except for its results.
 
 use std::collections::BTreeMap;
-use std::path::{Component, Path, PathBuf};
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use fs_err as fs;
-
 use super::gateway::Gateway;
-use super::requirement_files::closure;
+use super::isolated::PROJECT;
 use super::uv::{Confined, SetResolution, UNIVERSAL};
 use crate::error::{Error, ErrorKind, Result};
 use crate::sandbox::{Job, SealedView, View, unpacked};
@@ -19,9 +17,6 @@ use crate::unpack::Limits;
 /// Runs the commands, within the sandbox.
 const PROGRAM: &str = include_str!("resolve_all.py");
 
-/// The directory of the project in the sandbox, below the copied one. Requirement files may lie
-/// above the project, but not further above than this is deep.
-const PROJECT: &str = "above/above/above/project";
 /// The largest result, in bytes. The hashes of a thousand packages take 2 MB.
 const LARGEST_RESULT: u64 = 16 << 20;
 /// The number of lines in the message of a job that failed.
@@ -40,7 +35,7 @@ impl SetResolution<'_> {
             commands.extend(self.platform_commands(*platform, glibc, UNIVERSAL)?);
         }
         // The commands have written files to the scratch directory.
-        let source = self.copied()?;
+        let source = self.copies()?;
         let gateway = Gateway::new(self.http, self.indexes);
         let blobs = BlobDir::create(self.scratch.join("resolution"))?;
         let commands = commands.iter().map(|c| self.inside(c)).collect::<Result<Vec<_>>>()?;
@@ -88,10 +83,8 @@ impl SetResolution<'_> {
                 ))
                 .because(format!("expected at most {LARGEST_RESULT}")));
             }
-            // uv annotates the origin of each requirement, which must not name a directory of this
-            // run.
             let text = String::from_utf8_lossy(&blob.read()?).replace(&format!("{SCRATCH}/"), "");
-            Ok(gateway.outside(&text))
+            Ok(gateway.outside(&self.with_names(text)))
         };
         let code = read("code")?;
         if code != "0" {
@@ -120,49 +113,6 @@ impl SetResolution<'_> {
             platforms.insert(*platform, (of(1)?, of(2)?));
         }
         Ok(Confined { universal: read(UNIVERSAL)?, warnings, platforms })
-    }
-
-    /// Copies what uv reads: the files of requirements, and what was written for it. Returns the
-    /// directory.
-    fn copied(&self) -> Result<PathBuf> {
-        let to = self.scratch.join("resolution-source");
-        let put = |from: &Path, at: PathBuf| -> Result<()> {
-            let made = |e| Error::at("copy a file of requirements to", &at, e);
-            fs::create_dir_all(at.parent().unwrap_or(&to)).map_err(made)?;
-            // What cannot be read is reported before, or by uv.
-            match fs::read(from) {
-                Ok(bytes) => fs::write(&at, bytes).map_err(made),
-                Err(_) => Ok(()),
-            }
-        };
-        let files = fs::read_dir(self.scratch).map_err(|e| Error::at("read", self.scratch, e))?;
-        for entry in files.filter_map(|e| e.ok()) {
-            if entry.file_type().is_ok_and(|t| t.is_file()) {
-                put(&entry.path(), to.join("scratch").join(entry.file_name()))?;
-            }
-        }
-        let project = to.join(PROJECT);
-        fs::create_dir_all(&project).map_err(|e| Error::at("make", &project, e))?;
-        for file in self.set.inputs.iter().chain(&self.set.constraints) {
-            for path in closure(self.dir, &self.dir.join(&file.value)) {
-                let Ok(relative) = path.strip_prefix(self.dir) else { continue };
-                let mut at = project.clone();
-                for part in relative.components() {
-                    match part {
-                        Component::Normal(name) => at.push(name),
-                        Component::ParentDir => drop(at.pop()),
-                        _ => {}
-                    }
-                }
-                if !at.starts_with(&to) {
-                    return Err(Error::user(format!("{} lies too far above the project", path.display()))
-                        .located(self.set.inputs_place().clone())
-                        .because("a resolution that may build packages sees three directories above the project"));
-                }
-                put(&path, at)?;
-            }
-        }
-        Ok(to)
     }
 
     /// Returns the words of a command as they are in the sandbox.

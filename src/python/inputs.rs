@@ -36,6 +36,7 @@ pub struct Interpreters<'a> {
 /// for another state of the project.
 pub fn check(set: &Requirements, dir: &Path, interpreters: &Interpreters) -> Result<()> {
     let constraints = set.constraints.iter().map(|file| (file, true));
+    let mut projects = vec![];
     for (file, is_constraint) in set.inputs.iter().map(|file| (file, false)).chain(constraints) {
         let path = dir.join(&file.value);
         let located = |e: Error| match set.places.get(&file.value) {
@@ -82,7 +83,14 @@ pub fn check(set: &Requirements, dir: &Path, interpreters: &Interpreters) -> Res
                 set.extras.iter().filter(|extra| project.has_extra(extra)).cloned().collect();
             let required = project.requirements(&extras)?;
             project.check(&required, pyproject::ELSEWHERE)?;
+            projects.push((project, required));
         }
+    }
+    // uv may take the sources of a workspace among the inputs for its members.
+    for (workspace, _) in projects.iter().filter(|(project, _)| project.is_workspace()) {
+        projects
+            .iter()
+            .try_for_each(|(_, required)| workspace.check(required, pyproject::ELSEWHERE))?;
     }
     let of_groups = dir.join(pyproject::FILE);
     if !set.groups.is_empty() && of_groups.exists() {
@@ -282,11 +290,12 @@ fn required_by(directory: &LocalDirectory, dir: &Path) -> Result<Vec<String>> {
 }
 
 /// Returns the text of a list in which what directories require stands in their place, or `None` if
-/// the list and those that it names contain no directory. Lists that it names are included.
+/// the list and those that it names contain no directory. Lists that it names are included, and lists of
+/// constraints have the paths that `constraints` returns for them.
 ///
 /// # Errors
 /// If a file cannot be read. The lists were checked before.
-pub fn expanded(file: &Path, dir: &Path) -> Result<Option<String>> {
+pub fn expanded(file: &Path, dir: &Path, constraints: Paths) -> Result<Option<String>> {
     let has_directory = |path: &PathBuf| {
         let text = fs::read_to_string(path).unwrap_or_default();
         is_list(path) && lines(&text).iter().any(|(_, l)| matches!(parse(l), Line::Directory(_)))
@@ -295,11 +304,20 @@ pub fn expanded(file: &Path, dir: &Path) -> Result<Option<String>> {
         return Ok(None);
     }
     let mut out = String::new();
-    expand(file, dir, &mut vec![], &mut out)?;
+    expand(file, dir, constraints, &mut vec![], &mut out)?;
     Ok(Some(out))
 }
 
-fn expand(file: &Path, dir: &Path, above: &mut Vec<PathBuf>, out: &mut String) -> Result<()> {
+/// Returns the path by which a list names another file.
+type Paths<'a> = &'a dyn Fn(&Path) -> Result<PathBuf>;
+
+fn expand(
+    file: &Path,
+    dir: &Path,
+    constraints: Paths,
+    above: &mut Vec<PathBuf>,
+    out: &mut String,
+) -> Result<()> {
     // Lists that name each other would have no end.
     if above.iter().any(|path| path == file) {
         return Ok(());
@@ -309,9 +327,9 @@ fn expand(file: &Path, dir: &Path, above: &mut Vec<PathBuf>, out: &mut String) -
     let beside = |name: &str| file.parent().unwrap_or(Path::new("")).join(name);
     for (_, line) in lines(&text) {
         match parse(&line) {
-            Line::List(name) => expand(&beside(&name), dir, above, out)?,
+            Line::List(name) => expand(&beside(&name), dir, constraints, above, out)?,
             Line::Constraints(name) => {
-                let _ = writeln!(out, "-c {}", beside(&name).display());
+                let _ = writeln!(out, "-c {}", constraints(&beside(&name))?.display());
             }
             Line::Directory(directory) => {
                 for required in required_by(&directory, dir)? {

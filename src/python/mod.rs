@@ -5,6 +5,7 @@ mod confined;
 pub mod dependency;
 mod gateway;
 pub mod inputs;
+mod isolated;
 pub mod metadata;
 pub mod pyproject;
 pub mod requirement_files;

@@ -56,6 +56,7 @@ struct Tool {
 struct Uv {
     #[serde(default)]
     sources: BTreeMap<Spanned<String>, toml::Value>,
+    workspace: Option<toml::Value>,
     #[serde(default, rename = "index")]
     indexes: Vec<NamedIndex>,
     #[serde(default, rename = "constraint-dependencies")]
@@ -334,6 +335,11 @@ impl PyProject {
             }
         }
         out
+    }
+
+    /// Whether it is the root of a workspace, whose sources count for other projects, too.
+    pub fn is_workspace(&self) -> bool {
+        self.document.tool.uv.workspace.is_some()
     }
 
     /// Returns the indexes from which `tool.uv.sources` takes packages: uv asks them.

@@ -13,6 +13,7 @@ use fs_err as fs;
 use super::dependency::RequiresDist;
 use super::inputs::{self, Interpreters};
 use super::requirement_files::{self, PylockEntry, PylockFile, pins};
+use super::requirement_lines::is_list;
 use super::target::WheelTarget;
 use crate::error::{Cause, Error, ErrorKind, Result};
 use crate::fetch::Http;
@@ -108,6 +109,7 @@ impl SetResolution<'_> {
     /// If the requirements cannot be satisfied. The message contains uv's explanation.
     pub fn universal(&self) -> Result<(String, Vec<String>)> {
         inputs::check(self.set, self.dir, &self.interpreters)?;
+        self.copy_project()?;
         let out = self.scratch.join(UNIVERSAL);
         if let Some(text) = self.preferred {
             fs::write(&out, text).map_err(|e| Error::at("write", &out, e))?;
@@ -120,8 +122,26 @@ impl SetResolution<'_> {
         }
         let (_, warnings) = self.run(self.universal_command()?)?;
         let text = fs::read_to_string(&out).map_err(|e| Error::at("read", &out, e))?;
-        // uv annotates the origin of each requirement, which must not name a directory of this run.
-        Ok((text.replace(&format!("{}/", self.scratch.display()), ""), warnings))
+        let text = text.replace(&format!("{}/", self.scratch.display()), "");
+        Ok((self.with_names(text), warnings))
+    }
+
+    /// Returns a text in which the lists that were made of other files have the names of those files.
+    /// uv annotates the origin of each requirement, which must not name a file of this run.
+    pub(super) fn with_names(&self, text: String) -> String {
+        let converted = self.set.inputs.iter().filter(|input| !is_list(Path::new(&input.value)));
+        converted.fold(text, |text, input| {
+            let made = list_of(&input.value);
+            let ends = |rest: &str| !rest.starts_with(|c: char| !c.is_whitespace() && c != ',');
+            let mut parts = text.split(made.as_str());
+            let mut out = parts.next().unwrap_or_default().to_owned();
+            for part in parts {
+                let is_origin = out.ends_with("-r ") && ends(part);
+                out.push_str(if is_origin { &input.value } else { &made });
+                out.push_str(part);
+            }
+            out
+        })
     }
 
     /// Selects from the universal resolution the files for one platform whose newest glibc is
@@ -322,7 +342,7 @@ impl SetResolution<'_> {
     fn input(&self, file: &str) -> Result<PathBuf> {
         let path = self.dir.join(file);
         let name = path.file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default();
-        let made = self.scratch.join(format!("{}.txt", file.replace('/', "-")));
+        let made = self.scratch.join(list_of(file));
         if name == "uv.lock" {
             let mut command = Command::new(self.uv);
             command.args([
@@ -339,7 +359,7 @@ impl SetResolution<'_> {
             command
                 .arg(self.python)
                 .arg("--project")
-                .arg(path.parent().unwrap_or(self.dir))
+                .arg(self.copied_lock(&path, file)?)
                 .args(["--format", "requirements-txt"]);
             let (text, _) = self.run(command)?;
             let lock = fs::read_to_string(&path).map_err(|e| Error::at("read", &path, e))?;
@@ -356,19 +376,22 @@ impl SetResolution<'_> {
                 .map_err(|e| Error::at("write", &made, e))?;
             return Ok(made);
         }
-        match inputs::expanded(&path, self.dir)? {
-            Some(text) => {
+        let copy = self.copy_of(&path)?;
+        let beside = |constraints: &Path| self.constraints_in(constraints, &copy);
+        if let Some(text) = inputs::expanded(&path, self.dir, &beside)? {
+            if copy == path {
                 fs::write(&made, text).map_err(|e| Error::at("write", &made, e))?;
-                Ok(made)
+                return Ok(made);
             }
-            None => Ok(PathBuf::from(file)),
+            fs::write(&copy, text).map_err(|e| Error::at("write", &copy, e))?;
         }
+        Ok(PathBuf::from(file))
     }
 
-    /// Runs uv in the directory of the manifest. Returns its output and its warnings.
+    /// Runs uv in the copy of the project's directory. Returns its output and its warnings.
     fn run(&self, mut command: Command) -> Result<(String, Vec<String>)> {
         command
-            .current_dir(self.dir)
+            .current_dir(self.place())
             .env_clear()
             .envs(self.env.iter().cloned())
             .stdin(Stdio::null());
@@ -416,7 +439,7 @@ impl SetResolution<'_> {
             Some(2) => {
                 let mut again = Command::new(command.get_program());
                 again.args(command.get_args()).arg("--offline").stdin(Stdio::null());
-                again.current_dir(self.dir).env_clear();
+                again.current_dir(self.place()).env_clear();
                 again.envs(command.get_envs().filter_map(|(key, value)| Some((key, value?))));
                 again.output().is_ok_and(|output| output.status.code() != Some(2))
             }
@@ -494,6 +517,11 @@ impl SetResolution<'_> {
             text.replace(index.trim_end_matches('/'), redact(index).trim_end_matches('/'))
         })
     }
+}
+
+/// Returns the name of the list that is made of an input of another format.
+fn list_of(file: &str) -> String {
+    format!("{}.txt", file.replace('/', "-"))
 }
 
 /// Returns the first five addresses in a text.

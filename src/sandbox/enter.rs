@@ -209,7 +209,7 @@ impl First<'_> {
             .map_err(|e| fault(format!("can't start {}", self.job.command[0]), e))?;
         let ended = watch::watch(Pid::from_child(&child), limits);
         watch::end_all();
-        Ok(ended?)
+        Ok(ended.unwrap_or_else(|e| Ended::Unwatched(e.to_string())))
     }
 
     fn command(&self) -> Command {

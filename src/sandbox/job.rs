@@ -125,6 +125,8 @@ pub enum Ended {
     MachineMemory,
     /// It ran for longer than it may. The value is the limit in seconds.
     Time(u64),
+    /// It could not be watched any longer, so it was ended. The value is the reason.
+    Unwatched(String),
     /// It could not be started.
     NotStarted {
         /// What failed.
@@ -152,7 +154,7 @@ impl Ended {
                 .because(format!("it ran for more than {seconds} s"))
                 .hint("set COTTER_BUILD_TIMEOUT to the number of seconds that it may run"),
             Ended::Signal(signal) => error.because(format!("signal {signal} ended it")),
-            Ended::Code(_) | Ended::NotStarted { .. } => error,
+            Ended::Code(_) | Ended::Unwatched(_) | Ended::NotStarted { .. } => error,
         }
     }
 }

@@ -168,6 +168,29 @@ fn receive<T>(
         let error = Error::build("the sandbox can't be made").because(what.clone());
         return Err(hint.iter().fold(error, |e, hint| e.hint(hint.clone())));
     }
+    if let Ended::Unwatched(why) = &ended {
+        return Err(Error::build("a job in the sandbox can't be watched, so it was ended")
+            .because(why.clone())
+            .hint("run the same command again; if it fails again, check the memory and the processes of this machine"));
+    }
     let result = if ended == Ended::Code(0) { Some(take(&mut from)?) } else { None };
     Ok((ended, result))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_ends_a_job_before_and_after_its_start_is_told_apart() {
+        let said = |ended: &Ended| {
+            let line = serde_json::to_string(ended).unwrap() + "\n";
+            let error = receive(Some(line.as_bytes()), |_| Ok(())).unwrap_err();
+            error.to_string()
+        };
+        let not_started = Ended::NotStarted { what: "no".to_owned(), hint: None };
+        assert!(said(&not_started).contains("the sandbox can't be made"));
+        let unwatched = Ended::Unwatched("too many open files".to_owned());
+        assert!(said(&unwatched).contains("can't be watched, so it was ended"));
+    }
 }

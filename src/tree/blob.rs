@@ -22,6 +22,10 @@ pub const MTIME: Timestamps = Timestamps {
 /// distinguish programs, scripts and texts among thousands of files.
 const HEAD: usize = 512;
 
+/// The greatest number of bytes that are read into memory at once. The largest programs and libraries
+/// of Debian 12 have less than a quarter of that.
+const MOST_READ: u64 = 2 << 30;
+
 /// The content of one file: a staged file on disk, its length and its digest. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Blob(Arc<Inner>);
@@ -83,8 +87,17 @@ impl Blob {
     /// Returns all bytes.
     ///
     /// # Errors
-    /// If the staged file cannot be read.
+    /// If the staged file cannot be read, or if it is larger than any program or text that must be in
+    /// memory as a whole.
     pub fn read(&self) -> Result<Vec<u8>> {
+        if self.0.size > MOST_READ {
+            return Err(Error::verification(format!(
+                "a file of the tree has {} bytes, and would have to be read as a whole",
+                self.0.size
+            ))
+            .because(format!("expected at most {MOST_READ} bytes in a program or a text"))
+            .hint("leave the largest program or text out with `prune`"));
+        }
         fs::read(&self.0.path).map_err(|e| Error::io("can't read a staged file", e))
     }
 
@@ -219,4 +232,20 @@ pub(crate) fn archive_error(e: io::Error) -> Error {
         return crate::error::from_io("", e);
     }
     Error::verification("the archive is damaged").cause(&e).with_cause(Cause::DamagedArchive)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_that_would_fill_the_memory_is_refused() {
+        let blob = |size| {
+            let (path, placed) = (PathBuf::from("/dev/null"), AtomicBool::new(true));
+            Blob(Arc::new(Inner { path, size, sha256: Digest::of(b""), head: [].into(), placed }))
+        };
+        assert_eq!(blob(MOST_READ).read().unwrap(), b"");
+        let error = blob(MOST_READ + 1).read().unwrap_err().to_string();
+        assert!(error.contains("2147483649 bytes"), "{error}");
+    }
 }

@@ -993,6 +993,22 @@ fn the_variables_of_a_lock_are_checked_as_those_of_a_manifest() {
 }
 
 #[test]
+fn too_little_memory_for_builds_is_refused_with_the_least() {
+    let project = Project::new("");
+    for (value, said) in [
+        ("0", "expected 128 MiB or more, got 0 MiB"),
+        ("127.5", "expected 128 MiB or more, got 127.5 MiB"),
+        ("-1", "COTTER_BUILD_MEMORY is no number: \"-1\""),
+    ] {
+        let mut command = project.cotter(&["lock"]);
+        contains(
+            &fails(1, command.env("COTTER_BUILD_MEMORY", value)),
+            &[said, "COTTER_BUILD_MEMORY"],
+        );
+    }
+}
+
+#[test]
 fn a_login_in_a_url_does_not_reach_the_lock() {
     let archive = |url: &str| {
         format!("[toolchains.t]\nkind = \"tool\"\nsource = \"archive\"\nversion = \"1\"\n{url}\n")

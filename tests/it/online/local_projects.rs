@@ -376,3 +376,87 @@ fn locks_of_other_tools_give_releases_only() {
     assert_eq!(wheels(&packages), ["lib"]);
     nothing_ran(&packages);
 }
+
+/// uv takes the sources of a workspace above a `pyproject.toml`, for which nobody was asked.
+#[test]
+fn a_workspace_above_the_inputs_counts_for_nothing() {
+    let packages = rig("inputs = [\"pyproject.toml\", \"lib/pyproject.toml\"]");
+    let (project, url) = (&packages.project, &packages.server.url);
+    let evil = format!(
+        "[tool.uv.workspace]\nmembers = [\"project\", \"lib\", \"**\"]\n[tool.uv.sources]\nlib = {{ url = \"{url}/evil/lib-9-py3-none-any.whl\" }}\n"
+    );
+    packages.server.put("/evil/lib-9-py3-none-any.whl", "evil");
+    let plain = |name: &str, requires: &str| {
+        format!("[project]\nname = \"{name}\"\nversion = \"1\"\ndependencies = [{requires:?}]\n")
+    };
+    pyproject(&packages, "", &plain("own", "app"));
+    pyproject(&packages, "lib", &plain("part", "lib"));
+    // The store may lie below the workspace, too: in the directory of the test, it does.
+    project.scratch.write("pyproject.toml", &evil);
+    for set in [
+        "inputs = [\"pyproject.toml\", \"lib/pyproject.toml\"]",
+        "inputs = [\"lib/pyproject.toml\"]\nconstraints = [\"c.txt\"]",
+        "inputs = [\"lib/pyproject.toml\"]\nbuild = [\"*\"]\nbuild_requires = []",
+    ] {
+        packages.set(set);
+        project.scratch.write("project/c.txt", "lib>=1\n");
+        packages.server.clear_log();
+        project.ok(&["lock", "--upgrade", "app"]);
+        let log = packages.server.log().join("\n");
+        assert!(log.contains("/simple/lib/") && !log.contains("evil"), "{set}\n{log}");
+        assert!(wheels(&packages).contains(&"lib".to_owned()));
+        nothing_ran(&packages);
+    }
+    // A workspace among the inputs is checked for its members.
+    pyproject(&packages, "", &format!("{}{evil}", plain("own", "app")));
+    packages.set("inputs = [\"pyproject.toml\", \"lib/pyproject.toml\"]");
+    packages.refused(
+        1,
+        &["lock"],
+        &["pyproject.toml takes lib from elsewhere", "[tool.uv.sources] names its `url`"],
+    );
+}
+
+/// The file of requirements names the files of the project, and not those of a run.
+#[test]
+fn origins_have_the_names_of_the_inputs() {
+    let packages = rig("inputs = [\"sub/requirements.in\"]\nconstraints = [\"c.txt\"]");
+    let project = &packages.project;
+    pyproject(&packages, "lib", "[project]\nname = \"own\"\ndependencies = [\"lib\"]\n");
+    let scratch = &project.scratch;
+    scratch.write("project/sub/requirements.in", "-e ./lib\n-c ../near.txt\n-r more/more.in\n");
+    scratch.write("project/sub/more/more.in", "other\n-c far.txt\n");
+    for list in ["c.txt", "near.txt", "sub/more/far.txt"] {
+        scratch.write(&format!("project/{list}"), "lib<2\nother<2\n");
+    }
+    let text = || std::fs::read_to_string(project.dir().join("requirements-app.txt")).unwrap();
+    for build in ["", "\nbuild = [\"*\"]\nbuild_requires = []"] {
+        packages
+            .set(&format!("inputs = [\"sub/requirements.in\"]\nconstraints = [\"c.txt\"]{build}"));
+        project.ok(&["lock", "--upgrade", "app"]);
+        let text = text();
+        let said: Vec<&str> =
+            text.lines().filter(|line| line.contains(" -")).map(str::trim).collect();
+        for line in &said {
+            let known = line.starts_with("--hash")
+                || [
+                    "-r sub/requirements.in",
+                    "-c c.txt",
+                    "-c sub/../near.txt",
+                    "-c sub/more/far.txt",
+                ]
+                .iter()
+                .any(|origin| line.trim_start_matches(['#', ' ', 'v', 'i', 'a']) == *origin);
+            assert!(known, "{line}\n{text}");
+        }
+        contains(&text, &["-r sub/requirements.in", "-c sub/more/far.txt"]);
+    }
+    // Groups are those of the project, in the sandbox, too.
+    pyproject(&packages, "", "[dependency-groups]\ndev = [\"lib\"]\n");
+    for build in ["", "\nbuild = [\"*\"]\nbuild_requires = []"] {
+        packages.set(&format!("groups = [\"dev\"]{build}"));
+        project.ok(&["lock", "--upgrade", "app"]);
+        assert_eq!(wheels(&packages), ["lib"]);
+        contains(&text(), &["pyproject.toml:dev"]);
+    }
+}

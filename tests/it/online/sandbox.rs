@@ -201,6 +201,9 @@ fn builds_have_bounds() {
     let log = packages.project.store.join("logs/src-1.0.tar.gz.log");
     let size = std::fs::metadata(log).unwrap().len();
     assert!((16 << 20..17 << 20).contains(&size), "{size}");
+    // The least memory is enough for a small build.
+    let small = hostile("def seen():\n    return 1\n");
+    crate::support::ok(small.project.cotter(&["lock"]).env("COTTER_BUILD_MEMORY", "128"));
     // A variable that is no number is refused.
     let mut command = packages.project.cotter(&["lock"]);
     command.env("COTTER_BUILD_MEMORY", "much");
