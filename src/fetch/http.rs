@@ -17,6 +17,7 @@ use super::Patience;
 use super::netrc::Netrc;
 use super::pace::Paced;
 use super::proxy::Proxies;
+use super::vicinity::leads_nearer;
 use crate::error::{Cause, Error, ErrorKind, Result};
 use crate::model::decimal;
 pub use crate::model::redact;
@@ -58,6 +59,11 @@ impl Http {
     /// Whether network access is forbidden.
     pub fn offline(&self) -> bool {
         self.offline
+    }
+
+    /// Whether a proxy is asked for a URL.
+    pub fn has_proxy_for(&self, url: &reqwest::Url) -> bool {
+        self.proxies.of_url(url).is_some()
     }
 
     /// Returns the limits for timeouts and retries.
@@ -291,6 +297,11 @@ fn follow(attempt: reqwest::redirect::Attempt) -> reqwest::redirect::Action {
     if from_https && attempt.url().scheme() != "https" {
         let to = redact(attempt.url().as_str());
         return attempt.error(format!("it leads from https to {to}"));
+    }
+    let nearer = |from: &reqwest::Url| leads_nearer(from, attempt.url());
+    if attempt.previous().first().is_some_and(nearer) {
+        let to = redact(attempt.url().as_str());
+        return attempt.error(format!("it leads to {to}, which is nearer to this machine"));
     }
     if attempt.previous().len() > MOST_REDIRECTIONS {
         return attempt.error(format!("it leads on more than {MOST_REDIRECTIONS} times"));

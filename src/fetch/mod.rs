@@ -1,6 +1,7 @@
 //! Fetches bytes from mirrors and verifies their hash while they arrive.
 
 mod apt;
+mod bounds;
 mod http;
 pub mod index_settings;
 mod mirrors;
@@ -11,6 +12,7 @@ mod proxy;
 pub mod python_index;
 mod refusals;
 mod stream;
+mod vicinity;
 
 use std::collections::HashMap;
 use std::io::{self, Read};
@@ -22,6 +24,7 @@ use std::time::Duration;
 use fs_err as fs;
 
 pub use apt::machine_mirrors;
+pub use bounds::IndexBounds;
 pub use http::{Http, local_path, origin, redact, says_absent};
 pub use mirrors::{Candidate, Mirrors, SNAPSHOT, decode, encode, snapshot_path};
 pub use netrc::Netrc;

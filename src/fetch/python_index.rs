@@ -3,6 +3,7 @@
 
 use serde::Deserialize;
 
+use super::bounds::IndexBounds;
 use super::http::{Http, redact, says_absent};
 use super::mirrors::decode;
 use crate::error::{Error, Result};
@@ -96,6 +97,8 @@ pub fn query(http: &Http, indexes: &[String], project: &str) -> Result<IndexProj
                 let mut files =
                     if json { json_files(&text, &page)? } else { html_files(&text, &page) };
                 files.retain(|file| may_lead_to(&page, &file.url));
+                let bounds = IndexBounds::new(http, index);
+                files.iter().try_for_each(|file| bounds.check(&file.url))?;
                 return Ok(IndexProject { name: normalize(project), files });
             }
             // An index is skipped only if it reports that it does not have the project. If an index

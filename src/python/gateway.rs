@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use crate::error::{Cause, Error};
 use crate::fetch::python_index::{absolute, may_lead_to};
-use crate::fetch::{Http, origin, redact};
+use crate::fetch::{Http, IndexBounds, origin, redact};
 use crate::model::normalize_project;
 use crate::sandbox::GATEWAY;
 
@@ -138,6 +138,7 @@ impl<'a> Gateway<'a> {
             Ok(found) => found,
             Err(e) => return self.failed(e, false),
         };
+        let bounds = IndexBounds::new(self.http, index);
         if kind.is_some_and(|k| k.contains("json")) || text.trim_start().starts_with('{') {
             let Ok(mut parsed) = serde_json::from_str::<serde_json::Value>(&text) else {
                 let error = Error::network(format!("{} is no PEP 691 page", redact(&page)));
@@ -146,7 +147,11 @@ impl<'a> Gateway<'a> {
             let files = parsed.get_mut("files").and_then(|files| files.as_array_mut());
             for file in files.into_iter().flatten() {
                 if let Some(url) = file.get("url").and_then(|url| url.as_str()) {
-                    file["url"] = self.address(&absolute(url, &page), index).into();
+                    let url = absolute(url, &page);
+                    if let Err(e) = bounds.check(&url) {
+                        return self.failed(e, true);
+                    }
+                    file["url"] = self.address(&url, index).into();
                 }
             }
             return Answer::text(200, "application/vnd.pypi.simple.v1+json", parsed.to_string());
@@ -158,8 +163,12 @@ impl<'a> Gateway<'a> {
             let end = value.find('"').unwrap_or(value.len());
             let href = value[..end].replace("&amp;", "&");
             let (url, fragment) = href.split_once('#').unwrap_or((&href, ""));
+            let url = absolute(url, &page);
+            if let Err(e) = bounds.check(&url) {
+                return self.failed(e, true);
+            }
             out.push_str(before);
-            out.push_str(&self.address(&absolute(url, &page), index));
+            out.push_str(&self.address(&url, index));
             if !fragment.is_empty() {
                 out.push('#');
                 out.push_str(fragment);

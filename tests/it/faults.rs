@@ -296,6 +296,59 @@ fn file_mirrors_and_proxies_serve() {
     assert_eq!(server.log().len(), 1);
 }
 
+/// A page of an index on the Internet names files of servers that only this machine can reach.
+#[test]
+fn an_index_does_not_lead_to_servers_that_are_nearer_than_itself() {
+    let (proxy, inner) = (Server::start(), Server::start());
+    let file = "tool-1.0-py3-none-any.whl";
+    let secret = inner.put(&format!("/{file}"), "secret");
+    let project = Project::new(
+        "platforms = [\"x86_64-linux\"]\n[mirrors]\npython = [\"http://index.invalid/simple\"]\n[toolchains.tool]\nkind = \"tool\"\nsource = \"pypi\"\nversion = \"1.0\"\n",
+    );
+    let lock = |url: &str, json: bool| {
+        let page = match json {
+            true => format!(
+                "{{\"files\":[{{\"filename\":\"{file}\",\"url\":\"{url}\",\"hashes\":{{}}}}]}}"
+            ),
+            false => format!("<a href=\"{url}\">{file}</a>"),
+        };
+        proxy.put("http://index.invalid/simple/tool/", page);
+        let mut command = project.cotter(&["lock"]);
+        command.env("http_proxy", &proxy.url).env("no_proxy", "127.0.0.1");
+        command.output().unwrap()
+    };
+    for (url, place) in [
+        (secret.as_str(), "this machine"),
+        (&secret.replace("127.0.0.1", "localhost"), "this machine"),
+        (&format!("http://169.254.169.254/{file}"), "the link of this machine"),
+        (&format!("http://10.0.0.1/{file}"), "a private network"),
+        (&format!("http://[fd00::1]/{file}"), "a private network"),
+    ] {
+        for json in [false, true] {
+            let output = lock(url, json);
+            assert_eq!(output.status.code(), Some(4), "{}", text(&output));
+            contains(
+                &text(&output),
+                &["a page of the index http://index.invalid/simple names files on", place],
+            );
+        }
+    }
+    assert_eq!(inner.log(), Vec::<String>::new());
+    // Files may lie on other servers of the Internet.
+    let elsewhere = format!("http://files.invalid/{file}");
+    lock(&elsewhere, false);
+    assert!(proxy.log().iter().any(|line| line.starts_with(&elsewhere)), "{:?}", proxy.log());
+    // An index on this machine may name anything there.
+    project.manifest(&format!(
+        "platforms = [\"x86_64-linux\"]\n[mirrors]\npython = [\"{}/simple\"]\n[toolchains.tool]\nkind = \"tool\"\nsource = \"pypi\"\nversion = \"1.0\"\n",
+        inner.url
+    ));
+    inner.put("/simple/tool/", format!("<a href=\"{secret}\">{file}</a>"));
+    let output = project.cotter(&["lock"]).output().unwrap();
+    assert!(!text(&output).contains("names files on"), "{}", text(&output));
+    assert!(inner.log().iter().any(|line| line.starts_with(&format!("/{file}"))));
+}
+
 /// Runs a shell script in a mount namespace of its own. The script itself mounts `$STORE`.
 fn in_namespace(project: &Project, script: &str) -> Command {
     let inner = project.cotter(&["setup"]);

@@ -336,3 +336,23 @@ fn code_that_runs_while_resolving_is_in_the_sandbox() {
     contains(&said, &["uv can't ask the package index", "/files/listed-1.0-py3-none-any.whl"]);
     assert!(!said.contains("3128"), "{said}");
 }
+
+/// A page of an index on the Internet names a file of a server that only this machine can reach.
+#[test]
+fn a_resolution_is_not_led_to_servers_of_this_machine() {
+    let packages = hostile("def seen():\n    return 1\n");
+    let (project, server) = (&packages.project, &packages.server);
+    let manifest = std::fs::read_to_string(project.dir().join("toolchains.toml")).unwrap();
+    project.manifest(&manifest.replace(&server.url, "http://index.invalid"));
+    let inner = crate::support::server::Server::start();
+    let secret = inner.put("/src-1.0.tar.gz", sdist("def seen():\n    return 1\n"));
+    let page = format!("<a href=\"{secret}\">src-1.0.tar.gz</a>");
+    server.put("http://index.invalid/simple/src/", page);
+    let mut command = project.cotter(&["lock"]);
+    command.env("http_proxy", &server.url).env("no_proxy", "127.0.0.1");
+    contains(
+        &fails(5, &mut command),
+        &["a page of the index http://index.invalid/simple names files on", "this machine"],
+    );
+    assert_eq!(inner.log(), Vec::<String>::new());
+}

@@ -1,0 +1,137 @@
+//! Where servers are from the view of this machine. A page of an index on the Internet must not make
+//! cotter ask servers that only this machine, or its network, can reach: they may answer without
+//! credentials. Sources: RFC 1122 and RFC 4291 (loopback), RFC 3927 and RFC 4291 (link-local), RFC 1918,
+//! RFC 4193 and RFC 6598 (private), RFC 6761 (`localhost`).
+
+use std::collections::BTreeSet;
+use std::net::{IpAddr, Ipv4Addr, ToSocketAddrs as _};
+
+use reqwest::Url;
+
+/// How near a server is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Vicinity {
+    /// It is this machine.
+    Machine,
+    /// It is on the same link, where clouds answer with secrets of the machine.
+    Link,
+    /// It has an address of a private network.
+    Network,
+    /// It may be anywhere.
+    Internet,
+}
+
+impl Vicinity {
+    /// Returns the words for it, to stand behind "on".
+    pub fn words(self) -> &'static str {
+        match self {
+            Vicinity::Machine => "this machine",
+            Vicinity::Link => "the link of this machine",
+            Vicinity::Network => "a private network",
+            Vicinity::Internet => "the Internet",
+        }
+    }
+}
+
+/// Returns how near an address is.
+fn of_address(address: IpAddr) -> Vicinity {
+    match address.to_canonical() {
+        IpAddr::V4(v4) if v4.is_loopback() || v4.octets()[0] == 0 => Vicinity::Machine,
+        IpAddr::V4(v4) if v4.is_link_local() || v4.is_broadcast() => Vicinity::Link,
+        IpAddr::V4(v4) if v4.is_private() || is_shared(v4) => Vicinity::Network,
+        IpAddr::V6(v6) if v6.is_loopback() || v6.is_unspecified() => Vicinity::Machine,
+        IpAddr::V6(v6) if v6.is_unicast_link_local() => Vicinity::Link,
+        IpAddr::V6(v6) if v6.is_unique_local() => Vicinity::Network,
+        _ => Vicinity::Internet,
+    }
+}
+
+/// Whether an address is of the space that providers share (RFC 6598).
+fn is_shared(address: Ipv4Addr) -> bool {
+    let [first, second, ..] = address.octets();
+    first == 100 && second & 0xC0 == 64
+}
+
+/// Returns how near the server of a URL is, as far as the URL itself tells.
+pub(super) fn stated(url: &Url) -> Option<Vicinity> {
+    let host = url.host_str()?;
+    let name = host.trim_end_matches('.');
+    if name == "localhost" || name.ends_with(".localhost") {
+        return Some(Vicinity::Machine);
+    }
+    host.trim_matches(['[', ']']).parse().ok().map(of_address)
+}
+
+/// Returns how near the addresses of the server of a URL are. A name that cannot be resolved has none.
+pub(super) fn resolved(url: &Url) -> BTreeSet<Vicinity> {
+    if let Some(vicinity) = stated(url) {
+        return [vicinity].into();
+    }
+    let (host, port) = (url.host_str().unwrap_or_default(), url.port_or_known_default());
+    let found = (host, port.unwrap_or(80)).to_socket_addrs();
+    found.into_iter().flatten().map(|address| of_address(address.ip())).collect()
+}
+
+/// Whether a redirection leads nearer to this machine than the first server is. Names of the second one
+/// are not resolved.
+pub(super) fn leads_nearer(from: &Url, to: &Url) -> bool {
+    let to = stated(to).unwrap_or(Vicinity::Internet);
+    to != Vicinity::Internet && !reaches(&resolved(from), to)
+}
+
+/// Whether a page of a server at `page` may name a server at `file`: one that is as near, or one that
+/// is further away.
+pub(super) fn reaches(page: &BTreeSet<Vicinity>, file: Vicinity) -> bool {
+    file == Vicinity::Internet || page.iter().any(|page| *page <= file)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_have_a_vicinity() {
+        for (url, expected) in [
+            ("http://127.0.0.1:80/x", Some(Vicinity::Machine)),
+            ("http://2130706433/x", Some(Vicinity::Machine)),
+            ("http://0/x", Some(Vicinity::Machine)),
+            ("http://localhost./x", Some(Vicinity::Machine)),
+            ("http://a.LOCALHOST/x", Some(Vicinity::Machine)),
+            ("http://[::1]/x", Some(Vicinity::Machine)),
+            ("http://[::ffff:127.0.0.1]/x", Some(Vicinity::Machine)),
+            ("http://169.254.169.254/latest", Some(Vicinity::Link)),
+            ("http://[fe80::1]/x", Some(Vicinity::Link)),
+            ("http://10.1.2.3/x", Some(Vicinity::Network)),
+            ("http://192.168.0.1/x", Some(Vicinity::Network)),
+            ("http://100.64.0.1/x", Some(Vicinity::Network)),
+            ("http://[fd00::1]/x", Some(Vicinity::Network)),
+            ("http://9.9.9.9/x", Some(Vicinity::Internet)),
+            ("http://[2620:fe::fe]/x", Some(Vicinity::Internet)),
+            ("http://x.example/x", None),
+        ] {
+            assert_eq!(stated(&Url::parse(url).unwrap()), expected, "{url}");
+        }
+    }
+
+    #[test]
+    fn what_is_far_does_not_lead_to_what_is_near() {
+        use Vicinity::{Internet, Link, Machine, Network};
+        for (page, file, expected) in [
+            (Internet, Internet, true),
+            (Internet, Network, false),
+            (Internet, Machine, false),
+            (Network, Network, true),
+            (Network, Link, false),
+            (Network, Machine, false),
+            (Machine, Network, true),
+            (Machine, Machine, true),
+        ] {
+            assert_eq!(reaches(&[page].into(), file), expected, "{page:?} {file:?}");
+        }
+        assert!(!reaches(&BTreeSet::new(), Machine) && reaches(&BTreeSet::new(), Internet));
+        let url = |url: &str| Url::parse(url).unwrap();
+        assert!(leads_nearer(&url("http://9.9.9.9/"), &url("http://127.0.0.1/")));
+        assert!(!leads_nearer(&url("http://127.0.0.1/"), &url("http://127.0.0.1:1/")));
+        assert!(!leads_nearer(&url("http://10.0.0.1/"), &url("http://x.example/")));
+    }
+}
