@@ -601,14 +601,16 @@ fn environment_of_uv(patience: &Patience) -> Vec<(String, OsString)> {
     let mut out: Vec<(String, OsString)> =
         names.iter().filter_map(|name| Some(((*name).to_owned(), var_os(name)?))).collect();
     // uv trusts the certificates that this program trusts, waits as long and tries as often.
-    let mut unless_set = |names: &[&str], value: String| {
-        if names.iter().all(|name| var_os(name).is_none()) {
-            out.push((names[0].to_owned(), value.into()));
-        }
-    };
-    unless_set(&["UV_SYSTEM_CERTS", "UV_NATIVE_TLS"], "1".to_owned());
-    unless_set(&["UV_HTTP_TIMEOUT"], patience.stall.as_secs().max(1).to_string());
-    unless_set(&["UV_HTTP_RETRIES"], patience.retries.to_string());
+    // The second name is the one that older versions know.
+    if var_os("UV_SYSTEM_CERTS").is_none() && var_os("UV_NATIVE_TLS").is_none() {
+        out.extend(["UV_SYSTEM_CERTS", "UV_NATIVE_TLS"].map(|n| (n.to_owned(), "1".into())));
+    }
+    let limits = [
+        ("UV_HTTP_TIMEOUT", patience.stall.as_secs().max(1).to_string()),
+        ("UV_HTTP_RETRIES", patience.retries.to_string()),
+    ];
+    let unset = limits.into_iter().filter(|(name, _)| var_os(name).is_none());
+    out.extend(unset.map(|(name, value)| (name.to_owned(), value.into())));
     // The keyring is a program of the user, and uv looks for it on PATH.
     if var_os("UV_KEYRING_PROVIDER").is_some() {
         out.extend(var_os("PATH").map(|path| ("PATH".to_owned(), path)));

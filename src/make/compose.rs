@@ -58,7 +58,9 @@ impl Bench {
         };
         let mut merged = Layers { stage: order.stage, ..Layers::default() };
         for (i, layer) in layers {
-            merged.merge(i, layer, plan.inputs[i].file_name()).map_err(named)?;
+            merged
+                .merge(i, layer, plan.inputs[i].file_name())
+                .map_err(|e| named(e).hint(way_out_of_conflict(plan)))?;
         }
         let mut notes = Notes::default();
         let tree =
@@ -103,5 +105,18 @@ impl Bench {
             commit.publish(&output.store_name)?;
         }
         Ok((output, notes))
+    }
+}
+
+/// Returns what to do if two inputs do not fit together: the key of the table that the tree comes
+/// from.
+fn way_out_of_conflict(plan: &Plan) -> String {
+    match plan.spec.packages() {
+        Some(set) => format!(
+            "leave the path out with `prune` in [requirements.{}], or one of the two packages",
+            set.set
+        ),
+        None if plan.source == "debian" => "leave one of the two out with `exclude`".to_owned(),
+        None => "leave one of the two out".to_owned(),
     }
 }

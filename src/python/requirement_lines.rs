@@ -121,6 +121,9 @@ impl Refusal {
 /// Whether a file is a list of requirements. uv treats a file as a list unless its name indicates
 /// another format.
 pub fn is_list(file: &Path) -> bool {
+    if file.ends_with("Pipfile") {
+        return false;
+    }
     file.extension().is_none_or(|e| e != "toml" && e != "lock" && e != "py" && e != "cfg")
 }
 
@@ -394,6 +397,7 @@ mod tests {
             ("-c file:///c.txt", Line::Refused(Refusal::RemoteList)),
             ("-i https://x.example/simple", Line::Index("https://x.example/simple".to_owned())),
             ("-r more.in", Line::List("more.in".to_owned())),
+            ("-r sub/Pipfile", Line::Refused(Refusal::Unclear)),
             ("-rmore.in", Line::List("more.in".to_owned())),
             ("--constraint=c.in", Line::Constraints("c.in".to_owned())),
         ] {

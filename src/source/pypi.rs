@@ -3,6 +3,7 @@
 //! PEP 656).
 
 use std::collections::BTreeSet;
+use std::str::FromStr;
 
 use super::debian::DebianRequest;
 use super::kind::{
@@ -173,6 +174,8 @@ impl Pypi {
         if of_version.is_empty() {
             let mut versions: Vec<&str> =
                 project.files.iter().filter_map(|f| wheel_parts(&f.name)).map(|(v, _)| v).collect();
+            // Versions that are none come first.
+            versions.sort_by_cached_key(|v| pep440_rs::Version::from_str(v).ok());
             versions.dedup();
             let near = crate::error::nearest(&self.version, versions.iter().copied(), 3);
             let shown = if near.is_empty() {

@@ -228,8 +228,7 @@ impl Tree {
                     return Err(Error::build(format!(
                         "two inputs hold {path} with different content"
                     ))
-                    .because(format!("the second is {name}"))
-                    .hint("leave one of the two out with `exclude`"));
+                    .because(format!("the second is {name}")));
                 }
             }
             self.nodes.insert(path, node);

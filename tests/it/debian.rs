@@ -349,7 +349,11 @@ fn damaged_and_hostile_packages_are_refused() {
     let project = rig.project("[\"one\"]");
     contains(
         &project.fails(6, &["setup"]),
-        &["two inputs hold usr/share/same with different content", "two_1_amd64.deb"],
+        &[
+            "two inputs hold usr/share/same with different content",
+            "two_1_amd64.deb",
+            "with `exclude`",
+        ],
     );
     project.assert_store_empty();
 }

@@ -395,6 +395,11 @@ fn a_python_project_that_does_not_exist_is_the_users_to_mend() {
             "it has 1.1",
         ],
     );
+    // The newest versions are named, whatever the order of the page is.
+    let link = |v: &str| format!("<a href=\"../../f/ziglang-{v}-py3-none-any.whl\">x</a>");
+    server.put("/simple/ziglang/", ["20.9", "20.10", "3.5", "20.2"].map(link).concat());
+    let said = project.fails(1, &["lock"]);
+    contains(&said, &["it has 20.10, 20.9, 20.2\n"]);
     // If an index is down, the network is to blame, because the index may have the project.
     server.fault("/simple/ziglang/", Fault::Status(503, 99));
     contains(

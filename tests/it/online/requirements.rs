@@ -673,7 +673,10 @@ fn lies_and_hostile_wheels_are_refused() {
     packages.refused(
         6,
         &["lock"],
-        &["two inputs hold lib/python3.11/site-packages/same.py with different content"],
+        &[
+            "two inputs hold lib/python3.11/site-packages/same.py with different content",
+            "`prune` in [requirements.app]",
+        ],
     );
     // The file changed after it was locked.
     packages.publish_wheel("late", "1.0", good.clone());
