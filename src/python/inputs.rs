@@ -155,17 +155,20 @@ fn check_lock_python(text: &str, file: &str, interpreters: &Interpreters) -> Res
 /// # Errors
 /// If they cannot be read, or if the table asks for something that has no effect here.
 pub fn uv_settings(set: &Requirements, dir: &Path) -> Result<[Vec<RequiresDist>; 2]> {
-    let named = set.inputs.iter().map(|file| dir.join(&file.value));
+    let named: Vec<PathBuf> = set.inputs.iter().map(|file| dir.join(&file.value)).collect();
     let groups = (!set.groups.is_empty()).then(|| dir.join(pyproject::FILE));
-    let files: BTreeSet<PathBuf> = named
-        .filter(|path| is_project(path) || path.ends_with(uv_lock::FILE))
-        .chain(groups)
-        .map(|path| path.with_file_name(pyproject::FILE))
-        .filter(|path| path.exists())
-        .collect();
+    let beside = |path: &PathBuf| path.with_file_name(pyproject::FILE);
+    let projects: BTreeSet<PathBuf> =
+        named.iter().filter(|path| is_project(path)).chain(&groups).map(beside).collect();
+    // In a lock of uv, the other keys have had their effect.
+    let of_locks = named.iter().filter(|path| path.ends_with(uv_lock::FILE)).map(beside);
+    let files: BTreeSet<PathBuf> = projects.iter().cloned().chain(of_locks).collect();
     let mut out = [vec![], vec![]];
-    for file in files {
-        let project = PyProject::read(&file, &shown(&file, dir))?;
+    for file in files.iter().filter(|file| file.exists()) {
+        let project = PyProject::read(file, &shown(file, dir))?;
+        if projects.contains(file) {
+            project.check_uv_keys()?;
+        }
         for (list, more) in out.iter_mut().zip(project.constraints_and_overrides()?) {
             list.extend(more);
         }

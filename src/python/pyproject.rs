@@ -151,12 +151,12 @@ impl PyProject {
         Some((stated.get_ref(), self.place(stated.span().start)))
     }
 
-    /// Returns the constraints and the overrides in `[tool.uv]`, in this order.
+    /// Checks that `[tool.uv]` has no key that changes a resolution and that this program does not
+    /// read.
     ///
     /// # Errors
-    /// If one of them is no release of an index, or if the table has a key that would change the
-    /// resolution and that this program does not read.
-    pub fn constraints_and_overrides(&self) -> Result<[Vec<RequiresDist>; 2]> {
+    /// If it has one.
+    pub fn check_uv_keys(&self) -> Result<()> {
         let uv = &self.document.tool.uv;
         let elsewhere = [
             ("exclude-newer", &uv.exclude_newer, "state it as `exclude_newer` in the manifest"),
@@ -173,6 +173,15 @@ impl PyProject {
                 .because("the set would not be the one that this key asks for")
                 .hint(hint));
         }
+        Ok(())
+    }
+
+    /// Returns the constraints and the overrides in `[tool.uv]`, in this order.
+    ///
+    /// # Errors
+    /// If one of them is no release of an index.
+    pub fn constraints_and_overrides(&self) -> Result<[Vec<RequiresDist>; 2]> {
+        let uv = &self.document.tool.uv;
         let read = |list: &[Spanned<String>]| -> Result<Vec<RequiresDist>> {
             let required: Vec<Required> = list
                 .iter()

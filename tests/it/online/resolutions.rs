@@ -195,6 +195,9 @@ fn a_lock_of_uv_belongs_to_its_project() {
             &["uv.lock does not fit pyproject.toml", "uv.lock:", said, "uv lock"],
         );
     }
+    // What changed how uv made its lock does not change how it is read.
+    project.scratch.write("project/pyproject.toml", format!("{text}prerelease = \"allow\"\n"));
+    project.ok(&["lock"]);
     project.scratch.write("project/pyproject.toml", text);
     project.ok(&["lock"]);
     assert_eq!(project.lock_text(), fits);
