@@ -120,6 +120,20 @@ def wanted_by_name():
         switch("external_include_paths", [flags_for(PREPROCESSED, ["-isystem", "%{external_include_paths}"], "external_include_paths", each = True)]),
     ]
 
+def library_paths(actions):
+    """Returns the feature by which programs find the shared libraries of their targets, relative to their own place.
+
+    Bazel's own feature of this name would let tests search in `$EXEC_ORIGIN` if `static_link_cpp_runtimes` is on. The loader of glibc does not know this name.
+
+    Args:
+      actions: the names of the actions that link.
+
+    Returns:
+      The feature.
+    """
+    directories = "runtime_library_search_directories"
+    return switch(directories, [flags_for(actions, ["-Xlinker", "-rpath", "-Xlinker", "$ORIGIN/%{" + directories + "}"], directories, each = True)], enabled = True)
+
 # What replaces the C++ library of the system, for the feature `static_link_cpp_runtimes`: Bazel links the archive into programs that are linked statically, and the shared libraries
 # join the runfiles of the others.
 CPP_RUNTIME = {

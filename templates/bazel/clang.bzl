@@ -1,6 +1,6 @@
 """A C++ toolchain with Clang from a pinned tree: every path in a command line is relative to the execution root."""
 
-load(":cc_features.bzl", "ALL_COMPILE", "ALL_CPP", "ALL_LINK", "CPP_RUNTIME", "LINK_SHARED", "PREPROCESSED", "both", "declare_cpp_runtime", "declare_toolchain", "environment", "flags", "flags_for", "modes", "standards", "switch", "wanted_by_name")
+load(":cc_features.bzl", "ALL_COMPILE", "ALL_CPP", "ALL_LINK", "CPP_RUNTIME", "LINK_SHARED", "PREPROCESSED", "both", "declare_cpp_runtime", "declare_toolchain", "environment", "flags", "flags_for", "library_paths", "modes", "standards", "switch", "wanted_by_name")
 load(":pinned_libc.bzl", "cotter_pinned_libc")
 load(":rules.bzl", "cc")
 
@@ -128,6 +128,7 @@ def _features(ctx, root):
             flags(_COMPILE, ["-g0", "-DNDEBUG", "-ffunction-sections", "-fdata-sections"], with_features = ["opt"]),
         ], enabled = True),
         switch("fortify", [flags(_COMPILE, ["-U_FORTIFY_SOURCE", "-D_FORTIFY_SOURCE=2"], with_features = ["opt"])], enabled = True),
+        library_paths(_LINK),
     ] + standards() + wanted_by_name() + _libraries(ctx, root) + [
         switch("default_link_flags", [
             flags(_LINK, lld + ["-Wl,-z,relro,-z,now", "-Wl,--as-needed", "-Wl,--build-id=none"]),

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::sync::{Mutex, MutexGuard, OnceLock};
 
-use super::{REPO, Scratch, in_store, ok, shared_store, text};
+use super::{REPO, Scratch, in_store, names, ok, shared_store, text};
 
 /// A version of Bazel, and the way in which it learns of repositories.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -104,6 +104,8 @@ pub struct Workspace {
     pub env: Vec<(String, String)>,
     /// Further directories that it sees.
     pub binds: Vec<PathBuf>,
+    /// Files of the machine, relative to its root, that are empty.
+    pub emptied: Vec<PathBuf>,
     _one: Option<MutexGuard<'static, ()>>,
 }
 
@@ -113,6 +115,17 @@ impl Workspace {
         let workspace = Self::copy(bazel, &Path::new(REPO).join("examples").join(name));
         workspace.emit();
         workspace
+    }
+
+    /// Returns the files of the machine in a directory whose names begin with a word, relative to its root.
+    pub fn files_of_machine(&self, dir: &str, begin: &str) -> Vec<PathBuf> {
+        let found: Vec<PathBuf> = names(&self.bazel.root().join(dir))
+            .into_iter()
+            .filter(|name| name.starts_with(begin))
+            .map(|name| Path::new(dir).join(name))
+            .collect();
+        assert!(!found.is_empty(), "{begin}* is not in {dir}");
+        found
     }
 
     /// Writes the folder for Bazel.
@@ -141,6 +154,7 @@ impl Workspace {
             store: shared_store().to_owned(),
             env: vec![],
             binds: vec![],
+            emptied: vec![],
             _one: Some(one),
         }
     }
@@ -158,6 +172,7 @@ impl Workspace {
             store: self.store.clone(),
             env: self.env.clone(),
             binds: self.binds.clone(),
+            emptied: self.emptied.clone(),
             _one: None,
         }
     }
@@ -177,6 +192,9 @@ impl Workspace {
         command.args(["--unshare-all", "--die-with-parent", "--clearenv"]);
         for part in ["usr", "etc", "var"] {
             command.arg("--ro-bind").arg(self.bazel.root().join(part)).arg(format!("/{part}"));
+        }
+        for file in &self.emptied {
+            command.args(["--ro-bind", "/dev/null"]).arg(Path::new("/").join(file));
         }
         for link in ["bin", "lib", "lib64", "sbin"] {
             command.args(["--symlink", &format!("usr/{link}"), &format!("/{link}")]);
