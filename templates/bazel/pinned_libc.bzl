@@ -63,7 +63,9 @@ def cotter_pinned_libc(name, visibility, runtime = []):
     cc.library(
         name = name,
         srcs = [":" + name + "_start"],
+        # Whatever warnings a project wants are not meant for this code.
         copts = [
+            "-w",
             "-O2",
             "-std=c17",
             "-ffreestanding",

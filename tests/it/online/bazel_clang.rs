@@ -137,6 +137,9 @@ fn clang_builds_in_each_mode_and_with_each_way_to_link() {
     for bazel in BOTH {
         let workspace = workspace(bazel);
         let test = ["//:squeeze_test", "//more:standard"];
+        let errors = "--features=treat_warnings_as_errors";
+        let of_warns = [errors, "//more:warns"];
+        let of_cotter = [errors, "--copt=-Weverything", "@cotter//:llvm_pinned_libc"];
         let sets: Vec<Vec<&str>> = [
             &["-c", "opt"][..],
             &["-c", "dbg", "--fission=yes"],
@@ -158,7 +161,9 @@ fn clang_builds_in_each_mode_and_with_each_way_to_link() {
             (true, "build", &["-c", "dbg", "--fission=yes", "//:squeezed.dwp", "//more:plugin.so"]),
             (true, "build", &["//more:warns"]),
             (true, "build", &["//:all"]),
-            (false, "build", &["--features=treat_warnings_as_errors", "//more:warns"]),
+            // Code of cotter has no warnings, whichever a project wants.
+            (true, "build", &of_cotter),
+            (false, "build", &of_warns),
         ]);
         contains(&run(&workspace, &commands), &["unused"]);
     }
