@@ -86,8 +86,6 @@ pub struct ClangFacts {
     /// The programs of the tree that builds use besides the compiler, by plain name, each with its
     /// path: `ar`, `ld.lld`, `llvm-cov`, ...
     pub tools: BTreeMap<String, String>,
-    /// The lists of what sanitizers do not examine, by sanitizer. The compiler reads them by default.
-    pub ignore_lists: BTreeMap<String, String>,
     /// The loader and the libraries that programs built with this compiler may need at run time,
     /// sorted.
     pub runtime: Vec<String>,

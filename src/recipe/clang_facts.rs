@@ -47,11 +47,6 @@ pub fn facts(dirs: &ClangDirs, tree: &Tree, platform: Platform, binutils: &[&str
         Some((name.to_owned(), there(paths.into()).into_iter().next()?))
     };
     let names = binutils.iter().copied().chain(LLVM_TOOLS.iter().copied());
-    let share = format!("{}/share", dirs.resources);
-    let ignore_lists = tree.entries(&share).into_iter().filter_map(|name| {
-        let sanitizer = name.strip_suffix("_ignorelist.txt")?;
-        Some((sanitizer.to_owned(), format!("{share}/{name}")))
-    });
     ClangFacts {
         version: dirs.version.to_string(),
         triple: triple.to_owned(),
@@ -64,7 +59,6 @@ pub fn facts(dirs: &ClangDirs, tree: &Tree, platform: Platform, binutils: &[&str
         cpp_includes: there(cpp),
         libcxx_includes: there(vec![format!("{}/include/c++/v1", dirs.home)]),
         tools: names.filter_map(tool).collect(),
-        ignore_lists: ignore_lists.collect(),
         runtime,
         loader,
         inputs: ["lib", "lib64"]

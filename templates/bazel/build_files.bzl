@@ -22,10 +22,11 @@ def _cc(ctx, facts):
             cpu = PLATFORMS[ctx.attr.target].cpu,
             home = facts["home"],
             identifier = ctx.attr.toolchain + "-" + ctx.attr.target,
-            ignore_lists = facts["ignore_lists"],
             includes = facts["c_includes"],
             inputs = facts["inputs"],
             libcxx_includes = facts["libcxx_includes"],
+            # The first directory is that of the compiler's own headers.
+            resources = facts["c_includes"][0].rpartition("/")[0],
             tools = facts["tools"],
             triple = facts["triple"],
         )

@@ -16,13 +16,11 @@ _MODULE_USERS = [cc.actions.c_compile] + [a for a in ALL_CPP if a not in [cc.act
 def _isystem(root, dirs):
     return [flag for d in dirs for flag in ["-isystem", root + "/" + d]]
 
-def _sanitizer(ctx, name, group, values = []):
-    """Returns the feature of a sanitizer, whose run-time library the compiler links statically, with the part for C++. By default, the compiler would name its list of exceptions by an absolute path."""
-    path = ctx.attr.ignore_lists.get(name)
-    exceptions = ["-fno-sanitize-ignorelist"] + (["-fsanitize-ignorelist={}/{}".format(ctx.label.workspace_root, path)] if path else [])
+def _sanitizer(name, group, values = []):
+    """Returns the feature of a sanitizer, whose run-time library the compiler links statically."""
     return switch(name, [
-        flags(ALL_COMPILE, ["-fsanitize=" + group, "-fno-omit-frame-pointer"] + exceptions + values),
-        flags(_LINK, ["-fsanitize=" + group, "-fsanitize-link-c++-runtime"]),
+        flags(ALL_COMPILE, ["-fsanitize=" + group, "-fno-omit-frame-pointer"] + values),
+        flags(_LINK, ["-fsanitize=" + group]),
     ])
 
 def _profiles():
@@ -130,17 +128,21 @@ def _features(ctx, root):
         switch("fortify", [flags(_COMPILE, ["-U_FORTIFY_SOURCE", "-D_FORTIFY_SOURCE=2"], with_features = ["opt"])], enabled = True),
         library_paths(_LINK),
     ] + standards() + wanted_by_name() + _libraries(ctx, root) + [
+        # The compiler would find its own directory by its absolute path, and so would report the lists of what sanitizers leave out.
+        switch("resource_directory", [flags(ALL_COMPILE + _LINK, ["-resource-dir={}/{}".format(root, ctx.attr.resources)])], enabled = True),
         switch("default_link_flags", [
+            # The program that links is that for C. Options of the user may ask for a sanitizer, which then also has its part for C++.
+            flags(_LINK, ["-fsanitize-link-c++-runtime"]),
             flags(_LINK, lld + ["-Wl,-z,relro,-z,now", "-Wl,--as-needed", "-Wl,--build-id=none"]),
             flags(_LINK, ["-Wl,--gc-sections"], with_features = ["opt"]),
         ], enabled = True),
         switch("treat_warnings_as_errors", [flags(_COMPILE, ["-Werror"]), flags(_LINK, ["-Wl,--fatal-warnings"])]),
         both("lto", ["-flto"]),
-        _sanitizer(ctx, "asan", "address", ["-fno-common", "-DADDRESS_SANITIZER"]),
-        _sanitizer(ctx, "lsan", "leak"),
-        _sanitizer(ctx, "msan", "memory", ["-fsanitize-memory-track-origins", "-DMEMORY_SANITIZER"]),
-        _sanitizer(ctx, "tsan", "thread", ["-DTHREAD_SANITIZER"]),
-        _sanitizer(ctx, "ubsan", "undefined", ["-fno-sanitize-recover=all"]),
+        _sanitizer("asan", "address", ["-fno-common", "-DADDRESS_SANITIZER"]),
+        _sanitizer("lsan", "leak"),
+        _sanitizer("msan", "memory", ["-fsanitize-memory-track-origins", "-DMEMORY_SANITIZER"]),
+        _sanitizer("tsan", "thread", ["-DTHREAD_SANITIZER"]),
+        _sanitizer("ubsan", "undefined", ["-fno-sanitize-recover=all"]),
         switch("per_object_debug_info", [flags_for(ALL_COMPILE, ["-gsplit-dwarf", "-g"], "per_object_debug_info_file")], enabled = True),
         switch("fission_support", [], enabled = True),
         # For --process_headers_in_dependencies.
@@ -174,8 +176,8 @@ def _config_impl(ctx):
         abi_version = "clang",
         abi_libc_version = "glibc",
         features = _features(ctx, ctx.label.workspace_root),
-        # The compiler reports the lists of exceptions as if they were headers.
-        cxx_builtin_include_directories = ctx.attr.libcxx_includes + ctx.attr.cpp_includes + ctx.attr.includes + [path.rpartition("/")[0] for path in ctx.attr.ignore_lists.values()],
+        # The compiler reports the lists of what sanitizers leave out as if they were headers.
+        cxx_builtin_include_directories = ctx.attr.libcxx_includes + ctx.attr.cpp_includes + ctx.attr.includes + [ctx.attr.resources + "/share"],
         tool_paths = [cc.config.tool_path(name = name, path = path) for name, path in {
             "ar": _first(tools, ["llvm-ar", "ar"]),
             "cpp": _first(tools, ["clang-cpp"]),
@@ -200,9 +202,9 @@ _clang_toolchain_config = rule(
         "gcov": attr.string_list(doc = "The names of the tool for coverage, of which the first counts that the tree has."),
         "home": attr.string(),
         "identifier": attr.string(),
-        "ignore_lists": attr.string_dict(),
         "includes": attr.string_list(),
         "libcxx_includes": attr.string_list(),
+        "resources": attr.string(doc = "The directory of the compiler's own headers, libraries and lists."),
         "tools": attr.string_dict(),
         "triple": attr.string(),
     },

@@ -41,6 +41,14 @@ cc_test(name = "throws_test", srcs = ["throws.cc"])
 cc_test(name = "has_library", srcs = ["has_library.cc"], deps = [":low"])
 cc_library(name = "covered", srcs = ["covered.cc"], hdrs = ["covered.h"])
 cc_test(name = "covers", srcs = ["covers.cc"], deps = [":covered"])
+[cc_binary(name = "with_" + name, srcs = [source], copts = options, linkopts = options) for name, source, options in [
+    ("address", "throws.cc", ["-fsanitize=address"]),
+    ("cfi", "throws.cc", ["-fsanitize=cfi", "-flto", "-fvisibility=hidden"]),
+    ("dataflow", "plain.c", ["-fsanitize=dataflow"]),
+    ("fuzzer", "fuzzed.cc", ["-fsanitize=fuzzer,address"]),
+    ("memory", "plain.c", ["-fsanitize=memory"]),
+    ("undefined", "throws.cc", ["-fsanitize=undefined"]),
+]]
 "#,
     ),
     (
@@ -52,6 +60,11 @@ cc_test(name = "covers", srcs = ["covers.cc"], deps = [":covered"])
         "#include <iostream>\n#ifndef _LIBCPP_VERSION\n#error not libc++\n#endif\nint main() { try { throw 42; } catch (int n) { std::cout << n << std::endl; } }\n",
     ),
     ("warns.cc", "int f() { int unused; return 0; }\n"),
+    ("plain.c", "#include <stdio.h>\nint main(void) { puts(\"plain\"); }\n"),
+    (
+        "fuzzed.cc",
+        "#include <cstddef>\n#include <cstdint>\n#include <string>\nextern \"C\" int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n) { return std::string(reinterpret_cast<const char *>(data), n == 3 ? 4 : n) == \"never\"; }\n",
+    ),
     ("plugin.cc", "extern \"C\" int plug() { return 7; }\n"),
     ("low.h", "#pragma once\n#include <vector>\nstd::vector<int> low();\n"),
     ("low.cc", "#include \"more/low.h\"\nstd::vector<int> low() { return {6, 7}; }\n"),
@@ -192,6 +205,33 @@ fn sanitizers_of_clang_find_their_faults() {
             commands.extend([(true, "test", &sane[..]), (false, "test", &faulty[..])]);
         }
         contains(&run(&workspace, &commands), &faults.map(|(_, prints)| prints));
+    }
+}
+
+/// A target may ask for sanitizers by the options of the compiler, as rules for fuzzing do. The lists of what they leave out come from the tree.
+#[test]
+fn sanitizers_of_clang_are_had_by_options() {
+    for bazel in BOTH {
+        let workspace = workspace(bazel);
+        let names = ["address", "cfi", "dataflow", "fuzzer", "memory", "undefined"];
+        let targets = names.map(|name| format!("//more:with_{name}"));
+        let targets = with(&targets.each_ref().map(String::as_str));
+        let depends =
+            "cat bazel-bin/more/_objs/with_address/*.d bazel-bin/more/_objs/with_dataflow/*.d";
+        let script = format!(
+            "{{\n{}\nfor name in {}; do case $name in\nfuzzer) ;;\n*) bazel-bin/more/with_$name ;;\nesac; done\n{depends}\n! bazel-bin/more/with_fuzzer -runs=100000\n}} 2>&1",
+            workspace.line("build", &targets),
+            names.join(" "),
+        );
+        let output = workspace.shell(&script).output().unwrap();
+        let said = text(&output);
+        assert!(output.status.success(), "{bazel:?}: {}\n{said}", output.status);
+        assert!(!said.contains("warning:"), "{bazel:?}: {said}");
+        assert_eq!(said.matches("caught 42\n").count(), 3, "{bazel:?}: {said}");
+        assert_eq!(said.matches("plain\n").count(), 2, "{bazel:?}: {said}");
+        contains(&said, &["asan_ignorelist.txt", "dfsan_abilist.txt", "heap-buffer-overflow"]);
+        let store = workspace.store.display().to_string();
+        assert!(!said.contains(&store), "{bazel:?}: a dependency is named by its place: {said}");
     }
 }
 
