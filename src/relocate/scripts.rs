@@ -198,6 +198,11 @@ fn alias(tree: &mut Tree, link: &MemberPath, script: &MemberPath) -> MemberPath 
     alias
 }
 
+/// Whether an interpreter finds the files of a script beside the real path of the script.
+fn resolves_links(program: &MemberPath) -> bool {
+    matches!(program.file_name(), "node" | "nodejs")
+}
+
 /// Returns the launcher that is located at `at` and runs `script` with the interpreter `program`.
 #[expect(clippy::too_many_arguments, reason = "each is one thing, and there are two callers")]
 fn launcher(
@@ -221,7 +226,13 @@ fn launcher(
     // An interpreter that is redirected reads the text in place of the launcher. It gets the path of
     // the launcher, so that a script finds the files beside it and itself by `$0`.
     let is_beside = script.parent().is_some_and(|dir| dir.file_name() == SCRIPTS);
-    let named = if dynamic && how.redirect && is_beside { at } else { script };
+    // Node.js resolves the links of a program before it looks for what the program requires.
+    let elsewhere = tree
+        .real_path(script)
+        .and_then(|real| real.parent())
+        .is_some_and(|dir| dir.file_name() != SCRIPTS);
+    let follows = elsewhere && resolves_links(program);
+    let named = if dynamic && how.redirect && is_beside && !follows { at } else { script };
     how.args.push(format!("%R/{named}"));
     how.library_args.clear();
     // The interpreter's own launcher will be at `program` when the tree is finished: start its
