@@ -989,3 +989,16 @@ fn an_environment_knows_what_its_libraries_need() {
     assert_eq!(told(".venv", &[("SSL_CERT_DIR", "/mine")]), format!("None /mine {modules}\n"));
     assert_eq!(told("other", &[]), "None None None\n");
 }
+
+/// Whatever fails while an environment is made, the next run makes it.
+#[test]
+fn failing_calls_do_an_environment_no_lasting_harm() {
+    let packages = Packages::new("inputs = [\"requirements.in\"]");
+    publish_app(&packages);
+    packages.inputs("app\n");
+    packages.project.ok(&["setup"]);
+    packages.project.ok(&["venv"]);
+    std::fs::write(packages.project.dir().join(".venv/left.txt"), "of the one before").unwrap();
+    let Packages { project, server: _server } = packages;
+    crate::injected::Scenario::new("venv", &["venv", "app"], project).disturb(false);
+}
