@@ -4,6 +4,7 @@
 pub mod inquiry;
 mod notes;
 mod options;
+mod package_files;
 mod packages;
 mod stale;
 mod together;

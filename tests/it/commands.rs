@@ -168,7 +168,7 @@ fn init_looks_at_the_project() {
         let found: Vec<&str> =
             manifest.lines().filter_map(|line| line.strip_prefix('[')?.strip_suffix(']')).collect();
         assert_eq!(found, tables, "{files:?}");
-        contains(&project.fails(3, &["lock", "--check"]), &["it is not in the lock"]);
+        contains(&project.fails(3, &["lock", "--check"]), &["there is no toolchains.lock"]);
     }
     // A template names the list of packages that it reads, and brings it if there is none.
     let project = Project::new("");
