@@ -393,7 +393,7 @@ fn bind(
                 problems.add(
                     library.span.clone(),
                     format!(
-                        "expected a library of the suites of the compiler, {expected}, {:?} is of {got}",
+                        "expected a library of the suites of the compiler, {expected}, {:?} is of {got}: give both tables the same `suite`, or take it out of `libraries` (`cotter exec` finds each library of the manifest)",
                         library.value.as_str(),
                     ),
                 );

@@ -293,6 +293,7 @@ fn what_is_wrong_with_suites_is_told_with_its_place() {
         &rig.project.fails(1, &["lock"]),
         &[
             "toolchains.toml:12:14: expected a library of the suites of the compiler, \"test\", \"l\" is of \"test\", \"test-updates\"",
+            "give both tables the same `suite`, or take it out of `libraries`",
         ],
     );
 }
