@@ -47,7 +47,10 @@ impl Access {
 /// `CMAKE_TOOLCHAIN_FILE` (since 3.21).
 const PURE_CMAKE: &str = "\
 # Made by cotter for --pure: CMake searches neither this machine's directories nor its registries.
-list(APPEND CMAKE_SYSTEM_IGNORE_PREFIX_PATH / /usr /usr/local /usr/X11R6 /usr/pkg /opt)
+# Below a sysroot, CMake would ignore them, too.
+if(NOT CMAKE_SYSROOT AND NOT CMAKE_FIND_ROOT_PATH)
+  list(APPEND CMAKE_SYSTEM_IGNORE_PREFIX_PATH / /usr /usr/local /usr/X11R6 /usr/pkg /opt)
+endif()
 set(CMAKE_FIND_USE_PACKAGE_REGISTRY FALSE)
 set(CMAKE_FIND_USE_SYSTEM_PACKAGE_REGISTRY FALSE)
 ";
@@ -111,6 +114,17 @@ impl<'a> Session<'a> {
     /// If what programs are to read cannot be written.
     pub fn of(trees: Vec<Active>, access: Access, cx: &'a Context) -> Result<Self> {
         let mut changes = recipe::environment(&trees);
+        if let Some((libraries, compiler)) = recipe::unlinkable(&trees) {
+            cx.reporter.warn(&format!(
+                "{} compiles for {target}, and {} {} of {}, so that it links none of them: pass it -isystem and -L with the directories of `cotter path --platform {target} {}`",
+                compiler.name,
+                libraries.join(", "),
+                if libraries.len() == 1 { "is" } else { "are" },
+                compiler.platform,
+                libraries[0],
+                target = compiler.target,
+            ));
+        }
         let is_pure = access == Access::None;
         let may_join = |name: &str| !is_pure || !WITH_THE_USERS.contains(&name);
         changes.complete(&|name| var(name).filter(|_| may_join(name)));

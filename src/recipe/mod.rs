@@ -165,5 +165,16 @@ pub fn environment(trees: &[Active]) -> Changes {
     out.finish()
 }
 
+/// Returns the names of the libraries that no compiler among `trees` can link, because all compile for
+/// another platform, with the name of such a compiler.
+pub fn unlinkable(trees: &[Active]) -> Option<(Vec<&str>, &Active)> {
+    let compilers = trees.iter().filter(|tree| tree.recipe.kind() == Kind::Cc);
+    let fits = |compiler: &&Active, library: &Active| compiler.target == library.platform;
+    let libraries = trees.iter().filter(|tree| tree.recipe.kind() == Kind::Library);
+    let strange = libraries.filter(|library| !compilers.clone().any(|c| fits(&c, library)));
+    let names: Vec<&str> = strange.map(|library| library.name.as_str()).collect();
+    Some((names, compilers.clone().next()?)).filter(|(names, _)| !names.is_empty())
+}
+
 #[cfg(test)]
 mod tests;

@@ -134,6 +134,12 @@ fn libraries_reach_the_compiler_and_pkg_config() {
     assert_eq!(out.set["COTTER_LIBRARIES"], "/s/z");
     assert_eq!(out.set["COTTER_RUNTIME"], "runtime");
     let cross = Active { target: Platform::Aarch64Linux, ..tree("gcc", "/s/gcc") };
+    let (library, native) = (tree("library", "/s/z"), tree("gcc", "/s/gcc"));
+    let of = |trees: &[Active]| unlinkable(trees).map(|(names, by)| (names.join(","), by.target));
+    let for_arm = ("library".to_owned(), Platform::Aarch64Linux);
+    assert_eq!(of(&[cross.clone(), library.clone()]), Some(for_arm));
+    assert_eq!(of(&[cross.clone(), library.clone(), native]), None);
+    assert_eq!(of(&[library]), None);
     let mut of_cross = environment(&[cross]);
     of_cross.complete(&|_| None);
     assert!(!of_cross.set.contains_key("COTTER_RUNTIME"));
