@@ -13,7 +13,12 @@
 //   nPATH   argv[0] is this path below the root (without nf and nPATH, argv[0] is passed on unchanged)
 //   aARG    an argument that precedes the user's
 //   wARG    the same, if the variable COTTER_RUNTIME has the value `runtime` and what is linked may need libraries at run time
-//   yARG    the same, if the program that is linked asks for the loader of this tree; both are only known to the launchers of linkers
+//   yARG    the same, if the program that is linked asks for the loader of this tree
+//   zARG    the same as y, but the argument follows the user's
+//   xARG    the same as w, if a compiler is to link with another linker than those of the type q
+//   qNAME   a linker of this tree, as -fuse-ld= names it
+//   mTEXT   what is made is for the platform of this tree if its name or its emulation contains this text
+//   oTEXT   a linker of libraries only if argv[0] ends with this text; may occur several times
 //   LARG    an argument that follows the user's, for each tree in COTTER_LIBRARIES; %L stands for that tree
 //   dNAME   an environment variable to unset; NAME* unsets all variables whose name begins with NAME
 //   kNAME   an environment variable to keep although one of the patterns before it unsets it
@@ -23,12 +28,15 @@
 //   iTEXT   the beginning of such an argument; may occur several times
 //   PPATH   a directory below the root that PATH gets as its last one, unless it has it already or is not set
 //   #TEXT   nothing: a mark that differs with the tree
+// The types w, y, z, x, q, m and o are only known to the launchers of linkers and to those of compilers that start a linker by themselves. If
+// what is made is for another platform, or for a system that --sysroot names, it gets neither the libraries of the compiler nor those of
+// other trees.
 #include "sys.h"
 
 // The launchers of linkers are another program, made from the same text with LINKER defined.
 #ifdef LINKER
-#define MAY_BE_ARGUMENT(c) (*(c) == 'a' || *(c) == 'w' || *(c) == 'y')
-#define IS_ARGUMENT(c) (*(c) == 'a' || (*(c) == 'w' && with_runtime) || (*(c) == 'y' && with_libc))
+#define MAY_BE_ARGUMENT(c) (*(c) == 'a' || *(c) == 'w' || *(c) == 'x' || *(c) == 'y' || *(c) == 'z')
+#define IS_ARGUMENT(c) (*(c) == 'a' || (*(c) == 'w' && with_runtime) || (*(c) == 'x' && with_runtime && other_linker) || (*(c) == 'y' && with_libc))
 #else
 #define MAY_BE_ARGUMENT(c) (*(c) == 'a')
 #define IS_ARGUMENT(c) (*(c) == 'a')
@@ -128,6 +136,43 @@ static const char *find_self(const char *argv0, const char *self, char **env) {
   return self;
 }
 
+#ifdef LINKER
+static int ends(const char *text, const char *end) {
+  word n = length(text), k = length(end);
+  return n >= k && same(text + n - k, end);
+}
+
+static int contains(const char *text, const char *part) {
+  while (*text && !begins(text, part)) text++;
+  return *text != 0;
+}
+
+// The value of an option that is written as `NAME=VALUE` or as two arguments; 0 if the argument is another one.
+static const char *value(char **arg, const char *name) {
+  if (same(*arg, name)) return arg[1];
+  return begins(*arg, name) && (*arg)[length(name)] == '=' ? *arg + length(name) + 1 : 0;
+}
+
+static int is_root(const char *path) {
+  word n = length(path);
+  while (n > 1 && path[n - 1] == '/') n--;
+  for (word i = 0; i < n; i++)
+    if (i >= root_length || path[i] != root[i]) return 0;
+  return n == root_length;
+}
+
+// Whether a directory is the tree of another compiler in the same store, and not a mere sysroot.
+static int is_compiler(const char *path) {
+  word parent = root_length;
+  while (parent && root[parent - 1] != '/') parent--;
+  for (word i = 0; i < parent; i++)
+    if (path[i] != root[i]) return 0;
+  long fd = call(NR_OPENAT, AT_FDCWD, join3(path, length(path), "/bin/", 5, "cc"), O_PATH_CLOEXEC);
+  if (fd >= 0) call(NR_CLOSE, fd, 0, 0);
+  return parent && fd >= 0;
+}
+#endif
+
 __attribute__((used)) void launch(word *stack) {
   word argc = stack[0];
   char **argv = (char **)(stack + 1), **env = argv + argc + 1;
@@ -167,17 +212,42 @@ __attribute__((used)) void launch(word *stack) {
   }
   const char *libraries = per_library ? variable(env, "COTTER_LIBRARIES") : 0;
 #ifdef LINKER
-  const char *runtime = variable(env, "COTTER_RUNTIME");
-  int with_runtime = runtime && same(runtime, "runtime"), with_libc = 0;
+  const char *runtime = variable(env, "COTTER_RUNTIME"), *sysroot = 0;
+  int with_runtime = runtime && same(runtime, "runtime"), with_libc = 0, other_linker = 0, is_compiled = 0, is_static = 0, named = 0, names = 0;
   for (word i = 1; i < argc; i++) {
     // The start code of a static program that can be loaded anywhere fails if the program has a search path.
-    if (same(argv[i], "-static") || same(argv[i], "--no-dynamic-linker") || same(argv[i], "-r")) with_runtime = 0, libraries = 0;
+    is_static |= same(argv[i], "-static") || same(argv[i], "-static-pie") || same(argv[i], "--no-dynamic-linker") || same(argv[i], "-r");
     if (i > 1 && same(argv[i - 1], "-dynamic-linker")) {
       word k = 0;
       while (k < root_length && argv[i][k] == root[k]) k++;
       with_libc = k == root_length && argv[i][k] == '/';
     }
+    const char *at = value(argv + i, "--sysroot");
+    if (at) sysroot = at;
+    // `mold -run` starts another program.
+    if (i == 1 && (same(argv[i], "-run") || same(argv[i], "--run"))) libraries = 0;
+    const char *linker = value(argv + i, "-fuse-ld");
+    if (linker) other_linker = 1;
+    if (begins(argv[i], "--ld-path=")) other_linker = 1, linker = 0;
+    const char *platform = value(argv + i, "--target");
+    if (!platform) platform = value(argv + i, "-target");
+    if (!platform && same(argv[i], "-m")) platform = argv[i + 1];
+    for (const char *c = first; *c; c += length(c) + 1) {
+      if (*c == 'q' && linker && same(linker, c + 1)) other_linker = 0;
+      if (*c == 'm' && platform && !contains(platform, c + 1)) with_runtime = 0, libraries = 0;
+    }
   }
+  for (const char *c = first; *c; c += length(c) + 1) {
+    is_compiled |= *c == 'x';
+    if (*c == 'o') names = 1, named |= ends(argv0, c + 1);
+  }
+  if (sysroot && !is_root(sysroot)) {
+    with_runtime = 0;
+    if (libraries && !is_compiler(sysroot)) libraries = 0;
+  }
+  if (is_static) with_runtime = 0;
+  // A compiler tells the linker where the libraries are.
+  if ((is_static && !is_compiled) || (names && !named)) libraries = 0;
 #endif
   word trees = libraries && *libraries;
   for (const char *p = libraries; p && *p; p++) trees += *p == ':';
@@ -249,6 +319,10 @@ __attribute__((used)) void launch(word *stack) {
   for (const char *c = first; *c; c += length(c) + 1)
     if (IS_ARGUMENT(c)) *arg++ = expand(c + 1, 'R', root, root_length);
   for (word i = 1; i < argc; i++) *arg++ = argv[i];
+#ifdef LINKER
+  for (const char *c = first; *c; c += length(c) + 1)
+    if (*c == 'z' && with_libc) *arg++ = expand(c + 1, 'R', root, root_length);
+#endif
   for (const char *tree = libraries; trees; trees--) {
     const char *end = tree;
     while (*end && *end != ':') end++;

@@ -20,7 +20,7 @@ use crate::error::{Error, Result};
 use crate::facts::Facts;
 use crate::lockfile::{CcSpec, Plan, Spec};
 use crate::model::{Ecosystem, Kind, MemberPath};
-use crate::relocate::launcher::{self, Argv0, Instructions, Tag};
+use crate::relocate::launcher::{self, Argv0, Instructions, Linking, Tag};
 use crate::tree::{BlobDir, Node, Tree};
 
 /// The recipe that this module describes.
@@ -40,8 +40,8 @@ const VARIABLES: &[(&str, &str)] = &[
     ("STRIP", "strip"),
 ];
 
-/// The programs of binutils, each with the program of LLVM that takes its place if the tree has none
-/// of binutils.
+/// The programs of binutils, each with the program of LLVM. Each takes the other's place if the tree
+/// lacks the other, except for linkers.
 const BINUTILS: &[(&str, &str)] = &[
     ("addr2line", "llvm-addr2line"),
     ("ar", "llvm-ar"),
@@ -63,6 +63,18 @@ const BINUTILS: &[(&str, &str)] = &[
 
 /// The linkers that Clang may start.
 const LINKERS: &[&str] = &["ld", "ld.bfd", "ld.gold", "ld.lld"];
+
+/// The variables by which sanitizers and Clang's own reports find the program that names functions and
+/// lines. Source: the initialisation of each sanitizer in compiler-rt, and LLVM's `Signals.cpp`.
+const SYMBOLIZERS: &[&str] = &[
+    "ASAN_SYMBOLIZER_PATH",
+    "HWASAN_SYMBOLIZER_PATH",
+    "LLVM_SYMBOLIZER_PATH",
+    "LSAN_SYMBOLIZER_PATH",
+    "MSAN_SYMBOLIZER_PATH",
+    "TSAN_SYMBOLIZER_PATH",
+    "UBSAN_SYMBOLIZER_PATH",
+];
 
 /// The directory of the driver, below that of LLVM. The driver looks for programs beside itself.
 const DRIVER: &str = "driver";
@@ -105,7 +117,7 @@ impl Recipe for Clang {
     }
 
     fn version(&self) -> u32 {
-        1
+        2
     }
 
     fn kind(&self) -> Kind {
@@ -198,6 +210,13 @@ impl Recipe for Clang {
         compiler_environment(tree, VARIABLES, "", environment);
         environment
             .set_unless_the_user_does(vec![(RUNTIME_VARIABLE.to_owned(), RUNTIME.to_owned())]);
+        let symbolizer = tree.path.join("bin/llvm-symbolizer");
+        if symbolizer.exists() {
+            for name in SYMBOLIZERS {
+                let value = symbolizer.display().to_string();
+                environment.set_unless_the_user_does(vec![((*name).to_owned(), value)]);
+            }
+        }
         super::pkg_config::environment(tree, environment);
         super::pkg_config::system_directories(tree, environment);
         super::living::of_compiler(tree, environment);
@@ -245,11 +264,19 @@ fn prepare(plan: &Plan, tree: &mut Tree, blobs: &BlobDir) -> Result<()> {
             tree.link(bin(name), &bin(target));
         }
     }
+    split_lib(tree);
     move_driver(plan, tree, blobs, &dirs)?;
     for (name, of_llvm) in BINUTILS.iter().filter(|(_, of_llvm)| !of_llvm.is_empty()) {
         let llvm = dirs.below(&format!("bin/{of_llvm}"));
-        if tree.get(&bin(name)).is_none() && tree.exists(&llvm) {
+        let has_llvm = tree.exists(&llvm) || tree.get(&bin(of_llvm)).is_some();
+        if tree.get(&bin(name)).is_none() && has_llvm {
             tree.link(bin(name), &llvm);
+        } else if tree.get(&bin(name)).is_some() && !has_llvm && !LINKERS.contains(name) {
+            // CMake first looks for LLVM's names, with the version and without it, also in the
+            // directories of the machine.
+            for plain in [(*of_llvm).to_owned(), format!("{of_llvm}{suffix}")] {
+                tree.link(bin(&plain), &bin(name));
+            }
         }
     }
     // The driver looks for these programs beside itself before it takes them from PATH.
@@ -288,6 +315,11 @@ fn prepare(plan: &Plan, tree: &mut Tree, blobs: &BlobDir) -> Result<()> {
             tree.link(dirs.below(&format!("{RUNTIME}/{name}")), &path);
         }
     }
+    let of_sanitizers = format!("{}/lib/linux", dirs.resources);
+    for name in tree.entries(&of_sanitizers).iter().filter(|name| name.ends_with(".so")) {
+        let path = MemberPath::literal(&format!("{of_sanitizers}/{name}"));
+        tree.link(dirs.below(&format!("{RUNTIME}/{name}")), &path);
+    }
     let lib = format!("usr/lib/{multiarch}");
     for name in tree.entries(&lib).iter().filter(|name| gcc::is_of_libc(name)) {
         let path = MemberPath::literal(&format!("{lib}/{name}"));
@@ -302,6 +334,20 @@ fn prepare(plan: &Plan, tree: &mut Tree, blobs: &BlobDir) -> Result<()> {
     )
 }
 
+/// Puts a directory of links in the place of the link `lib`, without the directories of GCC. The driver
+/// would find these through the link, and name C++ headers by paths with `..` that lead out of it. They
+/// are wrong for programs that shorten such paths without a look at the links, such as Ninja.
+fn split_lib(tree: &mut Tree) {
+    let lib = MemberPath::literal("lib");
+    if matches!(tree.get(&lib), Some(Node::Symlink(_))) {
+        tree.remove(&lib);
+        for name in tree.entries("usr/lib").iter().filter(|name| !name.starts_with("gcc")) {
+            let path = MemberPath::literal(&format!("usr/lib/{name}"));
+            tree.link(MemberPath::literal(&format!("lib/{name}")), &path);
+        }
+    }
+}
+
 /// Moves the driver to a directory of its own, and puts launchers in the places of its names. Each
 /// starts it with the mode that its name stands for.
 fn move_driver(plan: &Plan, tree: &mut Tree, blobs: &BlobDir, dirs: &ClangDirs) -> Result<()> {
@@ -309,6 +355,24 @@ fn move_driver(plan: &Plan, tree: &mut Tree, blobs: &BlobDir, dirs: &ClangDirs) 
     let program = dirs.below("bin/clang");
     let node = tree.remove(&program).ok_or_else(|| no_clang(plan))?;
     tree.put(driver.clone(), node);
+    let lld = dirs.below("bin/lld");
+    let linkers = [
+        ("bfd", MemberPath::literal("usr/bin/ld.bfd")),
+        ("gold", MemberPath::literal("usr/bin/ld.gold")),
+        ("lld", lld.clone()),
+    ];
+    let own = linkers.iter().filter(|(_, path)| tree.exists(path)).map(|(name, _)| *name);
+    let linking = Linking {
+        // Another linker has no launcher of this tree, which would add this.
+        foreign_args: quiet(&[
+            "-Xlinker".to_owned(),
+            "--disable-new-dtags".to_owned(),
+            "-Xlinker".to_owned(),
+            format!("-rpath=%R/{}/{RUNTIME}", dirs.home),
+        ]),
+        own: own.chain(["ld", ""]).map(str::to_owned).collect(),
+        ..linking(plan)
+    };
     for (name, mode) in [("clang", None), ("clang++", Some("g++")), ("clang-cpp", Some("cpp"))] {
         // In the order of the driver, a later option counts more.
         let mut args = vec!["-no-canonical-prefixes".to_owned(), "--sysroot=%R".to_owned()];
@@ -317,11 +381,12 @@ fn move_driver(plan: &Plan, tree: &mut Tree, blobs: &BlobDir, dirs: &ClangDirs) 
         let instructions = Instructions {
             argv0: Argv0::Path(driver.clone()),
             args,
-            library_args: vec![
+            library_args: quiet(&[
                 format!("-isystem%L/usr/include/{multiarch}"),
                 "-isystem%L/usr/include".to_owned(),
                 format!("-L%L/usr/lib/{multiarch}"),
-            ],
+            ]),
+            linking: Some(linking.clone()),
             ..Instructions::default()
         };
         put_launcher(
@@ -333,7 +398,6 @@ fn move_driver(plan: &Plan, tree: &mut Tree, blobs: &BlobDir, dirs: &ClangDirs) 
             instructions,
         )?;
     }
-    let lld = dirs.below("bin/lld");
     if tree.exists(&lld) {
         let at = dirs.below("bin/ld.lld");
         let instructions =
@@ -394,23 +458,36 @@ fn seal_symbolizer(tree: &mut Tree, blobs: &BlobDir, dirs: &ClangDirs) -> Result
     Ok(())
 }
 
+/// Returns arguments of the driver of which it says nothing if it has no use for them: with `-c`, it
+/// warns of a directory of libraries, and with `-Werror` it fails. Source: the manual of Clang 14,
+/// `--start-no-unused-arguments`.
+fn quiet(args: &[String]) -> Vec<String> {
+    let (start, end) = ("--start-no-unused-arguments", "--end-no-unused-arguments");
+    [&[start.to_owned()], args, &[end.to_owned()]].concat()
+}
+
+/// Returns how launchers recognise what is made for the platform of the tree.
+fn linking(plan: &Plan) -> Linking {
+    Linking { cpu: plan.platform.cpu().to_owned(), ..Linking::default() }
+}
+
 /// Returns the instructions for the launcher of a linker.
 fn linker(plan: &Plan, dirs: Option<&ClangDirs>) -> Instructions {
     let multiarch = plan.platform.multiarch();
     let runtime = dirs.map_or(vec![], |dirs| {
         vec!["--disable-new-dtags".to_owned(), format!("-rpath=%R/{}/{RUNTIME}", dirs.home)]
     });
-    let mut libc = match dirs {
-        Some(dirs) => vec![format!("-rpath=%R/{}/{}", dirs.home, gcc::LIBC_DIR)],
-        None => vec![],
-    };
-    if dirs.is_none() || plan.spec.cc().is_some_and(|cc| !cc.libraries.is_empty()) {
-        libc.push(format!("-rpath=%R/usr/lib/{multiarch}"));
-    }
+    let libc: Vec<String> =
+        dirs.iter().map(|dirs| format!("-rpath=%R/{}/{}", dirs.home, gcc::LIBC_DIR)).collect();
+    let has_libraries = plan.spec.cc().is_some_and(|cc| !cc.libraries.is_empty());
+    let of_tree =
+        (dirs.is_none() || has_libraries).then(|| format!("-rpath=%R/usr/lib/{multiarch}"));
     Instructions {
         args: vec!["--sysroot=%R".to_owned()],
         runtime_args: runtime.clone(),
         libc_args: [runtime, libc].concat(),
+        last_libc_args: of_tree.into_iter().collect(),
+        linking: Some(linking(plan)),
         library_args: vec![
             "--disable-new-dtags".to_owned(),
             format!("-rpath=%L/usr/lib/{multiarch}"),
@@ -451,6 +528,27 @@ mod tests {
     }
 
     #[test]
+    fn the_driver_finds_gcc_only_where_it_is() {
+        let mut tree = Tree::default();
+        let at = MemberPath::literal;
+        for path in ["usr/lib/gcc/x86_64-linux-gnu/14", "usr/lib/x86_64-linux-gnu/libc.so.6"] {
+            tree.link(at(path), &at("usr/bin/x"));
+        }
+        tree.link(at("lib"), &at("usr/lib"));
+        split_lib(&mut tree);
+        assert_eq!(tree.entries("lib"), ["x86_64-linux-gnu"]);
+        assert!(tree.get(&at("usr/lib/gcc/x86_64-linux-gnu/14")).is_some());
+    }
+
+    #[test]
+    fn the_driver_is_silent_about_arguments_for_which_it_has_no_use() {
+        assert_eq!(
+            quiet(&["-L/l".to_owned()]),
+            ["--start-no-unused-arguments", "-L/l", "--end-no-unused-arguments"]
+        );
+    }
+
+    #[test]
     fn linkers_get_the_libraries_of_compilers_only_if_they_are_asked_to() {
         let dirs = ClangDirs {
             home: MemberPath::literal("usr/lib/llvm-19"),
@@ -462,6 +560,7 @@ mod tests {
         let ld = of("usr/bin/x86_64-linux-gnu-ld.bfd");
         assert_eq!(ld.args, ["--sysroot=%R"]);
         assert_eq!(ld.runtime_args[1], "-rpath=%R/usr/lib/llvm-19/runtime");
+        assert_eq!(ld.linking.map(|linking| linking.cpu).as_deref(), Some("x86_64"));
         for other in ["usr/bin/x86_64-linux-gnu-as", "usr/lib/llvm-19/driver/clang"] {
             assert!(of(other).args.is_empty() && of(other).runtime_args.is_empty(), "{other}");
         }

@@ -12,29 +12,61 @@ use crate::tree::{BlobDir, Node, Tree};
 const SEARCHED: &[(&str, &str)] = &[
     (
         "  # Standard\n  /usr/local /usr /\n",
-        "  # Standard: those of the trees (CMAKE_PREFIX_PATH)\n",
+        "  # Standard: those of the trees (CMAKE_PREFIX_PATH), and those of a sysroot\n  ${_cotter_roots}\n",
     ),
     (
         "if (NOT CMAKE_FIND_NO_INSTALL_PREFIX)\n",
         "if (NOT CMAKE_FIND_NO_INSTALL_PREFIX AND NOT CMAKE_INSTALL_PREFIX_INITIALIZED_TO_DEFAULT)\n",
     ),
+    ("list(APPEND CMAKE_SYSTEM_PREFIX_PATH\n", ROOTS),
     ("  /usr/X11R6\n  /usr/pkg\n  /opt\n", ""),
     ("_cmake_record_install_prefix()\n", IGNORED),
     ("  # X11\n  /usr/include/X11\n", ""),
     ("  # X11\n  /usr/lib/X11\n", ""),
 ];
 
+/// What is added before the first list of directories. CMake would look for `/usr` below the directories
+/// that stand for the root of the target; there, it is named as a whole, so that the machine's is not
+/// searched. Programs are those of the machine or of the trees if the project says so.
+const ROOTS: &str = r#"set(_cotter_roots)
+foreach(_cotter_root ${CMAKE_SYSROOT} ${CMAKE_FIND_ROOT_PATH})
+  string(REGEX REPLACE "/+$" "" _cotter_root "${_cotter_root}")
+  if(NOT _cotter_root STREQUAL "")
+    list(APPEND _cotter_roots "${_cotter_root}/usr/local" "${_cotter_root}/usr" "${_cotter_root}")
+    if(CMAKE_FIND_ROOT_PATH_MODE_PROGRAM STREQUAL "NEVER")
+      foreach(_cotter_prefix /usr/local /usr "")
+        list(APPEND CMAKE_SYSTEM_IGNORE_PATH
+          "${_cotter_root}${_cotter_prefix}/bin" "${_cotter_root}${_cotter_prefix}/sbin")
+      endforeach()
+    endif()
+  endif()
+endforeach()
+list(APPEND CMAKE_SYSTEM_PREFIX_PATH
+"#;
+
 /// What is added behind the first list of directories. `find_package` takes the parents of the
 /// directories in PATH for prefixes, whatever the lists say: the machine's must be left out by name.
 const IGNORED: &str = r#"_cmake_record_install_prefix()
 
-# The machine is searched only if CMAKE_PREFIX_PATH names it.
-foreach(_cotter_prefix / /usr /usr/local /opt)
-  list(FIND CMAKE_PREFIX_PATH "${_cotter_prefix}" _cotter_named)
-  if(_cotter_named EQUAL -1)
-    list(APPEND CMAKE_IGNORE_PREFIX_PATH "${_cotter_prefix}")
-  endif()
-endforeach()
+# The machine is searched only if CMAKE_PREFIX_PATH names it. `find_package` also ignores below a
+# sysroot what it is to ignore, but does not mind such directories of files.
+if(NOT _cotter_roots)
+  foreach(_cotter_prefix / /usr /usr/local /opt)
+    list(FIND CMAKE_PREFIX_PATH "${_cotter_prefix}" _cotter_named)
+    if(_cotter_named EQUAL -1)
+      list(APPEND CMAKE_IGNORE_PREFIX_PATH "${_cotter_prefix}")
+    endif()
+  endforeach()
+else()
+  foreach(_cotter_prefix "" /usr /usr/local /opt)
+    foreach(_cotter_dir include lib lib64)
+      list(APPEND CMAKE_SYSTEM_IGNORE_PATH "${_cotter_prefix}/${_cotter_dir}")
+      foreach(_cotter_triple x86_64-linux-gnu aarch64-linux-gnu)
+        list(APPEND CMAKE_SYSTEM_IGNORE_PATH "${_cotter_prefix}/${_cotter_dir}/${_cotter_triple}")
+      endforeach()
+    endforeach()
+  endforeach()
+endif()
 "#;
 
 /// Makes the CMake of a tree search no directory of the machine by default, if the tree has one.

@@ -14,7 +14,7 @@ use crate::error::Result;
 use crate::facts::{Facts, ToolFacts};
 use crate::lockfile::Plan;
 use crate::model::{Kind, MemberPath};
-use crate::relocate::launcher::Instructions;
+use crate::relocate::launcher::{Instructions, Linking};
 use crate::tree::{BlobDir, Tree};
 
 /// The variables by which programs find a directory of their tree where redirection does not reach,
@@ -38,7 +38,7 @@ impl Recipe for Tool {
     }
 
     fn version(&self) -> u32 {
-        4
+        5
     }
 
     fn kind(&self) -> Kind {
@@ -68,10 +68,10 @@ impl Recipe for Tool {
                 let there = VARIABLES.iter().filter(|(_, dir)| has(dir));
                 let default: Vec<String> =
                     there.map(|(variable, dir)| format!("{variable}{dir}")).collect();
-                Box::new(move |_| Instructions {
+                Box::new(move |path| Instructions {
                     keep_library_path: true,
                     default: default.clone(),
-                    ..Instructions::default()
+                    ..linker(path, plan)
                 })
             },
             programs: ProgramUse::Started,
@@ -99,5 +99,31 @@ impl Recipe for Tool {
             },
             open: reaches::survey_constants(self.name(), tree)?.open(),
         }))
+    }
+}
+
+/// The programs that compilers of other trees may start as linkers, with the names under which these
+/// start them.
+const LINKERS: &[(&str, &[&str])] = &[("lld", &["ld.lld"]), ("mold", &["ld.mold", "mold"])];
+
+/// Returns the instructions by which a linker gets the directories of libraries of other trees, as
+/// those of a compiler's tree do.
+fn linker(path: &MemberPath, plan: &Plan) -> Instructions {
+    let linker = LINKERS.iter().find(|(name, _)| *name == path.file_name());
+    let Some((_, names)) = linker.filter(|_| path.is_under("usr")) else {
+        return Instructions::default();
+    };
+    let multiarch = plan.platform.multiarch();
+    Instructions {
+        library_args: vec![
+            "--disable-new-dtags".to_owned(),
+            format!("-rpath=%L/usr/lib/{multiarch}"),
+        ],
+        linking: Some(Linking {
+            cpu: plan.platform.cpu().to_owned(),
+            names: names.iter().map(|name| (*name).to_owned()).collect(),
+            ..Linking::default()
+        }),
+        ..Instructions::default()
     }
 }

@@ -11,7 +11,7 @@ use crate::tree::{Blob, BlobDir, Node, Tree};
 
 const X86_64: &[u8] = include_bytes!("../../launcher/launcher-x86_64");
 const AARCH64: &[u8] = include_bytes!("../../launcher/launcher-aarch64");
-/// The launchers that know instructions of the types `w` and `y`.
+/// The launchers that know instructions about what is linked.
 const LINKER_X86_64: &[u8] = include_bytes!("../../launcher/linker-x86_64");
 const LINKER_AARCH64: &[u8] = include_bytes!("../../launcher/linker-aarch64");
 pub(super) const MAGIC: &[u8] = b"cotter-launch-1\0";
@@ -72,6 +72,10 @@ pub struct Instructions {
     /// Arguments after those that a linker gets only if it links a program that asks for the loader
     /// of this tree.
     pub libc_args: Vec<String>,
+    /// The same, but the arguments follow the user's.
+    pub last_libc_args: Vec<String>,
+    /// What the launchers of linkers and of compilers that start them look at.
+    pub linking: Option<Linking>,
     /// Arguments that follow the user's, for each tree in `COTTER_LIBRARIES`. `%L` stands for that
     /// tree.
     pub library_args: Vec<String>,
@@ -92,6 +96,22 @@ pub struct Instructions {
     pub in_place: bool,
     /// What distinguishes the launchers of this tree from those of every other tree.
     pub tag: Option<Tag>,
+}
+
+/// How a launcher sees what is linked. What is made for another platform than that of the tree, or for
+/// the system in a directory that `--sysroot` names, gets no library of the compiler or of other trees.
+#[derive(Debug, Clone, Default)]
+pub struct Linking {
+    /// A text that the names of the tree's platform contain, also those of linkers for it.
+    pub cpu: String,
+    /// Arguments that precede the user's if a compiler is to link with another linker than those of
+    /// its tree. They count under the same conditions as `runtime_args`.
+    pub foreign_args: Vec<String>,
+    /// The linkers of the tree, as `-fuse-ld=` names them.
+    pub own: Vec<String>,
+    /// The ends of the names under which the program links. Under another name it gets no
+    /// `library_args`. If there are none, it links under every name.
+    pub names: Vec<String>,
 }
 
 /// A mark in the launchers of a tree: caches of compiled objects recognise a compiler by the content
@@ -178,10 +198,17 @@ pub fn render(
         Argv0::Found => strings.push("nf".to_owned()),
         Argv0::Path(path) => strings.push(format!("n{path}")),
     }
-    let lists: [(char, &[String]); 7] = [
+    let nothing = Linking::default();
+    let linking = instructions.linking.as_ref().unwrap_or(&nothing);
+    strings.extend(instructions.linking.iter().map(|linking| format!("m{}", linking.cpu)));
+    let lists: [(char, &[String]); 11] = [
         ('a', &instructions.args),
         ('w', &instructions.runtime_args),
+        ('x', &linking.foreign_args),
+        ('q', &linking.own),
+        ('o', &linking.names),
         ('y', &instructions.libc_args),
+        ('z', &instructions.last_libc_args),
         ('L', &instructions.library_args),
         ('d', &instructions.drop),
         ('e', &instructions.set),
@@ -211,8 +238,7 @@ pub fn render(
             CONFIG - MAGIC.len() - 1
         )));
     }
-    let is_linker = instructions.runtime_args.len() + instructions.libc_args.len() > 0;
-    let mut out = match (platform, is_linker) {
+    let mut out = match (platform, instructions.linking.is_some()) {
         (Platform::X86_64Linux, false) => X86_64,
         (Platform::X86_64Linux, true) => LINKER_X86_64,
         (Platform::Aarch64Linux, false) => AARCH64,

@@ -492,6 +492,50 @@ fn a_pinned_cmake_finds_no_package_of_the_machine() {
     contains(&named, &["planted: 1 /usr/local/lib/cmake/Planted"]);
 }
 
+/// A sysroot stands for the system of the target: what `/usr` has there is found, and nothing of this machine.
+#[test]
+fn a_pinned_cmake_searches_a_sysroot() {
+    let shop = Workshop::of_packages(&["zlib1g-dev"]);
+    for (name, text) in [
+        ("other/usr/lib/cmake/Planted/PlantedConfig.cmake", "set(Planted_FOUND TRUE)\n"),
+        ("other/usr/lib/libplanted.a", ""),
+        ("other/usr/include/planted.h", ""),
+        ("other/usr/bin/planted-program", "#!/bin/sh\n"),
+        (
+            "CMakeLists.txt",
+            "cmake_minimum_required(VERSION 3.16)\nset(CMAKE_C_COMPILER_WORKS 1)\nproject(a C)\nfind_library(LIB planted)\nfind_path(HEADER planted.h)\nfind_program(PROGRAM planted-program)\nfind_package(Planted)\n\
+             find_path(MACHINE stdio.h)\nmessage(STATUS \"found ${LIB} ${HEADER} ${Planted_DIR} ${PROGRAM} ${MACHINE}\")\n",
+        ),
+    ] {
+        shop.scratch.write(&format!("work/{name}"), text);
+    }
+    let program = shop.work().join("other/usr/bin/planted-program");
+    std::fs::set_permissions(program, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+    let other = shop.work().join("other").display().to_string();
+    let found = format!(
+        "found {other}/usr/lib/libplanted.a {other}/usr/include {other}/usr/lib/cmake/Planted"
+    );
+    let foreign = ["LIBRARY", "INCLUDE", "PACKAGE"]
+        .map(|what| format!("-DCMAKE_FIND_ROOT_PATH_MODE_{what}=ONLY"))
+        .to_vec();
+    let foreign = [foreign, vec!["-DCMAKE_FIND_ROOT_PATH_MODE_PROGRAM=NEVER".to_owned()]].concat();
+    for variable in ["CMAKE_SYSROOT", "CMAKE_FIND_ROOT_PATH"] {
+        let root = format!("-D{variable}={other}");
+        for more in [vec![], foreign.clone()] {
+            let mut command = vec!["cmake", "-G", "Unix Makefiles", "-S", ".", "-B", "b", &root];
+            command.extend(more.iter().map(String::as_str));
+            let said = shop.exec("lib", &command);
+            let of_programs = match more.is_empty() {
+                true => format!("{other}/usr/bin/planted-program"),
+                false => "PROGRAM-NOTFOUND".to_owned(),
+            };
+            contains(&said, &[&format!("{found} {of_programs} ")]);
+            assert!(!said.contains(" /usr/"), "{said}");
+            std::fs::remove_dir_all(shop.work().join("b")).unwrap();
+        }
+    }
+}
+
 #[test]
 fn pkg_config_knows_the_directories_of_the_trees() {
     let shop = Workshop::of_packages(&["libcairo2-dev"]);

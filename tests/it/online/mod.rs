@@ -17,6 +17,7 @@ mod jail;
 mod kill;
 mod launcher;
 mod libraries;
+mod linking;
 mod living;
 mod local_projects;
 mod locking;
