@@ -302,10 +302,10 @@ fn newer_and_damaged_locks_are_refused() {
     );
     tools.project.assert_store_empty();
     // An entry of another version of its recipe is stale, and the message says so.
-    write(&good.replace("recipe = \"tool/4\"", "recipe = \"tool/1\""));
+    write(&good.replace("recipe = \"tool/5\"", "recipe = \"tool/1\""));
     contains(
         &tools.project.fails(3, &["lock", "--check"]),
-        &["the recipe was \"tool/1\", is \"tool/4\""],
+        &["the recipe was \"tool/1\", is \"tool/5\""],
     );
 }
 
