@@ -1,6 +1,6 @@
 """A C++ toolchain with GCC from a pinned tree: every path in a command line is relative to the execution root."""
 
-load(":cc_features.bzl", "ALL_COMPILE", "ALL_CPP", "ALL_LINK", "CPP_RUNTIME", "LINK_SHARED", "PREPROCESSED", "both", "declare_cpp_runtime", "declare_toolchain", "environment", "flags", "flags_for", "library_paths", "modes", "standards", "switch", "wanted_by_name")
+load(":cc_features.bzl", "ALL_COMPILE", "ALL_CPP", "ALL_LINK", "CPP_RUNTIME", "LINK_SHARED", "PREPROCESSED", "SANITIZED_OR_STATIC", "both", "declare_cpp_runtime", "declare_toolchain", "environment", "flags", "flags_for", "library_paths", "modes", "standards", "switch", "wanted_by_name")
 load(":pinned_libc.bzl", "cotter_pinned_libc")
 load(":rules.bzl", "cc")
 
@@ -46,9 +46,9 @@ def _features(ctx, root):
         ], enabled = True),
         switch("treat_warnings_as_errors", [flags(ALL_COMPILE, ["-Werror"]), flags(ALL_LINK, ["-Wl,-fatal-warnings"])]),
         both("lto", ["-flto=auto", "-fno-fat-lto-objects"], link = ["-flto=auto", "-fuse-linker-plugin"]),
-        both("asan", ["-fsanitize=address", "-fno-common", "-fno-omit-frame-pointer", "-DADDRESS_SANITIZER"], link = ["-fsanitize=address", "-static-libasan"]),
+        both("asan", ["-fsanitize=address", "-fno-common", "-fno-omit-frame-pointer", "-DADDRESS_SANITIZER"], link = ["-fsanitize=address", "-static-libasan"], provides = SANITIZED_OR_STATIC),
         both("ubsan", ["-fsanitize=undefined", "-fno-sanitize-recover=all"], link = ["-fsanitize=undefined", "-static-libubsan"]),
-        both("tsan", ["-fsanitize=thread", "-DTHREAD_SANITIZER"], link = ["-fsanitize=thread", "-static-libtsan"]),
+        both("tsan", ["-fsanitize=thread", "-DTHREAD_SANITIZER"], link = ["-fsanitize=thread", "-static-libtsan"], provides = SANITIZED_OR_STATIC),
         # Debug information in separate files, for --fission. Bazel's own features would request an index that only gold can make.
         switch("per_object_debug_info", [flags_for(ALL_COMPILE, ["-gsplit-dwarf", "-g"], "per_object_debug_info_file")], enabled = True),
         switch("fission_support", [], enabled = True),
@@ -59,7 +59,7 @@ def _features(ctx, root):
             flags_for(_HEADER, ["-S", "-include", "%{source_file}", root + "/empty.cc"], "source_file"),
         ], enabled = True),
         switch("static_libgcc_libstdcxx", [flags(ALL_LINK, ["-static-libgcc", "-l:libstdc++.a"])]),
-        switch("fully_static_link", [flags([cc.actions.cpp_link_executable], ["-static"])]),
+        switch("fully_static_link", [flags([cc.actions.cpp_link_executable], ["-static"])], provides = SANITIZED_OR_STATIC),
         switch("static_link_cpp_runtimes", [flags(ALL_LINK, ["-static-libgcc"], with_features = ["static_linking_mode"])]),
         switch("default_libraries", [
             flags(ALL_LINK, ["-lstdc++", "-lm"], without = ["static_libgcc_libstdcxx", "static_link_cpp_runtimes"]),

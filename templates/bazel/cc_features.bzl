@@ -76,6 +76,9 @@ def both(name, values, link = None, **kwargs):
     """Returns a feature that compiles and links with the same flags."""
     return switch(name, [flags(ALL_COMPILE, values), flags(ALL_LINK, values if link == None else link)], **kwargs)
 
+# What both provide that cannot be had together: programs that are linked statically, and sanitizers that replace functions of the C library. Bazel then says which features these are.
+SANITIZED_OR_STATIC = ["sanitized_or_static"]
+
 def modes():
     """Returns the features that Bazel uses for its compilation modes, and those that declare the abilities of a toolchain."""
     return [

@@ -1,6 +1,6 @@
 """A C++ toolchain with Clang from a pinned tree: every path in a command line is relative to the execution root."""
 
-load(":cc_features.bzl", "ALL_COMPILE", "ALL_CPP", "ALL_LINK", "CPP_RUNTIME", "LINK_SHARED", "PREPROCESSED", "both", "declare_cpp_runtime", "declare_toolchain", "environment", "flags", "flags_for", "library_paths", "modes", "standards", "switch", "wanted_by_name")
+load(":cc_features.bzl", "ALL_COMPILE", "ALL_CPP", "ALL_LINK", "CPP_RUNTIME", "LINK_SHARED", "PREPROCESSED", "SANITIZED_OR_STATIC", "both", "declare_cpp_runtime", "declare_toolchain", "environment", "flags", "flags_for", "library_paths", "modes", "standards", "switch", "wanted_by_name")
 load(":pinned_libc.bzl", "cotter_pinned_libc")
 load(":rules.bzl", "cc")
 
@@ -16,12 +16,12 @@ _MODULE_USERS = [cc.actions.c_compile] + [a for a in ALL_CPP if a not in [cc.act
 def _isystem(root, dirs):
     return [flag for d in dirs for flag in ["-isystem", root + "/" + d]]
 
-def _sanitizer(name, group, values = []):
+def _sanitizer(name, group, values = [], provides = []):
     """Returns the feature of a sanitizer, whose run-time library the compiler links statically."""
     return switch(name, [
         flags(ALL_COMPILE, ["-fsanitize=" + group, "-fno-omit-frame-pointer"] + values),
         flags(_LINK, ["-fsanitize=" + group]),
-    ])
+    ], provides = provides)
 
 def _profiles():
     """Returns the features for profiles that programs or samples gave. All but one exclude each other."""
@@ -138,10 +138,10 @@ def _features(ctx, root):
         ], enabled = True),
         switch("treat_warnings_as_errors", [flags(_COMPILE, ["-Werror"]), flags(_LINK, ["-Wl,--fatal-warnings"])]),
         both("lto", ["-flto"]),
-        _sanitizer("asan", "address", ["-fno-common", "-DADDRESS_SANITIZER"]),
+        _sanitizer("asan", "address", ["-fno-common", "-DADDRESS_SANITIZER"], SANITIZED_OR_STATIC),
         _sanitizer("lsan", "leak"),
-        _sanitizer("msan", "memory", ["-fsanitize-memory-track-origins", "-DMEMORY_SANITIZER"]),
-        _sanitizer("tsan", "thread", ["-DTHREAD_SANITIZER"]),
+        _sanitizer("msan", "memory", ["-fsanitize-memory-track-origins", "-DMEMORY_SANITIZER"], SANITIZED_OR_STATIC),
+        _sanitizer("tsan", "thread", ["-DTHREAD_SANITIZER"], SANITIZED_OR_STATIC),
         _sanitizer("ubsan", "undefined", ["-fno-sanitize-recover=all"]),
         switch("per_object_debug_info", [flags_for(ALL_COMPILE, ["-gsplit-dwarf", "-g"], "per_object_debug_info_file")], enabled = True),
         switch("fission_support", [], enabled = True),
@@ -151,7 +151,7 @@ def _features(ctx, root):
             flags_for(_NOT_HEADER, ["-c", "%{source_file}"], "source_file"),
             flags_for(_HEADER, ["-S", "-include", "%{source_file}", root + "/empty.cc"], "source_file"),
         ], enabled = True),
-        switch("fully_static_link", [flags([cc.actions.cpp_link_executable, _INDEX[0]], ["-static"])]),
+        switch("fully_static_link", [flags([cc.actions.cpp_link_executable, _INDEX[0]], ["-static"])], provides = SANITIZED_OR_STATIC),
         # Libraries are found through the program that loads them. DT_RUNPATH in a library would prevent that.
         switch("pinned_libc", [flags(LINK_SHARED, ["-Wl,--disable-new-dtags"])], enabled = True),
     ] + _profiles() + _module_maps() + ([_thin_lto()] if has_lld else [])

@@ -184,8 +184,12 @@ fn the_features_of_the_cc_toolchain() {
             "cc_test(name = \"standard\", srcs = [\"standard.cc\"], features = [\"c++20\"])\n\
              cc_test(name = \"sanitized\", srcs = [\"sanitized.cc\"], linkstatic = True)\n\
              cc_library(name = \"warns\", srcs = [\"warns.cc\"], tags = [\"manual\"])\n\
-             cc_binary(name = \"plugin.so\", srcs = [\"plugin.cc\"], linkshared = True)\n",
+             cc_binary(name = \"plugin.so\", srcs = [\"plugin.cc\"], linkshared = True)\n\
+             cc_test(name = \"parallel\", srcs = [\"parallel.c\"], copts = [\"-fopenmp\"], linkopts = [\"-l:libgomp.a\"])\n\
+             cc_test(name = \"pinned_parallel\", srcs = [\"parallel.c\"], copts = [\"-fopenmp\"], linkopts = [\"-fopenmp\"], malloc = \"@cotter//:pinned_libc\")\n\
+             cc_binary(name = \"static\", srcs = [\"standard.cc\"], features = [\"c++20\", \"fully_static_link\", \"-asan\"])\n",
         );
+        workspace.write("more/parallel.c", "#include <omp.h>\nint main(void) {\n  int sum = 0;\n#pragma omp parallel for reduction(+ : sum)\n  for (int i = 0; i < 100; i++) sum += i;\n  return sum != 4950 || omp_get_max_threads() < 1;\n}\n");
         workspace
             .write("more/standard.cc", "static_assert(__cplusplus == 202002L);\nint main() {}\n");
         workspace.write("more/warns.cc", "int f() { int unused; return 0; }\n");
@@ -221,6 +225,9 @@ fn the_features_of_the_cc_toolchain() {
             &["--collect_code_coverage", "--instrumentation_filter=.*", "//:squeeze"],
         ));
         commands.push(("build", &["//more:warns"]));
+        commands.push(("build", &["--features=asan", "//more:static"]));
+        // OpenMP is a part of the program, or comes along with the libc.
+        commands.push(("test", &["//more:parallel", "//more:pinned_parallel"]));
         workspace.all_ok(&commands);
         ok(Command::new("sh")
             .args(["-c", "test -n \"$(find -L . -name '*.gcno' | head -n 1)\""])
@@ -229,6 +236,12 @@ fn the_features_of_the_cc_toolchain() {
             &workspace.fails("build", &["--features=treat_warnings_as_errors", "//more:warns"]),
             &["unused"],
         );
+        contains(
+            &workspace.fails("build", &["--features=asan", "//:squeezed_static"]),
+            &["provided by all of the following features: asan fully_static_link"],
+        );
+        let program = std::fs::read(workspace.bin().join("more/parallel")).unwrap();
+        assert!(!program.windows(7).any(|w| w == b"libgomp"), "{bazel:?}");
         let said = workspace.fails(
             "test",
             &["--features=asan", "--test_env=OVERFLOW=1", "--test_output=all", "//more:sanitized"],

@@ -1,7 +1,7 @@
 //! Clang and a newer GCC in Bazel, beside the default compiler of the example: what the features of the toolchain of Clang do.
 
 use crate::support::bazel::{Bazel, Workspace};
-use crate::support::{contains, text};
+use crate::support::{contains, names, text};
 
 const LLVM: &str = "--extra_toolchains=//bazel/cotter:llvm-x86_64-linux";
 const BOTH: [Bazel; 2] = [Bazel::V4, Bazel::V7];
@@ -27,6 +27,8 @@ const FILES: &[(&str, &str)] = &[
 cc_test(name = "standard", srcs = ["standard.cc"], features = ["c++20"])
 cc_test(name = "faulty", srcs = ["faulty.cc"], linkstatic = True)
 cc_test(name = "of_libcxx", srcs = ["of_libcxx.cc"], features = ["libc++"])
+config_setting(name = "is_static", values = {"features": "fully_static_link"})
+cc_test(name = "either", srcs = ["either.c"], deps = select({":is_static": ["@cotter//:zlib_static"], "//conditions:default": ["@cotter//:zlib"]}))
 cc_library(name = "warns", srcs = ["warns.cc"], tags = ["manual"])
 cc_binary(name = "plugin.so", srcs = ["plugin.cc"], linkshared = True)
 cc_library(name = "low", srcs = ["low.cc"], hdrs = ["low.h"])
@@ -60,6 +62,7 @@ cc_test(name = "covers", srcs = ["covers.cc"], deps = [":covered"])
         "#include <iostream>\n#ifndef _LIBCPP_VERSION\n#error not libc++\n#endif\nint main() { try { throw 42; } catch (int n) { std::cout << n << std::endl; } }\n",
     ),
     ("warns.cc", "int f() { int unused; return 0; }\n"),
+    ("either.c", "#include <zlib.h>\nint main(void) { return zlibVersion()[0] != '1'; }\n"),
     ("plain.c", "#include <stdio.h>\nint main(void) { puts(\"plain\"); }\n"),
     (
         "fuzzed.cc",
@@ -182,7 +185,7 @@ fn clang_builds_in_each_mode_and_with_each_way_to_link() {
     }
 }
 
-/// Each sanitizer finds the fault that it is for, and none in the same program without it.
+/// Each sanitizer finds the fault that it is for, names the function, and finds none in the same program without it. Programs without shared libraries can have none of those that replace functions of libc.
 #[test]
 fn sanitizers_of_clang_find_their_faults() {
     for bazel in BOTH {
@@ -194,17 +197,42 @@ fn sanitizers_of_clang_find_their_faults() {
             ("tsan", "data race"),
             ("ubsan", "signed integer overflow"),
         ];
-        let flags = faults
-            .map(|(name, _)| [format!("--features={name}"), format!("--test_env=FAULT={name}")]);
-        let both = flags.each_ref().map(|[feature, fault]| {
-            let faulty = [feature.as_str(), "//more:faulty", fault, "--test_output=all"];
+        let llvm = names(&workspace.store.join("store"))
+            .into_iter()
+            .find(|name| name.contains("-llvm-19"))
+            .unwrap();
+        let llvm = workspace.store.join("store").join(llvm).display().to_string();
+        let flags = faults.map(|(name, _)| {
+            let variable = format!("{}_SYMBOLIZER_PATH", name.to_uppercase());
+            [
+                format!("--features={name}"),
+                format!("--test_env=FAULT={name}"),
+                format!("--test_env={variable}={llvm}/bin/llvm-symbolizer"),
+            ]
+        });
+        let both = flags.each_ref().map(|[feature, fault, symbolizer]| {
+            let faulty =
+                [feature.as_str(), "//more:faulty", fault, symbolizer, "--test_output=all"];
             (faulty[..2].to_vec(), faulty.to_vec())
         });
         let mut commands: Vec<(bool, &str, &[&str])> = vec![];
         for (sane, faulty) in &both {
             commands.extend([(true, "test", &sane[..]), (false, "test", &faulty[..])]);
         }
-        contains(&run(&workspace, &commands), &faults.map(|(_, prints)| prints));
+        let (asan, rest) = ("--features=asan", ["--", "//:all", "-//:squeezed_static"]);
+        let rest = [&[asan][..], &rest].concat();
+        let of_static = [asan, "//:squeezed_static"];
+        commands.extend([
+            (false, "build", &of_static[..]),
+            (true, "build", &rest),
+            (true, "test", &["//more:either"]),
+            (true, "test", &["--config=fully_static", "//more:either"]),
+        ]);
+        let said = run(&workspace, &commands);
+        contains(&said, &faults.map(|(_, prints)| prints));
+        contains(&said, &["provided by all of the following features: asan fully_static_link"]);
+        // The report of `ubsan` names a line and no function.
+        assert!(said.matches(" in main").count() >= 4, "{bazel:?}: {said}");
     }
 }
 
