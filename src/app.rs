@@ -71,6 +71,7 @@ fn needs_store(cli: &Cli) -> bool {
         | Command::Man(_)
         | Command::Completions(_)
         | Command::Schema(_) => false,
+        Command::Hook(args) => args.update,
         _ => true,
     }
 }
@@ -110,6 +111,7 @@ fn wants_json(command: &Command) -> bool {
         | Command::Venv(_)
         | Command::Export(_)
         | Command::Completions(_)
+        | Command::Hook(_)
         | Command::Schema(_) => false,
     }
 }
@@ -292,6 +294,7 @@ fn dispatch(command: Command, cx: &Context) -> Result<ExitCode, Error> {
         Command::Trust(args) => commands::trust::run(&args, cx),
         Command::Gc(args) => commands::gc::run(&args, cx),
         Command::Doctor(args) => commands::doctor::run(&args, cx),
+        Command::Hook(args) => commands::hook::run(&args, cx),
         Command::Completions(args) => commands::completions::run(&args, cx),
         Command::Schema(args) => commands::schema::run(&args, cx),
     }

@@ -181,6 +181,8 @@ pub enum Command {
     /// Tell about cotter itself
     #[command(name = "self")]
     Own(Own),
+    /// Print what lets a shell enter the environment of a project with its directory
+    Hook(Hook),
     /// Print shell completions
     Completions(Completions),
     /// Write the manual pages
@@ -560,6 +562,28 @@ pub struct Doctor {
 pub struct Completions {
     /// The shell
     pub shell: clap_complete::Shell,
+}
+
+/// `cotter hook`
+#[derive(Args, Debug)]
+pub struct Hook {
+    /// The shell
+    #[arg(value_enum)]
+    pub shell: HookShell,
+    /// Print the commands for the directory in which the shell is now: the hook calls this before each prompt
+    #[arg(long)]
+    pub update: bool,
+}
+
+/// A shell with a hook.
+#[derive(ValueEnum, Debug, Clone, Copy, PartialEq, Eq)]
+pub enum HookShell {
+    /// bash
+    Bash,
+    /// zsh
+    Zsh,
+    /// fish
+    Fish,
 }
 
 /// `cotter schema`

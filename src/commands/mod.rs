@@ -11,6 +11,7 @@ pub mod env;
 pub mod exec;
 pub mod export;
 pub mod gc;
+pub mod hook;
 pub mod init;
 pub mod list;
 pub mod lock;

@@ -69,7 +69,7 @@ fn again(session: &Session, pure: bool) -> String {
 }
 
 /// Returns a directory as a pattern within double quotes of bash and zsh, that matches only itself.
-fn pattern(dir: &str) -> String {
+pub fn pattern(dir: &str) -> String {
     let special = |c: char| !(c.is_ascii_alphanumeric() || "._-+".contains(c));
     dir.chars().flat_map(|c| special(c).then_some('\\').into_iter().chain([c])).collect()
 }

@@ -22,6 +22,7 @@ mod exec;
 mod faults;
 mod generated;
 mod hints;
+mod hook;
 mod house;
 mod injected;
 mod leftovers;

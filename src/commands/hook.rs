@@ -1,0 +1,161 @@
+//! `cotter hook`: a shell that enters the environment of a project with its directory, and leaves it with it.
+
+use std::fmt::Write as _;
+use std::path::Path;
+use std::process::ExitCode;
+
+use super::print;
+use super::session::{Access, Session};
+use super::trees;
+use crate::cli::{Hook, HookShell};
+use crate::context::{Context, var};
+use crate::error::Result;
+use crate::lockfile;
+use crate::store::Stamp;
+use crate::text::shell::{assignments, fish_assignments, fish_quoted, quoted};
+
+/// The variable that names the state for which the environment of the shell was set: the manifest and the stamps of the manifest and the
+/// lock.
+const STATE: &str = "COTTER_HOOK";
+
+/// The variable with the commands that restore what the hook has changed.
+const UNDO: &str = "COTTER_HOOK_UNDO";
+
+/// bash runs the hook before each prompt. Source: bash(1), `PROMPT_COMMAND`.
+const BASH: &str = r#"_cotter_hook() {
+  local status=$?
+  eval "$(command cotter hook bash --update)"
+  _cotter_mark
+  return $status
+}
+_cotter_mark() {
+  PS1=${PS1#"(cotter) "}
+  if [ -n "${COTTER_HOOK_UNDO-}" ] && [ "${COTTER_HOOK_PROMPT-1}" != 0 ]; then PS1="(cotter) $PS1"; fi
+}
+case ";${PROMPT_COMMAND[*]-};" in
+  *";_cotter_hook;"*) ;;
+  *) PROMPT_COMMAND="_cotter_hook${PROMPT_COMMAND:+;$PROMPT_COMMAND}" ;;
+esac
+"#;
+
+/// zsh runs the hook before each prompt. Source: zshmisc(1), "Hook Functions".
+const ZSH: &str = r#"_cotter_hook() {
+  eval "$(command cotter hook zsh --update)"
+  PS1=${PS1#"(cotter) "}
+  if [[ -n ${COTTER_HOOK_UNDO-} && ${COTTER_HOOK_PROMPT-1} != 0 ]]; then PS1="(cotter) $PS1"; fi
+}
+typeset -ga precmd_functions
+if [[ -z ${precmd_functions[(r)_cotter_hook]} ]]; then precmd_functions=(_cotter_hook $precmd_functions); fi
+"#;
+
+/// fish runs the hook before each prompt. Source: fish's documentation, "Event handlers".
+const FISH: &str = r#"function _cotter_hook --on-event fish_prompt
+    command cotter hook fish --update | source
+end
+"#;
+
+/// Runs the command.
+///
+/// # Errors
+/// If standard output is closed. What is wrong with a project is told on standard error, and its environment is not entered.
+pub fn run(args: &Hook, cx: &Context) -> Result<ExitCode> {
+    let text = match (args.update, args.shell) {
+        (true, shell) => update(shell, cx),
+        (false, HookShell::Bash) => BASH.to_owned(),
+        (false, HookShell::Zsh) => ZSH.to_owned(),
+        (false, HookShell::Fish) => FISH.to_owned(),
+    };
+    print(&text)?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Returns the commands that bring a shell into the state of its directory: none if it is in it.
+fn update(shell: HookShell, cx: &Context) -> String {
+    // `cotter shell` has set the environment for as long as it runs.
+    if var("COTTER_SHELL").is_some() {
+        return String::new();
+    }
+    let manifest = cx.manifest_path().ok();
+    let now = manifest.as_deref().map(state).unwrap_or_default();
+    let before = var(STATE).unwrap_or_default();
+    if now == before {
+        return String::new();
+    }
+    let again = match shell {
+        HookShell::Fish => "command cotter hook fish --update | source\n",
+        HookShell::Bash => "eval \"$(command cotter hook bash --update)\"\n",
+        HookShell::Zsh => "eval \"$(command cotter hook zsh --update)\"\n",
+    };
+    if !before.is_empty() {
+        // What another project has changed is restored first. The values that the shell has then are known to the next call only.
+        let undo = match shell {
+            HookShell::Fish => format!("eval ${UNDO}\nset -e {STATE}\nset -e {UNDO}\n"),
+            _ => format!("eval \"${{{UNDO}-}}\"\nunset {STATE} {UNDO}\n"),
+        };
+        return if now.is_empty() { undo } else { undo + again };
+    }
+    let (entered, undo) = match enter(shell, cx) {
+        Ok(entered) => entered,
+        Err(error) => {
+            cx.reporter.warn(&format!("the environment of this project is not entered: {error}"));
+            for hint in error.hints() {
+                cx.reporter.warn(&format!("next: {hint}"));
+            }
+            (String::new(), String::new())
+        }
+    };
+    // The state is set in any case, so that a fault is told once and not before each prompt.
+    entered
+        + &set(shell, STATE, &now)
+        + &if undo.is_empty() { undo } else { set(shell, UNDO, &undo) }
+}
+
+/// Returns the words for the state of a project.
+fn state(manifest: &Path) -> String {
+    let stamp = |path: &Path| Stamp::of(path).map(|s| s.to_string()).unwrap_or_default();
+    let lock = manifest.with_file_name(lockfile::FILE_NAME);
+    format!("{} {} {}", manifest.display(), stamp(manifest), stamp(&lock))
+}
+
+fn set(shell: HookShell, name: &str, value: &str) -> String {
+    match shell {
+        HookShell::Fish => format!("set -gx {name} {}\n", fish_quoted(value)),
+        _ => format!("export {name}={}\n", quoted(value)),
+    }
+}
+
+/// Returns the commands that enter the environment of the project, and those that leave it.
+fn enter(shell: HookShell, cx: &Context) -> Result<(String, String)> {
+    let session = Session::of(trees::present_active(&[], cx)?, Access::Listed, cx)?;
+    let (front, changes) = (session.front(), &session.changes);
+    let names = changes.set.keys().chain(&changes.unset);
+    let old: Vec<(&String, Option<String>)> = names.map(|name| (name, var(name))).collect();
+    let kept = old.iter().filter_map(|(name, value)| Some((*name, value.as_ref()?)));
+    let gone: Vec<String> =
+        old.iter().filter(|(_, value)| value.is_none()).map(|(name, _)| (*name).clone()).collect();
+    Ok(match shell {
+        HookShell::Fish => {
+            let front: Vec<String> = front.iter().map(|dir| fish_quoted(dir)).collect();
+            let front = front.join(" ");
+            let rest = format!(
+                "set -l cotter_rest\nfor dir in $PATH; contains -- $dir {front}; or set -a cotter_rest $dir; end\n"
+            );
+            let enter = format!("{rest}set -gx PATH {front} $cotter_rest\n");
+            let leave = format!("{rest}set -gx PATH $cotter_rest\n");
+            (
+                enter + &fish_assignments(&changes.set, &changes.unset),
+                leave + &fish_assignments(kept, &gone),
+            )
+        }
+        HookShell::Bash | HookShell::Zsh => {
+            let mut leave = "PATH=\":$PATH:\"\n".to_owned();
+            for dir in &front {
+                let _ = writeln!(leave, "PATH=\"${{PATH//:{}:/:}}\"", super::shell::pattern(dir));
+            }
+            leave += "PATH=\"${PATH#:}\"; PATH=\"${PATH%:}\"\nhash -r\n";
+            let enter =
+                format!("export PATH={}\"${{PATH:+:$PATH}}\"\nhash -r\n", quoted(&front.join(":")));
+            (enter + &assignments(&changes.set, &changes.unset), leave + &assignments(kept, &gone))
+        }
+    })
+}
