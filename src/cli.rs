@@ -16,7 +16,7 @@ use crate::report::{self, Report};
 
 pub use actions::{CacheArgs, CacheWhat, Man, Outdated, Own, OwnWhat, Run, SearchArgs};
 pub use edits::{Add, Remove};
-pub use looks::{Diff, TreeArgs, Which, WhyArgs};
+pub use looks::{Diff, Hook, HookShell, TreeArgs, Which, WhyArgs};
 
 const STYLES: Styles = Styles::styled()
     .header(AnsiColor::Green.on_default().bold())
@@ -562,28 +562,6 @@ pub struct Doctor {
 pub struct Completions {
     /// The shell
     pub shell: clap_complete::Shell,
-}
-
-/// `cotter hook`
-#[derive(Args, Debug)]
-pub struct Hook {
-    /// The shell
-    #[arg(value_enum)]
-    pub shell: HookShell,
-    /// Print the commands for the directory in which the shell is now: the hook calls this before each prompt
-    #[arg(long)]
-    pub update: bool,
-}
-
-/// A shell with a hook.
-#[derive(ValueEnum, Debug, Clone, Copy, PartialEq, Eq)]
-pub enum HookShell {
-    /// bash
-    Bash,
-    /// zsh
-    Zsh,
-    /// fish
-    Fish,
 }
 
 /// `cotter schema`

@@ -1,6 +1,6 @@
 //! The arguments of the verbs that tell what the manifest, the lock and the trees contain.
 
-use clap::Args;
+use clap::{Args, ValueEnum};
 
 use crate::model::{Platform, ToolchainName};
 
@@ -56,4 +56,26 @@ pub struct Which {
     /// Print JSON
     #[arg(long)]
     pub json: bool,
+}
+
+/// `cotter hook`
+#[derive(Args, Debug)]
+pub struct Hook {
+    /// The shell
+    #[arg(value_enum)]
+    pub shell: HookShell,
+    /// Print the commands for the directory in which the shell is now: the hook calls this before each prompt
+    #[arg(long)]
+    pub update: bool,
+}
+
+/// A shell with a hook.
+#[derive(ValueEnum, Debug, Clone, Copy, PartialEq, Eq)]
+pub enum HookShell {
+    /// bash
+    Bash,
+    /// zsh
+    Zsh,
+    /// fish
+    Fish,
 }

@@ -79,11 +79,25 @@ pub fn guessed_name(package: &str) -> Result<ToolchainName> {
 }
 
 /// Returns the packages without which a named one is of little use, as the templates of `init` name
-/// them: the headers of C and C++ come with `g++`.
+/// them: the headers of C and C++ come with `g++`, and pip, headers, certificates and time zones with a
+/// Python.
 pub fn companions(package: &str) -> Vec<String> {
     let name = plain(package);
-    match name.strip_prefix("gcc") {
-        Some(version) if guessed_kind(package) == Kind::Cc => vec![format!("g++{version}")],
+    let owned = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>();
+    match (guessed_kind(package), name.strip_prefix("gcc"), name.strip_prefix("python3")) {
+        (Kind::Cc, Some(version), _) => vec![format!("g++{version}")],
+        (Kind::Python, _, Some(version)) => {
+            let mut out =
+                vec![format!("python3{version}-venv"), format!("libpython3{version}-dev")];
+            out.extend(owned(&[
+                "python3-pip",
+                "ca-certificates",
+                "tzdata",
+                "ncurses-base",
+                "libstdc++6",
+            ]));
+            out
+        }
         _ => vec![],
     }
 }
@@ -134,7 +148,7 @@ pub fn with_toolchains(text: &str, new: &[NewToolchain]) -> Result<String> {
         table.insert("packages", Item::Value(Value::Array(packages)));
         tables.insert(toolchain.name.as_str(), Item::Table(table));
     }
-    Ok(document.to_string())
+    Ok(with_line_ends_of(text, &document.to_string()))
 }
 
 /// Returns the text without the tables of some toolchains and sets of requirements, and without the
@@ -156,7 +170,7 @@ pub fn without(text: &str, names: &[ToolchainName]) -> Result<String> {
             keep_detached(&mut document, &removed);
         }
     }
-    Ok(document.to_string())
+    Ok(with_line_ends_of(text, &document.to_string()))
 }
 
 /// A comment above a table, but with an empty line between the two, does not belong to it. It stays
@@ -272,6 +286,15 @@ pub fn users(manifest: &Manifest, name: &ToolchainName) -> Vec<(Range<usize>, St
     }
     out.sort_by_key(|(span, _)| span.start);
     out
+}
+
+/// Returns a text with the line ends that another one has throughout: toml_edit writes LF.
+fn with_line_ends_of(old: &str, new: &str) -> String {
+    let (all, windows) = (old.matches('\n').count(), old.matches("\r\n").count());
+    if windows > 0 && windows == all {
+        return new.replace("\r\n", "\n").replace('\n', "\r\n");
+    }
+    new.to_owned()
 }
 
 fn read(text: &str) -> Result<DocumentMut> {
@@ -398,5 +421,18 @@ mod tests {
             without("toolchains.a.kind = 1\nx = 1\n", &[name("a")]).expect("TOML"),
             "x = 1\n"
         );
+    }
+
+    #[test]
+    fn line_ends_stay_as_they_are() {
+        let text = "# A tool.\r\n[toolchains.a]\r\nkind = \"tool\"\r\n[toolchains.b]\r\nkind = \"tool\"\r\n";
+        let left = without(text, &[name("b")]).expect("it is TOML");
+        assert_eq!(left, text[..text.find("[toolchains.b]").expect("it is there")]);
+        let more = with_toolchains(text, &[new("c", &["jq"])]).expect("it is TOML");
+        assert!(
+            more.starts_with(text) && more.matches('\n').count() == more.matches("\r\n").count()
+        );
+        let mixed = "[toolchains.a]\r\nkind = \"tool\"\n";
+        assert!(with_toolchains(mixed, &[new("c", &["jq"])]).is_ok());
     }
 }

@@ -18,9 +18,41 @@ pub struct ProjectTask {
     pub place: Place,
 }
 
-/// The words that only a shell understands.
-const OPERATORS: &[&str] =
-    &["|", "||", "&", "&&", ";", "<", ">", ">>", "2>", "2>&1", "&>", "|&", "<<", "(", ")"];
+/// Returns the first part of a command that a shell would not pass on as it is, if there is one: an operator, an expansion, a pattern of
+/// files or an assignment before the command. Quotation marks and backslashes take the meaning from all of them but `$` and the backtick,
+/// which keep it within double quotes. Source: POSIX.1-2017, "Shell Command Language", sections 2.2, 2.6 and 2.9.1.
+fn meant_for_a_shell(text: &str) -> Option<&str> {
+    let (mut quote, mut escaped, mut in_word) = (None, false, false);
+    for (at, c) in text.char_indices() {
+        let begins = !in_word;
+        in_word = quote.is_some() || !c.is_whitespace();
+        if std::mem::take(&mut escaped) {
+            continue;
+        }
+        match (quote, c) {
+            (Some('\''), '\'') | (Some('"'), '"') => quote = None,
+            (Some('\''), _) => {}
+            (_, '\\') => escaped = true,
+            (_, '$' | '`') => return Some(&text[at..=at]),
+            (Some(_), _) => {}
+            (None, '\'' | '"') => quote = Some(c),
+            (None, '|' | '&' | ';' | '<' | '>' | '(' | ')' | '*' | '?' | '[') => {
+                return Some(&text[at..=at]);
+            }
+            (None, '~' | '#') if begins => return Some(&text[at..=at]),
+            (None, '{') => {
+                let inside = text[at + 1..].split_once('}').map_or("", |(inside, _)| inside);
+                if inside.contains(',') || inside.contains("..") {
+                    return Some(&text[at..at + inside.len() + 2]);
+                }
+            }
+            (None, _) => {}
+        }
+    }
+    let (name, _) = text.split_whitespace().next()?.split_once('=')?;
+    let is_name = name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');
+    (is_name && !name.is_empty()).then_some(name)
+}
 
 /// Takes the table `[tasks]`.
 pub fn read(root: &mut Fields, problems: &mut Problems) -> BTreeMap<String, ProjectTask> {
@@ -96,14 +128,11 @@ fn command(fields: &mut Fields, key: &str, problems: &mut Problems) -> Vec<Strin
         problems.add(text.span, format!("a quotation mark is not closed in {:?}", text.value));
         return vec![];
     };
-    let operator = words.iter().find(|word| {
-        OPERATORS.contains(&word.as_str()) || word.ends_with(';') || word.contains(['$', '`'])
-    });
-    if let Some(word) = operator {
+    if let Some(part) = meant_for_a_shell(&text.value) {
         problems.add(
             text.span,
             format!(
-                "no shell reads the command of a task, so {word:?} would be a plain word: write an array, such as [\"sh\", \"-c\", \"...\"] with \"sh\" from a toolchain or from `host`"
+                "no shell reads the command of a task, so {part:?} would have no meaning: put it in quotation marks if it is meant as it stands, state variables under `env`, or write an array, such as [\"sh\", \"-c\", \"...\"] with \"sh\" from a toolchain or from `host`"
             ),
         );
     }
@@ -209,7 +238,7 @@ mod tests {
             "2:36: the task a depends on itself: a -> b -> a",
             "3:26: there is no task \"aa\"",
             "4:5: no shell reads the command of a task, so \"|\"",
-            "5:5: no shell reads the command of a task, so \"$HOME\"",
+            "5:5: no shell reads the command of a task, so \"$\"",
             "6:5: the task \"e\" has nothing to do",
             "7:1: expected a name of letters",
             "8:5: a quotation mark is not closed",
@@ -218,6 +247,38 @@ mod tests {
             "11:30: a task can't set PATH",
         ] {
             assert!(told.contains(part), "{part:?} is not in\n{told}");
+        }
+    }
+
+    #[test]
+    fn what_only_a_shell_understands_is_found() {
+        let found = |text| meant_for_a_shell(text);
+        for (text, part) in [
+            ("echo hi >out.txt", ">"),
+            ("echo hi|wc", "|"),
+            ("echo a;echo b", ";"),
+            ("a&&b", "&"),
+            ("x 2>/dev/null", ">"),
+            ("rm -f *.o", "*"),
+            ("mkdir ~/gx", "~"),
+            ("mkdir {a,b}", "{a,b}"),
+            ("seq {1..3}", "{1..3}"),
+            ("FOO=1 cmd", "FOO"),
+            ("echo \"$HOME\"", "$"),
+            ("echo `date`", "`"),
+            ("make # all", "#"),
+        ] {
+            assert_eq!(found(text), Some(part), "{text}");
+        }
+        for text in [
+            "make -j4 CFLAGS=-O2 'a;b'",
+            "echo '$HOME' \\> \"a|b\"",
+            "xargs -I{} echo {}",
+            "git show HEAD~1 a#b",
+            "pytest 't.py::test[x]'",
+            "./run a=b",
+        ] {
+            assert_eq!(found(text), None, "{text}");
         }
     }
 }
