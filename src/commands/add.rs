@@ -46,7 +46,16 @@ pub fn run(args: &Add, cx: &Context) -> Result<ExitCode> {
     }
     let text = edit::with_toolchains(&before.text, &new)?;
     let effect = Effect { setup: !args.no_setup, allow_expired: args.allow_expired };
-    before.become_text(&text, effect, cx)?;
+    before.become_text(&text, effect, cx).map_err(|error| {
+        let first = before.project.manifest.requirements.values().next();
+        match first.and_then(|set| set.inputs.first()) {
+            Some(list) if error.kind() == ErrorKind::User => error.hint(format!(
+                "`add` is for packages of Debian; one of Python goes into {}",
+                list.value
+            )),
+            _ => error,
+        }
+    })?;
     Ok(ExitCode::SUCCESS)
 }
 

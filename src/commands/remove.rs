@@ -41,5 +41,12 @@ pub fn run(args: &Remove, cx: &Context) -> Result<ExitCode> {
     }
     let effect = Effect { setup: !args.no_setup, allow_expired: args.allow_expired };
     before.become_text(&rest, effect, cx)?;
+    let sets = args.names.iter().filter_map(|name| manifest.requirements.get(name));
+    for output in sets.flat_map(|set| set.python.iter().map(|python| set.output(&python.value))) {
+        if before.project.dir().join(output.as_str()).exists() {
+            cx.reporter
+                .line(&format!("{output} is no longer written: delete it if nothing uses it"));
+        }
+    }
     Ok(ExitCode::SUCCESS)
 }

@@ -19,6 +19,7 @@ use crate::project::read_lock;
 use crate::python::venv::{Environment, is_ours};
 use crate::ready;
 use crate::store::copies;
+use crate::text::shell::word;
 
 /// Runs the command.
 ///
@@ -95,7 +96,7 @@ pub fn run(args: &Venv, cx: &Context) -> Result<ExitCode> {
     let version = &python.plan.version;
     let place = shown(&dir, &cx.here);
     cx.reporter.line(&format!("made {place} with {} on Python {version}", set.name));
-    cx.reporter.line(&format!("activate it with: . {place}/bin/activate"));
+    cx.reporter.line(&format!("activate it with: . {}", word(&format!("{place}/bin/activate"))));
     Ok(ExitCode::SUCCESS)
 }
 

@@ -6,6 +6,12 @@ pub fn quoted(text: &str) -> String {
     format!("'{}'", text.replace('\'', "'\\''"))
 }
 
+/// Returns a word of a POSIX shell that stands for `text`, in quotation marks only if it needs them.
+pub fn word(text: &str) -> String {
+    let plain = |c: char| c.is_alphanumeric() || "/._-+,:=@%".contains(c);
+    if !text.is_empty() && text.chars().all(plain) { text.to_owned() } else { quoted(text) }
+}
+
 /// Returns a word of fish that stands for `text`.
 pub fn fish_quoted(text: &str) -> String {
     format!("'{}'", text.replace('\\', "\\\\").replace('\'', "\\'"))
@@ -36,6 +42,10 @@ mod tests {
 
     #[test]
     fn quotes_and_backslashes_stay() {
+        assert_eq!(
+            (word("./a-b/c"), word("a b"), word("")),
+            ("./a-b/c".to_owned(), "'a b'".to_owned(), "''".to_owned())
+        );
         assert_eq!(quoted("a'b\\$"), "'a'\\''b\\$'");
         assert_eq!(fish_quoted("a'b\\$"), "'a\\'b\\\\$'");
         let set = std::collections::BTreeMap::from([("A".to_owned(), "x y".to_owned())]);
