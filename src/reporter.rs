@@ -67,7 +67,11 @@ impl Reporter {
     pub fn begin_total(&mut self, bytes: u64) {
         if let Some(bars) = &self.bars {
             let bar = bars.add(ProgressBar::new(bytes));
-            bar.set_style(style("{prefix:12.bold} {bar:30.green/dim} {bytes:>10}/{total_bytes:<10} {bytes_per_sec:>12} {eta:>4}"));
+            bar.set_style(style(if is_narrow() {
+                "{prefix:9.bold} {percent:>3}% {bytes_per_sec:>12} {eta:>4}"
+            } else {
+                "{prefix:9.bold} {bar:20.green/dim} {bytes:>10}/{total_bytes:<10} {bytes_per_sec:>12} {eta:>4}"
+            }));
             bar.set_prefix("total");
             self.total = Some(bar);
         }
@@ -89,9 +93,11 @@ impl Reporter {
                 Some(total) => bars.insert_before(total, ProgressBar::new(bytes)),
                 None => bars.add(ProgressBar::new(bytes)),
             };
-            bar.set_style(style(
-                "{prefix:12.cyan} {bar:30.cyan/dim} {bytes:>10}/{total_bytes:<10} {wide_msg:.dim}",
-            ));
+            bar.set_style(style(if is_narrow() {
+                "{prefix:9.cyan} {percent:>3}% {wide_msg:.dim}"
+            } else {
+                "{prefix:9.cyan} {bar:20.cyan/dim} {bytes:>10}/{total_bytes:<10} {wide_msg:.dim}"
+            }));
             bar.set_prefix("fetching");
             bar.set_message(name.to_owned());
             bar
@@ -111,7 +117,7 @@ impl Reporter {
                 Some(total) => bars.insert_before(total, ProgressBar::new_spinner()),
                 None => bars.add(ProgressBar::new_spinner()),
             };
-            bar.set_style(style("{prefix:12.magenta} {spinner} {wide_msg}"));
+            bar.set_style(style("{prefix:9.magenta} {spinner} {wide_msg}"));
             bar.set_prefix(what.to_owned());
             bar.set_message(name.to_owned());
             bar.enable_steady_tick(Duration::from_millis(100));
@@ -132,6 +138,15 @@ impl Reporter {
 /// ignored.
 pub fn line(text: &str) {
     let _ = writeln!(anstream::stderr(), "{text}");
+}
+
+/// The columns of a terminal that a bar with its numbers needs.
+const WIDE: u16 = 76;
+
+/// Whether the terminal is too narrow for bars, so that only percentages are shown.
+fn is_narrow() -> bool {
+    rustix::termios::tcgetwinsize(std::io::stderr())
+        .is_ok_and(|size| (1..WIDE).contains(&size.ws_col))
 }
 
 fn style(template: &str) -> ProgressStyle {

@@ -179,6 +179,40 @@ fn init_looks_at_the_project() {
 }
 
 #[test]
+fn progress_fits_the_terminal_and_nothing_of_it_is_left() {
+    let server = Server::start();
+    let bytes = crate::support::archive::Tar::new().program("bin/x", &[7; 100_000]).finish();
+    let name = "a-rather-long-name-of-a-toolchain";
+    let manifest: String = ["x", name]
+        .iter()
+        .map(|name| {
+            server.fault(&format!("/{name}.tar"), crate::support::server::Fault::Slow(200_000));
+            let url = server.put(&format!("/{name}.tar"), bytes.clone());
+            format!("[toolchains.{name}]\nkind = \"tool\"\nsource = \"archive\"\nversion = \"1\"\nurl = \"{url}\"\n")
+        })
+        .collect();
+    for columns in [40, 80, 200] {
+        let project = Project::new(&format!("platforms = [\"x86_64-linux\"]\n{manifest}"));
+        let program = format!("'{}' setup", env!("CARGO_BIN_EXE_cotter"));
+        let shown = crate::support::on_terminal(&project.cotter(&[]), &program, columns);
+        contains(&shown.screen, &["fetc", "added x for"]);
+        for left in ["fetching", "━", "█", "eta"] {
+            assert!(!shown.screen.contains(left), "{columns} columns:\n{}", shown.screen);
+        }
+        // A bar fills its row, and the next one begins where it ends. Sentences may go on in the next row; bars and tables may not.
+        let bars = ["resolving ", "fetching ", "composing ", "total ", "reading "];
+        let begins = |row: &str| {
+            bars.iter().any(|bar| row.starts_with(bar) || bar.starts_with(row.trim_end()))
+        };
+        let is_broken = |(row, next): &&(String, String)| {
+            !row.starts_with("added ") && !(begins(row) && begins(next))
+        };
+        let broken: Vec<_> = shown.wrapped.iter().filter(is_broken).collect();
+        assert!(broken.is_empty(), "{columns} columns: {broken:#?}\n{}", shown.screen);
+    }
+}
+
+#[test]
 fn progress_is_shown_on_a_terminal() {
     // script(1) gives the program a terminal.
     let server = Server::start();

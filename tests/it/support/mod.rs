@@ -241,3 +241,38 @@ pub fn library(name: &str) -> PathBuf {
         .trim()
         .into()
 }
+
+/// What a terminal has shown of a command.
+pub struct Shown {
+    /// What stands on the screen at the end, without the spaces at the ends of lines.
+    pub screen: String,
+    /// The rows that were full at any time, so that what was printed then went on in the next one, with that one.
+    pub wrapped: std::collections::BTreeSet<(String, String)>,
+}
+
+/// Runs a command of a shell on a terminal of this width, by script(1), with the environment and the directory of another command.
+pub fn on_terminal(like: &Command, shell: &str, columns: u16) -> Shown {
+    let rows = 200;
+    let mut command = Command::new("script");
+    command
+        .args(["-qec", &format!("stty cols {columns} rows {rows}; {shell}"), "/dev/null"])
+        .env_clear()
+        .envs(like.get_envs().filter_map(|(k, v)| Some((k, v?))))
+        .env("TERM", "xterm-256color")
+        .current_dir(like.get_current_dir().unwrap());
+    let output = command.output().unwrap();
+    let size = |n| std::num::NonZero::new(n).unwrap();
+    let mut terminal = vt100::Parser::new(size(rows), size(columns), 0);
+    let mut wrapped = std::collections::BTreeSet::new();
+    for part in output.stdout.chunks(16) {
+        terminal.process(part);
+        let screen = terminal.screen();
+        let lines: Vec<String> = screen.rows(0, columns).collect();
+        let over = (0..rows).filter(|row| screen.row_wrapped(*row));
+        let at = |row: u16| lines.get(usize::from(row)).cloned().unwrap_or_default();
+        wrapped.extend(over.map(|row| (at(row), at(row + 1))));
+    }
+    let lines: Vec<String> = terminal.screen().rows(0, columns).collect();
+    let screen = lines.iter().map(|line| line.trim_end()).collect::<Vec<_>>().join("\n");
+    Shown { screen: screen.trim_end().to_owned(), wrapped }
+}
