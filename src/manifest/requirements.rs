@@ -49,6 +49,8 @@ pub struct Requirements {
     pub output: Option<MemberPath>,
     /// The toolchain that provides uv.
     pub uv: Spanned<ToolchainName>,
+    /// Whether cotter itself writes the file of its inputs, outside of the project.
+    pub is_generated: bool,
 }
 
 impl Requirements {
@@ -207,6 +209,7 @@ impl Requirements {
             prune,
             output,
             uv,
+            is_generated: false,
         })
     }
 
@@ -231,6 +234,7 @@ impl Requirements {
             prune: vec![],
             output: None,
             uv: set.uv.clone(),
+            is_generated: true,
         }
     }
 

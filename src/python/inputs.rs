@@ -45,7 +45,10 @@ pub fn check(set: &Requirements, dir: &Path, interpreters: &Interpreters) -> Res
         };
         for part in closure(dir, &path) {
             let name = shown(&part, dir);
-            within_checkout(&part, &name, dir).map_err(&located)?;
+            // What builds import is a list that cotter itself writes, beside the store.
+            if !set.is_generated || part != path {
+                within_checkout(&part, &name, dir).map_err(&located)?;
+            }
             if part.ends_with(pyproject::FILE) && part.exists() {
                 let project = PyProject::read(&part, &name)?;
                 if let Some((stated, place)) = project.requires_python() {

@@ -775,6 +775,34 @@ fn source_is_built_in_a_sandbox_and_the_wheel_is_compared() {
     contains(&said, &["can't build a wheel of src-1.0.tar.gz", "no cmake here", "build_requires"]);
 }
 
+/// The list of what builds import is a file of cotter's own: it lies beside the store, which may lie
+/// anywhere.
+#[test]
+fn what_builds_import_is_locked_if_the_store_is_outside_of_the_checkout() {
+    let packages = Packages::new(
+        "inputs = [\"requirements.in\"]\nbuild = [\"src\"]\nbuild_requires = [\"lib\"]",
+    );
+    assert!(!packages.project.store.starts_with(packages.project.dir()));
+    packages.publish_wheel("lib", "1.0", Wheel::of(&[("lib.py", "answer = 42\n")]));
+    packages.publish(
+        "src",
+        &[("src-1.0.tar.gz", sdist("import lib\ndef seen():\n    return lib.answer\n"), "")],
+    );
+    packages.inputs("src\n");
+    packages.project.ok(&["lock"]);
+    contains(&packages.project.lock_text(), &["app-build", "lib-1.0-py3-none-any.whl"]);
+    let seen = packages.project.ok(&["exec", "--", "python3", "-c", "import src; print(src.seen)"]);
+    assert_eq!(seen, "42\n");
+    // A file that this list would name is still none of the checkout.
+    let outside = packages.project.scratch.write("outside.txt", "lib\n");
+    let set = format!(
+        "inputs = [\"requirements.in\"]\nbuild = [\"src\"]\nbuild_requires = [\"-r {}\"]",
+        outside.display()
+    );
+    packages.set(&set);
+    packages.refused(1, &["lock"], &["outside.txt", "does not lie in the checkout"]);
+}
+
 /// pip accepts the hashed requirements as they are, and uv accepts the exported pylock.toml.
 #[test]
 fn pip_and_uv_read_what_is_written() {
