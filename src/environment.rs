@@ -74,6 +74,8 @@ pub struct Variables {
     otherwise: Vec<Vec<(String, String)>>,
     /// The variables that override those that recipes set.
     last: BTreeMap<String, String>,
+    /// Whether an interpreter is to see no directory of Python packages unless a tree sets one.
+    hides_site: bool,
 }
 
 impl Variables {
@@ -119,6 +121,12 @@ impl Variables {
         self.unset(&[NO_SITE]);
     }
 
+    /// Hides the directory of packages that the user has for the host's Python, unless there is a
+    /// directory of Python packages: neither that of the user nor that of an outer session counts.
+    pub fn hide_site(&mut self) {
+        self.hides_site = true;
+    }
+
     /// Whether an earlier tree set a variable.
     pub fn is_set(&self, variable: &str) -> bool {
         self.changes.set.contains_key(variable)
@@ -135,6 +143,10 @@ impl Variables {
 
     /// Returns the collected changes.
     pub fn finish(mut self) -> Changes {
+        if self.hides_site && !self.is_set(SITE) && !self.last.contains_key(SITE) {
+            self.set_default(NO_SITE, "1".to_owned());
+            self.unset(&[SITE]);
+        }
         for (variable, paths) in self.lists {
             self.changes.set.insert(variable.to_owned(), paths.join(":"));
         }
@@ -214,6 +226,33 @@ mod tests {
         let mut variables = Variables::default();
         variables.set_otherwise(group());
         assert_eq!(variables.finish().set["LD"], "/s/cross/LD");
+    }
+
+    #[test]
+    fn an_interpreter_without_a_set_sees_no_packages_of_the_user() {
+        let of = |set: bool, last: &[(&str, &str)]| {
+            let mut variables = Variables::default();
+            variables.hide_site();
+            if set {
+                variables.set_site("/s/app".to_owned());
+            }
+            for (name, value) in last {
+                variables.set_last(name, (*value).to_owned());
+            }
+            variables.finish()
+        };
+        let alone = of(false, &[]);
+        assert_eq!(alone.set[NO_SITE], "1");
+        assert_eq!(alone.unset, [SITE]);
+        let with_set = of(true, &[]);
+        assert_eq!(with_set.set[SITE], "/s/app");
+        assert!(!with_set.set.contains_key(NO_SITE));
+        assert_eq!(with_set.unset, [NO_SITE]);
+        // The manifest may ask for them.
+        assert_eq!(of(false, &[(NO_SITE, "")]).set[NO_SITE], "");
+        let own = of(false, &[(SITE, "/own")]);
+        assert_eq!(own.set[SITE], "/own");
+        assert!(!own.set.contains_key(NO_SITE) && own.unset.is_empty());
     }
 
     #[test]

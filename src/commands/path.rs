@@ -6,7 +6,10 @@ use super::{print, trees};
 use crate::cli::PathArgs;
 use crate::context::Context;
 use crate::error::Result;
+use crate::model::{Kind, ToolchainName};
 use crate::ready;
+use crate::recipe;
+use crate::store::RootTree;
 
 /// Runs the command.
 ///
@@ -14,23 +17,51 @@ use crate::ready;
 /// If the lock does not fit the manifest, or if the toolchain is not set up.
 pub fn run(args: &PathArgs, cx: &Context) -> Result<ExitCode> {
     let platform = ready::native_or(args.platform)?;
-    let mut trees = trees::present(args.name.as_slice(), platform, cx)?;
-    if let Some(name) = &args.name {
-        trees.retain(|tree| tree.name == *name);
-    }
+    let trees = trees::present(args.name.as_slice(), platform, cx)?;
     if args.bin {
-        // Libraries have no programs.
-        let dirs: Vec<String> = trees
-            .iter()
-            .map(|tree| cx.store.path(&tree.store_name).join("bin"))
-            .filter(|dir| dir.is_dir())
-            .map(|dir| dir.display().to_string())
-            .collect();
-        print(&format!("{}\n", dirs.join(":")))?;
-        return Ok(ExitCode::SUCCESS);
+        return print_dirs(trees, args.name.as_ref(), cx);
     }
-    for tree in trees {
+    for tree in trees.iter().filter(|tree| args.name.as_ref() == Some(&tree.name)) {
         print(&format!("{}\n", cx.store.path(&tree.store_name).display()))?;
     }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Prints the directories of commands, separated by colons. Interpreters come before the sets of
+/// Python packages, whose scripts take the first Python on PATH.
+fn print_dirs(
+    trees: Vec<RootTree>,
+    name: Option<&ToolchainName>,
+    cx: &Context,
+) -> Result<ExitCode> {
+    let is_set = |tree: &RootTree| {
+        recipe::named(&tree.recipe).is_some_and(|recipe| recipe.kind() == Kind::Packages)
+    };
+    let (mut sets, mut others): (Vec<RootTree>, Vec<RootTree>) =
+        trees.into_iter().partition(is_set);
+    // A set that is named brings its interpreter; any other tree stands for itself.
+    if !sets.iter().any(|set| Some(&set.name) == name) {
+        others.retain(|tree| name.is_none_or(|name| tree.name == *name));
+    }
+    let names: Vec<String> = sets.iter().map(|set| set.name.to_string()).collect();
+    if let [first, ..] = names.as_slice() {
+        let left_out = if sets.len() > 1 { ", so that none of them is listed" } else { "" };
+        cx.reporter.warn(&format!(
+            "the programs of {} find their packages only with the variables that `exec` sets{left_out}: start them with `cotter exec {first} -- COMMAND`, or make an environment with `cotter venv {first}`",
+            names.join(", "),
+        ));
+    }
+    if sets.len() > 1 {
+        sets.clear();
+    }
+    // Libraries have no programs.
+    let dirs: Vec<String> = others
+        .iter()
+        .chain(&sets)
+        .map(|tree| cx.store.path(&tree.store_name).join("bin"))
+        .filter(|dir| dir.is_dir())
+        .map(|dir| dir.display().to_string())
+        .collect();
+    print(&format!("{}\n", dirs.join(":")))?;
     Ok(ExitCode::SUCCESS)
 }

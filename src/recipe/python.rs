@@ -101,6 +101,7 @@ impl Recipe for Python {
     fn environment(&self, tree: &Active, environment: &mut Variables) {
         environment.path(format!("{}/bin", tree.path.display()));
         environment.unset(&["PYTHONHOME"]);
+        environment.hide_site();
     }
 
     fn facts(&self, plan: &Plan, tree: &Tree) -> Result<Facts> {

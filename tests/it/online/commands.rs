@@ -136,6 +136,37 @@ fn a_set_brings_its_interpreter_and_several_sets_are_told() {
     assert!(!said.contains("/opt/mine"), "{said}");
     let path = ok(&mut cotter(&["path", "app"]));
     assert_eq!(path.lines().count(), 1, "{path}");
+    // Beside its interpreter, a set that is named is listed; of several sets, none is.
+    let output = cotter(&["path", "--bin", "app"]).output().unwrap();
+    let listed = String::from_utf8(output.stdout).unwrap();
+    assert_eq!(listed, format!("{tree}/bin:{}/bin\n", path.trim()));
+    contains(
+        &String::from_utf8(output.stderr).unwrap(),
+        &["the programs of app find their packages only with", "cotter exec app -- COMMAND"],
+    );
+    let output = cotter(&["path", "--bin"]).output().unwrap();
+    let listed = String::from_utf8(output.stdout).unwrap();
+    assert!(listed.contains(&tree) && !listed.contains("-app-"), "{listed}");
+    contains(
+        &String::from_utf8(output.stderr).unwrap(),
+        &["the programs of app, app-2020", "none of them is listed"],
+    );
+    assert_eq!(ok(&mut cotter(&["path", "--bin", "python"])), format!("{tree}/bin\n"));
+    // Without a set, Python sees no packages of the user, and none of a set of an outer session.
+    let home = crate::support::Scratch::new();
+    let site = ".local/lib/python3.11/site-packages";
+    home.write(&format!("{site}/stray.py"), "");
+    for outer in [home.join(".local"), path.trim().into()] {
+        for pure in [&[][..], &["--pure"]] {
+            let script =
+                "import importlib.util as u; print(u.find_spec('stray'), u.find_spec('flask'))";
+            let args = [&["exec"], pure, &["python", "--", "python3", "-c", script]].concat();
+            let said = ok(cotter(&args).env("HOME", home.path()).env("PYTHONUSERBASE", &outer));
+            assert_eq!(said, "None None\n");
+            let said = ok(cotter(&args).env("HOME", home.path()));
+            assert_eq!(said, "None None\n");
+        }
+    }
 
     let output = cotter(&["exec", "--", "python3", "-c", "import flask"]).output().unwrap();
     let said = crate::support::text(&output);
