@@ -25,7 +25,7 @@ use crate::model::{
 };
 use crate::project::{PackageTree, Project};
 use crate::python::dependency::RequiresDist;
-use crate::python::inputs::Interpreters;
+use crate::python::inputs::{Interpreters, check_uv_version};
 use crate::python::metadata::{self, WheelMetadata};
 use crate::python::requirement_files::{self, Pin, is_generated, pins};
 use crate::python::target::WheelTarget;
@@ -302,9 +302,11 @@ impl Locking<'_> {
     /// Checks that uv is recent enough to be understood.
     fn check_uv(&self, set: &Requirements) -> Result<()> {
         let name = &set.uv.value;
-        let versions = self.lock.trees.values().filter(|t| t.plan.name == *name);
-        let Some(version) = versions.map(|t| &t.plan.version).find(|v| !uv::is_recent(v)) else {
-            return Ok(());
+        let trees = self.lock.trees.values().filter(|t| t.plan.name == *name);
+        let mut versions = trees.map(|tree| &tree.plan.version);
+        let Some(version) = versions.clone().find(|v| !uv::is_recent(v)) else {
+            return versions
+                .try_for_each(|version| check_uv_version(set, self.project.dir(), version));
         };
         let error = Error::user(format!("uv {version} is too old to lock Python packages"))
             .because(format!("expected at least {}, got {version}", uv::OLDEST))

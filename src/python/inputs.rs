@@ -2,11 +2,13 @@
 //! would run the build backend of a directory to learn what it requires. Therefore it never sees
 //! a directory: what the directory's `pyproject.toml` states takes its place.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
+use std::str::FromStr;
 
 use fs_err as fs;
+use pep440_rs::{Version, VersionSpecifiers};
 
 use super::dependency::RequiresDist;
 use super::pyproject::{self, PyProject};
@@ -28,13 +30,19 @@ pub struct Interpreters<'a> {
     pub asked: &'a str,
 }
 
-/// Checks the files that a set names, which are relative to `dir`.
+/// Checks the files that a set names, which are relative to `dir`. `indexes` are the addresses of the
+/// package indexes in use.
 ///
 /// # Errors
 /// If one does not exist, or asks for something that no lock can name by its hash, or for a
 /// directory whose requirements only a build backend knows, or if it is made for another Python or
 /// for another state of the project.
-pub fn check(set: &Requirements, dir: &Path, interpreters: &Interpreters) -> Result<()> {
+pub fn check(
+    set: &Requirements,
+    dir: &Path,
+    interpreters: &Interpreters,
+    indexes: &[String],
+) -> Result<()> {
     let constraints = set.constraints.iter().map(|file| (file, true));
     let mut projects = vec![];
     for (file, is_constraint) in set.inputs.iter().map(|file| (file, false)).chain(constraints) {
@@ -102,6 +110,13 @@ pub fn check(set: &Requirements, dir: &Path, interpreters: &Interpreters) -> Res
         if let Some((stated, place)) = project.requires_python() {
             check_python(stated, place, pyproject::FILE, interpreters)?;
         }
+        for (group, stated, place) in project.groups_require_python(&set.groups) {
+            let what = format!("the group {group:?} of {}", pyproject::FILE);
+            check_python(stated, place, &what, interpreters)?;
+        }
+    }
+    for (file, _) in uv_projects(set, dir).iter().filter(|(_, all_count)| **all_count) {
+        PyProject::read(file, &shown(file, dir))?.check_uv_keys(indexes)?;
     }
     uv_settings(set, dir).map(drop)
 }
@@ -152,31 +167,61 @@ fn check_lock_python(text: &str, file: &str, interpreters: &Interpreters) -> Res
     Ok(())
 }
 
+/// Returns the files of the projects among the inputs of a set whose `[tool.uv]` counts, each with
+/// whether all of its keys count: those beside a lock of uv have had their effect in it.
+fn uv_projects(set: &Requirements, dir: &Path) -> BTreeMap<PathBuf, bool> {
+    let named: Vec<PathBuf> = set.inputs.iter().map(|file| dir.join(&file.value)).collect();
+    let groups = (!set.groups.is_empty()).then(|| dir.join(pyproject::FILE));
+    let beside = |path: &PathBuf| path.with_file_name(pyproject::FILE);
+    let of_locks = named.iter().filter(|path| path.ends_with(uv_lock::FILE));
+    let mut out: BTreeMap<PathBuf, bool> = of_locks.map(|path| (beside(path), false)).collect();
+    let projects = named.iter().filter(|path| is_project(path)).chain(&groups);
+    out.extend(projects.map(|path| (beside(path), true)));
+    out.retain(|path, _| path.exists());
+    out
+}
+
 /// Returns the constraints and the overrides that `[tool.uv]` states in each project among the
 /// inputs of a set, in this order. uv itself reads no configuration here.
 ///
 /// # Errors
-/// If they cannot be read, or if the table asks for something that has no effect here.
+/// If they cannot be read.
 pub fn uv_settings(set: &Requirements, dir: &Path) -> Result<[Vec<RequiresDist>; 2]> {
-    let named: Vec<PathBuf> = set.inputs.iter().map(|file| dir.join(&file.value)).collect();
-    let groups = (!set.groups.is_empty()).then(|| dir.join(pyproject::FILE));
-    let beside = |path: &PathBuf| path.with_file_name(pyproject::FILE);
-    let projects: BTreeSet<PathBuf> =
-        named.iter().filter(|path| is_project(path)).chain(&groups).map(beside).collect();
-    // In a lock of uv, the other keys have had their effect.
-    let of_locks = named.iter().filter(|path| path.ends_with(uv_lock::FILE)).map(beside);
-    let files: BTreeSet<PathBuf> = projects.iter().cloned().chain(of_locks).collect();
     let mut out = [vec![], vec![]];
-    for file in files.iter().filter(|file| file.exists()) {
+    for file in uv_projects(set, dir).keys() {
         let project = PyProject::read(file, &shown(file, dir))?;
-        if projects.contains(file) {
-            project.check_uv_keys()?;
-        }
         for (list, more) in out.iter_mut().zip(project.constraints_and_overrides()?) {
             list.extend(more);
         }
     }
     Ok(out)
+}
+
+/// Checks that the projects among the inputs of a set are made for this version of uv.
+///
+/// # Errors
+/// If one is not, or if it cannot be read.
+pub fn check_uv_version(set: &Requirements, dir: &Path, version: &str) -> Result<()> {
+    for file in uv_projects(set, dir).keys() {
+        let name = shown(file, dir);
+        let project = PyProject::read(file, &name)?;
+        let Some((stated, place)) = project.required_uv() else { continue };
+        // A version alone stands for itself.
+        let bare = stated.trim().starts_with(|c: char| c.is_ascii_digit());
+        let text = if bare { format!("=={}", stated.trim()) } else { stated.to_owned() };
+        let allows = VersionSpecifiers::from_str(&text).ok().zip(Version::from_str(version).ok());
+        if allows.is_some_and(|(specifiers, version)| specifiers.contains(&version)) {
+            continue;
+        }
+        return Err(Error::user(format!("{name} is made for another uv"))
+            .located(place)
+            .because(format!("expected required-version to allow {version}, got {stated:?}"))
+            .hint(format!(
+                "pin another version in [toolchains.{}], or change required-version",
+                set.uv.value
+            )));
+    }
+    Ok(())
 }
 
 /// Checks that a file, or what a symlink in its place leads to, lies in the checkout around the

@@ -65,20 +65,73 @@ struct Uv {
     overrides: Vec<Spanned<String>>,
     #[serde(rename = "dev-dependencies")]
     old_dev_group: Option<toml::Value>,
-    prerelease: Option<Spanned<toml::Value>>,
-    resolution: Option<Spanned<toml::Value>>,
+    #[serde(rename = "required-version")]
+    required_version: Option<Spanned<String>>,
+    #[serde(default, rename = "dependency-groups")]
+    groups: BTreeMap<String, GroupSettings>,
     #[serde(rename = "exclude-newer")]
     exclude_newer: Option<Spanned<toml::Value>>,
+    prerelease: Option<Spanned<toml::Value>>,
+    resolution: Option<Spanned<toml::Value>>,
     #[serde(rename = "exclude-dependencies")]
-    excludes: Option<Spanned<toml::Value>>,
+    exclude_dependencies: Option<Spanned<toml::Value>>,
     #[serde(rename = "dependency-metadata")]
-    metadata: Option<Spanned<toml::Value>>,
+    dependency_metadata: Option<Spanned<toml::Value>>,
+    #[serde(rename = "no-index")]
+    no_index: Option<Spanned<toml::Value>>,
+    #[serde(rename = "find-links")]
+    find_links: Option<Spanned<toml::Value>>,
+    #[serde(rename = "no-binary")]
+    no_binary: Option<Spanned<toml::Value>>,
+    #[serde(rename = "no-binary-package")]
+    no_binary_package: Option<Spanned<toml::Value>>,
+    environments: Option<Spanned<toml::Value>>,
+    #[serde(rename = "index-url")]
+    index_url: Option<Spanned<toml::Value>>,
+    #[serde(rename = "extra-index-url")]
+    extra_index_url: Option<Spanned<toml::Value>>,
+}
+
+impl Uv {
+    /// Returns the keys that change a resolution and that this program does not read, each with the
+    /// next step. Source: uv's reference of settings.
+    fn unread(&self) -> [(&'static str, &Option<Spanned<toml::Value>>, &'static str); 10] {
+        let build = "name the packages as `build` in the manifest";
+        [
+            ("exclude-newer", &self.exclude_newer, "state it as `exclude_newer` in the manifest"),
+            ("prerelease", &self.prerelease, "name the pre-release: \"lib>=2.0rc1\""),
+            ("resolution", &self.resolution, "name the versions in `constraint-dependencies`"),
+            ("exclude-dependencies", &self.exclude_dependencies, "leave it out"),
+            ("dependency-metadata", &self.dependency_metadata, "leave it out"),
+            ("no-index", &self.no_index, "leave it out: a lock names files of an index"),
+            (
+                "find-links",
+                &self.find_links,
+                "put the files into an index, and name it by `[mirrors] python` in the manifest",
+            ),
+            ("no-binary", &self.no_binary, build),
+            ("no-binary-package", &self.no_binary_package, build),
+            (
+                "environments",
+                &self.environments,
+                "leave it out: the manifest states the platforms, as `platforms`",
+            ),
+        ]
+    }
+}
+
+#[derive(Deserialize)]
+struct GroupSettings {
+    #[serde(rename = "requires-python")]
+    requires_python: Option<Spanned<String>>,
 }
 
 #[derive(Deserialize)]
 struct NamedIndex {
     name: Option<String>,
     url: Spanned<String>,
+    #[serde(default)]
+    explicit: bool,
 }
 
 /// A `pyproject.toml`.
@@ -152,28 +205,80 @@ impl PyProject {
     }
 
     /// Checks that `[tool.uv]` has no key that changes a resolution and that this program does not
-    /// read.
+    /// read. `indexes` are the addresses of those in use.
     ///
     /// # Errors
-    /// If it has one.
-    pub fn check_uv_keys(&self) -> Result<()> {
-        let uv = &self.document.tool.uv;
-        let elsewhere = [
-            ("exclude-newer", &uv.exclude_newer, "state it as `exclude_newer` in the manifest"),
-            ("prerelease", &uv.prerelease, "name the pre-release: \"lib>=2.0rc1\""),
-            ("resolution", &uv.resolution, "name the versions in `constraint-dependencies`"),
-            ("exclude-dependencies", &uv.excludes, "leave it out"),
-            ("dependency-metadata", &uv.metadata, "leave it out"),
-        ];
-        for (key, value, hint) in elsewhere {
-            let Some(value) = value else { continue };
-            return Err(Error::user(format!("[tool.uv] in {} has the key {key:?}", self.file))
-                .located(self.place(value.span().start))
+    /// If it has one, or if it names an index for all packages that is not in use.
+    pub fn check_uv_keys(&self, indexes: &[String]) -> Result<()> {
+        let refused = |key: &str, at: usize| {
+            Error::user(format!("[tool.uv] in {} has the key {key:?}", self.file))
+                .located(self.place(at))
+        };
+        for (key, value, hint) in self.document.tool.uv.unread() {
+            let Some(value) = value.as_ref().filter(|value| !is_idle(value.get_ref())) else {
+                continue;
+            };
+            return Err(refused(key, value.span().start)
                 .because("expected of the keys that change a resolution only `constraint-dependencies`, `override-dependencies` and `sources`")
                 .because("the set would not be the one that this key asks for")
                 .hint(hint));
         }
+        let in_use = |url: &str| {
+            let plain = |url: &str| redact(url.trim()).trim_end_matches('/').to_owned();
+            indexes.iter().any(|index| plain(index) == plain(url))
+        };
+        for (key, url, at) in self.general_indexes() {
+            if in_use(url) {
+                continue;
+            }
+            return Err(refused(key, at)
+                .because(format!(
+                    "expected an index in use ({}), got {}",
+                    indexes.iter().map(|index| redact(index)).collect::<Vec<_>>().join(", "),
+                    redact(url)
+                ))
+                .because("packages that it has would come from another index")
+                .hint("name it by `[mirrors] python` in the manifest, or by COTTER_MIRROR_PYTHON; an index for the packages that `sources` names has `explicit = true`"));
+        }
         Ok(())
+    }
+
+    /// Returns the indexes from which uv would take any package, each with the key that names it and
+    /// the offset in the file.
+    fn general_indexes(&self) -> Vec<(&'static str, &str, usize)> {
+        let uv = &self.document.tool.uv;
+        let tables = uv.indexes.iter().filter(|index| !index.explicit);
+        let mut out: Vec<_> = tables
+            .map(|index| ("index", index.url.get_ref().as_str(), index.url.span().start))
+            .collect();
+        for (key, value) in [("index-url", &uv.index_url), ("extra-index-url", &uv.extra_index_url)]
+        {
+            let Some(value) = value else { continue };
+            let urls = several(value.get_ref()).iter().filter_map(toml::Value::as_str);
+            out.extend(urls.map(|url| (key, url, value.span().start)));
+        }
+        out
+    }
+
+    /// Returns the versions of uv for which the project is made.
+    pub fn required_uv(&self) -> Option<(&str, Place)> {
+        let stated = self.document.tool.uv.required_version.as_ref()?;
+        Some((stated.get_ref(), self.place(stated.span().start)))
+    }
+
+    /// Returns the versions of Python for which dependency groups are made, those of included groups
+    /// among them: each with the name of the group.
+    pub fn groups_require_python(&self, groups: &[String]) -> Vec<(&str, &str, Place)> {
+        let wanted = self.with_included(groups);
+        let settings = self.document.tool.uv.groups.iter();
+        settings
+            .filter(|(name, _)| wanted.contains(&normalize(name)))
+            .filter_map(|(name, group)| {
+                let stated = group.requires_python.as_ref()?;
+                let place = self.place(stated.span().start);
+                Some((name.as_str(), stated.get_ref().as_str(), place))
+            })
+            .collect()
     }
 
     /// Returns the constraints and the overrides in `[tool.uv]`, in this order.
@@ -319,10 +424,8 @@ impl PyProject {
         Ok(out)
     }
 
-    /// Returns the requirements of dependency groups. Groups that do not exist are left out: uv
-    /// reports them.
-    pub fn group_requirements(&self, groups: &[String]) -> Vec<Required> {
-        let mut out = vec![];
+    /// Returns the normalised names of dependency groups, and of those that they include.
+    fn with_included(&self, groups: &[String]) -> BTreeSet<String> {
         let mut todo: Vec<String> = groups.iter().map(|g| normalize(g)).collect();
         let mut done = BTreeSet::new();
         while let Some(group) = todo.pop() {
@@ -330,20 +433,27 @@ impl PyProject {
                 continue;
             }
             let found = self.document.groups.iter().filter(|(name, _)| normalize(name) == group);
-            for item in found.flat_map(|(_, list)| list) {
-                match item.get_ref() {
-                    toml::Value::String(text) => out.push(Required {
-                        text: text.clone(),
-                        place: self.place(item.span().start),
-                    }),
-                    other => {
-                        let included = other.get("include-group").and_then(toml::Value::as_str);
-                        todo.extend(included.map(normalize));
-                    }
-                }
-            }
+            let included = found.flat_map(|(_, list)| list).filter_map(|item| {
+                item.get_ref().get("include-group").and_then(toml::Value::as_str)
+            });
+            todo.extend(included.map(normalize));
         }
-        out
+        done
+    }
+
+    /// Returns the requirements of dependency groups. Groups that do not exist are left out: uv
+    /// reports them.
+    pub fn group_requirements(&self, groups: &[String]) -> Vec<Required> {
+        let wanted = self.with_included(groups);
+        let named =
+            self.document.groups.iter().filter(|(name, _)| wanted.contains(&normalize(name)));
+        named
+            .flat_map(|(_, list)| list)
+            .filter_map(|item| {
+                let text = item.get_ref().as_str()?.to_owned();
+                Some(Required { text, place: self.place(item.span().start) })
+            })
+            .collect()
     }
 
     /// Whether it is the root of a workspace, whose sources count for other projects, too.
@@ -419,4 +529,9 @@ impl PyProject {
 /// Returns the sources of one package: there may be several, under different markers.
 fn several(source: &toml::Value) -> &[toml::Value] {
     source.as_array().map_or(std::slice::from_ref(source), Vec::as_slice)
+}
+
+/// Whether a value is what uv takes if the key is missing.
+fn is_idle(value: &toml::Value) -> bool {
+    value.as_bool() == Some(false) || value.as_array().is_some_and(Vec::is_empty)
 }

@@ -108,7 +108,7 @@ impl SetResolution<'_> {
     /// # Errors
     /// If the requirements cannot be satisfied. The message contains uv's explanation.
     pub fn universal(&self) -> Result<(String, Vec<String>)> {
-        inputs::check(self.set, self.dir, &self.interpreters)?;
+        inputs::check(self.set, self.dir, &self.interpreters, self.indexes)?;
         self.copy_project()?;
         let out = self.scratch.join(UNIVERSAL);
         if let Some(text) = self.preferred {
@@ -349,6 +349,7 @@ impl SetResolution<'_> {
                 "export",
                 "--quiet",
                 "--frozen",
+                "--no-default-groups",
                 "--no-config",
                 "--no-emit-project",
                 "--no-annotate",
@@ -361,6 +362,10 @@ impl SetResolution<'_> {
                 .arg("--project")
                 .arg(self.copied_lock(&path, file)?)
                 .args(["--format", "requirements-txt"]);
+            // The groups of a set are those of the project beside the manifest.
+            if path.parent() == Some(self.dir) {
+                command.args(self.set.groups.iter().flat_map(|group| ["--group", group]));
+            }
             let (text, _) = self.run(command)?;
             let lock = fs::read_to_string(&path).map_err(|e| Error::at("read", &path, e))?;
             let text = inputs::exported(&text, &lock, file)?;

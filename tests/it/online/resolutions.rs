@@ -156,6 +156,73 @@ fn constraints_and_overrides_of_uv_are_honoured() {
     packages.refused(1, &["lock"], &["a repository in place of a release", "pyproject.toml:6:"]);
     write("exclude-dependencies = [\"lib\"]");
     packages.refused(1, &["lock"], &["the key \"exclude-dependencies\"", "pyproject.toml:6:"]);
+
+    // Where uv would look for other packages.
+    let own = format!("{}/simple", packages.server.url);
+    for (table, key) in [
+        ("index-url = \"http://u:secret@own.example/simple\"", "index-url"),
+        ("extra-index-url = [\"http://own.example/simple\"]", "extra-index-url"),
+        ("no-index = true", "no-index"),
+        ("find-links = [\"./dist\"]", "find-links"),
+        ("no-binary = true", "no-binary"),
+        ("no-binary-package = [\"lib\"]", "no-binary-package"),
+        ("environments = [\"sys_platform == 'linux'\"]", "environments"),
+    ] {
+        write(table);
+        let said = project.fails(1, &["lock"]);
+        contains(&said, &[&format!("the key {key:?}"), "pyproject.toml:6:", "hint: "]);
+        assert!(!said.contains("secret"), "{said}");
+    }
+    for keys in ["default = true", "", "name = \"own\""] {
+        write(&format!("[[tool.uv.index]]\nurl = \"http://own.example/simple\"\n{keys}\n"));
+        packages.refused(
+            1,
+            &["lock"],
+            &[
+                "the key \"index\"",
+                "pyproject.toml:7:",
+                &format!("expected an index in use ({own}), got http://own.example/simple"),
+                "[mirrors] python",
+            ],
+        );
+    }
+    write("required-version = \">=99\"");
+    packages.refused(
+        1,
+        &["lock"],
+        &["pyproject.toml is made for another uv", "got \">=99\"", "pyproject.toml:6:"],
+    );
+    // What changes nothing.
+    write(&format!(
+        "required-version = \">=0.9\"\nno-index = false\nfind-links = []\nindex-url = \"{own}/\"\n[[tool.uv.index]]\nurl = \"{own}\"\ndefault = true\n[[tool.uv.index]]\nname = \"idle\"\nurl = \"http://own.example\"\nexplicit = true"
+    ));
+    project.ok(&["lock"]);
+}
+
+#[test]
+fn a_group_for_another_python_is_refused() {
+    let packages = Packages::new("inputs = [\"pyproject.toml\"]\ngroups = [\"all\"]");
+    publish_app(&packages);
+    let project = &packages.project;
+    let write = |requires: &str| {
+        let text = format!(
+            "[project]\nname = \"own\"\nversion = \"1\"\ndependencies = [\"lib\"]\n[dependency-groups]\nall = [{{ include-group = \"Dev\" }}]\nDev = [\"other\"]\nidle = []\n[tool.uv.dependency-groups]\nidle = {{ requires-python = \"<3\" }}\ndev = {{ requires-python = \"{requires}\" }}\n"
+        );
+        project.scratch.write("project/pyproject.toml", text);
+    };
+    write(">=3.12");
+    packages.refused(
+        1,
+        &["lock"],
+        &[
+            "the group \"dev\" of pyproject.toml is made for another Python",
+            "got \">=3.12\"",
+            "pyproject.toml:11:",
+        ],
+    );
+    write(">=3.11");
+    project.ok(&["lock"]);
+    contains(&project.lock_text(), &["/other-1.0-"]);
 }
 
 #[test]
@@ -180,6 +247,14 @@ fn a_lock_of_uv_belongs_to_its_project() {
     packages.set("inputs = [\"uv.lock\"]");
     project.ok(&["lock"]);
     let fits = project.lock_text();
+    // Only the groups that the set names are installed, and the group `dev` is none of them.
+    assert!(fits.contains("/app-1.0-") && !fits.contains("/other-1.0-"), "{fits}");
+    packages.set("inputs = [\"uv.lock\"]\ngroups = [\"docs\"]");
+    project.ok(&["lock"]);
+    contains(&project.lock_text(), &["/app-1.0-", "/other-1.0-"]);
+    packages.set("inputs = [\"uv.lock\"]");
+    project.ok(&["lock"]);
+    assert_eq!(project.lock_text(), fits);
     for (old, new, said) in [
         ("app>=1,<9", "app>=1", "pyproject.toml:6:"),
         ("dependencies = [\n", "dependencies = [ \"never\",\n", "nothing of \"never\""),
