@@ -23,10 +23,11 @@ pub fn run(args: &WhyArgs, cx: &Context) -> Result<ExitCode> {
         let plan = &tree.plan;
         let dependencies = Dependencies::of(plan, origins(&asked.project, plan, cx));
         names.extend(dependencies.names());
-        let Some(version) = dependencies.version(&args.package) else { continue };
-        let (package, name, platform) = (&args.package, &plan.name, plan.platform);
+        let Some(package) = dependencies.locked_name(&args.package) else { continue };
+        let Some(version) = dependencies.version(package) else { continue };
+        let (name, platform) = (&plan.name, plan.platform);
         out.push_str(&format!("{package} {version} in {name} for {platform}\n"));
-        let chains = dependencies.chains(&args.package);
+        let chains = dependencies.chains(package);
         for chain in &chains {
             out.push_str(&format!("  {}: {}\n", chain.origin, chain.packages.join(" -> ")));
         }

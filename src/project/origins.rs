@@ -1,6 +1,7 @@
 //! Which lines of a project ask for the packages of a tree.
 
 use std::collections::BTreeSet;
+use std::path::PathBuf;
 
 use super::Project;
 use crate::context::{Context, shown};
@@ -8,7 +9,7 @@ use crate::error::Place;
 use crate::lockfile::{PackagesRole, Plan};
 use crate::manifest::Requirements;
 use crate::model::{Ecosystem, ToolchainName, normalize_project};
-use crate::python::requirement_lines;
+use crate::python::requirement_lines::{self, Line};
 use crate::report::dependencies::Origin;
 
 /// Returns the packages of a tree that something asks for by name, with the places.
@@ -71,14 +72,33 @@ fn is_of_name(c: char) -> bool {
     c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.')
 }
 
+/// Returns the lists among the inputs of a set, and those that they name with `-r`. What a file of
+/// constraints names is not asked for.
+fn lists(project: &Project, set: &Requirements) -> BTreeSet<PathBuf> {
+    let mut out = BTreeSet::new();
+    let mut todo: Vec<PathBuf> =
+        set.inputs.iter().map(|file| project.dir().join(&file.value)).collect();
+    while let Some(file) = todo.pop() {
+        if !requirement_lines::is_list(&file) || !out.insert(file.clone()) {
+            continue;
+        }
+        let Ok(text) = fs_err::read_to_string(&file) else { continue };
+        let named = requirement_lines::lines(&text).into_iter().filter_map(|(_, line)| {
+            match requirement_lines::parse(&line) {
+                Line::List(name) if !name.is_empty() => Some(file.with_file_name(name)),
+                _ => None,
+            }
+        });
+        todo.extend(named);
+    }
+    out
+}
+
 /// Returns the packages that the lists of a set name, and those that no other package needs.
 fn of_set(project: &Project, set: &Requirements, plan: &Plan, cx: &Context) -> Vec<Origin> {
     let mut out = vec![];
     let mut named = BTreeSet::new();
-    for file in project.requirement_files(set) {
-        if !requirement_lines::is_list(&file) {
-            continue;
-        }
+    for file in lists(project, set) {
         // A file that cannot be read is reported by what locks the set.
         let Ok(text) = fs_err::read_to_string(&file) else { continue };
         for (line, text) in requirement_lines::lines(&text) {

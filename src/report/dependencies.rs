@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use crate::error::Place;
 use crate::lockfile::Plan;
-use crate::model::Input;
+use crate::model::{Ecosystem, Input, normalize_project};
 
 /// A package that something asks for by name.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -65,6 +65,19 @@ impl<'a> Dependencies<'a> {
     /// Returns the version of a package, if it is among the inputs.
     pub fn version(&self, package: &str) -> Option<&'a str> {
         self.inputs.get(package).map(|input| input.component.version.as_str())
+    }
+
+    /// Returns the name under which a package is locked: projects of Python have several spellings of
+    /// one name (PEP 503).
+    pub fn locked_name(&self, package: &str) -> Option<&'a str> {
+        let is_other_spelling = |input: &Input| {
+            input.component.ecosystem == Ecosystem::Pypi
+                && normalize_project(&input.component.name) == normalize_project(package)
+        };
+        match self.inputs.get_key_value(package) {
+            Some((name, _)) => Some(name),
+            None => self.inputs.iter().find_map(|(name, i)| is_other_spelling(i).then_some(*name)),
+        }
     }
 
     /// Returns the names of the packages.
