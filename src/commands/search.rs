@@ -120,7 +120,8 @@ fn python(args: &SearchArgs, project: &Project, cx: &Context) -> Result<ExitCode
     }
     let name = normalize_project(&args.name);
     let found = fetcher.python_project(&name)?;
-    let versions = releases(&found);
+    let versions: Vec<String> =
+        releases(&found, &|_| true).iter().map(ToString::to_string).collect();
     if args.json {
         print_json(&json!({ "name": name, "versions": versions }))?;
         return Ok(ExitCode::SUCCESS);

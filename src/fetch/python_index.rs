@@ -1,6 +1,7 @@
 //! Which files Python package indexes contain. Source: PEP 503 (HTML pages) and PEP 691 (JSON
 //! pages).
 
+use jiff::Timestamp;
 use serde::Deserialize;
 
 use super::bounds::IndexBounds;
@@ -31,6 +32,10 @@ pub struct ProjectFile {
     pub size: Option<u64>,
     /// Whether its release was withdrawn (PEP 592).
     pub yanked: bool,
+    /// The versions of Python for which the file is, if the index states them (PEP 345).
+    pub requires_python: Option<String>,
+    /// When it was published, if the index states it (PEP 700).
+    pub uploaded: Option<Timestamp>,
 }
 
 impl IndexProject {
@@ -63,6 +68,10 @@ struct JsonFile {
     size: Option<u64>,
     #[serde(default)]
     yanked: serde_json::Value,
+    #[serde(default, rename = "requires-python")]
+    requires_python: Option<String>,
+    #[serde(default, rename = "upload-time")]
+    uploaded: Option<String>,
 }
 
 /// Programs that are published as wheels, for hints: the name of a project may differ from the name
@@ -144,6 +153,8 @@ pub fn json_files(text: &str, page: &str) -> Result<Vec<ProjectFile>> {
             sha256: f.hashes.get("sha256").and_then(|h| h.parse().ok()),
             size: f.size,
             yanked: !matches!(f.yanked, serde_json::Value::Null | serde_json::Value::Bool(false)),
+            requires_python: f.requires_python,
+            uploaded: f.uploaded.and_then(|time| time.parse().ok()),
             name: f.filename,
         })
         .collect())
@@ -172,6 +183,11 @@ pub fn html_files(text: &str, page: &str) -> Vec<ProjectFile> {
             sha256: fragment.strip_prefix("sha256=").and_then(|h| h.parse().ok()),
             size: None,
             yanked: attributes.iter().any(|(name, _)| name == "data-yanked"),
+            requires_python: attributes
+                .iter()
+                .find(|(name, _)| name == "data-requires-python")
+                .map(|(_, value)| value.clone()),
+            uploaded: None,
         });
     }
     out
@@ -264,18 +280,19 @@ mod tests {
     fn both_kinds_of_page_are_read() {
         let hash = "a".repeat(64);
         let html = format!(
-            "<a class=x href=\"../../f/uv-1-py3-none-any.whl#sha256={hash}\" data-yanked=\"\">uv</a>"
+            "<a class=x href=\"../../f/uv-1-py3-none-any.whl#sha256={hash}\" data-yanked=\"\" data-requires-python=\"&gt;=3.8\">uv</a>"
         );
         let found = html_files(&html, "https://i.example/simple/uv/");
         assert_eq!(found[0].url, "https://i.example/f/uv-1-py3-none-any.whl");
         assert!(found[0].yanked && found[0].sha256.is_some());
+        assert_eq!(found[0].requires_python.as_deref(), Some(">=3.8"));
         let json = format!(
-            "{{\"files\":[{{\"filename\":\"a.whl\",\"url\":\"/x/a.whl\",\"hashes\":{{\"sha256\":\"{hash}\"}},\"yanked\":false}}]}}"
+            "{{\"files\":[{{\"filename\":\"a.whl\",\"url\":\"/x/a.whl\",\"hashes\":{{\"sha256\":\"{hash}\"}},\"yanked\":false,\"requires-python\":\">=3\",\"upload-time\":\"2024-05-01T10:00:00.123456Z\"}}]}}"
         );
-        assert_eq!(
-            json_files(&json, "https://i.example/simple/a/").unwrap()[0].url,
-            "https://i.example/x/a.whl"
-        );
+        let found = &json_files(&json, "https://i.example/simple/a/").unwrap()[0];
+        assert_eq!(found.url, "https://i.example/x/a.whl");
+        assert_eq!(found.requires_python.as_deref(), Some(">=3"));
+        assert_eq!(found.uploaded, "2024-05-01T10:00:00.123456Z".parse().ok());
     }
 
     #[test]

@@ -2,13 +2,21 @@
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
+use std::str::FromStr;
 
+use jiff::Timestamp;
+use jiff::civil::Date;
+use jiff::tz::Offset;
+use pep440_rs::Version;
+
+use super::stale::target;
 use super::toolchains::keyring;
 use crate::context::Context;
 use crate::error::Result;
 use crate::fetch::Fetcher;
-use crate::lockfile::{LockedTree, Lockfile};
-use crate::model::{Ecosystem, Platform, ToolchainName};
+use crate::fetch::python_index::ProjectFile;
+use crate::lockfile::{LockedTree, Lockfile, PackagesRole};
+use crate::model::{Ecosystem, Platform, ToolchainName, normalize_project};
 use crate::project::Project;
 use crate::reporter::{Reporter, Verbosity};
 use crate::resolve::debian_release::Keyring;
@@ -153,7 +161,7 @@ impl<'a> Inquiry<'a> {
             let name = &tree.plan.name;
             let _spinner = self.cx.reporter.spinner("asking for", name.as_str());
             if tree.plan.spec.packages().is_some() {
-                self.newer_in_set(tree, &mut out)?;
+                self.newer_in_set(tree, lock, &mut out)?;
             } else {
                 self.newer_in_toolchain(tree, &resolving, &mut out).map_err(|e| {
                     let error = e.context(format!("can't tell what is newer than {name}"));
@@ -216,24 +224,54 @@ impl<'a> Inquiry<'a> {
         Ok(())
     }
 
-    fn newer_in_set(&self, tree: &LockedTree, out: &mut Newer) -> Result<()> {
+    fn newer_in_set(&self, tree: &LockedTree, lock: &Lockfile, out: &mut Newer) -> Result<()> {
+        let Some(packages) = tree.plan.spec.packages() else { return Ok(()) };
+        let Some(set) = self.project.manifest.requirements.get(&packages.set) else {
+            return Ok(());
+        };
+        let target = target(&packages.interpreter, tree.plan.platform, lock);
+        let end = set.exclude_newer.as_deref().and_then(end_of);
         for input in &tree.plan.inputs {
             crate::interrupt::check()?;
             let Some(project) = input.project() else { continue };
-            let newest = releases(&*self.fetcher.python_project(project)?).into_iter().next();
+            let is_built = packages.role == PackagesRole::Set
+                && set.build.iter().any(|name| name == "*" || normalize_project(name) == project);
+            // What uv would not take is not available: files for other versions of Python, those that
+            // are too new for the set, and sources of what the set does not build.
+            let counts = |file: &ProjectFile| {
+                let covers = |stated: &String| {
+                    target.as_ref().and_then(|target| target.is_covered_by(stated)) != Some(false)
+                };
+                (is_built || file.name.ends_with(".whl"))
+                    && file.requires_python.as_ref().is_none_or(covers)
+                    && end.is_none_or(|end| file.uploaded.is_some_and(|time| time < end))
+            };
+            let newest =
+                releases(&*self.fetcher.python_project(project)?, &counts).into_iter().next();
             let component = &input.component;
-            let Some(newest) = newest.filter(|newest| *newest != component.version) else {
+            let locked = Version::from_str(&component.version).ok();
+            let Some(newest) = newest.filter(|newest| locked.as_ref().is_none_or(|l| newest > l))
+            else {
                 continue;
             };
             let package = NewerPackage {
                 name: component.name.clone(),
                 ecosystem: component.ecosystem,
                 locked: component.version.clone(),
-                available: newest,
+                available: newest.to_string(),
                 decided_by: DecidedBy::Requirements,
             };
             out.packages.entry(package).or_default().insert(tree.plan.name.clone());
         }
         Ok(())
     }
+}
+
+/// Returns the time before which files must have been published for `exclude_newer`: a date includes
+/// its day. Source: uv's reference of settings.
+fn end_of(exclude_newer: &str) -> Option<Timestamp> {
+    exclude_newer.parse().ok().or_else(|| {
+        let day: Date = exclude_newer.parse().ok()?;
+        Offset::UTC.to_timestamp(day.tomorrow().ok()?.at(0, 0, 0, 0)).ok()
+    })
 }

@@ -5,12 +5,14 @@
 use std::collections::BTreeSet;
 use std::str::FromStr;
 
+use pep440_rs::Version;
+
 use super::debian::DebianRequest;
 use super::kind::{
     Additions, Foreign, NewestVersion, Resolution, ResolveContext, Source, SourceKind,
 };
 use crate::error::{Cause, Error, Measure, Place, Result};
-use crate::fetch::python_index::IndexProject;
+use crate::fetch::python_index::{IndexProject, ProjectFile};
 use crate::lockfile::Fingerprint;
 use crate::manifest::{Fields, Manifest, Problems, Toolchain};
 use crate::model::normalize_project as normalize;
@@ -105,11 +107,14 @@ impl Source for Pypi {
             .fetcher
             .python_project(&self.package)
             .map_err(|e| e.located(self.package_place.clone()))?;
-        let newest = releases(&project).into_iter().next();
-        Ok(newest.map(|newest| NewestVersion {
+        let newest = releases(&project, &|_| true).into_iter().next();
+        let is_newer = |newest: &Version| {
+            Version::from_str(&self.version).map_or(true, |named| *newest > named)
+        };
+        Ok(newest.filter(is_newer).map(|newest| NewestVersion {
             package: self.package.clone(),
             named: self.version.clone(),
-            newest,
+            newest: newest.to_string(),
         }))
     }
 
@@ -175,7 +180,7 @@ impl Pypi {
             let mut versions: Vec<&str> =
                 project.files.iter().filter_map(|f| wheel_parts(&f.name)).map(|(v, _)| v).collect();
             // Versions that are none come first.
-            versions.sort_by_cached_key(|v| pep440_rs::Version::from_str(v).ok());
+            versions.sort_by_cached_key(|v| Version::from_str(v).ok());
             versions.dedup();
             let near = crate::error::nearest(&self.version, versions.iter().copied(), 3);
             let shown = if near.is_empty() {
@@ -234,20 +239,25 @@ impl Pypi {
     }
 }
 
-/// Returns the releases of a project that were not withdrawn, the newest first. Pre-releases do not
-/// count.
-pub fn releases(project: &IndexProject) -> Vec<String> {
-    let versions = project.files.iter().filter(|file| !file.yanked).filter_map(|file| {
+/// Returns the releases of a project that were not withdrawn and of which at least one file `counts`,
+/// the newest first. Pre-releases do not count; post-releases do (PEP 440).
+pub fn releases(project: &IndexProject, counts: &dyn Fn(&ProjectFile) -> bool) -> Vec<Version> {
+    let files = project.files.iter().filter(|file| !file.yanked && counts(file));
+    let versions = files.filter_map(|file| {
         let version = match wheel_parts(&file.name) {
             Some((version, _)) => version,
-            // PEP 625: the name of a source distribution has one dash.
-            None => file.name.strip_suffix(".tar.gz")?.rsplit_once('-')?.1,
+            None => sdist_version(&file.name)?,
         };
-        let numbers = version.split('.').map(crate::model::decimal);
-        Some((numbers.collect::<Option<Vec<u64>>>()?, version))
+        Version::from_str(version).ok().filter(|version| !version.any_prerelease())
     });
-    let sorted: BTreeSet<(Vec<u64>, &str)> = versions.collect();
-    sorted.into_iter().rev().map(|(_, version)| version.to_owned()).collect()
+    let sorted: BTreeSet<Version> = versions.collect();
+    sorted.into_iter().rev().collect()
+}
+
+/// Returns the version from the name of a source distribution. PEP 625: the name has one dash.
+fn sdist_version(name: &str) -> Option<&str> {
+    let stem = [".tar.gz", ".zip"].iter().find_map(|end| name.strip_suffix(end))?;
+    Some(stem.rsplit_once('-')?.1)
 }
 
 /// Returns the version and the platform tags from a wheel's file name (PEP 427, "File name
@@ -275,4 +285,40 @@ fn rank(tags: &str, platform: Platform, glibc: bool) -> Option<u32> {
             _ => None,
         })
         .min()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn releases_are_in_their_order_and_post_releases_are_among_them() {
+        let names = [
+            "a-1.10-py3-none-any.whl",
+            "a-1.9.post1-py3-none-any.whl",
+            "a-1.9-py3-none-any.whl",
+            "a-1.10.post0.tar.gz",
+            "a-2.0rc1-py3-none-any.whl",
+            "a-2.0.dev3.tar.gz",
+            "a-1!0.1.zip",
+            "a-none.tar.gz",
+            "a-3.tar.gz",
+        ];
+        let file = |name: &&str| ProjectFile {
+            name: (*name).to_owned(),
+            url: String::new(),
+            sha256: None,
+            size: None,
+            yanked: name.starts_with("a-3"),
+            requires_python: None,
+            uploaded: None,
+        };
+        let project =
+            IndexProject { name: "a".to_owned(), files: names.iter().map(file).collect() };
+        let of = |counts: &dyn Fn(&ProjectFile) -> bool| -> Vec<String> {
+            releases(&project, counts).iter().map(ToString::to_string).collect()
+        };
+        assert_eq!(of(&|_| true), ["1!0.1", "1.10.post0", "1.10", "1.9.post1", "1.9"]);
+        assert_eq!(of(&|file| file.name.ends_with(".whl")), ["1.10", "1.9.post1", "1.9"]);
+    }
 }

@@ -295,3 +295,85 @@ fn a_uv_that_is_too_old_is_refused() {
         &["uv 0.6.15 is too old", "at least 0.9.0", "[toolchains.uv]", "toolchains.toml:"],
     );
 }
+
+#[test]
+fn constraints_ask_for_nothing_and_a_name_has_several_spellings() {
+    let packages =
+        Packages::new("inputs = [\"requirements.in\"]\nconstraints = [\"sub/others.txt\"]");
+    publish_app(&packages);
+    let words = Wheel::of(&[("two_words.py", "")]).bytes("two_words", "1.0");
+    packages.publish("two-words", &[("two_words-1.0-py3-none-any.whl", words, "")]);
+    packages.inputs("-r sub/more.in\nother\n");
+    let project = &packages.project;
+    project.scratch.write("project/sub/more.in", "app\ntwo-words\n-c bounds.txt\n");
+    project.scratch.write("project/sub/bounds.txt", "lib<2\n-r rest.txt\n");
+    project.scratch.write("project/sub/rest.txt", "lib>=1\n");
+    project.scratch.write("project/sub/others.txt", "lib<3\n");
+    project.ok(&["lock"]);
+    let list = "a list of [requirements.app]";
+    for spelling in ["lib", "Lib"] {
+        assert_eq!(
+            project.ok(&["why", spelling]),
+            format!("lib 1.0 in app for x86_64-linux\n  sub/more.in:1:1, {list}: app -> lib\n")
+        );
+    }
+    for spelling in ["two-words", "two_words", "Two.Words"] {
+        let said = project.ok(&["why", spelling]);
+        contains(&said, &[&format!("  sub/more.in:2:1, {list}: two")]);
+    }
+    assert!(!project.ok(&["tree", "app"]).contains(".txt"));
+}
+
+#[test]
+fn only_what_the_interpreter_and_the_set_can_take_is_newer() {
+    let packages = Packages::new("inputs = [\"requirements.in\"]");
+    let project = &packages.project;
+    let wheel = |version: &str| Wheel::of(&[("lib.py", "")]).bytes("lib", version);
+    let first = ("lib-1.0-py3-none-any.whl", wheel("1.0"), "");
+    packages.publish("lib", std::slice::from_ref(&first));
+    packages.inputs("lib\n");
+    project.ok(&["lock"]);
+    let newer = || -> Vec<String> {
+        let json: serde_json::Value =
+            serde_json::from_str(&project.ok(&["outdated", "app", "--json"])).unwrap();
+        let list = json["packages"].as_array().unwrap().iter();
+        list.map(|package| package["available"].as_str().unwrap().to_owned()).collect()
+    };
+    packages.publish(
+        "lib",
+        &[
+            first.clone(),
+            ("lib-1.0.post1-py3-none-any.whl", wheel("1.0.post1"), ""),
+            ("lib-2.0-py3-none-any.whl", wheel("2.0"), "data-requires-python=\"&gt;=3.12\""),
+            ("lib-4.0.tar.gz", vec![], ""),
+            ("lib-5.0rc1-py3-none-any.whl", wheel("5.0rc1"), ""),
+        ],
+    );
+    assert_eq!(newer(), ["1.0.post1"]);
+    contains(&project.ok(&["search", "--python", "lib"]), &["4.0", "1.0.post1"]);
+    // With the newest of them, nothing is newer.
+    project.ok(&["lock", "--upgrade", "app"]);
+    contains(&project.lock_text(), &["lib-1.0.post1-py3"]);
+    assert_eq!(newer(), Vec::<String>::new());
+    // A day counts with its end, and a file without a time does not count.
+    let url = &packages.server.url;
+    let file = |version: &str, time: &str| {
+        format!(
+            "{{\"filename\": \"lib-{version}-py3-none-any.whl\", \"url\": \"{url}/files/x.whl\", \"hashes\": {{}}{time}}}"
+        )
+    };
+    let page = format!(
+        "{{\"files\": [{}, {}, {}]}}",
+        file("1.1", ", \"upload-time\": \"2024-05-01T23:00:00Z\""),
+        file("1.2", ", \"upload-time\": \"2024-05-02T00:00:00Z\""),
+        file("1.3", ""),
+    );
+    packages.server.put("/simple/lib/", page);
+    assert_eq!(newer(), ["1.3"]);
+    for (time, expected) in
+        [("2024-05-01", &["1.1"][..]), ("2024-05-02T00:00:01Z", &["1.2"]), ("2024-04-30", &[])]
+    {
+        packages.set(&format!("inputs = [\"requirements.in\"]\nexclude_newer = \"{time}\""));
+        assert_eq!(newer(), expected, "{time}");
+    }
+}
