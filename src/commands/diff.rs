@@ -12,6 +12,9 @@ use crate::project::{read_lock, read_lock_text};
 use crate::report::lock_changes::LockChanges;
 use crate::report::lock_forms;
 
+/// The revision that is compared by default.
+const HEAD: &str = "HEAD";
+
 /// Runs the command.
 ///
 /// # Errors
@@ -39,16 +42,28 @@ pub fn run(args: &Diff, cx: &Context) -> Result<ExitCode> {
 /// Returns the old lock: a file, or that of a revision.
 fn old(asked: &str, lock: &Path, cx: &Context) -> Result<Lockfile> {
     let file = cx.here.join(asked);
-    if file.is_file() {
-        return Lockfile::parse(&read_lock_text(&file, asked)?, asked);
+    let read = || Lockfile::parse(&read_lock_text(&file, asked)?, asked);
+    let is_file = file.is_file();
+    if is_file && is_path(asked) {
+        return read();
     }
     let dir = lock.parent().unwrap_or(Path::new("."));
-    let commit =
-        git(dir, &["rev-parse", "--verify", &format!("{asked}^{{commit}}")])?.map_err(|why| {
-            Error::user(format!("{asked:?} is neither a file nor a revision of git"))
+    let commit = match git(dir, &["rev-parse", "--verify", &format!("{asked}^{{commit}}")]) {
+        Ok(Ok(commit)) => commit,
+        // A repository chooses the names of its files, and must not so choose the old lock.
+        _ if is_file && asked != HEAD => return read(),
+        Ok(Err(why)) => {
+            return Err(Error::user(format!("{asked:?} is neither a file nor a revision of git"))
                 .because(why)
-                .hint("name a lock, or a revision: `cotter diff origin/main`")
-        })?;
+                .hint("name a lock, or a revision: `cotter diff origin/main`"));
+        }
+        Err(e) => return Err(e),
+    };
+    if is_file {
+        cx.reporter.warn(&format!(
+            "{asked} is a revision and a file: the revision is compared, and `cotter diff ./{asked}` takes the file"
+        ));
+    }
     let commit = commit.trim();
     let named = format!("./{}", lockfile::FILE_NAME);
     let listed = git(dir, &["ls-tree", "--name-only", commit, "--", &named])?
@@ -60,6 +75,13 @@ fn old(asked: &str, lock: &Path, cx: &Context) -> Result<Lockfile> {
     let text = git(dir, &["cat-file", "blob", &format!("{commit}:{named}")])?
         .map_err(|why| Error::user("git can't read the lock of the revision").because(why))?;
     Lockfile::parse(&text, &format!("{asked}:{}", lockfile::FILE_NAME))
+}
+
+/// Whether an argument can only name a file. No revision begins so, and git refuses the ending `.lock`
+/// of branches and tags. Source: git-check-ref-format(1).
+fn is_path(asked: &str) -> bool {
+    ["/", "./", "../"].iter().any(|beginning| asked.starts_with(beginning))
+        || asked.ends_with(".lock")
 }
 
 /// Runs git in a directory. Returns what it printed, or what it complained about.

@@ -3,7 +3,6 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use fs_err as fs;
 use serde_json::json;
 
 use super::{print, print_json};
@@ -193,14 +192,13 @@ fn files(
 /// cotter wrote those that are there.
 fn changes(project: &Project, dir: &str, files: Files) -> Result<Vec<Change>> {
     let mut out = vec![];
+    let present = project.files()?;
     for (name, after) in files {
         let name = MemberPath::literal(&format!("{dir}/{name}"));
         let path = project.dir().join(name.as_str());
-        let before = match fs::read(&path) {
-            Ok(bytes) => Some(String::from_utf8_lossy(&bytes).into_owned()),
-            Err(e) if e.kind() == std::io::ErrorKind::NotFound => None,
-            Err(e) => return Err(Error::unreadable(&path, e)),
-        };
+        // The difference is printed, so no symlink may choose the file.
+        let before = present.read(&name)?;
+        let before = before.map(|bytes| String::from_utf8_lossy(&bytes).into_owned());
         if before.as_ref() != Some(&after) {
             out.push(Change { name, path, before, after });
         }

@@ -1,5 +1,7 @@
 //! `cotter init`
 
+use std::io::Write as _;
+use std::path::Path;
 use std::process::ExitCode;
 
 use fs_err as fs;
@@ -18,7 +20,8 @@ use crate::model::Platform;
 pub fn run(args: &Init, cx: &Context) -> Result<ExitCode> {
     let dir = args.dir.as_ref().map_or_else(|| cx.here.clone(), |d| cx.here.join(d));
     let path = dir.join(manifest::FILE_NAME);
-    if path.exists() {
+    let is_there = |path: &Path| path.symlink_metadata().is_ok();
+    if is_there(&path) {
         return Err(Error::user(format!("{} is there already", path.display()))
             .hint("edit it, or remove it first"));
     }
@@ -35,13 +38,23 @@ pub fn run(args: &Init, cx: &Context) -> Result<ExitCode> {
     let text = starter.text(platform, &names);
     let list = dir.join(REQUIREMENTS);
     let has_list = !starter.has_packages() || !text.contains(REQUIREMENTS) || list.exists();
+    if !has_list && is_there(&list) {
+        return Err(Error::user(format!("{} is a symlink that leads nowhere", list.display()))
+            .because(
+                "expected a list of packages, or nothing: what is written is no symlink's target",
+            )
+            .hint("remove it"));
+    }
+    let written = |path: &Path, text: &str| {
+        write_new(path, text)
+            .map_err(|e| Error::user(format!("can't write {}", path.display())).cause(&e))
+    };
     fs::create_dir_all(&dir)
-        .and_then(|()| fs::write(&path, text))
-        .and_then(|()| match has_list {
-            true => Ok(()),
-            false => fs::write(&list, "# The Python packages of the project, one in each line.\n"),
-        })
-        .map_err(|e| Error::user(format!("can't write {}", path.display())).cause(&e))?;
+        .map_err(|e| Error::user(format!("can't make {}", dir.display())).cause(&e))?;
+    written(&path, &text)?;
+    if !has_list {
+        written(&list, "# The Python packages of the project, one in each line.\n")?;
+    }
     let and = if has_list { String::new() } else { format!(" and {REQUIREMENTS}") };
     let because = match starter.signs.as_slice() {
         [] => String::new(),
@@ -50,6 +63,11 @@ pub fn run(args: &Init, cx: &Context) -> Result<ExitCode> {
     let path = shown(&path, &cx.here);
     cx.reporter.line(&format!("wrote {path}{and}{because}; next: cotter setup"));
     Ok(ExitCode::SUCCESS)
+}
+
+/// Writes a file that is not there. What came in its place meanwhile stays, and no symlink is followed.
+fn write_new(path: &Path, text: &str) -> std::io::Result<()> {
+    fs::File::create_new(path)?.write_all(text.as_bytes())
 }
 
 fn parts(template: Template) -> &'static [StarterPart] {

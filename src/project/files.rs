@@ -2,7 +2,7 @@
 //! of itself, so no symlink below the project's directory is followed.
 
 use std::ffi::{OsStr, OsString};
-use std::io::Write as _;
+use std::io::{Read as _, Write as _};
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
@@ -53,10 +53,51 @@ impl ProjectFiles {
             return write_in(&self.dir, name, text).map_err(at);
         };
         let dir = self.directory(&parent).map_err(|e| match e {
-            Errno::LOOP | Errno::NOTDIR | Errno::XDEV => self.not_beneath(&parent, &target),
+            Errno::LOOP | Errno::NOTDIR | Errno::XDEV => {
+                self.not_beneath("write", &parent, &target)
+            }
             e => at(e),
         })?;
         write_in(&dir, name, text).map_err(at)
+    }
+
+    /// Reads the file at a path of the project, if there is one.
+    ///
+    /// # Errors
+    /// If a symlink stands in its place, or in that of a directory, or if it is no regular file or
+    /// cannot be read.
+    pub fn read(&self, name: &MemberPath) -> Result<Option<Vec<u8>>> {
+        let target = self.path.join(name.as_str());
+        let mut dir = self.enter(self.dir.as_fd(), ".").map_err(|e| unreadable(&target, e))?;
+        let parent = name.parent();
+        for part in parent.iter().flat_map(MemberPath::parts) {
+            dir = match self.enter(dir.as_fd(), part) {
+                Ok(dir) => dir,
+                Err(Errno::NOENT) => return Ok(None),
+                Err(Errno::LOOP | Errno::NOTDIR | Errno::XDEV) => {
+                    let parent = parent.as_ref().unwrap_or(name);
+                    return Err(self.not_beneath("read", parent, &target));
+                }
+                Err(e) => return Err(unreadable(&target, e)),
+            };
+        }
+        // Opening a pipe would wait.
+        let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
+        let file = match rustix::fs::openat(&dir, name.file_name(), flags, Mode::empty()) {
+            Ok(file) => std::fs::File::from(file),
+            Err(Errno::NOENT) => return Ok(None),
+            Err(Errno::LOOP) => return Err(not_regular(&target)),
+            Err(e) => return Err(unreadable(&target, e)),
+        };
+        let mut bytes = vec![];
+        match file.metadata().map(|meta| meta.is_file()) {
+            Ok(false) => return Err(not_regular(&target)),
+            Ok(true) => {
+                (&file).read_to_end(&mut bytes).map_err(|e| Error::unreadable(&target, e))?;
+            }
+            Err(e) => return Err(Error::unreadable(&target, e)),
+        }
+        Ok(Some(bytes))
     }
 
     /// Opens a directory below the project's, and creates what is missing.
@@ -89,7 +130,7 @@ impl ProjectFiles {
     }
 
     /// Returns the error for a directory that is a symlink or a file.
-    fn not_beneath(&self, parent: &MemberPath, target: &Path) -> Error {
+    fn not_beneath(&self, doing: &str, parent: &MemberPath, target: &Path) -> Error {
         let is_dir = |path: &Path| fs::symlink_metadata(path).is_ok_and(|meta| meta.is_dir());
         let mut all: Vec<PathBuf> =
             self.path.join(parent.as_str()).ancestors().map(Path::to_owned).collect();
@@ -99,10 +140,26 @@ impl ProjectFiles {
             Ok(to) => format!("{} is a symlink to {}", wrong.display(), to.display()),
             Err(_) => format!("{} is no directory", wrong.display()),
         };
-        Error::user(format!("can't write {}", target.display())).because(what).hint(
-            "nothing is written through a symlink of a project: replace it by a directory, or name another place in toolchains.toml",
-        )
+        Error::user(format!("can't {doing} {}", target.display())).because(what).hint(format!(
+            "nothing is {} through a symlink of a project: replace it by a directory, or name another place in toolchains.toml",
+            if doing == "write" { "written" } else { "read" }
+        ))
     }
+}
+
+fn unreadable(path: &Path, e: Errno) -> Error {
+    Error::unreadable(path, e.into())
+}
+
+/// Returns the error for what stands in the place of a file that cotter writes.
+fn not_regular(path: &Path) -> Error {
+    let what = match fs::read_link(path) {
+        Ok(to) => format!("a symlink to {}", to.display()),
+        Err(_) => "something else".to_owned(),
+    };
+    Error::user(format!("can't read {}", path.display()))
+        .because(format!("expected a regular file, got {what}"))
+        .hint("remove it")
 }
 
 /// Replaces a file whose path the user named. Symlinks on the way to it are followed.

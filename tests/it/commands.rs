@@ -178,6 +178,23 @@ fn init_looks_at_the_project() {
     contains(&std::fs::read_to_string(project.dir().join("requirements.in")).unwrap(), &["# The"]);
 }
 
+/// A repository may hold symlinks to files that are not there yet.
+#[test]
+fn init_writes_through_no_symlink() {
+    for (file, said) in [
+        ("toolchains.toml", "toolchains.toml is there already"),
+        ("requirements.in", "requirements.in is a symlink that leads nowhere"),
+    ] {
+        let project = Project::new("");
+        std::fs::remove_file(project.dir().join("toolchains.toml")).unwrap();
+        let victim = project.scratch.join("victim");
+        std::os::unix::fs::symlink(&victim, project.dir().join(file)).unwrap();
+        contains(&project.fails(1, &["init", "--template", "uv"]), &[said]);
+        assert!(!victim.exists(), "{file}");
+        assert_eq!(crate::support::names(&project.dir()), [file]);
+    }
+}
+
 #[test]
 fn progress_fits_the_terminal_and_nothing_of_it_is_left() {
     let server = Server::start();

@@ -182,6 +182,24 @@ fn a_symlink_does_not_lead_out_of_the_project() {
     project.fails(1, &["emit", "bazel"]);
     std::fs::remove_file(&link).unwrap();
     project.ok(&["emit", "bazel"]);
+    // What lies behind one is not shown either.
+    let secret = project.scratch.write("secret/BUILD.bazel", "SECRET\n");
+    let build = project.dir().join("bazel/cotter/BUILD.bazel");
+    std::fs::remove_file(&build).unwrap();
+    std::os::unix::fs::symlink(&secret, &build).unwrap();
+    for args in [&["emit", "bazel", "--check"][..], &["emit", "bazel"]] {
+        let said = project.fails(1, args);
+        contains(&said, &["expected a regular file, got a symlink to", "BUILD.bazel"]);
+        assert!(!said.contains("SECRET"), "{said}");
+    }
+    std::fs::remove_file(&build).unwrap();
+    project.ok(&["emit", "bazel"]);
+    let folder = project.dir().join("bazel/cotter");
+    std::fs::remove_dir_all(&folder).unwrap();
+    std::os::unix::fs::symlink(secret.parent().unwrap(), &folder).unwrap();
+    let said = project.fails(1, &["emit", "bazel", "--check"]);
+    contains(&said, &["bazel/cotter is a symlink to", "nothing is read through a symlink"]);
+    assert!(!said.contains("SECRET"), "{said}");
 }
 
 /// `setup` with nothing else to do notices that emitted files are gone or damaged, and `exec`
