@@ -15,6 +15,7 @@ use crate::error::{Cause, Error, ErrorKind, Measure, Medium, Place};
 use crate::model::shortened;
 use crate::reporter::line;
 use crate::sandbox;
+use crate::text::terminal::is_hidden;
 
 /// Runs the program.
 pub fn run() -> ExitCode {
@@ -309,7 +310,7 @@ fn report(e: &Error) {
     let block = |text: &str| -> String {
         let shown = |c: char| match c {
             '\n' => "\n    ".to_owned(),
-            c if c.is_control() && c != '\t' => c.escape_unicode().to_string(),
+            c if is_hidden(c) && c != '\t' => c.escape_unicode().to_string(),
             c => c.to_string(),
         };
         shortened(text).chars().map(shown).collect()

@@ -15,6 +15,7 @@ use crate::manifest::FILE_NAME;
 use crate::manifest::tasks::{ProjectTask, in_order};
 use crate::project::Project;
 use crate::text::shell::quoted;
+use crate::text::terminal::escaped;
 
 /// Runs the command.
 ///
@@ -48,7 +49,7 @@ pub fn run(args: &Run, cx: &Context) -> Result<ExitCode> {
         let Some((mut command, program)) = command(task, &session, project.dir())? else {
             continue;
         };
-        cx.reporter.line(&format!("task {name}: {}", shown(task)));
+        cx.reporter.line(&format!("task {name}: {}", escaped(&shown(task))));
         apply(&mut command, &session);
         command.envs(&task.env);
         let status = command.status().map_err(|e| {

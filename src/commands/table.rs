@@ -2,10 +2,12 @@
 
 use std::io::IsTerminal;
 
+use crate::text::terminal::escaped;
+
 /// The least width of a column that is made narrower.
 const LEAST: usize = 5;
 
-/// Formats rows under a header. Columns of numbers are aligned to the right. If standard output is a terminal, the table fits its
+/// Formats rows under a header. Others may have written the cells, so hidden characters are escaped. Columns of numbers are aligned to the right. If standard output is a terminal, the table fits its
 /// width as far as columns of [`LEAST`] characters allow: what is cut ends in an ellipsis.
 pub fn render(header: &[&str], rows: &[Vec<String>], right: &[usize]) -> String {
     let stdout = std::io::stdout();
@@ -30,6 +32,8 @@ fn render_within(
     right: &[usize],
     columns: Option<usize>,
 ) -> String {
+    let rows: Vec<Vec<String>> =
+        rows.iter().map(|row| row.iter().map(|cell| escaped(cell)).collect()).collect();
     let width = |c: usize| {
         rows.iter().map(|r| r[c].chars().count()).chain([header[c].len()]).max().unwrap_or(0)
     };
@@ -63,7 +67,7 @@ fn render_within(
         out
     };
     let mut out = format!("{dim}{}{dim:#}\n", line(header.to_vec()));
-    for row in rows {
+    for row in &rows {
         out.push_str(&line(row.iter().map(String::as_str).collect()));
         out.push('\n');
     }

@@ -14,6 +14,7 @@ use crate::model::{
     Built, Component, Digest, Format, Input, Kind, Layout, Location, Platform, SourcePackage,
     ToolchainName,
 };
+use crate::text::terminal::is_hidden;
 use crate::text::toml::Table;
 
 /// The version of the format that this program writes, and the newest that it reads.
@@ -315,7 +316,7 @@ fn plain(fields: &mut Fields, key: &str, problems: &mut Problems) -> Option<Stri
 /// Takes a text like [`plain`], if it is there.
 fn optional(fields: &mut Fields, key: &str, problems: &mut Problems) -> Option<String> {
     let text = fields.string(key, problems)?;
-    if let Some(c) = text.value.chars().find(|c| c.is_control()) {
+    if let Some(c) = text.value.chars().find(|c| is_hidden(*c)) {
         problems.add(text.span, format!("{key}: got the control character U+{:04X}", c as u32));
         return None;
     }

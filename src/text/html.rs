@@ -1,5 +1,7 @@
 //! A writer of HTML. Source: HTML Living Standard, "Serializing HTML fragments".
 
+use super::terminal::is_hidden;
+
 /// A piece of HTML that is well formed. Text gets into it only with its special characters escaped.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Html(String);
@@ -15,7 +17,7 @@ impl Html {
                 '>' => out.push_str("&gt;"),
                 '"' => out.push_str("&quot;"),
                 '\'' => out.push_str("&#39;"),
-                c if c.is_control() && !matches!(c, '\n' | '\t') => out.push('\u{fffd}'),
+                c if is_hidden(c) && !matches!(c, '\n' | '\t') => out.push('\u{fffd}'),
                 c => out.push(c),
             }
         }

@@ -1,13 +1,15 @@
 //! A writer of Markdown. Source: GitHub Flavored Markdown 0.29, "Backslash escapes", "Code spans",
 //! "Tables".
 
+use super::terminal::is_hidden;
+
 /// Returns text in which no character has a meaning for Markdown.
 pub fn text(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for c in text.chars() {
         match c {
             '\n' | '\r' | '\t' => out.push(' '),
-            c if c.is_control() => out.push('\u{fffd}'),
+            c if is_hidden(c) => out.push('\u{fffd}'),
             c if "\\`*_[]<>#!|~&@:".contains(c) => {
                 out.push('\\');
                 out.push(c);
@@ -20,7 +22,7 @@ pub fn text(text: &str) -> String {
 
 /// Returns a code span that may stand in a table. Names in it mention nobody and link nowhere.
 pub fn code(text: &str) -> String {
-    let clean: String = text.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect();
+    let clean: String = text.chars().map(|c| if is_hidden(c) { '\u{fffd}' } else { c }).collect();
     let longest = clean.split(|c| c != '`').map(str::len).max().unwrap_or(0);
     let fence = "`".repeat(longest + 1);
     let pad =

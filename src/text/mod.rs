@@ -6,4 +6,5 @@ pub mod markdown;
 pub mod quantity;
 pub mod shell;
 pub mod shell_commands;
+pub mod terminal;
 pub mod toml;

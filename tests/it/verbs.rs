@@ -224,9 +224,23 @@ fn a_change_of_the_lock_is_told_before_and_after() {
     assert_eq!(tree["packages"][0]["old"]["version"], "1.0-1");
     assert_eq!(tree["packages"].as_array().unwrap().len(), 1);
 
-    // A file comes before a revision.
     rig.project.scratch.write("project/old.lock", &lock);
     assert_eq!(rig.project.ok(&["diff", "old.lock"]), text);
+    // A file of the repository does not take the place of a revision.
+    for name in ["HEAD", "main"] {
+        rig.git(&["branch", "-f", "main"]);
+        rig.project.scratch.write(&format!("project/{name}"), rig.project.lock_text());
+        let said = rig.project.cotter(&["diff", name]).output().unwrap();
+        assert_eq!(String::from_utf8_lossy(&said.stdout), text);
+        contains(
+            &String::from_utf8_lossy(&said.stderr),
+            &[&format!("{name} is a revision and a file"), &format!("`cotter diff ./{name}`")],
+        );
+        assert_eq!(rig.project.ok(&["diff", &format!("./{name}")]), "nothing changes\n");
+        std::fs::remove_file(rig.project.dir().join(name)).unwrap();
+    }
+    rig.project.scratch.write("project/plain", &lock);
+    assert_eq!(rig.project.ok(&["diff", "plain"]), text);
     let said = rig.project.fails(1, &["diff", "no-such-branch"]);
     contains(&said, &["\"no-such-branch\" is neither a file nor a revision of git"]);
     let said = fails(1, rig.project.cotter(&["diff"]).env("PATH", "/nowhere"));
@@ -341,6 +355,10 @@ fn tasks_run_in_order_in_the_projects_directory() {
     rig.project.manifest(&manifest);
     let listed = rig.project.ok(&["run"]);
     contains(&listed, &["both", "first, list, first", "sh -c 'echo first'"]);
+    let odd = "odd = [\"printf\", \"\\u001b[2J\\u202e\\u2066\"]\n";
+    rig.project.manifest(&manifest.replace("pinned =", &format!("{odd}pinned =")));
+    contains(&rig.project.ok(&["run"]), &["printf '\\u{1b}[2J\\u{202e}\\u{2066}'"]);
+    rig.project.manifest(&manifest);
     rig.project.scratch.write("project/below/x", "");
     let below = |args: &[&str]| {
         let mut command = rig.project.cotter(args);
