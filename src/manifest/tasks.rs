@@ -54,6 +54,9 @@ fn meant_for_a_shell(text: &str) -> Option<&str> {
     (is_name && !name.is_empty()).then_some(name)
 }
 
+/// The greatest number of cycles that are told.
+const MOST_CYCLES: usize = 10;
+
 /// Takes the table `[tasks]`.
 pub fn read(root: &mut Fields, problems: &mut Problems) -> BTreeMap<String, ProjectTask> {
     let mut out = BTreeMap::new();
@@ -150,35 +153,49 @@ fn check(tasks: &BTreeMap<String, ProjectTask>, problems: &mut Problems) {
             }
         }
     }
-    for name in tasks.keys() {
-        // Each cycle is reported once: at the task with the first name of it.
-        if let Some(cycle) = cycle(tasks, name).filter(|cycle| cycle.iter().min() == Some(name)) {
-            let span = tasks[name].depends_on.first().map_or(0..0, |other| other.span.clone());
-            let path = cycle.join(" -> ");
-            problems.add(span, format!("the task {name} depends on itself: {path} -> {name}"));
-        }
+    for cycle in cycles(tasks) {
+        let name = cycle[0];
+        let span = tasks[name].depends_on.first().map_or(0..0, |other| other.span.clone());
+        let path = cycle.join(" -> ");
+        problems.add(span, format!("the task {name} depends on itself: {path} -> {name}"));
     }
 }
 
-/// Returns the tasks of a cycle through a task, beginning with it.
-fn cycle(tasks: &BTreeMap<String, ProjectTask>, name: &String) -> Option<Vec<String>> {
-    let mut seen = BTreeSet::new();
-    // Each entry is a path that begins with the task.
-    let mut todo = vec![vec![name.clone()]];
-    while let Some(path) = todo.pop() {
-        let last = path.last().expect("a path has a beginning");
-        for other in tasks.get(last).into_iter().flat_map(|task| &task.depends_on) {
-            if other.value == *name {
-                return Some(path);
-            }
-            if seen.insert(other.value.clone()) {
-                let mut longer = path.clone();
-                longer.push(other.value.clone());
-                todo.push(longer);
+/// Returns cycles of the tasks, each beginning with its first name: one for each dependency that leads
+/// back to a task on the way to it. Each task is entered once.
+fn cycles(tasks: &BTreeMap<String, ProjectTask>) -> Vec<Vec<&str>> {
+    let mut out = vec![];
+    let mut entered = BTreeSet::new();
+    for first in tasks.keys() {
+        if !entered.insert(first.as_str()) {
+            continue;
+        }
+        // The tasks on the way, each with the number of its dependencies that were followed.
+        let mut way = vec![(first.as_str(), 0)];
+        let mut place = BTreeMap::from([(first.as_str(), 0)]);
+        while let Some((name, followed)) = way.last_mut() {
+            let Some(other) = tasks[*name].depends_on.get(*followed) else {
+                place.remove(name);
+                way.pop();
+                continue;
+            };
+            *followed += 1;
+            let Some((other, _)) = tasks.get_key_value(&other.value) else { continue };
+            if let Some(at) = place.get(other.as_str()) {
+                if out.len() == MOST_CYCLES {
+                    return out;
+                }
+                let mut cycle: Vec<&str> = way[*at..].iter().map(|(name, _)| *name).collect();
+                let least = (0..cycle.len()).min_by_key(|at| cycle[*at]).unwrap_or(0);
+                cycle.rotate_left(least);
+                out.push(cycle);
+            } else if entered.insert(other) {
+                place.insert(other, way.len());
+                way.push((other, 0));
             }
         }
     }
-    None
+    out
 }
 
 /// Returns a task and everything that it depends on, each once, in the order in which they run.
@@ -187,14 +204,13 @@ pub fn in_order<'a>(
     name: &str,
 ) -> Vec<(&'a str, &'a ProjectTask)> {
     let mut out: Vec<(&str, &ProjectTask)> = vec![];
+    let mut known = BTreeSet::new();
     let mut todo: Vec<(&str, bool)> =
         tasks.get_key_value(name).into_iter().map(|(n, _)| (n.as_str(), false)).collect();
     while let Some((name, is_ready)) = todo.pop() {
-        if out.iter().any(|(known, _)| *known == name) {
-            continue;
-        }
-        let Some(task) = tasks.get(name) else { continue };
+        let Some(task) = tasks.get(name).filter(|_| !known.contains(name)) else { continue };
         if is_ready {
+            known.insert(name);
             out.push((name, task));
             continue;
         }
@@ -226,6 +242,30 @@ mod tests {
         let names = |name| in_order(&tasks, name).iter().map(|(n, _)| *n).collect::<Vec<_>>();
         assert_eq!(names("all"), ["build", "test", "lint", "all"]);
         assert_eq!(names("build"), ["build"]);
+    }
+
+    /// With work in proportion to the square of the chain, this takes a minute.
+    #[test]
+    fn long_chains_are_quick() {
+        let count = 20_000;
+        let mut text = "[tasks]\n".to_owned();
+        for at in 0..count {
+            text.push_str(&format!("t{at:05} = {{ depends-on = [\"t{:05}\"] }}\n", at + 1));
+        }
+        let (end, back) = (
+            format!("t{count} = \"x\"\n"),
+            format!("t{count} = {{ depends-on = [\"t00000\"] }}\n"),
+        );
+        let (good, problems) = tasks(&format!("{text}{end}"));
+        assert_eq!(problems, Vec::<String>::new());
+        assert_eq!(in_order(&good, "t00000").len(), count + 1);
+        let (_, problems) = tasks(&format!("{text}{back}"));
+        assert_eq!(problems.len(), 1);
+        assert!(
+            problems[0].contains("the task t00000 depends on itself"),
+            "{}",
+            &problems[0][..99]
+        );
     }
 
     #[test]
