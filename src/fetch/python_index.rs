@@ -8,7 +8,7 @@ use super::bounds::IndexBounds;
 use super::http::{Http, redact, says_absent};
 use super::mirrors::decode;
 use crate::error::{Error, Result};
-use crate::model::{Digest, normalize_project as normalize};
+use crate::model::{Digest, is_project_name, normalize_project as normalize};
 
 /// An index's page of a project.
 #[derive(Debug, Default)]
@@ -95,6 +95,11 @@ const PROGRAMS: &[&str] = &[
 /// # Errors
 /// If no index has the project.
 pub fn query(http: &Http, indexes: &[String], project: &str) -> Result<IndexProject> {
+    // Any other name could lead out of the index, or be a query.
+    if !is_project_name(project) {
+        return Err(Error::user(format!("{project:?} is no name of a Python project"))
+            .because("expected letters, digits, `-`, `_` and `.`"));
+    }
     let mut absent = vec![];
     for index in indexes {
         let page = format!("{}/{}/", index.trim_end_matches('/'), normalize(project));
@@ -220,6 +225,9 @@ fn attributes(mut rest: &str) -> (Vec<(String, String)>, &str) {
     }
 }
 
+/// The greatest length of a character reference, in bytes.
+const LONGEST_REFERENCE: usize = 32;
+
 /// Replaces the character references that pages of indexes contain.
 fn without_references(text: &str) -> String {
     let mut out = String::new();
@@ -227,7 +235,9 @@ fn without_references(text: &str) -> String {
     while let Some(at) = rest.find('&') {
         out.push_str(&rest[..at]);
         rest = &rest[at..];
-        let known = rest[1..].split_once(';').and_then(|(name, after)| {
+        let end = rest.bytes().take(LONGEST_REFERENCE).position(|b| b == b';');
+        let known = end.and_then(|end| {
+            let (name, after) = (&rest[1..end], &rest[end + 1..]);
             let number =
                 |digits: &str, radix| char::from_u32(u32::from_str_radix(digits, radix).ok()?);
             let c = match name {
@@ -300,6 +310,29 @@ mod tests {
         assert!(!may_lead_to("https://i.example/simple/a/", "file:///etc/passwd"));
         assert!(may_lead_to("https://i.example/simple/a/", "http://f.example/a.whl"));
         assert!(may_lead_to("file:///mirror/simple/a/", "file:///mirror/a.whl"));
+    }
+
+    /// With work in proportion to the square of the page, this takes minutes.
+    #[test]
+    fn a_page_of_beginnings_of_references_is_quick() {
+        let text = "&".repeat(4 << 20) + ";&amp;";
+        let found = html_files(&format!("<a href=\"{text}\">x</a>"), "https://i.example/a/");
+        assert_eq!(found[0].name.len(), (4 << 20) + 2);
+    }
+
+    #[test]
+    fn projects_have_names_that_stay_below_the_index() {
+        for good in ["a", "zope.interface", "A_b-1"] {
+            assert!(is_project_name(good), "{good}");
+        }
+        let none = std::time::Duration::ZERO;
+        let patience = crate::fetch::Patience { stall: none, retries: 0, backoff: none };
+        for bad in ["", "..", ".a", "%2e%2e?delete=1", "a/b", "a?b", "a#b", "a b", "é"] {
+            assert!(!is_project_name(bad), "{bad}");
+            let http = Http::new(true, patience.clone(), "", Default::default());
+            let error = query(&http, &["http://127.0.0.1:9/simple".to_owned()], bad).unwrap_err();
+            assert!(error.to_string().contains("no name of a Python project"), "{error}");
+        }
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use super::{Digest, MemberPath};
+use super::{Digest, MemberPath, is_project_name, normalize_project};
 
 /// One file from which a tree is made.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -268,7 +268,20 @@ impl FromStr for Location {
 
     fn from_str(text: &str) -> Result<Self, String> {
         if let Some(rest) = text.strip_prefix("mirror://") {
+            // The name of a project becomes a part of the address of its page.
+            let is_file_of_index = |path: &str| {
+                path.split_once('/').is_some_and(|(project, file)| {
+                    is_project_name(project)
+                        && normalize_project(project) == project
+                        && !file.is_empty()
+                        && !file.contains('/')
+                })
+            };
             return match rest.split_once('/') {
+                Some(("python", path)) if !is_file_of_index(path) => Err(format!(
+                    "expected mirror://python/<normalised project>/<file>, got {:?}",
+                    redact(text)
+                )),
                 Some((mirror, path))
                     if !mirror.is_empty()
                         && !path.is_empty()
@@ -331,7 +344,28 @@ pub fn has_login(url: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::{has_login, redact};
+    use super::{Location, has_login, redact};
+
+    #[test]
+    fn a_location_stays_below_its_index() {
+        for good in ["python/zope-interface/x-1.whl", "debian/pool/a/a%2e_1+b~c.deb"] {
+            let location: Location = format!("mirror://{good}").parse().unwrap();
+            assert_eq!(location.to_string(), format!("mirror://{good}"));
+        }
+        for bad in [
+            "python/%2e%2e?delete=1/x.whl",
+            "python/a?b/x.whl",
+            "python/a#b/x.whl",
+            "python/A_b/x.whl",
+            "python/-/x.whl",
+            "python/a",
+            "python/a/",
+            "python/a/b/x.whl",
+            "debian/../x",
+        ] {
+            assert!(format!("mirror://{bad}").parse::<Location>().is_err(), "{bad}");
+        }
+    }
 
     #[test]
     fn logins_are_found() {

@@ -13,6 +13,13 @@ pub fn normalize_project(name: &str) -> String {
     out
 }
 
+/// Whether a word is the name of a project, and nothing that a server would read as a path
+/// (<https://packaging.python.org/en/latest/specifications/name-normalization/>).
+pub fn is_project_name(word: &str) -> bool {
+    let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
+    word.starts_with(|c: char| c.is_ascii_alphanumeric()) && word.chars().all(plain)
+}
+
 /// The parts of a wheel's file name (PEP 427, "File name convention").
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct WheelName<'a> {

@@ -12,7 +12,7 @@ use std::time::Duration;
 use crate::error::{Cause, Error};
 use crate::fetch::python_index::{absolute, may_lead_to};
 use crate::fetch::{Http, IndexBounds, origin, redact};
-use crate::model::normalize_project;
+use crate::model::{is_project_name, normalize_project};
 use crate::sandbox::GATEWAY;
 
 /// The longest request, in bytes.
@@ -116,7 +116,7 @@ impl<'a> Gateway<'a> {
         let path = path.split('?').next().unwrap_or_default();
         let parts: Vec<&str> = path.split('/').skip(1).collect();
         let answer = match parts.as_slice() {
-            ["index", number, project, ""] if is_project(project) => {
+            ["index", number, project, ""] if is_project_name(project) => {
                 let index = number.parse().ok().and_then(|n: usize| self.indexes.get(n));
                 index.map(|index| self.page(index, project))
             }
@@ -232,13 +232,6 @@ impl<'a> Gateway<'a> {
         }
         Answer::error(status)
     }
-}
-
-/// Whether a word is the name of a project, and nothing that a server would read as a path
-/// (<https://packaging.python.org/en/latest/specifications/name-normalization/>).
-fn is_project(word: &str) -> bool {
-    let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
-    word.starts_with(|c: char| c.is_ascii_alphanumeric()) && word.chars().all(plain)
 }
 
 fn root() -> String {
