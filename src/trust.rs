@@ -12,8 +12,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::context::{Context, shown, state_home};
 use crate::error::{Error, Place, Result};
-use crate::fetch::origin;
-use crate::lockfile::Lockfile;
+use crate::fetch::{LONGEST_KEYRING, origin, read_list, read_regular};
+use crate::lockfile::{LockedTree, Lockfile};
+use crate::manifest::Toolchain;
 use crate::model::{Digest, Location, ToolchainName, redact};
 use crate::project::Project;
 use crate::python::pyproject::{self, PyProject};
@@ -21,6 +22,7 @@ use crate::python::requirement_lines::{Line, lines, parse};
 use crate::reporter::line;
 use crate::source::Foreign;
 use crate::store::RootTree;
+use crate::text::terminal::escaped;
 
 /// The version of the format of the record.
 const VERSION: u32 = 1;
@@ -40,17 +42,13 @@ pub struct Item {
 impl Item {
     fn new(what: String, place: Option<Place>) -> Item {
         // The words reach a terminal, and a repository chooses some of them.
-        let shown = |c: char| match c.is_control() {
-            true => c.escape_unicode().to_string(),
-            false => c.to_string(),
-        };
-        Item { what: what.chars().map(shown).collect(), place }
+        Item { what: escaped(&what), place }
     }
 
     /// Returns the item with its place.
     pub fn text(&self) -> String {
         match &self.place {
-            Some(place) => format!("{}:{}: {}", place.file, place.line, self.what),
+            Some(place) => format!("{}:{}: {}", escaped(&place.file), place.line, self.what),
             None => self.what.clone(),
         }
     }
@@ -63,10 +61,15 @@ pub fn items(project: Option<&Project>, lock: Option<&Lockfile>) -> Vec<Item> {
         of_manifest(project, &mut out);
     }
     for tree in lock.iter().flat_map(|lock| lock.trees.values()) {
-        let env = tree.plan.spec.programs().map(|programs| &programs.env);
-        for (variable, value) in env.into_iter().flatten() {
+        let programs = tree.plan.spec.programs();
+        for (variable, value) in programs.into_iter().flat_map(|programs| &programs.env) {
             out.push(Item::new(variable_of(variable, value, &tree.plan.name), None));
         }
+        for (name, path) in programs.into_iter().flat_map(|programs| &programs.bin) {
+            out.extend(command_of(name, path, &tree.plan.name).map(|what| Item::new(what, None)));
+        }
+        let foreign = project.map(|project| foreign_files(project, tree)).unwrap_or_default();
+        out.extend(foreign.into_iter().map(|what| Item::new(what, None)));
         for location in tree.plan.inputs.iter().flat_map(|input| &input.locations) {
             if !matches!(location, Location::Mirror { .. }) {
                 let what = files_from(&location.to_string(), &tree.plan.name, project);
@@ -110,7 +113,20 @@ fn of_manifest(project: &Project, out: &mut Vec<Item>) {
             out.push(Item::new(variable_of(variable, value, name), place));
         }
     }
+    for (name, toolchain) in &manifest.toolchains {
+        for (command, path) in &toolchain.bin {
+            let place = toolchain.pattern_places.get(&("bin", command.clone())).cloned();
+            out.extend(command_of(command, path, name).map(|what| Item::new(what, place)));
+        }
+    }
     for set in manifest.requirements.values() {
+        let interpreters = set.python.iter().map(|python| (LockingRole::Interpreter, python));
+        for (role, tool) in interpreters.chain([(LockingRole::Uv, &set.uv)]) {
+            let Some(toolchain) = manifest.toolchains.get(&tool.value) else { continue };
+            if let Some(what) = runs_while_locking(role, toolchain, project) {
+                out.push(Item::new(what, Some(toolchain.place.clone())));
+            }
+        }
         for package in &set.build {
             let what = match package.as_str() {
                 "*" => "code of every package without a wheel".to_owned(),
@@ -143,7 +159,7 @@ fn indexes(path: &Path, file: &str) -> Vec<(String, Place)> {
         let indexes = project.iter().flat_map(PyProject::indexes);
         return indexes.map(|(url, place)| (url.to_owned(), place)).collect();
     }
-    let text = fs::read_to_string(path).unwrap_or_default();
+    let text = read_list(path).unwrap_or_default();
     let index = |(line, text): (usize, String)| match parse(&text) {
         Line::Index(url) => Some((url, Place { file: file.to_owned(), line, column: 1 })),
         _ => None,
@@ -154,7 +170,7 @@ fn indexes(path: &Path, file: &str) -> Vec<(String, Place)> {
 /// Returns the words for packages that other keys than Debian's may sign. Other keys in the file make
 /// other words.
 fn signed_with(file: &str, project: &Project) -> String {
-    let keys = match fs::read(project.dir().join(file)) {
+    let keys = match read_regular(&project.dir().join(file), LONGEST_KEYRING) {
         Ok(bytes) => format!("sha256 {}", Digest::of(&bytes).hex()),
         Err(_) => "which can't be read".to_owned(),
     };
@@ -170,6 +186,90 @@ fn variable_of(variable: &str, value: &str, name: &ToolchainName) -> String {
         shown.push_str(&format!("... (sha256 {})", Digest::of(value.as_bytes()).hex()));
     }
     format!("the variable {variable}={shown} for what runs with the toolchain {name}")
+}
+
+/// As what a program of a toolchain runs while locking.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum LockingRole {
+    /// It resolves a set.
+    Uv,
+    /// uv asks it what it can load.
+    Interpreter,
+}
+
+/// Returns the words for a toolchain whose program runs while locking, unless it is known to be the
+/// program for which it is taken: uv of the index, or an interpreter of Debian packages. Of an archive,
+/// the words for its address say so already.
+fn runs_while_locking(
+    role: LockingRole,
+    toolchain: &Toolchain,
+    project: &Project,
+) -> Option<String> {
+    let source = &project.sources[&toolchain.name];
+    let (called, is_known) = match role {
+        LockingRole::Uv => {
+            let is_alone = source.suites().is_empty();
+            let is_uv = source.named() == ["uv"];
+            ("uv", toolchain.source.value == "pypi" && is_uv && is_alone)
+        }
+        LockingRole::Interpreter => ("an interpreter", toolchain.source.value == "debian"),
+    };
+    let is_told = || {
+        let foreign = source.foreign(&toolchain.platforms);
+        toolchain.source.value == "archive"
+            && foreign.iter().any(|(foreign, _)| matches!(foreign, Foreign::Url(_)))
+    };
+    if toolchain.bin.is_empty() && (is_known || is_told()) {
+        return None;
+    }
+    let mut of = source.named();
+    of.extend(source.places().into_iter().map(|(package, _)| package));
+    of.extend(toolchain.bin.iter().map(|(name, path)| format!("{name} = {path}")));
+    of.sort();
+    of.dedup();
+    Some(format!(
+        "the toolchain {} as {called}, which runs while locking: {} of the source {}",
+        toolchain.name,
+        of.join(", "),
+        toolchain.source.value
+    ))
+}
+
+/// Returns the words for the files of a locked tree whose program runs while locking, and which are not
+/// of the packages that the manifest names: a repository chooses what its lock says.
+fn foreign_files(project: &Project, tree: &LockedTree) -> BTreeSet<String> {
+    let name = &tree.plan.name;
+    let mut sets = project.manifest.requirements.values();
+    let runs = sets.any(|set| set.python.iter().chain([&set.uv]).any(|tool| tool.value == *name));
+    let Some(toolchain) = project.manifest.toolchains.get(name).filter(|_| runs) else {
+        return BTreeSet::new();
+    };
+    let source = &project.sources[name];
+    let named = source.named();
+    let foreign = |location: &Location| {
+        let Location::Mirror { mirror, path } = location else { return None };
+        let part = path.split('/').next().unwrap_or(path);
+        let (is_named, family) = match mirror.as_str() {
+            "python" => {
+                let is_named = named.iter().any(|named| named == part);
+                (toolchain.source.value == "pypi" && is_named, format!("{mirror}/{part}"))
+            }
+            _ => (!source.suites().is_empty(), mirror.clone()),
+        };
+        (!is_named).then(|| {
+            format!("files of mirror://{family} for the toolchain {name}, which runs while locking")
+        })
+    };
+    tree.plan.inputs.iter().flat_map(|input| &input.locations).filter_map(foreign).collect()
+}
+
+/// Returns the words for a command that is another program than its name says. A program may have its
+/// version behind its name, such as `python3.11`.
+fn command_of(command: &str, path: &str, name: &ToolchainName) -> Option<String> {
+    let file = path.rsplit('/').next().unwrap_or(path);
+    let version = |c: char| c.is_ascii_digit() || matches!(c, '.' | '-');
+    let is_same = file.strip_prefix(command).is_some_and(|rest| rest.chars().all(version));
+    (!is_same).then(|| format!("the command {command}, which is {path} of the toolchain {name}"))
 }
 
 /// Returns the words for the files of a toolchain from an address.
@@ -391,7 +491,7 @@ mod tests {
         ] {
             assert_eq!(server(url), expected);
         }
-        let item = Item::new("code of \u{1b}[2Jx\nfiles".to_owned(), None);
-        assert_eq!(item.what, "code of \\u{1b}[2Jx\\u{a}files");
+        let item = Item::new("code of \u{1b}[2Jx\n\u{202e}files".to_owned(), None);
+        assert_eq!(item.what, "code of \\u{1b}[2Jx\\u{a}\\u{202e}files");
     }
 }

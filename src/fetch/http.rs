@@ -8,7 +8,6 @@ use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 use std::time::Duration;
 
-use fs_err as fs;
 use percent_encoding::percent_decode_str;
 use reqwest::StatusCode;
 use reqwest::header;
@@ -17,7 +16,8 @@ use super::Patience;
 use super::netrc::Netrc;
 use super::pace::Paced;
 use super::proxy::Proxies;
-use super::vicinity::leads_nearer;
+use super::regular::open_regular;
+use super::vicinity::{leads_nearer, resolved, stated};
 use crate::error::{Cause, Error, ErrorKind, Result};
 use crate::model::decimal;
 pub use crate::model::redact;
@@ -261,7 +261,10 @@ impl Http {
                 .user_agent(concat!("cotter/", env!("CARGO_PKG_VERSION")))
                 .connect_timeout(self.patience.stall.min(Duration::from_secs(10)))
                 .timeout(self.patience.stall)
-                .redirect(reqwest::redirect::Policy::custom(follow))
+                .redirect(reqwest::redirect::Policy::custom({
+                    let proxies = self.proxies.clone();
+                    move |attempt| follow(attempt, &proxies)
+                }))
                 .pool_max_idle_per_host(8)
         };
         // On a machine without certificates, no HTTPS server is trusted, but plain HTTP works: the
@@ -292,13 +295,19 @@ const MOST_REDIRECTIONS: usize = 10;
 
 /// Decides on a redirection. One from https to http would let anybody on the way choose the bytes,
 /// of which no hash may be known yet.
-fn follow(attempt: reqwest::redirect::Attempt) -> reqwest::redirect::Action {
+fn follow(attempt: reqwest::redirect::Attempt, proxies: &Proxies) -> reqwest::redirect::Action {
     let from_https = attempt.previous().iter().any(|url| url.scheme() == "https");
     if from_https && attempt.url().scheme() != "https" {
         let to = redact(attempt.url().as_str());
         return attempt.error(format!("it leads from https to {to}"));
     }
-    let nearer = |from: &reqwest::Url| leads_nearer(from, attempt.url());
+    // Behind a proxy, only the proxy resolves names.
+    let to = attempt.url();
+    let near = || match proxies.of_url(to) {
+        Some(_) => stated(to).into_iter().collect(),
+        None => resolved(to),
+    };
+    let nearer = |from: &reqwest::Url| leads_nearer(|| resolved(from), near());
     if attempt.previous().first().is_some_and(nearer) {
         let to = redact(attempt.url().as_str());
         return attempt.error(format!("it leads to {to}, which is nearer to this machine"));
@@ -334,7 +343,7 @@ fn open_local(url: &str, path: &Path, from: u64) -> Result<Body> {
             _ => error.cause(&e).with_cause(Cause::Unreachable),
         }
     };
-    let mut file = fs::File::open(path).map_err(failed)?;
+    let mut file = open_regular(path).map_err(failed)?;
     let meta = file.metadata().map_err(failed)?;
     if meta.is_dir() {
         return Err(Error::user(format!("can't read {}", redact(url)))

@@ -11,6 +11,7 @@ mod pace;
 mod proxy;
 pub mod python_index;
 mod refusals;
+mod regular;
 mod stream;
 mod vicinity;
 
@@ -30,6 +31,7 @@ pub use mirrors::{Candidate, Mirrors, SNAPSHOT, decode, encode, snapshot_path};
 pub use netrc::Netrc;
 pub use proxy::Proxies;
 pub use refusals::Refusals;
+pub use regular::{LONGEST_KEYRING, LONGEST_LIST, read_list, read_regular};
 
 use crate::error::{Cause, Error, Result};
 use crate::model::{Digest, HashingReader, Input, Location};

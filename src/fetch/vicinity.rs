@@ -72,11 +72,18 @@ pub(super) fn resolved(url: &Url) -> BTreeSet<Vicinity> {
     found.into_iter().flatten().map(|address| of_address(address.ip())).collect()
 }
 
-/// Whether a redirection leads nearer to this machine than the first server is. Names of the second one
-/// are not resolved.
-pub(super) fn leads_nearer(from: &Url, to: &Url) -> bool {
-    let to = stated(to).unwrap_or(Vicinity::Internet);
-    to != Vicinity::Internet && !reaches(&resolved(from), to)
+/// Whether a redirection leads nearer to this machine than the first server is. `from` and `to` are how
+/// near the addresses of the two are.
+pub(super) fn leads_nearer(
+    from: impl FnOnce() -> BTreeSet<Vicinity>,
+    mut to: BTreeSet<Vicinity>,
+) -> bool {
+    to.remove(&Vicinity::Internet);
+    if to.is_empty() {
+        return false;
+    }
+    let from = from();
+    to.into_iter().any(|to| !reaches(&from, to))
 }
 
 /// Whether a page of a server at `page` may name a server at `file`: one that is as near, or one that
@@ -130,8 +137,21 @@ mod tests {
         }
         assert!(!reaches(&BTreeSet::new(), Machine) && reaches(&BTreeSet::new(), Internet));
         let url = |url: &str| Url::parse(url).unwrap();
-        assert!(leads_nearer(&url("http://9.9.9.9/"), &url("http://127.0.0.1/")));
-        assert!(!leads_nearer(&url("http://127.0.0.1/"), &url("http://127.0.0.1:1/")));
-        assert!(!leads_nearer(&url("http://10.0.0.1/"), &url("http://x.example/")));
+        // A name that leads here, and one that leads elsewhere and here.
+        let near = |url: &Url| match url.host_str() {
+            Some("here.example") => [Machine].into(),
+            Some("both.example") => [Internet, Network].into(),
+            Some("far.example") => [Internet].into(),
+            _ => stated(url).into_iter().collect(),
+        };
+        let leads = |from: &str, to: &str| leads_nearer(|| near(&url(from)), near(&url(to)));
+        assert!(leads("http://9.9.9.9/", "http://127.0.0.1/"));
+        assert!(!leads("http://127.0.0.1/", "http://127.0.0.1:1/"));
+        assert!(!leads("http://10.0.0.1/", "http://far.example/"));
+        assert!(!leads("http://10.0.0.1/", "http://unknown.example/"));
+        assert!(leads("http://9.9.9.9/", "http://here.example/"));
+        assert!(leads("http://far.example/", "http://both.example/"));
+        assert!(leads("http://10.0.0.1/", "http://here.example/"));
+        assert!(!leads("http://here.example/", "http://here.example/"));
     }
 }

@@ -13,7 +13,7 @@ use super::package_files::{environment_of_uv, input_of};
 use super::stale::{python_version, set_differences, set_fingerprint, target};
 use crate::context::{Context, shown};
 use crate::error::{Error, Result, nearest};
-use crate::fetch::Fetcher;
+use crate::fetch::{Fetcher, LONGEST_LIST, read_list, read_regular};
 use crate::lockfile::{
     LockedTree, Lockfile, PackagesRole, PackagesSpec, Plan, Selection, Spec, Uses, first_marker,
     has_conflict_markers, sides,
@@ -92,7 +92,7 @@ pub fn update(
 pub fn write(project: &Project, texts: &RequirementTexts) -> Result<()> {
     let files = project.files()?;
     for (name, text) in texts {
-        let there = fs::read_to_string(project.dir().join(name.as_str()));
+        let there = read_list(&project.dir().join(name.as_str()));
         if there.ok().as_ref() != Some(text) {
             files.replace(name, text)?;
         }
@@ -242,7 +242,7 @@ impl Locking<'_> {
     fn written_before(&self, set: &Requirements, output: &MemberPath) -> Result<Option<String>> {
         let path = self.project.dir().join(output.as_str());
         let shown = shown(&path, &self.cx.here);
-        let text = match fs::read(&path) {
+        let text = match read_regular(&path, LONGEST_LIST) {
             Ok(bytes) => String::from_utf8_lossy(&bytes).into_owned(),
             Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(None),
             Err(e) => return Err(Error::unreadable(&path, e)),

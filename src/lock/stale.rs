@@ -5,6 +5,7 @@ use std::path::Path;
 
 use crate::context::{Context, shown};
 use crate::error::{Error, ErrorKind, Result};
+use crate::fetch::read_list;
 use crate::lockfile::{
     Fingerprint, LockedTree, Lockfile, PackagesSpec, Spec, first_marker, has_conflict_markers,
 };
@@ -183,7 +184,7 @@ fn state(path: &Path, dir: &Path) -> String {
 
 /// Describes the content of a generated file, like [`state`]. That git could not merge it is told.
 fn state_of_output(path: &Path, dir: &Path) -> String {
-    let text = fs_err::read_to_string(path).unwrap_or_default();
+    let text = read_list(path).unwrap_or_default();
     let conflict = if has_conflict_markers(&text) { first_marker(&text) } else { None };
     match conflict {
         Some(line) => {

@@ -3,14 +3,12 @@
 
 use std::cell::RefCell;
 
-use fs_err as fs;
-
 use super::options::Options;
 use super::stale::fingerprint;
 use super::{notes, together};
 use crate::context::Context;
 use crate::error::{Error, Result};
-use crate::fetch::Fetcher;
+use crate::fetch::{Fetcher, LONGEST_KEYRING, read_regular};
 use crate::lockfile::{LockedTree, Lockfile, Plan, Programs, Selection, TrustedRelease, Uses};
 use crate::make::{Made, Proposal};
 use crate::manifest::Toolchain;
@@ -202,7 +200,7 @@ pub fn keyring(project: &Project) -> Result<Keyring> {
     match &project.manifest.settings.keyring {
         Some(file) => {
             let path = project.dir().join(file);
-            let bytes = fs::read(&path).map_err(|e| {
+            let bytes = read_regular(&path, LONGEST_KEYRING).map_err(|e| {
                 Error::unreadable(&path, e)
                     .hint("[settings] keyring names it, relative to toolchains.toml")
             })?;

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use super::Project;
 use crate::context::{Context, shown};
 use crate::error::Place;
+use crate::fetch::read_list;
 use crate::lockfile::{PackagesRole, Plan};
 use crate::manifest::Requirements;
 use crate::model::{Ecosystem, ToolchainName, normalize_project};
@@ -100,7 +101,7 @@ fn of_set(project: &Project, set: &Requirements, plan: &Plan, cx: &Context) -> V
     let mut named = BTreeSet::new();
     for file in lists(project, set) {
         // A file that cannot be read is reported by what locks the set.
-        let Ok(text) = fs_err::read_to_string(&file) else { continue };
+        let Ok(text) = read_list(&file) else { continue };
         for (line, text) in requirement_lines::lines(&text) {
             let end = text.find(|c| !is_of_name(c)).unwrap_or(text.len());
             let package = normalize_project(&text[..end]);

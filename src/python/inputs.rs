@@ -2,23 +2,23 @@
 //! would run the build backend of a directory to learn what it requires. Therefore it never sees
 //! a directory: what the directory's `pyproject.toml` states takes its place.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
-use fs_err as fs;
 use pep440_rs::{Version, VersionSpecifiers};
 
 use super::dependency::RequiresDist;
 use super::pyproject::{self, PyProject};
-use super::requirement_files::{PylockEntry, closure};
+use super::requirement_files::{PylockEntry, closure, real};
 use super::requirement_lines::{
     Line, LocalDirectory, Refusal, is_list, lines, odd_character, parse,
 };
 use super::target::WheelTarget;
 use super::uv_lock;
 use crate::error::{Error, Place, Result};
+use crate::fetch::read_list;
 use crate::manifest::Requirements;
 use crate::model::{normalize_project as normalize, redact};
 
@@ -63,7 +63,7 @@ pub fn check(
                     check_python(stated, place, &name, interpreters)?;
                 }
             }
-            let text = match fs::read_to_string(&part) {
+            let text = match read_list(&part) {
                 Ok(text) => text,
                 // A directory without the file is reported with the line that names it.
                 Err(_) if part.ends_with(pyproject::FILE) && part != path => continue,
@@ -348,14 +348,14 @@ fn required_by(directory: &LocalDirectory, dir: &Path) -> Result<Vec<String>> {
 /// If a file cannot be read. The lists were checked before.
 pub fn expanded(file: &Path, dir: &Path, constraints: Paths) -> Result<Option<String>> {
     let has_directory = |path: &PathBuf| {
-        let text = fs::read_to_string(path).unwrap_or_default();
+        let text = read_list(path).unwrap_or_default();
         is_list(path) && lines(&text).iter().any(|(_, l)| matches!(parse(l), Line::Directory(_)))
     };
     if !closure(dir, file).iter().any(has_directory) {
         return Ok(None);
     }
     let mut out = String::new();
-    expand(file, dir, constraints, &mut vec![], &mut out)?;
+    expand(file, dir, constraints, &mut BTreeSet::new(), &mut out)?;
     Ok(Some(out))
 }
 
@@ -366,19 +366,18 @@ fn expand(
     file: &Path,
     dir: &Path,
     constraints: Paths,
-    above: &mut Vec<PathBuf>,
+    seen: &mut BTreeSet<PathBuf>,
     out: &mut String,
 ) -> Result<()> {
-    // Lists that name each other would have no end.
-    if above.iter().any(|path| path == file) {
+    // Lists that name each other would have no end, also by other paths. A second copy adds nothing.
+    if !seen.insert(real(file)) {
         return Ok(());
     }
-    above.push(file.to_owned());
-    let text = fs::read_to_string(file).map_err(|e| Error::unreadable(file, e))?;
+    let text = read_list(file).map_err(|e| Error::unreadable(file, e))?;
     let beside = |name: &str| file.parent().unwrap_or(Path::new("")).join(name);
     for (_, line) in lines(&text) {
         match parse(&line) {
-            Line::List(name) => expand(&beside(&name), dir, constraints, above, out)?,
+            Line::List(name) => expand(&beside(&name), dir, constraints, seen, out)?,
             Line::Constraints(name) => {
                 let _ = writeln!(out, "-c {}", constraints(&beside(&name))?.display());
             }
@@ -392,7 +391,6 @@ fn expand(
             }
         }
     }
-    above.pop();
     Ok(())
 }
 

@@ -10,6 +10,7 @@ use super::pyproject;
 use super::requirement_files::closure;
 use super::uv::SetResolution;
 use crate::error::{Error, Result};
+use crate::fetch::{LONGEST_LIST, read_regular};
 
 /// The directory of the copies, in the scratch directory.
 const COPIES: &str = "resolution-source";
@@ -120,7 +121,7 @@ impl SetResolution<'_> {
 fn put(from: &Path, at: &Path) -> Result<()> {
     let made = |e| Error::at("copy a file of requirements to", at, e);
     fs::create_dir_all(at.parent().unwrap_or(at)).map_err(made)?;
-    match fs::read(from) {
+    match read_regular(from, LONGEST_LIST) {
         Ok(bytes) => fs::write(at, bytes).map_err(made),
         Err(_) => Ok(()),
     }

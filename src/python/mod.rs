@@ -14,5 +14,6 @@ pub mod sdist;
 pub mod target;
 pub mod uv;
 mod uv_lock;
+mod uv_words;
 pub mod venv;
 pub mod wheel;

@@ -11,6 +11,7 @@ use toml::Spanned;
 use super::dependency::RequiresDist;
 use super::requirement_lines::{Line, requirement};
 use crate::error::{Error, Place, Result};
+use crate::fetch::read_list;
 use crate::manifest::Problems;
 use crate::model::{normalize_project as normalize, redact};
 
@@ -154,8 +155,7 @@ impl PyProject {
     /// # Errors
     /// If it cannot be read, or if it is not a valid `pyproject.toml`.
     pub fn read(path: &Path, file: &str) -> Result<Self> {
-        let text =
-            fs_err::read_to_string(path).map_err(|e| Error::unreadable(Path::new(file), e))?;
+        let text = read_list(path).map_err(|e| Error::unreadable(Path::new(file), e))?;
         let document = toml::from_str(&text).map_err(|e| {
             let mut problems = Problems::new(file, &text);
             problems.add_syntax([e]);

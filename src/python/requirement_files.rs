@@ -9,19 +9,29 @@ use serde::Deserialize;
 use super::pyproject;
 use super::requirement_lines::{Line, Refusal, is_list, lines, parse};
 use crate::error::{Error, Result};
-use crate::fetch::decode;
+use crate::fetch::{decode, read_list};
 use crate::manifest::Problems;
 use crate::model::Digest;
 use crate::model::normalize_project as normalize;
+
+/// The greatest number of paths by which one file is read.
+const MOST_PATHS: u32 = 8;
 
 /// Returns every file that contributes to `file`: the file itself, the files that it names with `-r`
 /// and `-c`, the `pyproject.toml` next to a `setup.py` or a `uv.lock`, and that of the directories
 /// that it names, whose paths are relative to `dir`. Files that cannot be read are included.
 pub fn closure(dir: &Path, file: &Path) -> BTreeSet<PathBuf> {
     let mut out = BTreeSet::new();
+    let mut read: BTreeMap<PathBuf, u32> = BTreeMap::new();
     let mut todo = vec![file.to_owned()];
     while let Some(file) = todo.pop() {
         if !out.insert(file.clone()) {
+            continue;
+        }
+        // Lists that name each other by longer and longer paths would have no end.
+        let times = read.entry(real(&file)).or_default();
+        *times += 1;
+        if *times > MOST_PATHS {
             continue;
         }
         if ["setup.py", "setup.cfg", "uv.lock"].iter().any(|name| file.ends_with(name)) {
@@ -30,7 +40,7 @@ pub fn closure(dir: &Path, file: &Path) -> BTreeSet<PathBuf> {
         if !is_list(&file) {
             continue;
         }
-        let Ok(text) = std::fs::read_to_string(&file) else { continue };
+        let Ok(text) = read_list(&file) else { continue };
         for (_, line) in lines(&text) {
             match parse(&line) {
                 Line::List(name) | Line::Constraints(name) if !name.is_empty() => {
@@ -46,6 +56,11 @@ pub fn closure(dir: &Path, file: &Path) -> BTreeSet<PathBuf> {
         }
     }
     out
+}
+
+/// Returns the path by which a file is recognised: without symlinks and `..` if the file is there.
+pub(super) fn real(file: &Path) -> PathBuf {
+    file.canonicalize().unwrap_or_else(|_| file.to_owned())
 }
 
 /// What the head of a generated file of requirements names as the command that wrote it.

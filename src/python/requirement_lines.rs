@@ -112,7 +112,7 @@ impl Refusal {
                 "leave the option out, and name the package in `build` of the table [requirements.<name>]"
             }
             Refusal::Unclear => {
-                "write plain lines: no options but those of docs/python-packages.md, and names of lists without spaces, quotes, `$` and the endings of other formats"
+                "write plain lines: no options but those of docs/python-packages.md, and addresses and names of lists without spaces, quotes, `$` and the endings of other formats"
             }
         }
     }
@@ -186,7 +186,8 @@ pub fn parse(line: &str) -> Line {
         };
     }
     if let Some(url) = option(&["--index-url", "--extra-index-url", "-i"]) {
-        return match url.contains(|c: char| c == '\\' || c.is_whitespace()) {
+        // uv replaces `${NAME}` by the variable, and the address of an index may hold credentials.
+        return match url.contains(|c: char| matches!(c, '\\' | '$') || c.is_whitespace()) {
             true => Line::Refused(Refusal::Unclear),
             false => Line::Index(url.to_owned()),
         };
@@ -396,6 +397,8 @@ mod tests {
             ("-r https://x.example/r.txt", Line::Refused(Refusal::RemoteList)),
             ("-c file:///c.txt", Line::Refused(Refusal::RemoteList)),
             ("-i https://x.example/simple", Line::Index("https://x.example/simple".to_owned())),
+            ("--extra-index-url http://x.example/${TOKEN}", Line::Refused(Refusal::Unclear)),
+            ("-i $INDEX", Line::Refused(Refusal::Unclear)),
             ("-r more.in", Line::List("more.in".to_owned())),
             ("-r sub/Pipfile", Line::Refused(Refusal::Unclear)),
             ("-rmore.in", Line::List("more.in".to_owned())),

@@ -15,10 +15,11 @@ use super::inputs::{self, Interpreters};
 use super::requirement_files::{self, PylockEntry, PylockFile, pins};
 use super::requirement_lines::is_list;
 use super::target::WheelTarget;
+use super::uv_words::{asked_again, wants_source};
 use crate::error::{Cause, Error, ErrorKind, Result};
-use crate::fetch::Http;
+use crate::fetch::{Http, read_list};
 use crate::manifest::Requirements;
-use crate::model::{Digest, Platform, normalize_project, redact};
+use crate::model::{Digest, Platform, redact};
 use crate::sandbox::Quota;
 
 /// The file of the hashed requirements for all platforms, in the scratch directory.
@@ -367,13 +368,13 @@ impl SetResolution<'_> {
                 command.args(self.set.groups.iter().flat_map(|group| ["--group", group]));
             }
             let (text, _) = self.run(command)?;
-            let lock = fs::read_to_string(&path).map_err(|e| Error::at("read", &path, e))?;
+            let lock = read_list(&path).map_err(|e| Error::at("read", &path, e))?;
             let text = inputs::exported(&text, &lock, file)?;
             fs::write(&made, text).map_err(|e| Error::at("write", &made, e))?;
             return Ok(made);
         }
         if name.starts_with("pylock.") || name == "pylock.toml" {
-            let text = fs::read_to_string(&path)
+            let text = read_list(&path)
                 .map_err(|e| Error::user(format!("can't read {file}")).cause(&e))?;
             let entries = requirement_files::pylock(&text, file)?;
             inputs::check_entries(&entries, &text, file)?;
@@ -449,12 +450,7 @@ impl SetResolution<'_> {
                 again.output().is_ok_and(|output| output.status.code() != Some(2))
             }
             _ => {
-                // The address of an index itself need not be accessible: only paths below it are.
-                let is_index = |url: &str| {
-                    let root = |u: &str| redact(u).trim_end_matches('/').to_owned();
-                    self.indexes.iter().any(|index| root(index) == root(url))
-                };
-                let mut named = urls(said).into_iter().filter(|url| !is_index(url));
+                let mut named = asked_again(said, self.indexes).into_iter();
                 self.offline || named.any(|url| self.is_not_served(url))
             }
         }
@@ -529,34 +525,6 @@ fn list_of(file: &str) -> String {
     format!("{}.txt", file.replace('/', "-"))
 }
 
-/// Returns the first five addresses in a text.
-fn urls(text: &str) -> Vec<&str> {
-    let ends = |c: char| c.is_whitespace() || "`'\"<>(),".contains(c);
-    let mut out: Vec<&str> = vec![];
-    for word in text.split(ends).map(|w| w.trim_end_matches(['.', ':', ';'])) {
-        let is_url =
-            ["http://", "https://"].iter().any(|s| word.len() > s.len() && word.starts_with(s));
-        if is_url && !out.contains(&word) && out.len() < 5 {
-            out.push(word);
-        }
-    }
-    out
-}
-
-/// Returns the projects for which uv reports that only source is available. Only a hint depends on
-/// the words of this output.
-fn wants_source(said: &str) -> Vec<String> {
-    let mut out: Vec<String> = said
-        .split("Wheels are required for `")
-        .skip(1)
-        .filter_map(|rest| rest.split('`').next())
-        .map(normalize_project)
-        .collect();
-    out.sort();
-    out.dedup();
-    out
-}
-
 /// Returns the newest version of glibc for which uv has a platform and that is not newer than
 /// `glibc` (`2.36`), as the second part of the version.
 fn known_glibc(glibc: &str) -> u32 {
@@ -567,20 +535,6 @@ fn known_glibc(glibc: &str) -> u32 {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn addresses_are_found_in_the_words_of_uv() {
-        let said = "error: Failed to fetch: http://127.0.0.1:1/lib/l-1.whl\n  cause: HTTP status client error (404 File not found) for url (http://127.0.0.1:1/lib/l-1.whl)\nsee `https://x.example/y`.";
-        assert_eq!(urls(said), ["http://127.0.0.1:1/lib/l-1.whl", "https://x.example/y"]);
-        assert_eq!(urls("http:// none"), Vec::<&str>::new());
-    }
-
-    #[test]
-    fn what_has_no_wheel_is_found_in_the_words_of_uv() {
-        let said = "error: No solution found when resolving dependencies\n  cause: Because docopt==0.6.2 has no usable wheels\n\nhint: Wheels are required for `Doc_opt` because building from source is disabled for all packages (i.e., with `--no-build`)\n";
-        assert_eq!(wants_source(said), ["doc-opt"]);
-        assert_eq!(wants_source("error: other"), Vec::<String>::new());
-    }
 
     #[test]
     fn any_glibc_has_a_platform_of_uv() {

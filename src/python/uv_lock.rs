@@ -10,6 +10,7 @@ use super::dependency::RequiresDist;
 use super::pyproject::{self, PyProject};
 use super::target::WheelTarget;
 use crate::error::{Error, Place, Result};
+use crate::fetch::read_list;
 use crate::manifest::Problems;
 use crate::model::normalize_project as normalize;
 
@@ -88,7 +89,7 @@ fn form(dependency: &RequiresDist, project: &PyProject) -> String {
 /// # Errors
 /// If they state different requirements, with both places.
 pub fn check(path: &Path, file: &str, targets: &[WheelTarget]) -> Result<()> {
-    let text = fs_err::read_to_string(path).map_err(|e| Error::unreadable(Path::new(file), e))?;
+    let text = read_list(path).map_err(|e| Error::unreadable(Path::new(file), e))?;
     let lock: UvLock = toml::from_str(&text).map_err(|e| {
         let mut problems = Problems::new(file, &text);
         problems.add_syntax([e]);

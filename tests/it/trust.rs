@@ -257,6 +257,129 @@ fn everything_that_a_project_brings_is_listed() {
     assert!(!said.contains("mirror.example"), "{said}");
 }
 
+/// While locking, the uv and the interpreter of a set run. Nothing says that what has these names is what
+/// they say.
+#[test]
+fn what_runs_while_locking_is_what_it_is_taken_for() {
+    let python = "[toolchains.python]\nkind = \"python\"\nsource = \"debian\"\nsuite = \"bookworm\"\npackages = [\"python3.11\"]\n";
+    let set = "[requirements.app]\ninputs = [\"pip\"]\n";
+    let uv = "[toolchains.uv]\nkind = \"tool\"\nsource = \"pypi\"\nversion = \"0.9.0\"\n";
+    let listed = |text: &str| {
+        let project = Project::new(&format!("{HEAD}{text}"));
+        project.scratch.write("project/pip", "touch PWNED\n");
+        let listed = ok(&mut cotter(&project, &["trust", "--list"]));
+        if !listed.is_empty() {
+            for args in [&["lock"][..], &["setup"]] {
+                contains(&fails(1, &mut cotter(&project, args)), HINTS);
+            }
+        }
+        listed
+    };
+    // What is known needs no answer, and neither does a name of the same program.
+    assert_eq!(listed(&format!("{python}{uv}{set}")), "");
+    assert_eq!(
+        listed(&format!(
+            "{python}bin = {{ python = \"usr/bin/python3.11\", idle = \"usr/bin/idle-python3.11\" }}\n"
+        )),
+        "new      toolchains.toml:7: the command idle, which is usr/bin/idle-python3.11 of the toolchain python\n"
+    );
+    let bash = "[toolchains.uv]\nkind = \"tool\"\nsource = \"debian\"\nsuite = \"bookworm\"\npackages = [\"bash\"]\n";
+    let said = listed(&format!("{python}{bash}bin = {{ uv = \"usr/bin/bash\" }}\n{set}"));
+    contains(
+        &said,
+        &[
+            "toolchains.toml:12: the command uv, which is usr/bin/bash of the toolchain uv\n",
+            "toolchains.toml:7: the toolchain uv as uv, which runs while locking: bash, uv = usr/bin/bash of the source debian\n",
+        ],
+    );
+    contains(
+        &listed(&format!("{python}{uv}package = \"eviluv\"\n{set}")),
+        &[
+            "toolchains.toml:7: the toolchain uv as uv, which runs while locking: eviluv of the source pypi\n",
+        ],
+    );
+    for more in ["bin = { uv = \"some/uv\" }\n", "suite = \"bookworm\"\npackages = [\"bash\"]\n"] {
+        contains(&listed(&format!("{python}{uv}{more}{set}")), &["uv as uv, which runs while"]);
+    }
+    contains(
+        &listed(&format!("{python}bin = {{ python3 = \"bin/bash\" }}\n{uv}{set}")),
+        &[
+            "toolchains.toml:7: the command python3, which is bin/bash of the toolchain python\n",
+            "the toolchain python as an interpreter, which runs while locking: python3 = bin/bash, python3.11",
+        ],
+    );
+    // A command of any toolchain may be what the user names next.
+    assert_eq!(
+        listed(
+            "[toolchains.sh]\nkind = \"tool\"\nsource = \"debian\"\nsuite = \"bookworm\"\npackages = [\"bash\"]\nbin = { git = \"usr/bin/bash\" }\n"
+        ),
+        "new      toolchains.toml:7: the command git, which is usr/bin/bash of the toolchain sh\n"
+    );
+}
+
+/// The lock names the files of the programs that run while locking, and a repository brings it.
+#[test]
+fn the_files_of_a_lock_are_those_of_the_packages_that_run_while_locking() {
+    let (server, project) = rig();
+    ok(&mut cotter(&project, &["trust"]));
+    ok(&mut cotter(&project, &["lock"]));
+    let head = "[requirements.app]\npython = [\"py\"]\nuv = \"a\"\ninputs = [\"x\"]\n[toolchains.py]\nkind = \"python\"\nsource = \"debian\"\nsuite = \"bookworm\"\npackages = [\"python3.11\"]\n";
+    project.manifest(&format!(
+        "{HEAD}{head}[toolchains.a]\nkind = \"tool\"\nsource = \"pypi\"\npackage = \"uv\"\nversion = \"1\"\n"
+    ));
+    let url = format!("{}/a-1.tar", server.url);
+    for (location, expected) in [
+        ("mirror://python/uv/uv-1-py3-none-any.whl", ""),
+        (
+            "mirror://python/eviluv/uv-1-py3-none-any.whl",
+            "new      files of mirror://python/eviluv for the toolchain a, which runs while locking\n",
+        ),
+        (
+            "mirror://debian/pool/a-1.tar",
+            "new      files of mirror://debian for the toolchain a, which runs while locking\n",
+        ),
+    ] {
+        let forged = forged(&project.lock_text(), &url, location);
+        let clone = project.scratch.write("clone/toolchains.lock", forged);
+        let text = std::fs::read_to_string(project.dir().join("toolchains.toml")).unwrap();
+        project.scratch.write("clone/toolchains.toml", text);
+        let mut command = cotter(&project, &["trust", "--list"]);
+        assert_eq!(ok(command.current_dir(clone.parent().unwrap())), expected, "{location}");
+    }
+}
+
+/// A repository may hold symlinks to devices, and an archive of it a pipe.
+#[test]
+fn what_has_no_end_is_not_read() {
+    let project = Project::new(&format!(
+        "{HEAD}[settings]\nkeyring = \"keys\"\n[requirements.app]\ninputs = [\"requirements.in\", \"loop.in\"]\n[toolchains.python]\nkind = \"python\"\nsource = \"debian\"\nsuite = \"bookworm\"\npackages = [\"python3.11\"]\n[toolchains.uv]\nkind = \"tool\"\nsource = \"pypi\"\nversion = \"0.9.0\"\n"
+    ));
+    let pipe = project.dir().join("pipe");
+    assert!(Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+    std::os::unix::fs::symlink("/dev/zero", project.dir().join("keys")).unwrap();
+    std::os::unix::fs::symlink("/dev/zero", project.dir().join("zero.in")).unwrap();
+    project.scratch.write("project/requirements.in", "-r zero.in\n-r pipe\n");
+    project.scratch.write("project/loop.in", "-r s/../loop.in\n-r t/../loop.in\n-r zero.in\n");
+    for name in ["s", "t"] {
+        std::fs::create_dir(project.dir().join(name)).unwrap();
+    }
+    let said = ok(&mut cotter(&project, &["trust", "--list"]));
+    contains(&said, &["packages signed with the keys in keys (which can't be read)"]);
+    contains(&fails(3, &mut cotter(&project, &["lock", "--check"])), &["no toolchains.lock"]);
+    contains(
+        &fails(1, &mut cotter(&project, &["lock", "--trust"])),
+        &["can't read", "expected a file, got a device or a pipe"],
+    );
+    // An archive of the project.
+    project.manifest(&format!(
+        "{HEAD}[toolchains.a]\nkind = \"tool\"\nsource = \"archive\"\nversion = \"1\"\nurl = \"./pipe\"\n"
+    ));
+    contains(
+        &fails(1, &mut cotter(&project, &["lock", "--trust"])),
+        &["expected a file, got a device or a pipe"],
+    );
+}
+
 #[test]
 fn what_init_writes_needs_no_trust() {
     for template in ["full", "cpp", "python", "uv", "tool", "library", "cross", "bazel", "services"]
