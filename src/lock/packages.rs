@@ -12,7 +12,7 @@ use super::options::Upgrade;
 use super::package_files::{environment_of_uv, input_of};
 use super::stale::{python_version, set_differences, set_fingerprint, target};
 use crate::context::{Context, shown};
-use crate::error::{Error, Result, nearest};
+use crate::error::{Error, Place, Result, nearest};
 use crate::fetch::{Fetcher, LONGEST_LIST, read_list, read_regular};
 use crate::lockfile::{
     LockedTree, Lockfile, PackagesRole, PackagesSpec, Plan, Selection, Spec, Uses, first_marker,
@@ -28,6 +28,7 @@ use crate::python::dependency::RequiresDist;
 use crate::python::inputs::{Interpreters, check_uv_version};
 use crate::python::metadata::{self, WheelMetadata};
 use crate::python::requirement_files::{self, Pin, is_generated, pins};
+use crate::python::requirement_lines::{is_list, lines};
 use crate::python::target::WheelTarget;
 use crate::python::uv::{self, Chosen, SetResolution};
 use crate::recipe;
@@ -190,6 +191,7 @@ impl Locking<'_> {
         let mut extras = vec![];
         for (tree, target) in group.iter().zip(&targets) {
             let chosen = job.for_platform(target, &target.glibc(), &text)?;
+            self.check_hashes(effective, &chosen, &demanded)?;
             extras.push(chosen.iter().map(|c| (c.project.clone(), c.extras.clone())).collect());
             let inputs = self.inputs(chosen, &demanded)?;
             let version = python_version(python, tree.platform, self.lock);
@@ -412,6 +414,32 @@ impl Locking<'_> {
         }
         out.retain(|_, pin| !pin.hashes.is_empty());
         out
+    }
+
+    /// Checks that each chosen package has a hash if a list of the set demands that.
+    fn check_hashes(
+        &self,
+        set: &Requirements,
+        chosen: &[Chosen],
+        demanded: &BTreeMap<String, Pin>,
+    ) -> Result<()> {
+        let without: Vec<&str> = chosen
+            .iter()
+            .map(|file| file.project.as_str())
+            .filter(|name| !demanded.contains_key(*name))
+            .collect();
+        let place = self.project.requirement_files(set).into_iter().find_map(|file| {
+            let text = fs::read_to_string(&file).ok().filter(|_| is_list(&file))?;
+            let mut lines = lines(&text).into_iter();
+            let (line, _) = lines.find(|(_, line)| line.starts_with("--require-hashes"))?;
+            Some(Place { file: shown(&file, &self.cx.here), line, column: 1 })
+        });
+        let (Some(place), [first, ..]) = (place, without.as_slice()) else { return Ok(()) };
+        let be = if without.len() == 1 { "has" } else { "have" };
+        Err(Error::user(format!("{} {be} no hash", without.join(", ")))
+            .located(place)
+            .because("expected a version and a hash of each package, as `--require-hashes` demands")
+            .hint(format!("write {first}==VERSION --hash=sha256:HASH, or leave the option out: the lock pins each file by its hash in any case")))
     }
 
     /// Converts the chosen files to inputs of the lock. Sizes and hashes that the index does not

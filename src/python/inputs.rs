@@ -51,6 +51,7 @@ pub fn check(
             Some(place) => e.located(place.clone()),
             None => e,
         };
+        refuse_circle(&path, dir, &mut vec![], &mut BTreeSet::new())?;
         for part in closure(dir, &path) {
             let name = shown(&part, dir);
             // What builds import is a list that cotter itself writes, beside the store.
@@ -245,6 +246,42 @@ const STATE: &str = "state `name` and `dependencies` in [project] of its pyproje
 /// Whether a file, judged by its name, belongs to the project in its directory.
 fn is_project(path: &Path) -> bool {
     [pyproject::FILE, "setup.py", "setup.cfg"].iter().any(|name| path.ends_with(name))
+}
+
+/// Checks that a list does not name itself, neither directly nor through others: uv would leave out
+/// what it holds. `above` are the lists that lead to it, `done` those that were checked.
+fn refuse_circle(
+    file: &Path,
+    dir: &Path,
+    above: &mut Vec<PathBuf>,
+    done: &mut BTreeSet<PathBuf>,
+) -> Result<()> {
+    // A file that cannot be read is reported by the other checks.
+    let (Ok(real), true) = (file.canonicalize(), is_list(file)) else { return Ok(()) };
+    if !done.insert(real.clone()) {
+        return Ok(());
+    }
+    above.push(real);
+    let text = fs::read_to_string(file).unwrap_or_default();
+    for (line, text) in lines(&text) {
+        let (Line::List(name) | Line::Constraints(name)) = parse(&text) else { continue };
+        let named = file.with_file_name(name);
+        let Ok(real) = named.canonicalize() else { continue };
+        let Some(at) = above.iter().position(|path| *path == real) else {
+            refuse_circle(&named, dir, above, done)?;
+            continue;
+        };
+        let top = dir.canonicalize().unwrap_or_else(|_| dir.to_owned());
+        let circle = above[at..].iter().chain([&real]).map(|path| shown(path, &top));
+        let (name, circle) = (shown(file, dir), circle.collect::<Vec<_>>().join(" -> "));
+        return Err(Error::user(format!("{name} names a list that leads to it again"))
+            .located(Place { file: name, line, column: 1 })
+            .because(format!("expected lists without a circle, got {circle}"))
+            .because("uv would leave out what they hold")
+            .hint("leave this line out"));
+    }
+    above.pop();
+    Ok(())
 }
 
 fn check_list(text: &str, name: &str, is_constraint: bool, dir: &Path) -> Result<()> {

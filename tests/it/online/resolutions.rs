@@ -377,3 +377,53 @@ fn only_what_the_interpreter_and_the_set_can_take_is_newer() {
         assert_eq!(newer(), expected, "{time}");
     }
 }
+
+#[test]
+fn a_list_that_demands_hashes_has_them_and_no_list_leads_to_itself() {
+    let packages = Packages::new("inputs = [\"requirements.in\"]");
+    publish_app(&packages);
+    let project = &packages.project;
+    packages.inputs("app\n");
+    project.ok(&["lock"]);
+    let written = std::fs::read_to_string(project.dir().join("requirements-app.txt")).unwrap();
+    let hash = |name: &str| {
+        let line = written.split(&format!("{name}==1.0")).nth(1).unwrap();
+        line.split("--hash=sha256:").nth(1).unwrap()[..64].to_owned()
+    };
+    let (app, lib) = (hash("app"), hash("lib"));
+    let pinned = format!("--require-hashes\napp==1.0 --hash=sha256:{app}\n");
+    project.scratch.write("project/sub/hashed.in", &pinned);
+    packages.inputs("-r sub/hashed.in\n");
+    packages.refused(
+        1,
+        &["lock"],
+        &["lib has no hash", "at: sub/hashed.in:1:1", "lib==VERSION --hash=sha256:HASH"],
+    );
+    project
+        .scratch
+        .write("project/sub/hashed.in", format!("{pinned}lib==1.0 --hash=sha256:{lib}\n"));
+    project.ok(&["lock"]);
+
+    packages.inputs("lib\n-r ./requirements.in\n");
+    packages.refused(
+        1,
+        &["lock"],
+        &[
+            "at: requirements.in:2:1",
+            "got requirements.in -> requirements.in",
+            "leave this line out",
+        ],
+    );
+    packages.inputs("lib\n-r sub/more.in\n");
+    project.scratch.write("project/sub/more.in", "other\n-c ../requirements.in\n");
+    packages.refused(
+        1,
+        &["lock"],
+        &["at: sub/more.in:2:1", "got requirements.in -> sub/more.in -> requirements.in"],
+    );
+    // A list may be named twice.
+    packages.inputs("-r sub/more.in\n-r sub/other.in\n-c sub/other.in\n");
+    project.scratch.write("project/sub/more.in", "lib\n-r other.in\n");
+    project.scratch.write("project/sub/other.in", "other\n");
+    project.ok(&["lock"]);
+}
