@@ -57,29 +57,30 @@ end
 /// Runs the command.
 ///
 /// # Errors
-/// If standard output is closed. What is wrong with a project is told on standard error, and its environment is not entered.
+/// If the environment of the project cannot be entered. What was printed lets the shell go on without it, and not ask again.
 pub fn run(args: &Hook, cx: &Context) -> Result<ExitCode> {
-    let text = match (args.update, args.shell) {
+    let (text, entered) = match (args.update, args.shell) {
         (true, shell) => update(shell, cx),
-        (false, HookShell::Bash) => BASH.to_owned(),
-        (false, HookShell::Zsh) => ZSH.to_owned(),
-        (false, HookShell::Fish) => FISH.to_owned(),
+        (false, HookShell::Bash) => (BASH.to_owned(), Ok(())),
+        (false, HookShell::Zsh) => (ZSH.to_owned(), Ok(())),
+        (false, HookShell::Fish) => (FISH.to_owned(), Ok(())),
     };
     print(&text)?;
-    Ok(ExitCode::SUCCESS)
+    entered.map(|()| ExitCode::SUCCESS)
 }
 
-/// Returns the commands that bring a shell into the state of its directory: none if it is in it.
-fn update(shell: HookShell, cx: &Context) -> String {
+/// Returns the commands that bring a shell into the state of its directory: none if it is in it. With them comes what is wrong with
+/// the project.
+fn update(shell: HookShell, cx: &Context) -> (String, Result<()>) {
     // `cotter shell` has set the environment for as long as it runs.
     if var("COTTER_SHELL").is_some() {
-        return String::new();
+        return (String::new(), Ok(()));
     }
     let manifest = cx.manifest_path().ok();
     let now = manifest.as_deref().map(state).unwrap_or_default();
     let before = var(STATE).unwrap_or_default();
     if now == before {
-        return String::new();
+        return (String::new(), Ok(()));
     }
     let again = match shell {
         HookShell::Fish => "command cotter hook fish --update | source\n",
@@ -92,22 +93,14 @@ fn update(shell: HookShell, cx: &Context) -> String {
             HookShell::Fish => format!("eval ${UNDO}\nset -e {STATE}\nset -e {UNDO}\n"),
             _ => format!("eval \"${{{UNDO}-}}\"\nunset {STATE} {UNDO}\n"),
         };
-        return if now.is_empty() { undo } else { undo + again };
+        return (if now.is_empty() { undo } else { undo + again }, Ok(()));
     }
-    let (entered, undo) = match enter(shell, cx) {
-        Ok(entered) => entered,
-        Err(error) => {
-            cx.reporter.warn(&format!("the environment of this project is not entered: {error}"));
-            for hint in error.hints() {
-                cx.reporter.warn(&format!("next: {hint}"));
-            }
-            (String::new(), String::new())
-        }
-    };
     // The state is set in any case, so that a fault is told once and not before each prompt.
-    entered
-        + &set(shell, STATE, &now)
-        + &if undo.is_empty() { undo } else { set(shell, UNDO, &undo) }
+    let state = set(shell, STATE, &now);
+    match enter(shell, cx) {
+        Ok((entered, undo)) => (entered + &state + &set(shell, UNDO, &undo), Ok(())),
+        Err(error) => (state, Err(error)),
+    }
 }
 
 /// Returns the words for the state of a project.

@@ -407,8 +407,7 @@ impl Locking<'_> {
             });
         let mut out: BTreeMap<String, Pin> = BTreeMap::new();
         for path in named.chain(turned) {
-            for (name, pin) in fs::read_to_string(path).map(|text| pins(&text)).unwrap_or_default()
-            {
+            for (name, pin) in read_list(&path).map(|text| pins(&text)).unwrap_or_default() {
                 out.entry(name).or_default().hashes.extend(pin.hashes);
             }
         }
@@ -429,7 +428,7 @@ impl Locking<'_> {
             .filter(|name| !demanded.contains_key(*name))
             .collect();
         let place = self.project.requirement_files(set).into_iter().find_map(|file| {
-            let text = fs::read_to_string(&file).ok().filter(|_| is_list(&file))?;
+            let text = read_list(&file).ok().filter(|_| is_list(&file))?;
             let mut lines = lines(&text).into_iter();
             let (line, _) = lines.find(|(_, line)| line.starts_with("--require-hashes"))?;
             Some(Place { file: shown(&file, &self.cx.here), line, column: 1 })

@@ -262,7 +262,7 @@ fn refuse_circle(
         return Ok(());
     }
     above.push(real);
-    let text = fs::read_to_string(file).unwrap_or_default();
+    let text = read_list(file).unwrap_or_default();
     for (line, text) in lines(&text) {
         let (Line::List(name) | Line::Constraints(name)) = parse(&text) else { continue };
         let named = file.with_file_name(name);

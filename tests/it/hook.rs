@@ -119,7 +119,7 @@ fn the_hook_only_looks_and_tells_once_what_is_missing() {
     let asked = server.log().len();
     let script = "eval \"$(cotter hook bash)\"\nunset COTTER_TRUST\ncd \"$P\"\ntrue\ntrue\necho \"<$KEPT>\"\n(COTTER_SHELL=1; export COTTER_SHELL; cotter hook bash --update; echo none)\n";
     let said = interactive(&project, &["bash", "--norc", "-i"], script);
-    assert_eq!(said.matches("is not entered").count(), 1, "{said}");
+    assert_eq!(said.matches("there is no toolchains.lock").count(), 1, "{said}");
     contains(&said, &["<old 'value'>", "none"]);
     assert_eq!(server.log().len(), asked);
     project.assert_store_empty();
