@@ -222,7 +222,7 @@ fn progress_fits_the_terminal_and_nothing_of_it_is_left() {
             bars.iter().any(|bar| row.starts_with(bar) || bar.starts_with(row.trim_end()))
         };
         let is_broken = |(row, next): &&(String, String)| {
-            !row.starts_with("added ") && !(begins(row) && begins(next))
+            !(row.starts_with("added ") || (begins(row) && begins(next)))
         };
         let broken: Vec<_> = shown.wrapped.iter().filter(is_broken).collect();
         assert!(broken.is_empty(), "{columns} columns: {broken:#?}\n{}", shown.screen);
