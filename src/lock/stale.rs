@@ -5,7 +5,7 @@ use std::path::Path;
 
 use crate::context::{Context, shown};
 use crate::error::{Error, ErrorKind, Result};
-use crate::fetch::read_list;
+use crate::fetch::{LONGEST_LIST, read_list, read_regular};
 use crate::lockfile::{
     Fingerprint, LockedTree, Lockfile, PackagesSpec, Spec, first_marker, has_conflict_markers,
 };
@@ -176,7 +176,7 @@ pub fn fingerprint(project: &Project, toolchain: &Toolchain, platform: Platform)
 /// Describes the content of a file by its path relative to `dir` and a part of its digest.
 fn state(path: &Path, dir: &Path) -> String {
     let shown = path.strip_prefix(dir).unwrap_or(path).display();
-    match fs_err::read(path) {
+    match read_regular(path, LONGEST_LIST) {
         Ok(bytes) => format!("{shown} {}", part_of_digest(&bytes)),
         Err(_) => format!("{shown} is not there"),
     }
