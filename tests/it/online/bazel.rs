@@ -998,7 +998,7 @@ fn a_tree_that_vanishes_under_bazel_comes_back() {
         // Bazel 4 checks the tree when it starts, and Bazel 7 at every command.
         let next = if bazel == Bazel::V4 { "$BAZEL shutdown" } else { ":" };
         let script = format!(
-            "{build}\necho one\nzlib=$(echo $COTTER_STORE/store/*-zlib-*)\nchmod -R u+w \"$zlib\"; rm -rf \"$zlib\"\n{next}\n\
+            "{build}\necho one\nzlib=$(echo $COTTER_STORE/store/*-zlib-*-x86_64-linux)\nchmod -R u+w \"$zlib\"; rm -rf \"$zlib\"\n{next}\n\
              if {build}; then echo it did not see; exit 1; fi\necho two\ntest -d \"$zlib\"\necho // >> squeeze.cc\n{build}\necho three\n\
              \"$COTTER\" gc\ntest -d \"$zlib\"\n{build}\necho four"
         );
