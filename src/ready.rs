@@ -448,6 +448,7 @@ fn register(
     ready: &[Ready],
 ) -> Result<()> {
     let project = manifest.to_owned();
+    let _held = store.hold_roots()?;
     let mut trees: Vec<RootTree> = ready.iter().map(|r| r.tree.clone()).collect();
     let old = store.root(&project);
     let emitted = files.emitted.or_else(|| old.as_ref().map(|old| old.emitted.clone()));

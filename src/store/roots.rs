@@ -222,6 +222,18 @@ impl Store {
         self.dir.join("roots").join(&key[..32])
     }
 
+    /// Keeps other processes from changing the roots until the result is dropped: the repository rules
+    /// of Bazel register trees of one project at once, and none may lose what another has added. Where
+    /// the file system has no locks, nothing is kept.
+    ///
+    /// # Errors
+    /// If the store cannot be written.
+    pub fn hold_roots(&self) -> Result<Option<std::fs::File>> {
+        self.part("roots")?;
+        let held = std::fs::File::open(self.dir.join("roots")).ok();
+        Ok(held.filter(|roots| roots.lock().is_ok()))
+    }
+
     /// Registers the trees that a project uses, and replaces its earlier registration.
     ///
     /// # Errors
