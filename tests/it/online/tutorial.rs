@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::process::Command;
 
-use crate::support::{REPO, Scratch, clean, shared_store, text};
+use crate::support::{REPO, Scratch, clean, text};
 
 /// What the page asks its reader to do.
 enum Step<'a> {
@@ -86,7 +86,6 @@ fn the_matching_of_lines_can_fail() {
 fn the_tutorial_can_be_typed_as_it_stands() {
     let page = std::fs::read_to_string(Path::new(REPO).join("docs/tutorial.md")).unwrap();
     let scratch = Scratch::new();
-    shared_store();
     let store = scratch.join("store");
     let bin = Path::new(env!("CARGO_BIN_EXE_cotter")).parent().unwrap();
     let mut directory = scratch.path().to_path_buf();
