@@ -326,3 +326,33 @@ fn setup_records_lost_facts_again() {
         assert_eq!(std::fs::read_to_string(&facts).unwrap(), good);
     }
 }
+
+/// The repository rules of Bazel do that. A tree whose registration is lost would be deleted while it is used.
+#[test]
+fn trees_that_are_registered_at_once_are_all_kept() {
+    let server = Server::start();
+    let names: Vec<String> = (0..6).map(|n| format!("t{n}")).collect();
+    let tables = names.iter().map(|name| {
+        let tar = Tar::new().program(&format!("bin/{name}"), name.as_bytes()).finish();
+        let url = server.put(&format!("/{name}.tar"), tar);
+        format!("[toolchains.{name}]\nkind = \"tool\"\nsource = \"archive\"\nversion = \"1\"\nurl = \"{url}\"\n")
+    });
+    let tables: String = tables.collect();
+    let project =
+        Project::new(&format!("platforms = [\"x86_64-linux\", \"aarch64-linux\"]\n{tables}"));
+    project.ok(&["setup"]);
+    for _ in 0..10 {
+        std::fs::remove_dir_all(project.store.join("roots")).unwrap();
+        let started = names.iter().map(|name| project.cotter(&["setup", name]).spawn().unwrap());
+        for mut child in started.collect::<Vec<_>>() {
+            assert!(child.wait().unwrap().success());
+        }
+        project.ok(&["gc"]);
+        let left = project.stored("store");
+        let lost: Vec<_> = names
+            .iter()
+            .filter(|n| !left.iter().any(|tree| tree.contains(&format!("-{n}-"))))
+            .collect();
+        assert!(lost.is_empty(), "{lost:?} were deleted");
+    }
+}
