@@ -1,11 +1,11 @@
 //! `cotter hook`: a shell that enters the environment of a project with its directory, and leaves it with it.
 
-use std::fmt::Write as _;
 use std::path::Path;
 use std::process::ExitCode;
 
 use super::print;
 use super::session::{Access, Session};
+use super::shell::{fish_rest_of_path, off_path};
 use super::trees;
 use crate::cli::{Hook, HookShell};
 use crate::context::{Context, var};
@@ -130,9 +130,7 @@ fn enter(shell: HookShell, cx: &Context) -> Result<(String, String)> {
         HookShell::Fish => {
             let front: Vec<String> = front.iter().map(|dir| fish_quoted(dir)).collect();
             let front = front.join(" ");
-            let rest = format!(
-                "set -l cotter_rest\nfor dir in $PATH; contains -- $dir {front}; or set -a cotter_rest $dir; end\n"
-            );
+            let rest = fish_rest_of_path(&front);
             let enter = format!("{rest}set -gx PATH {front} $cotter_rest\n");
             let leave = format!("{rest}set -gx PATH $cotter_rest\n");
             (
@@ -141,11 +139,7 @@ fn enter(shell: HookShell, cx: &Context) -> Result<(String, String)> {
             )
         }
         HookShell::Bash | HookShell::Zsh => {
-            let mut leave = "PATH=\":$PATH:\"\n".to_owned();
-            for dir in &front {
-                let _ = writeln!(leave, "PATH=\"${{PATH//:{}:/:}}\"", super::shell::pattern(dir));
-            }
-            leave += "PATH=\"${PATH#:}\"; PATH=\"${PATH%:}\"\nhash -r\n";
+            let leave = off_path(&front) + "hash -r\n";
             let enter =
                 format!("export PATH={}\"${{PATH:+:$PATH}}\"\nhash -r\n", quoted(&front.join(":")));
             (enter + &assignments(&changes.set, &changes.unset), leave + &assignments(kept, &gone))

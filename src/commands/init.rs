@@ -37,7 +37,7 @@ pub fn run(args: &Init, cx: &Context) -> Result<ExitCode> {
     let platform = Platform::native().unwrap_or(Platform::X86_64Linux);
     let text = starter.text(platform, &names);
     let list = dir.join(REQUIREMENTS);
-    let has_list = !starter.has_packages() || !text.contains(REQUIREMENTS) || list.exists();
+    let has_list = !starter.needs_list(&names) || list.exists();
     if !has_list && is_there(&list) {
         return Err(Error::user(format!("{} is a symlink that leads nowhere", list.display()))
             .because(

@@ -58,18 +58,21 @@ fn again(session: &Session, pure: bool) -> String {
     if pure {
         out += &format!("export PATH={}\n", quoted(&front.join(":")));
     } else {
-        out += "PATH=\":$PATH:\"\n";
-        for dir in &front {
-            out += &format!("PATH=\"${{PATH//:{0}:/:}}\"\n", pattern(dir));
-        }
-        out += "PATH=\"${PATH#:}\"; PATH=\"${PATH%:}\"\n";
+        out += &off_path(&front);
         out += &format!("export PATH={}\"${{PATH:+:$PATH}}\"\n", quoted(&front.join(":")));
     }
     out + &assignments(&session.changes.set, &session.changes.unset)
 }
 
+/// Returns commands for bash and zsh that take directories off PATH.
+pub fn off_path(dirs: &[String]) -> String {
+    let dirs = dirs.iter().map(|dir| format!("PATH=\"${{PATH//:{}:/:}}\"\n", pattern(dir)));
+    let dirs: String = dirs.collect();
+    format!("PATH=\":$PATH:\"\n{dirs}PATH=\"${{PATH#:}}\"; PATH=\"${{PATH%:}}\"\n")
+}
+
 /// Returns a directory as a pattern within double quotes of bash and zsh, that matches only itself.
-pub fn pattern(dir: &str) -> String {
+fn pattern(dir: &str) -> String {
     let special = |c: char| !(c.is_ascii_alphanumeric() || "._-+".contains(c));
     dir.chars().flat_map(|c| special(c).then_some('\\').into_iter().chain([c])).collect()
 }
@@ -103,9 +106,14 @@ fn fish(session: &Session, pure: bool) -> String {
     let front = front.join(" ");
     let path = match pure {
         true => format!("set -gx PATH {front}\n"),
-        false => format!(
-            "set -l cotter_rest\nfor dir in $PATH; contains -- $dir {front}; or set -a cotter_rest $dir; end\nset -gx PATH {front} $cotter_rest\n"
-        ),
+        false => format!("{}set -gx PATH {front} $cotter_rest\n", fish_rest_of_path(&front)),
     };
     path + &fish_assignments(&session.changes.set, &session.changes.unset)
+}
+
+/// Returns commands for fish that set `cotter_rest` to the directories of PATH that are not among `front`, words of fish.
+pub fn fish_rest_of_path(front: &str) -> String {
+    format!(
+        "set -l cotter_rest\nfor dir in $PATH; contains -- $dir {front}; or set -a cotter_rest $dir; end\n"
+    )
 }

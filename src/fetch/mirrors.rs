@@ -4,6 +4,8 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
+
 use super::index_settings::ConfiguredIndexes;
 use crate::model::{Location, MemberPath};
 
@@ -137,30 +139,25 @@ impl Mirrors {
     }
 }
 
-/// Percent-encodes the characters that the path of a URL must not contain (RFC 3986, section 3.3).
-/// `+` and `~` occur in Debian's names and are allowed.
+/// All characters but those that the path of a URL may contain as they are (RFC 3986, section 3.3): `+` and `~` are in Debian's names.
+const ESCAPED: &AsciiSet = &NON_ALPHANUMERIC
+    .remove(b'/')
+    .remove(b'-')
+    .remove(b'.')
+    .remove(b'_')
+    .remove(b'~')
+    .remove(b'+')
+    .remove(b'=')
+    .remove(b',')
+    .remove(b'@')
+    .remove(b':');
+
+/// Percent-encodes the characters that the path of a URL must not contain.
 pub fn encode(path: &str) -> String {
-    path.bytes()
-        .map(|b| match b {
-            b'a'..=b'z'
-            | b'A'..=b'Z'
-            | b'0'..=b'9'
-            | b'/'
-            | b'-'
-            | b'.'
-            | b'_'
-            | b'~'
-            | b'+'
-            | b'='
-            | b','
-            | b'@'
-            | b':' => (b as char).to_string(),
-            _ => format!("%{b:02X}"),
-        })
-        .collect()
+    utf8_percent_encode(path, ESCAPED).to_string()
 }
 
 /// Replaces the escapes of an address (RFC 3986, section 2.1).
 pub fn decode(text: &str) -> String {
-    percent_encoding::percent_decode_str(text).decode_utf8_lossy().into_owned()
+    percent_decode_str(text).decode_utf8_lossy().into_owned()
 }

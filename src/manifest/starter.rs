@@ -106,26 +106,30 @@ impl Starter {
         (!out.parts.is_empty()).then_some(out)
     }
 
-    /// Whether there is a set of Python packages.
-    pub fn has_packages(&self) -> bool {
-        self.parts.contains(&StarterPart::Packages)
+    /// Whether the set of Python packages reads [`REQUIREMENTS`], because it reads none of the project's files, which have these
+    /// names, or that one.
+    pub fn needs_list(&self, names: &[String]) -> bool {
+        self.parts.contains(&StarterPart::Packages) && input(names) == REQUIREMENTS
     }
 
-    /// Returns the text of the manifest for a platform. `names` are those of the project's files: the set of Python packages
-    /// reads the first list of them.
+    /// Returns the text of the manifest for a platform. `names` are those of the project's files.
     pub fn text(&self, platform: Platform, names: &[String]) -> String {
-        let lists = SIGNS.iter().filter(|(_, parts)| parts.contains(&StarterPart::Packages));
-        let input = lists
-            .map(|(sign, _)| *sign)
-            .find(|sign| names.iter().any(|name| name == sign))
-            .unwrap_or(REQUIREMENTS);
         let head = include_str!("../../templates/init/head.toml");
         let parts = self.parts.iter().map(|part| format!("\n{}", part.text()));
         parts
             .fold(head.to_owned(), |all, part| all + &part)
             .replace("@platform@", platform.as_str())
-            .replace("@inputs@", &format!("{input:?}"))
+            .replace("@inputs@", &format!("{:?}", input(names)))
     }
+}
+
+/// Returns the file that the set of Python packages reads: the first of the project's files that states requirements.
+fn input(names: &[String]) -> &'static str {
+    let lists = SIGNS.iter().filter(|(_, parts)| parts.contains(&StarterPart::Packages));
+    lists
+        .map(|(sign, _)| *sign)
+        .find(|sign| names.iter().any(|name| name == sign))
+        .unwrap_or(REQUIREMENTS)
 }
 
 #[cfg(test)]
