@@ -146,13 +146,7 @@ pub fn check(path: &Path, file: &str, targets: &[WheelTarget]) -> Result<()> {
     }
     let package = lock.packages.iter().find(|p| !name.is_empty() && normalize(&p.name) == name);
     let Some(package) = package.filter(|_| project.is_dynamic().is_none()) else { return Ok(()) };
-    let locked = package
-        .metadata
-        .requires
-        .iter()
-        .map(UvRequirement::parsed)
-        .collect::<Result<Vec<_>, String>>()
-        .map_err(unread)?;
+    let locked = parsed(&package.metadata.requires).map_err(unread)?;
     let stated = project.stated()?;
     let extras: BTreeSet<Option<String>> = stated
         .iter()
@@ -179,12 +173,7 @@ pub fn check(path: &Path, file: &str, targets: &[WheelTarget]) -> Result<()> {
         }
         for (group, list) in project.stated_of_groups()? {
             let found = package.metadata.groups.iter().find(|(name, _)| normalize(name) == group);
-            let locked = found
-                .into_iter()
-                .flat_map(|(_, list)| list)
-                .map(UvRequirement::parsed)
-                .collect::<Result<Vec<_>, String>>()
-                .map_err(unread)?;
+            let locked = parsed(found.into_iter().flat_map(|(_, list)| list)).map_err(unread)?;
             let own = list
                 .iter()
                 .filter(|(d, _)| d.counts(&value, &none))
@@ -199,6 +188,13 @@ pub fn check(path: &Path, file: &str, targets: &[WheelTarget]) -> Result<()> {
         }
     }
     Ok(())
+}
+
+/// Parses requirements of the lock.
+fn parsed<'a>(
+    all: impl IntoIterator<Item = &'a UvRequirement>,
+) -> Result<Vec<RequiresDist>, String> {
+    all.into_iter().map(UvRequirement::parsed).collect()
 }
 
 /// Compares the requirements of both files.
