@@ -213,10 +213,12 @@ __attribute__((used)) void launch(word *stack) {
   const char *libraries = per_library ? variable(env, "COTTER_LIBRARIES") : 0;
 #ifdef LINKER
   const char *runtime = variable(env, "COTTER_RUNTIME"), *sysroot = 0;
-  int with_runtime = runtime && same(runtime, "runtime"), with_libc = 0, other_linker = 0, is_compiled = 0, is_static = 0, named = 0, names = 0;
+  int with_runtime = runtime && same(runtime, "runtime"), with_libc = 0, other_linker = 0, is_compiled = 0, is_static = 0, is_dynamic = 0, named = 0, names = 0;
   for (word i = 1; i < argc; i++) {
     // The start code of a static program that can be loaded anywhere fails if the program has a search path.
     is_static |= same(argv[i], "-static") || same(argv[i], "-static-pie") || same(argv[i], "--no-dynamic-linker") || same(argv[i], "-r");
+    // For linkers, -static says which libraries follow: those after it, up to -Bdynamic, are static.
+    is_dynamic |= value(argv + i, "-dynamic-linker") || value(argv + i, "--dynamic-linker");
     if (i > 1 && same(argv[i - 1], "-dynamic-linker")) {
       word k = 0;
       while (k < root_length && argv[i][k] == root[k]) k++;
@@ -245,6 +247,7 @@ __attribute__((used)) void launch(word *stack) {
     with_runtime = 0;
     if (libraries && !is_compiler(sysroot)) libraries = 0;
   }
+  if (is_dynamic) is_static = 0;
   if (is_static) with_runtime = 0;
   // A compiler tells the linker where the libraries are.
   if ((is_static && !is_compiled) || (names && !named)) libraries = 0;

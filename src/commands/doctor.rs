@@ -87,12 +87,22 @@ fn store(cx: &Context) -> Check {
     }
 }
 
+/// Free bytes with which a compiler can be set up, with its downloads.
+const ENOUGH_FOR_ONE: u64 = 512 << 20;
+
+/// Free bytes with which a project with several toolchains can be set up.
+const ENOUGH: u64 = 2 << 30;
+
 fn disk(cx: &Context) -> Check {
     let there = cx.store.dir().ancestors().find(|d| d.exists());
     match there.and_then(|d| rustix::fs::statvfs(d).ok()) {
         Some(s) => {
             let free = s.f_bavail * s.f_frsize;
-            let verdict = if free < 2 << 30 { Verdict::Bad } else { Verdict::Good };
+            let verdict = match free {
+                ..ENOUGH_FOR_ONE => Verdict::Bad,
+                ENOUGH_FOR_ONE..ENOUGH => Verdict::Note,
+                _ => Verdict::Good,
+            };
             Check {
                 name: "disk",
                 verdict,

@@ -293,6 +293,15 @@ impl Manifest {
                     );
                     continue;
                 }
+                let target =
+                    toolchain.target.filter(|t| toolchain.platforms.iter().any(|p| p != t));
+                if let Some(target) = target {
+                    problems.add(
+                        library.span.clone(),
+                        format!("a cross compiler takes no libraries, for they would be those of its own platform: give the compiler `--sysroot` with the path of a toolchain of kind \"sysroot\" for {target}"),
+                    );
+                    continue;
+                }
                 match self.toolchains.get(&library.value) {
                     Some(t) if t.kind == Kind::Library && t.source.value == "debian" => {}
                     Some(_) => problems.add(

@@ -10,7 +10,8 @@ use super::clang_dirs::{ClangDirs, OF_COMPILERS, is_clang, libraries};
 use super::clang_facts;
 use super::clang_left_out::{LEFT_OUT, LEFT_OUT_PACKAGES};
 use super::edit::{seal_constant, seal_everywhere, write};
-use super::gcc::{self, compiler_environment};
+use super::gcc::compiler_environment;
+use super::gcc_specs;
 use super::layers::Layers;
 use super::notes::Notes;
 use super::prune::{self, Pruning};
@@ -117,7 +118,7 @@ impl Recipe for Clang {
     }
 
     fn version(&self) -> u32 {
-        2
+        3
     }
 
     fn kind(&self) -> Kind {
@@ -321,9 +322,9 @@ fn prepare(plan: &Plan, tree: &mut Tree, blobs: &BlobDir) -> Result<()> {
         tree.link(dirs.below(&format!("{RUNTIME}/{name}")), &path);
     }
     let lib = format!("usr/lib/{multiarch}");
-    for name in tree.entries(&lib).iter().filter(|name| gcc::is_of_libc(name)) {
+    for name in tree.entries(&lib).iter().filter(|name| gcc_specs::is_of_libc(name)) {
         let path = MemberPath::literal(&format!("{lib}/{name}"));
-        tree.link(dirs.below(&format!("{}/{name}", gcc::LIBC_DIR)), &path);
+        tree.link(dirs.below(&format!("{}/{name}", gcc_specs::LIBC_DIR)), &path);
     }
     write(
         tree,
@@ -477,8 +478,10 @@ fn linker(plan: &Plan, dirs: Option<&ClangDirs>) -> Instructions {
     let runtime = dirs.map_or(vec![], |dirs| {
         vec!["--disable-new-dtags".to_owned(), format!("-rpath=%R/{}/{RUNTIME}", dirs.home)]
     });
-    let libc: Vec<String> =
-        dirs.iter().map(|dirs| format!("-rpath=%R/{}/{}", dirs.home, gcc::LIBC_DIR)).collect();
+    let libc: Vec<String> = dirs
+        .iter()
+        .map(|dirs| format!("-rpath=%R/{}/{}", dirs.home, gcc_specs::LIBC_DIR))
+        .collect();
     let has_libraries = plan.spec.cc().is_some_and(|cc| !cc.libraries.is_empty());
     let of_tree =
         (dirs.is_none() || has_libraries).then(|| format!("-rpath=%R/usr/lib/{multiarch}"));

@@ -1,7 +1,7 @@
 //! What the recipe for Clang knows about a finished tree.
 
 use super::clang_dirs::{ClangDirs, OF_COMPILERS, libraries};
-use super::gcc::RUNTIME;
+use super::gcc_specs::RUNTIME;
 use crate::facts::ClangFacts;
 use crate::model::{MemberPath, Platform};
 use crate::tree::Tree;

@@ -1,8 +1,9 @@
 //! The recipe for GCC, binutils and glibc from Debian packages.
 
 use super::api::{Active, Asked, Launchers, Recipe};
-use super::edit::{seal_constant, seal_immediate, write};
+use super::edit::{seal_constant, seal_immediate};
 use super::gcc_dirs::{GccDirs, gcc_home};
+use super::gcc_specs::{self, NO_RUNTIME, RUNTIME, RUNTIME_DIR, RUNTIME_SPECS};
 use super::layers::Layers;
 use super::notes::Notes;
 use super::prune::{self, Pruning};
@@ -12,7 +13,7 @@ use crate::error::{Error, Result};
 use crate::facts::{Facts, GccFacts};
 use crate::lockfile::{CcSpec, Plan, Spec};
 use crate::model::{Ecosystem, Kind, MemberPath, Platform};
-use crate::relocate::launcher::{Argv0, Conversion, Instructions};
+use crate::relocate::launcher::{Argv0, Conversion, Instructions, Linking};
 use crate::tree::{BlobDir, Node, Tree};
 
 /// The recipe that this module describes.
@@ -54,73 +55,13 @@ const VARIABLES: &[(&str, &str)] = &[
 /// Those that are set if the tree has a compiler for Fortran.
 const FORTRAN_VARIABLES: &[(&str, &str)] = &[("FC", "gfortran"), ("F77", "gfortran")];
 
-/// The libraries of the tree that programs may need at run time, by stem. The other libraries serve
-/// only the compiler itself.
-pub const RUNTIME: &[&str] = &[
-    "BrokenLocale",
-    "anl",
-    "asan",
-    "atomic",
-    "c",
-    "crypt",
-    "dl",
-    "gcc_s",
-    "gfortran",
-    "gomp",
-    "hwasan",
-    "itm",
-    "lsan",
-    "m",
-    "mvec",
-    "nsl",
-    "nss_compat",
-    "nss_dns",
-    "nss_files",
-    "nss_hesiod",
-    "objc",
-    "pthread",
-    "quadmath",
-    "resolv",
-    "rt",
-    "stdc++",
-    "tsan",
-    "ubsan",
-    "util",
-];
-
-/// The libraries of GCC itself among them: all that a program may need at run time and the libc does
-/// not bring.
-const RUNTIME_OF_GCC: &[&str] = &[
-    "asan", "atomic", "gcc_s", "gfortran", "gomp", "hwasan", "itm", "lsan", "objc", "quadmath",
-    "stdc++", "tsan", "ubsan",
-];
-
-/// The directory of links to the libraries of GCC itself, below GCC's directory of libraries. It is
-/// also the value of the variable with which programs are linked to it.
-const RUNTIME_DIR: &str = "runtime";
-
-/// The directory of links to the libc, below GCC's directory of libraries. Programs that are started
-/// by the loader of the tree search it and [`RUNTIME_DIR`], and not the directory of the libraries
-/// themselves: that also has those of the compiler's own programs (zlib, zstd, GMP), which would hide
-/// the ones of library trees.
-pub const LIBC_DIR: &str = "libc";
-
-/// The value of the variable that names no directory.
-const NO_RUNTIME: &str = "none";
-
-/// The first version whose specs files know the function `if-exists-then-else`.
-const FIRST_WITH_CONDITIONS: u32 = 11;
-
-/// The specs file with which the drivers link programs to the libraries of GCC itself.
-const RUNTIME_SPECS: &str = "runtime.specs";
-
 impl Recipe for Gcc {
     fn name(&self) -> &'static str {
         "gcc"
     }
 
     fn version(&self) -> u32 {
-        3
+        4
     }
 
     fn kind(&self) -> Kind {
@@ -408,84 +349,7 @@ fn prepare(plan: &Plan, tree: &mut Tree, blobs: &BlobDir) -> Result<()> {
         // The compiler's outputs do not run on this platform, so there is no loader to name.
         return Ok(());
     }
-    if gcc.major() >= FIRST_WITH_CONDITIONS {
-        link_runtime(tree, blobs, &gcc.libraries, multiarch)?;
-    }
-    let loader = platform.abi_loader();
-    let dirs = search_path(plan, tree, &gcc.libraries, multiarch);
-    let search: String = dirs.iter().map(|dir| format!(" -rpath %R/{dir}")).collect();
-    write(
-        tree,
-        blobs,
-        &format!("{}/pinned-libc.specs", gcc.libraries),
-        &format!(
-            "# gcc -specs=pinned-libc.specs: the program is started by this tree's own loader and finds this tree's own libraries.\n\
-             %rename link cotter_link\n\n\
-             *link:\n\
-             %(cotter_link) %{{!static:%{{!static-pie:%{{!shared:--dynamic-linker=%R/{loader}}} --disable-new-dtags{search}}}}}\n\n"
-        ),
-    )
-}
-
-/// Adds the directory of links to the libc. Returns the directories in which programs with the libc
-/// of the tree find their libraries. If packages of libraries are in the tree itself, theirs is one.
-fn search_path(plan: &Plan, tree: &mut Tree, gcc: &MemberPath, multiarch: &str) -> Vec<String> {
-    let lib = format!("usr/lib/{multiarch}");
-    let has_runtime = tree.has_members(&MemberPath::literal(&format!("{gcc}/{RUNTIME_DIR}")));
-    if !has_runtime {
-        return vec![lib];
-    }
-    for name in tree.entries(&lib).iter().filter(|name| is_of_libc(name)) {
-        let link = MemberPath::literal(&format!("{gcc}/{LIBC_DIR}/{name}"));
-        tree.link(link, &MemberPath::literal(&format!("{lib}/{name}")));
-    }
-    let mut out = vec![format!("{gcc}/{RUNTIME_DIR}"), format!("{gcc}/{LIBC_DIR}")];
-    if plan.spec.cc().is_some_and(|cc| !cc.libraries.is_empty()) {
-        out.push(lib);
-    }
-    out
-}
-
-/// Whether a file is the loader or a library of the libc under the name that programs ask for.
-pub fn is_of_libc(name: &str) -> bool {
-    let library = name.strip_prefix("lib").and_then(|n| n.split_once(".so."));
-    name.starts_with("ld-linux")
-        || library.is_some_and(|(stem, version)| {
-            RUNTIME.contains(&stem)
-                && !RUNTIME_OF_GCC.contains(&stem)
-                && version.bytes().all(|b| b.is_ascii_digit())
-        })
-}
-
-/// Adds a directory with links to the libraries of GCC itself, and the specs file by which programs
-/// find them there at run time. The directory has no libc, so the programs keep that of the machine.
-///
-/// The drivers always read the file. The path is only added to a program if the variable of
-/// `cotter exec` names the directory: a build that does not ask for it, such as one of Bazel, gets
-/// no path of the store into its outputs.
-fn link_runtime(tree: &mut Tree, blobs: &BlobDir, gcc: &MemberPath, multiarch: &str) -> Result<()> {
-    let lib = format!("usr/lib/{multiarch}");
-    for name in tree.entries(&lib) {
-        let Some((stem, version)) = name.strip_prefix("lib").and_then(|n| n.split_once(".so."))
-        else {
-            continue;
-        };
-        // Programs ask for the name with one number.
-        if RUNTIME_OF_GCC.contains(&stem) && version.bytes().all(|b| b.is_ascii_digit()) {
-            let link = MemberPath::literal(&format!("{gcc}/{RUNTIME_DIR}/{name}"));
-            tree.link(link, &MemberPath::literal(&format!("{lib}/{name}")));
-        }
-    }
-    write(
-        tree,
-        blobs,
-        &format!("{gcc}/{RUNTIME_SPECS}"),
-        &format!(
-            "# The programs that cotter's environment links find this compiler's own libraries, but no libc of this tree.\n\
-             *link:\n\
-             + %{{!static:%{{!static-pie:%{{!r:%{{%:if-exists-then-else(%R/{gcc}/%:getenv({RUNTIME_VARIABLE} /libgcc_s.so.1) --disable-new-dtags):-rpath %R/{gcc}/{RUNTIME_DIR}}}}}}}}}\n\n"
-        ),
-    )
+    gcc_specs::write_specs(plan, tree, blobs, &gcc)
 }
 
 /// Returns a program's name without the triplet and the version: `gcc` for
@@ -506,6 +370,8 @@ fn is_driver(name: &str) -> bool {
 fn instructions(path: &MemberPath, plan: &Plan, specs: Option<&MemberPath>) -> Instructions {
     let platform = plan.target();
     let multiarch = platform.multiarch();
+    // The library trees in use are for the platform of the compiler itself.
+    let is_cross = platform != plan.platform;
     let mut out = Instructions {
         argv0: Argv0::Found,
         conversion: Conversion::ByArgument(CHARACTER_SETS),
@@ -526,15 +392,23 @@ fn instructions(path: &MemberPath, plan: &Plan, specs: Option<&MemberPath>) -> I
                 // In a specs file, a variable that is not set is an error.
                 out.default.push(format!("{RUNTIME_VARIABLE}={NO_RUNTIME}"));
             }
-            out.library_args = [
-                format!("-isystem%L/usr/include/{multiarch}"),
-                "-isystem%L/usr/include".to_owned(),
-                format!("-L%L/usr/lib/{multiarch}"),
-            ]
-            .into();
+            if !is_cross {
+                out.library_args = [
+                    format!("-isystem%L/usr/include/{multiarch}"),
+                    "-isystem%L/usr/include".to_owned(),
+                    format!("-L%L/usr/lib/{multiarch}"),
+                ]
+                .into();
+            }
         }
         "ld" | "ld.bfd" | "ld.gold" => {
             out.args = vec!["--sysroot=%R".to_owned()];
+            if is_cross {
+                return out;
+            }
+            // A static program gets no search path: with one, the start code of those that can be
+            // loaded anywhere fails.
+            out.linking = Some(Linking { cpu: platform.cpu().to_owned(), ..Linking::default() });
             // This option is not added to the driver's arguments: there `-Wl,` counts as an input,
             // and `gcc -v` would link. At link time, -rpath is looked up below the sysroot, whereas
             // -rpath-link is taken literally.

@@ -22,6 +22,7 @@ mod essential;
 mod families;
 mod gcc;
 mod gcc_dirs;
+mod gcc_specs;
 mod generated;
 mod helpers;
 mod layers;

@@ -38,7 +38,7 @@ impl Recipe for Tool {
     }
 
     fn version(&self) -> u32 {
-        5
+        6
     }
 
     fn kind(&self) -> Kind {

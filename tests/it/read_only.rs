@@ -33,7 +33,6 @@ const ALWAYS: &[&[&str]] = &[
     &["verify"],
     &["verify", "--deep"],
     &["gc", "--dry-run"],
-    &["doctor", "--offline"],
     &["schema"],
     &["completions", "bash"],
 ];
@@ -82,6 +81,10 @@ fn verbs_that_look_change_nothing_and_name_the_next_step() {
     );
     check(OF_LOCK, 3, &["toolchains.lock", "cotter lock"]);
     check(ALWAYS, 0, &[]);
+    // A machine without free space is one that doctor finds fault with.
+    let (code, said) = look(&server, &project, &["doctor", "--offline"]);
+    assert!(code == Some(0) || said.contains("bad  disk"), "{said}");
+    contains(&said, &["ok   store ", "not asked: --offline"]);
     assert_eq!(names(&project.dir()), ["toolchains.toml"]);
 
     // There is a lock, and no tree.

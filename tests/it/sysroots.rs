@@ -146,5 +146,17 @@ fn what_is_not_a_sysroot_is_refused() {
         &project.fails(1, &["lock"]),
         &["only a compiler or a sysroot of Debian packages takes libraries"],
     );
+    let of_table = |more: &str| {
+        format!(
+            "{manifest}[toolchains.cross]\nkind = \"cc\"\nsource = \"debian\"\nsuite = \"bookworm\"\npackages = [\"gcc-12\"]\nlibraries = [\"root\"]\n{more}"
+        )
+    };
+    project.manifest(&of_table("target = \"aarch64-linux\"\n"));
+    contains(
+        &project.fails(1, &["lock"]),
+        &["a cross compiler takes no libraries", "\"sysroot\" for aarch64-linux"],
+    );
+    project.manifest(&of_table("target = \"x86_64-linux\"\n"));
+    assert!(!project.fails(1, &["lock"]).contains("cross compiler"));
     assert!(project.dir().join("mine/file").exists());
 }

@@ -33,6 +33,13 @@ suite = "trixie"
 packages = ["clang-19", "libclang-rt-19-dev"]
 libraries = ["zlib"]
 
+[toolchains.bare-gcc]
+kind = "cc"
+source = "debian"
+suite = "trixie"
+packages = ["gcc-14", "libc6-dev"]
+libraries = ["zlib"]
+
 [toolchains.zlib]
 kind = "library"
 source = "debian"
@@ -204,13 +211,41 @@ fn what_is_made_for_another_system_gets_no_library_of_this_one() {
 #[test]
 fn the_users_search_path_comes_before_the_libraries_of_the_sysroot() {
     let place = place();
-    let pinned = ["clang", "--config", "pinned-libc.cfg", "z.c", "-lz"];
-    place.exec(&["bare"], &[&pinned[..], &["-Wl,-rpath,$ORIGIN/lib", "-o", "pinned"]].concat());
-    let tree = place.tree("bare");
-    let path = place.search("pinned");
-    let of_tree = format!("{tree}/usr/lib/x86_64-linux-gnu");
-    assert_eq!(path[path.len() - 2..], ["$ORIGIN/lib".to_owned(), of_tree]);
-    contains(&ok(&mut Command::new(place.scratch.join("pinned"))), &["1.3"]);
+    for (name, compiler, pinned) in [
+        ("bare", "clang", &["--config", "pinned-libc.cfg"][..]),
+        ("bare-gcc", "gcc", &["-specs=pinned-libc.specs"]),
+    ] {
+        let link = [&[compiler], pinned, &["z.c", "-lz", "-Wl,-rpath,$ORIGIN/lib"]].concat();
+        place.exec(&[name], &[&link[..], &["-o", "pinned"]].concat());
+        let of_tree = format!("{}/usr/lib/x86_64-linux-gnu", place.tree(name));
+        let path = place.search("pinned");
+        assert_eq!(path[path.len() - 2..], ["$ORIGIN/lib".to_owned(), of_tree.clone()], "{name}");
+        contains(&ok(&mut Command::new(place.scratch.join("pinned"))), &["1.3"]);
+        // What is linked without the standard libraries finds those of the tree, too.
+        let alone = [&link[..], &["-nodefaultlibs", "-lc", "-o", "alone"]].concat();
+        place.exec(&[name], &alone);
+        assert!(place.search("alone").contains(&of_tree), "{name}");
+        contains(&ok(&mut Command::new(place.scratch.join("alone"))), &["1.3"]);
+        // A static program has no search path, for which its start code is not made.
+        for how in ["-static", "-static-pie"] {
+            place.exec(&[name, "zlib"], &[compiler, how, "z.c", "-lz", "-o", "static"]);
+            assert_eq!(place.search("static"), Vec::<String>::new(), "{name} {how}");
+            contains(&ok(&mut Command::new(place.scratch.join("static"))), &["1.3"]);
+        }
+    }
+}
+
+/// For a linker, `-static` says of which kind the libraries behind it are.
+#[test]
+fn a_program_with_some_static_libraries_finds_the_others() {
+    let place = place();
+    for (name, compiler) in [("gcc", "gcc"), ("clang", "clang"), ("clang", "clang -fuse-ld=lld")] {
+        let compiler: Vec<&str> = compiler.split(' ').collect();
+        let link = ["z.c", "-Wl,-static", "-Wl,-Bdynamic", "-lz", "-o", "some"];
+        place.exec(&[name, "zlib"], &[&compiler[..], &link].concat());
+        assert!(place.search("some").contains(&place.library()), "{compiler:?}");
+        contains(&ok(&mut Command::new(place.scratch.join("some"))), &["1.3"]);
+    }
 }
 
 /// A machine may have LLVM's tools, which a guard keeps away. CMake would take the guards.
