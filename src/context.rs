@@ -187,7 +187,9 @@ impl Context {
             Ok(manifest) => mirrors.in_project(manifest.parent().unwrap_or(Path::new("/"))),
             Err(_) => mirrors,
         };
-        Ok(Fetcher::new(http, mirrors, self.store.inputs()))
+        let path = var_os("PATH").unwrap_or_default();
+        let path = std::env::split_paths(&path).collect();
+        Ok(Fetcher::new(http, mirrors, self.store.inputs()).with_tools_on(path))
     }
 }
 

@@ -70,6 +70,7 @@ pub fn items(project: Option<&Project>, lock: Option<&Lockfile>) -> Vec<Item> {
         }
         let foreign = project.map(|project| foreign_files(project, tree)).unwrap_or_default();
         out.extend(foreign.into_iter().map(|what| Item::new(what, None)));
+        out.extend(built(project, tree).into_iter().map(|what| Item::new(what, None)));
         for location in tree.plan.inputs.iter().flat_map(|input| &input.locations) {
             if !matches!(location, Location::Mirror { .. }) {
                 let what = files_from(&location.to_string(), &tree.plan.name, project);
@@ -132,8 +133,7 @@ fn of_manifest(project: &Project, out: &mut Vec<Item>) {
                 "*" => "code of every package without a wheel".to_owned(),
                 name => format!("code of the package {name}"),
             };
-            let what =
-                format!("{what}, which is built for [requirements.{}] in a sandbox", set.name);
+            let what = built_for(&what, &set.name);
             let place = set.pattern_places.get(&("build", package.clone()));
             out.push(Item::new(what, Some(place.unwrap_or(&set.place).clone())));
         }
@@ -149,6 +149,27 @@ fn of_manifest(project: &Project, out: &mut Vec<Item>) {
             }
         }
     }
+}
+
+/// Returns the words for code of packages that is built for a set.
+fn built_for(what: &str, set: &ToolchainName) -> String {
+    format!("{what}, which is built for [requirements.{set}] in a sandbox")
+}
+
+/// Returns the words for the packages that a locked tree builds, but for those that the manifest lets
+/// build. With `--frozen`, the lock alone counts.
+fn built(project: Option<&Project>, tree: &LockedTree) -> Vec<String> {
+    let set = tree.plan.spec.packages().map_or(&tree.plan.name, |packages| &packages.set);
+    let asked = project.and_then(|project| project.manifest.requirements.get(set));
+    let builds = |name: &String| {
+        asked.is_some_and(|set| set.build.iter().any(|asked| asked == "*" || asked == name))
+    };
+    let sources = tree.plan.inputs.iter().filter(|input| input.built.is_some());
+    sources
+        .map(|input| &input.component.name)
+        .filter(|name| !builds(name))
+        .map(|name| built_for(&format!("code of the package {name}"), set))
+        .collect()
 }
 
 /// Returns the package indexes that a file of requirements names. Messages call it `file`. A file that

@@ -13,6 +13,7 @@ pub mod python_index;
 mod refusals;
 mod regular;
 mod stream;
+mod tools;
 mod vicinity;
 
 use std::collections::HashMap;
@@ -32,6 +33,7 @@ pub use netrc::Netrc;
 pub use proxy::Proxies;
 pub use refusals::Refusals;
 pub use regular::{LONGEST_KEYRING, LONGEST_LIST, read_list, read_regular};
+pub use tools::index_of_pip;
 
 use crate::error::{Cause, Error, Result};
 use crate::model::{Digest, HashingReader, Input, Location};
@@ -80,7 +82,7 @@ pub type DefaultIndex = Arc<dyn Fn() -> Result<String> + Send + Sync>;
 pub fn no_python_index() -> Error {
     Error::user("no Python package index is configured on this machine")
         .hint("set one with [mirrors] python = [\"https://.../simple\"], UV_DEFAULT_INDEX, PIP_INDEX_URL or pip.conf")
-        .hint("or pin a Python with pip in this manifest: its pip knows its own default")
+        .hint("or install pip or uv on this machine, or pin a Python with pip in this manifest: they know their own default")
 }
 
 /// Fetches inputs into a cache of files that are named by their SHA-256 hash.
@@ -91,6 +93,9 @@ pub struct Fetcher {
     pub mirrors: Mirrors,
     inputs: PathBuf,
     default_index: Mutex<Option<DefaultIndex>>,
+    /// The directories of the user's `PATH`.
+    path: Vec<PathBuf>,
+    of_tools: OnceLock<Option<String>>,
     indexes: OnceLock<Vec<String>>,
     pages: Mutex<HashMap<String, Arc<python_index::IndexProject>>>,
 }
@@ -103,14 +108,28 @@ impl Fetcher {
             mirrors,
             inputs,
             default_index: Mutex::new(None),
+            path: vec![],
+            of_tools: OnceLock::new(),
             indexes: OnceLock::new(),
             pages: Mutex::default(),
         }
     }
 
-    /// Whether the Python package index to ask by default is configured.
+    /// Lets the fetcher read in the user's own pip or uv which Python package index they ask, if none
+    /// is configured. `path` has the directories of `PATH`.
+    #[must_use]
+    pub fn with_tools_on(self, path: Vec<PathBuf>) -> Self {
+        Fetcher { path, ..self }
+    }
+
+    /// Whether the Python package index to ask by default is known, by configuration or by the user's
+    /// own tools.
     pub fn has_python_index(&self) -> bool {
-        self.mirrors.has_default_python_index()
+        self.mirrors.has_default_python_index() || self.index_of_tools().is_some()
+    }
+
+    fn index_of_tools(&self) -> Option<&String> {
+        self.of_tools.get_or_init(|| tools::default_index(&self.path)).as_ref()
     }
 
     /// Sets the function that finds a Python package index if none is configured.
@@ -126,8 +145,10 @@ impl Fetcher {
         if let Some(known) = self.indexes.get() {
             return Ok(known.clone());
         }
-        let default = if self.has_python_index() {
+        let default = if self.mirrors.has_default_python_index() {
             None
+        } else if let Some(index) = self.index_of_tools() {
+            Some(index.clone())
         } else {
             let ask = self.default_index.lock().expect("no panic holds it").clone();
             let configured = self.mirrors.python_indexes(None);

@@ -1,7 +1,9 @@
 //! Brings a lock up to date with its manifest: stale toolchains are resolved source by source,
 //! followed by the sets of Python packages.
 
+mod coherence;
 pub mod inquiry;
+mod listing;
 mod notes;
 mod options;
 mod package_files;

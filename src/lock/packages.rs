@@ -8,6 +8,7 @@ use std::sync::Mutex;
 
 use fs_err as fs;
 
+use super::listing;
 use super::options::Upgrade;
 use super::package_files::{environment_of_uv, input_of};
 use super::stale::{python_version, set_differences, set_fingerprint, target};
@@ -182,6 +183,9 @@ impl Locking<'_> {
         let (text, warnings) = job.universal()?;
         for warning in warnings {
             self.cx.reporter.warn(&warning);
+        }
+        if job.confined.get().is_some() {
+            listing::check(&text, &|name| self.fetcher.python_project(name))?;
         }
         if !group[0].builds {
             self.warn_of_idle_builds(set, &text);

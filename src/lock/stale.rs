@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
+use super::coherence;
 use crate::context::{Context, shown};
 use crate::error::{Error, ErrorKind, Result};
 use crate::fetch::{LONGEST_LIST, read_list, read_regular};
@@ -12,6 +13,7 @@ use crate::lockfile::{
 use crate::manifest::{Requirements, Toolchain};
 use crate::model::{Digest, Kind, Platform, ToolchainName};
 use crate::project::{PackageTree, Project};
+use crate::python::requirement_files::pins;
 use crate::python::target::WheelTarget;
 use crate::recipe;
 
@@ -112,6 +114,7 @@ fn differences(
     compare("the recipe", &plan.recipe.to_string(), &current);
     out.extend(plan.fingerprint.differences(&fingerprint(project, toolchain, platform)));
     out.extend(spec_differences(toolchain, platform, locked));
+    out.extend(coherence::of_toolchain(&toolchain.source.value, locked));
     out
 }
 
@@ -219,6 +222,10 @@ pub fn set_differences(
     let now = set_fingerprint(project, tree, lock, None);
     out.extend(plan.fingerprint.differences(&now));
     out.extend(packages_differences(tree, locked));
+    let file = tree.set.output(tree.python);
+    let written = read_list(&project.dir().join(file.as_str())).unwrap_or_default();
+    let pins = (!tree.builds).then(|| pins(&written));
+    out.extend(coherence::of_set(tree.set, pins.as_ref(), locked));
     // An older version of this program, or somebody's edit, may have locked others.
     if let Some(target) = target(tree.python, tree.platform, lock) {
         let files = plan.inputs.iter().filter(|input| input.built.is_none());

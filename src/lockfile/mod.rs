@@ -24,7 +24,7 @@ pub use entry::{
     FILE_NAME, LIBC_PACKAGE, LockedTree, Lockfile, Output, Plan, RecipeId, TrustedRelease, Uses,
 };
 pub use fingerprint::Fingerprint;
-pub use names::format_of_distribution;
+pub use names::{component_of_deb, format_of_distribution, version_in_file_name};
 pub use spec::{
     CcSpec, LibrarySpec, PackagesRole, PackagesSpec, Programs, PythonSpec, Selection, Spec,
     SysrootSpec, ToolSpec,

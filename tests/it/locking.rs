@@ -302,10 +302,11 @@ fn newer_and_damaged_locks_are_refused() {
     );
     tools.project.assert_store_empty();
     // An entry of another version of its recipe is stale, and the message says so.
-    write(&good.replace("recipe = \"tool/5\"", "recipe = \"tool/1\""));
+    let recipe = good.lines().find(|line| line.starts_with("recipe = ")).unwrap();
+    write(&good.replace(recipe, "recipe = \"tool/1\""));
     contains(
         &tools.project.fails(3, &["lock", "--check"]),
-        &["the recipe was \"tool/1\", is \"tool/5\""],
+        &["the recipe was \"tool/1\", is \"tool/"],
     );
 }
 
@@ -417,11 +418,27 @@ fn wheels_are_locked_by_name_and_hash_from_the_index_in_force() {
     );
     std::fs::remove_file(project.dir().join("toolchains.lock")).unwrap();
     let mut command = project.cotter(&["lock"]);
-    command.env_remove("PIP_CONFIG_FILE");
+    command.env_remove("PIP_CONFIG_FILE").env("PATH", "/nowhere");
     contains(
         &crate::support::fails(1, &mut command),
-        &["no Python package index is configured", "pin a Python with pip"],
+        &["no Python package index is configured", "install pip or uv", "pin a Python with pip"],
     );
+    // The index that the user's own pip or uv would ask is read in their files. Nothing is started.
+    for (file, text) in [
+        (
+            "lib/python3.9/site-packages/pip/_internal/models/index.py",
+            "PyPI = PackageIndex(\"SITE/\")",
+        ),
+        ("bin/uv", "the default package index (by default: <SITE/simple>)"),
+    ] {
+        let tools = Scratch::new();
+        tools.write("bin/python3", "not a program");
+        tools.write(file, &text.replace("SITE", &server.url));
+        let mut command = project.cotter(&["lock"]);
+        command.env_remove("PIP_CONFIG_FILE").env("PATH", tools.join("bin"));
+        ok(&mut command);
+        std::fs::remove_file(project.dir().join("toolchains.lock")).unwrap();
+    }
 }
 
 /// Locks of version 1 are read, and their content is the same in version 2.

@@ -394,7 +394,7 @@ fn what_init_writes_needs_no_trust() {
 }
 
 /// Returns a lock as somebody forges it: its text is edited, and its digests fit.
-fn forged(lock: &str, from: &str, to: &str) -> String {
+pub fn forged(lock: &str, from: &str, to: &str) -> String {
     assert!(lock.contains(from), "{from} is not in\n{lock}");
     let text = lock.replace(from, to);
     let mut lock = cotter::internals::Lockfile::parse(&text, "toolchains.lock").unwrap();

@@ -356,3 +356,81 @@ fn a_resolution_is_not_led_to_servers_of_this_machine() {
     );
     assert_eq!(inner.log(), Vec::<String>::new());
 }
+
+/// Code of a package runs beside uv, and can write to what uv writes. pip and Bazel's rules obey each line of a list.
+#[test]
+fn code_that_runs_while_resolving_adds_no_line_to_the_list() {
+    let packages = Packages::new(SET);
+    packages.inputs("src\n");
+    let code = "import signal, time\ndef seen():\n    return 1\n\
+        def driver():\n    for name in os.listdir('/proc'):\n        if name.isdigit():\n            with open(f'/proc/{name}/cmdline', 'rb') as file:\n                if b'/build/out/code' in file.read():\n                    return int(name)\n\
+        def large(path):\n    return os.path.exists(path) and os.path.getsize(path)\n\
+        def prepare_metadata_for_build_wheel(directory, config_settings=None):\n    info = os.path.join(directory, 'src-1.0.dist-info')\n    os.makedirs(info)\n    \
+        with open(info + '/METADATA', 'w') as file:\n        file.write('Metadata-Version: 2.1\\nName: src\\nVersion: 1.0\\n')\n    \
+        with open(info + '/WHEEL', 'w') as file:\n        file.write('Wheel-Version: 1.0\\nTag: py3-none-any\\n')\n    \
+        if os.fork():\n        return 'src-1.0.dist-info'\n    os.setsid()\n    null = os.open('/dev/null', os.O_RDWR)\n    for number in (0, 1, 2):\n        os.dup2(null, number)\n    \
+        while not large('/build/out/2.out'):\n        if os.path.exists('/build/out/2.err'):\n            os.kill(driver(), signal.SIGSTOP)\n        time.sleep(0.01)\n    time.sleep(0.3)\n    \
+        with open('/build/source/scratch/universal.txt', 'a') as file:\n        file.write('@LINE@\\n')\n    os.kill(driver(), signal.SIGCONT)\n    os._exit(0)\n";
+    let publish = |line: &str| {
+        let backend = super::requirements::backend(&code.replace("@LINE@", line));
+        let tar = crate::support::archive::Tar::new()
+            .file("src-1.0/PKG-INFO", b"Metadata-Version: 2.1\nName: src\nVersion: 1.0\n")
+            .file(
+                "src-1.0/pyproject.toml",
+                b"[build-system]\nrequires = []\nbuild-backend = \"backend\"\nbackend-path = [\".\"]\n",
+            )
+            .file("src-1.0/backend.py", backend.as_bytes());
+        let sdist = crate::support::archive::gzip(&tar.finish());
+        packages.publish("src", &[("src-1.0.tar.gz", sdist, "")]);
+    };
+    // A comment does no harm, and shows that the code has written to the list.
+    publish("# this is of the package");
+    packages.project.ok(&["lock"]);
+    let list = packages.project.dir().join("requirements-app.txt");
+    contains(&std::fs::read_to_string(&list).unwrap(), &["# this is of the package"]);
+    for line in [
+        "--extra-index-url https://index.invalid/simple",
+        "lib @ https://index.invalid/lib-1.0-py3-none-any.whl",
+        "src==2.0",
+    ] {
+        publish(line);
+        let said = packages.project.fails(4, &["lock", "--upgrade", "app"]);
+        contains(&said, &["the resolution is refused", line, "may have written that"]);
+    }
+}
+
+/// A repository writes its lock. What is built is for the manifest to say, or for the user.
+#[test]
+fn a_lock_builds_nothing_that_the_manifest_does_not_name() {
+    let packages = hostile("def seen():\n    return 1\n");
+    let project = &packages.project;
+    project.ok(&["lock"]);
+    let good = project.lock_text();
+    packages.set("inputs = [\"requirements.in\"]");
+    let mut text = good.clone();
+    for key in ["build", "build_requires", "built_with"] {
+        let line =
+            text.lines().find(|line| line.starts_with(&format!("{key} = ["))).map(str::to_owned);
+        if let Some(line) = line {
+            text = crate::trust::forged(&text, &format!("{line}\n"), "");
+        }
+    }
+    project.scratch.write("project/toolchains.lock", &text);
+    let said = project.fails(3, &["setup", "--locked"]);
+    contains(&said, &["src-1.0.tar.gz is source code, and `build` does not name src"]);
+    let mut frozen = project.cotter(&["setup", "--frozen"]);
+    let said = fails(1, frozen.env_remove("COTTER_TRUST"));
+    contains(
+        &said,
+        &["code of the package src, which is built for [requirements.app] in a sandbox"],
+    );
+    // Other names than those of the files are lies.
+    packages.set(SET);
+    for (from, to) in [
+        ("name = \"src\", version = \"1.0\"", "name = \"src\", version = \"2.0\""),
+        ("name = \"src\", version = \"1.0\"", "name = \"other\", version = \"1.0\""),
+    ] {
+        project.scratch.write("project/toolchains.lock", crate::trust::forged(&good, from, to));
+        contains(&project.fails(3, &["setup", "--locked"]), &["src-1.0.tar.gz is named "]);
+    }
+}
