@@ -135,9 +135,12 @@ fn is_file_of(file: &str, input: &Input) -> bool {
         None if input.format == Format::Sdist => file.get(..name.len()),
         None => None,
     };
-    let parsed = |text: &str| Version::from_str(&text.replace('_', "-"));
-    let same =
-        |found: &str| found == version || parsed(found).is_ok_and(|v| Ok(v) == parsed(version));
+    let parsed = |text: &str| Version::from_str(text);
+    // Older tools write an underscore for what a file name may not hold.
+    let plain = |text: &str| text.replace(['_', '-', '+', '!'], ".").to_lowercase();
+    let same = |found: &str| {
+        plain(found) == plain(version) || parsed(found).is_ok_and(|v| Ok(v) == parsed(version))
+    };
     project.map(normalize_project).as_ref() == Some(name) && same(&version_in_file_name(file, name))
 }
 
@@ -165,7 +168,7 @@ mod tests {
                 "flask",
                 "1.1.2",
             ),
-            ("mirror://python/a-b/a_b-1.0_local-py3-none-any.whl", Wheel, Pypi, "a-b", "1.0-local"),
+            ("mirror://python/a-b/a_b-1.0_local-py3-none-any.whl", Wheel, Pypi, "a-b", "1.0+local"),
             ("mirror://python/x/x-1.0-py3-none-any.whl", Wheel, Pypi, "x", "1.0.0"),
             (
                 "mirror://python/backports-zoneinfo/backports.zoneinfo-0.2.1.tar.gz",

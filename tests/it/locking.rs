@@ -433,7 +433,7 @@ fn wheels_are_locked_by_name_and_hash_from_the_index_in_force() {
     ] {
         let tools = Scratch::new();
         tools.write("bin/python3", "not a program");
-        tools.write(file, &text.replace("SITE", &server.url));
+        tools.write(file, text.replace("SITE", &server.url));
         let mut command = project.cotter(&["lock"]);
         command.env_remove("PIP_CONFIG_FILE").env("PATH", tools.join("bin"));
         ok(&mut command);
