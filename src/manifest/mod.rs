@@ -298,7 +298,7 @@ impl Manifest {
                 if let Some(target) = target {
                     problems.add(
                         library.span.clone(),
-                        format!("a cross compiler takes no libraries, for they would be those of its own platform: give the compiler `--sysroot` with the path of a toolchain of kind \"sysroot\" for {target}"),
+                        format!("a cross compiler takes no libraries, for they would be those of its own platform: name {target} in the `platforms` of {:?}, and pass -isystem and -L with directories below `cotter path --platform {target} {}`", library.value.as_str(), library.value),
                     );
                     continue;
                 }

@@ -154,7 +154,7 @@ fn what_is_not_a_sysroot_is_refused() {
     project.manifest(&of_table("target = \"aarch64-linux\"\n"));
     contains(
         &project.fails(1, &["lock"]),
-        &["a cross compiler takes no libraries", "\"sysroot\" for aarch64-linux"],
+        &["a cross compiler takes no libraries", "`cotter path --platform aarch64-linux root`"],
     );
     project.manifest(&of_table("target = \"x86_64-linux\"\n"));
     assert!(!project.fails(1, &["lock"]).contains("cross compiler"));
