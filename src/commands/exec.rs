@@ -1,14 +1,16 @@
 //! `cotter exec`
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
+use std::io::Read;
 use std::os::unix::process::CommandExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 
 use super::session::{Access, Session};
 use crate::cli::Exec;
 use crate::context::Context;
 use crate::error::{Error, ErrorKind, Result};
+use crate::python::wheel::SCRIPT_HEAD;
 
 /// Runs the command. This process is replaced with it, so that the command receives signals
 /// directly and its exit code is passed on.
@@ -18,10 +20,34 @@ use crate::error::{Error, ErrorKind, Result};
 pub fn run(args: Exec, cx: &Context) -> Result<ExitCode> {
     let session = Session::open(&args.names, Access::of_flags(args.host, args.pure), cx)?;
     let program = session.find(&args.command[0])?;
-    let mut command = Command::new(&program);
-    command.arg0(&args.command[0]).args(&args.command[1..]);
+    let (mut command, program) = starting(&session, program, &args.command[0])?;
+    command.args(&args.command[1..]);
     apply(&mut command, &session);
     Err(become_command(command, &program))
+}
+
+/// Returns the command that starts a program, and what is started. A console script of a set of
+/// packages asks `/bin/sh` for its interpreter, which a machine need not have: it is started by the
+/// interpreter that it would find.
+///
+/// # Errors
+/// If no interpreter is found for such a script.
+pub fn starting(session: &Session, program: PathBuf, name: &OsStr) -> Result<(Command, PathBuf)> {
+    let mut head = vec![];
+    let wanted = SCRIPT_HEAD.trim_end();
+    if let Ok(file) = std::fs::File::open(&program) {
+        let _ = file.take(wanted.len() as u64).read_to_end(&mut head);
+    }
+    if head != wanted.as_bytes() {
+        let mut command = Command::new(&program);
+        command.arg0(name);
+        return Ok((command, program));
+    }
+    let beside = program.with_file_name("python3");
+    let python = if beside.exists() { beside } else { session.find("python3".as_ref())? };
+    let mut command = Command::new(&python);
+    command.arg(program);
+    Ok((command, python))
 }
 
 /// Replaces this process with a command. Returns only if that fails.

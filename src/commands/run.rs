@@ -1,10 +1,10 @@
 //! `cotter run`
 
-use std::os::unix::process::{CommandExt, ExitStatusExt};
+use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 
-use super::exec::{apply, become_command};
+use super::exec::{apply, become_command, starting};
 use super::print;
 use super::session::{Access, Session};
 use super::table;
@@ -87,8 +87,8 @@ fn command(
     } else {
         session.find(first.as_ref()).map_err(|e| e.located(task.place.clone()))?
     };
-    let mut command = Command::new(&program);
-    command.arg0(first).args(rest).current_dir(dir);
+    let (mut command, program) = starting(session, program, first.as_ref())?;
+    command.args(rest).current_dir(dir);
     Ok(Some((command, program)))
 }
 

@@ -1,9 +1,9 @@
 //! Tells what recipes noted about the trees that they made.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::lockfile::Plan;
-use crate::model::{Ecosystem, Kind};
+use crate::model::{Ecosystem, Kind, ToolchainName};
 use crate::recipe::{Dropped, NamelessPackage, Notes};
 use crate::relocate::libraries::Unresolved;
 use crate::reporter::Reporter;
@@ -76,6 +76,36 @@ fn tell_unresolved(place: &str, unresolved: &[Unresolved], reporter: &Reporter) 
         let more = by_library.len() - SHOWN;
         reporter.warn(&format!("{place}: {more} more libraries are missing; --verbose names them"));
     }
+}
+
+/// Tells the libraries that extension modules of a set need and that neither the set nor its
+/// interpreter brings, whose files have the names `brought`. Many a wheel has plugins that are never
+/// loaded, so this is one message.
+pub fn tell_lacking(
+    plan: &Plan,
+    notes: &Notes,
+    brought: &BTreeSet<String>,
+    python: &ToolchainName,
+    reporter: &Reporter,
+) {
+    let mut by_library: BTreeMap<&str, &str> = BTreeMap::new();
+    for Unresolved { file, library } in &notes.unresolved {
+        if !brought.contains(library) {
+            by_library.entry(library).or_insert(file.file_name());
+        }
+    }
+    if by_library.is_empty() {
+        return;
+    }
+    let lacking: Vec<String> =
+        by_library.iter().map(|(library, file)| format!("{library} (for {file})")).collect();
+    reporter.warn(&format!(
+        "{} for {}: neither the set nor {python} brings {}: add the packages that have them to `packages` of [toolchains.{python}] if an import fails; `cotter audit tree {}` names every file",
+        plan.name,
+        plan.platform,
+        shortened(&lacking),
+        plan.name
+    ));
 }
 
 /// Prints a message: as a warning about a tool, which has Essential packages by default, and otherwise

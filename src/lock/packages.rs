@@ -9,6 +9,7 @@ use std::sync::Mutex;
 use fs_err as fs;
 
 use super::listing;
+use super::notes;
 use super::options::Upgrade;
 use super::package_files::{environment_of_uv, input_of};
 use super::stale::{python_version, set_differences, set_fingerprint, target};
@@ -100,6 +101,22 @@ pub fn write(project: &Project, texts: &RequirementTexts) -> Result<()> {
         }
     }
     Ok(())
+}
+
+/// Returns the names of all files below a directory. One that cannot be read has none.
+fn file_names(dir: &Path) -> BTreeSet<String> {
+    let mut out = BTreeSet::new();
+    let mut todo = vec![dir.to_owned()];
+    while let Some(dir) = todo.pop() {
+        for entry in fs::read_dir(&dir).into_iter().flatten().flatten() {
+            if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+                todo.push(entry.path());
+            } else {
+                out.insert(entry.file_name().to_string_lossy().into_owned());
+            }
+        }
+    }
+    out
 }
 
 /// Groups the trees by set and interpreter. Each group has one tree for each platform.
@@ -232,6 +249,10 @@ impl Locking<'_> {
         let made = self.maker().identify(self.lock, &proposals)?;
         let idle: Vec<_> = made.iter().map(|m| (&set.name, m.notes.idle.as_slice())).collect();
         self.project.warn_of_idle_patterns(&idle, self.cx);
+        let brought = file_names(&interpreter);
+        for (plan, made) in plans.iter().zip(&made) {
+            notes::tell_lacking(plan, &made.notes, &brought, python, &self.cx.reporter);
+        }
         let trees = plans
             .into_iter()
             .zip(&made)

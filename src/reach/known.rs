@@ -109,7 +109,7 @@ const KNOWN: &[Known] = &[
     known("python", "*/subprocess.py", "/bin/*", Reason::Output),
     known("python", "*/aifc.py", "*", Reason::Output),
     known("python", "*/pydoc_data/topics.py", "*", Reason::Output),
-    known("python", "*/ctypes/util.py", "/sbin/ldconfig", Reason::Asked),
+    known("python", "*/ctypes/util.py", "/sbin/ldconfig", Reason::OtherSystem),
     known("python", "*/uuid.py", "/usr/sbin", Reason::Asked),
     known("python", "*/ctypes/*", "/usr/*", Reason::OtherSystem),
     known("python", "*/_aix_support.py", "*", Reason::OtherSystem),

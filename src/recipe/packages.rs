@@ -15,6 +15,7 @@ use crate::facts::{Facts, PackagesFacts};
 use crate::lockfile::Plan;
 use crate::model::{Kind, MemberPath, PACKAGES_INDEX as INDEX};
 use crate::python::wheel;
+use crate::relocate::libraries;
 use crate::tree::{BlobDir, Node, Tree};
 
 /// The recipe that this module describes.
@@ -44,10 +45,11 @@ impl Recipe for Packages {
         layers: Layers,
         blobs: &BlobDir,
         _: &Pruning,
-        _: &mut Notes,
+        notes: &mut Notes,
     ) -> Result<Tree> {
         let mut tree = layers.tree;
         finish(plan, &mut tree, blobs)?;
+        notes.unresolved = libraries::lacking(&tree, plan.platform)?;
         Ok(tree)
     }
 

@@ -43,7 +43,7 @@ impl Recipe for Python {
     }
 
     fn version(&self) -> u32 {
-        2
+        3
     }
 
     fn kind(&self) -> Kind {
@@ -182,6 +182,8 @@ fn prepare(plan: &Plan, tree: &mut Tree, blobs: &BlobDir) -> Result<()> {
         edit(tree, blobs, &gettext, "\"/usr/share/locale-langpack\"", "localedir")?;
     }
     trust_own_certificates(tree, blobs, &lib)?;
+    stand_in_for_locales(tree, blobs, &lib)?;
+    find_own_libraries(tree, blobs, &lib)?;
     let certifi = "usr/lib/python3/dist-packages/pip/_vendor/certifi/core.py";
     edit(
         tree,
@@ -225,6 +227,44 @@ fn prepare(plan: &Plan, tree: &mut Tree, blobs: &BlobDir) -> Result<()> {
         }
     }
     Ok(())
+}
+
+/// A tree has the locale C.UTF-8 and no other, unless packages bring them. A program that takes the
+/// user's settings (`setlocale(LC_ALL, "")`) would fail with every other one. Where the user wants
+/// UTF-8, it gets C.UTF-8, as the programs of redirected trees do.
+fn stand_in_for_locales(tree: &mut Tree, blobs: &BlobDir, lib: &str) -> Result<()> {
+    let (path, call) = (format!("{lib}/locale.py"), "    return _setlocale(category, locale)\n");
+    if !contains(tree, &path, call)? {
+        return Ok(());
+    }
+    edit(
+        tree,
+        blobs,
+        &path,
+        call,
+        "    try:\n        return _setlocale(category, locale)\n    except Error:\n        import os\n        names = (os.environ.get(name) for name in ('LC_ALL', 'LC_CTYPE', 'LANG'))\n        wanted = next((name for name in names if name), '').partition('@')[0].partition('.')[2]\n        if locale != '' or wanted.replace('-', '').lower() != 'utf8':\n            raise\n        return _setlocale(category, 'C.UTF-8')\n",
+    )
+}
+
+/// Python asks the ldconfig, the compiler and the linker of the machine where a library is. The loader
+/// of the tree finds only those of the tree.
+fn find_own_libraries(tree: &mut Tree, blobs: &BlobDir, lib: &str) -> Result<()> {
+    let (path, question) = (
+        format!("{lib}/ctypes/util.py"),
+        "            # See issue #9998\n            return _findSoname_ldconfig(name) or \\\n",
+    );
+    if !contains(tree, &path, question)? {
+        return Ok(());
+    }
+    edit(
+        tree,
+        blobs,
+        &path,
+        question,
+        &format!(
+            "            found = []\n            lib = {ROOT} + '/usr/lib'\n            for directory in (lib, os.path.join(lib, sys.implementation._multiarch)):\n                if os.path.isdir(directory):\n                    found += [n for n in os.listdir(directory) if n.startswith('lib%s.so' % name)]\n            # The name by which programs ask for a library has few numbers, and is no link for compilers.\n            return min((n for n in found if '.so.' in n), key=len, default=None) or \\\n                next(iter(found), None)\n            return _findSoname_ldconfig(name) or \\\n"
+        ),
+    )
 }
 
 /// Tcl and Tk look for their own modules in directories of the host, and in `lib` beside the

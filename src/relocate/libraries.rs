@@ -169,6 +169,26 @@ fn look_up(
     out
 }
 
+/// Returns the libraries that files of a tree need and that no file of the tree is called, wherever it
+/// is: what is loaded first serves those that are loaded after it.
+///
+/// # Errors
+/// If a file cannot be read.
+pub fn lacking(tree: &Tree, platform: Platform) -> Result<Vec<Unresolved>> {
+    let names: BTreeSet<&str> = tree.iter().map(|(path, _)| path.file_name()).collect();
+    let mut out = vec![];
+    for (path, node) in tree.iter() {
+        let Node::File { blob, .. } = node else { continue };
+        if !is_library_name(path.file_name()) {
+            continue;
+        }
+        let needed = Dynamic::of(blob, platform)?.unwrap_or_default().needed;
+        let lacking = needed.into_iter().filter(|library| !names.contains(library.as_str()));
+        out.extend(lacking.map(|library| Unresolved { file: path.clone(), library }));
+    }
+    Ok(out)
+}
+
 /// Returns the number of components that two paths have in common at their beginning.
 pub fn common(a: &MemberPath, b: &MemberPath) -> usize {
     a.parts().zip(b.parts()).take_while(|(a, b)| a == b).count()

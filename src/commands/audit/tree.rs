@@ -75,7 +75,8 @@ pub fn run(args: &AuditTree, cx: &Context) -> Result<ExitCode> {
             // The tree of a library relies on the libc of the compiler's tree.
             let is_library = kind(tree) == Kind::Library.as_str();
             // A program of a tree starts a script with the interpreter of the tree.
-            let is_started = starts_inside(&bytes, &inside);
+            let is_started = starts_inside(&bytes, &inside)
+                || kind(tree) == Kind::Packages.as_str() && is_for_the_interpreter(&bytes);
             findings.extend(artifact::look(&bytes, subject).into_iter().filter(|f| {
                 !(is_library && f.id == TREE_NEEDED.id || is_started && f.id == TREE_SHEBANG.id)
             }));
@@ -100,6 +101,14 @@ pub fn run(args: &AuditTree, cx: &Context) -> Result<ExitCode> {
         findings.extend(command::run(program, arguments, &args.names, &trees, cx)?);
     }
     report(findings, examined, &project.manifest.audit, &args.output, cx)
+}
+
+/// Whether a script of a package asks `PATH` for Python. For those who use a set, its interpreter is
+/// the first there.
+fn is_for_the_interpreter(bytes: &[u8]) -> bool {
+    let head = String::from_utf8_lossy(&bytes[..bytes.len().min(64)]);
+    let line = head.lines().next().unwrap_or_default();
+    matches!(line.trim_end(), "#!/usr/bin/env python" | "#!/usr/bin/env python3")
 }
 
 /// Whether a file is a script whose interpreter is in the tree, which redirects paths: whatever

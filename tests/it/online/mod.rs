@@ -28,6 +28,7 @@ mod redirect;
 mod requirements;
 mod resolutions;
 mod sandbox;
+mod sets;
 mod sysroots;
 mod trees;
 mod tutorial;
