@@ -15,7 +15,7 @@ use crate::error::{Cause, Error, ErrorKind, Measure, Medium, Place};
 use crate::model::shortened;
 use crate::reporter::line;
 use crate::sandbox;
-use crate::text::terminal::is_hidden;
+use crate::text::terminal::block;
 
 /// Runs the program.
 pub fn run() -> ExitCode {
@@ -307,14 +307,7 @@ fn report(e: &Error) {
     let red = anstyle::AnsiColor::Red.on_default().bold();
     let cyan = anstyle::AnsiColor::Cyan.on_default().bold();
     // Text from a server, a lock or an archive may contain control sequences for a terminal.
-    let block = |text: &str| -> String {
-        let shown = |c: char| match c {
-            '\n' => "\n    ".to_owned(),
-            c if is_hidden(c) && c != '\t' => c.escape_unicode().to_string(),
-            c => c.to_string(),
-        };
-        shortened(text).chars().map(shown).collect()
-    };
+    let block = |text: &str| block(&shortened(text));
     line(&format!("{red}error:{red:#} {}", block(e.message())));
     if let Some(place) = e.place() {
         line(&format!("  {red}at:{red:#} {place}"));

@@ -3,11 +3,13 @@
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use fs_err as fs;
 
+use crate::accepted::{Record, strangers};
 use crate::cli::{Color, Global};
 use crate::error::{Error, Result};
 use crate::fetch::{Fetcher, Http, Mirrors, Patience, Proxies, index_settings, machine_mirrors};
@@ -98,12 +100,60 @@ impl Context {
         jiff::Timestamp::now()
     }
 
+    /// Returns a path by which this program is found again: the one by which it was started, as
+    /// long as it leads to it. A link in it stays, because an update may replace what it leads to.
+    ///
+    /// # Errors
+    /// If the system does not know the path.
+    pub fn program(&self) -> Result<PathBuf> {
+        // This leads to the running file even if another one has its name by now.
+        let running = fs::metadata("/proc/self/exe").map(|meta| (meta.dev(), meta.ino()));
+        let is_this = |path: &PathBuf| {
+            let found = std::fs::metadata(path).map(|meta| (meta.dev(), meta.ino()));
+            path.is_absolute()
+                && found.ok().zip(running.as_ref().ok()).is_some_and(|(a, b)| a == *b)
+        };
+        let started = std::env::args_os().next().map(PathBuf::from).unwrap_or_default();
+        let named = if started.components().count() > 1 {
+            Some(self.here.join(&started).components().collect()).filter(is_this)
+        } else {
+            let dirs = var_os("PATH").unwrap_or_default();
+            std::env::split_paths(&dirs).map(|dir| dir.join(&started)).find(is_this)
+        };
+        named.map_or_else(std::env::current_exe, Ok).map_err(|e| {
+            Error::user("can't find the path of this program")
+                .cause(&e)
+                .hint("make /proc available, or start cotter by its absolute path")
+        })
+    }
+
     /// Returns the path of the manifest: the named one, or the first one found in the working
-    /// directory or its parents.
+    /// directory or its parents, if its owner may choose what this user starts.
+    ///
+    /// # Errors
+    /// If there is none, or if a manifest that nobody named belongs to another user whom this user
+    /// did not accept.
+    pub fn manifest_path(&self) -> Result<PathBuf> {
+        let path = self.found_manifest()?;
+        if self.global.manifest.is_none() && !self.global.trust {
+            let me = own_users();
+            let strangers = strangers(&path, &me);
+            if !strangers.is_empty() {
+                let record = Record::of(&path, state_home())?;
+                let mut strangers = strangers.into_iter();
+                if let Some(foreign) = strangers.find(|one| !record.accepts(&one.words())) {
+                    return Err(foreign.refusal(&me));
+                }
+            }
+        }
+        Ok(path)
+    }
+
+    /// Returns the path of the manifest, whoever owns it.
     ///
     /// # Errors
     /// If there is none.
-    pub fn manifest_path(&self) -> Result<PathBuf> {
+    pub fn found_manifest(&self) -> Result<PathBuf> {
         if let Some(path) = &self.global.manifest {
             let path = self.here.join(path);
             let path = if path.is_dir() { path.join(manifest::FILE_NAME) } else { path };
@@ -191,6 +241,14 @@ impl Context {
         let path = std::env::split_paths(&path).collect();
         Ok(Fetcher::new(http, mirrors, self.store.inputs()).with_tools_on(path))
     }
+}
+
+/// Returns the users whose projects are used without a question, besides root: this one, and for
+/// root the one who became root by sudo, as git does for `safe.directory`.
+pub fn own_users() -> Vec<u32> {
+    let me = rustix::process::geteuid();
+    let before = var("SUDO_UID").filter(|_| me.is_root()).and_then(|uid| uid.parse().ok());
+    std::iter::once(me.as_raw()).chain(before).collect()
 }
 
 /// Returns the number in an environment variable.

@@ -4,6 +4,8 @@ use std::fmt;
 use std::io;
 use std::path::Path;
 
+use crate::text::terminal::escaped;
+
 /// The kind of a failure. Each kind has one exit code, which is documented in `docs/exit-codes.md`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ErrorKind {
@@ -210,7 +212,8 @@ pub struct Place {
 
 impl fmt::Display for Place {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}:{}:{}", self.file, self.line, self.column)
+        // A repository chooses the names of its files.
+        write!(f, "{}:{}:{}", escaped(&self.file), self.line, self.column)
     }
 }
 

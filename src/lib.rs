@@ -2,6 +2,7 @@
 //!
 //! The modules are private, so that the compiler detects code that nothing uses any more.
 
+mod accepted;
 pub mod app;
 mod audit;
 mod cli;

@@ -11,7 +11,7 @@ use fs_err as fs;
 use crate::context::{Context, shown};
 use crate::emit;
 use crate::error::{Error, ErrorKind, Place, Result};
-use crate::fetch::Fetcher;
+use crate::fetch::{Fetcher, LONGEST_TEXT, read_regular};
 use crate::lockfile::{self, Lockfile};
 use crate::make::Maker;
 use crate::manifest::{Manifest, Problems, Requirements, Toolchain};
@@ -51,7 +51,14 @@ impl Project {
     /// # Errors
     /// If there is no manifest, or with every problem that it has.
     pub fn load(cx: &Context) -> Result<Self> {
-        let manifest_path = cx.manifest_path()?;
+        Self::load_from(cx.manifest_path()?, cx)
+    }
+
+    /// Reads the manifest at a path, whoever owns it.
+    ///
+    /// # Errors
+    /// Those of [`Project::load`].
+    pub fn load_from(manifest_path: PathBuf, cx: &Context) -> Result<Self> {
         let text = read_text(&manifest_path, &shown(&manifest_path, &cx.here))?;
         Self::of_text(manifest_path, &text, cx)
     }
@@ -313,7 +320,7 @@ pub fn read_lock(path: &Path, cx: &Context) -> Result<Option<Lockfile>> {
 /// # Errors
 /// If the file cannot be read or is not valid UTF-8.
 pub fn read_lock_text(path: &Path, file: &str) -> Result<String> {
-    text_of(read_regular(path, file, "move it away")?, file)
+    text_of(read_file(path, file, "move it away")?, file)
         .map_err(|e| e.with_kind(ErrorKind::LockDamaged).hint(lockfile::ANEW))
 }
 
@@ -334,18 +341,18 @@ fn conflict(text: &str, file: &str) -> Option<Error> {
 /// If the file cannot be read or is not valid UTF-8.
 pub fn read_text(path: &Path, file: &str) -> Result<String> {
     let hint = "move it away, or name the file: --manifest FILE";
-    text_of(read_regular(path, file, hint)?, file).map_err(|e| e.hint("save the file as UTF-8"))
+    text_of(read_file(path, file, hint)?, file).map_err(|e| e.hint("save the file as UTF-8"))
 }
 
 /// Reads a regular file. A repository can contain a symlink to a device, and reading a device might
-/// never end.
-fn read_regular(path: &Path, file: &str, hint: &str) -> Result<Vec<u8>> {
+/// never end; nor does that of some files of `/proc`, which are regular and say that they are empty.
+fn read_file(path: &Path, file: &str, hint: &str) -> Result<Vec<u8>> {
     let kind = fs::metadata(path).map_err(|e| Error::unreadable(Path::new(file), e))?.file_type();
     if !kind.is_file() {
         let what = if kind.is_dir() { "a directory" } else { "a device or a pipe" };
         return Err(Error::user(format!("{file} is {what}, and was to be a file")).hint(hint));
     }
-    fs::read(path).map_err(|e| Error::unreadable(Path::new(file), e))
+    read_regular(path, LONGEST_TEXT).map_err(|e| Error::unreadable(Path::new(file), e))
 }
 
 fn text_of(bytes: Vec<u8>, file: &str) -> Result<String> {

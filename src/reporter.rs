@@ -8,6 +8,8 @@ use std::time::Duration;
 
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 
+use crate::text::terminal::{block, escaped};
+
 /// The amount of output.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Verbosity {
@@ -41,17 +43,18 @@ impl Reporter {
         self.verbosity
     }
 
-    /// Prints a line, unless the verbosity is quiet.
+    /// Prints a line, unless the verbosity is quiet. What could change a terminal is escaped, here and
+    /// in all other messages: a repository, a package or a server may have chosen a part of them.
     pub fn line(&self, text: &str) {
         if self.verbosity > Verbosity::Quiet {
-            self.print(text);
+            self.print(&block(text));
         }
     }
 
     /// Prints a line if the verbosity is verbose.
     pub fn detail(&self, text: &str) {
         if self.verbosity == Verbosity::Verbose {
-            self.print(text);
+            self.print(&block(text));
         }
     }
 
@@ -59,7 +62,7 @@ impl Reporter {
     pub fn warn(&self, text: &str) {
         if self.verbosity > Verbosity::Quiet {
             let style = anstyle::AnsiColor::Yellow.on_default().bold();
-            self.print(&format!("{style}warning:{style:#} {text}"));
+            self.print(&format!("{style}warning:{style:#} {}", block(text)));
         }
     }
 
@@ -99,7 +102,7 @@ impl Reporter {
                 "{prefix:9.cyan} {bar:20.cyan/dim} {bytes:>10}/{total_bytes:<10} {wide_msg:.dim}"
             }));
             bar.set_prefix("fetching");
-            bar.set_message(name.to_owned());
+            bar.set_message(escaped(name));
             bar
         });
         Task {
@@ -119,7 +122,7 @@ impl Reporter {
             };
             bar.set_style(style("{prefix:9.magenta} {spinner} {wide_msg}"));
             bar.set_prefix(what.to_owned());
-            bar.set_message(name.to_owned());
+            bar.set_message(escaped(name));
             bar.enable_steady_tick(Duration::from_millis(100));
             bar
         });

@@ -4,28 +4,24 @@
 
 use std::collections::BTreeSet;
 use std::io::IsTerminal as _;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-use fs_err as fs;
-use fs_err::os::unix::fs::OpenOptionsExt as _;
-use serde::{Deserialize, Serialize};
-
-use crate::context::{Context, shown, state_home};
+use crate::accepted::{Record, strangers};
+use crate::context::{Context, own_users, shown, state_home};
 use crate::error::{Error, Place, Result};
 use crate::fetch::{LONGEST_KEYRING, origin, read_list, read_regular};
 use crate::lockfile::{LockedTree, Lockfile};
 use crate::manifest::Toolchain;
 use crate::model::{Digest, Location, ToolchainName, redact};
 use crate::project::Project;
+use crate::python::inputs::is_in_checkout;
 use crate::python::pyproject::{self, PyProject};
+use crate::python::requirement_files::real;
 use crate::python::requirement_lines::{Line, lines, parse};
 use crate::reporter::line;
 use crate::source::Foreign;
 use crate::store::RootTree;
 use crate::text::terminal::escaped;
-
-/// The version of the format of the record.
-const VERSION: u32 = 1;
 
 /// The greatest number of characters of a variable's value that are shown.
 const LONGEST_VALUE: usize = 200;
@@ -41,15 +37,15 @@ pub struct Item {
 
 impl Item {
     fn new(what: String, place: Option<Place>) -> Item {
-        // The words reach a terminal, and a repository chooses some of them.
-        Item { what: escaped(&what), place }
+        Item { what, place }
     }
 
-    /// Returns the item with its place.
+    /// Returns the item with its place, for a terminal: a repository chooses some of the words.
     pub fn text(&self) -> String {
+        let what = escaped(&self.what);
         match &self.place {
-            Some(place) => format!("{}:{}: {}", escaped(&place.file), place.line, self.what),
-            None => self.what.clone(),
+            Some(place) => format!("{}:{}: {what}", escaped(&place.file), place.line),
+            None => what,
         }
     }
 }
@@ -137,7 +133,12 @@ fn of_manifest(project: &Project, out: &mut Vec<Item>) {
             let place = set.pattern_places.get(&("build", package.clone()));
             out.push(Item::new(what, Some(place.unwrap_or(&set.place).clone())));
         }
+        let mut known = BTreeSet::new();
         for path in project.requirement_files(set) {
+            // A file is read once. One outside of the project is refused by whatever uses it.
+            if !known.insert(real(&path)) || !is_in_checkout(&path, project.dir()) {
+                continue;
+            }
             let file = shown(&path, project.dir());
             for (url, place) in indexes(&path, &file) {
                 let what = format!(
@@ -316,107 +317,24 @@ fn server(url: &str) -> String {
     })
 }
 
-/// What a user accepted for a project.
-#[derive(Serialize, Deserialize, Default)]
-struct Accepted {
-    version: u32,
-    project: PathBuf,
-    items: BTreeSet<String>,
+/// Reads the record of the project of a run, whoever owns the project.
+///
+/// # Errors
+/// See [`Record::of`], and if there is no manifest.
+pub fn record(cx: &Context) -> Result<Record> {
+    Record::of(&cx.found_manifest()?, state_home())
 }
 
-/// The record of a project on this machine.
-pub struct Record {
-    /// Its file, unless the directories of the user are unknown.
-    path: Option<PathBuf>,
-    accepted: Accepted,
-}
-
-impl Record {
-    /// Reads the record of the project to which a manifest belongs. A record that cannot be read,
-    /// or that others may write, counts as empty.
-    ///
-    /// # Errors
-    /// If the directory of the project cannot be found.
-    pub fn read(cx: &Context) -> Result<Record> {
-        let manifest = cx.manifest_path()?;
-        let dir = manifest.parent().unwrap_or(Path::new("/"));
-        let project = fs::canonicalize(dir).map_err(|e| Error::unreadable(dir, e))?;
-        let name = Digest::of(project.as_os_str().as_encoded_bytes()).hex();
-        let path = state_home().map(|state| state.join("cotter/trust").join(&name[..32]));
-        let accepted = path
-            .as_deref()
-            .and_then(read_own)
-            .and_then(|text| serde_json::from_str::<Accepted>(&text).ok())
-            .filter(|found| found.version == VERSION && found.project == project);
-        let empty = || Accepted { version: VERSION, project, items: BTreeSet::new() };
-        Ok(Record { path, accepted: accepted.unwrap_or_else(empty) })
-    }
-
-    /// Returns the directory of the project.
-    pub fn project(&self) -> &Path {
-        &self.accepted.project
-    }
-
-    /// Whether the user accepted an item.
-    pub fn accepts(&self, item: &Item) -> bool {
-        self.accepted.items.contains(&item.what)
-    }
-
-    /// Adds items. The file is replaced as a whole, and only the user may read it.
-    ///
-    /// # Errors
-    /// If it cannot be written, or if the directories of the user are unknown.
-    pub fn accept(&mut self, items: &[Item]) -> Result<()> {
-        self.accepted.items.extend(items.iter().map(|item| item.what.clone()));
-        let text = serde_json::to_string_pretty(&self.accepted)
-            .map_err(|e| Error::user("can't write the record of what is trusted").cause(&e))?;
-        let path = self.path.as_ref().ok_or_else(|| {
-            Error::user("HOME is not set, so nothing can be recorded as trusted")
-                .hint("set HOME or XDG_STATE_HOME, or say --trust")
-        })?;
-        let at = |e| Error::output("write", path, e);
-        let dir = path.parent().unwrap_or(Path::new("/"));
-        fs::create_dir_all(dir).map_err(at)?;
-        let new = path.with_extension(format!("new-{}", std::process::id()));
-        // What a killed process of the same number left is of no use.
-        let _ = fs::remove_file(&new);
-        let mut options = fs::OpenOptions::new();
-        let file = options.write(true).create_new(true).mode(0o600).open(&new);
-        let written = file
-            .and_then(|mut file| std::io::Write::write_all(&mut file, text.as_bytes()))
-            .and_then(|()| fs::rename(&new, path));
-        if written.is_err() {
-            let _ = fs::remove_file(&new);
-        }
-        written.map_err(at)
-    }
-
-    /// Forgets everything that the user accepted. Returns whether there was anything.
-    ///
-    /// # Errors
-    /// If the file cannot be deleted.
-    pub fn revoke(&self) -> Result<bool> {
-        let Some(path) = &self.path else { return Ok(false) };
-        match fs::remove_file(path) {
-            Ok(()) => Ok(true),
-            Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(false),
-            Err(e) => Err(Error::output("delete", path, e)),
-        }
-    }
-}
-
-/// Reads a file that belongs to the user and that nobody else may write.
-fn read_own(path: &Path) -> Option<String> {
-    use std::os::unix::fs::MetadataExt as _;
-    let meta = fs::symlink_metadata(path).ok()?;
-    let own = meta.uid() == rustix::process::geteuid().as_raw() && meta.mode() & 0o022 == 0;
-    (meta.is_file() && own).then(|| fs::read_to_string(path).ok()).flatten()
+/// Returns the items for the other users to whom a project belongs. What they write was read only
+/// because the user named the manifest, or accepted them.
+pub fn owners(manifest: &Path) -> Vec<Item> {
+    strangers(manifest, &own_users()).iter().map(|one| Item::new(one.words(), None)).collect()
 }
 
 /// Returns what the user has not accepted yet of what a project and its lock bring.
 ///
 /// # Errors
-/// See [`Record::read`].
+/// See [`Record::of`].
 pub fn missing(
     project: Option<&Project>,
     lock: Option<&Lockfile>,
@@ -429,8 +347,8 @@ pub fn missing(
     if items.is_empty() {
         return Ok(items);
     }
-    let record = Record::read(cx)?;
-    items.retain(|item| !record.accepts(item));
+    let record = record(cx)?;
+    items.retain(|item| !record.accepts(&item.what));
     Ok(items)
 }
 
@@ -449,8 +367,8 @@ pub fn check_variables(trees: &[RootTree], cx: &Context) -> Result<()> {
     if cx.global.trust || items.is_empty() {
         return Ok(());
     }
-    let record = Record::read(cx)?;
-    items.retain(|item| !record.accepts(item));
+    let record = record(cx)?;
+    items.retain(|item| !record.accepts(&item.what));
     match items.is_empty() {
         true => Ok(()),
         false => Err(refusal(&record, &items)),
@@ -467,8 +385,8 @@ pub fn demand(project: Option<&Project>, lock: Option<&Lockfile>, cx: &Context) 
     if missing.is_empty() {
         return Ok(());
     }
-    let mut record = Record::read(cx)?;
-    let dir = record.project().display().to_string();
+    let mut record = record(cx)?;
+    let dir = escaped(&record.project().display().to_string());
     if std::io::stdin().is_terminal() && std::io::stderr().is_terminal() {
         line(&format!("the project {dir} brings what you have not accepted on this machine:"));
         missing.iter().for_each(|item| line(&format!("  {}", item.text())));
@@ -476,7 +394,7 @@ pub fn demand(project: Option<&Project>, lock: Option<&Lockfile>, cx: &Context) 
         let mut answer = String::new();
         let _ = std::io::stdin().read_line(&mut answer);
         if ["y", "yes"].contains(&answer.trim().to_ascii_lowercase().as_str()) {
-            return record.accept(&missing);
+            return record.accept(missing.into_iter().map(|item| item.what));
         }
     }
     Err(refusal(&record, &missing))
@@ -513,6 +431,8 @@ mod tests {
             assert_eq!(server(url), expected);
         }
         let item = Item::new("code of \u{1b}[2Jx\n\u{202e}files".to_owned(), None);
-        assert_eq!(item.what, "code of \\u{1b}[2Jx\\u{a}\\u{202e}files");
+        assert_eq!(item.text(), "code of \\u{1b}[2Jx\\u{a}\\u{202e}files");
+        // What looks the same is not the same.
+        assert_ne!(item.what, item.text());
     }
 }

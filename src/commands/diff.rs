@@ -90,9 +90,14 @@ fn is_path(asked: &str) -> bool {
 /// If there is no git.
 fn git(dir: &Path, args: &[&str]) -> Result<std::result::Result<String, String>> {
     // A repository must not make git start what fetches a missing object. Source: git(1),
-    // GIT_NO_LAZY_FETCH (since 2.45).
+    // GIT_NO_LAZY_FETCH (since 2.45). What is committed in it must not be taken for a repository of
+    // its own, with revisions of its own. Source: git-config(1), safe.bareRepository (since 2.38).
     let mut command = Command::new("git");
-    command.arg("-C").arg(dir).args(args).env("GIT_NO_LAZY_FETCH", "1");
+    command
+        .args(["-c", "safe.bareRepository=explicit", "-C"])
+        .arg(dir)
+        .args(args)
+        .env("GIT_NO_LAZY_FETCH", "1");
     let output = command.output().map_err(|e| {
         Error::user("can't start git, which knows the lock of a revision")
             .cause(&e)

@@ -14,6 +14,7 @@ use crate::fetch::redact;
 use crate::model::Platform;
 use crate::project::Project;
 use crate::store::Staging;
+use crate::text::terminal::escaped;
 use crate::trust;
 
 /// The result of a check.
@@ -57,7 +58,12 @@ pub fn run(args: &Doctor, cx: &Context) -> Result<ExitCode> {
                 Verdict::Bad => anstyle::AnsiColor::Red,
             }
             .on_default();
-            print(&format!("{style}{:<4}{style:#} {:<12} {}\n", word(c.verdict), c.name, c.text))?;
+            print(&format!(
+                "{style}{:<4}{style:#} {:<12} {}\n",
+                word(c.verdict),
+                c.name,
+                escaped(&c.text)
+            ))?;
         }
     }
     Ok(if bad { ExitCode::FAILURE } else { ExitCode::SUCCESS })

@@ -16,6 +16,7 @@ use crate::lockfile::Lockfile;
 use crate::model::{MemberPath, ToolchainName, redact};
 use crate::project::Project;
 use crate::store::Stamp;
+use crate::text::terminal::escaped;
 use crate::trust;
 
 /// A file of the folder whose content is not the expected one.
@@ -97,7 +98,9 @@ fn folder(
         }
         if !args.json {
             for (change, path) in changes.iter().zip(&paths) {
-                print(&diff(path, change))?;
+                // The file that stands there is the repository's.
+                let diff = diff(path, change);
+                print(&diff.lines().map(|line| escaped(line) + "\n").collect::<String>())?;
             }
         }
         let count = paths.len();

@@ -9,7 +9,7 @@ use super::shell::{fish_rest_of_path, off_path};
 use super::trees;
 use crate::cli::{Hook, HookShell};
 use crate::context::{Context, var};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::lockfile;
 use crate::store::Stamp;
 use crate::text::shell::{assignments, fish_assignments, fish_quoted, quoted};
@@ -21,10 +21,14 @@ const STATE: &str = "COTTER_HOOK";
 /// The variable with the commands that restore what the hook has changed.
 const UNDO: &str = "COTTER_HOOK_UNDO";
 
+/// What stands in the snippets for the path of this program. A name would be looked up on the `PATH` that the hook has changed, where a package of the project
+/// may bring a program `cotter`.
+const PROGRAM: &str = "COTTER";
+
 /// bash runs the hook before each prompt. Source: bash(1), `PROMPT_COMMAND`.
 const BASH: &str = r#"_cotter_hook() {
   local status=$?
-  eval "$(command cotter hook bash --update)"
+  eval "$(command COTTER hook bash --update)"
   _cotter_mark
   return $status
 }
@@ -40,7 +44,7 @@ esac
 
 /// zsh runs the hook before each prompt. Source: zshmisc(1), "Hook Functions".
 const ZSH: &str = r#"_cotter_hook() {
-  eval "$(command cotter hook zsh --update)"
+  eval "$(command COTTER hook zsh --update)"
   PS1=${PS1#"(cotter) "}
   if [[ -n ${COTTER_HOOK_UNDO-} && ${COTTER_HOOK_PROMPT-1} != 0 ]]; then PS1="(cotter) $PS1"; fi
 }
@@ -50,7 +54,7 @@ if [[ -z ${precmd_functions[(r)_cotter_hook]} ]]; then precmd_functions=(_cotter
 
 /// fish runs the hook before each prompt. Source: fish's documentation, "Event handlers".
 const FISH: &str = r#"function _cotter_hook --on-event fish_prompt
-    command cotter hook fish --update | source
+    command COTTER hook fish --update | source
 end
 "#;
 
@@ -60,32 +64,45 @@ end
 /// If the environment of the project cannot be entered. What was printed lets the shell go on without it, and not ask again.
 pub fn run(args: &Hook, cx: &Context) -> Result<ExitCode> {
     let (text, entered) = match (args.update, args.shell) {
-        (true, shell) => update(shell, cx),
-        (false, HookShell::Bash) => (BASH.to_owned(), Ok(())),
-        (false, HookShell::Zsh) => (ZSH.to_owned(), Ok(())),
-        (false, HookShell::Fish) => (FISH.to_owned(), Ok(())),
+        (true, shell) => update(shell, cx)?,
+        (false, HookShell::Bash) => (of_this_program(BASH, args.shell, cx)?, Ok(())),
+        (false, HookShell::Zsh) => (of_this_program(ZSH, args.shell, cx)?, Ok(())),
+        (false, HookShell::Fish) => (of_this_program(FISH, args.shell, cx)?, Ok(())),
     };
     print(&text)?;
     entered.map(|()| ExitCode::SUCCESS)
 }
 
+/// Returns a snippet that starts this program by its path.
+fn of_this_program(snippet: &str, shell: HookShell, cx: &Context) -> Result<String> {
+    let path = cx.program()?;
+    let path = path.to_str().ok_or_else(|| {
+        Error::user(format!("the hook can't start {}", path.display()))
+            .because("expected a path in UTF-8")
+            .hint("move cotter to another directory")
+    })?;
+    let path = if shell == HookShell::Fish { fish_quoted(path) } else { quoted(path) };
+    Ok(snippet.replacen(PROGRAM, &path, 1))
+}
+
 /// Returns the commands that bring a shell into the state of its directory: none if it is in it. With them comes what is wrong with
 /// the project.
-fn update(shell: HookShell, cx: &Context) -> (String, Result<()>) {
+fn update(shell: HookShell, cx: &Context) -> Result<(String, Result<()>)> {
     // `cotter shell` has set the environment for as long as it runs.
     if var("COTTER_SHELL").is_some() {
-        return (String::new(), Ok(()));
+        return Ok((String::new(), Ok(())));
     }
-    let manifest = cx.manifest_path().ok();
+    // A manifest that is not used because of its owner has a state, too, so that this is told once.
+    let manifest = cx.found_manifest().ok();
     let now = manifest.as_deref().map(state).unwrap_or_default();
     let before = var(STATE).unwrap_or_default();
     if now == before {
-        return (String::new(), Ok(()));
+        return Ok((String::new(), Ok(())));
     }
     let again = match shell {
-        HookShell::Fish => "command cotter hook fish --update | source\n",
-        HookShell::Bash => "eval \"$(command cotter hook bash --update)\"\n",
-        HookShell::Zsh => "eval \"$(command cotter hook zsh --update)\"\n",
+        HookShell::Fish => "command COTTER hook fish --update | source\n",
+        HookShell::Bash => "eval \"$(command COTTER hook bash --update)\"\n",
+        HookShell::Zsh => "eval \"$(command COTTER hook zsh --update)\"\n",
     };
     if !before.is_empty() {
         // What another project has changed is restored first. The values that the shell has then are known to the next call only.
@@ -93,14 +110,15 @@ fn update(shell: HookShell, cx: &Context) -> (String, Result<()>) {
             HookShell::Fish => format!("eval ${UNDO}\nset -e {STATE}\nset -e {UNDO}\n"),
             _ => format!("eval \"${{{UNDO}-}}\"\nunset {STATE} {UNDO}\n"),
         };
-        return (if now.is_empty() { undo } else { undo + again }, Ok(()));
+        let text = if now.is_empty() { undo } else { undo + &of_this_program(again, shell, cx)? };
+        return Ok((text, Ok(())));
     }
     // The state is set in any case, so that a fault is told once and not before each prompt.
     let state = set(shell, STATE, &now);
-    match enter(shell, cx) {
+    Ok(match enter(shell, cx) {
         Ok((entered, undo)) => (entered + &state + &set(shell, UNDO, &undo), Ok(())),
         Err(error) => (state, Err(error)),
-    }
+    })
 }
 
 /// Returns the words for the state of a project.

@@ -52,7 +52,7 @@ pub fn active(names: &[ToolchainName], cx: &Context) -> Result<Vec<Active>> {
     let platform = ready::native_or(None)?;
     let mut trees = roots(names, platform, cx)?;
     for tree in &trees {
-        cx.store.mark_used(&tree.store_name);
+        cx.store.mark_used(&tree.store_name, &|text| cx.reporter.warn(text));
     }
     // The trees are marked now. A tree that `gc` deleted just before that is made again.
     if !trees.iter().all(|t| cx.store.has(&t.store_name)) {
@@ -69,7 +69,7 @@ pub fn present_active(names: &[ToolchainName], cx: &Context) -> Result<Vec<Activ
     let platform = ready::native_or(None)?;
     let trees = as_named(ready::present_environment(names, platform, cx)?, names);
     for tree in &trees {
-        cx.store.mark_used(&tree.store_name);
+        cx.store.mark_used(&tree.store_name, &|text| cx.reporter.warn(text));
     }
     environment(trees, names, cx)
 }

@@ -9,27 +9,29 @@ use crate::cli::Trust;
 use crate::context::Context;
 use crate::error::Result;
 use crate::project::Project;
-use crate::trust::{self, Record};
+use crate::text::terminal::escaped;
+use crate::trust;
 
 /// Runs the command.
 ///
 /// # Errors
 /// If the manifest or the lock cannot be read, or if the record cannot be written.
 pub fn run(args: &Trust, cx: &Context) -> Result<ExitCode> {
-    let mut record = Record::read(cx)?;
-    let dir = record.project().display().to_string();
+    let mut record = trust::record(cx)?;
+    let dir = escaped(&record.project().display().to_string());
     if args.revoke {
         let what =
             if record.revoke()? { "nothing is trusted any more" } else { "nothing was trusted" };
         cx.reporter.line(&format!("{dir}: {what}"));
         return Ok(ExitCode::SUCCESS);
     }
-    let project = Project::load(cx)?;
+    let project = Project::load_from(cx.found_manifest()?, cx)?;
     let lock = project.lock(cx)?;
-    let items = trust::items(Some(&project), lock.as_ref());
-    let new: Vec<bool> = items.iter().map(|item| !record.accepts(item)).collect();
+    let mut items = trust::owners(&project.manifest_path);
+    items.extend(trust::items(Some(&project), lock.as_ref()));
+    let new: Vec<bool> = items.iter().map(|item| !record.accepts(&item.what)).collect();
     if !args.list {
-        record.accept(&items)?;
+        record.accept(items.iter().map(|item| item.what.clone()))?;
     }
     let is_accepted = |is_new: &bool| !args.list || !is_new;
     if args.json {

@@ -18,7 +18,7 @@ use super::pace::Paced;
 use super::proxy::Proxies;
 use super::regular::open_regular;
 use super::vicinity::{leads_nearer, resolved, stated};
-use crate::error::{Cause, Error, ErrorKind, Result};
+use crate::error::{Cause, Error, ErrorKind, Measure, Result};
 use crate::model::decimal;
 pub use crate::model::redact;
 
@@ -278,7 +278,9 @@ impl Http {
 }
 
 fn too_large(url: &str, most: u64) -> Error {
+    let (expected, got) = (format!("at most {most}"), "more".to_owned());
     Error::verification(format!("{} is larger than {most} bytes", redact(url)))
+        .with_cause(Cause::Mismatch { what: Measure::Size, expected, got })
 }
 
 /// Returns the bytes as a text, unless there are more than `most` of them.

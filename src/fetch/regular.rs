@@ -11,6 +11,9 @@ use rustix::fs::OFlags;
 /// The greatest length of a list of requirements, or of another file that states some, in bytes.
 pub const LONGEST_LIST: u64 = 16 << 20;
 
+/// The greatest length of a manifest, of a lock and of a file that cotter wrote, in bytes.
+pub const LONGEST_TEXT: u64 = 64 << 20;
+
 /// The greatest length of a file of keys, in bytes.
 pub const LONGEST_KEYRING: u64 = 1 << 20;
 

@@ -2,6 +2,7 @@
 //! and kept while they pass through.
 
 use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
 use fs_err as fs;
@@ -34,6 +35,8 @@ impl Part {
                 .write(true)
                 .create(true)
                 .truncate(false)
+                // Whoever may read it could lock it, and keep this process waiting.
+                .mode(0o600)
                 .custom_flags(OFlags::NOFOLLOW.bits().cast_signed())
                 .open(&path)
                 .map_err(|e| Error::at("write", &path, e))?;
@@ -176,6 +179,11 @@ impl<'a> InputStream<'a> {
             .clone();
         if got == self.input.sha256 && !self.too_long {
             let done = self.part.path.with_extension("");
+            let readable = std::fs::Permissions::from_mode(0o644);
+            self.part
+                .file
+                .set_permissions(readable)
+                .map_err(|e| Failure::Final(Error::at("write", &self.part.path, e)))?;
             fs::rename(&self.part.path, &done)
                 .map_err(|e| Failure::Final(Error::at("move a download to", &done, e)))?;
             return Ok(());

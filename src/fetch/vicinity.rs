@@ -1,10 +1,11 @@
 //! Where servers are from the view of this machine. A page of an index on the Internet must not make
 //! cotter ask servers that only this machine, or its network, can reach: they may answer without
 //! credentials. Sources: RFC 1122 and RFC 4291 (loopback), RFC 3927 and RFC 4291 (link-local), RFC 1918,
-//! RFC 4193 and RFC 6598 (private), RFC 6761 (`localhost`).
+//! RFC 4193 and RFC 6598 (private), RFC 6761 (`localhost`), RFC 6052 and RFC 8215 (translation from
+//! IPv6), RFC 3056 (6to4).
 
 use std::collections::BTreeSet;
-use std::net::{IpAddr, Ipv4Addr, ToSocketAddrs as _};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, ToSocketAddrs as _};
 
 use reqwest::Url;
 
@@ -33,16 +34,44 @@ impl Vicinity {
     }
 }
 
+/// The addresses at which clouds answer with secrets of the machine, besides link-local ones. Sources:
+/// the documentation of the metadata services of EC2 (IPv6), Alibaba Cloud, Azure and Oracle Cloud.
+const METADATA: [IpAddr; 4] = [
+    IpAddr::V6(Ipv6Addr::new(0xfd00, 0xec2, 0, 0, 0, 0, 0, 0x254)),
+    IpAddr::V4(Ipv4Addr::new(100, 100, 100, 200)),
+    IpAddr::V4(Ipv4Addr::new(168, 63, 129, 16)),
+    IpAddr::V4(Ipv4Addr::new(192, 0, 0, 192)),
+];
+
 /// Returns how near an address is.
 fn of_address(address: IpAddr) -> Vicinity {
     match address.to_canonical() {
+        known if METADATA.contains(&known) => Vicinity::Link,
         IpAddr::V4(v4) if v4.is_loopback() || v4.octets()[0] == 0 => Vicinity::Machine,
         IpAddr::V4(v4) if v4.is_link_local() || v4.is_broadcast() => Vicinity::Link,
         IpAddr::V4(v4) if v4.is_private() || is_shared(v4) => Vicinity::Network,
         IpAddr::V6(v6) if v6.is_loopback() || v6.is_unspecified() => Vicinity::Machine,
         IpAddr::V6(v6) if v6.is_unicast_link_local() => Vicinity::Link,
-        IpAddr::V6(v6) if v6.is_unique_local() => Vicinity::Network,
-        _ => Vicinity::Internet,
+        // Where a network translates addresses of this prefix to is its own affair.
+        IpAddr::V6(v6) if v6.is_unique_local() || v6.segments()[..3] == [0x64, 0xff9b, 1] => {
+            Vicinity::Network
+        }
+        IpAddr::V6(v6) => embedded(v6).map_or(Vicinity::Internet, |v4| of_address(IpAddr::V4(v4))),
+        IpAddr::V4(_) => Vicinity::Internet,
+    }
+}
+
+/// Returns the IPv4 address to which a translator or a tunnel leads what is sent to an IPv6 address.
+fn embedded(address: Ipv6Addr) -> Option<Ipv4Addr> {
+    let parts = address.segments();
+    let of = |high: u16, low: u16| Ipv4Addr::from((u32::from(high) << 16) | u32::from(low));
+    match parts {
+        // The last is the deprecated form `::192.0.2.1` (RFC 4291, section 2.5.5.1).
+        [0x64, 0xff9b, 0, 0, 0, 0, high, low] | [0, 0, 0, 0, 0, 0, high, low] => {
+            Some(of(high, low))
+        }
+        [0x2002, high, low, ..] => Some(of(high, low)),
+        _ => None,
     }
 }
 
@@ -113,6 +142,22 @@ mod tests {
             ("http://100.64.0.1/x", Some(Vicinity::Network)),
             ("http://[fd00::1]/x", Some(Vicinity::Network)),
             ("http://9.9.9.9/x", Some(Vicinity::Internet)),
+            ("http://[64:ff9b::a9fe:a9fe]/latest", Some(Vicinity::Link)),
+            ("http://[64:ff9b::7f00:1]/x", Some(Vicinity::Machine)),
+            ("http://[64:ff9b::10.0.0.1]/x", Some(Vicinity::Network)),
+            ("http://[64:ff9b::9.9.9.9]/x", Some(Vicinity::Internet)),
+            ("http://[64:ff9b:1::9.9.9.9]/x", Some(Vicinity::Network)),
+            ("http://[2002:7f00:1::1]/x", Some(Vicinity::Machine)),
+            ("http://[2002:c0a8:1::1]/x", Some(Vicinity::Network)),
+            ("http://[2002:909:909::1]/x", Some(Vicinity::Internet)),
+            ("http://[::127.0.0.1]/x", Some(Vicinity::Machine)),
+            ("http://[fd00:ec2::254]/latest", Some(Vicinity::Link)),
+            ("http://[fd00:ec2::255]/x", Some(Vicinity::Network)),
+            ("http://100.100.100.200/latest", Some(Vicinity::Link)),
+            ("http://168.63.129.16/x", Some(Vicinity::Link)),
+            ("http://[::ffff:168.63.129.16]/x", Some(Vicinity::Link)),
+            ("http://[64:ff9b::168.63.129.16]/x", Some(Vicinity::Link)),
+            ("http://192.0.0.192/x", Some(Vicinity::Link)),
             ("http://[2620:fe::fe]/x", Some(Vicinity::Internet)),
             ("http://x.example/x", None),
         ] {

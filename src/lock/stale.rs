@@ -1,7 +1,7 @@
 //! Determines which entries of a lock do not fit the manifest, and why.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::coherence;
 use crate::context::{Context, shown};
@@ -13,7 +13,8 @@ use crate::lockfile::{
 use crate::manifest::{Requirements, Toolchain};
 use crate::model::{Digest, Kind, Platform, ToolchainName};
 use crate::project::{PackageTree, Project};
-use crate::python::requirement_files::pins;
+use crate::python::inputs::is_in_checkout;
+use crate::python::requirement_files::{pins, real};
 use crate::python::target::WheelTarget;
 use crate::recipe;
 
@@ -176,6 +177,9 @@ pub fn fingerprint(project: &Project, toolchain: &Toolchain, platform: Platform)
     out
 }
 
+/// The words for a file that a symlink of the project leads to.
+const OUTSIDE: &str = "does not lie in the checkout of the project";
+
 /// Describes the content of a file by its path relative to `dir` and a part of its digest.
 fn state(path: &Path, dir: &Path) -> String {
     let shown = path.strip_prefix(dir).unwrap_or(path).display();
@@ -185,8 +189,30 @@ fn state(path: &Path, dir: &Path) -> String {
     }
 }
 
+/// Describes the content of files of requirements, like [`state`]. Each is read once, by whichever
+/// paths it is named. A repository that was only cloned must not learn the digest of a file outside
+/// of it.
+fn states_of_lists(paths: &BTreeSet<PathBuf>, dir: &Path) -> Vec<String> {
+    let mut known: BTreeMap<PathBuf, Option<String>> = BTreeMap::new();
+    let mut of = |path: &Path| {
+        let shown = path.strip_prefix(dir).unwrap_or(path).display();
+        if !is_in_checkout(path, dir) {
+            return format!("{shown} {OUTSIDE}");
+        }
+        let read = || Some(part_of_digest(&read_regular(path, LONGEST_LIST).ok()?));
+        match known.entry(real(path)).or_insert_with(read) {
+            Some(digest) => format!("{shown} {digest}"),
+            None => format!("{shown} is not there"),
+        }
+    };
+    paths.iter().map(|path| of(path)).collect()
+}
+
 /// Describes the content of a generated file, like [`state`]. That git could not merge it is told.
 fn state_of_output(path: &Path, dir: &Path) -> String {
+    if !is_in_checkout(path, dir) {
+        return format!("{} {OUTSIDE}", path.strip_prefix(dir).unwrap_or(path).display());
+    }
     let text = read_list(path).unwrap_or_default();
     let conflict = if has_conflict_markers(&text) { first_marker(&text) } else { None };
     match conflict {
@@ -300,8 +326,7 @@ pub fn set_fingerprint(
         out.note("role", ["build"]);
         return out;
     }
-    let state = |path: &Path| state(path, project.dir());
-    out.note("inputs", project.requirement_files(set).iter().map(|f| state(f)));
+    out.note("inputs", states_of_lists(&project.requirement_files(set), project.dir()));
     out.note("extras", &set.extras);
     out.note("groups", &set.groups);
     out.note("build", &set.build);
@@ -334,5 +359,33 @@ mod tests {
     #[test]
     fn what_has_no_end_has_no_digest() {
         assert_eq!(state(Path::new("/dev/zero"), Path::new("/dev")), "zero is not there");
+    }
+
+    /// The digest of a file outside of the checkout would tell a part of what is in it.
+    #[test]
+    fn a_list_outside_of_the_checkout_has_no_digest() {
+        let top = std::env::temp_dir().join(format!("cotter-stale-{}", std::process::id()));
+        let dir = top.join("project");
+        fs_err::create_dir_all(dir.join("s")).unwrap();
+        fs_err::write(top.join("secret"), "secret\n").unwrap();
+        fs_err::write(dir.join("own.txt"), "six\n").unwrap();
+        std::os::unix::fs::symlink(top.join("secret"), dir.join("out.txt")).unwrap();
+        let paths = ["missing.txt", "out.txt", "own.txt", "s/../own.txt"];
+        let paths = paths.map(|path| dir.join(path)).into();
+        let found = states_of_lists(&paths, &dir);
+        let output = state_of_output(&dir.join("out.txt"), &dir);
+        crate::store::delete_tree(&top).unwrap();
+        let digest = part_of_digest(b"six\n");
+        let outside = format!("out.txt {OUTSIDE}");
+        assert_eq!(
+            found,
+            [
+                "missing.txt is not there".to_owned(),
+                outside.clone(),
+                format!("own.txt {digest}"),
+                format!("s/../own.txt {digest}"),
+            ]
+        );
+        assert_eq!(output, outside);
     }
 }

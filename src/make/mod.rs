@@ -69,7 +69,8 @@ impl Maker<'_> {
         for tree in wanted {
             tree.check()?;
             // From here on `gc` does not delete these trees, whether they exist yet or not.
-            self.store.mark_used(&tree.output.store_name);
+            let tell = |text: &str| self.reporter.warn(text);
+            self.store.mark_used(&tree.output.store_name, &tell);
         }
         let search = Search {
             lock,

@@ -12,6 +12,7 @@ use rustix::fs::{AtFlags, CWD, FlockOperation, Mode, OFlags, ResolveFlags, flock
 use rustix::io::Errno;
 
 use crate::error::{Error, Result};
+use crate::fetch::LONGEST_TEXT;
 use crate::model::MemberPath;
 
 /// The greatest number of names that are tried for a new file. Somebody would have to guess them.
@@ -93,7 +94,13 @@ impl ProjectFiles {
         match file.metadata().map(|meta| meta.is_file()) {
             Ok(false) => return Err(not_regular(&target)),
             Ok(true) => {
-                (&file).read_to_end(&mut bytes).map_err(|e| Error::unreadable(&target, e))?;
+                let mut file = (&file).take(LONGEST_TEXT + 1);
+                file.read_to_end(&mut bytes).map_err(|e| Error::unreadable(&target, e))?;
+                if file.limit() == 0 {
+                    return Err(Error::user(format!("can't read {}", target.display()))
+                        .because(format!("expected at most {LONGEST_TEXT} bytes, got more"))
+                        .hint("remove it"));
+                }
             }
             Err(e) => return Err(Error::unreadable(&target, e)),
         }

@@ -1,6 +1,6 @@
 //! Which lines of a project ask for the packages of a tree.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
 use super::Project;
@@ -10,6 +10,7 @@ use crate::fetch::read_list;
 use crate::lockfile::{PackagesRole, Plan};
 use crate::manifest::Requirements;
 use crate::model::{Ecosystem, ToolchainName, normalize_project};
+use crate::python::requirement_files::real;
 use crate::python::requirement_lines::{self, Line};
 use crate::report::dependencies::Origin;
 
@@ -73,24 +74,26 @@ fn is_of_name(c: char) -> bool {
     c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.')
 }
 
-/// Returns the lists among the inputs of a set, and those that they name with `-r`. What a file of
-/// constraints names is not asked for.
-fn lists(project: &Project, set: &Requirements) -> BTreeSet<PathBuf> {
-    let mut out = BTreeSet::new();
-    let mut todo: Vec<PathBuf> =
-        set.inputs.iter().map(|file| project.dir().join(&file.value)).collect();
+/// Returns the lists among the files, which are the inputs of a set, and those that they name with `-r`, each once, with
+/// their lines. What a file of constraints names is not asked for, and a file that cannot be read is
+/// reported by what locks the set.
+fn lists(inputs: Vec<PathBuf>) -> BTreeMap<PathBuf, Vec<(usize, String)>> {
+    let mut out = BTreeMap::new();
+    let mut known = BTreeSet::new();
+    let mut todo = inputs;
     while let Some(file) = todo.pop() {
-        if !requirement_lines::is_list(&file) || !out.insert(file.clone()) {
+        // Lists may name each other by longer and longer paths.
+        if !requirement_lines::is_list(&file) || !known.insert(real(&file)) {
             continue;
         }
-        let Ok(text) = fs_err::read_to_string(&file) else { continue };
-        let named = requirement_lines::lines(&text).into_iter().filter_map(|(_, line)| {
-            match requirement_lines::parse(&line) {
-                Line::List(name) if !name.is_empty() => Some(file.with_file_name(name)),
-                _ => None,
-            }
+        let Ok(text) = read_list(&file) else { continue };
+        let lines = requirement_lines::lines(&text);
+        let named = lines.iter().filter_map(|(_, line)| match requirement_lines::parse(line) {
+            Line::List(name) if !name.is_empty() => Some(file.with_file_name(name)),
+            _ => None,
         });
         todo.extend(named);
+        out.insert(file, lines);
     }
     out
 }
@@ -99,10 +102,9 @@ fn lists(project: &Project, set: &Requirements) -> BTreeSet<PathBuf> {
 fn of_set(project: &Project, set: &Requirements, plan: &Plan, cx: &Context) -> Vec<Origin> {
     let mut out = vec![];
     let mut named = BTreeSet::new();
-    for file in lists(project, set) {
-        // A file that cannot be read is reported by what locks the set.
-        let Ok(text) = read_list(&file) else { continue };
-        for (line, text) in requirement_lines::lines(&text) {
+    let inputs = set.inputs.iter().map(|file| project.dir().join(&file.value)).collect();
+    for (file, lines) in lists(inputs) {
+        for (line, text) in lines {
             let end = text.find(|c| !is_of_name(c)).unwrap_or(text.len());
             let package = normalize_project(&text[..end]);
             if plan.inputs.iter().any(|input| input.component.name == package) {
@@ -124,4 +126,27 @@ fn of_set(project: &Project, set: &Requirements, plan: &Plan, cx: &Context) -> V
         }
     }
     out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A repository may hold symlinks to devices, pipes, and lists that name each other.
+    #[test]
+    fn lists_have_an_end() {
+        let dir = std::env::temp_dir().join(format!("cotter-origins-{}", std::process::id()));
+        for part in ["s1", "s2"] {
+            fs_err::create_dir_all(dir.join(part)).unwrap();
+        }
+        let text = "six\n-r s1/../circle.txt\n-r s2/../circle.txt\n-r zero.txt\n-r pipe.txt\n";
+        fs_err::write(dir.join("circle.txt"), text).unwrap();
+        std::os::unix::fs::symlink("/dev/zero", dir.join("zero.txt")).unwrap();
+        let (pipe, mode) = (rustix::fs::FileType::Fifo, rustix::fs::Mode::RWXU);
+        rustix::fs::mknodat(rustix::fs::CWD, dir.join("pipe.txt"), pipe, mode, 0).unwrap();
+        let found = lists(vec![dir.join("circle.txt")]);
+        let lines: Vec<usize> = found.values().map(Vec::len).collect();
+        crate::store::delete_tree(&dir).unwrap();
+        assert_eq!(lines, [5], "{found:?}");
+    }
 }

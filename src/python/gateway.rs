@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 use std::io::{self, Read, Write};
 use std::net::TcpStream;
-use std::sync::Mutex;
+use std::sync::{Condvar, Mutex};
 use std::time::Duration;
 
 use crate::error::{Cause, Error};
@@ -21,6 +21,16 @@ const LONGEST: usize = 16 << 10;
 const FIELDS: usize = 64;
 /// The largest page, in bytes.
 const LARGEST_PAGE: u64 = 64 << 20;
+/// The largest page of which several are held at once, in bytes.
+const LARGE_PAGE: u64 = 4 << 20;
+/// The number of pages that are held at once, from the request to the end of the answer. A page that is
+/// larger takes the room of all.
+const MOST_PAGES: usize = 24;
+/// The greatest length of the addresses of files that are remembered, in bytes. The pages of a thousand
+/// projects take about 10 MB.
+const LONGEST_FILES: usize = 256 << 20;
+/// The greatest number of failures that are kept.
+const MOST_FAILURES: usize = 100;
 /// The time for which a client may send nothing.
 const PATIENCE: Duration = Duration::from_secs(30);
 const ACCEPT: &str = "application/vnd.pypi.simple.v1+json, text/html;q=0.1";
@@ -32,26 +42,79 @@ pub struct Gateway<'a> {
     /// The files that pages have named. Their numbers are in their addresses.
     files: Mutex<Files>,
     failures: Mutex<Vec<Error>>,
+    room: Room,
+    /// Held while a page is read: what is made of it takes several times its own memory.
+    reading: Mutex<()>,
+}
+
+/// The room for pages: code in the sandbox may ask for any number of them, and need not read the
+/// answers.
+struct Room {
+    free: Mutex<usize>,
+    freed: Condvar,
+}
+
+/// A part of the room.
+struct TakenRoom<'a> {
+    room: &'a Room,
+    places: usize,
+}
+
+impl Room {
+    fn new() -> Room {
+        Room { free: Mutex::new(MOST_PAGES), freed: Condvar::new() }
+    }
+
+    /// Waits for the room of a number of pages, and takes it until the result is dropped.
+    fn take(&self, places: usize) -> TakenRoom<'_> {
+        let free = self.free.lock().expect("no panic holds it");
+        let mut free =
+            self.freed.wait_while(free, |free| *free < places).expect("no panic holds it");
+        *free -= places;
+        TakenRoom { room: self, places }
+    }
+}
+
+impl Drop for TakenRoom<'_> {
+    fn drop(&mut self) {
+        if let Ok(mut free) = self.room.free.lock() {
+            *free += self.places;
+        }
+        self.room.freed.notify_all();
+    }
 }
 
 #[derive(Default)]
 struct Files {
     urls: Vec<String>,
     numbers: BTreeMap<String, usize>,
+    /// The sum of their lengths.
+    length: usize,
 }
 
-/// An answer.
-struct Answer {
+/// An answer, with the room that it takes.
+struct Answer<'a> {
     status: u16,
     kind: &'static str,
     length: Option<u64>,
     body: Box<dyn Read + Send>,
+    _room: Option<TakenRoom<'a>>,
 }
 
-impl Answer {
+impl<'a> Answer<'a> {
     fn text(status: u16, kind: &'static str, text: String) -> Self {
         let length = Some(text.len() as u64);
-        Answer { status, kind, length, body: Box::new(io::Cursor::new(text.into_bytes())) }
+        Answer {
+            status,
+            kind,
+            length,
+            body: Box::new(io::Cursor::new(text.into_bytes())),
+            _room: None,
+        }
+    }
+
+    fn in_room(self, room: TakenRoom<'a>) -> Self {
+        Answer { _room: Some(room), ..self }
     }
 
     fn error(status: u16) -> Self {
@@ -63,7 +126,8 @@ impl<'a> Gateway<'a> {
     /// Creates a gateway to indexes.
     pub fn new(http: &'a Http, indexes: &'a [String]) -> Self {
         let (files, failures) = (Mutex::default(), Mutex::default());
-        Gateway { http, indexes, files, failures }
+        let (room, reading) = (Room::new(), Mutex::default());
+        Gateway { http, indexes, files, failures, room, reading }
     }
 
     /// Returns the addresses of the indexes in the sandbox, in the same order.
@@ -112,7 +176,7 @@ impl<'a> Gateway<'a> {
         let _ = send(&mut stream, answer);
     }
 
-    fn answer(&self, path: &str) -> Answer {
+    fn answer(&self, path: &str) -> Answer<'_> {
         let path = path.split('?').next().unwrap_or_default();
         let parts: Vec<&str> = path.split('/').skip(1).collect();
         let answer = match parts.as_slice() {
@@ -132,12 +196,21 @@ impl<'a> Gateway<'a> {
     }
 
     /// Returns the page of a project, on which the addresses of files are those of this gateway.
-    fn page(&self, index: &str, project: &str) -> Answer {
+    fn page(&self, index: &str, project: &str) -> Answer<'_> {
         let page = format!("{}/{}/", index.trim_end_matches('/'), normalize_project(project));
-        let (text, kind) = match self.http.text(&page, LARGEST_PAGE, Some(ACCEPT)) {
+        let mut room = self.room.take(1);
+        let mut found = self.http.text(&page, LARGE_PAGE, Some(ACCEPT));
+        let is_large = |e: &Error| matches!(e.reason(), Some(Cause::Mismatch { .. }));
+        if found.as_ref().is_err_and(is_large) {
+            drop(room);
+            room = self.room.take(MOST_PAGES);
+            found = self.http.text(&page, LARGEST_PAGE, Some(ACCEPT));
+        }
+        let (text, kind) = match found {
             Ok(found) => found,
             Err(e) => return self.failed(e, false),
         };
+        let _reading = self.reading.lock().expect("no panic holds it");
         let bounds = IndexBounds::new(self.http, index);
         if kind.is_some_and(|k| k.contains("json")) || text.trim_start().starts_with('{') {
             let Ok(mut parsed) = serde_json::from_str::<serde_json::Value>(&text) else {
@@ -154,7 +227,8 @@ impl<'a> Gateway<'a> {
                     file["url"] = self.address(&url, index).into();
                 }
             }
-            return Answer::text(200, "application/vnd.pypi.simple.v1+json", parsed.to_string());
+            let text = parsed.to_string();
+            return Answer::text(200, "application/vnd.pypi.simple.v1+json", text).in_room(room);
         }
         let mut out = String::new();
         let mut rest = text.as_str();
@@ -176,7 +250,7 @@ impl<'a> Gateway<'a> {
             rest = &value[end..];
         }
         out.push_str(rest);
-        Answer::text(200, "text/html", out)
+        Answer::text(200, "text/html", out).in_room(room)
     }
 
     /// Returns the address in the sandbox of a file that a page of `index` names. It ends in the
@@ -189,8 +263,11 @@ impl<'a> Gateway<'a> {
         let mut files = self.files.lock().expect("no panic holds it");
         let number = match files.numbers.get(url) {
             Some(number) => *number,
+            // Nobody needs so many. The rest leads nowhere in the sandbox.
+            None if files.length + url.len() > LONGEST_FILES => return url.to_owned(),
             None => {
                 let number = files.urls.len();
+                files.length += url.len();
                 files.urls.push(url.to_owned());
                 files.numbers.insert(url.to_owned(), number);
                 number
@@ -200,7 +277,7 @@ impl<'a> Gateway<'a> {
         format!("{}/file/{number}/{}", root(), path.rsplit('/').next().unwrap_or_default())
     }
 
-    fn file(&self, url: &str, metadata: bool) -> Answer {
+    fn file(&self, url: &str, metadata: bool) -> Answer<'_> {
         let url = match url.split_once('?') {
             _ if !metadata => url.to_owned(),
             Some((path, query)) => format!("{path}.metadata?{query}"),
@@ -215,6 +292,7 @@ impl<'a> Gateway<'a> {
                 kind: "application/octet-stream",
                 length: body.length,
                 body: body.reader,
+                _room: None,
             },
             Err(e) => self.failed(e, !metadata),
         }
@@ -222,13 +300,16 @@ impl<'a> Gateway<'a> {
 
     /// Returns the answer for something that could not be fetched. That a page is absent is no
     /// failure, but a file was named by a page.
-    fn failed(&self, error: Error, absence_counts: bool) -> Answer {
+    fn failed(&self, error: Error, absence_counts: bool) -> Answer<'_> {
         let status = match error.reason() {
             Some(Cause::Http { status, .. }) => *status,
             _ => 502,
         };
         if absence_counts || !matches!(status, 404 | 410) {
-            self.failures.lock().expect("no panic holds it").push(error);
+            let mut failures = self.failures.lock().expect("no panic holds it");
+            if failures.len() < MOST_FAILURES {
+                failures.push(error);
+            }
         }
         Answer::error(status)
     }
@@ -256,7 +337,7 @@ fn request(stream: &mut TcpStream) -> Option<(String, String)> {
     }
 }
 
-fn send(stream: &mut TcpStream, mut answer: Answer) -> io::Result<()> {
+fn send(stream: &mut TcpStream, mut answer: Answer<'_>) -> io::Result<()> {
     let length = answer.length.map(|l| format!("Content-Length: {l}\r\n")).unwrap_or_default();
     // The answers of one resolution belong together.
     write!(
@@ -266,4 +347,32 @@ fn send(stream: &mut TcpStream, mut answer: Answer) -> io::Result<()> {
     )?;
     io::copy(&mut answer.body, stream)?;
     stream.flush()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use super::*;
+
+    #[test]
+    fn pages_wait_for_room() {
+        let (room, held, most) = (Room::new(), AtomicUsize::new(0), AtomicUsize::new(0));
+        std::thread::scope(|scope| {
+            for number in 0..200 {
+                let (room, held, most) = (&room, &held, &most);
+                scope.spawn(move || {
+                    let places = if number % 10 == 0 { MOST_PAGES } else { 1 };
+                    let taken = room.take(places);
+                    let now = held.fetch_add(places, Ordering::SeqCst) + places;
+                    most.fetch_max(now, Ordering::SeqCst);
+                    std::thread::sleep(Duration::from_millis(1));
+                    held.fetch_sub(places, Ordering::SeqCst);
+                    drop(taken);
+                });
+            }
+        });
+        assert_eq!(most.load(Ordering::SeqCst), MOST_PAGES);
+        assert_eq!(*room.free.lock().unwrap(), MOST_PAGES);
+    }
 }

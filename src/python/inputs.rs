@@ -106,6 +106,7 @@ pub fn check(
     }
     let of_groups = dir.join(pyproject::FILE);
     if !set.groups.is_empty() && of_groups.exists() {
+        within_checkout(&of_groups, pyproject::FILE, dir)?;
         let project = PyProject::read(&of_groups, pyproject::FILE)?;
         project.check(&project.group_requirements(&set.groups), pyproject::ELSEWHERE)?;
         if let Some((stated, place)) = project.requires_python() {
@@ -238,6 +239,11 @@ fn within_checkout(path: &Path, name: &str, dir: &Path) -> Result<()> {
     Err(Error::user(format!("{name} does not lie in the checkout of the project"))
         .because(format!("expected a file below {}, got {}", top.display(), real.display()))
         .hint("copy it into the project"))
+}
+
+/// Whether a file, or what a symlink in its place leads to, lies in the checkout around the project.
+pub fn is_in_checkout(path: &Path, dir: &Path) -> bool {
+    within_checkout(path, "", dir).is_ok()
 }
 
 /// The next step if only a build backend knows what a project requires.

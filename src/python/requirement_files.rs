@@ -13,53 +13,85 @@ use crate::fetch::{decode, read_list};
 use crate::manifest::Problems;
 use crate::model::Digest;
 use crate::model::normalize_project as normalize;
+use crate::model::{WheelName, is_project_name};
 
-/// The greatest number of paths by which one file is read.
+/// The greatest number of paths by which one file counts.
 const MOST_PATHS: u32 = 8;
+
+/// A file that is found by one path or several.
+#[derive(Default)]
+struct Found {
+    paths: u32,
+    /// Its lines that name other files.
+    naming: Vec<Line>,
+}
 
 /// Returns every file that contributes to `file`: the file itself, the files that it names with `-r`
 /// and `-c`, the `pyproject.toml` next to a `setup.py` or a `uv.lock`, and that of the directories
-/// that it names, whose paths are relative to `dir`. Files that cannot be read are included.
+/// that it names, whose paths are relative to `dir`. Files that cannot be read are included. Each
+/// file is read once, and counts by at most eight paths: lists that name each other by longer and
+/// longer paths would have no end, and one that names another by thousands would make others read
+/// it as often.
 pub fn closure(dir: &Path, file: &Path) -> BTreeSet<PathBuf> {
     let mut out = BTreeSet::new();
-    let mut read: BTreeMap<PathBuf, u32> = BTreeMap::new();
+    let mut files: BTreeMap<PathBuf, Found> = BTreeMap::new();
     let mut todo = vec![file.to_owned()];
     while let Some(file) = todo.pop() {
-        if !out.insert(file.clone()) {
+        if out.contains(&file) {
             continue;
         }
-        // Lists that name each other by longer and longer paths would have no end.
-        let times = read.entry(real(&file)).or_default();
-        *times += 1;
-        if *times > MOST_PATHS {
+        let naming = || Found { paths: 0, naming: naming(&file) };
+        let found = files.entry(real(&file)).or_insert_with(naming);
+        if found.paths == MOST_PATHS {
             continue;
         }
+        found.paths += 1;
         if ["setup.py", "setup.cfg", "uv.lock"].iter().any(|name| file.ends_with(name)) {
             out.insert(file.with_file_name(pyproject::FILE));
         }
-        if !is_list(&file) {
-            continue;
-        }
-        let Ok(text) = read_list(&file) else { continue };
-        for (_, line) in lines(&text) {
-            match parse(&line) {
-                Line::List(name) | Line::Constraints(name) if !name.is_empty() => {
+        let mut projects = vec![];
+        for line in &found.naming {
+            match line {
+                Line::List(name) | Line::Constraints(name) => {
                     todo.push(file.parent().unwrap_or(Path::new("")).join(name));
                 }
                 Line::Directory(directory) => {
-                    let project = dir.join(directory.path).join(pyproject::FILE);
+                    let project = dir.join(&directory.path).join(pyproject::FILE);
                     // Without the parts `.`, equal paths are equal.
-                    out.insert(project.components().collect());
+                    projects.push(project.components().collect::<PathBuf>());
                 }
                 _ => {}
             }
         }
+        for project in projects {
+            let found = files.entry(real(&project)).or_default();
+            if !out.contains(&project) && found.paths < MOST_PATHS {
+                found.paths += 1;
+                out.insert(project);
+            }
+        }
+        out.insert(file);
     }
     out
 }
 
+/// Returns the lines of a list that name other files.
+fn naming(file: &Path) -> Vec<Line> {
+    if !is_list(file) {
+        return vec![];
+    }
+    let text = read_list(file).unwrap_or_default();
+    let parsed = lines(&text).into_iter().map(|(_, line)| parse(&line));
+    parsed
+        .filter(|line| match line {
+            Line::List(name) | Line::Constraints(name) => !name.is_empty(),
+            line => matches!(line, Line::Directory(_)),
+        })
+        .collect()
+}
+
 /// Returns the path by which a file is recognised: without symlinks and `..` if the file is there.
-pub(super) fn real(file: &Path) -> PathBuf {
+pub fn real(file: &Path) -> PathBuf {
     file.canonicalize().unwrap_or_else(|_| file.to_owned())
 }
 
@@ -179,6 +211,32 @@ pub struct PylockEntry {
     pub refusal: Option<Refusal>,
 }
 
+impl PylockEntry {
+    /// Whether a file, judged by its name, is one of this project in this version. Source: the
+    /// specifications of the binary and the source distribution format, "File name convention".
+    pub fn has_file(&self, file: &str) -> bool {
+        let plain = |text: &str| text.chars().all(|c| c.is_ascii_graphic());
+        let version = |text: &str| text.parse::<pep440_rs::Version>().ok();
+        let stated = self.version.as_deref().filter(|text| plain(text)).and_then(version);
+        let (Some(stated), true) = (stated, is_project_name(&self.name) && plain(file)) else {
+            return false;
+        };
+        let is = |project: &str, found: &str| {
+            normalize(project) == self.name && version(found).as_ref() == Some(&stated)
+        };
+        match WheelName::parse(file) {
+            Some(wheel) => is(wheel.project, wheel.version),
+            // Both the project and the version of an old one may hold dashes.
+            None => SOURCES.iter().filter_map(|end| file.strip_suffix(end)).any(|stem| {
+                stem.match_indices('-').any(|(at, _)| is(&stem[..at], &stem[at + 1..]))
+            }),
+        }
+    }
+}
+
+/// The endings of source distributions.
+const SOURCES: [&str; 5] = [".tar.gz", ".zip", ".tar.bz2", ".tar.xz", ".tgz"];
+
 /// Parses a `pylock.toml`. Messages call it `file`.
 ///
 /// # Errors
@@ -228,6 +286,83 @@ pub fn requirements_of(entries: &[PylockEntry]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// A directory with files, which is deleted in the end.
+    struct Files(PathBuf);
+
+    impl Files {
+        fn new(name: &str, files: &[(&str, &str)]) -> Self {
+            let dir = std::env::temp_dir().join(format!("cotter-{name}-{}", std::process::id()));
+            for (path, text) in files {
+                let path = dir.join(path);
+                fs_err::create_dir_all(path.parent().unwrap()).unwrap();
+                fs_err::write(path, text).unwrap();
+            }
+            Files(dir)
+        }
+    }
+
+    impl Drop for Files {
+        fn drop(&mut self) {
+            let _ = crate::store::delete_tree(&self.0);
+        }
+    }
+
+    #[test]
+    fn a_file_counts_by_few_paths_however_often_it_is_named() {
+        let up = |n: usize| "s/../".repeat(n);
+        let lists: String =
+            (0..500).map(|n| format!("-r {}b.txt\n-e {}p\n", up(n), up(n))).collect();
+        let circle = "-r s/../circle.txt\n-r t/../circle.txt\n";
+        let files = Files::new(
+            "closure",
+            &[
+                ("a.txt", &format!("{lists}-r circle.txt\n-r missing.txt\n")),
+                ("b.txt", "six\n"),
+                ("circle.txt", circle),
+                ("p/pyproject.toml", ""),
+                ("s/x", ""),
+                ("t/x", ""),
+            ],
+        );
+        let dir = &files.0;
+        let found = closure(dir, &dir.join("a.txt"));
+        let count = |name: &str| found.iter().filter(|path| path.ends_with(name)).count();
+        assert_eq!(
+            ["a.txt", "b.txt", "circle.txt", "pyproject.toml", "missing.txt"].map(count),
+            [1, 8, 8, 8, 1],
+            "{found:?}"
+        );
+    }
+
+    #[test]
+    fn a_file_is_of_the_project_and_the_version_that_are_stated() {
+        let has = |name: &str, version: &str, file: &str| {
+            let text = format!("[[packages]]\nname = {name:?}\nversion = \"{version}\"\n");
+            pylock(&text, "pylock.toml").unwrap()[0].has_file(file)
+        };
+        for (name, version, file) in [
+            ("evil3", "3.0", "evil3-3.0-py3-none-any.whl"),
+            ("evil3", "3", "evil3-3.0.tar.gz"),
+            ("ruamel-yaml", "0.18.6", "ruamel.yaml-0.18.6-py3-none-any.whl"),
+            ("torch", "2.1+cpu", "torch-2.1+cpu-cp311-cp311-linux_x86_64.whl"),
+            ("python-dateutil", "2.9.0.post0", "python-dateutil-2.9.0.post0.tar.gz"),
+            ("zope-interface", "5.0.post1", "zope.interface-5.0-1.zip"),
+        ] {
+            assert!(has(name, version, file), "{name} {version} {file}");
+        }
+        for (name, version, file) in [
+            ("evil3", "3.0\\u001b[2J", "evil3-3.0-py3-none-any.whl"),
+            ("evil3", "3.0\\n", "evil3-3.0-py3-none-any.whl"),
+            ("evil3", "3.1", "evil3-3.0-py3-none-any.whl"),
+            ("evil3", "3.0", "evil4-3.0-py3-none-any.whl"),
+            ("evil3", "3.0", "evil3-3.0-\u{1b}py3-none-any.whl"),
+            ("evil3", "3.0", "evil3-3.0.exe"),
+            ("evil3", "", "evil3-3.0.tar.gz"),
+        ] {
+            assert!(!has(name, version, file), "{name} {version} {file}");
+        }
+    }
 
     #[test]
     fn pins_are_read_with_hashes_and_extras() {

@@ -174,6 +174,9 @@ impl SetResolution<'_> {
             let name = file
                 .file_name()
                 .ok_or_else(|| Error::user(format!("{} has a file without a name", entry.name)))?;
+            if !entry.has_file(&name) {
+                return Err(self.contradiction(&entry, &name));
+            }
             if from_source && !self.may_build(&entry.name) {
                 return Err(self
                     .no_wheel(&entry, target)
@@ -198,6 +201,16 @@ impl SetResolution<'_> {
     pub fn overrides(&self) -> Result<Vec<RequiresDist>> {
         let [_, overrides] = inputs::uv_settings(self.set, self.dir)?;
         Ok(overrides)
+    }
+
+    /// Returns the error for a file of another project or version than uv states. In the sandbox,
+    /// code of a package may have written what uv is to have printed.
+    fn contradiction(&self, entry: &PylockEntry, file: &str) -> Error {
+        let version = entry.version.as_deref().unwrap_or("no version");
+        Error::user(format!("the resolution of [requirements.{}] contradicts itself", self.set.name))
+            .located(self.set.inputs_place().clone())
+            .because(format!("expected a file of {} {version}, got {file}", entry.name))
+            .hint("leave the package out, or name another version of it: its files, or code that was built while locking, say something else than the index")
     }
 
     /// Returns the error for a package without a wheel that an interpreter can load.

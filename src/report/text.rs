@@ -4,6 +4,7 @@ use anstyle::{AnsiColor, Style};
 
 use super::api::{Findings, Report};
 use crate::audit::{Finding, Severity};
+use crate::text::terminal::escaped;
 
 /// The report that this module describes.
 pub struct Text;
@@ -41,8 +42,8 @@ fn text(findings: &[Finding]) -> String {
         }
         out.push_str(&format!(
             "  {} {}\n",
-            paint(Style::new().bold(), &finding.place),
-            finding.reason
+            paint(Style::new().bold(), &escaped(&finding.place)),
+            escaped(&finding.reason)
         ));
     }
     out

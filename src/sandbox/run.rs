@@ -7,7 +7,7 @@ use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::process::{Command, Stdio};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::net::{RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, recvmsg};
@@ -119,6 +119,13 @@ impl Job {
     }
 }
 
+/// The greatest number of connections that are served at once. uv has at most 50, and further ones
+/// wait in the queue of the socket.
+const MOST_CONNECTIONS: usize = 64;
+
+/// The time after which a gateway looks whether there is room for another connection.
+const ROOM: std::time::Duration = std::time::Duration::from_millis(5);
+
 /// The time after which a gateway looks whether its job has ended.
 const LOOK: Timespec = Timespec { tv_sec: 0, tv_nsec: 100_000_000 };
 
@@ -138,16 +145,43 @@ fn gateway(input: &UnixStream, over: &AtomicBool, serve: &(dyn Fn(TcpStream) + S
         _ => None,
     });
     let Some(listener) = socket.map(TcpListener::from) else { return };
+    answer(&listener, over, serve);
+}
+
+/// Serves the connections to a socket until the job is over, a limited number of them at once: the
+/// job may open as many as it likes.
+fn answer(listener: &TcpListener, over: &AtomicBool, serve: &(dyn Fn(TcpStream) + Sync)) {
+    let served = AtomicUsize::new(0);
+    let served = &served;
     std::thread::scope(|scope| {
         while !over.load(Ordering::Relaxed) {
-            let mut fds = [PollFd::new(&listener, PollFlags::IN)];
+            if served.load(Ordering::Acquire) >= MOST_CONNECTIONS {
+                std::thread::sleep(ROOM);
+                continue;
+            }
+            let mut fds = [PollFd::new(listener, PollFlags::IN)];
             if poll(&mut fds, Some(&LOOK)).is_ok_and(|ready| ready > 0)
                 && let Ok((stream, _)) = listener.accept()
             {
-                scope.spawn(move || serve(stream));
+                served.fetch_add(1, Ordering::Acquire);
+                let place = ServedPlace(served);
+                // Without a thread, the connection is closed.
+                let _ = std::thread::Builder::new().spawn_scoped(scope, move || {
+                    let _place = place;
+                    serve(stream);
+                });
             }
         }
     });
+}
+
+/// One of the connections that are served.
+struct ServedPlace<'a>(&'a AtomicUsize);
+
+impl Drop for ServedPlace<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Release);
+    }
 }
 
 /// Reads the outcome and the result.
@@ -192,5 +226,37 @@ mod tests {
         assert!(said(&not_started).contains("the sandbox can't be made"));
         let unwatched = Ended::Unwatched("too many open files".to_owned());
         assert!(said(&unwatched).contains("can't be watched, so it was ended"));
+    }
+
+    #[test]
+    fn a_job_has_no_more_connections_served_than_there_are_places() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        let (over, now, most) = (AtomicBool::new(false), AtomicUsize::new(0), AtomicUsize::new(0));
+        let serve = |mut stream: TcpStream| {
+            most.fetch_max(now.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
+            // The client says when it is done.
+            let _ = stream.read(&mut [0]);
+            now.fetch_sub(1, Ordering::SeqCst);
+            let _ = stream.write_all(b"x");
+        };
+        std::thread::scope(|scope| {
+            scope.spawn(|| answer(&listener, &over, &serve));
+            let mut clients: Vec<TcpStream> =
+                (0..MOST_CONNECTIONS + 40).map(|_| TcpStream::connect(address).unwrap()).collect();
+            while now.load(Ordering::SeqCst) < MOST_CONNECTIONS {
+                std::thread::sleep(ROOM);
+            }
+            std::thread::sleep(ROOM * 10);
+            // All are served in the end.
+            for client in &mut clients {
+                client.write_all(b"x").unwrap();
+            }
+            for client in &mut clients {
+                client.read_exact(&mut [0]).unwrap();
+            }
+            over.store(true, Ordering::Relaxed);
+        });
+        assert_eq!(most.load(Ordering::SeqCst), MOST_CONNECTIONS);
     }
 }

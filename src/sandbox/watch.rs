@@ -78,13 +78,17 @@ fn excess(limits: &Quota, elapsed: Duration) -> io::Result<Option<Ended>> {
     Ok((available < total / LAST_PART).then_some(Ended::MachineMemory))
 }
 
+/// What the buffers of a Unix socket may hold, in bytes: twice the greatest `SO_SNDBUF` of a kernel as
+/// it comes. Source: socket(7), `wmem_max`.
+const SOCKET: u64 = 2 * 212_992;
+
 /// Whether the job uses more memory than a limit in bytes: the private pages of its processes, the
-/// pages that they share, and its files.
+/// pages that they share, its files, and what may be in the buffers of its sockets.
 fn uses_more_than(limit: u64) -> io::Result<bool> {
     let page = rustix::param::page_size() as u64;
     let files = rustix::fs::statvfs("/build")?;
     let files = (files.f_blocks - files.f_bfree) * files.f_frsize;
-    let (mut private, mut shared) = (0, vec![]);
+    let (mut private, mut shared) = (socket_memory(), vec![]);
     for entry in fs::read_dir("/proc")? {
         let path = entry?.path();
         let name = path.file_name().unwrap_or_default().to_string_lossy();
@@ -117,6 +121,26 @@ fn shared_memory(process: &Path) -> Option<u64> {
     Some(line.split_whitespace().next()?.parse::<u64>().ok()? << 10)
 }
 
+/// Returns what may be in the buffers of the sockets of this network namespace, in bytes. No limit of
+/// a process counts it. Source: proc(5), `/proc/net/unix` and `/proc/net/tcp`.
+fn socket_memory() -> u64 {
+    let lines = |name: &str| {
+        let text = fs::read_to_string(Path::new("/proc/self/net").join(name)).unwrap_or_default();
+        text.lines().skip(1).map(str::to_owned).collect::<Vec<_>>()
+    };
+    // The kernel tells of no Unix socket what it holds.
+    let of_unix = lines("unix").len() as u64 * SOCKET;
+    let queues = ["tcp", "tcp6", "udp", "udp6"].map(lines);
+    of_unix + queues.iter().flatten().map(|line| queued(line)).sum::<u64>()
+}
+
+/// Returns the bytes in the two queues of a socket of IP, which a line of the kernel's list describes.
+fn queued(line: &str) -> u64 {
+    let queues = line.split_whitespace().nth(4).and_then(|queues| queues.split_once(':'));
+    let number = |text: &str| u64::from_str_radix(text, 16).unwrap_or(0);
+    queues.map_or(0, |(sent, received)| number(sent) + number(received))
+}
+
 /// Returns the memory of the machine and what is available of it, in bytes.
 fn machine() -> io::Result<(u64, u64)> {
     let text = fs::read_to_string("/proc/meminfo")?;
@@ -125,4 +149,23 @@ fn machine() -> io::Result<(u64, u64)> {
         line.split_whitespace().next()?.parse::<u64>().ok()
     };
     Ok((of("MemTotal:").unwrap_or(0) << 10, of("MemAvailable:").unwrap_or(u64::MAX >> 10) << 10))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_queues_of_a_socket_are_read() {
+        let line = "   0: 0100007F:8DBD 00000000:0000 0A 00000010:0000ff00 00:00000000 00000000     0        0 3 1 0 100 0 0 10 0";
+        assert_eq!(queued(line), 0x10 + 0xff00);
+        assert_eq!(queued("  sl  local_address"), 0);
+    }
+
+    #[test]
+    fn sockets_count() {
+        let pairs: Vec<_> =
+            (0..50).map(|_| std::os::unix::net::UnixStream::pair().unwrap()).collect();
+        assert!(socket_memory() >= 2 * pairs.len() as u64 * SOCKET);
+    }
 }

@@ -2,6 +2,7 @@
 //! whom they wait.
 
 use std::io::{Seek as _, Write as _};
+use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 use std::time::Duration;
 
@@ -15,6 +16,9 @@ pub const PAUSE: Duration = Duration::from_millis(50);
 /// The number of pauses after which the user is told for whom the program waits.
 const LONG: u32 = 20;
 
+/// The number of pauses after which a program goes on without a lock that it does not need: 10 s.
+const TOO_LONG: u32 = 200;
+
 /// The longest command line that is noted and shown, in bytes.
 const LONGEST_COMMAND: usize = 200;
 
@@ -27,6 +31,11 @@ impl Waiting {
     pub fn is_long(&mut self) -> bool {
         self.0 = self.0.saturating_add(1);
         self.0 == LONG
+    }
+
+    /// Whether a program that can do without the lock should go on.
+    pub fn is_too_long(&self) -> bool {
+        self.0 >= TOO_LONG
     }
 }
 
@@ -72,4 +81,23 @@ pub(super) fn sentence(path: &Path, name: &StoreName) -> String {
         }
         None => format!("waiting for another process, which has been making {name}{since}"),
     }
+}
+
+/// Returns a sentence about whoever holds the lock of the file at `path`. Source: proc(5),
+/// `/proc/locks`, which names a process only to those who can see it.
+pub(super) fn holder(path: &Path) -> String {
+    let process = || {
+        let file = fs::metadata(path).ok()?.ino().to_string();
+        let locks = fs::read_to_string("/proc/locks").ok()?;
+        let mut held = locks.lines().filter(|line| !line.contains("->")).filter_map(|line| {
+            let words: Vec<&str> = line.split_whitespace().collect();
+            let inode = words.get(5)?.rsplit(':').next()?;
+            (words.get(1) == Some(&"FLOCK") && inode == file).then(|| words[4].to_owned())
+        });
+        let pid = held.find(|pid| pid.parse::<u32>().is_ok_and(|pid| pid > 0))?;
+        let user = fs::metadata(Path::new("/proc").join(&pid)).ok()?.uid();
+        Some(format!("process {pid} of the user {user}"))
+    };
+    let process = process().unwrap_or_else(|| "a process that can't be seen from here".to_owned());
+    format!("{process} holds the lock {}", path.display())
 }

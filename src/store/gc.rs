@@ -59,8 +59,10 @@ impl Store {
                 flock(file.file(), FlockOperation::NonBlockingLockExclusive).is_err()
             };
             let busy = if writable {
-                let (used, composed) =
-                    (self.lock_file(name.as_str())?, self.lock_file(&format!("{name}.compose"))?);
+                let (used, composed) = (
+                    self.lock_file(name.as_str())?,
+                    self.private_lock_file(&format!("{name}.compose"))?,
+                );
                 held(&used) || held(&composed)
             } else {
                 // A dry run on a store that belongs to somebody else: nobody holds a lock whose file

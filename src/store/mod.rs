@@ -15,6 +15,7 @@
 //! | `roots/<hash>` | the trees that each project uses |
 //! | `guards/<hash>`, `sessions/<hash>` | what `exec` and `shell` put on PATH or hand to a shell |
 //! | `locks/<name>`, `locks/<name>.compose` | held while a tree is used, or composed |
+//! | `locks/roots` | held while the roots are changed |
 
 mod commit;
 mod composer;
@@ -139,8 +140,8 @@ impl Store {
         Ok(self.part("logs")?.join(format!("{name}.log")))
     }
 
-    /// Opens the file whose lock shows that a tree is in use, or, with the suffix `.compose`, that
-    /// it is being made.
+    /// Opens the file whose lock shows that a tree is in use. Everybody who may use the tree may
+    /// lock it.
     fn lock_file(&self, name: &str) -> Result<fs::File> {
         let path = self.part("locks")?.join(name);
         fs::OpenOptions::new()
@@ -153,13 +154,48 @@ impl Store {
             .map_err(|e| Error::at("write", &path, e))
     }
 
+    /// Opens a file whose lock is for those alone who may write to the store: whoever may read a
+    /// file can lock it, and keep others waiting.
+    fn private_lock_file(&self, name: &str) -> Result<fs::File> {
+        use std::os::unix::fs::{MetadataExt, PermissionsExt, fchown};
+        let dir = self.part("locks")?;
+        let path = dir.join(name);
+        let at = |e| Error::at("write", &path, e);
+        let owner = fs::metadata(&dir).map_err(at)?;
+        // A group that maintains the store may write to its directories.
+        let mode = 0o600 | if owner.mode() & 0o020 == 0 { 0 } else { 0o060 };
+        let mut options = fs::OpenOptions::new();
+        let flags = OFlags::NOFOLLOW.bits().cast_signed();
+        options.write(true).read(true).mode(mode).custom_flags(flags);
+        match options.clone().create_new(true).open(&path) {
+            Ok(file) => {
+                // Of root, in a store of another user: its owner must be able to open it, too.
+                if rustix::process::geteuid().is_root() && owner.uid() != 0 {
+                    fchown(file.file(), Some(owner.uid()), None).map_err(at)?;
+                }
+                file.set_permissions(std::fs::Permissions::from_mode(mode)).map_err(at)?;
+                return Ok(file);
+            }
+            Err(e) if e.kind() == std::io::ErrorKind::AlreadyExists => {}
+            Err(e) => return Err(at(e)),
+        }
+        let file = options.open(&path).map_err(at)?;
+        // An older version of this program let everybody read it.
+        let meta = file.metadata().map_err(at)?;
+        let is_own = meta.uid() == rustix::process::geteuid().as_raw() && meta.nlink() == 1;
+        if is_own && meta.mode() & 0o777 != mode {
+            file.set_permissions(std::fs::Permissions::from_mode(mode)).map_err(at)?;
+        }
+        Ok(file)
+    }
+
     /// Prevents other processes from composing the tree `name`. Returns `None` if another one is
     /// composing it now.
     ///
     /// # Errors
     /// If the store cannot be written.
     pub fn try_lock_to_compose(&self, name: &StoreName) -> Result<Option<TreeLock>> {
-        let file = self.lock_file(&format!("{name}.compose"))?;
+        let file = self.private_lock_file(&format!("{name}.compose"))?;
         match flock(file.file(), FlockOperation::NonBlockingLockExclusive) {
             Ok(()) => {
                 composer::note(&file);
@@ -195,8 +231,9 @@ impl Store {
 
     /// Marks a tree as used for as long as this process, and the processes that inherit the mark,
     /// are alive: `gc` does not delete it. Failures are ignored, because no `gc` can run on a store
-    /// that cannot be written.
-    pub fn mark_used(&self, name: &StoreName) {
+    /// that cannot be written. If another process keeps this one waiting, `tell` gets a sentence
+    /// about it.
+    pub fn mark_used(&self, name: &StoreName, tell: &dyn Fn(&str)) {
         let path = self.dir.join("locks").join(name.as_str());
         let flags = OFlags::RDONLY | OFlags::NOFOLLOW;
         let open = || rustix::fs::open(&path, flags, rustix::fs::Mode::empty());
@@ -208,8 +245,19 @@ impl Store {
                 None => return,
             },
         };
-        // This waits for a `gc` that is just deleting the tree, which takes only a moment.
-        let _ = flock(&file, FlockOperation::LockShared);
+        // This waits for a `gc` that is just deleting the tree, which takes only a moment. Others who
+        // may read the store can hold the lock for as long as they like.
+        let mut waiting = Waiting::default();
+        while flock(&file, FlockOperation::NonBlockingLockShared)
+            == Err(rustix::io::Errno::WOULDBLOCK)
+        {
+            if waiting.is_long() {
+                tell(&format!("waiting for {name}: {}", composer::holder(&path)));
+            }
+            if waiting.is_too_long() || crate::interrupt::sleep(PAUSE).is_err() {
+                return;
+            }
+        }
         // The file is left open and is not closed on exec: the lock lives as long as the last of
         // the programs that were started.
         std::mem::forget(file);

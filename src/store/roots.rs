@@ -229,9 +229,8 @@ impl Store {
     /// # Errors
     /// If the store cannot be written.
     pub fn hold_roots(&self) -> Result<Option<std::fs::File>> {
-        self.part("roots")?;
-        let held = std::fs::File::open(self.dir.join("roots")).ok();
-        Ok(held.filter(|roots| roots.lock().is_ok()))
+        let roots = self.private_lock_file("roots")?.into_file();
+        Ok(roots.lock().is_ok().then_some(roots))
     }
 
     /// Registers the trees that a project uses, and replaces its earlier registration.

@@ -38,7 +38,8 @@ impl Store {
         if !self.owners().trust(fstat(&held).ok()?.st_uid) {
             return None;
         }
-        let _ = flock(&held, FlockOperation::LockShared);
+        // Others who may read the store can hold it for as long as they like.
+        let _ = flock(&held, FlockOperation::NonBlockingLockShared);
         let now = Timespec { tv_sec: 0, tv_nsec: rustix::fs::UTIME_NOW };
         let _ = futimens(&held, &Timestamps { last_access: now, last_modification: now });
         // Like the marks of trees, it is left open on purpose.

@@ -9,6 +9,7 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use fs_err as fs;
+use fs_err::os::unix::fs::OpenOptionsExt as _;
 use rustix::fs::{FlockOperation, flock};
 
 use super::Store;
@@ -44,12 +45,13 @@ impl Staging {
         loop {
             let name = format!("{}-{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
             let lock = parent.join(format!("{name}.lock"));
-            let held = match fs::OpenOptions::new().create_new(true).write(true).open(&lock) {
-                Ok(file) => file,
-                // A dead process with the same number left this directory behind.
-                Err(e) if e.kind() == std::io::ErrorKind::AlreadyExists => continue,
-                Err(e) => return Err(Error::at("write", &lock, e)),
-            };
+            let held =
+                match fs::OpenOptions::new().create_new(true).write(true).mode(0o600).open(&lock) {
+                    Ok(file) => file,
+                    // A dead process with the same number left this directory behind.
+                    Err(e) if e.kind() == std::io::ErrorKind::AlreadyExists => continue,
+                    Err(e) => return Err(Error::at("write", &lock, e)),
+                };
             flock(held.file(), FlockOperation::LockExclusive)
                 .map_err(|e| Error::at("lock", &lock, e.into()))?;
             let dir = parent.join(name);

@@ -14,6 +14,7 @@ mod support;
 
 mod alone;
 mod archives;
+mod attacks;
 mod audit;
 mod commands;
 mod debian;

@@ -8,13 +8,13 @@ use super::none;
 /// The order of the modules below `src`, the lowest first. A module may use modules of its own level and of the levels before it. There must be no cycle of modules or of
 /// files. A module that is named here need not exist yet.
 const LEVELS: &[&[&str]] = &[
-    &["error"],
-    &["interrupt", "fault", "model", "text"],
+    &["error", "text"],
+    &["interrupt", "fault", "model"],
     &["nix"],
     &["reach", "tree", "manifest", "lockfile", "facts", "environment", "reporter"],
     &["source", "recipe", "sandbox", "store", "fetch", "unpack", "relocate", "resolve", "python"],
     &["make", "emit", "write", "report", "audit", "serve"],
-    &["cli", "context", "project"],
+    &["accepted", "cli", "context", "project"],
     &["trust"],
     &["lock"],
     &["ready"],

@@ -191,6 +191,9 @@ fn builds_have_bounds() {
     refused(children, memory, &too_much);
     let shared = "    held = mmap.mmap(-1, 600 << 20)\n    for at in range(0, 600 << 20, 4096):\n        held[at] = 1\n    time.sleep(60)";
     refused(shared, memory, &too_much);
+    // What lies in the buffers of sockets is no memory of a process.
+    let sockets = "    import resource, socket\n    hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]\n    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))\n    held = []\n    while len(held) < 4000:\n        a, b = socket.socketpair()\n        a.setblocking(False)\n        held.append((a, b))\n        try:\n            while True:\n                a.send(bytes(65536))\n        except BlockingIOError:\n            pass\n    time.sleep(60)";
+    refused(sockets, memory, &too_much);
     let disk = "    with open('/tmp/fill', 'wb') as file:\n        for _ in range(400):\n            file.write(b'x' * (1 << 20))";
     refused(disk, memory, &["No space left on device"]);
     let time = ("COTTER_BUILD_TIMEOUT", "2");
