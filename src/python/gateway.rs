@@ -23,9 +23,9 @@ const FIELDS: usize = 64;
 const LARGEST_PAGE: u64 = 64 << 20;
 /// The largest page of which several are held at once, in bytes.
 const LARGE_PAGE: u64 = 4 << 20;
-/// The number of pages that are held at once, from the request to the end of the answer. A page that is
-/// larger takes the room of all.
-const MOST_PAGES: usize = 24;
+/// The number of pages that are held at once, from the request to the end of the answer. What is made of
+/// one takes several times its own memory. A page that is larger takes the room of all.
+const MOST_PAGES: usize = 16;
 /// The greatest length of the addresses of files that are remembered, in bytes. The pages of a thousand
 /// projects take about 10 MB.
 const LONGEST_FILES: usize = 256 << 20;
@@ -43,8 +43,6 @@ pub struct Gateway<'a> {
     files: Mutex<Files>,
     failures: Mutex<Vec<Error>>,
     room: Room,
-    /// Held while a page is read: what is made of it takes several times its own memory.
-    reading: Mutex<()>,
 }
 
 /// The room for pages: code in the sandbox may ask for any number of them, and need not read the
@@ -126,8 +124,7 @@ impl<'a> Gateway<'a> {
     /// Creates a gateway to indexes.
     pub fn new(http: &'a Http, indexes: &'a [String]) -> Self {
         let (files, failures) = (Mutex::default(), Mutex::default());
-        let (room, reading) = (Room::new(), Mutex::default());
-        Gateway { http, indexes, files, failures, room, reading }
+        Gateway { http, indexes, files, failures, room: Room::new() }
     }
 
     /// Returns the addresses of the indexes in the sandbox, in the same order.
@@ -210,7 +207,6 @@ impl<'a> Gateway<'a> {
             Ok(found) => found,
             Err(e) => return self.failed(e, false),
         };
-        let _reading = self.reading.lock().expect("no panic holds it");
         let bounds = IndexBounds::new(self.http, index);
         if kind.is_some_and(|k| k.contains("json")) || text.trim_start().starts_with('{') {
             let Ok(mut parsed) = serde_json::from_str::<serde_json::Value>(&text) else {
