@@ -221,7 +221,7 @@ fn names_of_files_do_not_change_the_terminal() {
         said
     };
     std::fs::write(dir.join("toolchains.toml"), "platforms = [\"odd\"]\n").unwrap();
-    contains(&run(&["list"]), &["at:", "\\u{1b}]0;pwned\\u{7}", "\\u{202e}"]);
+    contains(&run(&["lock", "--check"]), &["at:", "\\u{1b}]0;pwned\\u{7}", "\\u{202e}"]);
     std::fs::write(dir.join("toolchains.toml"), &manifest).unwrap();
     contains(&run(&["setup"]), &["nobody accepted", "\\u{1b}]0;pwned"]);
     contains(&run(&["trust"]), &["\\u{1b}]0;pwned\\u{7}"]);
@@ -301,7 +301,10 @@ fn somebody_who_holds_the_lock_of_a_tree_is_named_and_does_not_stop_anybody() {
     let name = project.tree().file_name().unwrap().to_owned();
     let locks = project.store.join("locks");
     // Whoever may not write to the store can't lock what only writers lock.
-    for file in [locks.join("roots"), locks.join(format!("{}.compose", name.to_str().unwrap()))] {
+    let other = project.scratch.join("other");
+    ok(project.cotter(&["setup"]).env("COTTER_STORE", &other));
+    let composed = other.join("locks").join(format!("{}.compose", name.to_str().unwrap()));
+    for file in [locks.join("roots"), composed] {
         let mode = std::fs::metadata(&file).unwrap().permissions().mode();
         assert_eq!(mode & 0o777, 0o600, "{}", file.display());
     }

@@ -65,7 +65,7 @@ fn a_closure_is_locked_and_becomes_one_merged_tree() {
             "mirror://debian/pool/main/libthing_1.2-3_amd64.deb",
             "archive = \"debian\", suite = \"test\", date = \"2026-07-11T10:16:37Z\", key = \"",
             "version = \"1.0-1\"",
-            "recipe = \"tool/5\"",
+            "recipe = \"tool/6\"",
         ],
     );
     assert!(
