@@ -24,6 +24,9 @@ pub fn run() -> ExitCode {
         return code;
     }
     crate::fault::install();
+    if let Some(code) = names_for_completion() {
+        return code;
+    }
     let cli = match quick_exec().map_or_else(Cli::try_parse, Ok) {
         Ok(cli) => cli,
         Err(e) => return usage(e),
@@ -58,6 +61,25 @@ fn inner_command() -> Option<ExitCode> {
     (args.next()? == sandbox::COMMAND && args.next().is_none()).then(sandbox::enter)
 }
 
+/// Prints the names that a script for completion asks for. Nothing is said if there are none: a shell
+/// completes a line that may be wrong still.
+fn names_for_completion() -> Option<ExitCode> {
+    let mut args = std::env::args_os().skip(1);
+    if args.next()? != commands::completions::COMMAND {
+        return None;
+    }
+    let what = args.next()?.into_string().ok()?;
+    let work = || {
+        let global = Global {
+            manifest: context::var_os("COTTER_MANIFEST").map(Into::into),
+            ..Global::default()
+        };
+        commands::completions::names(&what, &Context::new(global, false)?)
+    };
+    let _ = crate::fault::caught(work);
+    Some(ExitCode::SUCCESS)
+}
+
 /// Whether the command reads or writes the store.
 fn needs_store(cli: &Cli) -> bool {
     match &cli.command {
@@ -69,6 +91,7 @@ fn needs_store(cli: &Cli) -> bool {
         | Command::Search(_)
         | Command::Trust(_)
         | Command::Own(_)
+        | Command::CompileCommands(_)
         | Command::Man(_)
         | Command::Completions(_)
         | Command::Schema(_) => false,
@@ -81,6 +104,13 @@ fn needs_store(cli: &Cli) -> bool {
 fn wants_json(command: &Command) -> bool {
     match command {
         Command::Lock(args) => args.json,
+        Command::Add(args) => args.json,
+        Command::Remove(args) => args.json,
+        Command::Path(args) => args.json,
+        Command::Tree(args) => args.json,
+        Command::Why(args) => args.json,
+        Command::Run(args) => args.json,
+        Command::Venv(args) => args.json,
         Command::Diff(args) => args.json,
         Command::Which(args) => args.json,
         Command::Search(args) => args.json,
@@ -92,6 +122,7 @@ fn wants_json(command: &Command) -> bool {
         Command::List(args) => args.json,
         Command::Verify(args) => args.json,
         Command::Emit(args) => args.json,
+        Command::CompileCommands(args) => args.json,
         Command::Audit(args) => match &args.what {
             AuditWhat::Bazel(args) => args.output.is_json(),
             AuditWhat::Tree(args) => args.output.is_json(),
@@ -100,16 +131,9 @@ fn wants_json(command: &Command) -> bool {
         Command::Gc(args) => args.json,
         Command::Doctor(args) => args.json,
         Command::Init(_)
-        | Command::Add(_)
-        | Command::Remove(_)
         | Command::Exec(_)
         | Command::Shell(_)
-        | Command::Path(_)
-        | Command::Tree(_)
-        | Command::Why(_)
-        | Command::Run(_)
         | Command::Man(_)
-        | Command::Venv(_)
         | Command::Export(_)
         | Command::Completions(_)
         | Command::Hook(_)
@@ -171,8 +195,14 @@ fn usage(mut e: clap::Error) -> ExitCode {
     if has("--json") {
         let text = e.render().to_string();
         let message = text.lines().next().unwrap_or_default();
-        let error =
-            Error::new(ErrorKind::Usage, message.strip_prefix("error: ").unwrap_or(message));
+        let message = message.strip_prefix("error: ").unwrap_or(message);
+        // clap lists what is missing in lines of their own.
+        let missing = match e.get(ContextKind::InvalidArg) {
+            Some(ContextValue::Strings(list)) if message.ends_with(':') => list.join(", "),
+            _ => String::new(),
+        };
+        let message = format!("{message} {missing}");
+        let error = Error::new(ErrorKind::Usage, message.trim_end());
         let error = advice.into_iter().fold(error, Error::hint);
         report_json(&error.hint("run `cotter --help`, or the command with --help"));
     } else {
@@ -290,6 +320,7 @@ fn dispatch(command: Command, cx: &Context) -> Result<ExitCode, Error> {
         Command::Venv(args) => commands::venv::run(&args, cx),
         Command::Verify(args) => commands::verify::run(&args, cx),
         Command::Emit(args) => commands::emit::run(&args, cx),
+        Command::CompileCommands(args) => commands::compile_commands::run(&args, cx),
         Command::Export(args) => commands::export::run(&args, cx),
         Command::Audit(args) => commands::audit::run(&args, cx),
         Command::Trust(args) => commands::trust::run(&args, cx),

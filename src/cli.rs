@@ -11,10 +11,14 @@ use clap::builder::{PossibleValue, PossibleValuesParser};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::emit::EMITTERS;
+use crate::manifest::MOST_JOBS;
 use crate::model::{Platform, ToolchainName};
 use crate::report::{self, Report};
 
-pub use actions::{CacheArgs, CacheWhat, Man, Outdated, Own, OwnWhat, Run, SearchArgs};
+pub use actions::{
+    BazelFlags, CacheArgs, CacheWhat, CompileCommands, Man, Outdated, Own, OwnWhat, Run, Schema,
+    SchemaFile, SearchArgs,
+};
 pub use edits::{Add, Remove};
 pub use looks::{Diff, Hook, HookShell, TreeArgs, Which, WhyArgs};
 
@@ -78,17 +82,16 @@ pub struct Global {
     /// Print details: mirrors, retries, reasons
     #[arg(long, short, global = true, env = "COTTER_VERBOSE", value_parser = clap::builder::FalseyValueParser::new(), help_heading = "Global options")]
     pub verbose: bool,
-    /// When to use colours: by default on a terminal, unless NO_COLOR is set
+    /// When to use colours [default: auto, on a terminal, unless NO_COLOR is set]
     #[arg(
         long,
         global = true,
         env = "COTTER_COLOR",
         value_name = "WHEN",
         value_enum,
-        default_value_t,
         help_heading = "Global options"
     )]
-    pub color: Color,
+    pub color: Option<Color>,
     /// Do not show progress bars
     #[arg(long, global = true, env = "COTTER_NO_PROGRESS", value_parser = clap::builder::FalseyValueParser::new(), help_heading = "Global options")]
     pub no_progress: bool,
@@ -96,9 +99,9 @@ pub struct Global {
 
 fn parse_jobs(text: &str) -> Result<usize, String> {
     crate::model::decimal(text)
+        .filter(|n| (1..=MOST_JOBS).contains(n))
         .and_then(|n| usize::try_from(n).ok())
-        .filter(|n| (1..=256).contains(n))
-        .ok_or_else(|| "expected a number from 1 to 256".to_owned())
+        .ok_or_else(|| format!("expected a number from 1 to {MOST_JOBS}"))
 }
 
 /// The greatest number of days that is accepted: a hundred years.
@@ -109,6 +112,16 @@ fn parse_days(text: &str) -> Result<u32, String> {
         .filter(|n| *n <= MOST_DAYS)
         .and_then(|n| u32::try_from(n).ok())
         .ok_or_else(|| format!("expected a number of days from 0 to {MOST_DAYS}"))
+}
+
+/// Parses the name of a set of requirements.
+fn parse_set(text: &str) -> Result<ToolchainName, String> {
+    match text.contains(['.', '/']) {
+        true => Err(format!(
+            "a set of requirements comes first, and then the directory: cotter venv NAME {text}"
+        )),
+        false => text.parse(),
+    }
 }
 
 /// When to use colours.
@@ -148,7 +161,7 @@ pub enum Command {
     Run(Run),
     /// Start a shell with the toolchains first on PATH
     Shell(Shell),
-    /// Print the variables that `exec` would set, once `setup` made the toolchains ready
+    /// Print the variables that `exec` would set, once the toolchains are set up
     Env(Env),
     /// Print the directory of a toolchain that `setup` made ready
     Path(PathArgs),
@@ -166,11 +179,13 @@ pub enum Command {
     Verify(Verify),
     /// Write the files with which other tools use the toolchains
     Emit(Emit),
+    /// Write compile_commands.json, with what Bazel compiles
+    CompileCommands(CompileCommands),
     /// Write a toolchain as a plain directory that needs no store
     Export(Export),
     /// Find uses of files of the host
     Audit(Audit),
-    /// Accept what this project brings beyond the known sources, such as archives by URL
+    /// Accept what this project brings beyond the known sources, as archives by URL
     Trust(Trust),
     /// Delete trees and inputs that no project uses
     Gc(Gc),
@@ -242,6 +257,9 @@ pub struct Lock {
     /// Accept an index that has expired
     #[arg(long)]
     pub allow_expired: bool,
+    /// Also print where the time went, for each toolchain and phase
+    #[arg(long)]
+    pub timings: bool,
     /// Print the result as JSON
     #[arg(long)]
     pub json: bool,
@@ -258,6 +276,9 @@ pub struct Setup {
     /// Accept an index that has expired, if something must be locked
     #[arg(long)]
     pub allow_expired: bool,
+    /// Also print where the time went, for each toolchain and phase
+    #[arg(long)]
+    pub timings: bool,
     /// Print the result as JSON
     #[arg(long)]
     pub json: bool,
@@ -323,15 +344,22 @@ pub struct PathArgs {
     /// The platform [default: the one of this machine]
     #[arg(long)]
     pub platform: Option<Platform>,
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
 }
 
 /// `cotter venv`
 #[derive(Args, Debug)]
 pub struct Venv {
     /// The set of requirements [default: the only one]
+    #[arg(value_parser = parse_set)]
     pub name: Option<ToolchainName>,
     /// The directory [default: .venv]
     pub dir: Option<PathBuf>,
+    /// Print the result as JSON
+    #[arg(long)]
+    pub json: bool,
     /// Replace a directory that cotter did not create
     #[arg(long, short)]
     pub force: bool,
@@ -447,15 +475,9 @@ pub struct AuditBazel {
     /// Also build them where the compilers and interpreters of the host are masked, and trace which files are opened
     #[arg(long)]
     pub jail: bool,
-    /// The program to run as Bazel
-    #[arg(long, env = "COTTER_BAZEL", default_value = "bazel", value_name = "PROGRAM")]
-    pub bazel: PathBuf,
-    /// A startup flag for Bazel; may be repeated
-    #[arg(long, value_name = "FLAG", allow_hyphen_values = true)]
-    pub startup: Vec<String>,
-    /// A flag for Bazel's build and aquery; may be repeated
-    #[arg(long, value_name = "FLAG", allow_hyphen_values = true)]
-    pub flag: Vec<String>,
+    /// The Bazel
+    #[command(flatten)]
+    pub bazel: BazelFlags,
     /// How to print the findings
     #[command(flatten)]
     pub output: AuditOutput,
@@ -562,22 +584,4 @@ pub struct Doctor {
 pub struct Completions {
     /// The shell
     pub shell: clap_complete::Shell,
-}
-
-/// `cotter schema`
-#[derive(Args, Debug)]
-pub struct Schema {
-    /// The file
-    #[arg(value_enum, default_value_t)]
-    pub file: SchemaFile,
-}
-
-/// The files that have a schema.
-#[derive(ValueEnum, Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub enum SchemaFile {
-    /// toolchains.toml
-    #[default]
-    Manifest,
-    /// toolchains.lock
-    Lock,
 }

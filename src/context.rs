@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use fs_err as fs;
 
@@ -13,7 +13,7 @@ use crate::accepted::{Record, strangers};
 use crate::cli::{Color, Global};
 use crate::error::{Error, Result};
 use crate::fetch::{Fetcher, Http, Mirrors, Patience, Proxies, index_settings, machine_mirrors};
-use crate::manifest::{self, Manifest};
+use crate::manifest::{self, Manifest, Problems, UserConfig};
 use crate::reporter::{Reporter, Verbosity};
 use crate::sandbox::Quota;
 use crate::store::Store;
@@ -28,6 +28,12 @@ pub struct Context {
     pub global: Global,
     /// The user's working directory.
     pub here: PathBuf,
+    /// The place of the configuration file of the user, and whether there is one.
+    pub config_file: Option<(PathBuf, bool)>,
+    /// What this file says.
+    config: UserConfig,
+    /// The time at which the command began.
+    since: Instant,
     /// The time in seconds that a build may take.
     build_seconds: u64,
     /// The memory in bytes that a build may use, if the user has said so.
@@ -61,10 +67,18 @@ impl Context {
     pub fn new(global: Global, needs_store: bool) -> Result<Self> {
         let here = std::env::current_dir()
             .map_err(|e| Error::user("can't find the working directory").cause(&e))?;
+        let config_file = config_home().map(|dir| dir.join("cotter/config.toml"));
+        let config = config_file.as_deref().map(read_config).transpose()?.flatten();
+        let config_file = config_file.map(|path| (path, config.is_some()));
+        let config = config.unwrap_or_default();
+        let of_config = config.store.as_deref().map(|dir| match dir.strip_prefix("~/") {
+            Some(rest) => home().map(|home| home.join(rest)),
+            None => Ok(PathBuf::from(dir)),
+        });
         let store = match &global.store {
             Some(dir) => here.join(dir),
-            None => match data_home() {
-                Ok(dir) => dir.join("cotter"),
+            None => match of_config.unwrap_or_else(|| Ok(data_home()?.join("cotter"))) {
+                Ok(dir) => dir,
                 // Nothing can be created below a device, so a command that uses the store after all
                 // fails.
                 Err(_) if !needs_store => PathBuf::from("/dev/null/cotter"),
@@ -78,10 +92,14 @@ impl Context {
                 )
                 .hint("name another directory with --store DIR or COTTER_STORE"));
         }
-        match global.color {
-            Color::Auto => {}
-            Color::Always => anstream::ColorChoice::Always.write_global(),
-            Color::Never => anstream::ColorChoice::Never.write_global(),
+        match (global.color, config.color.as_deref()) {
+            (Some(Color::Always), _) | (None, Some("always")) => {
+                anstream::ColorChoice::Always.write_global();
+            }
+            (Some(Color::Never), _) | (None, Some("never")) => {
+                anstream::ColorChoice::Never.write_global();
+            }
+            _ => {}
         }
         let verbosity = match (global.quiet, global.verbose) {
             (true, _) => Verbosity::Quiet,
@@ -92,7 +110,23 @@ impl Context {
         let build_seconds = number("COTTER_BUILD_TIMEOUT", 7200.0)?.max(1.0) as u64;
         let build_memory = build_memory()?;
         let store = Store::at(store);
-        Ok(Context { store, reporter, global, here, build_seconds, build_memory })
+        let since = Instant::now();
+        Ok(Context {
+            store,
+            reporter,
+            global,
+            here,
+            config_file,
+            config,
+            since,
+            build_seconds,
+            build_memory,
+        })
+    }
+
+    /// Returns the time since the command began.
+    pub fn elapsed(&self) -> Duration {
+        self.since.elapsed()
     }
 
     /// Returns the current time.
@@ -188,6 +222,7 @@ impl Context {
     pub fn jobs(&self) -> usize {
         self.global
             .jobs
+            .or(self.config.jobs)
             .unwrap_or_else(|| std::thread::available_parallelism().map_or(4, |n| n.get().max(4)))
     }
 
@@ -212,15 +247,17 @@ impl Context {
         let families = manifest
             .into_iter()
             .flat_map(|m| m.mirrors.keys().cloned())
+            .chain(self.config.mirrors.keys().cloned())
             .chain(["debian", "debian-security", "python"].map(str::to_owned))
             .chain(environment_families());
         for family in families {
-            // The mirrors of the environment precede those of the manifest, because they are
-            // specific to the machine on which this runs.
+            // The mirrors of the environment and of the user precede those of the manifest, because
+            // they are specific to the machine on which this runs.
             let variable = format!("{MIRROR_VARIABLE}{}", family.to_uppercase().replace('-', "_"));
             let mut urls: Vec<String> = var(&variable)
                 .map(|v| v.split([' ', ',']).filter(|u| !u.is_empty()).map(str::to_owned).collect())
                 .unwrap_or_default();
+            urls.extend(self.config.mirrors.get(&family).into_iter().flatten().cloned());
             urls.extend(
                 manifest.and_then(|m| m.mirrors.get(&family)).into_iter().flatten().cloned(),
             );
@@ -326,6 +363,44 @@ fn data_home() -> Result<PathBuf> {
         Some(dir) => Ok(dir),
         None => Ok(home()?.join(".local/share")),
     }
+}
+
+/// Returns the directory of configuration files, following the XDG Base Directory Specification, version
+/// 0.8.
+fn config_home() -> Option<PathBuf> {
+    let named = var_os("XDG_CONFIG_HOME").map(PathBuf::from).filter(|p| p.is_absolute());
+    named.or_else(|| Some(home().ok()?.join(".config")))
+}
+
+/// The greatest size in bytes of the configuration file.
+const LARGEST_CONFIG: u64 = 1 << 20;
+
+/// Reads the configuration file, if there is one.
+///
+/// # Errors
+/// If somebody else may have written it, or with every problem that it has.
+fn read_config(path: &Path) -> Result<Option<UserConfig>> {
+    let refused = |why: String| {
+        Error::user(format!("the configuration {} is not read", path.display())).because(why)
+    };
+    let Ok(meta) = fs::metadata(path) else { return Ok(None) };
+    if !meta.is_file() || meta.len() > LARGEST_CONFIG {
+        return Err(refused("expected a file of at most 1 MiB".to_owned()).hint("move it away"));
+    }
+    let me = rustix::process::geteuid().as_raw();
+    if meta.uid() != me && meta.uid() != 0 {
+        return Err(refused(format!("it belongs to the user {}, and this is {me}", meta.uid()))
+            .hint("it names the servers and the store that are used: write a file of your own"));
+    }
+    if meta.mode() & 0o002 != 0 {
+        return Err(refused("everybody may change it".to_owned())
+            .hint(format!("run `chmod o-w {}`", path.display())));
+    }
+    let text = fs::read_to_string(path).map_err(|e| Error::unreadable(path, e))?;
+    let mut problems = Problems::new(&path.display().to_string(), &text);
+    let config = UserConfig::parse(&text, &mut problems);
+    problems.check()?;
+    Ok(Some(config))
 }
 
 /// Returns the texts of the configuration files of uv and pip, the most specific first, each with a

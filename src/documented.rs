@@ -16,6 +16,7 @@ const LOCK: &str = include_str!("../docs/lockfile.md");
 const MANIFEST: &str = include_str!("../docs/manifest.md");
 const PACKAGES: &str = include_str!("../docs/python-packages.md");
 const BAZEL: &str = include_str!("../docs/bazel.md");
+const EDITORS: &str = include_str!("../docs/guides/editors.md");
 const AUDIT: &str = include_str!("../docs/audit.md");
 const ENVIRONMENT: &str = include_str!("../docs/environment.md");
 
@@ -143,6 +144,7 @@ fn keys_asked_for() -> BTreeMap<String, BTreeSet<String>> {
                 [mirrors]
                 [settings]
                 [emit.bazel]
+                [emit.editor]
                 [[audit.allow]]
                 id = "shebang"
                 [toolchains.{TOOLCHAIN}]
@@ -183,6 +185,7 @@ fn every_key_of_the_manifest_is_in_the_schema_and_the_docs() {
         ("[settings]", "/properties/settings", MANIFEST),
         ("[emit]", "/properties/emit", MANIFEST),
         ("[bazel]", "/properties/emit/properties/bazel", BAZEL),
+        ("[editor]", "/properties/emit/properties/editor", EDITORS),
         ("[audit]", "/properties/audit", AUDIT),
         ("[[allow]]", "/properties/audit/properties/allow/items", AUDIT),
         (&format!("[{TOOLCHAIN}]"), "/$defs/toolchain", MANIFEST),

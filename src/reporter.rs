@@ -1,10 +1,11 @@
 //! The messages and progress bars that a user sees. All of them go to standard error; data goes to
 //! standard output.
 
+use std::collections::BTreeMap;
 use std::io::{IsTerminal, Write};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
 
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 
@@ -21,12 +22,61 @@ pub enum Verbosity {
     Verbose,
 }
 
+/// What time is spent on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Phase {
+    /// Indexes are asked which inputs a tree has.
+    Resolve,
+    /// The bytes of inputs are awaited.
+    Fetch,
+    /// Inputs are decoded and unpacked.
+    Unpack,
+    /// Source distributions are built.
+    Build,
+    /// The tree is made out of its inputs, with relocation.
+    Make,
+    /// The tree is hashed, linked and put into the store.
+    Link,
+    /// Files for other tools are written.
+    Emit,
+}
+
+impl Phase {
+    /// All phases, in the order in which they follow each other.
+    pub const ALL: [Phase; 7] = [
+        Phase::Resolve,
+        Phase::Fetch,
+        Phase::Unpack,
+        Phase::Build,
+        Phase::Make,
+        Phase::Link,
+        Phase::Emit,
+    ];
+
+    /// Returns the name of the phase.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Phase::Resolve => "resolve",
+            Phase::Fetch => "fetch",
+            Phase::Unpack => "unpack",
+            Phase::Build => "build",
+            Phase::Make => "make",
+            Phase::Link => "link",
+            Phase::Emit => "emit",
+        }
+    }
+}
+
+/// The time that was spent, by what it was spent on and by phase.
+type Spent = BTreeMap<String, BTreeMap<Phase, Duration>>;
+
 /// Reports progress and messages: with bars on a terminal, and otherwise with plain lines.
 #[derive(Clone)]
 pub struct Reporter {
     verbosity: Verbosity,
     bars: Option<MultiProgress>,
     total: Option<ProgressBar>,
+    spent: Arc<Mutex<Spent>>,
 }
 
 impl Reporter {
@@ -35,12 +85,31 @@ impl Reporter {
     pub fn new(verbosity: Verbosity, bars: bool) -> Self {
         let bars = (bars && verbosity > Verbosity::Quiet && std::io::stderr().is_terminal())
             .then(|| MultiProgress::with_draw_target(ProgressDrawTarget::stderr_with_hz(15)));
-        Reporter { verbosity, bars, total: None }
+        Reporter { verbosity, bars, total: None, spent: Arc::default() }
     }
 
     /// Returns the amount of output.
     pub fn verbosity(&self) -> Verbosity {
         self.verbosity
+    }
+
+    /// Does some work and adds the time that it takes to what was spent on `subject`.
+    pub fn timed<T>(&self, subject: &str, phase: Phase, work: impl FnOnce() -> T) -> T {
+        let since = Instant::now();
+        let out = work();
+        self.spend(subject, phase, since.elapsed());
+        out
+    }
+
+    /// Adds a time to what was spent on `subject`.
+    pub fn spend(&self, subject: &str, phase: Phase, time: Duration) {
+        let mut spent = self.spent.lock().expect("no panic holds it");
+        *spent.entry(subject.to_owned()).or_default().entry(phase).or_default() += time;
+    }
+
+    /// Returns what was spent so far. Threads that worked at the same time add up.
+    pub fn spent(&self) -> BTreeMap<String, BTreeMap<Phase, Duration>> {
+        self.spent.lock().expect("no panic holds it").clone()
     }
 
     /// Prints a line, unless the verbosity is quiet. What could change a terminal is escaped, here and
@@ -109,6 +178,7 @@ impl Reporter {
             bar,
             total: self.total.clone(),
             done: Arc::new(AtomicU64::new(0)),
+            waited: AtomicU64::new(0),
             reporter: self.clone(),
         }
     }
@@ -126,7 +196,8 @@ impl Reporter {
             bar.enable_steady_tick(Duration::from_millis(100));
             bar
         });
-        Task { bar, total: None, done: Arc::default(), reporter: self.clone() }
+        let (done, waited) = (Arc::default(), AtomicU64::new(0));
+        Task { bar, total: None, done, waited, reporter: self.clone() }
     }
 
     fn print(&self, text: &str) {
@@ -163,6 +234,8 @@ pub struct Task {
     bar: Option<ProgressBar>,
     total: Option<ProgressBar>,
     done: Arc<AtomicU64>,
+    /// The nanoseconds for which it waited for bytes.
+    waited: AtomicU64,
     reporter: Reporter,
 }
 
@@ -173,6 +246,20 @@ impl Task {
         for bar in [&self.bar, &self.total].into_iter().flatten() {
             bar.inc(bytes);
         }
+    }
+
+    /// Does some work that is nothing but waiting for bytes.
+    pub fn waiting<T>(&self, work: impl FnOnce() -> T) -> T {
+        let since = Instant::now();
+        let out = work();
+        let time = u64::try_from(since.elapsed().as_nanos()).unwrap_or(u64::MAX);
+        self.waited.fetch_add(time, Ordering::Relaxed);
+        out
+    }
+
+    /// Returns the time for which it waited for bytes.
+    pub fn waited(&self) -> Duration {
+        Duration::from_nanos(self.waited.load(Ordering::Relaxed))
     }
 
     /// Resets the progress to the beginning.

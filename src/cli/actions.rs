@@ -3,7 +3,7 @@
 use std::ffi::OsString;
 use std::path::PathBuf;
 
-use clap::{Args, Subcommand};
+use clap::{Args, Subcommand, ValueEnum};
 
 use crate::model::{Platform, ToolchainName};
 
@@ -21,6 +21,9 @@ pub struct Run {
     /// Let the commands and their children start every program of the host
     #[arg(long)]
     pub host: bool,
+    /// Print the list of tasks as JSON, if no task is named
+    #[arg(long, conflicts_with = "name")]
+    pub json: bool,
 }
 
 /// `cotter outdated`
@@ -113,4 +116,52 @@ pub struct OwnVersion {
 pub struct Man {
     /// The directory, which is created if it is missing
     pub dir: PathBuf,
+}
+
+/// The flags of a command that starts Bazel.
+#[derive(Args, Debug)]
+pub struct BazelFlags {
+    /// The program to run as Bazel
+    #[arg(long = "bazel", env = "COTTER_BAZEL", default_value = "bazel", value_name = "PROGRAM")]
+    pub program: PathBuf,
+    /// A startup flag for Bazel; may be repeated
+    #[arg(long, value_name = "FLAG", allow_hyphen_values = true)]
+    pub startup: Vec<String>,
+    /// A flag for Bazel's build and aquery; may be repeated
+    #[arg(long, value_name = "FLAG", allow_hyphen_values = true)]
+    pub flag: Vec<String>,
+}
+
+/// `cotter compile-commands`
+#[derive(Args, Debug)]
+pub struct CompileCommands {
+    /// The targets
+    #[arg(default_value = "//...")]
+    pub targets: Vec<String>,
+    /// The Bazel
+    #[command(flatten)]
+    pub bazel: BazelFlags,
+    /// Print the result as JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `cotter schema`
+#[derive(Args, Debug)]
+pub struct Schema {
+    /// The file
+    #[arg(value_enum, default_value_t)]
+    pub file: SchemaFile,
+}
+
+/// The files that have a schema.
+#[derive(ValueEnum, Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum SchemaFile {
+    /// toolchains.toml
+    #[default]
+    Manifest,
+    /// toolchains.lock
+    Lock,
+    /// The configuration file of the user
+    Config,
 }

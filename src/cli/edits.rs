@@ -28,6 +28,9 @@ pub struct Add {
     /// Accept an index that has expired
     #[arg(long)]
     pub allow_expired: bool,
+    /// Print the result as JSON
+    #[arg(long)]
+    pub json: bool,
 }
 
 /// The kinds of toolchains that `add` writes.
@@ -67,4 +70,7 @@ pub struct Remove {
     /// Accept an index that has expired
     #[arg(long)]
     pub allow_expired: bool,
+    /// Print the result as JSON
+    #[arg(long)]
+    pub json: bool,
 }

@@ -29,6 +29,9 @@ pub struct TreeArgs {
     /// The platform [default: the one of this machine]
     #[arg(long)]
     pub platform: Option<Platform>,
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
 }
 
 /// `cotter why`
@@ -42,6 +45,9 @@ pub struct WhyArgs {
     /// The platform [default: the one of this machine]
     #[arg(long)]
     pub platform: Option<Platform>,
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
 }
 
 /// `cotter which`

@@ -45,7 +45,8 @@ pub fn run(args: &Add, cx: &Context) -> Result<ExitCode> {
         new.push(toolchain);
     }
     let text = edit::with_toolchains(&before.text, &new)?;
-    let effect = Effect { setup: !args.no_setup, allow_expired: args.allow_expired };
+    let (allow_expired, json) = (args.allow_expired, args.json);
+    let effect = Effect { setup: !args.no_setup, allow_expired, json };
     before.become_text(&text, effect, cx).map_err(|error| {
         let first = before.project.manifest.requirements.values().next();
         match first.and_then(|set| set.inputs.first()) {

@@ -2,7 +2,7 @@
 
 use fs_err as fs;
 
-use super::{print, sweep, trees};
+use super::{print, print_json, sweep, trees};
 use crate::context::{Context, shown};
 use crate::error::{Error, Result};
 use crate::lock::{self, Options, Upgrade};
@@ -28,6 +28,8 @@ pub struct Effect {
     pub setup: bool,
     /// Whether an index whose `Valid-Until` has passed is accepted.
     pub allow_expired: bool,
+    /// Whether the changes are printed as JSON.
+    pub json: bool,
 }
 
 impl Before {
@@ -82,8 +84,10 @@ impl Before {
         }
         outcome.write(&project).map_err(unchanged)?;
         replace(&path, text).map_err(|e| e.hint("the lock is ahead of it: run `cotter lock`"))?;
-        if cx.reporter.verbosity() > Verbosity::Quiet {
-            let changes = LockChanges::between(&outcome.before, &outcome.lock);
+        let changes = LockChanges::between(&outcome.before, &outcome.lock);
+        if effect.json {
+            print_json(&lock_forms::json(&changes))?;
+        } else if cx.reporter.verbosity() > Verbosity::Quiet {
             print(&lock_forms::text(&changes))?;
         }
         if effect.setup && !project.manifest.toolchains.is_empty() {

@@ -36,7 +36,8 @@ struct Check {
 /// # Errors
 /// If standard output is closed.
 pub fn run(args: &Doctor, cx: &Context) -> Result<ExitCode> {
-    let mut checks = vec![platform(), store(cx), disk(cx), namespaces(), proc_mounted()];
+    let mut checks =
+        vec![platform(), config(cx), store(cx), disk(cx), namespaces(), proc_mounted()];
     checks.extend(mirrors(cx));
     let bad = checks.iter().any(|c| c.verdict == Verdict::Bad);
     let word = |v: Verdict| match v {
@@ -78,6 +79,16 @@ fn platform() -> Check {
             text: "trees can be locked here, but not run".to_owned(),
         },
     }
+}
+
+/// Tells which configuration file of the user is read. One that is wrong is reported before any verb.
+fn config(cx: &Context) -> Check {
+    let text = match &cx.config_file {
+        Some((path, true)) => format!("{} is read", path.display()),
+        Some((path, false)) => format!("none: there is no {}", path.display()),
+        None => "none: neither XDG_CONFIG_HOME nor HOME is set".to_owned(),
+    };
+    Check { name: "config", verdict: Verdict::Good, text }
 }
 
 fn store(cx: &Context) -> Check {

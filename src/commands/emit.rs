@@ -5,19 +5,30 @@ use std::process::ExitCode;
 
 use serde_json::json;
 
+use super::present::{self, programs};
 use super::{print, print_json};
 use crate::cli::Emit;
 use crate::context::{Context, shown};
-use crate::emit::{Bound, Destination, Files, MARK, Request};
+use crate::emit::{Bound, Destination, Files, MachineTree, MachineTrees, Request};
 use crate::error::{Error, ErrorKind, Result};
 use crate::fetch::Fetcher;
 use crate::lock;
 use crate::lockfile::Lockfile;
-use crate::model::{MemberPath, ToolchainName, redact};
+use crate::make;
+use crate::model::{MemberPath, Platform, ToolchainName, redact};
 use crate::project::Project;
+use crate::recipe;
+use crate::reporter::Phase;
 use crate::store::Stamp;
 use crate::text::terminal::escaped;
 use crate::trust;
+
+/// What an emission gives.
+struct Emitted {
+    files: Files,
+    /// What the user is told besides the names of the files.
+    notes: Vec<String>,
+}
 
 /// A file of the folder whose content is not the expected one.
 struct Change {
@@ -48,10 +59,11 @@ pub fn run(args: &Emit, cx: &Context) -> Result<ExitCode> {
         lock::check(&project, &lock, cx)?;
     }
     match bound.emission.destination() {
-        Destination::Folder(dir) => folder(bound, dir, args, &project, &lock, cx),
+        Destination::Folder(dir) => folder(bound, Some(dir), args, &project, &lock, cx),
+        Destination::Project => folder(bound, None, args, &project, &lock, cx),
         Destination::Output => {
-            let files = files(bound, &args.names, &project, &lock, cx)?;
-            let text: String = files.into_values().collect();
+            let emitted = emission_of(bound, &args.names, &project, &lock, cx)?;
+            let text: String = emitted.files.into_values().collect();
             match &args.output {
                 Some(path) => crate::project::replace(&cx.here.join(path), &text)?,
                 None => print(&text)?,
@@ -69,6 +81,10 @@ fn check_usage(args: &Emit, bound: &Bound) -> Result<()> {
             format!("`cotter emit {}` writes the folder {dir}, out of the whole lock", bound.name),
             "leave the names and --output out; [emit] in toolchains.toml has the folder",
         ),
+        Destination::Project if args.output.is_some() || !args.names.is_empty() => usage(
+            format!("`cotter emit {}` writes files of fixed names into the project", bound.name),
+            "leave the names and --output out; `toolchains` of [emit.editor] in toolchains.toml selects toolchains",
+        ),
         Destination::Output if args.check || args.json => usage(
             format!("`cotter emit {}` has neither --check nor --json", bound.name),
             "leave the flag out, and name a file with --output if you want one",
@@ -77,20 +93,24 @@ fn check_usage(args: &Emit, bound: &Bound) -> Result<()> {
     }
 }
 
-/// Writes or checks a folder.
+/// Writes or checks the files of a folder, or of the directory of the manifest.
 fn folder(
     bound: &Bound,
-    dir: &str,
+    dir: Option<&str>,
     args: &Emit,
     project: &Project,
     lock: &Lockfile,
     cx: &Context,
 ) -> Result<ExitCode> {
-    let changes = changes(project, dir, files(bound, &[], project, lock, cx)?)?;
-    let dir = project.dir().join(dir);
+    let Emitted { files, notes } = emission_of(bound, &[], project, lock, cx)?;
+    let changes = changes(project, dir, files)?;
+    let dir = dir.map_or_else(|| project.dir().to_owned(), |dir| project.dir().join(dir));
+    let place = shown(&dir, &cx.here);
+    let place = if place.is_empty() { "this directory".to_owned() } else { place };
     let paths: Vec<String> = changes.iter().map(|c| shown(&c.path, &cx.here)).collect();
     if args.json {
-        print_json(&json!({ "dir": dir, "changed": paths, "written": !args.check }))?;
+        let said = json!({ "dir": dir, "changed": paths, "written": !args.check, "notes": notes });
+        print_json(&said)?;
     }
     if args.check {
         if changes.is_empty() {
@@ -107,20 +127,20 @@ fn folder(
         return Err(Error::new(
             ErrorKind::LockStale,
             format!(
-                "in {} {count} file{} not what toolchains.lock gives",
-                shown(&dir, &cx.here),
+                "in {place} {count} file{} not what toolchains.lock gives",
                 if count == 1 { " is" } else { "s are" }
             ),
         )
         .because("the lock is newer, or a file was edited by hand")
         .hint(format!("run `cotter emit {}`", bound.name)));
     }
-    write(project, &changes, cx)?;
+    write(bound, project, &changes, cx)?;
     if !args.json {
         match paths.as_slice() {
-            [] => cx.reporter.line(&format!("{} is up to date", shown(&dir, &cx.here))),
+            [] => cx.reporter.line(&format!("{place} is up to date")),
             _ => paths.iter().for_each(|path| cx.reporter.line(&format!("wrote {path}"))),
         }
+        notes.iter().for_each(|note| cx.reporter.line(note));
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -138,9 +158,15 @@ pub fn after_setup(
 ) -> Result<Vec<(PathBuf, Stamp)>> {
     let mut emitted = vec![];
     for bound in project.emissions.iter().filter(|bound| bound.is_asked_for) {
-        let Destination::Folder(dir) = bound.emission.destination() else { continue };
-        let files = files(bound, &[], project, lock, cx)?;
-        let (folder, dir) = (dir, project.dir().join(dir));
+        let folder = match bound.emission.destination() {
+            Destination::Folder(dir) => Some(dir),
+            Destination::Project if all_ready(lock, cx) => None,
+            Destination::Project | Destination::Output => continue,
+        };
+        let emit = || emission_of(bound, &[], project, lock, cx);
+        let subject = format!("files for {}", bound.name);
+        let Emitted { files, notes } = cx.reporter.timed(&subject, Phase::Emit, emit)?;
+        let dir = folder.map_or_else(|| project.dir().to_owned(), |dir| project.dir().join(dir));
         let paths: Vec<PathBuf> = files.keys().map(|name| dir.join(name)).collect();
         let changes = changes(project, folder, files)?;
         if cx.global.locked && !changes.is_empty() {
@@ -149,16 +175,26 @@ pub fn after_setup(
                 false => Stamp::of(path).unwrap_or_default(),
             };
             emitted.extend(paths.iter().map(|path| (path.clone(), stamp(path))));
+            let what = match folder {
+                Some(_) => shown(&dir, &cx.here),
+                None => shown(&changes[0].path, &cx.here),
+            };
             cx.reporter.warn(&format!(
-                "{} is not what toolchains.lock gives: run `cotter emit {}`",
-                shown(&dir, &cx.here),
+                "{what} is not what toolchains.lock gives: run `cotter emit {}`",
                 bound.name
             ));
             continue;
         }
-        write(project, &changes, cx)?;
-        if !changes.is_empty() {
-            cx.reporter.line(&format!("wrote {}", shown(&dir, &cx.here)));
+        let writing = || write(bound, project, &changes, cx);
+        cx.reporter.timed(&subject, Phase::Emit, writing)?;
+        match folder {
+            _ if changes.is_empty() => {}
+            Some(_) => cx.reporter.line(&format!("wrote {}", shown(&dir, &cx.here))),
+            None => {
+                let paths: Vec<String> = changes.iter().map(|c| shown(&c.path, &cx.here)).collect();
+                cx.reporter.line(&format!("wrote {}", paths.join(", ")));
+                notes.iter().for_each(|note| cx.reporter.line(note));
+            }
         }
         emitted.extend(paths.into_iter().map(|path| {
             let stamp = Stamp::of(&path).unwrap_or_default();
@@ -168,14 +204,47 @@ pub fn after_setup(
     Ok(emitted)
 }
 
+/// Whether every tree of this machine's platform is in the store.
+fn all_ready(lock: &Lockfile, cx: &Context) -> bool {
+    let native = Platform::native();
+    let mut trees = lock.trees.values().filter(|tree| Some(tree.plan.platform) == native);
+    trees.all(|tree| tree.plan.serves_builds() || cx.store.has(&tree.output.store_name))
+}
+
+/// Returns the trees that `exec` would use. Nothing is locked, fetched or made.
+fn machine_trees(names: &[ToolchainName], lock: &Lockfile, cx: &Context) -> Result<MachineTrees> {
+    let active = present::all_present(names, cx)?;
+    let mut changes = recipe::environment(&active);
+    // The language of the user's session stays as it is.
+    changes.complete(&|name| (name == "LANG").then(String::new));
+    let mut out = MachineTrees { changes, ..MachineTrees::default() };
+    for tree in &active {
+        let path = tree.path.display().to_string();
+        for name in programs(&tree.path.join("bin")) {
+            let program = format!("{path}/bin/{name}");
+            out.programs.entry(name).or_insert(program);
+        }
+        let Some(locked) = lock.get(&tree.name, tree.platform) else { continue };
+        out.trees.push(MachineTree {
+            name: tree.name.clone(),
+            kind: tree.recipe.kind(),
+            path,
+            is_cross: tree.target != tree.platform,
+            target: tree.target,
+            facts: make::facts(&cx.store, locked)?,
+        });
+    }
+    Ok(out)
+}
+
 /// Returns the files of an emission. The index is asked only if the emission needs an address.
-fn files(
+fn emission_of(
     bound: &Bound,
     names: &[ToolchainName],
     project: &Project,
     lock: &Lockfile,
     cx: &Context,
-) -> Result<Files> {
+) -> Result<Emitted> {
     let mut index: Option<Fetcher> = None;
     let mut url = |name: &str, file: &str| {
         if index.is_none() {
@@ -188,16 +257,27 @@ fn files(
         // An index may return addresses that contain its own credentials.
         Ok(redact(&fetcher.python_project(name)?.url_of(file)?))
     };
-    bound.emission.files(&mut Request { lock, names, url: &mut url })
+    let mut trees = |names: &[ToolchainName]| machine_trees(names, lock, cx);
+    let files = project.files()?;
+    let present = |name: &str| {
+        let bytes = files.read(&MemberPath::literal(name))?;
+        Ok(bytes.map(|bytes| String::from_utf8_lossy(&bytes).into_owned()))
+    };
+    let (mut notes, present) = (vec![], &present);
+    let mut request =
+        Request { lock, names, url: &mut url, trees: &mut trees, present, notes: &mut notes };
+    let files = bound.emission.files(&mut request)?;
+    Ok(Emitted { files, notes })
 }
 
 /// Returns the files of a folder whose content is not the expected one. Only `write` cares whether
 /// cotter wrote those that are there.
-fn changes(project: &Project, dir: &str, files: Files) -> Result<Vec<Change>> {
+fn changes(project: &Project, dir: Option<&str>, files: Files) -> Result<Vec<Change>> {
     let mut out = vec![];
     let present = project.files()?;
     for (name, after) in files {
-        let name = MemberPath::literal(&format!("{dir}/{name}"));
+        let name = dir.map_or_else(|| name.clone(), |dir| format!("{dir}/{name}"));
+        let name = MemberPath::literal(&name);
         let path = project.dir().join(name.as_str());
         // The difference is printed, so no symlink may choose the file.
         let before = present.read(&name)?;
@@ -210,15 +290,17 @@ fn changes(project: &Project, dir: &str, files: Files) -> Result<Vec<Change>> {
 }
 
 /// Writes the files. A repository names their folder, so a file that is there is replaced only if its
-/// text says that cotter wrote it.
-fn write(project: &Project, changes: &[Change], cx: &Context) -> Result<()> {
-    let is_foreign = |change: &&Change| {
-        change.before.as_ref().is_some_and(|text| !text.trim().is_empty() && !text.contains(MARK))
+/// text says that cotter wrote it, or if its other content is kept.
+fn write(bound: &Bound, project: &Project, changes: &[Change], cx: &Context) -> Result<()> {
+    let foreign = |change: &Change| {
+        let mark = bound.emission.mark(change.name.as_str())?;
+        let text = change.before.as_ref()?;
+        (!text.trim().is_empty() && !text.contains(mark)).then_some(mark)
     };
-    if let Some(foreign) = changes.iter().find(is_foreign) {
-        let path = shown(&foreign.path, &cx.here);
+    if let Some((change, mark)) = changes.iter().find_map(|c| Some((c, foreign(c)?))) {
+        let path = shown(&change.path, &cx.here);
         return Err(Error::user(format!("{path} is there, and cotter did not write it"))
-            .because(format!("expected a file that says {MARK:?}"))
+            .because(format!("expected a file that says {mark:?}"))
             .hint("move the file away, or name another folder: [emit.bazel] dir = \"...\""));
     }
     let files = project.files()?;

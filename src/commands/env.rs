@@ -9,7 +9,7 @@ use fs_err as fs;
 use serde_json::json;
 
 use super::session::{Access, Session};
-use super::{print, print_json, trees};
+use super::{present, print, print_json};
 use crate::cli::Env;
 use crate::context::{Context, var_os};
 use crate::environment::Changes;
@@ -29,7 +29,7 @@ pub fn run(args: &Env, cx: &Context) -> Result<ExitCode> {
         print(&watched(cx))?;
     }
     let access = Access::of_flags(args.host, false);
-    let session = Session::of(trees::present_active(&args.names, cx)?, access, cx)?;
+    let session = Session::of(present::present_active(&args.names, cx)?, access, cx)?;
     let changes = &session.changes;
     if args.json {
         print_json(&json!({

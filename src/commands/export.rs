@@ -6,7 +6,8 @@ use std::process::ExitCode;
 
 use fs_err as fs;
 
-use super::trees::{self, kind};
+use super::present::kind;
+use super::trees;
 use crate::cli::{Export, ExportSysroot, ExportWhat};
 use crate::context::{Context, shown};
 use crate::emit::EMITTERS;

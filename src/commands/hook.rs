@@ -3,10 +3,9 @@
 use std::path::Path;
 use std::process::ExitCode;
 
-use super::print;
 use super::session::{Access, Session};
 use super::shell::{fish_rest_of_path, off_path};
-use super::trees;
+use super::{present, print};
 use crate::cli::{Hook, HookShell};
 use crate::context::{Context, var};
 use crate::error::{Error, Result};
@@ -52,9 +51,25 @@ typeset -ga precmd_functions
 if [[ -z ${precmd_functions[(r)_cotter_hook]} ]]; then precmd_functions=(_cotter_hook $precmd_functions); fi
 "#;
 
-/// fish runs the hook before each prompt. Source: fish's documentation, "Event handlers".
+/// fish runs the hook before each prompt. The prompt is a function, which is wrapped again whenever the user has chosen another one.
+/// Source: fish's documentation, "Event handlers" and "fish_prompt".
 const FISH: &str = r#"function _cotter_hook --on-event fish_prompt
     command COTTER hook fish --update | source
+    if functions -q fish_prompt; and not functions fish_prompt | string match -q '*_cotter_prompt*'
+        functions -e _cotter_prompt
+        functions -c fish_prompt _cotter_prompt
+        function fish_prompt
+            set -l code $status
+            if test -n "$COTTER_HOOK_UNDO"; and test "$COTTER_HOOK_PROMPT" != 0
+                echo -n '(cotter) '
+            end
+            _cotter_status $code
+            _cotter_prompt
+        end
+    end
+end
+function _cotter_status
+    return $argv[1]
 end
 "#;
 
@@ -137,7 +152,7 @@ fn set(shell: HookShell, name: &str, value: &str) -> String {
 
 /// Returns the commands that enter the environment of the project, and those that leave it.
 fn enter(shell: HookShell, cx: &Context) -> Result<(String, String)> {
-    let session = Session::of(trees::present_active(&[], cx)?, Access::Listed, cx)?;
+    let session = Session::of(present::present_active(&[], cx)?, Access::Listed, cx)?;
     let (front, changes) = (session.front(), &session.changes);
     let names = changes.set.keys().chain(&changes.unset);
     let old: Vec<(&String, Option<String>)> = names.map(|name| (name, var(name))).collect();

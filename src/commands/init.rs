@@ -10,7 +10,7 @@ use crate::cli::{Init, Template};
 use crate::context::{Context, shown};
 use crate::error::{Error, Result};
 use crate::manifest;
-use crate::manifest::starter::{REQUIREMENTS, Starter, StarterPart};
+use crate::manifest::starter::{REQUIREMENTS, Starter, StarterPart, UNREAD};
 use crate::model::Platform;
 
 /// Runs the command.
@@ -60,6 +60,13 @@ pub fn run(args: &Init, cx: &Context) -> Result<ExitCode> {
         [] => String::new(),
         signs => format!(", because there is {}", signs.join(", ")),
     };
+    let unread: Vec<&str> =
+        UNREAD.iter().copied().filter(|name| starter.signs.iter().any(|s| s == name)).collect();
+    if let (false, Some(first)) = (has_list, unread.first()) {
+        cx.reporter.line(&format!(
+            "cotter does not read {first}: write its packages of Python into {REQUIREMENTS}"
+        ));
+    }
     let path = shown(&path, &cx.here);
     cx.reporter.line(&format!("wrote {path}{and}{because}; next: cotter setup"));
     Ok(ExitCode::SUCCESS)

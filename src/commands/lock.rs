@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use serde_json::json;
 
-use super::{count, print, print_json, reaches, sweep};
+use super::{count, print, print_json, reaches, sweep, timings};
 use crate::cli::Lock;
 use crate::context::{Context, shown};
 use crate::error::{Error, Result};
@@ -56,13 +56,22 @@ pub fn run(args: &Lock, cx: &Context) -> Result<ExitCode> {
     let fetcher = cx.fetcher(Some(&project.manifest))?;
     let options = Options { upgrade, fresh: args.fresh, allow_expired: args.allow_expired };
     let outcome = lock::propose(&project, cx, &fetcher, &options)?;
+    let with_timings = |mut said: serde_json::Value| {
+        if args.timings {
+            said["timings"] = timings::json(cx);
+        }
+        said
+    };
     if args.dry_run {
         let changes = LockChanges::between(&outcome.before, &outcome.lock);
-        return match args.json {
-            true => print_json(&lock_forms::json(&changes)),
-            false => print(&lock_forms::text(&changes)),
+        match args.json {
+            true => print_json(&with_timings(lock_forms::json(&changes)))?,
+            false => print(&lock_forms::text(&changes))?,
         }
-        .map(|()| ExitCode::SUCCESS);
+        if args.timings && !args.json {
+            timings::tell(cx);
+        }
+        return Ok(ExitCode::SUCCESS);
     }
     outcome.write(&project)?;
     let is_made = |tree: &&LockedTree| {
@@ -72,7 +81,8 @@ pub fn run(args: &Lock, cx: &Context) -> Result<ExitCode> {
     let made = outcome.lock.trees.values().filter(is_made);
     reaches::warn(made.map(|t| (&t.plan.name, &t.output.store_name)), cx);
     if args.json {
-        print_json(&json!({ "lock": project.lock_path, "changes": outcome.changes }))?;
+        let said = json!({ "lock": project.lock_path, "changes": outcome.changes });
+        print_json(&with_timings(said))?;
     } else if !outcome.written {
         cx.reporter.line(&format!(
             "{} is up to date: {}",
@@ -84,6 +94,9 @@ pub fn run(args: &Lock, cx: &Context) -> Result<ExitCode> {
             cx.reporter.line(line);
         }
         cx.reporter.line(&format!("wrote {}", shown(&project.lock_path, &cx.here)));
+    }
+    if args.timings && !args.json {
+        timings::tell(cx);
     }
     Ok(ExitCode::SUCCESS)
 }

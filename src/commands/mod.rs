@@ -3,6 +3,7 @@
 pub mod add;
 pub mod audit;
 pub mod cache;
+pub mod compile_commands;
 pub mod completions;
 pub mod diff;
 pub mod doctor;
@@ -35,10 +36,13 @@ pub mod why;
 mod amend;
 mod lock_of_project;
 mod machine;
+mod present;
 mod reaches;
 mod session;
 mod table;
+mod timings;
 mod trees;
+mod workspace;
 
 use std::io::Write;
 

@@ -2,11 +2,13 @@
 
 use std::process::ExitCode;
 
-use super::{print, trees};
+use serde_json::json;
+
+use super::{present, print, print_json};
 use crate::cli::PathArgs;
 use crate::context::Context;
 use crate::error::Result;
-use crate::model::{Kind, ToolchainName};
+use crate::model::Kind;
 use crate::ready;
 use crate::recipe;
 use crate::store::RootTree;
@@ -17,11 +19,17 @@ use crate::store::RootTree;
 /// If the lock does not fit the manifest, or if the toolchain is not set up.
 pub fn run(args: &PathArgs, cx: &Context) -> Result<ExitCode> {
     let platform = ready::native_or(args.platform)?;
-    let trees = trees::present(args.name.as_slice(), platform, cx)?;
+    let trees = present::present(args.name.as_slice(), platform, cx)?;
     if args.bin {
-        return print_dirs(trees, args.name.as_ref(), cx);
+        return print_dirs(trees, args, cx);
     }
-    for tree in trees.iter().filter(|tree| args.name.as_ref() == Some(&tree.name)) {
+    let named = trees.iter().filter(|tree| args.name.as_ref() == Some(&tree.name));
+    if args.json {
+        let path = named.map(|tree| cx.store.path(&tree.store_name)).next();
+        print_json(&json!({ "path": path }))?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    for tree in named {
         print(&format!("{}\n", cx.store.path(&tree.store_name).display()))?;
     }
     Ok(ExitCode::SUCCESS)
@@ -29,11 +37,8 @@ pub fn run(args: &PathArgs, cx: &Context) -> Result<ExitCode> {
 
 /// Prints the directories of commands, separated by colons. Interpreters come before the sets of
 /// Python packages, whose scripts take the first Python on PATH.
-fn print_dirs(
-    trees: Vec<RootTree>,
-    name: Option<&ToolchainName>,
-    cx: &Context,
-) -> Result<ExitCode> {
+fn print_dirs(trees: Vec<RootTree>, args: &PathArgs, cx: &Context) -> Result<ExitCode> {
+    let name = args.name.as_ref();
     let is_set = |tree: &RootTree| {
         recipe::named(&tree.recipe).is_some_and(|recipe| recipe.kind() == Kind::Packages)
     };
@@ -62,6 +67,9 @@ fn print_dirs(
         .filter(|dir| dir.is_dir())
         .map(|dir| dir.display().to_string())
         .collect();
-    print(&format!("{}\n", dirs.join(":")))?;
+    match args.json {
+        true => print_json(&json!({ "bin": dirs }))?,
+        false => print(&format!("{}\n", dirs.join(":")))?,
+    }
     Ok(ExitCode::SUCCESS)
 }

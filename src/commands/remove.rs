@@ -39,7 +39,8 @@ pub fn run(args: &Remove, cx: &Context) -> Result<ExitCode> {
             .fold(error, told)
             .hint("take the name out there first, or remove what uses it, too"));
     }
-    let effect = Effect { setup: !args.no_setup, allow_expired: args.allow_expired };
+    let (allow_expired, json) = (args.allow_expired, args.json);
+    let effect = Effect { setup: !args.no_setup, allow_expired, json };
     before.become_text(&rest, effect, cx)?;
     let sets = args.names.iter().filter_map(|name| manifest.requirements.get(name));
     for output in sets.flat_map(|set| set.python.iter().map(|python| set.output(&python.value))) {

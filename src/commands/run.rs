@@ -4,10 +4,11 @@ use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 
+use serde_json::json;
+
 use super::exec::{apply, become_command, starting};
-use super::print;
 use super::session::{Access, Session};
-use super::table;
+use super::{print, print_json, table};
 use crate::cli::Run;
 use crate::context::Context;
 use crate::error::{Error, ErrorKind, Result, known_names};
@@ -26,7 +27,7 @@ pub fn run(args: &Run, cx: &Context) -> Result<ExitCode> {
     let project = Project::load(cx)?;
     let tasks = &project.manifest.tasks;
     let Some(name) = &args.name else {
-        return list(&project);
+        return list(&project, args.json);
     };
     let order = in_order(tasks, name);
     let Some(((last, task), before)) = order.split_last() else {
@@ -103,18 +104,24 @@ fn shown(task: &ProjectTask) -> String {
 }
 
 /// Prints the tasks.
-fn list(project: &Project) -> Result<ExitCode> {
+fn list(project: &Project, json: bool) -> Result<ExitCode> {
     let tasks = &project.manifest.tasks;
+    let before = |task: &ProjectTask| -> Vec<String> {
+        task.depends_on.iter().map(|before| before.value.clone()).collect()
+    };
+    if json {
+        let task = |(name, task): (&String, &ProjectTask)| json!({ "name": name, "depends_on": before(task), "command": task.command });
+        let list: Vec<_> = tasks.iter().map(task).collect();
+        print_json(&json!({ "tasks": list }))?;
+        return Ok(ExitCode::SUCCESS);
+    }
     if tasks.is_empty() {
         return Err(Error::user(format!("{FILE_NAME} has no tasks"))
             .hint("begin with [tasks] and build = [\"make\", \"-j4\"]"));
     }
     let rows: Vec<Vec<String>> = tasks
         .iter()
-        .map(|(name, task)| {
-            let before: Vec<&str> = task.depends_on.iter().map(|o| o.value.as_str()).collect();
-            vec![name.clone(), before.join(", "), shown(task)]
-        })
+        .map(|(name, task)| vec![name.clone(), before(task).join(", "), shown(task)])
         .collect();
     print(&table::render(&["task", "after", "command"], &rows, &[]))?;
     Ok(ExitCode::SUCCESS)

@@ -7,8 +7,7 @@ use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
-use fs_err as fs;
-
+use super::present::{is_program, programs};
 use super::trees;
 use crate::context::{Context, cache_store, var, var_os};
 use crate::environment::{Changes, WITH_THE_USERS};
@@ -469,15 +468,4 @@ fn is_guards(dir: &Path) -> bool {
     let is_key =
         |name: &OsStr| name.len() == 32 && name.as_bytes().iter().all(u8::is_ascii_hexdigit);
     parts.next().is_some_and(is_key) && parts.next() == Some(OsStr::new(GUARDS))
-}
-
-/// Returns the names in a directory.
-pub fn programs(dir: &Path) -> Vec<String> {
-    let Ok(entries) = fs::read_dir(dir) else { return vec![] };
-    entries.filter_map(|entry| entry.ok()?.file_name().into_string().ok()).collect()
-}
-
-/// Whether there is a file that this user may execute.
-pub fn is_program(path: &Path) -> bool {
-    path.is_file() && rustix::fs::access(path, rustix::fs::Access::EXEC_OK).is_ok()
 }

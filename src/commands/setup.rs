@@ -4,8 +4,8 @@ use std::process::ExitCode;
 
 use serde_json::json;
 
-use super::trees::kind;
-use super::{human, machine, print, print_json, reaches, sweep, table};
+use super::present::kind;
+use super::{human, machine, print, print_json, reaches, sweep, table, timings};
 use crate::cli::Setup;
 use crate::context::Context;
 use crate::error::{Error, Result};
@@ -48,7 +48,11 @@ pub fn run(args: &Setup, cx: &Context) -> Result<ExitCode> {
                 Ok(tree)
             })
             .collect::<Result<_>>()?;
-        print_json(&json!({ "trees": list }))?;
+        let mut said = json!({ "trees": list });
+        if args.timings {
+            said["timings"] = timings::json(cx);
+        }
+        print_json(&said)?;
     } else if cx.reporter.verbosity() > Verbosity::Quiet {
         let rows: Vec<Vec<String>> = trees
             .iter()
@@ -72,6 +76,9 @@ pub fn run(args: &Setup, cx: &Context) -> Result<ExitCode> {
             &rows,
             &[3, 4],
         ))?;
+    }
+    if args.timings && !args.json {
+        timings::tell(cx);
     }
     Ok(ExitCode::SUCCESS)
 }

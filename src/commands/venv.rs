@@ -5,8 +5,11 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use fs_err as fs;
+use serde_json::json;
 
-use super::trees::{self, kind};
+use super::present::kind;
+use super::print_json;
+use super::trees;
 use crate::cli::Venv;
 use crate::context::{Context, shown};
 use crate::error::{Error, Result};
@@ -30,9 +33,10 @@ pub fn run(args: &Venv, cx: &Context) -> Result<ExitCode> {
     let ready = trees::roots(&[], platform, cx)?;
     let sets = || ready.iter().filter(|t| kind(t) == Kind::Packages.as_str());
     let set = match &args.name {
-        Some(name) => sets()
-            .find(|t| t.name == *name)
-            .ok_or_else(|| no_such_set(name.as_str(), sets().map(|t| t.name.as_str())))?,
+        Some(name) => sets().find(|t| t.name == *name).ok_or_else(|| {
+            no_such_set(name.as_str(), sets().map(|t| t.name.as_str()))
+                .hint("the directory stands behind the set: cotter venv NAME DIR")
+        })?,
         None => match sets().collect::<Vec<_>>().as_slice() {
             [one] => one,
             [] => {
@@ -95,6 +99,10 @@ pub fn run(args: &Venv, cx: &Context) -> Result<ExitCode> {
     environment.make()?;
     let version = &python.plan.version;
     let place = shown(&dir, &cx.here);
+    if args.json {
+        print_json(&json!({ "dir": dir, "set": set.name.as_str(), "python": version }))?;
+        return Ok(ExitCode::SUCCESS);
+    }
     cx.reporter.line(&format!("made {place} with {} on Python {version}", set.name));
     cx.reporter.line(&format!("activate it with: . {}", word(&format!("{place}/bin/activate"))));
     Ok(ExitCode::SUCCESS)

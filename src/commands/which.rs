@@ -4,8 +4,8 @@ use std::process::ExitCode;
 
 use serde_json::json;
 
-use super::session::{is_program, programs};
-use super::{print, print_json, trees};
+use super::present::{self, is_program, programs};
+use super::{print, print_json};
 use crate::cli::Which;
 use crate::context::Context;
 use crate::error::{Error, Result, nearest};
@@ -15,7 +15,7 @@ use crate::error::{Error, Result, nearest};
 /// # Errors
 /// If the toolchains are not set up, or if none of them brings the command.
 pub fn run(args: &Which, cx: &Context) -> Result<ExitCode> {
-    let active = trees::present_active(&[], cx)?;
+    let active = present::present_active(&[], cx)?;
     let file = |tree: &crate::recipe::Active| tree.path.join("bin").join(&args.name);
     let is_plain = !args.name.is_empty() && !args.name.contains('/');
     let found = active.iter().filter(|tree| is_plain && is_program(&file(tree)));

@@ -3,8 +3,10 @@
 use std::collections::BTreeSet;
 use std::process::ExitCode;
 
+use serde_json::json;
+
 use super::lock_of_project::{AskedTrees, unrecorded};
-use super::print;
+use super::{print, print_json};
 use crate::cli::WhyArgs;
 use crate::context::Context;
 use crate::error::{Error, Result, known_names, nearest};
@@ -18,6 +20,7 @@ use crate::report::dependencies::Dependencies;
 pub fn run(args: &WhyArgs, cx: &Context) -> Result<ExitCode> {
     let asked = AskedTrees::read(&args.names, args.platform, cx)?;
     let mut out = String::new();
+    let mut list = vec![];
     let (mut names, mut old) = (BTreeSet::new(), vec![]);
     for tree in asked.trees() {
         let plan = &tree.plan;
@@ -28,6 +31,18 @@ pub fn run(args: &WhyArgs, cx: &Context) -> Result<ExitCode> {
         let (name, platform) = (&plan.name, plan.platform);
         out.push_str(&format!("{package} {version} in {name} for {platform}\n"));
         let chains = dependencies.chains(package);
+        let shown = chains.iter().map(|chain| {
+            let (asked_by, place) = (&chain.origin.asked_by, &chain.origin.place);
+            let place = place.as_ref().map(ToString::to_string);
+            json!({ "asked_by": asked_by, "place": place, "packages": chain.packages })
+        });
+        list.push(json!({
+            "toolchain": name.as_str(),
+            "platform": platform.as_str(),
+            "package": package,
+            "version": version,
+            "chains": shown.collect::<Vec<_>>(),
+        }));
         for chain in &chains {
             out.push_str(&format!("  {}: {}\n", chain.origin, chain.packages.join(" -> ")));
         }
@@ -46,7 +61,10 @@ pub fn run(args: &WhyArgs, cx: &Context) -> Result<ExitCode> {
         };
         return Err(hint.into_iter().fold(error, Error::hint));
     }
-    print(&out)?;
+    match args.json {
+        true => print_json(&json!({ "found": list }))?,
+        false => print(&out)?,
+    }
     if !old.is_empty() {
         cx.reporter.warn(&unrecorded(&old));
     }

@@ -5,11 +5,13 @@
 
 mod api;
 mod bazel;
+mod editor;
+mod named;
 mod pylock;
 pub mod starlark;
 
 use api::Emitter;
-pub use api::{Bound, Destination, Files, Request};
+pub use api::{Bound, Destination, Files, MachineTree, MachineTrees, Request};
 pub use bazel::MARK;
 
 use crate::manifest::{Manifest, Problems, did_you_mean};
@@ -17,6 +19,7 @@ use crate::manifest::{Manifest, Problems, did_you_mean};
 /// All emitters.
 pub static EMITTERS: &[&dyn Emitter] = &[
     &bazel::Bazel,
+    &editor::Editor,
     &pylock::Pylock,
     #[cfg(test)]
     &tests::DUMMY,

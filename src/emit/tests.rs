@@ -64,7 +64,15 @@ fn an_emitter_is_one_file_and_one_line() {
     assert!(dummy.is_asked_for);
     let mut url = |_: &str, _: &str| unreachable!("nothing asks for an address");
     let lock = Lockfile::default();
-    let mut request = Request { lock: &lock, names: &[], url: &mut url };
+    let mut trees = |_: &[crate::model::ToolchainName]| unreachable!("nothing asks for trees");
+    let mut request = Request {
+        lock: &lock,
+        names: &[],
+        url: &mut url,
+        trees: &mut trees,
+        present: &|_| unreachable!("nothing asks for a file"),
+        notes: &mut vec![],
+    };
     assert_eq!(dummy.emission.files(&mut request).unwrap()["dummy.txt"], "hi, 0 trees\n");
     assert!(crate::cli::Cli::try_parse_from(["cotter", "emit", "dummy"]).is_ok());
 }

@@ -348,7 +348,8 @@ impl Read for InputStream<'_> {
         if self.gave_up.is_some() {
             return Err(io::Error::other("the download failed"));
         }
-        self.read_some(buf).map_err(|e| {
+        let task = self.task;
+        task.waiting(|| self.read_some(buf)).map_err(|e| {
             self.gave_up = Some(e);
             io::Error::from(Error::network("the download failed"))
         })

@@ -34,6 +34,7 @@ use crate::python::requirement_lines::{is_list, lines};
 use crate::python::target::WheelTarget;
 use crate::python::uv::{self, Chosen, SetResolution};
 use crate::recipe;
+use crate::reporter::Phase;
 use crate::store::Staging;
 
 /// The name of the source of sets in the lock.
@@ -197,7 +198,9 @@ impl Locking<'_> {
             limits: self.cx.limits(),
             confined: OnceCell::new(),
         };
-        let (text, warnings) = job.universal()?;
+        let resolving = |of: &PackageTree| Plan::label_of(&of.name, of.platform);
+        let (text, warnings) =
+            self.cx.reporter.timed(&resolving(&group[0]), Phase::Resolve, || job.universal())?;
         for warning in warnings {
             self.cx.reporter.warn(&warning);
         }
@@ -211,7 +214,8 @@ impl Locking<'_> {
         let mut plans = vec![];
         let mut extras = vec![];
         for (tree, target) in group.iter().zip(&targets) {
-            let chosen = job.for_platform(target, &target.glibc(), &text)?;
+            let choose = || job.for_platform(target, &target.glibc(), &text);
+            let chosen = self.cx.reporter.timed(&resolving(tree), Phase::Resolve, choose)?;
             self.check_hashes(effective, &chosen, &demanded)?;
             extras.push(chosen.iter().map(|c| (c.project.clone(), c.extras.clone())).collect());
             let inputs = self.inputs(chosen, &demanded)?;
@@ -238,7 +242,8 @@ impl Locking<'_> {
                 inputs,
             });
         }
-        self.build(&mut plans, set)?;
+        let label = resolving(&group[0]);
+        self.cx.reporter.timed(&label, Phase::Build, || self.build(&mut plans, set))?;
         let overrides = job.overrides()?;
         for ((plan, target), extras) in plans.iter_mut().zip(&targets).zip(&extras) {
             self.close(plan, target, extras, &overrides)

@@ -15,6 +15,7 @@ use crate::manifest::Toolchain;
 use crate::model::{Kind, Platform, ToolchainName};
 use crate::project::Project;
 use crate::recipe::{self, Asked, Notes};
+use crate::reporter::Phase;
 use crate::resolve::debian_release::Keyring;
 use crate::source::{Additions, ResolveContext};
 
@@ -162,7 +163,9 @@ impl Locking<'_> {
         let (project, name) = (self.project, &toolchain.name);
         let recipe = project.recipe(toolchain);
         let source = &project.sources[name];
-        let found = source.resolve(platform, recipe, additions, resolving)?;
+        let label = Plan::label_of(&toolchain.name, platform);
+        let ask = || source.resolve(platform, recipe, additions, resolving);
+        let found = self.cx.reporter.timed(&label, Phase::Resolve, ask)?;
         let asked = Asked {
             target: toolchain.target.unwrap_or(platform),
             libraries: toolchain.libraries.iter().map(|l| l.value.clone()).collect(),

@@ -150,6 +150,16 @@ pub struct TrustedRelease {
 pub const LIBC_PACKAGE: &str = "libc6";
 
 impl Plan {
+    /// Returns the name and the platform, for people.
+    pub fn label(&self) -> String {
+        Plan::label_of(&self.name, self.platform)
+    }
+
+    /// Returns the label of a tree that has no plan yet.
+    pub fn label_of(name: &ToolchainName, platform: Platform) -> String {
+        format!("{name} for {platform}")
+    }
+
     /// Returns the name under which the manifest asks for the tree: that of the toolchain, or that
     /// of the set of Python packages.
     pub fn manifest_name(&self) -> &ToolchainName {

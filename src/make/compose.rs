@@ -7,6 +7,7 @@ use crate::error::{Error, Result};
 use crate::facts::RecordedFacts;
 use crate::lockfile::{Output, Plan};
 use crate::recipe::{self, Layers, Notes, Pruning, Stage};
+use crate::reporter::{Phase, Reporter};
 use crate::store::{Commit, Staging, Store};
 use crate::tree::BlobDir;
 use crate::unpack::Layer;
@@ -47,6 +48,7 @@ impl Bench {
         order: &Order,
         layers: BTreeMap<usize, Layer>,
         hard_links: bool,
+        reporter: &Reporter,
     ) -> Result<(Output, Notes)> {
         let (plan, expected) = (order.plan, order.locked.map(|locked| &locked.output));
         let named = |e: Error| {
@@ -56,6 +58,7 @@ impl Bench {
                 e.context(format!("can't compose {}", plan.tree_name())).about(plan.name.as_str())
             }
         };
+        let label = plan.label();
         let mut merged = Layers { stage: order.stage, ..Layers::default() };
         for (i, layer) in layers {
             merged
@@ -63,11 +66,13 @@ impl Bench {
                 .map_err(|e| named(e).hint(way_out_of_conflict(plan)))?;
         }
         let mut notes = Notes::default();
-        let tree =
-            recipe::finish(plan, merged, &self.blobs, &self.pruning, &mut notes).map_err(named)?;
+        let finish =
+            || recipe::finish(plan, merged, &self.blobs, &self.pruning, &mut notes).map_err(named);
+        let tree = reporter.timed(&label, Phase::Make, finish)?;
         notes.idle = self.pruning.idle(&tree);
         let hash = expected.map(|o| &o.nar_hash);
-        let commit = Commit::stage(store, &self.staging, &tree, hard_links, hash)?;
+        let stage = || Commit::stage(store, &self.staging, &tree, hard_links, hash);
+        let commit = reporter.timed(&label, Phase::Link, stage)?;
         let output = Output {
             store_name: commit.store_name(&plan.tree_name())?,
             nar_hash: commit.nar_hash,
@@ -99,10 +104,11 @@ impl Bench {
         }
         let is_draft = order.stage == Stage::Draft && notes.ask_for_more();
         if order.keep && !is_draft {
-            let facts = recipe::facts(plan, &tree).map_err(named)?;
+            let facts = || recipe::facts(plan, &tree).map_err(named);
+            let facts = reporter.timed(&label, Phase::Make, facts)?;
             let recipe = plan.recipe.name.clone();
             store.write_facts(&output.store_name, &RecordedFacts { recipe, facts })?;
-            commit.publish(&output.store_name)?;
+            reporter.timed(&label, Phase::Link, || commit.publish(&output.store_name))?;
         }
         Ok((output, notes))
     }

@@ -22,7 +22,7 @@ use crate::fetch::Fetcher;
 use crate::lockfile::{Lockfile, Output};
 use crate::model::Platform;
 use crate::recipe::Notes;
-use crate::reporter::Reporter;
+use crate::reporter::{Phase, Reporter};
 use crate::sandbox::Quota;
 use crate::store::{Store, TreeLock, Waiting};
 use crate::unpack::Layer;
@@ -265,14 +265,19 @@ impl Board<'_, '_> {
             && input.built.is_some()
         {
             let Schedule { store, fetcher, lock, limits, .. } = *schedule;
-            Workshop { store, fetcher, reporter, lock, platform, limits }.rebuild(plan, input)?;
+            let workshop = Workshop { store, fetcher, reporter, lock, platform, limits };
+            reporter.timed(&plan.label(), Phase::Build, || workshop.rebuild(plan, input))?;
         }
         let task = reporter.task(input.file_name(), input.size);
         let (fetcher, blobs, pruning) =
             (schedule.fetcher, &begun.bench.blobs, &begun.bench.pruning);
+        let since = Instant::now();
         let layer = Unpack { plan, input, pruning, fetcher, blobs, task: &task }
             .run()
             .map_err(|e| e.about(plan.name.as_str()))?;
+        reporter.spend(&plan.label(), Phase::Fetch, task.waited());
+        let unpacking = since.elapsed().saturating_sub(task.waited());
+        reporter.spend(&plan.label(), Phase::Unpack, unpacking);
         drop(task);
         begun.layers.lock().expect("no panic holds it").insert(i, layer);
         {
@@ -292,7 +297,7 @@ impl Board<'_, '_> {
         let _spinner = reporter.spinner("composing", &job.plan.tree_name());
         let layers = std::mem::take(&mut *begun.layers.lock().expect("no panic holds it"));
         let (store, links) = (schedule.store, schedule.hard_links);
-        let (output, notes) = begun.bench.compose(store, job, layers, links)?;
+        let (output, notes) = begun.bench.compose(store, job, layers, links, reporter)?;
         let time = Some(begun.since.elapsed());
         // Remove the staging directory and release the lock before other threads learn that the
         // tree exists.

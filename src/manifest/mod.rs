@@ -12,6 +12,7 @@ mod settings;
 pub mod starter;
 mod syntax;
 pub mod tasks;
+mod user;
 
 use std::collections::BTreeMap;
 
@@ -22,6 +23,7 @@ pub use patterns::Places as PatternPlaces;
 pub use problems::Problems;
 pub use requirements::Requirements;
 pub use settings::{Allowed, AuditSettings, Settings};
+pub use user::{MOST_JOBS, UserConfig};
 
 use crate::error::{Error, Place, known_names, nearest};
 use crate::model::{MemberPath, Platform, ToolchainName};
@@ -51,6 +53,31 @@ pub struct Manifest {
     pub requirements: BTreeMap<ToolchainName, Requirements>,
     /// The commands of the project by name.
     pub tasks: BTreeMap<String, tasks::ProjectTask>,
+}
+
+/// Takes the table of mirrors: URLs by family. A URL that no transport knows is added to `problems`.
+fn read_mirrors(
+    root: &mut Fields,
+    problems: &mut Problems,
+) -> BTreeMap<String, Vec<Spanned<String>>> {
+    let mut out = BTreeMap::new();
+    let Some(mut table) = root.table("mirrors", problems) else { return out };
+    for key in table.keys() {
+        let urls = table.string_list(&key, problems).unwrap_or_default();
+        for url in &urls {
+            if !["https://", "http://", "file:///"].iter().any(|s| url.value.starts_with(s)) {
+                problems.add(
+                    url.span.clone(),
+                    format!(
+                        "expected an https://, http:// or file:/// URL, got {:?}",
+                        crate::model::redact(&url.value)
+                    ),
+                );
+            }
+        }
+        out.insert(key, urls);
+    }
+    out
 }
 
 /// One `[toolchains.<name>]` table.
@@ -102,24 +129,11 @@ impl Manifest {
         let host = environment::read_host(&mut root, problems);
         let mut mirrors = BTreeMap::new();
         let mut mirror_places = BTreeMap::new();
-        if let Some(mut table) = root.table("mirrors", problems) {
-            for key in table.keys() {
-                let urls = table.string_list(&key, problems).unwrap_or_default();
-                for url in &urls {
-                    mirror_places.insert(url.value.clone(), problems.place(url.span.start));
-                    if !["https://", "http://", "file:///"].iter().any(|s| url.value.starts_with(s))
-                    {
-                        problems.add(
-                            url.span.clone(),
-                            format!(
-                                "expected an https://, http:// or file:/// URL, got {:?}",
-                                crate::model::redact(&url.value)
-                            ),
-                        );
-                    }
-                }
-                mirrors.insert(key, urls.into_iter().map(|u| u.value).collect());
+        for (family, urls) in read_mirrors(&mut root, problems) {
+            for url in &urls {
+                mirror_places.insert(url.value.clone(), problems.place(url.span.start));
             }
+            mirrors.insert(family, urls.into_iter().map(|url| url.value).collect());
         }
         let settings = Settings::read(root.table("settings", problems), problems);
         let mut emit = BTreeMap::new();

@@ -66,7 +66,12 @@ const SIGNS: &[(&str, &[StarterPart])] = &[
     ("requirements.in", &[StarterPart::Python, StarterPart::Packages]),
     ("requirements.txt", &[StarterPart::Python, StarterPart::Packages]),
     ("pyproject.toml", &[StarterPart::Python, StarterPart::Packages]),
+    ("Pipfile", &[StarterPart::Python, StarterPart::Packages]),
+    ("environment.yml", &[StarterPart::Python, StarterPart::Packages]),
+    ("environment.yaml", &[StarterPart::Python, StarterPart::Packages]),
     ("setup.py", &[StarterPart::Python]),
+    ("setup.cfg", &[StarterPart::Python]),
+    (".python-version", &[StarterPart::Python]),
     ("Cargo.toml", &[StarterPart::Gcc, StarterPart::Rust]),
     ("go.mod", &[StarterPart::Go]),
     ("package.json", &[StarterPart::Node]),
@@ -74,6 +79,9 @@ const SIGNS: &[(&str, &[StarterPart])] = &[
     ("WORKSPACE", &[StarterPart::Gcc, StarterPart::Python, StarterPart::Bazel]),
     ("WORKSPACE.bazel", &[StarterPart::Gcc, StarterPart::Python, StarterPart::Bazel]),
 ];
+
+/// The files that show that a project has packages, and that nothing here reads.
+pub const UNREAD: &[&str] = &["Pipfile", "environment.yml", "environment.yaml"];
 
 /// The list of requirements that a set begins with if the project has none.
 pub const REQUIREMENTS: &str = "requirements.in";
@@ -128,6 +136,7 @@ fn input(names: &[String]) -> &'static str {
     let lists = SIGNS.iter().filter(|(_, parts)| parts.contains(&StarterPart::Packages));
     lists
         .map(|(sign, _)| *sign)
+        .filter(|sign| !UNREAD.contains(sign))
         .find(|sign| names.iter().any(|name| name == sign))
         .unwrap_or(REQUIREMENTS)
 }
@@ -148,6 +157,11 @@ mod tests {
             of(&["requirements.txt", "uv.lock", "pyproject.toml", "MODULE.bazel"]).unwrap();
         assert_eq!(signs, ["uv.lock", "requirements.txt", "pyproject.toml", "MODULE.bazel"]);
         assert!(text.contains("inputs = [\"uv.lock\"]"), "{text}");
+        let (text, signs) = of(&["Pipfile", "setup.cfg", ".python-version"]).unwrap();
+        assert_eq!(signs, ["Pipfile", "setup.cfg", ".python-version"]);
+        assert!(text.contains("inputs = [\"requirements.in\"]"), "{text}");
+        let (text, _) =
+            of(&["requirements.txt", "uv.lock", "pyproject.toml", "MODULE.bazel"]).unwrap();
         let tables: Vec<&str> = text.lines().filter(|line| line.starts_with('[')).collect();
         let expected = [
             "[toolchains.gcc]",

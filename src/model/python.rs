@@ -54,6 +54,10 @@ impl<'a> WheelName<'a> {
 /// which package.
 pub const PACKAGES_INDEX: &str = "packages.json";
 
+/// How the line of `pyvenv.cfg` begins that environments made by cotter have besides those that Python
+/// requires. It ends with the store name of the packages.
+pub const VENV_MARK: &str = "cotter = ";
+
 /// Returns the directory of an interpreter's (`3.11`) packages, relative to the root of an
 /// environment.
 pub fn site_packages(python: &str) -> String {

@@ -7,12 +7,8 @@ use fs_err as fs;
 
 use crate::error::{Error, Result};
 use crate::facts::{PythonFacts, RuntimeVariable};
-use crate::model::site_packages;
+use crate::model::{VENV_MARK, site_packages};
 use crate::store::copies;
-
-/// A line in the `pyvenv.cfg` of environments that cotter makes, in addition to the lines that
-/// Python requires.
-const MARK: &str = "cotter = ";
 
 /// The name of the module that sets the variables for what libraries need.
 const VARIABLES: &str = "_cotter_variables";
@@ -96,7 +92,7 @@ impl Environment<'_> {
         let full: String =
             self.version.chars().take_while(|c| c.is_ascii_digit() || *c == '.').collect();
         let config = format!(
-            "home = {}\ninclude-system-site-packages = false\nversion = {full}\nprompt = {}\n{MARK}{}\n",
+            "home = {}\ninclude-system-site-packages = false\nversion = {full}\nprompt = {}\n{VENV_MARK}{}\n",
             self.interpreter.join("bin").display(),
             self.prompt,
             self.object
@@ -159,5 +155,5 @@ impl Environment<'_> {
 /// Whether a directory contains an environment that cotter made.
 pub fn is_ours(dir: &Path) -> bool {
     let config = fs::read_to_string(dir.join("pyvenv.cfg"));
-    config.is_ok_and(|text| text.lines().any(|line| line.starts_with(MARK)))
+    config.is_ok_and(|text| text.lines().any(|line| line.starts_with(VENV_MARK)))
 }

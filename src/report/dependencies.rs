@@ -97,6 +97,26 @@ impl<'a> Dependencies<'a> {
         out
     }
 
+    /// Returns the packages, each with its version, with what it needs and with what names it.
+    pub fn json(&self) -> Vec<serde_json::Value> {
+        let package = |(name, input): (&&str, &&Input)| {
+            let asked = self.origins.iter().filter(|origin| origin.package == **name);
+            let asked: Vec<_> = asked
+                .map(|origin| {
+                    let place = origin.place.as_ref().map(ToString::to_string);
+                    serde_json::json!({ "asked_by": origin.asked_by, "place": place })
+                })
+                .collect();
+            serde_json::json!({
+                "name": name,
+                "version": input.component.version,
+                "requires": input.requires,
+                "asked": asked,
+            })
+        };
+        self.inputs.iter().map(package).collect()
+    }
+
     /// Returns the lines of the tree of packages. A package whose dependencies were shown before is
     /// marked with `(*)`.
     pub fn lines(&self) -> Vec<String> {

@@ -4,6 +4,7 @@
 //! A new format of findings is one file in this directory and one line in [`REPORTS`].
 
 mod api;
+pub mod compile_commands;
 pub mod dependencies;
 mod json;
 pub mod lock_changes;

@@ -11,6 +11,24 @@ _cotter_sh = rule(
     attrs = {"path": attr.string(doc = "The absolute path.")},
 )
 
+# COTTER names the program if it is not on PATH, as for the repositories of the trees.
+_COMPILE_COMMANDS = """#!{shell}
+cd "${{BUILD_WORKSPACE_DIRECTORY:?start it with bazel run}}" || exit
+exec "${{COTTER:-cotter}}" compile-commands "$@"
+"""
+
+def _compile_commands(ctx):
+    script = ctx.actions.declare_file(ctx.label.name + ".sh")
+    ctx.actions.write(script, _COMPILE_COMMANDS.format(shell = ctx.attr.shell), is_executable = True)
+    return [DefaultInfo(executable = script)]
+
+_cotter_compile_commands = rule(
+    doc = "`bazel run` writes compile_commands.json into the workspace; it takes targets, and flags of `cotter compile-commands`.",
+    implementation = _compile_commands,
+    attrs = {"shell": attr.string(doc = "The absolute path of the shell.")},
+    executable = True,
+)
+
 def cotter_package(trees, hub, shell):
     """Declares the targets of the package.
 
@@ -56,6 +74,8 @@ def cotter_package(trees, hub, shell):
         toolchain = ":sh_path",
         toolchain_type = "@{}//:sh_toolchain_type".format(hub),
     )
+
+    _cotter_compile_commands(name = "compile_commands", shell = shell, tags = ["manual"])
 
     # `bazel coverage` sets this value.
     native.config_setting(name = "coverage", values = {"collect_code_coverage": "true"})

@@ -53,14 +53,19 @@ echo "out: <${WORDS-unset}> <$KEPT> <$PS1> <${COTTER_HOOK-unset}>"
 
 const FISH: &str = r#"
 cotter hook fish | source
+function fish_prompt; echo -n "own:$status> "; end
 set -l before "$PATH"
 cd $P; emit fish_prompt
 echo "in: <$WORDS> <$KEPT> $PATH[1]"
+false; echo "prompt: <"(fish_prompt)">"
+set -g COTTER_HOOK_PROMPT 0; echo "unmarked: <"(fish_prompt)">"; set -e COTTER_HOOK_PROMPT
+function fish_prompt; echo -n "new> "; end
+emit fish_prompt; echo "chosen: <"(fish_prompt)">"
 mkdir -p sub; cd sub; emit fish_prompt
 echo "below: <$KEPT>"
 set -gx PATH /own $PATH
 cd /; emit fish_prompt
-set -q WORDS; or echo "out: <$KEPT>"
+set -q WORDS; or echo "out: <$KEPT> <"(fish_prompt)">"
 [ "$PATH" = "/own:$before" ]; and echo "the path is as before"
 "#;
 
@@ -91,8 +96,11 @@ fn a_shell_enters_a_project_and_leaves_it() {
         &said,
         &[
             &format!("in: <{words}> <new> {first}"),
+            "prompt: <(cotter) own:1> >",
+            "unmarked: <own:0> >",
+            "chosen: <(cotter) new> >",
             "below: <new>",
-            "out: <old 'value'>",
+            "out: <old 'value'> <new> >",
             "the path is as before",
         ],
     );

@@ -33,6 +33,7 @@ mod online;
 mod openpgp;
 mod openpgp_policy;
 mod owners;
+mod people;
 mod read_only;
 mod snapshots;
 mod store;

@@ -3,18 +3,18 @@
 use std::collections::BTreeSet;
 use std::io::Read;
 use std::os::unix::fs::PermissionsExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::ExitCode;
 
 use fs_err as fs;
 
 use super::findings::report;
 use super::jail;
-use super::workspace::Workspace;
 use crate::audit::actions::{self, Graph};
 use crate::audit::artifact::{self, Role, Subject};
 use crate::audit::{Finding, repositories};
 use crate::cli::AuditBazel;
+use crate::commands::workspace::Workspace;
 use crate::context::{Context, shown, var};
 use crate::emit::MARK;
 use crate::error::{Error, Result};
@@ -37,7 +37,7 @@ const LISTS: &[&str] = &[
 
 /// Audits a workspace.
 pub fn run(args: &AuditBazel, cx: &Context) -> Result<ExitCode> {
-    let workspace = Workspace { dir: Workspace::find(&cx.here)?, args };
+    let workspace = Workspace { dir: Workspace::find(&cx.here)?, flags: &args.bazel };
     let project = cx.manifest_path().ok().map(|_| Project::load(cx)).transpose()?;
     let settings = project.as_ref().map(|p| p.manifest.audit.clone()).unwrap_or_default();
     let lock = match &project {
@@ -50,14 +50,7 @@ pub fn run(args: &AuditBazel, cx: &Context) -> Result<ExitCode> {
         .collect();
     cx.reporter.line(&format!("building {}", args.targets.join(" ")));
     let (_, said) = workspace.bazel("build", &targets, cx)?;
-    let (info, _) = workspace.bazel("info", &["execution_root", "output_base"], cx)?;
-    let place = |key: &str| {
-        info.lines()
-            .find_map(|l| l.strip_prefix(&format!("{key}: ")))
-            .map(PathBuf::from)
-            .ok_or_else(|| Error::build(format!("`bazel info` did not tell {key}")))
-    };
-    let (root, base) = (place("execution_root")?, place("output_base")?);
+    let (root, base) = workspace.places(cx)?;
     let (without, with): (Vec<&String>, Vec<&String>) =
         args.targets.iter().partition(|t| t.starts_with('-'));
     let set = |list: &[&String]| {
@@ -73,7 +66,7 @@ pub fn run(args: &AuditBazel, cx: &Context) -> Result<ExitCode> {
     .map_err(Error::build)?;
 
     let mut findings = actions::look_at_options(
-        &format!("{said}\nrc options for 'build' from --flag:\n{}", args.flag.join(" ")),
+        &format!("{said}\nrc options for 'build' from --flag:\n{}", args.bazel.flag.join(" ")),
         &workspace.dir.display().to_string(),
     );
     let script = |path: &str| fs::read_to_string(root.join(path)).ok();
@@ -85,7 +78,7 @@ pub fn run(args: &AuditBazel, cx: &Context) -> Result<ExitCode> {
     findings.extend(look_at_repositories(&workspace, &base));
     if args.jail {
         let declared = graph.artifacts.iter().map(String::as_str).collect();
-        findings.extend(jail::run(&workspace, &base, &declared, cx)?);
+        findings.extend(jail::run(&workspace, &args.targets, &base, &declared, cx)?);
     }
     report(findings, vec![], &settings, &args.output, cx)
 }

@@ -6,9 +6,9 @@ use std::path::{Path, PathBuf};
 
 use fs_err as fs;
 
-use super::workspace::Workspace;
 use crate::audit::trace::OwnPlaces;
 use crate::audit::{Finding, HOST_RUN, trace};
+use crate::commands::workspace::Workspace;
 use crate::context::{Context, var_os};
 use crate::error::{Error, Result};
 use crate::sandbox::{Ended, Job, View};
@@ -54,6 +54,7 @@ const MASKED_NAMES: &[&str] = &[
 /// `declared` are the inputs and outputs of the build's actions, relative to the execution root.
 pub fn run(
     workspace: &Workspace,
+    targets: &[String],
     base: &Path,
     declared: &BTreeSet<&str>,
     cx: &Context,
@@ -65,7 +66,7 @@ pub fn run(
         std::process::id()
     ));
     fs::create_dir_all(&root).map_err(|e| Error::output("make", &root, e))?;
-    let result = build(workspace, &root, declared, &strace, cx);
+    let result = build(workspace, targets, &root, declared, &strace, cx);
     // Bazel's server ran in the process namespace of the jail and has ended with it.
     let _ = crate::store::delete_tree(&root);
     result
@@ -73,6 +74,7 @@ pub fn run(
 
 fn build(
     workspace: &Workspace,
+    targets: &[String],
     root: &Path,
     declared: &BTreeSet<&str>,
     strace: &Path,
@@ -96,15 +98,14 @@ fn build(
         "signal=none",
         "-o",
         own(&trace).as_str(),
-        own(&workspace.args.bazel).as_str(),
+        own(&workspace.flags.program).as_str(),
         format!("--output_base={}", root.join("base").display()).as_str(),
         // Without a server, because the trace would continue for as long as the server idles.
         "--batch",
     ]
     .map(str::to_owned)
     .into();
-    let targets: Vec<&str> =
-        ["--"].into_iter().chain(workspace.args.targets.iter().map(String::as_str)).collect();
+    let targets: Vec<&str> = ["--"].into_iter().chain(targets.iter().map(String::as_str)).collect();
     command.extend(workspace.arguments("build", &targets));
     cx.reporter.line("building once more in a jail, under a trace");
     let view =

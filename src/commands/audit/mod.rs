@@ -5,7 +5,6 @@ mod command;
 mod findings;
 mod jail;
 mod tree;
-mod workspace;
 
 use std::process::ExitCode;
 

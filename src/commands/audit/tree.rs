@@ -7,7 +7,8 @@ use std::process::ExitCode;
 
 use fs_err as fs;
 
-use super::super::trees::{self, kind};
+use super::super::present::kind;
+use super::super::trees;
 use super::command;
 use super::findings::report;
 use crate::audit::artifact::{self, Role, Subject};

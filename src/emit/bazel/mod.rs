@@ -90,6 +90,10 @@ impl Emission for BazelSettings {
         Destination::Folder(&self.dir)
     }
 
+    fn mark(&self, _name: &str) -> Option<&'static str> {
+        Some(MARK)
+    }
+
     fn files(&self, request: &mut Request) -> Result<Files> {
         let all = Entry::all(request.lock);
         let entries: Vec<&Entry> = match &self.toolchains {

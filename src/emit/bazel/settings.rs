@@ -1,7 +1,8 @@
 //! The `[emit.bazel]` table.
 
+use crate::emit::named;
 use crate::error::Place;
-use crate::manifest::{Fields, Manifest, Problems, did_you_mean};
+use crate::manifest::{Fields, Manifest, Problems};
 use crate::model::{MemberPath, ToolchainName};
 
 /// The libc that programs use unless a target names another one.
@@ -95,30 +96,7 @@ impl BazelSettings {
         }
         out.toolchains_place =
             fields.has("toolchains").then(|| problems.place(fields.key_span("toolchains").start));
-        out.toolchains = fields.string_list("toolchains", problems).map(|list| {
-            let mut names: Vec<ToolchainName> = vec![];
-            for item in list {
-                match item.value.parse::<ToolchainName>() {
-                    Err(why) => problems.add(item.span, why),
-                    Ok(name)
-                        if !manifest.toolchains.contains_key(&name)
-                            && !manifest.requirements.contains_key(&name) =>
-                    {
-                        let known = manifest.toolchains.keys().chain(manifest.requirements.keys());
-                        problems.add(
-                            item.span,
-                            format!(
-                                "[emit.bazel] names a toolchain {:?} that is not there{}",
-                                name.as_str(),
-                                did_you_mean(name.as_str(), known.map(ToolchainName::as_str))
-                            ),
-                        );
-                    }
-                    Ok(name) => names.push(name),
-                }
-            }
-            names
-        });
+        out.toolchains = named::toolchains("bazel", &mut fields, manifest, problems);
         out.register = fields.bool("register", problems).unwrap_or(false);
         if let Some(libc) = fields.string("libc", problems) {
             match libc.value.as_str() {

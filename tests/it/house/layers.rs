@@ -87,6 +87,7 @@ const ENVIRONMENT: &[&str] = &[
 ];
 const CLOCK: &[&str] = &[
     "context.rs",
+    "reporter.rs",
     "interrupt.rs",
     "store/gc.rs",
     "make/schedule.rs",

@@ -1031,3 +1031,57 @@ fn a_tree_that_vanishes_under_bazel_comes_back() {
         contains(&root, &[&format!("{}/toolchains.toml", workspace.dir.display())]);
     }
 }
+
+/// `bazel run` of the emitted target, with the Bazel that runs it, and clangd, which reads the result.
+#[test]
+fn compile_commands_name_the_pinned_headers_and_clangd_reads_them() {
+    for bazel in [Bazel::V4, Bazel::V7] {
+        let mut workspace = Workspace::example(bazel, "mixed");
+        workspace.env.push(("COTTER".to_owned(), env!("CARGO_BIN_EXE_cotter").to_owned()));
+        let startup = format!("--startup=--output_user_root={}", workspace.output_root().display());
+        let flags: Vec<String> =
+            bazel.flags().iter().map(|flag| format!("--flag={flag}")).collect();
+        let mut arguments = vec![
+            "//bazel/cotter:compile_commands",
+            "--",
+            "--startup=--host_jvm_args=-Xmx1500m",
+            &startup,
+        ];
+        arguments.extend(flags.iter().map(String::as_str));
+        let said = workspace.ok("run", &arguments);
+        contains(&said, &["wrote compile_commands.json with "]);
+        let file = workspace.dir.join("compile_commands.json");
+        let json = std::fs::read_to_string(&file).unwrap();
+        let value: serde_json::Value = serde_json::from_str(&json).unwrap();
+        let sources: Vec<&str> =
+            value.as_array().unwrap().iter().filter_map(|entry| entry["file"].as_str()).collect();
+        let dir = workspace.dir.display().to_string();
+        for source in ["main.cc", "sha256.cc", "sha256_test.cc"] {
+            assert!(
+                sources.contains(&format!("{dir}/{source}").as_str()),
+                "{bazel:?}: {sources:?}"
+            );
+        }
+        // The second run finds the same, and what something else wrote stays.
+        contains(&workspace.ok("run", &arguments), &["up to date: compile_commands.json"]);
+        let manifest = Scratch::new();
+        manifest.write("toolchains.toml", CLANGD);
+        ok(&mut in_store(shared_store(), manifest.path(), &["setup"]));
+        let clangd = ok(&mut in_store(shared_store(), manifest.path(), &["which", "clangd"]));
+        for source in ["main.cc", "sha256.cc"] {
+            let check = format!("--check={dir}/{source}");
+            let mut command = Command::new(clangd.trim());
+            command.env_clear().env("HOME", manifest.path()).current_dir(&workspace.dir);
+            let output = command.arg(check).output().unwrap();
+            contains(
+                &text(&output),
+                &["Compile command from CDB", "All checks completed, 0 errors"],
+            );
+        }
+        std::fs::write(&file, "[{\"file\": \"a.c\", \"output\": \"a.o\"}]").unwrap();
+        let said = workspace.fails("run", &arguments);
+        contains(&said, &["does not say what Bazel compiles", "move the file away"]);
+    }
+}
+
+const CLANGD: &str = "platforms = [\"x86_64-linux\"]\n[toolchains.clangd]\nkind = \"tool\"\nsource = \"debian\"\nsuite = \"bookworm\"\npackages = [\"clangd-16\"]\nbin = { clangd = \"usr/bin/clangd-16\" }\n";

@@ -128,6 +128,11 @@ impl Workspace {
         found
     }
 
+    /// Returns the directory below which this Bazel has its output bases.
+    pub fn output_root(&self) -> PathBuf {
+        self.scratch.join("out")
+    }
+
     /// Writes the folder for Bazel.
     pub fn emit(&self) {
         ok(&mut in_store(shared_store(), &self.dir, &["emit", "bazel"]));

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use crate::cli::AuditBazel;
+use crate::cli::BazelFlags;
 use crate::context::Context;
 use crate::error::{Error, ErrorKind, Result};
 
@@ -11,8 +11,8 @@ use crate::error::{Error, ErrorKind, Result};
 pub struct Workspace<'a> {
     /// The directory that contains WORKSPACE or MODULE.bazel.
     pub dir: PathBuf,
-    /// The command line.
-    pub args: &'a AuditBazel,
+    /// How Bazel is started.
+    pub flags: &'a BazelFlags,
 }
 
 impl Workspace<'_> {
@@ -37,12 +37,12 @@ impl Workspace<'_> {
     /// Returns the arguments of a command: startup flags, the command, and its flags.
     pub fn arguments(&self, verb: &str, more: &[&str]) -> Vec<String> {
         let words = self
-            .args
+            .flags
             .startup
             .iter()
             .map(String::as_str)
             .chain([verb])
-            .chain(self.args.flag.iter().map(String::as_str))
+            .chain(self.flags.flag.iter().map(String::as_str))
             .chain(more.iter().copied());
         words.map(str::to_owned).collect()
     }
@@ -53,8 +53,8 @@ impl Workspace<'_> {
     /// If it cannot be started or fails.
     pub fn bazel(&self, verb: &str, more: &[&str], cx: &Context) -> Result<(String, String)> {
         let arguments = self.arguments(verb, more);
-        cx.reporter.detail(&format!("{} {}", self.args.bazel.display(), arguments.join(" ")));
-        let output = Command::new(&self.args.bazel)
+        cx.reporter.detail(&format!("{} {}", self.flags.program.display(), arguments.join(" ")));
+        let output = Command::new(&self.flags.program)
             .args(&arguments)
             .current_dir(&self.dir)
             .stdin(Stdio::null())
@@ -62,7 +62,7 @@ impl Workspace<'_> {
             .map_err(|e| {
                 Error::new(
                     ErrorKind::CommandNotFound,
-                    format!("can't start {}", self.args.bazel.display()),
+                    format!("can't start {}", self.flags.program.display()),
                 )
                 .cause(&e)
                 .hint("install Bazel, or name it with --bazel PROGRAM or COTTER_BAZEL")
@@ -76,10 +76,27 @@ impl Workspace<'_> {
             }
             return Err(Error::build(format!("`bazel {verb}` failed"))
                 .because(lines.join("\n"))
-                .hint("an audit looks at what was built: mend the build first"));
+                .hint(
+                    "mend it first: what Bazel compiles is asked of a workspace that it can build",
+                ));
         }
         let printed = String::from_utf8(output.stdout)
             .map_err(|_| Error::build(format!("`bazel {verb}` did not print UTF-8")))?;
         Ok((printed, said))
+    }
+
+    /// Returns the execution root and the output base.
+    ///
+    /// # Errors
+    /// If Bazel does not tell them.
+    pub fn places(&self, cx: &Context) -> Result<(PathBuf, PathBuf)> {
+        let (info, _) = self.bazel("info", &["execution_root", "output_base"], cx)?;
+        let place = |key: &str| {
+            info.lines()
+                .find_map(|l| l.strip_prefix(&format!("{key}: ")))
+                .map(PathBuf::from)
+                .ok_or_else(|| Error::build(format!("`bazel info` did not tell {key}")))
+        };
+        Ok((place("execution_root")?, place("output_base")?))
     }
 }
