@@ -240,6 +240,26 @@ fn every_key_of_the_manifest_is_in_the_schema_and_the_docs() {
     none(&problems);
 }
 
+#[test]
+fn every_key_of_the_configuration_is_in_the_schema_and_the_docs() {
+    let mut problems = Problems::new("config.toml", "");
+    let (_, keys) =
+        asked::during(|| crate::manifest::UserConfig::parse("[mirrors]\n", &mut problems));
+    let of_root = keys.into_iter().filter(|(table, _)| table == "the configuration");
+    let asked_for: BTreeSet<String> = of_root.map(|(_, key)| key).collect();
+    let schema: Value =
+        serde_json::from_str(include_str!("../templates/config.schema.json")).expect("JSON");
+    let listed: BTreeSet<String> =
+        schema["properties"].as_object().expect("an object").keys().cloned().collect();
+    assert_eq!(asked_for, listed);
+    let (_, section) = ENVIRONMENT.split_once("## The configuration file").expect("a section");
+    for key in &listed {
+        let shown = section.contains(&format!("- `{key}`: "))
+            || section.contains(&format!("- `[{key}]`: "));
+        assert!(shown, "docs/environment.md lacks {key} of the configuration");
+    }
+}
+
 /// Collects the names of all properties in a JSON Schema.
 fn properties(schema: &Value, out: &mut BTreeSet<String>) {
     match schema {

@@ -237,7 +237,7 @@ fn shells_complete_the_names_of_a_project() {
     ok(in_shell(&project, "sh", &["-c", &format!("cotter completions zsh > {dir}/_cotter")]));
     for (line, rest) in [("setup app", "tool"), ("run build-a", "ll"), ("why lib", "app")] {
         let zsh = format!(
-            "zmodload zsh/zpty; zpty z zsh -f -i; zpty -w z 'PS1=; fpath=({dir} $fpath); autoload -U compinit; compinit -u -D; print READY'; zpty -r z out '*READY*READY*'; zpty -w -n z $'cotter {line}\\t\\x01: \\x05 DONE\\n'; zpty -r z out '*DONE*'; print -r -- $out; zpty -d z"
+            "zmodload zsh/zpty; zpty z zsh -f -i; zpty -w z 'PS1=G\"\"O; fpath=({dir} $fpath); autoload -U compinit; compinit -u -D; print READY'; zpty -r z out '*READY*READY*GO*'; zpty -w -n z $'cotter {line}\\t\\x01: \\x05 DONE\\n'; zpty -r z out '*DONE*'; print -r -- $out; zpty -d z"
         );
         let said = ok(in_shell(&project, "zsh", &["-f", "-c", &zsh]));
         assert!(said.contains(&format!("{line}{rest}")), "{line}: {said:?}");
