@@ -221,9 +221,12 @@ fn names_of_files_do_not_change_the_terminal() {
         said
     };
     std::fs::write(dir.join("toolchains.toml"), "platforms = [\"odd\"]\n").unwrap();
-    contains(&run(&["lock", "--check"]), &["at:", "\\u{1b}]0;pwned\\u{7}", "\\u{202e}"]);
+    contains(
+        &run(&["lock", "--check"]),
+        &["caused by:", "\\u{1b}]0;pwned\\u{7}", "\\u{202e}\\u{a}error"],
+    );
     std::fs::write(dir.join("toolchains.toml"), &manifest).unwrap();
-    contains(&run(&["setup"]), &["nobody accepted", "\\u{1b}]0;pwned"]);
+    contains(&run(&["setup"]), &["nobody accepted", "at: ", "\\u{1b}]0;pwned"]);
     contains(&run(&["trust"]), &["\\u{1b}]0;pwned\\u{7}"]);
     contains(&run(&["trust", "--revoke"]), &["\\u{1b}]0;pwned\\u{7}"]);
     std::fs::write(dir.join("toolchains.toml"), "platforms = [\"x86_64-linux\"]\n").unwrap();
