@@ -16,7 +16,9 @@ use crate::lockfile::{self, Lockfile};
 use crate::make::Maker;
 use crate::manifest::{Manifest, Problems, Requirements, Toolchain};
 use crate::model::{Platform, ToolchainName};
+use crate::python::named_files::{self, FileLine};
 use crate::python::requirement_files;
+use crate::python::requirement_lines::FileTarget;
 use crate::recipe::{self, Idle, Recipe};
 use crate::source::{self, Sources};
 
@@ -237,9 +239,20 @@ impl Project {
         let mut out = std::collections::BTreeSet::new();
         for tree in self.package_trees().iter().filter(|t| !t.builds) {
             out.extend(self.requirement_files(tree.set));
+            out.extend(self.named_files(tree.set).into_iter().filter_map(|line| {
+                match line.file.target {
+                    FileTarget::Path(path) => Some(self.dir().join(path)),
+                    FileTarget::Url(_) => None,
+                }
+            }));
             out.insert(self.dir().join(tree.set.output(tree.python).as_str()));
         }
         out.into_iter().collect()
+    }
+
+    /// Returns the files that a set names in place of releases, with the places.
+    pub fn named_files(&self, set: &Requirements) -> Vec<FileLine> {
+        named_files::of_set(set, self.dir())
     }
 
     /// Returns the files that state the requirements of a set.

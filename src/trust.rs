@@ -133,6 +133,15 @@ fn of_manifest(project: &Project, out: &mut Vec<Item>) {
             let place = set.pattern_places.get(&("build", package.clone()));
             out.push(Item::new(what, Some(place.unwrap_or(&set.place).clone())));
         }
+        for line in project.named_files(set) {
+            if let Ok(location) = line.location(project.dir()) {
+                for python in &set.python {
+                    let name = set.tree_name(&python.value);
+                    let what = files_from(&location.to_string(), &name, Some(project));
+                    out.push(Item::new(what, Some(line.place.clone())));
+                }
+            }
+        }
         let mut known = BTreeSet::new();
         for path in project.requirement_files(set) {
             // A file is read once. One outside of the project is refused by whatever uses it.

@@ -32,7 +32,7 @@ pub use mirrors::{Candidate, Mirrors, SNAPSHOT, decode, encode, snapshot_path};
 pub use netrc::Netrc;
 pub use proxy::Proxies;
 pub use refusals::Refusals;
-pub use regular::{LONGEST_KEYRING, LONGEST_LIST, LONGEST_TEXT, read_list, read_regular};
+pub use regular::{LONGEST_KEYRING, LONGEST_LIST, LONGEST_TEXT, open_regular, read_list, read_regular};
 pub use tools::index_of_pip;
 
 use crate::error::{Cause, Error, Result};
@@ -296,6 +296,19 @@ impl Fetcher {
                 out => return out,
             }
         }
+    }
+
+    /// Fetches the file at a location, whose hash is not known yet, like [`Fetcher::discover`].
+    ///
+    /// # Errors
+    /// If no candidate of the location is there, or if it cannot be fetched or written.
+    pub fn discover_at(&self, location: &Location, task: &Task) -> Result<(u64, Digest)> {
+        for candidate in self.mirrors.expand(location, None) {
+            if let Candidate::Url(url) = candidate {
+                return self.discover(&url, task);
+            }
+        }
+        Err(nowhere(std::slice::from_ref(location)))
     }
 
     fn discover_once(&self, url: &str, task: &Task) -> Result<(u64, Digest)> {

@@ -2,12 +2,15 @@
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
+use std::path::Path;
 
 use crate::context::var_os;
 use crate::error::{Error, Result};
 use crate::fetch::{Fetcher, Patience};
 use crate::lockfile::format_of_distribution;
+use crate::manifest::Requirements;
 use crate::model::{Component, Ecosystem, Input, Location};
+use crate::python::named_files::{self, KnownFile};
 use crate::python::requirement_files::Pin;
 use crate::python::uv::Chosen;
 use crate::reporter::Reporter;
@@ -24,6 +27,11 @@ pub fn input_of(
 ) -> Result<Input> {
     let cached = file.sha256.and_then(|sha256| Some((fetcher.cached_size(&sha256)?, sha256)));
     let told = file.size.zip(file.sha256);
+    if let (Some(location), Some(size), Some(sha256)) = (&file.location, file.size, file.sha256) {
+        let component = component_of(&file);
+        let format = format_of_distribution(&file.file);
+        return Ok(Input::new(vec![location.clone()], size, sha256, format, component));
+    }
     let (size, sha256) = match cached.or(told) {
         Some(known) => known,
         None => {
@@ -59,15 +67,71 @@ pub fn input_of(
         .hint("check where the hashes come from before you change them"));
     }
     let path = format!("{}/{}", file.project, file.file);
-    let component = Component {
+    let component = component_of(&file);
+    let location = Location::Mirror { mirror: "python".to_owned(), path };
+    let format = format_of_distribution(&file.file);
+    Ok(Input::new(vec![location], size, sha256, format, component))
+}
+
+fn component_of(file: &Chosen) -> Component {
+    Component {
         ecosystem: Ecosystem::Pypi,
         name: file.project.clone(),
         version: file.version.clone(),
         source: None,
-    };
-    let location = Location::Mirror { mirror: "python".to_owned(), path };
-    let format = format_of_distribution(&file.file);
-    Ok(Input::new(vec![location], size, sha256, format, component))
+    }
+}
+
+/// Returns the files that a set names in place of releases, and fetches those that are not in the cache.
+///
+/// # Errors
+/// If one cannot be read or fetched, or if it is not the one that its line demands.
+pub fn known_files(
+    fetcher: &Fetcher,
+    reporter: &Reporter,
+    set: &Requirements,
+    dir: &Path,
+) -> Result<Vec<KnownFile>> {
+    let mut out: Vec<KnownFile> = vec![];
+    for line in named_files::of_set(set, dir) {
+        let location = line.location(dir)?;
+        let project = line.project()?;
+        // A second line may ask for other extras, but not for another file.
+        let same = |known: &KnownFile| known.line.project().is_ok_and(|other| other == project);
+        if let Some(first) = out.iter().find(|known| same(known)) {
+            if first.location == location {
+                line.check(&first.sha256)?;
+                continue;
+            }
+            return Err(Error::user(format!("{project} is named twice, by two files"))
+                .located(line.place.clone())
+                .because(format!("{} names {}", first.line.place, first.location))
+                .because(format!("{} names {location}", line.place))
+                .hint("leave one of them out"));
+        }
+        let file = line.file.target.file_name();
+        let task = reporter.task(&file, 0);
+        let cached = line.file.sha256.and_then(|sha256| {
+            Some((fetcher.cached_size(&sha256)?, sha256)).filter(|_| is_url(&location))
+        });
+        let (size, sha256) = match cached {
+            Some(known) => known,
+            None => {
+                fetcher.discover_at(&location, &task).map_err(|e| e.located(line.place.clone()))?
+            }
+        };
+        line.check(&sha256)?;
+        let bytes = fetcher.built(&sha256).ok_or_else(|| {
+            Error::build(format!("{file} is gone from the cache"))
+                .hint("run the same command again")
+        })?;
+        out.push(KnownFile { line, location, sha256, size, bytes });
+    }
+    Ok(out)
+}
+
+fn is_url(location: &Location) -> bool {
+    matches!(location, Location::Url(_))
 }
 
 /// Returns the part of this process's environment that uv may see: proxies, certificates and

@@ -11,11 +11,11 @@ use fs_err as fs;
 use super::listing;
 use super::notes;
 use super::options::Upgrade;
-use super::package_files::{environment_of_uv, input_of};
+use super::package_files::{environment_of_uv, input_of, known_files};
 use super::stale::{python_version, set_differences, set_fingerprint, target};
 use crate::context::{Context, shown};
 use crate::error::{Error, Place, Result, nearest};
-use crate::fetch::{Fetcher, LONGEST_LIST, read_list, read_regular};
+use crate::fetch::{Fetcher, LONGEST_LIST, decode, read_list, read_regular};
 use crate::lockfile::{
     LockedTree, Lockfile, PackagesRole, PackagesSpec, Plan, Selection, Spec, Uses, first_marker,
     has_conflict_markers, sides,
@@ -23,11 +23,11 @@ use crate::lockfile::{
 use crate::make::{Made, Maker, Proposal, Tools, Workshop, locked_for, native_or_refuse};
 use crate::manifest::Requirements;
 use crate::model::{
-    Built, Format, Input, Kind, MemberPath, Platform, ToolchainName, WheelName, abi_tag,
+    Built, Digest, Format, Input, Kind, MemberPath, Platform, ToolchainName, WheelName, abi_tag,
 };
 use crate::project::{PackageTree, Project};
 use crate::python::dependency::RequiresDist;
-use crate::python::inputs::{Interpreters, check_uv_version};
+use crate::python::inputs::{self, Interpreters, check_uv_version};
 use crate::python::metadata::{self, WheelMetadata};
 use crate::python::requirement_files::{self, Pin, is_generated, pins};
 use crate::python::requirement_lines::{is_list, lines};
@@ -181,11 +181,15 @@ impl Locking<'_> {
         let asked = self.project.manifest.toolchains.get(python);
         let asked =
             asked.map(|t| format!("[toolchains.{python}] ({})", t.place)).unwrap_or_default();
+        let interpreters = Interpreters { targets: &targets, asked: &asked };
+        let dir = self.project.dir();
+        inputs::check(effective, dir, &interpreters, &indexes)?;
+        let files = known_files(self.fetcher, &self.cx.reporter, effective, dir)?;
         let job = SetResolution {
             set: effective,
             uv: &program.join("bin/uv"),
             python: &interpreter.join("bin/python3"),
-            dir: self.project.dir(),
+            dir,
             scratch: scratch.dir(),
             cache: &cache,
             indexes: &indexes,
@@ -194,8 +198,8 @@ impl Locking<'_> {
             http: &self.fetcher.http,
             env: &env,
             platforms: &platforms,
-            interpreters: Interpreters { targets: &targets, asked: &asked },
             limits: self.cx.limits(),
+            files: &files,
             confined: OnceCell::new(),
         };
         let resolving = |of: &PackageTree| Plan::label_of(&of.name, of.platform);
@@ -208,9 +212,13 @@ impl Locking<'_> {
             listing::check(&text, &|name| self.fetcher.python_project(name))?;
         }
         if !group[0].builds {
-            self.warn_of_idle_builds(set, &text);
+            let named: Vec<String> = files.iter().filter_map(|f| f.line.project().ok()).collect();
+            self.warn_of_idle_builds(set, &text, &named);
         }
-        let demanded = self.demanded_hashes(effective, scratch.dir());
+        let mut demanded = self.demanded_hashes(effective, scratch.dir());
+        for file in files.iter().filter(|file| file.line.file.sha256.is_some()) {
+            demanded.entry(file.line.project()?).or_default().hashes.insert(file.sha256);
+        }
         let mut plans = vec![];
         let mut extras = vec![];
         for (tree, target) in group.iter().zip(&targets) {
@@ -305,9 +313,11 @@ impl Locking<'_> {
     }
 
     /// Warns about packages in `build` that the set does not hold. Such names are usually misspelt.
-    fn warn_of_idle_builds(&self, set: &Requirements, text: &str) {
+    /// `named` are the projects that are named by their files.
+    fn warn_of_idle_builds(&self, set: &Requirements, text: &str, named: &[String]) {
         let held = pins(text);
-        for name in set.build.iter().filter(|name| *name != "*" && !held.contains_key(*name)) {
+        let is_held = |name: &String| held.contains_key(name) || named.contains(name);
+        for name in set.build.iter().filter(|name| *name != "*" && !is_held(name)) {
             let place = set.pattern_places.get(&("build", name.clone())).unwrap_or(&set.place);
             let near = nearest(name, held.keys().map(String::as_str), 3);
             let hint = match near.as_slice() {
@@ -390,7 +400,7 @@ impl Locking<'_> {
                 }
                 None => {
                     let task = reporter.task(input.file_name(), input.size);
-                    (self.fetcher.file(&input, None, &task)?, input.file_name().to_owned())
+                    (self.fetcher.file(&input, None, &task)?, decode(input.file_name()))
                 }
             };
             if target.rank(&name).is_none() {
@@ -522,7 +532,7 @@ impl Locking<'_> {
 
     /// Builds the packages that are available only as source, and records the results.
     fn build(&self, plans: &mut [Plan], set: &Requirements) -> Result<()> {
-        let mut built: BTreeMap<String, Built> = BTreeMap::new();
+        let mut built: BTreeMap<Digest, Built> = BTreeMap::new();
         for plan in plans {
             let Spec::Packages(spec) = &plan.spec else { continue };
             let requires = Requirements::builds_name(&plan.name);
@@ -538,11 +548,11 @@ impl Locking<'_> {
             let sources = plan.inputs.iter_mut().filter(|i| i.format == Format::Sdist);
             for input in sources {
                 let file = input.file_name().to_owned();
-                let wheel = match built.get(&file) {
+                let wheel = match built.get(&input.sha256) {
                     Some(known) => known.clone(),
                     None => self.build_one(input, &tools)?,
                 };
-                built.insert(file.clone(), wheel.clone());
+                built.insert(input.sha256, wheel.clone());
                 if WheelName::parse(&wheel.file).is_none_or(|w| w.platform != "any")
                     && native != Some(plan.platform)
                 {

@@ -6,15 +6,16 @@ use std::path::{Path, PathBuf};
 use super::coherence;
 use crate::context::{Context, shown};
 use crate::error::{Error, ErrorKind, Result};
-use crate::fetch::{LONGEST_LIST, read_list, read_regular};
+use crate::fetch::{LONGEST_LIST, open_regular, read_list, read_regular};
 use crate::lockfile::{
     Fingerprint, LockedTree, Lockfile, PackagesSpec, Spec, first_marker, has_conflict_markers,
 };
 use crate::manifest::{Requirements, Toolchain};
-use crate::model::{Digest, Kind, Platform, ToolchainName};
+use crate::model::{Digest, HashingReader, Kind, Platform, ToolchainName};
 use crate::project::{PackageTree, Project};
 use crate::python::inputs::is_in_checkout;
 use crate::python::requirement_files::{pins, real};
+use crate::python::requirement_lines::FileTarget;
 use crate::python::target::WheelTarget;
 use crate::recipe;
 
@@ -208,6 +209,13 @@ fn states_of_lists(paths: &BTreeSet<PathBuf>, dir: &Path) -> Vec<String> {
     paths.iter().map(|path| of(path)).collect()
 }
 
+/// Returns the digest of a regular file of any length.
+fn digest_of(path: &Path) -> Option<Digest> {
+    let file = open_regular(path).ok()?;
+    let (_, digest) = HashingReader::new(file).finish().ok()?;
+    Some(digest)
+}
+
 /// Describes the content of a generated file, like [`state`]. That git could not merge it is told.
 fn state_of_output(path: &Path, dir: &Path) -> String {
     if !is_in_checkout(path, dir) {
@@ -327,6 +335,22 @@ pub fn set_fingerprint(
         return out;
     }
     out.note("inputs", states_of_lists(&project.requirement_files(set), project.dir()));
+    out.note(
+        "files",
+        project.named_files(set).iter().map(|file| {
+            let name = file.place_and_target();
+            match &file.file.target {
+                FileTarget::Path(path) if !is_in_checkout(&project.dir().join(path), project.dir()) => {
+                    format!("{name} {OUTSIDE}")
+                }
+                FileTarget::Path(path) => match digest_of(&project.dir().join(path)) {
+                    Some(digest) => format!("{name} {}", &digest.hex()[..16]),
+                    None => format!("{name} is not there"),
+                },
+                FileTarget::Url(_) => name,
+            }
+        }),
+    );
     out.note("extras", &set.extras);
     out.note("groups", &set.groups);
     out.note("build", &set.build);

@@ -2,7 +2,7 @@
 //! its bytes arrive. The result depends only on the lock and on the bytes of the input.
 
 use crate::error::{Cause, Error, Result};
-use crate::fetch::Fetcher;
+use crate::fetch::{Fetcher, decode};
 use crate::lockfile::Plan;
 use crate::model::{Format, Input, MemberPath};
 use crate::python::{sdist, wheel};
@@ -125,6 +125,8 @@ impl Unpack<'_> {
     /// Installs one wheel of a set of Python packages.
     fn install(&self) -> Result<Tree> {
         let input = self.input;
+        // The name of a wheel in an address has escapes, such as %2B.
+        let plain = decode(input.file_name());
         let (path, name, size) = match &input.built {
             Some(built) => {
                 self.task.advance(input.size);
@@ -134,7 +136,7 @@ impl Unpack<'_> {
                     .ok_or_else(|| sdist::not_built(self.plan, input))?;
                 (path, built.file.as_str(), built.size)
             }
-            None => (self.fetcher.file(input, None, self.task)?, input.file_name(), input.size),
+            None => (self.fetcher.file(input, None, self.task)?, plain.as_str(), input.size),
         };
         let file = fs_err::File::open(&path).map_err(|e| Error::at("read", &path, e))?;
         let keeps = |path: &MemberPath| self.pruning.keeps(path);

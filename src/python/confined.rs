@@ -112,7 +112,7 @@ impl SetResolution<'_> {
             let of = |n: usize| read(&format!("{}.out", 2 * number + n));
             platforms.insert(*platform, (of(1)?, of(2)?));
         }
-        Ok(Confined { universal: read(UNIVERSAL)?, warnings, platforms })
+        Ok(Confined { universal: self.with_files(read(UNIVERSAL)?), warnings, platforms })
     }
 
     /// Returns the words of a command as they are in the sandbox.

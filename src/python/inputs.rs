@@ -10,10 +10,11 @@ use std::str::FromStr;
 use pep440_rs::{Version, VersionSpecifiers};
 
 use super::dependency::RequiresDist;
+use super::named_files::FileLine;
 use super::pyproject::{self, PyProject};
 use super::requirement_files::{PylockEntry, closure, real};
 use super::requirement_lines::{
-    Line, LocalDirectory, Refusal, is_list, lines, odd_character, parse,
+    Line, LocalDirectory, NamedFile, Refusal, is_list, lines, odd_character, parse,
 };
 use super::target::WheelTarget;
 use super::uv_lock;
@@ -330,6 +331,19 @@ fn check_list(text: &str, name: &str, is_constraint: bool, dir: &Path) -> Result
                 })?;
                 check_names(&directory, dir, name, place())?;
             }
+            Line::File(_) if is_constraint => {
+                return Err(Error::user(format!(
+                    "{name} names a file in place of a release, and is a file of constraints"
+                ))
+                .located(place())
+                .because(format!("expected a release such as \"click==8.1.7\", got {text:?}"))
+                .hint("name a release"));
+            }
+            Line::File(file) => {
+                let line = FileLine { file, place: place() };
+                line.location(dir)?;
+                line.project()?;
+            }
             Line::Plain | Line::Index(_) | Line::List(_) | Line::Constraints(_) => {}
         }
     }
@@ -384,31 +398,37 @@ fn required_by(directory: &LocalDirectory, dir: &Path) -> Result<Vec<String>> {
 }
 
 /// Returns the text of a list in which what directories require stands in their place, or `None` if
-/// the list and those that it names contain no directory. Lists that it names are included, and lists of
-/// constraints have the paths that `constraints` returns for them.
+/// the list and those that it names contain neither a directory nor a file. Lists that it names are
+/// included; `paths` tells how it names other files.
 ///
 /// # Errors
 /// If a file cannot be read. The lists were checked before.
-pub fn expanded(file: &Path, dir: &Path, constraints: Paths) -> Result<Option<String>> {
-    let has_directory = |path: &PathBuf| {
+pub fn expanded(file: &Path, dir: &Path, paths: &Paths) -> Result<Option<String>> {
+    let is_other = |line: &str| matches!(parse(line), Line::Directory(_) | Line::File(_));
+    let has_other = |path: &PathBuf| {
         let text = read_list(path).unwrap_or_default();
-        is_list(path) && lines(&text).iter().any(|(_, l)| matches!(parse(l), Line::Directory(_)))
+        is_list(path) && lines(&text).iter().any(|(_, line)| is_other(line))
     };
-    if !closure(dir, file).iter().any(has_directory) {
+    if !closure(dir, file).iter().any(has_other) {
         return Ok(None);
     }
     let mut out = String::new();
-    expand(file, dir, constraints, &mut BTreeSet::new(), &mut out)?;
+    expand(file, dir, paths, &mut BTreeSet::new(), &mut out)?;
     Ok(Some(out))
 }
 
-/// Returns the path by which a list names another file.
-type Paths<'a> = &'a dyn Fn(&Path) -> Result<PathBuf>;
+/// How a list for uv names what lies elsewhere than in the original.
+pub struct Paths<'a> {
+    /// Returns the path of a file of constraints.
+    pub constraints: &'a dyn Fn(&Path) -> Result<PathBuf>,
+    /// Returns the line for a file in place of a release.
+    pub file: &'a dyn Fn(&NamedFile) -> Result<String>,
+}
 
 fn expand(
     file: &Path,
     dir: &Path,
-    constraints: Paths,
+    paths: &Paths,
     seen: &mut BTreeSet<PathBuf>,
     out: &mut String,
 ) -> Result<()> {
@@ -420,14 +440,17 @@ fn expand(
     let beside = |name: &str| file.parent().unwrap_or(Path::new("")).join(name);
     for (_, line) in lines(&text) {
         match parse(&line) {
-            Line::List(name) => expand(&beside(&name), dir, constraints, seen, out)?,
+            Line::List(name) => expand(&beside(&name), dir, paths, seen, out)?,
             Line::Constraints(name) => {
-                let _ = writeln!(out, "-c {}", constraints(&beside(&name))?.display());
+                let _ = writeln!(out, "-c {}", (paths.constraints)(&beside(&name))?.display());
             }
             Line::Directory(directory) => {
                 for required in required_by(&directory, dir)? {
                     let _ = writeln!(out, "{required}");
                 }
+            }
+            Line::File(file) => {
+                let _ = writeln!(out, "{}", (paths.file)(&file)?);
             }
             Line::Plain | Line::Index(_) | Line::Refused(_) => {
                 let _ = writeln!(out, "{line}");
@@ -442,11 +465,19 @@ fn expand(
 ///
 /// # Errors
 /// If it names something that no lock can name by its hash.
-pub fn exported(list: &str, lock: &str, file: &str) -> Result<String> {
+pub fn exported(
+    list: &str,
+    lock: &str,
+    file: &str,
+    line_of: &dyn Fn(&NamedFile) -> Result<String>,
+) -> Result<String> {
     let mut out = String::new();
     for (_, line) in lines(list) {
         match parse(&line) {
             Line::Directory(_) => {}
+            Line::File(named) => {
+                let _ = writeln!(out, "{}", line_of(&named)?);
+            }
             Line::Refused(refusal) => {
                 let name = line.split(['@', ' ', '[']).next().unwrap_or(&line);
                 return Err(refused_entry(refusal, name, lock, file));

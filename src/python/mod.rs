@@ -7,6 +7,7 @@ mod gateway;
 pub mod inputs;
 mod isolated;
 pub mod metadata;
+pub mod named_files;
 pub mod pyproject;
 pub mod requirement_files;
 pub mod requirement_lines;

@@ -486,6 +486,11 @@ impl PyProject {
         for Required { text, place } in required {
             let (what, why, hint) = match requirement(text) {
                 Line::Refused(refusal) => (refusal.what(), refusal.why(), refusal.hint()),
+                Line::File(_) => (
+                    "a file in place of a release",
+                    "cotter reads paths and addresses of files in lists",
+                    "name the file in a list (requirements.in) among the `inputs`, and the project alone here",
+                ),
                 Line::Directory(_) => (
                     "a directory in place of a release",
                     "a lock names files of an index by hash",

@@ -205,6 +205,8 @@ pub struct PylockEntry {
     pub wheels: Vec<PylockFile>,
     /// Its source distribution.
     pub sdist: Option<PylockFile>,
+    /// The path or the address of the file that takes its place.
+    pub archive: Option<String>,
     /// Whether it is a directory. What it requires has entries of its own.
     pub is_directory: bool,
     /// Why it is no release of an index.
@@ -256,6 +258,10 @@ pub fn pylock(text: &str, file: &str) -> Result<Vec<PylockEntry>> {
         marker: p.marker,
         wheels: p.wheels,
         sdist: p.sdist,
+        archive: p.archive.as_ref().and_then(|archive| {
+            let at = archive.get("path").or_else(|| archive.get("url"))?;
+            at.as_str().map(str::to_owned)
+        }),
         is_directory: p.directory.is_some(),
         refusal: match (p.vcs, p.archive) {
             (Some(_), _) => Some(Refusal::Repository),

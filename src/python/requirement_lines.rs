@@ -5,10 +5,14 @@
 use std::path::{Path, PathBuf};
 
 use crate::fetch::decode;
+use crate::model::Digest;
 
 /// The endings of archives. Source: PEP 427, PEP 625, and the older forms that uv reads.
 const ARCHIVES: &[&str] =
     &[".whl", ".tar.gz", ".zip", ".tgz", ".tar", ".tar.bz2", ".tbz", ".tar.xz", ".txz", ".tar.zst"];
+
+/// The endings of the files that can stand in place of a release.
+const INSTALLABLE: &[&str] = &[".whl", ".tar.gz", ".zip"];
 
 /// The beginnings of addresses of version control repositories. Source: pip's documentation of
 /// "VCS Support".
@@ -25,6 +29,8 @@ pub enum Line {
     Constraints(String),
     /// What a directory requires.
     Directory(LocalDirectory),
+    /// A wheel or a source distribution in place of a release.
+    File(NamedFile),
     /// An index to ask (`--index-url`, `--extra-index-url`).
     Index(String),
     /// Something that no lock can name by its hash, with the reason.
@@ -42,6 +48,47 @@ pub struct LocalDirectory {
     pub extras: Vec<String>,
     /// The condition, such as `python_version < "3.12"`.
     pub marker: Option<String>,
+    /// Whether the line begins with `-e`: the modules are imported from the directory.
+    pub editable: bool,
+}
+
+/// A file in place of a release.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NamedFile {
+    /// What the line calls its project: behind `#egg=`, and before `@`.
+    pub names: Vec<String>,
+    /// Where it is.
+    pub target: FileTarget,
+    /// The extras that are asked for.
+    pub extras: Vec<String>,
+    /// The condition, such as `python_version < "3.12"`.
+    pub marker: Option<String>,
+    /// The hash that the line demands.
+    pub sha256: Option<Digest>,
+}
+
+/// Where a file in place of a release is.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub enum FileTarget {
+    /// A path relative to the directory of the manifest, or an absolute one.
+    Path(PathBuf),
+    /// An address.
+    Url(String),
+}
+
+impl FileTarget {
+    /// Returns the name of the file.
+    pub fn file_name(&self) -> String {
+        match self {
+            FileTarget::Path(path) => {
+                path.file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default()
+            }
+            FileTarget::Url(url) => {
+                let path = url.split(['?', '#']).next().unwrap_or(url);
+                decode(path.rsplit('/').next().unwrap_or(path))
+            }
+        }
+    }
 }
 
 /// Why something in place of a release is refused.
@@ -81,9 +128,12 @@ impl Refusal {
     pub fn why(self) -> &'static str {
         match self {
             Refusal::Repository => {
-                "a lock names files of an index by hash; what a repository holds has none, and git would be needed to ask it"
+                "a lock names files by hash; a branch has none, and the host's git would be needed to ask for a commit"
             }
-            Refusal::Address | Refusal::Archive | Refusal::Links => {
+            Refusal::Address | Refusal::Archive => {
+                "a file in place of a release is a wheel (.whl) or a source distribution (.tar.gz, .zip), without `-e`, #subdirectory, options other than one --hash, and credentials in its address"
+            }
+            Refusal::Links => {
                 "a lock names files of an index by hash, so that every mirror of the index can serve them"
             }
             Refusal::RemoteList => {
@@ -102,9 +152,12 @@ impl Refusal {
     pub fn hint(self) -> &'static str {
         match self {
             Refusal::Repository => {
-                "name a release, or serve what you build of the repository from an index of yours"
+                "name a release, or the archive of one commit by its address: \"lib @ https://SERVER/lib/archive/COMMIT.tar.gz\", with \"lib\" in `build` of the table [requirements.<name>]"
             }
-            Refusal::Address | Refusal::Archive | Refusal::Links => {
+            Refusal::Address | Refusal::Archive => {
+                "name such a file: \"lib @ https://SERVER/lib-1.0-py3-none-any.whl\" or \"./lib-1.0-py3-none-any.whl\""
+            }
+            Refusal::Links => {
                 "name a release, or serve the file from an index of yours: [mirrors] python = [...]"
             }
             Refusal::RemoteList => "save the list in the project, and name that file",
@@ -180,8 +233,13 @@ pub fn parse(line: &str) -> Line {
     }
     if let Some(what) = option(&["--editable", "-e"]) {
         // A name alone is a directory here, unlike in other lines.
-        return match requirement(what) {
+        let found = match requirement(what) {
             Line::Plain => directory(what),
+            other => other,
+        };
+        return match found {
+            Line::Directory(of) => Line::Directory(LocalDirectory { editable: true, ..of }),
+            Line::File(_) => Line::Refused(Refusal::Archive),
             other => other,
         };
     }
@@ -238,6 +296,11 @@ pub fn requirement(text: &str) -> Line {
                 found.names.push(name.to_owned());
                 Line::Directory(found)
             }
+            Line::File(mut found) => {
+                found.extras.extend(extras);
+                found.names.push(name.to_owned());
+                Line::File(found)
+            }
             other => other,
         };
     }
@@ -269,7 +332,7 @@ fn directory_or_refusal(text: &str) -> Line {
     // A version is behind an operator, so that a slash before it belongs to a path.
     let word = target.split(['=', '<', '>', '!', '~', ' ', '[']).next().unwrap_or(target);
     if target.split('?').next().is_some_and(|before| before.contains("://")) {
-        return Line::Refused(Refusal::Address);
+        return address(text);
     }
     let is_path = target.starts_with(['.', '/', '~', '\\', '$', '"', '\''])
         || word.contains('/')
@@ -304,9 +367,79 @@ fn directory(text: &str) -> Line {
         None => path.to_owned(),
     };
     if is_archive(&path) {
-        return Line::Refused(Refusal::Archive);
+        let target = FileTarget::Path(path.into());
+        return file(
+            NamedFile { names: called, target, extras, marker, sha256: None },
+            text,
+            fragment,
+        );
     }
-    Line::Directory(LocalDirectory { names: called, path: path.into(), extras, marker })
+    Line::Directory(LocalDirectory {
+        names: called,
+        path: path.into(),
+        extras,
+        marker,
+        editable: false,
+    })
+}
+
+/// Returns the file that an address names.
+fn address(text: &str) -> Line {
+    let whole = text.split(" --").next().unwrap_or(text);
+    // A semicolon may be part of an address, so that a space is in front of the marker.
+    let (whole, marker) = match whole.split_once(" ;") {
+        Some((target, marker)) => (target.trim(), Some(marker.trim().to_owned())),
+        None => (whole.trim(), None),
+    };
+    let (url, fragment) = whole.split_once('#').unwrap_or((whole, ""));
+    let authority = url.split("://").nth(1).and_then(|rest| rest.split('/').next());
+    let is_web = ["https://", "http://"].iter().any(|scheme| url.starts_with(scheme));
+    let odd = |c: char| c.is_whitespace() || c.is_control() || "\"'$\\`{}<>".contains(c);
+    if !is_web || url.contains(odd) || authority.is_none_or(|a| a.contains('@')) {
+        return Line::Refused(Refusal::Address);
+    }
+    let eggs = fragment.split('&').filter_map(|part| part.strip_prefix("egg="));
+    let names = eggs.map(decode).collect();
+    let target = FileTarget::Url(url.to_owned());
+    let found = NamedFile { names, target, extras: vec![], marker, sha256: None };
+    file(found, text, fragment)
+}
+
+/// Returns a file with the hash that the fragment of its address, or an option of its line, demands.
+fn file(mut found: NamedFile, text: &str, fragment: &str) -> Line {
+    let refused = Line::Refused(match found.target {
+        FileTarget::Path(_) => Refusal::Archive,
+        FileTarget::Url(_) => Refusal::Address,
+    });
+    let name = found.target.file_name();
+    let plain = |c: char| c.is_ascii_alphanumeric() || "._-+!".contains(c);
+    if !name.chars().all(plain) || !INSTALLABLE.iter().any(|ending| name.ends_with(ending)) {
+        return refused;
+    }
+    let mut hashes = vec![];
+    for part in fragment.split('&').map(str::trim).filter(|part| !part.is_empty()) {
+        match part.split_once('=') {
+            Some(("egg", _)) => {}
+            Some(("sha256", hash)) => hashes.push(hash),
+            _ => return refused,
+        }
+    }
+    for option in text.split(" --").skip(1).map(str::trim) {
+        match option.strip_prefix("hash=sha256:").or_else(|| option.strip_prefix("hash sha256:")) {
+            Some(hash) => hashes.push(hash),
+            None => return refused,
+        }
+    }
+    hashes.dedup();
+    match hashes.as_slice() {
+        [] => {}
+        [hash] => match hash.parse() {
+            Ok(hash) => found.sha256 = Some(hash),
+            Err(_) => return refused,
+        },
+        _ => return refused,
+    }
+    Line::File(found)
 }
 
 /// Splits `text[list]`.
@@ -343,6 +476,24 @@ mod tests {
             path: path.into(),
             extras: extras.iter().map(|e| (*e).to_owned()).collect(),
             marker: marker.map(str::to_owned),
+            editable: false,
+        })
+    }
+
+    fn editable(line: Line) -> Line {
+        match line {
+            Line::Directory(of) => Line::Directory(LocalDirectory { editable: true, ..of }),
+            other => other,
+        }
+    }
+
+    fn file_of(name: Option<&str>, target: FileTarget, marker: Option<&str>) -> Line {
+        Line::File(NamedFile {
+            names: name.iter().map(|n| (*n).to_owned()).collect(),
+            target,
+            extras: vec![],
+            marker: marker.map(str::to_owned),
+            sha256: None,
         })
     }
 

@@ -11,15 +11,17 @@ use std::str::FromStr;
 use fs_err as fs;
 
 use super::dependency::RequiresDist;
-use super::inputs::{self, Interpreters};
+use super::inputs::{self, Paths};
+use super::named_files::{KnownFile, without_files};
 use super::requirement_files::{self, PylockEntry, PylockFile, pins};
-use super::requirement_lines::is_list;
+use super::requirement_lines::{NamedFile, is_list};
 use super::target::WheelTarget;
+use super::uv_lock;
 use super::uv_words::{asked_again, wants_source};
 use crate::error::{Cause, Error, ErrorKind, Result};
 use crate::fetch::{Http, read_list};
 use crate::manifest::Requirements;
-use crate::model::{Digest, Platform, redact};
+use crate::model::{Digest, Location, Platform, normalize_project, redact};
 use crate::sandbox::Quota;
 
 /// The file of the hashed requirements for all platforms, in the scratch directory.
@@ -66,10 +68,10 @@ pub struct SetResolution<'a> {
     pub env: &'a [(String, OsString)],
     /// The platforms, each with its newest glibc, such as `2.36`.
     pub platforms: &'a [(Platform, String)],
-    /// The interpreters of these platforms.
-    pub interpreters: Interpreters<'a>,
     /// How much of the machine a resolution that may run code of packages may use.
     pub limits: Quota,
+    /// The files that the set names in place of releases.
+    pub files: &'a [KnownFile],
     /// Results of commands that ran in the sandbox, together.
     pub confined: OnceCell<Confined>,
 }
@@ -100,6 +102,8 @@ pub struct Chosen {
     pub size: Option<u64>,
     /// The normalised extras that are asked for.
     pub extras: BTreeSet<String>,
+    /// Where the file is, unless it is one of the index.
+    pub location: Option<Location>,
 }
 
 impl SetResolution<'_> {
@@ -109,11 +113,11 @@ impl SetResolution<'_> {
     /// # Errors
     /// If the requirements cannot be satisfied. The message contains uv's explanation.
     pub fn universal(&self) -> Result<(String, Vec<String>)> {
-        inputs::check(self.set, self.dir, &self.interpreters, self.indexes)?;
         self.copy_project()?;
+        self.copy_files()?;
         let out = self.scratch.join(UNIVERSAL);
         if let Some(text) = self.preferred {
-            fs::write(&out, text).map_err(|e| Error::at("write", &out, e))?;
+            fs::write(&out, without_files(text)).map_err(|e| Error::at("write", &out, e))?;
         }
         if self.may_run_code() {
             let confined = self.in_sandbox()?;
@@ -124,7 +128,7 @@ impl SetResolution<'_> {
         let (_, warnings) = self.run(self.universal_command()?)?;
         let text = fs::read_to_string(&out).map_err(|e| Error::at("read", &out, e))?;
         let text = text.replace(&format!("{}/", self.scratch.display()), "");
-        Ok((self.with_names(text), warnings))
+        Ok((self.with_files(self.with_names(text)), warnings))
     }
 
     /// Returns a text in which the lists that were made of other files have the names of those files.
@@ -161,7 +165,7 @@ impl SetResolution<'_> {
             Some(confined) => confined.platforms.get(&platform).cloned().unwrap_or_default(),
             None => {
                 let constraints = self.scratch.join(CONSTRAINTS);
-                fs::write(&constraints, universal)
+                fs::write(&constraints, without_files(universal))
                     .map_err(|e| Error::at("write", &constraints, e))?;
                 let [pinned, pylock] = self.platform_commands(platform, glibc, CONSTRAINTS)?;
                 (self.run(pinned)?.0, self.run(pylock)?.0)
@@ -170,6 +174,26 @@ impl SetResolution<'_> {
         let mut pinned = pins(&pinned);
         let mut out = vec![];
         for entry in requirement_files::pylock(&text, "what uv printed")? {
+            if let Some(known) = entry.archive.as_deref().and_then(|path| self.file_at(path)) {
+                let file = known.line.file.target.file_name();
+                if !file.ends_with(".whl") && !self.may_build(&entry.name) {
+                    return Err(Error::user(format!(
+                        "{file} is no wheel, and nothing may build it"
+                    ))
+                    .located(known.line.place.clone())
+                    .hint(self.build_hint(std::slice::from_ref(&entry.name))));
+                }
+                out.push(Chosen {
+                    version: entry.version.clone().unwrap_or_default(),
+                    sha256: Some(known.sha256),
+                    size: Some(known.size),
+                    file,
+                    extras: known.line.file.extras.iter().map(|e| normalize_project(e)).collect(),
+                    project: entry.name,
+                    location: Some(known.location.clone()),
+                });
+                continue;
+            }
             let (file, from_source) = self.choose(&entry, target)?;
             let name = file
                 .file_name()
@@ -189,6 +213,7 @@ impl SetResolution<'_> {
                 file: name,
                 extras: pinned.remove(&entry.name).unwrap_or_default().extras,
                 project: entry.name,
+                location: None,
             });
         }
         Ok(out)
@@ -382,7 +407,9 @@ impl SetResolution<'_> {
             }
             let (text, _) = self.run(command)?;
             let lock = read_list(&path).map_err(|e| Error::at("read", &path, e))?;
-            let text = inputs::exported(&text, &lock, file)?;
+            let lock_dir = path.parent().unwrap_or(self.dir);
+            let line = |of: &NamedFile| self.file_line(&uv_lock::beside(of, lock_dir, self.dir));
+            let text = inputs::exported(&text, &lock, file, &line)?;
             fs::write(&made, text).map_err(|e| Error::at("write", &made, e))?;
             return Ok(made);
         }
@@ -397,7 +424,8 @@ impl SetResolution<'_> {
         }
         let copy = self.copy_of(&path)?;
         let beside = |constraints: &Path| self.constraints_in(constraints, &copy);
-        if let Some(text) = inputs::expanded(&path, self.dir, &beside)? {
+        let paths = Paths { constraints: &beside, file: &|file| self.file_line(file) };
+        if let Some(text) = inputs::expanded(&path, self.dir, &paths)? {
             if copy == path {
                 fs::write(&made, text).map_err(|e| Error::at("write", &made, e))?;
                 return Ok(made);

@@ -2,12 +2,14 @@
 //! run a build backend for it. Source: uv's documentation of the lock, and its format version 1.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
 use super::dependency::RequiresDist;
+use super::named_files::FileLine;
 use super::pyproject::{self, PyProject};
+use super::requirement_lines::{FileTarget, Line, NamedFile, requirement};
 use super::target::WheelTarget;
 use crate::error::{Error, Place, Result};
 use crate::fetch::read_list;
@@ -39,8 +41,23 @@ struct UvManifest {
 #[derive(Deserialize)]
 struct UvPackage {
     name: String,
+    source: Option<UvSource>,
+    #[serde(default)]
+    wheels: Vec<UvFile>,
+    sdist: Option<UvFile>,
     #[serde(default)]
     metadata: UvMetadata,
+}
+
+#[derive(Deserialize)]
+struct UvSource {
+    url: Option<String>,
+    path: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct UvFile {
+    hash: Option<String>,
 }
 
 #[derive(Deserialize, Default)]
@@ -68,6 +85,46 @@ impl UvRequirement {
         let marker = self.marker.as_ref().map(|m| format!(" ; {m}")).unwrap_or_default();
         format!("{}[{}]{specifier}{marker}", self.name, self.extras.join(",")).parse()
     }
+}
+
+/// Returns the files that a lock names in place of releases, with their hashes. Messages call the lock
+/// `file`. A lock that cannot be read names none.
+pub fn files(path: &Path, file: &str, dir: &Path) -> Vec<FileLine> {
+    let text = read_list(path).unwrap_or_default();
+    let Ok(lock) = toml::from_str::<UvLock>(&text) else { return vec![] };
+    let mut out = vec![];
+    for package in &lock.packages {
+        let Some(UvSource { url, path: at }) = &package.source else { continue };
+        let Some(target) = url.as_ref().or(at.as_ref()) else { continue };
+        let target = if url.is_none() && !target.starts_with(['.', '/']) {
+            format!("./{target}")
+        } else {
+            target.clone()
+        };
+        let Line::File(named) = requirement(&format!("{} @ {target}", package.name)) else {
+            continue;
+        };
+        let hash = package.wheels.iter().chain(&package.sdist).find_map(|f| f.hash.as_deref());
+        let sha256 = hash.and_then(|hash| hash.strip_prefix("sha256:")?.parse().ok());
+        let lock_dir = path.parent().unwrap_or(dir);
+        let named = NamedFile { sha256, ..beside(&named, lock_dir, dir) };
+        let is_it = |line: &str| line.trim() == format!("name = {:?}", package.name);
+        let line = text.lines().position(is_it).map_or(1, |at| at + 1);
+        out.push(FileLine { file: named, place: Place { file: file.to_owned(), line, column: 1 } });
+    }
+    out
+}
+
+/// Returns a file that is named relative to the directory of a lock, relative to `dir`.
+pub fn beside(file: &NamedFile, lock_dir: &Path, dir: &Path) -> NamedFile {
+    let target = match &file.target {
+        FileTarget::Path(path) => {
+            let whole: PathBuf = lock_dir.join(path).components().collect();
+            FileTarget::Path(whole.strip_prefix(dir).unwrap_or(&whole).to_owned())
+        }
+        url @ FileTarget::Url(_) => url.clone(),
+    };
+    NamedFile { target, ..file.clone() }
 }
 
 /// A requirement in a form that can be compared, without its marker.

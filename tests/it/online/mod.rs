@@ -22,6 +22,7 @@ mod linking;
 mod living;
 mod local_projects;
 mod locking;
+mod named_files;
 mod names;
 mod nix;
 mod programs;
