@@ -23,6 +23,9 @@ pub struct Changes {
 /// The lists of directories that end with those of the user.
 pub const WITH_THE_USERS: [&str; 1] = ["XDG_DATA_DIRS"];
 
+/// The list of directories in which Python looks for modules first.
+pub const IMPORTS: &str = "PYTHONPATH";
+
 /// The variable that names the directory of Python packages.
 const SITE: &str = "PYTHONUSERBASE";
 
@@ -44,6 +47,13 @@ impl Changes {
                 ours.push(':');
                 ours.push_str(path);
             }
+        }
+        // The user's own directories come first.
+        if let (Some(ours), Some(theirs)) = (self.set.get_mut(IMPORTS), outer(IMPORTS)) {
+            let known: Vec<&str> = theirs.split(':').collect();
+            let more = ours.split(':').filter(|path| !known.contains(path));
+            let all: Vec<&str> = known.iter().copied().chain(more).collect();
+            *ours = all.join(":");
         }
         for group in std::mem::take(&mut self.unless_set) {
             if group.iter().all(|(name, _)| outer(name).is_none()) {

@@ -16,6 +16,7 @@ use crate::lockfile::{self, Lockfile};
 use crate::make::Maker;
 use crate::manifest::{Manifest, Problems, Requirements, Toolchain};
 use crate::model::{Platform, ToolchainName};
+use crate::python::editable::{self, EditableLine};
 use crate::python::named_files::{self, FileLine};
 use crate::python::requirement_files;
 use crate::python::requirement_lines::FileTarget;
@@ -253,6 +254,11 @@ impl Project {
     /// Returns the files that a set names in place of releases, with the places.
     pub fn named_files(&self, set: &Requirements) -> Vec<FileLine> {
         named_files::of_set(set, self.dir())
+    }
+
+    /// Returns the directories that a set imports from, with the places.
+    pub fn editables(&self, set: &Requirements) -> Vec<EditableLine> {
+        editable::of_set(set, self.dir())
     }
 
     /// Returns the files that state the requirements of a set.

@@ -13,6 +13,7 @@ use crate::make::{Made, native_or_refuse};
 use crate::manifest::no_such_toolchain;
 use crate::model::{Kind, Platform, ToolchainName};
 use crate::project::{Project, maker, read_lock};
+use crate::python::editable::Editable;
 use crate::recipe::{self, Active};
 use crate::store::{Root, RootTree, Staging, Stamp, Store};
 use crate::trust;
@@ -424,6 +425,7 @@ fn root_tree(tree: &LockedTree) -> RootTree {
         target: tree.plan.target(),
         run: tree.plan.uses.run.clone(),
         env: tree.plan.spec.programs().map(|p| p.env.clone()).unwrap_or_default(),
+        editable: tree.plan.spec.packages().map(|p| p.editable.clone()).unwrap_or_default(),
         named: tree.plan.spec.programs().map(|p| p.named.clone()).unwrap_or_default(),
     }
 }
@@ -504,7 +506,14 @@ pub fn active(trees: Vec<RootTree>, cx: &Context) -> Result<Vec<Active>> {
                 .hint("run `cotter setup`")
         })?;
         let path = cx.store.path(&tree.store_name);
+        let manifest = cx.manifest_path()?;
+        let mut imports = vec![];
+        for directory in &tree.editable {
+            let project = manifest.parent().unwrap_or(Path::new("/"));
+            imports.extend(Editable::read(project, directory)?.roots());
+        }
         Ok(Active {
+            imports: imports.iter().map(|path| path.display().to_string()).collect(),
             name: tree.name,
             recipe,
             platform: tree.platform,

@@ -14,6 +14,7 @@ use crate::lockfile::{LockedTree, Lockfile};
 use crate::manifest::Toolchain;
 use crate::model::{Digest, Location, ToolchainName, redact};
 use crate::project::Project;
+use crate::python::editable::accepted_as;
 use crate::python::inputs::is_in_checkout;
 use crate::python::pyproject::{self, PyProject};
 use crate::python::requirement_files::real;
@@ -63,6 +64,18 @@ pub fn items(project: Option<&Project>, lock: Option<&Lockfile>) -> Vec<Item> {
         }
         for (name, path) in programs.into_iter().flat_map(|programs| &programs.bin) {
             out.extend(command_of(name, path, &tree.plan.name).map(|what| Item::new(what, None)));
+        }
+        if let Some(packages) = tree.plan.spec.packages() {
+            let set = project.and_then(|project| project.manifest.requirements.get(&packages.set));
+            let named =
+                project.zip(set).map(|(project, set)| (project.dir(), project.editables(set)));
+            for directory in &packages.editable {
+                let place = named.iter().find_map(|(dir, lines)| {
+                    Some(lines.iter().find(|line| line.relative(dir) == *directory)?.place.clone())
+                });
+                let what = accepted_as(directory, tree.plan.name.as_str());
+                out.push(Item::new(what, place));
+            }
         }
         let foreign = project.map(|project| foreign_files(project, tree)).unwrap_or_default();
         out.extend(foreign.into_iter().map(|what| Item::new(what, None)));
@@ -369,7 +382,11 @@ pub fn missing(
 pub fn check_variables(trees: &[RootTree], cx: &Context) -> Result<()> {
     let of_tree = |tree: &RootTree| {
         let (name, env) = (tree.name.clone(), tree.env.clone());
-        env.into_iter().map(move |(variable, value)| variable_of(&variable, &value, &name))
+        let editable: Vec<String> =
+            tree.editable.iter().map(|directory| accepted_as(directory, name.as_str())).collect();
+        let variables =
+            env.into_iter().map(move |(variable, value)| variable_of(&variable, &value, &name));
+        variables.chain(editable)
     };
     let mut items: Vec<Item> =
         trees.iter().flat_map(of_tree).map(|what| Item::new(what, None)).collect();

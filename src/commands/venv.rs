@@ -19,6 +19,7 @@ use crate::make;
 use crate::manifest::no_such_set;
 use crate::model::{Kind, Platform, ToolchainName};
 use crate::project::read_lock;
+use crate::python::editable::Editable;
 use crate::python::venv::{Environment, is_ours};
 use crate::ready;
 use crate::store::copies;
@@ -86,6 +87,10 @@ pub fn run(args: &Venv, cx: &Context) -> Result<ExitCode> {
         Some(spec) => library_variables(&spec.build_tools, &lock, platform, cx)?,
         None => vec![],
     };
+    let project = lock_path.parent().unwrap_or(Path::new("/"));
+    let named = spec.map(|spec| spec.editable.as_slice()).unwrap_or_default();
+    let editable =
+        named.iter().map(|dir| Editable::read(project, dir)).collect::<Result<Vec<_>>>()?;
     let environment = Environment {
         dir: &dir,
         packages: &cx.store.path(&set.store_name),
@@ -95,6 +100,7 @@ pub fn run(args: &Venv, cx: &Context) -> Result<ExitCode> {
         prompt: set.name.as_str(),
         object: set.store_name.as_str(),
         variables: &variables,
+        editable: &editable,
     };
     environment.make()?;
     let version = &python.plan.version;

@@ -27,6 +27,7 @@ use crate::model::{
 };
 use crate::project::{PackageTree, Project};
 use crate::python::dependency::RequiresDist;
+use crate::python::editable::Editable;
 use crate::python::inputs::{self, Interpreters, check_uv_version};
 use crate::python::metadata::{self, WheelMetadata};
 use crate::python::requirement_files::{self, Pin, is_generated, pins};
@@ -185,6 +186,7 @@ impl Locking<'_> {
         let dir = self.project.dir();
         inputs::check(effective, dir, &interpreters, &indexes)?;
         let files = known_files(self.fetcher, &self.cx.reporter, effective, dir)?;
+        let editable = self.editable(set)?;
         let job = SetResolution {
             set: effective,
             uv: &program.join("bin/uv"),
@@ -234,6 +236,7 @@ impl Locking<'_> {
                 python: version.clone(),
                 abi: abi_tag(&version),
                 role: if tree.builds { PackagesRole::Builds } else { PackagesRole::Set },
+                editable: if tree.builds { vec![] } else { editable.clone() },
                 build_tools: set.build_tools.iter().map(|t| t.value.clone()).collect(),
                 selection: Selection { prune: set.prune.clone(), keep: vec![] },
             };
@@ -272,6 +275,26 @@ impl Locking<'_> {
             .map(|(plan, made)| LockedTree::new(plan, made.output.clone()))
             .collect();
         Ok(Done { trees, made, file: (!group[0].builds).then_some((output, text)) })
+    }
+
+    /// Returns the directories that a set imports from, for the lock.
+    ///
+    /// # Errors
+    /// If one is not in the checkout of the project, or has a name that no search path can hold.
+    fn editable(&self, set: &Requirements) -> Result<Vec<String>> {
+        let dir = self.project.dir();
+        let mut out = vec![];
+        for line in self.project.editables(set) {
+            let relative = line.relative(dir);
+            let at = |e: Error| e.located(line.place.clone());
+            Editable::read(dir, &relative).map_err(at)?;
+            if relative.starts_with('/') || relative.contains(['\n', ':']) {
+                return Err(at(Error::user(format!("{relative:?} can't be imported from"))
+                    .because("expected a path relative to the manifest, without colons")));
+            }
+            out.push(relative);
+        }
+        Ok(out)
     }
 
     /// Returns the text of the file of requirements that is about to be replaced, if there is one. Of a

@@ -255,7 +255,9 @@ pub fn set_differences(
     }
     let now = set_fingerprint(project, tree, lock, None);
     out.extend(plan.fingerprint.differences(&now));
-    out.extend(packages_differences(tree, locked));
+    let editable = project.editables(tree.set);
+    let editable = editable.iter().map(|line| line.relative(project.dir())).collect();
+    out.extend(packages_differences(tree, locked, editable));
     let file = tree.set.output(tree.python);
     let written = read_list(&project.dir().join(file.as_str())).unwrap_or_default();
     let pins = (!tree.builds).then(|| pins(&written));
@@ -279,7 +281,11 @@ pub fn target(python: &ToolchainName, platform: Platform, lock: &Lockfile) -> Op
 }
 
 /// Returns the reasons why the specification of a set is not the one for which the manifest asks.
-fn packages_differences(tree: &PackageTree, locked: &LockedTree) -> Vec<String> {
+fn packages_differences(
+    tree: &PackageTree,
+    locked: &LockedTree,
+    editable: Vec<String>,
+) -> Vec<String> {
     let Some(spec) = locked.plan.spec.packages() else {
         return vec![format!(
             "the kind was {:?}, is {:?}",
@@ -287,8 +293,13 @@ fn packages_differences(tree: &PackageTree, locked: &LockedTree) -> Vec<String> 
             Kind::Packages.as_str()
         )];
     };
-    let of_spec = |set: &str, interpreter: &str, tools: Vec<String>, prune: &[String]| {
+    let of_spec = |set: &str,
+                   interpreter: &str,
+                   tools: Vec<String>,
+                   prune: &[String],
+                   editable: Vec<String>| {
         let mut out = Fingerprint::default();
+        out.note("[tree.spec] editable", editable);
         out.note("[tree.spec] set", [set]);
         out.note("[tree.spec] interpreter", [interpreter]);
         out.note("[tree.spec] build_tools", tools);
@@ -297,10 +308,12 @@ fn packages_differences(tree: &PackageTree, locked: &LockedTree) -> Vec<String> 
     };
     let PackagesSpec { set, interpreter, build_tools, selection, .. } = spec;
     let tools = build_tools.iter().map(ToString::to_string).collect();
-    let was = of_spec(set.as_str(), interpreter.as_str(), tools, &selection.prune);
+    let was =
+        of_spec(set.as_str(), interpreter.as_str(), tools, &selection.prune, spec.editable.clone());
     let set = tree.set;
     let tools = set.build_tools.iter().map(|tool| tool.value.to_string()).collect();
-    was.differences(&of_spec(set.name.as_str(), tree.python.as_str(), tools, &set.prune))
+    let editable = if tree.builds { vec![] } else { editable };
+    was.differences(&of_spec(set.name.as_str(), tree.python.as_str(), tools, &set.prune, editable))
 }
 
 /// Returns the interpreter's version in the form that packages use, such as `3.11`. It is empty if
@@ -351,6 +364,7 @@ pub fn set_fingerprint(
             }
         }),
     );
+    out.note("editable", set.editable.iter().map(|directory| directory.value.clone()));
     out.note("extras", &set.extras);
     out.note("groups", &set.groups);
     out.note("build", &set.build);

@@ -134,6 +134,8 @@ pub struct PackagesSpec {
     pub abi: String,
     /// The purpose of the packages.
     pub role: PackagesRole,
+    /// The directories of the project whose modules are imported from where they are.
+    pub editable: Vec<String>,
     /// The toolchains whose programs are on the PATH of builds.
     pub build_tools: Vec<ToolchainName>,
     /// The files that stay.

@@ -251,6 +251,7 @@ impl Request {
                     } else {
                         PackagesRole::Set
                     },
+                    editable: vec![],
                     build_tools: self.names("build_tools")?,
                     selection,
                 })

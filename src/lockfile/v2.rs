@@ -213,12 +213,22 @@ fn read_spec(
                 known
             });
             let build_tools = names(table, "build_tools", problems);
+            let editable = table.string_list("editable", problems).unwrap_or_default();
+            for directory in &editable {
+                if directory.value.starts_with('/') || directory.value.contains(['\n', ':']) {
+                    problems.add(
+                        directory.span.clone(),
+                        format!("expected a directory of the project, got {:?}", directory.value),
+                    );
+                }
+            }
             Spec::Packages(PackagesSpec {
                 set: set?,
                 interpreter: interpreter?,
                 python: python?,
                 abi: abi?,
                 role: role?,
+                editable: editable.into_iter().map(|directory| directory.value).collect(),
                 build_tools,
                 selection,
             })
@@ -438,6 +448,7 @@ fn spec(spec: &Spec, own: Platform) -> Table {
                 .string("interpreter", packages.interpreter.as_str())
                 .string("python", &packages.python)
                 .string("abi", &packages.abi)
+                .some_strings("editable", &packages.editable)
                 .some_strings("build_tools", &texts(&packages.build_tools));
         }
     }

@@ -94,6 +94,7 @@ impl Workshop<'_> {
                 platform: self.platform,
                 target: plan.target(),
                 env: plan.spec.programs().map(|p| p.env.clone()).unwrap_or_default(),
+                imports: vec![],
                 path: path.clone(),
                 version: plan.version.clone(),
             });

@@ -25,6 +25,8 @@ pub struct Requirements {
     pub python: Vec<Spanned<ToolchainName>>,
     /// The files that state what is required, relative to the manifest.
     pub inputs: Vec<Spanned<String>>,
+    /// The directories whose modules are imported from where they are, relative to the manifest.
+    pub editable: Vec<Spanned<String>>,
     /// Files of constraints, relative to the manifest.
     pub constraints: Vec<Spanned<String>>,
     /// The extras of a `pyproject.toml` among the inputs.
@@ -99,6 +101,18 @@ impl Requirements {
             None => Spanned { value: "uv".parse().expect("a name"), span: span.clone() },
         };
         let constraints = fields.string_list("constraints", problems).unwrap_or_default();
+        let editable = fields.string_list("editable", problems).unwrap_or_default();
+        for directory in
+            editable.iter().filter(|d| d.value.starts_with('/') || d.value.contains(['\n', ':']))
+        {
+            problems.add(
+                directory.span.clone(),
+                format!(
+                    "expected a directory relative to the manifest, such as \".\", got {:?}",
+                    directory.value
+                ),
+            );
+        }
         for (key, files) in [("inputs", &inputs), ("constraints", &constraints)] {
             for file in files {
                 if let Some(why) = unreadable_kind(&file.value, key == "constraints") {
@@ -109,6 +123,7 @@ impl Requirements {
         let places = inputs
             .iter()
             .chain(&constraints)
+            .chain(&editable)
             .map(|f| (f.value.clone(), problems.place(f.span.start)))
             .collect();
         // uv takes extras from the files that declare them, and lock files declare none.
@@ -198,6 +213,7 @@ impl Requirements {
             places,
             python,
             inputs,
+            editable,
             constraints,
             extras,
             groups,
@@ -223,6 +239,7 @@ impl Requirements {
             places: BTreeMap::new(),
             python: set.python.clone(),
             inputs: vec![Spanned { value: file.to_owned(), span: 0..0 }],
+            editable: vec![],
             constraints: vec![],
             extras: vec![],
             groups: vec![],

@@ -8,7 +8,7 @@ use std::process::Command;
 
 use super::gateway::Gateway;
 use super::isolated::PROJECT;
-use super::uv::{Confined, SetResolution, UNIVERSAL};
+use super::uv::{CONSTRAINTS, Confined, SetResolution, UNIVERSAL};
 use crate::error::{Error, ErrorKind, Result};
 use crate::sandbox::{Job, SealedView, View, unpacked};
 use crate::tree::{BlobDir, Node, Tree};
@@ -32,7 +32,7 @@ impl SetResolution<'_> {
     pub(super) fn in_sandbox(&self) -> Result<Confined> {
         let mut commands = vec![self.universal_command()?];
         for (platform, glibc) in self.platforms {
-            commands.extend(self.platform_commands(*platform, glibc, UNIVERSAL)?);
+            commands.extend(self.platform_commands(*platform, glibc, CONSTRAINTS)?);
         }
         // The commands have written files to the scratch directory.
         let source = self.copies()?;

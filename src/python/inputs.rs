@@ -322,6 +322,15 @@ fn check_list(text: &str, name: &str, is_constraint: bool, dir: &Path) -> Result
                 .because(format!("expected a release such as \"click==8.1.7\", got {text:?}"))
                 .hint("name a release"));
             }
+            Line::Directory(directory) if !directory.editable => {
+                let path = directory.path.display();
+                return Err(Error::user(format!("{name} names a directory in place of a release"))
+                    .located(place())
+                    .because(format!("expected a release such as \"click==8.1.7\", got {text:?}"))
+                    .because("a lock names files by hash, and what would be built of a directory has none")
+                    .hint(format!("write \"-e {path}\": its modules are imported from where they are, and what its pyproject.toml requires is locked"))
+                    .hint("or build a wheel of it, and name that file"));
+            }
             Line::Directory(directory) => {
                 required_by(&directory, dir).map_err(|e| {
                     e.context(format!("{name} names a directory in place of a release"))

@@ -6,8 +6,10 @@ use std::path::{Component, Path, PathBuf};
 
 use fs_err as fs;
 
+use super::named_files::{self, KnownFile};
 use super::pyproject;
 use super::requirement_files::closure;
+use super::requirement_lines::{FileTarget, NamedFile};
 use super::uv::SetResolution;
 use crate::error::{Error, Result};
 use crate::fetch::{LONGEST_LIST, read_regular};
@@ -113,6 +115,57 @@ impl SetResolution<'_> {
             put(&path.with_file_name(name), &dir.join(name))?;
         }
         Ok(dir)
+    }
+}
+
+impl SetResolution<'_> {
+    /// Returns the line by which uv gets a file.
+    ///
+    /// # Errors
+    /// If the file is not one of those that the set names.
+    pub(super) fn file_line(&self, file: &NamedFile) -> Result<String> {
+        let known = self.files.iter().find(|known| known.line.file.target == file.target);
+        known
+            .ok_or_else(|| {
+                Error::user(format!("{} is named in no list", named_files::shown(&file.target)))
+                    .located(self.set.inputs_place().clone())
+            })?
+            .line_for_uv(file)
+    }
+
+    /// Copies the files to where uv reads them.
+    ///
+    /// # Errors
+    /// If a copy cannot be written.
+    pub(super) fn copy_files(&self) -> Result<()> {
+        for file in self.files {
+            let at = self.place().join(file.copy());
+            let made = |e| Error::at("copy a file of requirements to", &at, e);
+            fs::create_dir_all(at.parent().unwrap_or(&at)).map_err(made)?;
+            if !at.exists() {
+                fs::copy(&file.bytes, &at).map_err(made)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Returns the file whose copy uv calls by this path.
+    pub(super) fn file_at(&self, path: &str) -> Option<&KnownFile> {
+        self.files.iter().find(|file| path.ends_with(&file.copy()))
+    }
+
+    /// Returns a text of uv in which files have the names by which the lists call them.
+    pub(super) fn with_files(&self, text: String) -> String {
+        self.files.iter().fold(text, |text, file| {
+            let name = match &file.line.file.target {
+                FileTarget::Path(_) => named_files::shown(&file.line.file.target),
+                FileTarget::Url(url) => match file.line.project() {
+                    Ok(project) => format!("{project} @ {url}"),
+                    Err(_) => url.clone(),
+                },
+            };
+            text.replace(&format!("./{}", file.copy()), &name)
+        })
     }
 }
 

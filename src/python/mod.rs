@@ -3,6 +3,7 @@
 
 mod confined;
 pub mod dependency;
+pub mod editable;
 mod gateway;
 pub mod inputs;
 mod isolated;

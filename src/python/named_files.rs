@@ -4,11 +4,8 @@
 use std::collections::BTreeSet;
 use std::path::{Component, Path, PathBuf};
 
-use fs_err as fs;
-
 use super::requirement_files::closure;
 use super::requirement_lines::{FileTarget, Line, NamedFile, is_list, lines, parse};
-use super::uv::SetResolution;
 use super::uv_lock;
 use crate::error::{Error, Place, Result};
 use crate::fetch::read_list;
@@ -16,7 +13,7 @@ use crate::manifest::Requirements;
 use crate::model::{Digest, Location, MemberPath, WheelName, normalize_project};
 
 /// The directory of the copies, in the copy of the project.
-const COPIES: &str = ".cotter-files";
+pub(super) const COPIES: &str = ".cotter-files";
 
 /// A line that names a file, with its place.
 #[derive(Debug, Clone)]
@@ -50,7 +47,8 @@ pub fn of_set(set: &Requirements, dir: &Path) -> Vec<FileLine> {
     for path in named.collect::<BTreeSet<PathBuf>>() {
         let name = path.strip_prefix(dir).unwrap_or(&path).display().to_string();
         if path.ends_with(uv_lock::FILE) {
-            out.extend(uv_lock::files(&path, &name, dir));
+            let files = uv_lock::files(&path, &name, dir).into_iter();
+            out.extend(files.map(|(file, place)| FileLine { file, place }));
         }
         let text = if is_list(&path) { read_list(&path).unwrap_or_default() } else { continue };
         for (line, text) in lines(&text) {
@@ -133,7 +131,7 @@ impl FileLine {
 }
 
 /// Returns a place as a line names it.
-fn shown(target: &FileTarget) -> String {
+pub(super) fn shown(target: &FileTarget) -> String {
     match target {
         FileTarget::Url(url) => url.clone(),
         FileTarget::Path(path) => {
@@ -146,13 +144,13 @@ fn shown(target: &FileTarget) -> String {
 impl KnownFile {
     /// Returns the path of its copy, relative to the copy of the project. Two files of one name
     /// have two copies.
-    fn copy(&self) -> String {
+    pub(super) fn copy(&self) -> String {
         let name = self.line.file.target.file_name();
         format!("{COPIES}/{}/{name}", &self.sha256.hex()[..16])
     }
 
     /// Returns the line by which uv gets it, for the requirement `asked`.
-    fn line_for_uv(&self, asked: &NamedFile) -> Result<String> {
+    pub(super) fn line_for_uv(&self, asked: &NamedFile) -> Result<String> {
         let extras = match asked.extras.as_slice() {
             [] => String::new(),
             extras => format!("[{}]", extras.join(",")),
@@ -160,57 +158,6 @@ impl KnownFile {
         let marker = asked.marker.as_ref().map(|m| format!(" ; {m}")).unwrap_or_default();
         let project = self.line.project()?;
         Ok(format!("{project}{extras} @ ./{}{marker} --hash=sha256:{}", self.copy(), self.sha256))
-    }
-}
-
-impl SetResolution<'_> {
-    /// Returns the line by which uv gets a file.
-    ///
-    /// # Errors
-    /// If the file is not one of those that the set names.
-    pub(super) fn file_line(&self, file: &NamedFile) -> Result<String> {
-        let known = self.files.iter().find(|known| known.line.file.target == file.target);
-        known
-            .ok_or_else(|| {
-                Error::user(format!("{} is named in no list", shown(&file.target)))
-                    .located(self.set.inputs_place().clone())
-            })?
-            .line_for_uv(file)
-    }
-
-    /// Copies the files to where uv reads them.
-    ///
-    /// # Errors
-    /// If a copy cannot be written.
-    pub(super) fn copy_files(&self) -> Result<()> {
-        for file in self.files {
-            let at = self.place().join(file.copy());
-            let made = |e| Error::at("copy a file of requirements to", &at, e);
-            fs::create_dir_all(at.parent().unwrap_or(&at)).map_err(made)?;
-            if !at.exists() {
-                fs::copy(&file.bytes, &at).map_err(made)?;
-            }
-        }
-        Ok(())
-    }
-
-    /// Returns the file whose copy uv calls by this path.
-    pub(super) fn file_at(&self, path: &str) -> Option<&KnownFile> {
-        self.files.iter().find(|file| path.ends_with(&file.copy()))
-    }
-
-    /// Returns a text of uv in which files have the names by which the lists call them.
-    pub(super) fn with_files(&self, text: String) -> String {
-        self.files.iter().fold(text, |text, file| {
-            let name = match &file.line.file.target {
-                FileTarget::Path(_) => shown(&file.line.file.target),
-                FileTarget::Url(url) => match file.line.project() {
-                    Ok(project) => format!("{project} @ {url}"),
-                    Err(_) => url.clone(),
-                },
-            };
-            text.replace(&format!("./{}", file.copy()), &name)
-        })
     }
 }
 

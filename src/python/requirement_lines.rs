@@ -487,6 +487,14 @@ mod tests {
         }
     }
 
+    fn path(text: &str) -> FileTarget {
+        FileTarget::Path(text.into())
+    }
+
+    fn url(text: &str) -> FileTarget {
+        FileTarget::Url(text.to_owned())
+    }
+
     fn file_of(name: Option<&str>, target: FileTarget, marker: Option<&str>) -> Line {
         Line::File(NamedFile {
             names: name.iter().map(|n| (*n).to_owned()).collect(),
@@ -509,15 +517,15 @@ mod tests {
     #[test]
     fn what_is_no_release_is_found_in_every_form() {
         for (line, expected) in [
-            ("-e .", found(".", &[], None)),
+            ("-e .", editable(found(".", &[], None))),
             (
                 "-e .[x, y] ; python_version > '3'",
-                found(".", &["x", "y"], Some("python_version > '3'")),
+                editable(found(".", &["x", "y"], Some("python_version > '3'"))),
             ),
-            ("-e.", found(".", &[], None)),
-            ("--editable=lib", found("lib", &[], None)),
-            ("--editable lib[x]", found("lib", &["x"], None)),
-            ("-e lib @ ./lib", named("lib", "./lib", &[])),
+            ("-e.", editable(found(".", &[], None))),
+            ("--editable=lib", editable(found("lib", &[], None))),
+            ("--editable lib[x]", editable(found("lib", &["x"], None))),
+            ("-e lib @ ./lib", editable(named("lib", "./lib", &[]))),
             (".", found(".", &[], None)),
             ("./lib", found("./lib", &[], None)),
             ("../lib[x]", found("../lib", &["x"], None)),
@@ -528,16 +536,37 @@ mod tests {
             ("lib[x] @ lib", named("lib", "lib", &["x"])),
             ("lib@lib", named("lib", "lib", &[])),
             ("lib @ file:lib", named("lib", "lib", &[])),
-            ("-e file:///a%20b/c#egg=c", named("c", "/a b/c", &[])),
-            ("-e ./c#subdirectory=x&egg=c[x,y]", named("c", "./c", &["x", "y"])),
+            ("-e file:///a%20b/c#egg=c", editable(named("c", "/a b/c", &[]))),
+            ("-e ./c#subdirectory=x&egg=c[x,y]", editable(named("c", "./c", &["x", "y"]))),
             ("./c[x]#egg=c[y]", named("c", "./c", &["x", "y"])),
             ("FILE://localhost/a", found("/a", &[], None)),
             ("${HOME}/lib", found("${HOME}/lib", &[], None)),
-            ("./a-1.tar.gz", Line::Refused(Refusal::Archive)),
-            ("a-1-py3-none-any.whl", Line::Refused(Refusal::Archive)),
-            ("a @ file:///x/a-1.zip ; python_version > '3'", Line::Refused(Refusal::Archive)),
+            ("./a-1.tar.gz", file_of(None, path("./a-1.tar.gz"), None)),
+            ("./a-1.tar.bz2", Line::Refused(Refusal::Archive)),
+            ("-e ./a-1.zip", Line::Refused(Refusal::Archive)),
+            ("./a-1.zip --global-option=x", Line::Refused(Refusal::Archive)),
+            ("a-1-py3-none-any.whl", file_of(None, path("a-1-py3-none-any.whl"), None)),
+            (
+                "a @ file:///x/a-1.zip ; python_version > '3'",
+                file_of(Some("a"), path("/x/a-1.zip"), Some("python_version > '3'")),
+            ),
             ("a @ https://x.example/a-1.tar.gz#sha256=00", Line::Refused(Refusal::Address)),
-            ("https://x.example/a-1-py3-none-any.whl", Line::Refused(Refusal::Address)),
+            (
+                "https://x.example/a-1-py3-none-any.whl",
+                file_of(None, url("https://x.example/a-1-py3-none-any.whl"), None),
+            ),
+            (
+                "a@https://x.example/a;b/a-1%2B2.zip?q=1 ; os_name == 'x'",
+                file_of(
+                    Some("a"),
+                    url("https://x.example/a;b/a-1%2B2.zip?q=1"),
+                    Some("os_name == 'x'"),
+                ),
+            ),
+            ("a @ https://x.example/a", Line::Refused(Refusal::Address)),
+            ("a @ https://u:p@x.example/a-1.zip", Line::Refused(Refusal::Address)),
+            ("a @ ftp://x.example/a-1.zip", Line::Refused(Refusal::Address)),
+            ("a @ https://x.example/$A/a-1.zip", Line::Refused(Refusal::Address)),
             ("a @ git+https://x.example/a", Line::Refused(Refusal::Repository)),
             ("a@hg+https://x.example/a", Line::Refused(Refusal::Repository)),
             ("-e git+ssh://git@x.example/y#egg=y", Line::Refused(Refusal::Repository)),

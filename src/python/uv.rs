@@ -29,7 +29,7 @@ pub(super) const UNIVERSAL: &str = "universal.txt";
 /// The greatest number of wheels that a message names.
 const MOST_NAMED: usize = 5;
 /// The file of constraints, in the scratch directory.
-const CONSTRAINTS: &str = "constraints.txt";
+pub(super) const CONSTRAINTS: &str = "constraints.txt";
 
 /// The oldest version of uv whose answers are understood. Older ones print no `pylock.toml`, or
 /// print it with files for other interpreters.

@@ -7,7 +7,6 @@ use std::path::{Path, PathBuf};
 use serde::Deserialize;
 
 use super::dependency::RequiresDist;
-use super::named_files::FileLine;
 use super::pyproject::{self, PyProject};
 use super::requirement_lines::{FileTarget, Line, NamedFile, requirement};
 use super::target::WheelTarget;
@@ -51,6 +50,7 @@ struct UvPackage {
 
 #[derive(Deserialize)]
 struct UvSource {
+    editable: Option<String>,
     url: Option<String>,
     path: Option<String>,
 }
@@ -89,12 +89,12 @@ impl UvRequirement {
 
 /// Returns the files that a lock names in place of releases, with their hashes. Messages call the lock
 /// `file`. A lock that cannot be read names none.
-pub fn files(path: &Path, file: &str, dir: &Path) -> Vec<FileLine> {
+pub fn files(path: &Path, file: &str, dir: &Path) -> Vec<(NamedFile, Place)> {
     let text = read_list(path).unwrap_or_default();
     let Ok(lock) = toml::from_str::<UvLock>(&text) else { return vec![] };
     let mut out = vec![];
     for package in &lock.packages {
-        let Some(UvSource { url, path: at }) = &package.source else { continue };
+        let Some(UvSource { url, path: at, .. }) = &package.source else { continue };
         let Some(target) = url.as_ref().or(at.as_ref()) else { continue };
         let target = if url.is_none() && !target.starts_with(['.', '/']) {
             format!("./{target}")
@@ -108,11 +108,33 @@ pub fn files(path: &Path, file: &str, dir: &Path) -> Vec<FileLine> {
         let sha256 = hash.and_then(|hash| hash.strip_prefix("sha256:")?.parse().ok());
         let lock_dir = path.parent().unwrap_or(dir);
         let named = NamedFile { sha256, ..beside(&named, lock_dir, dir) };
-        let is_it = |line: &str| line.trim() == format!("name = {:?}", package.name);
-        let line = text.lines().position(is_it).map_or(1, |at| at + 1);
-        out.push(FileLine { file: named, place: Place { file: file.to_owned(), line, column: 1 } });
+        let line = line_of(&text, &package.name);
+        out.push((named, Place { file: file.to_owned(), line, column: 1 }));
     }
     out
+}
+
+/// Returns the directories from which a lock has modules imported, relative to that of the lock, which
+/// messages call `file`: the projects of a workspace with a build backend, and directories with
+/// `editable = true`.
+pub fn editables(path: &Path, file: &str) -> Vec<(PathBuf, Place)> {
+    let text = read_list(path).unwrap_or_default();
+    let Ok(lock) = toml::from_str::<UvLock>(&text) else { return vec![] };
+    let above = Path::new(file).parent().unwrap_or(Path::new(""));
+    let found = lock.packages.iter().filter_map(|package| {
+        let at = package.source.as_ref()?.editable.as_ref()?;
+        Some((
+            above.join(at),
+            Place { file: file.to_owned(), line: line_of(&text, &package.name), column: 1 },
+        ))
+    });
+    found.collect()
+}
+
+/// Returns the line of a lock that names a package.
+fn line_of(text: &str, name: &str) -> usize {
+    let is_it = |line: &str| line.trim() == format!("name = {name:?}");
+    text.lines().position(is_it).map_or(1, |at| at + 1)
 }
 
 /// Returns a file that is named relative to the directory of a lock, relative to `dir`.
@@ -161,16 +183,12 @@ pub fn check(path: &Path, file: &str, targets: &[WheelTarget]) -> Result<()> {
         None => pyproject::FILE.to_owned(),
     };
     let project = PyProject::read(&beside, &shown)?;
-    let line_of = |name: &str| {
-        let is_it = |line: &str| line.trim() == format!("name = {name:?}");
-        text.lines().position(is_it).map_or(1, |at| at + 1)
-    };
     let name = project.name().unwrap_or_default();
     let differs = |place: Place, in_lock: &str, in_project: &str| {
         Error::user(format!("{file} does not fit {shown}"))
             .located(place)
             .because(format!("{shown} states {in_project}"))
-            .because(format!("{file}:{} states {in_lock}", line_of(&name)))
+            .because(format!("{file}:{} states {in_lock}", line_of(&text, &name)))
             .hint("lock it again: `cotter exec uv -- uv lock`, then `cotter lock --upgrade`")
     };
     let unread = |why: String| Error::user(format!("can't read {file}")).because(why);

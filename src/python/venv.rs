@@ -5,6 +5,7 @@ use std::path::Path;
 
 use fs_err as fs;
 
+use super::editable::Editable;
 use crate::error::{Error, Result};
 use crate::facts::{PythonFacts, RuntimeVariable};
 use crate::model::{VENV_MARK, site_packages};
@@ -49,6 +50,8 @@ pub struct Environment<'a> {
     /// The variables that lead to what the libraries need with which the packages were built, with
     /// absolute paths.
     pub variables: &'a [RuntimeVariable],
+    /// The directories whose modules are imported from where they are.
+    pub editable: &'a [Editable],
 }
 
 impl Environment<'_> {
@@ -74,6 +77,9 @@ impl Environment<'_> {
             fs::write(site.join(format!("{VARIABLES}.pth")), format!("import {VARIABLES}\n"))
                 .map_err(at)?;
             fs::write(site.join(format!("{VARIABLES}.py")), self.variables_text()).map_err(at)?;
+        }
+        for editable in self.editable {
+            editable.install(&site, &bin).map_err(at)?;
         }
         fs::create_dir_all(new.join("include")).map_err(at)?;
         let _ = fs::remove_file(new.join(crate::model::PACKAGES_INDEX));

@@ -299,7 +299,7 @@ pub fn scripts(entry_points: &str) -> BTreeMap<String, String> {
 }
 
 /// Returns the program that calls `module:attribute`, or `None` if that is not a valid Python name.
-fn script_text(target: &str) -> Option<String> {
+pub fn script_text(target: &str) -> Option<String> {
     let is_name = |s: &str| {
         !s.is_empty()
             && s.split('.')

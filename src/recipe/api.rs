@@ -116,6 +116,8 @@ pub struct Active {
     pub target: Platform,
     /// The variables that the manifest sets for it. `%R` stands for its path.
     pub env: BTreeMap<String, String>,
+    /// The directories of the project whose modules its programs import.
+    pub imports: Vec<String>,
     /// The path of the tree.
     pub path: PathBuf,
     /// The version of the tree. For Python packages, it is the version of their interpreter, such

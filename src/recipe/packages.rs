@@ -9,7 +9,7 @@ use super::api::{Active, Recipe};
 use super::layers::Layers;
 use super::notes::Notes;
 use super::prune::Pruning;
-use crate::environment::Variables;
+use crate::environment::{IMPORTS, Variables};
 use crate::error::{Error, Result};
 use crate::facts::{Facts, PackagesFacts};
 use crate::lockfile::Plan;
@@ -59,6 +59,9 @@ impl Recipe for Packages {
         // The directory of a user is a site directory: unlike those of `PYTHONPATH`, its `.pth` files
         // are read, it comes behind the standard library, and virtual environments do not see it.
         environment.set_site(root.to_string());
+        for directory in &tree.imports {
+            environment.list(IMPORTS, directory.clone());
+        }
     }
 
     /// Two sets on one search path would hide each other's packages.

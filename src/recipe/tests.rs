@@ -80,6 +80,7 @@ fn a_recipe_is_one_file_and_one_line() {
         platform: plan.platform,
         target: plan.platform,
         env: Default::default(),
+        imports: vec![],
         path: "/s/dummy".into(),
         version: plan.version.clone(),
     };
@@ -121,6 +122,7 @@ fn libraries_reach_the_compiler_and_pkg_config() {
         platform: Platform::X86_64Linux,
         target: Platform::X86_64Linux,
         env: Default::default(),
+        imports: vec![],
         path: path.into(),
         version: "1".to_owned(),
     };

@@ -93,6 +93,8 @@ pub struct RootTree {
     pub run: Vec<ToolchainName>,
     /// The variables that the manifest sets for it.
     pub env: BTreeMap<String, String>,
+    /// The directories of the project whose modules it imports, relative to that of the manifest.
+    pub editable: Vec<String>,
     /// The packages that the manifest names, and those to which metapackages among them lead.
     pub named: Vec<String>,
 }
@@ -131,6 +133,9 @@ complete{complete}",
             }
             for (name, value) in &t.env {
                 let _ = writeln!(out, "set {name}={value}");
+            }
+            for directory in &t.editable {
+                let _ = writeln!(out, "editable {directory}");
             }
             for package in &t.named {
                 let _ = writeln!(out, "named {package}");
@@ -174,6 +179,7 @@ complete{complete}",
                 match key {
                     "target" => last.target = value.parse().ok()?,
                     "run" => last.run.push(value.parse().ok()?),
+                    "editable" => last.editable.push(value.to_owned()),
                     "named" => last.named.push(value.to_owned()),
                     "set" => {
                         let (name, value) = value.split_once('=')?;
@@ -196,6 +202,7 @@ complete{complete}",
                 target: platform,
                 run: vec![],
                 env: BTreeMap::new(),
+                editable: vec![],
                 named: vec![],
             });
         }
@@ -315,6 +322,7 @@ mod tests {
                 target: Platform::Aarch64Linux,
                 run: vec!["python".parse().unwrap()],
                 env: BTreeMap::from([("GOROOT".to_owned(), "%R/usr/lib/go = x".to_owned())]),
+                editable: vec!["lib dir".to_owned()],
                 named: vec!["golang-go".to_owned()],
             }],
         };

@@ -64,9 +64,9 @@ fn a_directory_gives_what_its_pyproject_states_and_nothing_runs() {
     for (lines, expected) in [
         ("-e ./lib\n", &["lib"][..]),
         ("--editable=lib[all] ; sys_platform == 'linux'\n", &["lib", "never", "other"]),
-        ("./lib[more]\n", &["lib", "never", "other"]),
-        ("own @ ./lib\n", &["lib"]),
-        ("own[all] @ file:lib\nApp\n", &["app", "lib", "never", "other"]),
+        ("-e./lib[more]\n", &["lib", "never", "other"]),
+        ("-e own @ ./lib\n", &["lib"]),
+        ("-e own[all] @ file:lib\nApp\n", &["app", "lib", "never", "other"]),
         ("-r sub/nested.in\nother\n", &["lib", "other"]),
     ] {
         packages.inputs(lines);
@@ -77,7 +77,7 @@ fn a_directory_gives_what_its_pyproject_states_and_nothing_runs() {
         assert_eq!(wheels(&packages), expected, "{lines}");
         nothing_ran(&packages);
     }
-    let own = format!("own @ file://{}\n", project.dir().join("lib").display());
+    let own = format!("-e own @ file://{}\n", project.dir().join("lib").display());
     packages.inputs(&own);
     project.ok(&["lock"]);
     assert_eq!(wheels(&packages), ["lib"]);
@@ -98,7 +98,8 @@ fn names_and_extras_of_directories_are_compared() {
         "lib",
         "[project]\nname = \"Own_It\"\ndependencies = []\n[project.optional-dependencies]\nmore = [\"lib\"]\n",
     );
-    for line in ["other @ ./lib", "other[more]@lib", "-e ./lib#egg=other", "-e lib#egg=other[more]"]
+    for line in
+        ["-e other @ ./lib", "-e other[more]@lib", "-e ./lib#egg=other", "-e lib#egg=other[more]"]
     {
         packages.inputs(&format!("app\n{line}\n"));
         packages.refused(
@@ -115,7 +116,7 @@ fn names_and_extras_of_directories_are_compared() {
     }
     packages.inputs("-e ./lib#egg=own-it[none]\n");
     packages.refused(1, &["lock"], &["lib/pyproject.toml has no extra \"none\"", "it has more"]);
-    for line in ["-e ./lib#egg=own-it[more]", "own.it[more] @ ./lib", "-e ./lib[more]"] {
+    for line in ["-e ./lib#egg=own-it[more]", "-e own.it[more] @ ./lib", "-e ./lib[more]"] {
         packages.inputs(&format!("{line}\n"));
         project.ok(&["lock"]);
         assert_eq!(wheels(&packages), ["lib"], "{line}");
@@ -163,7 +164,7 @@ fn what_only_a_build_backend_knows_is_refused() {
         nothing_ran(&packages);
     }
     std::fs::remove_file(packages.project.dir().join("lib/pyproject.toml")).unwrap();
-    for line in ["-e lib", "./lib", "own @ ./lib", "-e nowhere", "${HOME}/lib"] {
+    for line in ["-e lib", "-e ./lib", "-e own @ ./lib", "-e nowhere", "-e ${HOME}/lib"] {
         packages.inputs(&format!("{line}\n"));
         packages.refused(
             1,
@@ -184,13 +185,11 @@ fn what_only_a_build_backend_knows_is_refused() {
 fn what_no_lock_can_name_is_refused_with_its_place() {
     let packages = rig("inputs = [\"requirements.in\"]");
     let url = packages.server.url.clone();
-    let archive = packages.project.dir().join("a-1.tar.gz").display().to_string();
     for (line, words) in [
-        ("./lib-1.0-py3-none-any.whl".to_owned(), "an archive in place of a release"),
-        (format!("a @ file://{archive}"), "an archive in place of a release"),
-        (archive, "an archive in place of a release"),
-        (format!("a @ {url}/files/a-1.tar.gz"), "an address in place of a release"),
-        (format!("{url}/files/lib-1.0-py3-none-any.whl"), "an address in place of a release"),
+        ("./a-1.tar.bz2".to_owned(), "an archive in place of a release"),
+        (format!("a @ {url}/files/a"), "an address in place of a release"),
+        ("own @ ./lib".to_owned(), "a directory in place of a release"),
+        ("./lib".to_owned(), "a directory in place of a release"),
         (format!("-r {url}/more.in"), "a list on a server"),
         ("--find-links ./dist".to_owned(), "a place of links beside the index"),
         ("--no-binary lib".to_owned(), "a package to build"),
@@ -243,7 +242,7 @@ fn what_no_lock_can_name_is_refused_with_its_place() {
             "extras = [\"x\"]",
             "[project.optional-dependencies]\nx = [\"a @ ./a-1.zip\"]\n",
             "pyproject.toml:9:6",
-            "an archive",
+            "a file in place of a release",
         ),
         (
             "groups = [\"dev\"]",
@@ -347,12 +346,9 @@ fn locks_of_other_tools_give_releases_only() {
     );
     let edited = format!("{before}name = \"other\"{after}");
     project.scratch.write("project/uv.lock", &edited);
-    let line = before.lines().count() + 1;
-    packages.refused(
-        1,
-        &["lock"],
-        &[&format!("at: uv.lock:{line}:1"), "an address in place of a release"],
-    );
+    project.ok(&["lock"]);
+    let url = format!("\"{}/files/other-1.0-py3-none-any.whl\"", packages.server.url);
+    contains(&project.lock_text(), &[&url, "editable = [\"lib\", \"sub\"]"]);
 
     packages.set("inputs = [\"pylock.toml\"]");
     let head = "lock-version = \"1.0\"\ncreated-by = \"test\"\n[[packages]]\nname = \"a\"\n";

@@ -106,7 +106,7 @@ fn a_file_of_an_address_is_locked_by_its_hash() {
         project.ok(&["lock", "--upgrade", "app"]);
         contains(&project.lock_text(), &[&format!("\"{url}\""), &sha256]);
         let text = fs::read_to_string(project.dir().join("requirements-app.txt")).unwrap();
-        contains(&text, &[&format!("own-lib @ {url} \\")]);
+        contains(&text, &[&format!("own-lib @ {url} ")]);
         assert_eq!(answer(&packages), "2 42\n", "{line}");
         project.ok(&["lock"]);
     }
