@@ -338,7 +338,7 @@ impl Fetcher {
                         redact(url),
                         MOST_DISCOVERED >> 30
                     ))
-                    .hint("name its sha256 in toolchains.toml")
+                    .hint("name its hash, which no length limits: sha256 = \"...\" in the table of a toolchain, #sha256=... in a list")
                 })?;
                 io::Write::write_all(&mut writer, &buffer[..n])
                     .map_err(|e| Error::at("write", &new, e))?;

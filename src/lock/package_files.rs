@@ -110,6 +110,15 @@ pub fn known_files(
                 .hint("leave one of them out"));
         }
         let file = line.file.target.file_name();
+        let may_build = set.build.iter().any(|name| *name == "*" || *name == project);
+        if !file.ends_with(".whl") && !may_build {
+            return Err(Error::user(format!("{file} is no wheel, and nothing may build it"))
+                .located(line.place.clone())
+                .hint(format!(
+                    "to build {project} from source, name it in `build` of [requirements.{}], or name a wheel",
+                    set.name
+                )));
+        }
         let task = reporter.task(&file, 0);
         let cached = line.file.sha256.and_then(|sha256| {
             Some((fetcher.cached_size(&sha256)?, sha256)).filter(|_| is_url(&location))

@@ -64,7 +64,10 @@ impl SetResolution<'_> {
         let Some(made) = outcome.result else {
             let last = outcome.said.len().saturating_sub(LAST_LINES);
             let error = Error::build(format!("can't resolve [requirements.{}]", self.set.name));
-            let error = outcome.said[last..].iter().fold(error, |e, line| e.because(line));
+            let error = match &outcome.said[last..] {
+                [] => error,
+                lines => error.because(format!("it says:\n{}", lines.join("\n"))),
+            };
             return Err(outcome.ended.explain(error));
         };
         self.results(&made, &gateway)

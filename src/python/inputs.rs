@@ -13,8 +13,9 @@ use super::dependency::RequiresDist;
 use super::named_files::FileLine;
 use super::pyproject::{self, PyProject};
 use super::requirement_files::{PylockEntry, closure, real};
+use super::refusal::Refusal;
 use super::requirement_lines::{
-    Line, LocalDirectory, NamedFile, Refusal, is_list, lines, odd_character, parse,
+    Line, LocalDirectory, NamedFile, is_list, lines, odd_character, parse,
 };
 use super::target::WheelTarget;
 use super::uv_lock;

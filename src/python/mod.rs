@@ -10,6 +10,7 @@ mod isolated;
 pub mod metadata;
 pub mod named_files;
 pub mod pyproject;
+pub mod refusal;
 pub mod requirement_files;
 pub mod requirement_lines;
 pub mod sdist;

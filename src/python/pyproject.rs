@@ -87,6 +87,19 @@ struct Uv {
     #[serde(rename = "no-binary-package")]
     no_binary_package: Option<Spanned<toml::Value>>,
     environments: Option<Spanned<toml::Value>>,
+    #[serde(rename = "required-environments")]
+    required_environments: Option<Spanned<toml::Value>>,
+    #[serde(rename = "fork-strategy")]
+    fork_strategy: Option<Spanned<toml::Value>>,
+    #[serde(rename = "index-strategy")]
+    index_strategy: Option<Spanned<toml::Value>>,
+    #[serde(rename = "build-constraint-dependencies")]
+    build_constraints: Option<Spanned<toml::Value>>,
+    #[serde(rename = "exclude-newer-package")]
+    exclude_newer_package: Option<Spanned<toml::Value>>,
+    #[serde(rename = "no-sources")]
+    no_sources: Option<Spanned<toml::Value>>,
+    pip: Option<Spanned<toml::Value>>,
     #[serde(rename = "index-url")]
     index_url: Option<Spanned<toml::Value>>,
     #[serde(rename = "extra-index-url")]
@@ -96,7 +109,7 @@ struct Uv {
 impl Uv {
     /// Returns the keys that change a resolution and that this program does not read, each with the
     /// next step. Source: uv's reference of settings.
-    fn unread(&self) -> [(&'static str, &Option<Spanned<toml::Value>>, &'static str); 10] {
+    fn unread(&self) -> [(&'static str, &Option<Spanned<toml::Value>>, &'static str); 17] {
         let build = "name the packages as `build` in the manifest";
         [
             ("exclude-newer", &self.exclude_newer, "state it as `exclude_newer` in the manifest"),
@@ -116,6 +129,37 @@ impl Uv {
                 "environments",
                 &self.environments,
                 "leave it out: the manifest states the platforms, as `platforms`",
+            ),
+            (
+                "required-environments",
+                &self.required_environments,
+                "leave it out: the manifest states the platforms, as `platforms`, and each must have a wheel of every package",
+            ),
+            (
+                "fork-strategy",
+                &self.fork_strategy,
+                "leave it out: one interpreter is locked at a time, so that there is no fork for versions of Python",
+            ),
+            (
+                "index-strategy",
+                &self.index_strategy,
+                "leave it out: the first index that has a project supplies it; `[mirrors] python` in the manifest states their order",
+            ),
+            (
+                "build-constraint-dependencies",
+                &self.build_constraints,
+                "state the versions in `build_requires` in the manifest",
+            ),
+            (
+                "exclude-newer-package",
+                &self.exclude_newer_package,
+                "state one time for all packages, as `exclude_newer` in the manifest",
+            ),
+            ("no-sources", &self.no_sources, "leave it out, and the table `sources` too"),
+            (
+                "pip",
+                &self.pip,
+                "leave [tool.uv.pip] out: its keys are for `uv pip` alone, and the manifest states what a set is locked for",
             ),
         ]
     }
@@ -538,5 +582,9 @@ fn several(source: &toml::Value) -> &[toml::Value] {
 
 /// Whether a value is what uv takes if the key is missing.
 fn is_idle(value: &toml::Value) -> bool {
-    value.as_bool() == Some(false) || value.as_array().is_some_and(Vec::is_empty)
+    let is_empty_list = value.as_array().is_some_and(Vec::is_empty);
+    let is_empty_table = value.as_table().is_some_and(toml::Table::is_empty);
+    let defaults = ["first-index", "requires-python"];
+    let is_default = value.as_str().is_some_and(|text| defaults.contains(&text));
+    value.as_bool() == Some(false) || is_empty_list || is_empty_table || is_default
 }

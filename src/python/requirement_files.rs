@@ -7,7 +7,8 @@ use std::path::{Path, PathBuf};
 use serde::Deserialize;
 
 use super::pyproject;
-use super::requirement_lines::{Line, Refusal, is_list, lines, parse};
+use super::refusal::Refusal;
+use super::requirement_lines::{Line, is_list, lines, parse};
 use crate::error::{Error, Result};
 use crate::fetch::{decode, read_list};
 use crate::manifest::Problems;

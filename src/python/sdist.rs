@@ -123,8 +123,8 @@ impl Builder<'_> {
     fn failed(&self, name: &str, log: &Path, ended: &Ended, said: &[String]) -> Error {
         let last = said.len().saturating_sub(LAST_LINES);
         let mut error = Error::build(format!("can't build a wheel of {name}"));
-        for line in &said[last..] {
-            error = error.because(line.clone());
+        if !said[last..].is_empty() {
+            error = error.because(format!("it says:\n{}", said[last..].join("\n")));
         }
         let kept = fs::rename(log, self.log).is_ok();
         let error = match ended {

@@ -17,7 +17,7 @@ use super::requirement_files::{self, PylockEntry, PylockFile, pins};
 use super::requirement_lines::{NamedFile, is_list};
 use super::target::WheelTarget;
 use super::uv_lock;
-use super::uv_words::{asked_again, wants_source};
+use super::uv_words::{asked_again, in_our_words, wants_source};
 use crate::error::{Cause, Error, ErrorKind, Result};
 use crate::fetch::{Http, read_list};
 use crate::manifest::Requirements;
@@ -176,13 +176,6 @@ impl SetResolution<'_> {
         for entry in requirement_files::pylock(&text, "what uv printed")? {
             if let Some(known) = entry.archive.as_deref().and_then(|path| self.file_at(path)) {
                 let file = known.line.file.target.file_name();
-                if !file.ends_with(".whl") && !self.may_build(&entry.name) {
-                    return Err(Error::user(format!(
-                        "{file} is no wheel, and nothing may build it"
-                    ))
-                    .located(known.line.place.clone())
-                    .hint(self.build_hint(std::slice::from_ref(&entry.name))));
-                }
                 out.push(Chosen {
                     version: entry.version.clone().unwrap_or_default(),
                     sha256: Some(known.sha256),
@@ -531,11 +524,16 @@ impl SetResolution<'_> {
             .filter(|l| wants_source(l).is_empty())
             .take(40)
             .collect();
-        let error = error.because(format!("uv says:\n{}", block.join("\n").trim_end()));
+        let said = in_our_words(block.join("\n").trim_end());
+        let error = error.because(format!("uv says:\n{said}"));
         if !sources.is_empty() {
             return error.hint(self.build_hint(&sources));
         }
         match kind {
+            ErrorKind::User if self.set.is_generated => error.hint(format!(
+                "change `build_requires` of [requirements.{}], of which the builds import the packages",
+                self.set.name
+            )),
             ErrorKind::User => {
                 error.hint("change the requirements that uv names, or the files that they stand in")
             }
@@ -544,6 +542,13 @@ impl SetResolution<'_> {
     }
 
     fn build_hint(&self, projects: &[String]) -> String {
+        if self.set.is_generated {
+            return format!(
+                "what builds import must have wheels: name versions of {} that have one in `build_requires` of [requirements.{}]",
+                projects.join(", "),
+                self.set.name
+            );
+        }
         let mut build = self.set.build.clone();
         build.extend(projects.iter().cloned());
         format!(

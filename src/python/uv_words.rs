@@ -50,6 +50,26 @@ pub(super) fn wants_source(said: &str) -> Vec<String> {
     out
 }
 
+/// What uv advises with options that users of cotter cannot pass, and what takes its place.
+const ADVICE: &[(&str, &str)] = &[
+    (
+        " (try: `--prerelease=allow`)",
+        "; a requirement that names one enables them, such as >=2.0rc1",
+    ),
+    (
+        "If all indexes are equally trusted, use `--index-strategy unsafe-best-match` to consider all versions from all indexes, regardless of the order in which they were defined.",
+        "The order of the indexes is that of `[mirrors] python`.",
+    ),
+    (" (i.e., with `--no-build`)", ""),
+    (" (i.e., with `--only-binary :all:`)", ""),
+    (" because `--no-build` was provided", ""),
+];
+
+/// Returns a text of uv without advice that users of cotter cannot follow.
+pub(super) fn in_our_words(said: &str) -> String {
+    ADVICE.iter().fold(said.to_owned(), |said, (theirs, ours)| said.replace(theirs, ours))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -82,6 +102,14 @@ mod tests {
             ["https://i.example/simple/a/", "https://i.example/files/a.whl"]
         );
         assert_eq!(asked_again(&"https://i.example/a ".repeat(9), &indexes).len(), 1);
+    }
+
+    #[test]
+    fn options_of_uv_are_not_advised() {
+        let said = "hint: Pre-releases are available for `a` in the requested range (e.g., 2.0rc1), but pre-releases weren't enabled (try: `--prerelease=allow`)";
+        let ours = in_our_words(said);
+        assert!(!ours.contains("--") && ours.ends_with("such as >=2.0rc1"), "{ours}");
+        assert_eq!(in_our_words("No solution found"), "No solution found");
     }
 
     #[test]

@@ -126,7 +126,10 @@ fn an_archive_of_a_commit_is_built_in_the_sandbox() {
     packages.inputs(&format!("{url}\n"));
     packages.refused(1, &["lock"], &["at: requirements.in:1:1", "does not say which project"]);
     packages.inputs(&format!("src @ {url}\n"));
-    contains(&project.fails(1, &["lock"]), &["build = [\"src\"]"]);
+    contains(
+        &project.fails(1, &["lock"]),
+        &["at: requirements.in:1:1", "name it in `build` of [requirements.app]"],
+    );
     packages.set("inputs = [\"requirements.in\"]\nbuild = [\"src\"]\nbuild_requires = []");
     project.ok(&["lock"]);
     contains(&project.lock_text(), &[&format!("\"{url}\""), "src-1.0-py3-none-any.whl"]);

@@ -167,6 +167,13 @@ fn constraints_and_overrides_of_uv_are_honoured() {
         ("no-binary = true", "no-binary"),
         ("no-binary-package = [\"lib\"]", "no-binary-package"),
         ("environments = [\"sys_platform == 'linux'\"]", "environments"),
+        ("required-environments = [\"sys_platform == 'linux'\"]", "required-environments"),
+        ("fork-strategy = \"fewest\"", "fork-strategy"),
+        ("index-strategy = \"unsafe-best-match\"", "index-strategy"),
+        ("build-constraint-dependencies = [\"lib<1\"]", "build-constraint-dependencies"),
+        ("exclude-newer-package = { lib = \"2020-01-01\" }", "exclude-newer-package"),
+        ("no-sources = true", "no-sources"),
+        ("pip = { universal = true }", "pip"),
     ] {
         write(table);
         let said = project.fails(1, &["lock"]);
@@ -194,7 +201,7 @@ fn constraints_and_overrides_of_uv_are_honoured() {
     );
     // What changes nothing.
     write(&format!(
-        "required-version = \">=0.9\"\nno-index = false\nfind-links = []\nindex-url = \"{own}/\"\n[[tool.uv.index]]\nurl = \"{own}\"\ndefault = true\n[[tool.uv.index]]\nname = \"idle\"\nurl = \"http://own.example\"\nexplicit = true"
+        "required-version = \">=0.9\"\nno-index = false\nfind-links = []\nindex-strategy = \"first-index\"\nfork-strategy = \"requires-python\"\npip = {{}}\nindex-url = \"{own}/\"\n[[tool.uv.index]]\nurl = \"{own}\"\ndefault = true\n[[tool.uv.index]]\nname = \"idle\"\nurl = \"http://own.example\"\nexplicit = true"
     ));
     project.ok(&["lock"]);
 }
