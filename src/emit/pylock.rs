@@ -7,7 +7,7 @@ use super::api::{Destination, Emission, Emitter, Files, Request};
 use crate::error::{Error, Result};
 use crate::lockfile::{LockedTree, PackagesRole};
 use crate::manifest::{Fields, Manifest, Problems, no_such_set};
-use crate::model::{Digest, Platform};
+use crate::model::{Digest, Location, Platform};
 use crate::text::toml::string as quoted;
 
 /// The emitter of `pylock.toml`.
@@ -68,8 +68,10 @@ impl Emission for Pylock {
 struct Located {
     /// The name of the file.
     file: String,
-    /// The URL of the file on the index in use.
+    /// The URL of the file on the index in use, or where a list says that it is.
     url: String,
+    /// Whether a list names it in place of a release, and the key of its place then.
+    named_by: Option<&'static str>,
     /// The length of the file in bytes.
     size: u64,
     /// The digest of the file.
@@ -89,9 +91,15 @@ fn render(
             let project = input.component.name.clone();
             let version = input.component.version.clone();
             let entry = packages.entry((project.clone(), version)).or_default();
+            let (at, named_by) = match input.locations.first() {
+                Some(Location::Url(url)) => (url.clone(), Some("url")),
+                Some(Location::Project(path)) => (path.to_string(), Some("path")),
+                _ => (url(&project, input.file_name())?, None),
+            };
             let located = Located {
                 file: input.file_name().to_owned(),
-                url: url(&project, input.file_name())?,
+                url: at,
+                named_by,
                 size: input.size,
                 sha256: input.sha256,
             };
@@ -123,6 +131,17 @@ fn render(
                 f.sha256
             )
         };
+        if let Some((file, key)) = files.iter().find_map(|file| Some((file, file.named_by?))) {
+            writeln!(
+                out,
+                "archive = {{ {key} = {}, size = {}, hashes = {{ sha256 = \"{}\" }} }}",
+                quoted(&file.url),
+                file.size,
+                file.sha256
+            )
+            .expect("writing to a string");
+            continue;
+        }
         let (wheels, sdists): (Vec<&Located>, Vec<&Located>) =
             files.iter().partition(|f| f.file.ends_with(".whl"));
         if let Some(sdist) = sdists.first() {

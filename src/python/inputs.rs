@@ -12,8 +12,8 @@ use pep440_rs::{Version, VersionSpecifiers};
 use super::dependency::RequiresDist;
 use super::named_files::FileLine;
 use super::pyproject::{self, PyProject};
-use super::requirement_files::{PylockEntry, closure, real};
 use super::refusal::Refusal;
+use super::requirement_files::{PylockEntry, closure, is_project, real};
 use super::requirement_lines::{
     Line, LocalDirectory, NamedFile, is_list, lines, odd_character, parse,
 };
@@ -96,6 +96,7 @@ pub fn check(
             let extras: Vec<String> =
                 set.extras.iter().filter(|extra| project.has_extra(extra)).cloned().collect();
             let required = project.requirements(&extras)?;
+            let required = project.without_files(&required);
             project.check(&required, pyproject::ELSEWHERE)?;
             projects.push((project, required));
         }
@@ -110,7 +111,8 @@ pub fn check(
     if !set.groups.is_empty() && of_groups.exists() {
         within_checkout(&of_groups, pyproject::FILE, dir)?;
         let project = PyProject::read(&of_groups, pyproject::FILE)?;
-        project.check(&project.group_requirements(&set.groups), pyproject::ELSEWHERE)?;
+        let required = project.without_files(&project.group_requirements(&set.groups));
+        project.check(&required, pyproject::ELSEWHERE)?;
         if let Some((stated, place)) = project.requires_python() {
             check_python(stated, place, pyproject::FILE, interpreters)?;
         }
@@ -250,11 +252,6 @@ pub fn is_in_checkout(path: &Path, dir: &Path) -> bool {
 
 /// The next step if only a build backend knows what a project requires.
 const STATE: &str = "state `name` and `dependencies` in [project] of its pyproject.toml, or name the requirements in a list";
-
-/// Whether a file, judged by its name, belongs to the project in its directory.
-fn is_project(path: &Path) -> bool {
-    [pyproject::FILE, "setup.py", "setup.cfg"].iter().any(|name| path.ends_with(name))
-}
 
 /// Checks that a list does not name itself, neither directly nor through others: uv would leave out
 /// what it holds. `above` are the lists that lead to it, `done` those that were checked.

@@ -8,11 +8,13 @@ use fs_err as fs;
 
 use super::named_files::{self, KnownFile};
 use super::pyproject;
-use super::requirement_files::closure;
+use super::requirement_files::{closure, is_project};
 use super::requirement_lines::{FileTarget, NamedFile};
+use super::sources::with_files;
 use super::uv::SetResolution;
+use super::uv_lock;
 use crate::error::{Error, Result};
-use crate::fetch::{LONGEST_LIST, read_regular};
+use crate::fetch::{LONGEST_LIST, read_list, read_regular};
 
 /// The directory of the copies, in the scratch directory.
 const COPIES: &str = "resolution-source";
@@ -149,6 +151,32 @@ impl SetResolution<'_> {
         Ok(())
     }
 
+    /// Lets the copies of projects among the inputs name the copies of their files.
+    ///
+    /// # Errors
+    /// If a copy cannot be written.
+    pub(super) fn name_files(&self) -> Result<()> {
+        let inputs = self.set.inputs.iter().map(|file| self.dir.join(&file.value));
+        let projects = inputs.filter(|path| is_project(path));
+        let groups = (!self.set.groups.is_empty()).then(|| self.dir.join(pyproject::FILE));
+        for path in projects.chain(groups) {
+            let path = path.with_file_name(pyproject::FILE);
+            let copy = self.copy_of(&path)?;
+            let own = path.parent().unwrap_or(self.dir);
+            let at = |file: &NamedFile| {
+                let target = uv_lock::beside(file, own, self.dir).target;
+                let known = self.files.iter().find(|known| known.line.file.target == target)?;
+                let to = relative(&self.place().join(known.copy()), &copy);
+                Some(format!("./{}", to.display()))
+            };
+            let Ok(text) = read_list(&copy) else { continue };
+            if let Some(text) = with_files(&text, &at).filter(|_| copy != path) {
+                fs::write(&copy, text).map_err(|e| Error::at("write", &copy, e))?;
+            }
+        }
+        Ok(())
+    }
+
     /// Returns the file whose copy uv calls by this path.
     pub(super) fn file_at(&self, path: &str) -> Option<&KnownFile> {
         self.files.iter().find(|file| path.ends_with(&file.copy()))
@@ -164,7 +192,18 @@ impl SetResolution<'_> {
                     Err(_) => url.clone(),
                 },
             };
-            text.replace(&format!("./{}", file.copy()), &name)
+            // The copy is named by a path that may lead upwards, or by an address.
+            let copy = file.copy();
+            let mut parts = text.split(&copy);
+            let mut out = parts.next().unwrap_or_default().to_owned();
+            for part in parts {
+                let is_of_path = |c: char| !c.is_whitespace() && !"`'\"(".contains(c);
+                let up = out.trim_end_matches(is_of_path).len();
+                out.truncate(up);
+                out.push_str(&name);
+                out.push_str(part);
+            }
+            out
         })
     }
 }

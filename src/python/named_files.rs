@@ -4,7 +4,8 @@
 use std::collections::BTreeSet;
 use std::path::{Component, Path, PathBuf};
 
-use super::requirement_files::closure;
+use super::pyproject::{self, PyProject};
+use super::requirement_files::{closure, is_project};
 use super::requirement_lines::{FileTarget, Line, NamedFile, is_list, lines, parse};
 use super::uv_lock;
 use crate::error::{Error, Place, Result};
@@ -57,7 +58,28 @@ pub fn of_set(set: &Requirements, dir: &Path) -> Vec<FileLine> {
             }
         }
     }
+    let projects = set.inputs.iter().map(|file| dir.join(&file.value)).filter(|p| is_project(p));
+    for path in projects {
+        out.extend(of_project(&path.with_file_name(pyproject::FILE), dir, &set.extras, &[]));
+    }
+    if !set.groups.is_empty() {
+        out.extend(of_project(&dir.join(pyproject::FILE), dir, &[], &set.groups));
+    }
     out
+}
+
+/// Returns the files that a `pyproject.toml` names with extras and groups.
+fn of_project(path: &Path, dir: &Path, extras: &[String], groups: &[String]) -> Vec<FileLine> {
+    let name = path.strip_prefix(dir).unwrap_or(path).display().to_string();
+    let Ok(project) = PyProject::read(path, &name) else { return vec![] };
+    let extras: Vec<String> = extras.iter().filter(|e| project.has_extra(e)).cloned().collect();
+    let mut required = project.group_requirements(groups);
+    if groups.is_empty() {
+        required.extend(project.requirements(&extras).unwrap_or_default());
+    }
+    let own = path.parent().unwrap_or(dir);
+    let files = required.iter().filter_map(|required| project.file_of(required));
+    files.map(|(file, place)| FileLine { file: uv_lock::beside(&file, own, dir), place }).collect()
 }
 
 impl FileLine {

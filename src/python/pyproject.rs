@@ -9,7 +9,8 @@ use serde::Deserialize;
 use toml::Spanned;
 
 use super::dependency::RequiresDist;
-use super::requirement_lines::{Line, requirement};
+use super::requirement_lines::{Line, NamedFile, requirement};
+use super::tool_uv::{NamedIndex, Uv};
 use crate::error::{Error, Place, Result};
 use crate::fetch::read_list;
 use crate::manifest::Problems;
@@ -53,132 +54,6 @@ struct Tool {
     uv: Uv,
 }
 
-#[derive(Deserialize, Default)]
-struct Uv {
-    #[serde(default)]
-    sources: BTreeMap<Spanned<String>, toml::Value>,
-    workspace: Option<toml::Value>,
-    #[serde(default, rename = "index")]
-    indexes: Vec<NamedIndex>,
-    #[serde(default, rename = "constraint-dependencies")]
-    constraints: Vec<Spanned<String>>,
-    #[serde(default, rename = "override-dependencies")]
-    overrides: Vec<Spanned<String>>,
-    #[serde(rename = "dev-dependencies")]
-    old_dev_group: Option<toml::Value>,
-    #[serde(rename = "required-version")]
-    required_version: Option<Spanned<String>>,
-    #[serde(default, rename = "dependency-groups")]
-    groups: BTreeMap<String, GroupSettings>,
-    #[serde(rename = "exclude-newer")]
-    exclude_newer: Option<Spanned<toml::Value>>,
-    prerelease: Option<Spanned<toml::Value>>,
-    resolution: Option<Spanned<toml::Value>>,
-    #[serde(rename = "exclude-dependencies")]
-    exclude_dependencies: Option<Spanned<toml::Value>>,
-    #[serde(rename = "dependency-metadata")]
-    dependency_metadata: Option<Spanned<toml::Value>>,
-    #[serde(rename = "no-index")]
-    no_index: Option<Spanned<toml::Value>>,
-    #[serde(rename = "find-links")]
-    find_links: Option<Spanned<toml::Value>>,
-    #[serde(rename = "no-binary")]
-    no_binary: Option<Spanned<toml::Value>>,
-    #[serde(rename = "no-binary-package")]
-    no_binary_package: Option<Spanned<toml::Value>>,
-    environments: Option<Spanned<toml::Value>>,
-    #[serde(rename = "required-environments")]
-    required_environments: Option<Spanned<toml::Value>>,
-    #[serde(rename = "fork-strategy")]
-    fork_strategy: Option<Spanned<toml::Value>>,
-    #[serde(rename = "index-strategy")]
-    index_strategy: Option<Spanned<toml::Value>>,
-    #[serde(rename = "build-constraint-dependencies")]
-    build_constraints: Option<Spanned<toml::Value>>,
-    #[serde(rename = "exclude-newer-package")]
-    exclude_newer_package: Option<Spanned<toml::Value>>,
-    #[serde(rename = "no-sources")]
-    no_sources: Option<Spanned<toml::Value>>,
-    pip: Option<Spanned<toml::Value>>,
-    #[serde(rename = "index-url")]
-    index_url: Option<Spanned<toml::Value>>,
-    #[serde(rename = "extra-index-url")]
-    extra_index_url: Option<Spanned<toml::Value>>,
-}
-
-impl Uv {
-    /// Returns the keys that change a resolution and that this program does not read, each with the
-    /// next step. Source: uv's reference of settings.
-    fn unread(&self) -> [(&'static str, &Option<Spanned<toml::Value>>, &'static str); 17] {
-        let build = "name the packages as `build` in the manifest";
-        [
-            ("exclude-newer", &self.exclude_newer, "state it as `exclude_newer` in the manifest"),
-            ("prerelease", &self.prerelease, "name the pre-release: \"lib>=2.0rc1\""),
-            ("resolution", &self.resolution, "name the versions in `constraint-dependencies`"),
-            ("exclude-dependencies", &self.exclude_dependencies, "leave it out"),
-            ("dependency-metadata", &self.dependency_metadata, "leave it out"),
-            ("no-index", &self.no_index, "leave it out: a lock names files of an index"),
-            (
-                "find-links",
-                &self.find_links,
-                "put the files into an index, and name it by `[mirrors] python` in the manifest",
-            ),
-            ("no-binary", &self.no_binary, build),
-            ("no-binary-package", &self.no_binary_package, build),
-            (
-                "environments",
-                &self.environments,
-                "leave it out: the manifest states the platforms, as `platforms`",
-            ),
-            (
-                "required-environments",
-                &self.required_environments,
-                "leave it out: the manifest states the platforms, as `platforms`, and each must have a wheel of every package",
-            ),
-            (
-                "fork-strategy",
-                &self.fork_strategy,
-                "leave it out: one interpreter is locked at a time, so that there is no fork for versions of Python",
-            ),
-            (
-                "index-strategy",
-                &self.index_strategy,
-                "leave it out: the first index that has a project supplies it; `[mirrors] python` in the manifest states their order",
-            ),
-            (
-                "build-constraint-dependencies",
-                &self.build_constraints,
-                "state the versions in `build_requires` in the manifest",
-            ),
-            (
-                "exclude-newer-package",
-                &self.exclude_newer_package,
-                "state one time for all packages, as `exclude_newer` in the manifest",
-            ),
-            ("no-sources", &self.no_sources, "leave it out, and the table `sources` too"),
-            (
-                "pip",
-                &self.pip,
-                "leave [tool.uv.pip] out: its keys are for `uv pip` alone, and the manifest states what a set is locked for",
-            ),
-        ]
-    }
-}
-
-#[derive(Deserialize)]
-struct GroupSettings {
-    #[serde(rename = "requires-python")]
-    requires_python: Option<Spanned<String>>,
-}
-
-#[derive(Deserialize)]
-struct NamedIndex {
-    name: Option<String>,
-    url: Spanned<String>,
-    #[serde(default)]
-    explicit: bool,
-}
-
 /// A `pyproject.toml`.
 pub struct PyProject {
     file: String,
@@ -187,6 +62,7 @@ pub struct PyProject {
 }
 
 /// A requirement as it stands in the file, with its place.
+#[derive(Clone)]
 pub struct Required {
     /// The requirement in the form of PEP 508.
     pub text: String,
@@ -520,6 +396,26 @@ impl PyProject {
         uv.indexes.iter().filter(is_named).map(|i| (i.url.get_ref().as_str(), of(i))).collect()
     }
 
+    /// Returns the file that a requirement names directly or by `tool.uv.sources`, with its place. Its
+    /// path is relative to the directory of the project.
+    pub fn file_of(&self, required: &Required) -> Option<(NamedFile, Place)> {
+        if let Line::File(file) = requirement(&required.text) {
+            return Some((file, required.place.clone()));
+        }
+        let asked: RequiresDist = required.text.parse().ok()?;
+        let mut sources = self.document.tool.uv.sources.iter();
+        let (name, source) = sources.find(|(name, _)| normalize(name.get_ref()) == asked.name)?;
+        let Line::File(file) = named_by_source(name.get_ref(), source)? else { return None };
+        let extras = asked.extras.into_iter().collect();
+        Some((NamedFile { extras, ..file }, self.place(name.span().start)))
+    }
+
+    /// Returns the requirements that name no file.
+    pub fn without_files(&self, required: &[Required]) -> Vec<Required> {
+        let plain = required.iter().filter(|required| self.file_of(required).is_none());
+        plain.cloned().collect()
+    }
+
     /// Checks that requirements are releases of an index. `elsewhere` are the keys of
     /// `tool.uv.sources` that are refused.
     ///
@@ -532,8 +428,8 @@ impl PyProject {
                 Line::Refused(refusal) => (refusal.what(), refusal.why(), refusal.hint()),
                 Line::File(_) => (
                     "a file in place of a release",
-                    "cotter reads paths and addresses of files in lists",
-                    "name the file in a list (requirements.in) among the `inputs`, and the project alone here",
+                    "here, a file stands for no release",
+                    "name it in a list (requirements.in) among the `inputs`, and the project alone here",
                 ),
                 Line::Directory(_) => (
                     "a directory in place of a release",
@@ -573,6 +469,16 @@ impl PyProject {
         }
         Ok(())
     }
+}
+
+/// Returns what a table of `tool.uv.sources` with an address or a path asks for.
+pub(super) fn named_by_source(name: &str, source: &toml::Value) -> Option<Line> {
+    let table = source.as_table()?;
+    let keys: Vec<&str> = table.keys().map(String::as_str).collect();
+    let (["url"] | ["path"]) = keys.as_slice() else { return None };
+    let target = table[keys[0]].as_str()?;
+    let is_plain = keys[0] == "url" || target.starts_with(['.', '/']);
+    Some(requirement(&format!("{name} @ {}{target}", if is_plain { "" } else { "./" })))
 }
 
 /// Returns the sources of one package: there may be several, under different markers.

@@ -91,6 +91,11 @@ fn naming(file: &Path) -> Vec<Line> {
         .collect()
 }
 
+/// Whether a file, judged by its name, belongs to the project in its directory.
+pub(super) fn is_project(path: &Path) -> bool {
+    [pyproject::FILE, "setup.py", "setup.cfg"].iter().any(|name| path.ends_with(name))
+}
+
 /// Returns the path by which a file is recognised: without symlinks and `..` if the file is there.
 pub fn real(file: &Path) -> PathBuf {
     file.canonicalize().unwrap_or_else(|_| file.to_owned())

@@ -18,7 +18,7 @@ def without_files(text):
     kept, is_dropped, continues = [], False, False
     for line in text.splitlines(keepends=True):
         if not continues:
-            is_dropped = "./.cotter-files/" in line and not line.lstrip().startswith("#")
+            is_dropped = ".cotter-files/" in line and not line.lstrip().startswith("#")
         continues = line.rstrip().endswith("\\")
         if not is_dropped:
             kept.append(line)

@@ -115,6 +115,7 @@ impl SetResolution<'_> {
     pub fn universal(&self) -> Result<(String, Vec<String>)> {
         self.copy_project()?;
         self.copy_files()?;
+        self.name_files()?;
         let out = self.scratch.join(UNIVERSAL);
         if let Some(text) = self.preferred {
             fs::write(&out, without_files(text)).map_err(|e| Error::at("write", &out, e))?;
@@ -514,7 +515,8 @@ impl SetResolution<'_> {
             _ => Error::user(format!("uv can't resolve {set}")),
         };
         let error = error.located(self.set.inputs_place().clone());
-        let sources = wants_source(said);
+        let said = self.with_files(said.to_owned());
+        let sources = wants_source(&said);
         // A hint that names an option of uv, which users of cotter cannot pass, is replaced with
         // our own.
         let block: Vec<&str> = said

@@ -2,7 +2,7 @@
 //! run a build backend for it. Source: uv's documentation of the lock, and its format version 1.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 
 use serde::Deserialize;
 
@@ -141,7 +141,14 @@ fn line_of(text: &str, name: &str) -> usize {
 pub fn beside(file: &NamedFile, lock_dir: &Path, dir: &Path) -> NamedFile {
     let target = match &file.target {
         FileTarget::Path(path) => {
-            let whole: PathBuf = lock_dir.join(path).components().collect();
+            let mut whole = PathBuf::new();
+            for part in lock_dir.join(path).components() {
+                match part {
+                    Component::ParentDir => drop(whole.pop()),
+                    Component::CurDir => {}
+                    other => whole.push(other),
+                }
+            }
             FileTarget::Path(whole.strip_prefix(dir).unwrap_or(&whole).to_owned())
         }
         url @ FileTarget::Url(_) => url.clone(),

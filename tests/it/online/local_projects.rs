@@ -240,9 +240,9 @@ fn what_no_lock_can_name_is_refused_with_its_place() {
         ),
         (
             "extras = [\"x\"]",
-            "[project.optional-dependencies]\nx = [\"a @ ./a-1.zip\"]\n",
+            "[project.optional-dependencies]\nx = [\"a @ ./a-1.tar.bz2\"]\n",
             "pyproject.toml:9:6",
-            "a file in place of a release",
+            "an archive in place of a release",
         ),
         (
             "groups = [\"dev\"]",

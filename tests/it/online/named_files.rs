@@ -94,6 +94,10 @@ fn a_wheel_of_the_project_is_locked_by_its_hash_and_a_change_is_told() {
 fn a_file_of_an_address_is_locked_by_its_hash() {
     let packages = rig();
     let project = &packages.project;
+    packages.inputs(&format!("./vendor/{WHEEL}\n"));
+    project.ok(&["lock"]);
+    let pylock = project.ok(&["emit", "pylock", "app"]);
+    contains(&pylock, &[&format!("archive = {{ path = \"vendor/{WHEEL}\", size = ")]);
     let url = format!("{}/files/{WHEEL}", packages.server.url);
     let sha256 = hash(&own("answer = 2\n"));
     for line in [
@@ -108,6 +112,8 @@ fn a_file_of_an_address_is_locked_by_its_hash() {
         let text = fs::read_to_string(project.dir().join("requirements-app.txt")).unwrap();
         contains(&text, &[&format!("own-lib @ {url} ")]);
         assert_eq!(answer(&packages), "2 42\n", "{line}");
+        let pylock = project.ok(&["emit", "pylock", "app"]);
+        contains(&pylock, &[&format!("archive = {{ url = \"{url}\", size = "), "name = \"lib\""]);
         project.ok(&["lock"]);
     }
     packages.inputs(&format!("own-lib @ {url}#sha256={}\n", "0".repeat(64)));
@@ -121,7 +127,7 @@ fn a_file_of_an_address_is_locked_by_its_hash() {
 fn an_archive_of_a_commit_is_built_in_the_sandbox() {
     let packages = rig();
     let project = &packages.project;
-    packages.server.put("/made/archive/0123abcd.tar.gz", sdist(""));
+    packages.server.put("/made/archive/0123abcd.tar.gz", sdist("def seen():\n    return 7\n"));
     let url = format!("{}/made/archive/0123abcd.tar.gz", packages.server.url);
     packages.inputs(&format!("{url}\n"));
     packages.refused(1, &["lock"], &["at: requirements.in:1:1", "does not say which project"]);
@@ -133,7 +139,7 @@ fn an_archive_of_a_commit_is_built_in_the_sandbox() {
     packages.set("inputs = [\"requirements.in\"]\nbuild = [\"src\"]\nbuild_requires = []");
     project.ok(&["lock"]);
     contains(&project.lock_text(), &[&format!("\"{url}\""), "src-1.0-py3-none-any.whl"]);
-    let program = "import made; print(made.value)";
+    let program = "import src; print(src.seen)";
     assert_eq!(project.ok(&["exec", "app", "--", "python3", "-c", program]), "7\n");
     // What names no commit is refused, and so is the repository itself.
     for line in [
@@ -190,4 +196,48 @@ fn a_file_must_be_trusted_and_lie_in_the_project() {
         let said = String::from_utf8_lossy(&output.stderr).into_owned();
         contains(&said, &["requirements.in:", words]);
     }
+}
+
+/// What a `pyproject.toml` names is found like what a list names, also beside the manifest's directory.
+#[test]
+fn a_project_names_files_in_its_requirements_and_sources() {
+    let packages = rig();
+    let project = &packages.project;
+    let url = format!("{}/files/{WHEEL}", packages.server.url);
+    let head = "[project]\nname = \"top\"\nversion = \"1\"\n";
+    let by_url = format!("{head}dependencies = [\"own-lib @ {url}\"]\n");
+    let by_source = format!(
+        "{head}dependencies = [\"own-lib>=1\"]\n[tool.uv.sources]\nown-lib = {{ url = \"{url}\" }}\n"
+    );
+    let path = |path: &str| {
+        format!(
+            "{head}[project.optional-dependencies]\nx = [\"own_lib\"]\n[tool.uv.sources]\nOwn-Lib = {{ path = \"{path}\" }}\n"
+        )
+    };
+    let group = format!("{head}[dependency-groups]\ndev = [\"own-lib @ {url}\"]\n");
+    let in_place = format!("vendor/{WHEEL}");
+    for (file, text, keys, expected) in [
+        ("pyproject.toml", by_url.clone(), "", "2 42\n"),
+        ("pyproject.toml", by_url, "build = [\"*\"]\nbuild_requires = []", "2 42\n"),
+        ("sub/pyproject.toml", by_source, "", "2 42\n"),
+        ("pyproject.toml", path(&in_place), "extras = [\"x\"]", "1 42\n"),
+        ("sub/pyproject.toml", path(&format!("../{in_place}")), "extras = [\"x\"]", "1 42\n"),
+        ("pyproject.toml", group, "groups = [\"dev\"]", "2 42\n"),
+    ] {
+        project.scratch.write(&format!("project/{file}"), &text);
+        packages.set(&format!("inputs = [\"{file}\"]\n{keys}"));
+        project.ok(&["lock"]);
+        let place = if expected == "2 42\n" { url.clone() } else { format!("./{in_place}") };
+        contains(&project.lock_text(), &[&format!("\"{place}\"")]);
+        let written = fs::read_to_string(project.dir().join("requirements-app.txt")).unwrap();
+        contains(&written, &[&place]);
+        assert!(!written.contains("cotter-files"), "{written}");
+        assert_eq!(answer(&packages), expected, "{text}");
+        project.ok(&["lock", "--check"]);
+    }
+    // Of an editable directory, only releases are taken.
+    project.scratch.write("project/sub/pyproject.toml", path(&format!("../{in_place}")));
+    packages.set("inputs = [\"requirements.in\"]");
+    packages.inputs("-e ./sub[x]\n");
+    packages.refused(1, &["lock"], &["sub/pyproject.toml takes Own-Lib from elsewhere"]);
 }
