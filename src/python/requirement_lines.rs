@@ -135,11 +135,11 @@ pub fn parse(line: &str) -> Line {
     };
     let file = |name: &str| {
         if name.contains("://") {
-            return Err(Line::Refused(Refusal::RemoteList));
+            return Err(Refusal::RemoteList);
         }
         let odd = |c: char| c.is_whitespace() || "\"'$\\`".contains(c);
         if name.contains(odd) || !is_list(Path::new(name)) {
-            return Err(Line::Refused(Refusal::Unclear));
+            return Err(Refusal::Unclear);
         }
         Ok(name.to_owned())
     };
@@ -147,10 +147,10 @@ pub fn parse(line: &str) -> Line {
         return requirement(line);
     }
     if let Some(name) = option(&["--requirement", "-r"]) {
-        return file(name).map_or_else(|refused| refused, Line::List);
+        return file(name).map_or_else(Line::Refused, Line::List);
     }
     if let Some(name) = option(&["--constraint", "-c"]) {
-        return file(name).map_or_else(|refused| refused, Line::Constraints);
+        return file(name).map_or_else(Line::Refused, Line::Constraints);
     }
     if let Some(what) = option(&["--editable", "-e"]) {
         // A name alone is a directory here, unlike in other lines.

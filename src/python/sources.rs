@@ -82,7 +82,7 @@ mod tests {
             with_files(text, &|file| Some(format!("../{}", file.target.file_name()))).unwrap();
         for part in [
             "# of us",
-            "dependencies = [\"b\",\"a[x] ; os_name == 'x'\"]",
+            "dependencies = [\"b\", \"a[x] ; os_name == 'x'\"]",
             "\"c @ https://x.example/c\"",
             "a = { path = \"../a-1.zip\" }",
             "b = { path = \"../b-1.zip\" }",
