@@ -32,7 +32,9 @@ pub use mirrors::{Candidate, Mirrors, SNAPSHOT, decode, encode, snapshot_path};
 pub use netrc::Netrc;
 pub use proxy::Proxies;
 pub use refusals::Refusals;
-pub use regular::{LONGEST_KEYRING, LONGEST_LIST, LONGEST_TEXT, open_regular, read_list, read_regular};
+pub use regular::{
+    LONGEST_KEYRING, LONGEST_LIST, LONGEST_TEXT, open_regular, read_list, read_regular,
+};
 pub use tools::index_of_pip;
 
 use crate::error::{Cause, Error, Result};

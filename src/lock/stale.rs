@@ -353,7 +353,9 @@ pub fn set_fingerprint(
         project.named_files(set).iter().map(|file| {
             let name = file.place_and_target();
             match &file.file.target {
-                FileTarget::Path(path) if !is_in_checkout(&project.dir().join(path), project.dir()) => {
+                FileTarget::Path(path)
+                    if !is_in_checkout(&project.dir().join(path), project.dir()) =>
+                {
                     format!("{name} {OUTSIDE}")
                 }
                 FileTarget::Path(path) => match digest_of(&project.dir().join(path)) {
