@@ -22,13 +22,26 @@ enum Line<'a> {
     Hash(Digest),
 }
 
+/// The hashes that may follow a line.
+enum Hashes<'a> {
+    /// Those of files of a project of the index.
+    Index(&'a str, Arc<IndexProject>),
+    /// That of a file which the project names.
+    File(Digest),
+}
+
 /// Checks that each line of `text` is one that uv writes, and that the versions and hashes are those
-/// of files of the index, for which `page` asks.
+/// of files of the index, for which `page` asks, or of the files that the lists of the project name
+/// in place of releases, `files`, by their places.
 ///
 /// # Errors
-/// If a line is another, or names what the index does not have.
-pub fn check(text: &str, page: &dyn Fn(&str) -> Result<Arc<IndexProject>>) -> Result<()> {
-    let mut pinned: Option<(&str, Arc<IndexProject>)> = None;
+/// If a line is another, or names what neither of them has.
+pub fn check(
+    text: &str,
+    files: &[(String, Digest)],
+    page: &dyn Fn(&str) -> Result<Arc<IndexProject>>,
+) -> Result<()> {
+    let mut pinned: Option<Hashes> = None;
     for (n, line) in text.split('\n').enumerate() {
         let refused = |why: &str| {
             Error::verification("the resolution is refused")
@@ -36,6 +49,10 @@ pub fn check(text: &str, page: &dyn Fn(&str) -> Result<Arc<IndexProject>>) -> Re
                 .because("code of a package that was built for it may have written that")
                 .hint("look at what `build` names, and leave it out until you trust it")
         };
+        if let Some(digest) = file_of(line, files) {
+            pinned = Some(Hashes::File(digest));
+            continue;
+        }
         match (parse(line), &pinned) {
             (Some(Line::Nothing), _) => {}
             (Some(Line::Pin { name, version }), _) => {
@@ -47,9 +64,10 @@ pub fn check(text: &str, page: &dyn Fn(&str) -> Result<Arc<IndexProject>>) -> Re
                 if !is_there {
                     return Err(refused("expected a version that the index has, got another"));
                 }
-                pinned = Some((name, found));
+                pinned = Some(Hashes::Index(name, found));
             }
-            (Some(Line::Hash(hash)), Some((name, page))) => {
+            (Some(Line::Hash(hash)), Some(Hashes::File(digest))) if hash == *digest => {}
+            (Some(Line::Hash(hash)), Some(Hashes::Index(name, page))) => {
                 // An index need not state the hashes of its files.
                 let stated = page.files.iter().all(|file| file.sha256.is_some());
                 if stated && !page.files.iter().any(|file| file.sha256 == Some(hash)) {
@@ -62,6 +80,23 @@ pub fn check(text: &str, page: &dyn Fn(&str) -> Result<Arc<IndexProject>>) -> Re
         }
     }
     Ok(())
+}
+
+/// Returns the hash of the file that a line names by its place, if the project names it, too.
+fn file_of(line: &str, files: &[(String, Digest)]) -> Option<Digest> {
+    let content = line.strip_suffix(" \\").unwrap_or(line);
+    let (requirement, marker) = content.split_once(" ; ").unwrap_or((content, ""));
+    let plain = |c: char| c.is_ascii_graphic() && !"\\#$-".contains(c) || c == ' ';
+    let target = match requirement.split_once(" @ ") {
+        Some((name, target)) => {
+            let (name, extras) = name.split_once('[').unwrap_or((name, ""));
+            let of_extras = |c: char| c.is_ascii_alphanumeric() || "-_.,]".contains(c);
+            (is_project_name(name) && extras.chars().all(of_extras)).then_some(target)?
+        }
+        None => requirement,
+    };
+    let named = files.iter().find(|(place, _)| place == target)?;
+    marker.chars().all(plain).then_some(named.1)
 }
 
 fn parse(line: &str) -> Option<Line<'_>> {
@@ -112,7 +147,32 @@ mod tests {
         let text = format!(
             "# made by uv\n#    cotter lock\nidna==1.0 ; sys_platform == 'win32' \\\n    --hash=sha256:{hash}\n    # via\n    #   -r requirements.in\n\nuvicorn[standard]==1.0 \\\n    --hash=sha256:{hash}\n"
         );
-        check(&text, &page).expect("all lines are of uv");
+        check(&text, &[], &page).expect("all lines are of uv");
+    }
+
+    #[test]
+    fn files_that_the_project_names_pass_with_their_hash() {
+        let digest = Digest::of(b"file");
+        let files = [("./x/own-1.0-py3-none-any.whl".to_owned(), digest)];
+        let check = |text: &str| check(text, &files, &page);
+        let hash = digest.hex();
+        for line in [
+            "./x/own-1.0-py3-none-any.whl",
+            "own @ ./x/own-1.0-py3-none-any.whl ; sys_platform == 'linux'",
+            "own[a,b] @ ./x/own-1.0-py3-none-any.whl",
+        ] {
+            check(&format!("{line} \\\n    --hash=sha256:{hash}")).expect(line);
+            check(&format!("{line} \\\n    --hash=sha256:{}", Digest::of(b"other").hex()))
+                .expect_err(line);
+        }
+        for line in [
+            "./x/other-1.0-py3-none-any.whl",
+            "own @ ./x/own-1.0-py3-none-any.whl --index-url=x",
+            "own @ ./x/own-1.0-py3-none-any.whl ; x --index-url=x",
+            "-r x @ ./x/own-1.0-py3-none-any.whl",
+        ] {
+            check(line).expect_err(line);
+        }
     }
 
     #[test]
@@ -133,7 +193,7 @@ mod tests {
             format!("idna==1.0 \\\n    --hash=sha256:{wrong}"),
             format!("    --hash=sha256:{wrong}"),
         ] {
-            let error = check(&text, &page).expect_err(&text);
+            let error = check(&text, &[], &page).expect_err(&text);
             assert!(error.to_string().contains("refused"), "{text}: {error}");
         }
     }

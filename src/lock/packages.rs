@@ -211,7 +211,9 @@ impl Locking<'_> {
             self.cx.reporter.warn(&warning);
         }
         if job.confined.get().is_some() {
-            listing::check(&text, &|name| self.fetcher.python_project(name))?;
+            let named: Vec<(String, Digest)> =
+                files.iter().map(|file| (file.line.target(), file.sha256)).collect();
+            listing::check(&text, &named, &|name| self.fetcher.python_project(name))?;
         }
         if !group[0].builds {
             let named: Vec<String> = files.iter().filter_map(|f| f.line.project().ok()).collect();

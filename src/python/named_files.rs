@@ -88,6 +88,11 @@ impl FileLine {
         format!("{}:{}: {}", self.place.file, self.place.line, shown(&self.file.target))
     }
 
+    /// Returns the path or the address as a list names it.
+    pub fn target(&self) -> String {
+        shown(&self.file.target)
+    }
+
     /// Returns where the lock finds the file.
     ///
     /// # Errors
