@@ -106,9 +106,12 @@ fn fits(location: &Location, input: &Input) -> bool {
         Ecosystem::Debian if mirror == PYTHON => false,
         Ecosystem::Debian if POOLS.contains(&mirror.as_str()) => component_of_deb(path)
             .is_some_and(|found| {
-                let version = component.version.split_once(':');
-                let version = version.map_or(component.version.as_str(), |(_, rest)| rest);
-                found.name == component.name && found.version == version
+                // The pool leaves the epoch out, and other archives write its colon in their way.
+                let whole = &component.version;
+                let version = whole.split_once(':').map_or(whole.as_str(), |(_, rest)| rest);
+                found.name == component.name
+                    && (found.version == version
+                        || found.version.replace("%3a", ":").replace("%3A", ":") == *whole)
             }),
         Ecosystem::Debian => true,
         Ecosystem::Pypi => {
@@ -191,6 +194,8 @@ mod tests {
                 "zlib1g",
                 "1:1.2.13",
             ),
+            ("mirror://debian/thing_1:1.0-1_amd64.deb", Deb, Debian, "thing", "1:1.0-1"),
+            ("mirror://debian/thing_1%3a1.0-1_amd64.deb", Deb, Debian, "thing", "1:1.0-1"),
             ("mirror://vendor/whatever.deb", Deb, Debian, "cuda", "12"),
         ] {
             assert!(agrees(&input(url, format, ecosystem, name, version)), "{url}");

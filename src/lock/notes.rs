@@ -1,6 +1,9 @@
 //! Tells what recipes noted about the trees that they made.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+
+use fs_err as fs;
 
 use crate::lockfile::Plan;
 use crate::model::{Ecosystem, Kind, ToolchainName};
@@ -76,6 +79,22 @@ fn tell_unresolved(place: &str, unresolved: &[Unresolved], reporter: &Reporter) 
         let more = by_library.len() - SHOWN;
         reporter.warn(&format!("{place}: {more} more libraries are missing; --verbose names them"));
     }
+}
+
+/// Returns the names of all files below a directory. One that cannot be read has none.
+pub fn file_names(dir: &Path) -> BTreeSet<String> {
+    let mut out = BTreeSet::new();
+    let mut todo = vec![dir.to_owned()];
+    while let Some(dir) = todo.pop() {
+        for entry in fs::read_dir(&dir).into_iter().flatten().flatten() {
+            if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+                todo.push(entry.path());
+            } else {
+                out.insert(entry.file_name().to_string_lossy().into_owned());
+            }
+        }
+    }
+    out
 }
 
 /// Tells the libraries that extension modules of a set need and that neither the set nor its

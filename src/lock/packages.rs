@@ -105,22 +105,6 @@ pub fn write(project: &Project, texts: &RequirementTexts) -> Result<()> {
     Ok(())
 }
 
-/// Returns the names of all files below a directory. One that cannot be read has none.
-fn file_names(dir: &Path) -> BTreeSet<String> {
-    let mut out = BTreeSet::new();
-    let mut todo = vec![dir.to_owned()];
-    while let Some(dir) = todo.pop() {
-        for entry in fs::read_dir(&dir).into_iter().flatten().flatten() {
-            if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
-                todo.push(entry.path());
-            } else {
-                out.insert(entry.file_name().to_string_lossy().into_owned());
-            }
-        }
-    }
-    out
-}
-
 /// Groups the trees by set and interpreter. Each group has one tree for each platform.
 fn groups(project: &Project) -> Vec<Vec<PackageTree<'_>>> {
     let mut out: Vec<Vec<PackageTree>> = vec![];
@@ -267,7 +251,7 @@ impl Locking<'_> {
         let made = self.maker().identify(self.lock, &proposals)?;
         let idle: Vec<_> = made.iter().map(|m| (&set.name, m.notes.idle.as_slice())).collect();
         self.project.warn_of_idle_patterns(&idle, self.cx);
-        let brought = file_names(&interpreter);
+        let brought = notes::file_names(&interpreter);
         for (plan, made) in plans.iter().zip(&made) {
             notes::tell_lacking(plan, &made.notes, &brought, python, &self.cx.reporter);
         }
