@@ -1,32 +1,16 @@
 //! What hostile repositories, packages and other users of the machine once could do.
 
-use std::io::Write as _;
 use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::{PermissionsExt as _, symlink};
-use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::path::Path;
+use std::process::Command;
 
 use rustix::fs::{FlockOperation, flock};
 
 use crate::support::archive::Tar;
 use crate::support::server::Server;
+use crate::support::users::{NOBODY, bin, give, interactive, is_root};
 use crate::support::{Project, contains, fails, ok, text};
-
-/// Neither root nor, usually, the user who runs the tests.
-const NOBODY: u32 = 65_534;
-
-/// Whether this user can give files to others. Only root can; `.ci/run` runs as root.
-fn is_root() -> bool {
-    let root = rustix::process::geteuid().is_root();
-    if !root {
-        eprintln!("not root: files of other users are not tested");
-    }
-    root
-}
-
-fn give(path: &Path, uid: u32) {
-    ok(Command::new("chown").arg("-h").arg(uid.to_string()).arg(path));
-}
 
 /// A project with a tool whose tree brings a program `cotter`.
 fn rig() -> (Server, Project) {
@@ -40,29 +24,6 @@ fn rig() -> (Server, Project) {
     ));
     project.ok(&["setup"]);
     (server, project)
-}
-
-/// Runs a script in an interactive shell that finds cotter in `bin`, and returns what it printed.
-fn interactive(project: &Project, shell: &[&str], bin: &Path, script: &str) -> String {
-    let mut command = Command::new(shell[0]);
-    crate::support::clean(&mut command, project.scratch.path());
-    command
-        .args(&shell[1..])
-        .env("PATH", format!("{}:/usr/bin:/bin", bin.display()))
-        .env("COTTER_STORE", &project.store)
-        .env("KEPT", "old")
-        .env("P", project.dir())
-        .current_dir(project.scratch.path())
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped());
-    let mut child = command.spawn().unwrap();
-    child.stdin.take().unwrap().write_all(script.as_bytes()).unwrap();
-    text(&child.wait_with_output().unwrap())
-}
-
-fn bin() -> PathBuf {
-    Path::new(env!("CARGO_BIN_EXE_cotter")).parent().unwrap().to_owned()
 }
 
 #[test]
@@ -83,7 +44,7 @@ fn the_hook_starts_no_program_of_the_project() {
                 name => format!("eval \"$(cotter hook {name})\"\n{posix}"),
             };
             let said = interactive(&project, shell, &at, &script);
-            contains(&said, &[&first, "out: <old>", "again: <new>"]);
+            contains(&said, &[&first, "out: <old 'value'>", "again: <new>"]);
             assert!(!project.dir().join("pwned").exists(), "{}: {said}", shell[0]);
         }
     }
@@ -151,7 +112,7 @@ fn a_manifest_of_another_user_is_used_only_when_it_is_accepted() {
     let script = "eval \"$(cotter hook bash)\"\nunset COTTER_TRUST\ncd \"$P/victim\"\ntrue\ntrue\necho \"<$KEPT>\"\n";
     let said = interactive(&project, &["bash", "--norc", "-i"], &bin(), script);
     assert_eq!(said.matches("belongs to the user 65534").count(), 1, "{said}");
-    contains(&said, &["<old>"]);
+    contains(&said, &["<old 'value'>"]);
 }
 
 #[test]

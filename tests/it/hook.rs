@@ -1,12 +1,9 @@
 //! The hook of a shell, in real shells.
 
-use std::io::Write as _;
-use std::path::Path;
-use std::process::{Command, Stdio};
-
 use crate::support::archive::Tar;
 use crate::support::server::Server;
-use crate::support::{Project, contains, ok, text};
+use crate::support::users::{bin, interactive};
+use crate::support::{Project, contains, ok};
 
 /// A project with a tool that sets a variable.
 fn rig() -> (Server, Project) {
@@ -16,26 +13,6 @@ fn rig() -> (Server, Project) {
         "platforms = [\"x86_64-linux\", \"aarch64-linux\"]\n[toolchains.a]\nkind = \"tool\"\nsource = \"archive\"\nversion = \"1\"\nurl = \"{url}\"\n[toolchains.a.env]\nWORDS = \"it's \\\"$(false)\\\"\"\nKEPT = \"new\"\n"
     ));
     (server, project)
-}
-
-/// Runs a script in an interactive shell, which has the program on its PATH, and returns what it printed.
-fn interactive(project: &Project, shell: &[&str], script: &str) -> String {
-    let mut command = Command::new(shell[0]);
-    crate::support::clean(&mut command, project.scratch.path());
-    let bin = Path::new(env!("CARGO_BIN_EXE_cotter")).parent().unwrap().display().to_string();
-    command
-        .args(&shell[1..])
-        .env("PATH", format!("{bin}:/usr/bin:/bin"))
-        .env("COTTER_STORE", &project.store)
-        .env("KEPT", "old 'value'")
-        .env("P", project.dir())
-        .current_dir(project.scratch.path())
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped());
-    let mut child = command.spawn().unwrap();
-    child.stdin.take().unwrap().write_all(script.as_bytes()).unwrap();
-    text(&child.wait_with_output().unwrap())
 }
 
 const POSIX: &str = r#"
@@ -79,8 +56,12 @@ fn a_shell_enters_a_project_and_leaves_it() {
     for shell in ["bash", "zsh"] {
         let flags: &[&str] =
             if shell == "bash" { &["bash", "--norc", "-i"] } else { &["zsh", "-f", "-i"] };
-        let said =
-            interactive(&project, flags, &format!("eval \"$(cotter hook {shell})\"\n{POSIX}"));
+        let said = interactive(
+            &project,
+            flags,
+            &bin(),
+            &format!("eval \"$(cotter hook {shell})\"\n{POSIX}"),
+        );
         contains(
             &said,
             &[
@@ -91,7 +72,7 @@ fn a_shell_enters_a_project_and_leaves_it() {
             ],
         );
     }
-    let said = interactive(&project, &["fish", "--no-config"], FISH);
+    let said = interactive(&project, &["fish", "--no-config"], &bin(), FISH);
     contains(
         &said,
         &[
@@ -117,7 +98,7 @@ fn one_project_gives_way_to_another_and_a_new_lock_counts_at_once() {
         .unwrap();
     ok(project.cotter(&["setup"]).current_dir(&other));
     let script = "eval \"$(cotter hook bash)\"\ncd \"$P\"\necho \"first <$KEPT>\"\ncd ../other\necho \"second <$KEPT>\"\nsed -i s/other/changed/ toolchains.toml; cotter setup --quiet\necho \"third <$KEPT>\"\ncd /\necho \"out <$KEPT>\"\n";
-    let said = interactive(&project, &["bash", "--norc", "-i"], script);
+    let said = interactive(&project, &["bash", "--norc", "-i"], &bin(), script);
     contains(&said, &["first <new>", "second <other>", "third <changed>", "out <old 'value'>"]);
 }
 
@@ -126,7 +107,7 @@ fn the_hook_only_looks_and_tells_once_what_is_missing() {
     let (server, project) = rig();
     let asked = server.log().len();
     let script = "eval \"$(cotter hook bash)\"\nunset COTTER_TRUST\ncd \"$P\"\ntrue\ntrue\necho \"<$KEPT>\"\n(COTTER_SHELL=1; export COTTER_SHELL; cotter hook bash --update; echo none)\n";
-    let said = interactive(&project, &["bash", "--norc", "-i"], script);
+    let said = interactive(&project, &["bash", "--norc", "-i"], &bin(), script);
     assert_eq!(said.matches("there is no toolchains.lock").count(), 1, "{said}");
     contains(&said, &["<old 'value'>", "none"]);
     assert_eq!(server.log().len(), asked);

@@ -6,10 +6,8 @@ use std::process::Command;
 
 use crate::support::archive::Tar;
 use crate::support::server::Server;
+use crate::support::users::{NOBODY, give, is_root};
 use crate::support::{Project, contains, fails, ok};
-
-/// A user and a group that are neither root nor, usually, the user who runs the tests.
-const NOBODY: u32 = 65_534;
 
 struct Rig {
     _server: Server,
@@ -42,19 +40,6 @@ impl Rig {
 
 fn chmod(path: &Path, mode: u32) {
     std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).unwrap();
-}
-
-/// Whether this user can give files to others. Only root can; what needs it is tested by `.ci/run`, which runs as root.
-fn is_root() -> bool {
-    let root = rustix::process::geteuid().is_root();
-    if !root {
-        eprintln!("not root: files of other users are not tested");
-    }
-    root
-}
-
-fn give(path: &Path, uid: u32) {
-    ok(Command::new("chown").arg("-hR").arg(uid.to_string()).arg(path));
 }
 
 #[test]

@@ -138,16 +138,11 @@ fn a_configuration_that_is_wrong_or_of_others_is_refused() {
     contains(&project.fails(1, &["list"]), &["is not read", "expected a file"]);
     std::fs::remove_dir(&place).unwrap();
     // Only root can give a file away.
-    if rustix_is_root() {
+    if crate::support::users::is_root() {
         config(&project, "jobs = 2\n");
         std::os::unix::fs::chown(&place, Some(65_533), None).unwrap();
         contains(&project.fails(1, &["list"]), &["it belongs to the user 65533"]);
     }
-}
-
-/// Whether the tests run as root.
-fn rustix_is_root() -> bool {
-    ok(Command::new("id").arg("-u")).trim() == "0"
 }
 
 #[test]

@@ -5,6 +5,7 @@ pub mod bazel;
 pub mod debian;
 pub mod jail;
 pub mod server;
+pub mod users;
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
