@@ -298,6 +298,7 @@ fn warm(scratch: &Path) {
         });
         row("uv sync (goal: over 1)", sync, nothing);
     }
+    hook(scratch, &cotter, &many);
     println!("starting a program; median of 200");
     row("directly", direct, direct);
     row("cotter exec (goal: under 0.5 ms more)", through, direct);
@@ -326,6 +327,49 @@ fn warm(scratch: &Path) {
     row("size --version by the loader alone", plain, plain);
     row("size --version by its launcher (goal: under 0.2 ms more)", launched, plain);
     println!("  more: {:.2} ms", (launched.as_secs_f64() - plain.as_secs_f64()) * 1e3);
+}
+
+/// Measures what a shell waits for before each prompt. The variable `MISE` names a program of mise, whose hook is measured beside it in a project that sets a variable.
+fn hook(
+    scratch: &Path,
+    cotter: &dyn Fn(&[&str]) -> Command,
+    many: &dyn Fn(&mut dyn FnMut() -> Command) -> Duration,
+) {
+    let update = ["hook", "bash", "--update"];
+    let state = {
+        let mut shell = Command::new("bash");
+        let asked = cotter(&update);
+        shell.args(["-c", "eval \"$(\"$@\")\"; printf %s \"$COTTER_HOOK\"", "bash", COTTER]);
+        shell.args(update).current_dir(asked.get_current_dir().unwrap());
+        shell.envs(asked.get_envs().filter_map(|(name, value)| Some((name, value?))));
+        String::from_utf8(shell.output().unwrap().stdout).unwrap()
+    };
+    assert!(!state.is_empty(), "the hook has entered the project");
+    let same = many(&mut || {
+        let mut command = cotter(&update);
+        command.env("COTTER_HOOK", &state);
+        command
+    });
+    let enter = many(&mut || cotter(&update));
+    println!("the hook of a shell; median of 200");
+    row("nothing has changed (goal: under 5 ms)", same, same);
+    row("a project is entered (goal: under 5 ms)", enter, same);
+    let Some(mise) = std::env::var_os("MISE") else {
+        println!("  MISE names no program, so mise is not measured");
+        return;
+    };
+    let dir = scratch.join("mise");
+    std::fs::create_dir_all(&dir).unwrap();
+    std::fs::write(dir.join("mise.toml"), "[env]\nKEPT = \"new\"\n").unwrap();
+    let peer = |args: &[&str]| {
+        let mut command = Command::new(&mise);
+        command.args(args).current_dir(&dir).env("HOME", scratch).env("MISE_YES", "1");
+        command.env("MISE_OFFLINE", "1");
+        command
+    };
+    timed(&mut peer(&["trust", "mise.toml"]));
+    let entered = many(&mut || peer(&["hook-env", "--shell", "bash"]));
+    row("mise hook-env, which enters a project (goal: over 1)", entered, enter);
 }
 
 /// Returns uv from the machine's index, with a project that is in sync. If uv cannot be obtained, the result is `None`, and a line says so.
