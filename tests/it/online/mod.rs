@@ -8,6 +8,7 @@ mod bazel_clang;
 mod book;
 mod commands;
 mod compilers;
+mod display;
 mod editable;
 mod editor;
 mod elf;
