@@ -198,7 +198,7 @@ fn what_is_there_already_stays() {
             ".clangd stays as it is, because cotter did not write it; it would be:\n",
             "CMakeUserPresets.json stays as it is",
             ".vscode/settings.json stays as it is, because",
-            "add:\n  \"C_Cpp.default.compilerPath\": ",
+            "add:\n      \"C_Cpp.default.compilerPath\": ",
             "pyproject.toml has [tool.pyright]",
             "pythonVersion = \"3.11\"\n",
         ],
