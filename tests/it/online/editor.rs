@@ -122,7 +122,7 @@ fn cmake_clangd_and_pyright_read_what_is_written() {
         &[
             "wrote .clangd, .vscode/settings.json, CMakeUserPresets.json, pyrightconfig.json",
             "run `cotter venv app`",
-            "lines for .gitignore:\n/CMakeUserPresets.json\n/pyrightconfig.json\n",
+            "lines for .gitignore:\n    /CMakeUserPresets.json\n    /pyrightconfig.json\n",
         ],
     );
     ok(&mut project.cotter(&["emit", "editor", "--check"]));
