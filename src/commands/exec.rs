@@ -10,6 +10,7 @@ use super::session::{Access, Session};
 use crate::cli::Exec;
 use crate::context::Context;
 use crate::error::{Error, ErrorKind, Result};
+use crate::fetch::open_regular;
 use crate::python::wheel::SCRIPT_HEAD;
 
 /// Runs the command. This process is replaced with it, so that the command receives signals
@@ -35,7 +36,7 @@ pub fn run(args: Exec, cx: &Context) -> Result<ExitCode> {
 pub fn starting(session: &Session, program: PathBuf, name: &OsStr) -> Result<(Command, PathBuf)> {
     let mut head = vec![];
     let wanted = SCRIPT_HEAD.trim_end();
-    if let Ok(file) = std::fs::File::open(&program) {
+    if let Ok(file) = open_regular(&program) {
         let _ = file.take(wanted.len() as u64).read_to_end(&mut head);
     }
     if head != wanted.as_bytes() {
