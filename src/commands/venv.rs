@@ -31,6 +31,7 @@ use crate::text::shell::word;
 /// If there is no such set, or if cotter did not create the existing directory.
 pub fn run(args: &Venv, cx: &Context) -> Result<ExitCode> {
     let platform = ready::native_or(None)?;
+    super::sweep(cx)?;
     let ready = trees::roots(&[], platform, cx)?;
     let sets = || ready.iter().filter(|t| kind(t) == Kind::Packages.as_str());
     let set = match &args.name {
