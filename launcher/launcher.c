@@ -27,13 +27,15 @@
 //   cN=V    an environment variable to set if an argument of the user begins with a text of the type i, and to unset otherwise
 //   iTEXT   the beginning of such an argument; may occur several times
 //   PPATH   a directory below the root that PATH gets as its last one, unless it has it already or is not set
+//   vNAME   a variable that lists directories of libraries behind those of the tree; without it, the file .cotter-libraries lists them above the
+//           directory of argv[0], as in a virtual environment
 //   #TEXT   nothing: a mark that differs with the tree
-// The types w, y, z, x, q, m and o are only known to the launchers of linkers and to those of compilers that start a linker by themselves. If
+// The type v is only known to the launchers of interpreters. The types w, y, z, x, q, m and o are only known to the launchers of linkers and to those of compilers that start a linker by themselves. If
 // what is made is for another platform, or for a system that --sysroot names, it gets neither the libraries of the compiler nor those of
 // other trees.
 #include "sys.h"
 
-// The launchers of linkers are another program, made from the same text with LINKER defined.
+// The launchers of linkers and of interpreters are other programs, made from the same text with LINKER or INTERPRETER defined.
 #ifdef LINKER
 #define MAY_BE_ARGUMENT(c) (*(c) == 'a' || *(c) == 'w' || *(c) == 'x' || *(c) == 'y' || *(c) == 'z')
 #define IS_ARGUMENT(c) (*(c) == 'a' || (*(c) == 'w' && with_runtime) || (*(c) == 'x' && with_runtime && other_linker) || (*(c) == 'y' && with_libc))
@@ -173,6 +175,24 @@ static int is_compiler(const char *path) {
 }
 #endif
 
+#ifdef INTERPRETER
+// The first line of the file .cotter-libraries in the directory above that of a program.
+static const char *libraries_of_environment(const char *program) {
+  static char text[4096];
+  word end = length(program);
+  while (end && program[end - 1] != '/') end--;
+  if (!end) return 0;
+  long fd = call(NR_OPENAT, AT_FDCWD, join3(program, end, "../", 3, ".cotter-libraries"), O_RDONLY_CLOEXEC);
+  if (fd < 0) return 0;
+  long n = call6(NR_PREAD, fd, (long)text, sizeof text - 1, 0, 0, 0);
+  call(NR_CLOSE, fd, 0, 0);
+  for (long i = 0; i < n; i++)
+    if (text[i] == '\n') n = i;
+  text[n > 0 ? n : 0] = 0;
+  return text;
+}
+#endif
+
 __attribute__((used)) void launch(word *stack) {
   word argc = stack[0];
   char **argv = (char **)(stack + 1), **env = argv + argc + 1;
@@ -277,6 +297,9 @@ __attribute__((used)) void launch(word *stack) {
       if (*c == 'P' && is_variable(env[i], "PATH")) var[-1] = with_directory(env[i], below_root(c + 1));
   }
   char *library_path = 0, *preload = 0;
+#ifdef INTERPRETER
+  const char *more = 0;
+#endif
   for (const char *c = first; *c; c += length(c) + 1) switch (*c) {
       case 'l': loader = below_root(c + 1); break;
       // The loader separates names with spaces and colons, which the path of the tree may contain, so it must expand $ORIGIN itself.
@@ -300,11 +323,21 @@ __attribute__((used)) void launch(word *stack) {
         if (there) break;
       }  // fall through
       case 'e': *var++ = expand(c + 1, 'R', root, root_length); break;
+#ifdef INTERPRETER
+      case 'v': more = c + 1; break;
+#endif
       case 'c':
         if (asked) *var++ = expand(c + 1, 'R', root, root_length);
         break;
     }
   *var = 0;
+#ifdef INTERPRETER
+  if (more) {
+    const char *listed = variable(env, more);
+    if (!listed || !*listed) listed = libraries_of_environment(argv0);
+    if (listed && *listed) library_path = join3(library_path ? library_path : "", library_path ? length(library_path) : 0, ":", 1, listed);
+  }
+#endif
 
   if (loader) {
     *arg++ = loader ? (char *)loader : 0;

@@ -7,6 +7,10 @@ use std::collections::BTreeMap;
 /// run time. Programs are linked to it only if the variable is set.
 pub const RUNTIME_VARIABLE: &str = "COTTER_RUNTIME";
 
+/// The variable that lists directories of libraries which the interpreters of trees search behind their
+/// own.
+pub const LIBRARIES_VARIABLE: &str = "COTTER_PYTHON_LIBRARIES";
+
 /// The changes of an environment.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Changes {

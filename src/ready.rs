@@ -1,6 +1,7 @@
 //! Makes the trees of a project ready for use: through the project's root in the store, which is
 //! the short way, or by locking, making and registering the missing trees.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -500,6 +501,14 @@ fn register(
 /// # Errors
 /// If a tree was made by a recipe that this version of cotter does not have.
 pub fn active(trees: Vec<RootTree>, cx: &Context) -> Result<Vec<Active>> {
+    let is_library = |tree: &&RootTree| {
+        recipe::named(&tree.recipe).is_some_and(|recipe| recipe.kind() == Kind::Library)
+    };
+    let libraries: BTreeMap<ToolchainName, PathBuf> = trees
+        .iter()
+        .filter(is_library)
+        .map(|tree| (tree.name.clone(), cx.store.path(&tree.store_name)))
+        .collect();
     let active = |tree: RootTree| {
         let recipe = recipe::named(&tree.recipe).ok_or_else(|| {
             Error::user(format!("this cotter has no recipe {:?}", tree.recipe))
@@ -513,6 +522,7 @@ pub fn active(trees: Vec<RootTree>, cx: &Context) -> Result<Vec<Active>> {
             imports.extend(Editable::read(project, directory)?.roots());
         }
         Ok(Active {
+            libraries: tree.run.iter().filter_map(|name| libraries.get(name).cloned()).collect(),
             imports: imports.iter().map(|path| path.display().to_string()).collect(),
             name: tree.name,
             recipe,

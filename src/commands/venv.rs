@@ -1,7 +1,7 @@
 //! `cotter venv`: creates a standard virtual environment of locked packages, for editors and
 //! shells.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use fs_err as fs;
@@ -22,6 +22,7 @@ use crate::project::read_lock;
 use crate::python::editable::Editable;
 use crate::python::venv::{Environment, is_ours};
 use crate::ready;
+use crate::recipe::library_directories;
 use crate::store::copies;
 use crate::text::shell::word;
 
@@ -85,9 +86,19 @@ pub fn run(args: &Venv, cx: &Context) -> Result<ExitCode> {
         }
     }
     let variables = match spec {
-        Some(spec) => library_variables(&spec.build_tools, &lock, platform, cx)?,
+        Some(spec) => {
+            let all: Vec<ToolchainName> =
+                spec.libraries.iter().chain(&spec.build_tools).cloned().collect();
+            library_variables(&all, &lock, platform, cx)?
+        }
         None => vec![],
     };
+    let trees: Vec<PathBuf> = spec
+        .iter()
+        .flat_map(|spec| &spec.libraries)
+        .filter_map(|name| lock.get(name, platform))
+        .map(|tree| cx.store.path(&tree.output.store_name))
+        .collect();
     let project = lock_path.parent().unwrap_or(Path::new("/"));
     let named = spec.map(|spec| spec.editable.as_slice()).unwrap_or_default();
     let editable =
@@ -101,6 +112,7 @@ pub fn run(args: &Venv, cx: &Context) -> Result<ExitCode> {
         prompt: set.name.as_str(),
         object: set.store_name.as_str(),
         variables: &variables,
+        libraries: &library_directories(platform, &trees).collect::<Vec<_>>(),
         editable: &editable,
     };
     environment.make()?;

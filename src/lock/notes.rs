@@ -1,7 +1,7 @@
 //! Tells what recipes noted about the trees that they made.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use fs_err as fs;
 
@@ -82,11 +82,11 @@ fn tell_unresolved(place: &str, unresolved: &[Unresolved], reporter: &Reporter) 
 }
 
 /// Returns the names of all files below a directory. One that cannot be read has none.
-pub fn file_names(dir: &Path) -> BTreeSet<String> {
+fn file_names(dir: &Path) -> BTreeSet<String> {
     let mut out = BTreeSet::new();
     let mut todo = vec![dir.to_owned()];
     while let Some(dir) = todo.pop() {
-        for entry in fs::read_dir(&dir).into_iter().flatten().flatten() {
+        for entry in fs::read_dir(dir).into_iter().flatten().flatten() {
             if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
                 todo.push(entry.path());
             } else {
@@ -97,16 +97,20 @@ pub fn file_names(dir: &Path) -> BTreeSet<String> {
     out
 }
 
-/// Tells the libraries that extension modules of a set need and that neither the set nor its
-/// interpreter brings, whose files have the names `brought`. Many a wheel has plugins that are never
-/// loaded, so this is one message.
+/// Tells the libraries that extension modules of a set need and that neither the set nor the trees
+/// `searched` bring, those of its interpreter and of its libraries. Many a wheel has plugins that are
+/// never loaded, so this is one message.
 pub fn tell_lacking(
     plan: &Plan,
     notes: &Notes,
-    brought: &BTreeSet<String>,
+    searched: &[PathBuf],
     python: &ToolchainName,
     reporter: &Reporter,
 ) {
+    if notes.unresolved.is_empty() {
+        return;
+    }
+    let brought: BTreeSet<String> = searched.iter().flat_map(|dir| file_names(dir)).collect();
     let mut by_library: BTreeMap<&str, &str> = BTreeMap::new();
     for Unresolved { file, library } in &notes.unresolved {
         if !brought.contains(library) {
@@ -119,9 +123,10 @@ pub fn tell_lacking(
     let lacking: Vec<String> =
         by_library.iter().map(|(library, file)| format!("{library} (for {file})")).collect();
     reporter.warn(&format!(
-        "{} for {}: neither the set nor {python} brings {}: add the packages that have them to `packages` of [toolchains.{python}] if an import fails; `cotter audit tree {}` names every file",
+        "{} for {}: neither the set nor {} brings {}: if an import fails, name a toolchain of kind \"library\" that has them in `libraries` of the set, or add their packages to `packages` of [toolchains.{python}]; `cotter audit tree {}` names every file",
         plan.name,
         plan.platform,
+        plan.uses.run.iter().map(ToString::to_string).collect::<Vec<_>>().join(", "),
         shortened(&lacking),
         plan.name
     ));

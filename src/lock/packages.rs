@@ -1,6 +1,8 @@
 //! Locks sets of Python packages: a pinned uv resolves them, and packages that exist only as source
 //! are built.
 
+mod building;
+
 use std::cell::OnceCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -20,11 +22,9 @@ use crate::lockfile::{
     LockedTree, Lockfile, PackagesRole, PackagesSpec, Plan, Selection, Spec, Uses, first_marker,
     has_conflict_markers, sides,
 };
-use crate::make::{Made, Maker, Proposal, Tools, Workshop, locked_for, native_or_refuse};
+use crate::make::{Made, Maker, Proposal};
 use crate::manifest::Requirements;
-use crate::model::{
-    Built, Digest, Format, Input, Kind, MemberPath, Platform, ToolchainName, WheelName, abi_tag,
-};
+use crate::model::{Digest, Input, Kind, MemberPath, Platform, ToolchainName, abi_tag};
 use crate::project::{PackageTree, Project};
 use crate::python::dependency::RequiresDist;
 use crate::python::editable::Editable;
@@ -224,6 +224,11 @@ impl Locking<'_> {
                 role: if tree.builds { PackagesRole::Builds } else { PackagesRole::Set },
                 editable: if tree.builds { vec![] } else { editable.clone() },
                 build_tools: set.build_tools.iter().map(|t| t.value.clone()).collect(),
+                libraries: if tree.builds {
+                    vec![]
+                } else {
+                    set.libraries.iter().map(|l| l.value.clone()).collect()
+                },
                 selection: Selection { prune: set.prune.clone(), keep: vec![] },
             };
             plans.push(Plan {
@@ -251,9 +256,12 @@ impl Locking<'_> {
         let made = self.maker().identify(self.lock, &proposals)?;
         let idle: Vec<_> = made.iter().map(|m| (&set.name, m.notes.idle.as_slice())).collect();
         self.project.warn_of_idle_patterns(&idle, self.cx);
-        let brought = notes::file_names(&interpreter);
         for (plan, made) in plans.iter().zip(&made) {
-            notes::tell_lacking(plan, &made.notes, &brought, python, &self.cx.reporter);
+            let libraries =
+                set.libraries.iter().filter_map(|l| self.lock.get(&l.value, plan.platform));
+            let mut searched = vec![interpreter.clone()];
+            searched.extend(libraries.map(|tree| self.cx.store.path(&tree.output.store_name)));
+            notes::tell_lacking(plan, &made.notes, &searched, python, &self.cx.reporter);
         }
         let trees = plans
             .into_iter()
@@ -537,61 +545,5 @@ impl Locking<'_> {
             Some(e) => Err(e),
             None => Ok(out.into_inner().expect("no panic holds it")),
         }
-    }
-
-    /// Builds the packages that are available only as source, and records the results.
-    fn build(&self, plans: &mut [Plan], set: &Requirements) -> Result<()> {
-        let mut built: BTreeMap<Digest, Built> = BTreeMap::new();
-        for plan in plans {
-            let Spec::Packages(spec) = &plan.spec else { continue };
-            let requires = Requirements::builds_name(&plan.name);
-            let native = Platform::native();
-            let requires = native
-                .is_some_and(|native| self.lock.get(&requires, native).is_some())
-                .then_some(requires);
-            let tools = Tools {
-                interpreter: &spec.interpreter,
-                requires: requires.as_ref(),
-                path: &spec.build_tools,
-            };
-            let sources = plan.inputs.iter_mut().filter(|i| i.format == Format::Sdist);
-            for input in sources {
-                let file = input.file_name().to_owned();
-                let wheel = match built.get(&input.sha256) {
-                    Some(known) => known.clone(),
-                    None => self.build_one(input, &tools)?,
-                };
-                built.insert(input.sha256, wheel.clone());
-                if WheelName::parse(&wheel.file).is_none_or(|w| w.platform != "any")
-                    && native != Some(plan.platform)
-                {
-                    return Err(Error::build(format!(
-                        "{file} holds native code, which can't be built for {} here",
-                        plan.platform
-                    ))
-                    .hint(format!(
-                        "lock [requirements.{}] on such a machine, or leave the platform out: platforms = [...]",
-                        set.name
-                    )));
-                }
-                input.built = Some(wheel);
-            }
-            let any = plan.inputs.iter().any(|i| i.built.is_some());
-            plan.uses = Uses::of_set(spec, any, requires);
-        }
-        Ok(())
-    }
-
-    /// Builds the wheel of an input, after making the tools that the build uses.
-    fn build_one(&self, input: &Input, tools: &Tools) -> Result<Built> {
-        let platform = native_or_refuse(Platform::native())?;
-        let (maker, lock) = (self.maker(), self.lock);
-        let used = [tools.interpreter].into_iter().chain(tools.requires).chain(tools.path);
-        let used: Vec<&LockedTree> =
-            used.map(|name| locked_for(lock, name, platform)).collect::<Result<_>>()?;
-        maker.ensure(lock, &used)?;
-        let (store, fetcher, reporter) = (&self.cx.store, self.fetcher, &self.cx.reporter);
-        let limits = self.cx.limits();
-        Workshop { store, fetcher, reporter, lock, platform, limits }.build(input, tools)
     }
 }

@@ -296,6 +296,7 @@ fn packages_differences(
     let of_spec = |set: &str,
                    interpreter: &str,
                    tools: Vec<String>,
+                   libraries: Vec<String>,
                    prune: &[String],
                    editable: Vec<String>| {
         let mut out = Fingerprint::default();
@@ -303,17 +304,36 @@ fn packages_differences(
         out.note("[tree.spec] set", [set]);
         out.note("[tree.spec] interpreter", [interpreter]);
         out.note("[tree.spec] build_tools", tools);
+        out.note("[tree.spec] libraries", libraries);
         out.note("[tree.spec] prune", prune);
         out
     };
-    let PackagesSpec { set, interpreter, build_tools, selection, .. } = spec;
+    let PackagesSpec { set, interpreter, build_tools, libraries, selection, .. } = spec;
     let tools = build_tools.iter().map(ToString::to_string).collect();
-    let was =
-        of_spec(set.as_str(), interpreter.as_str(), tools, &selection.prune, spec.editable.clone());
+    let was = of_spec(
+        set.as_str(),
+        interpreter.as_str(),
+        tools,
+        libraries.iter().map(ToString::to_string).collect(),
+        &selection.prune,
+        spec.editable.clone(),
+    );
     let set = tree.set;
     let tools = set.build_tools.iter().map(|tool| tool.value.to_string()).collect();
     let editable = if tree.builds { vec![] } else { editable };
-    was.differences(&of_spec(set.name.as_str(), tree.python.as_str(), tools, &set.prune, editable))
+    let libraries = if tree.builds {
+        vec![]
+    } else {
+        set.libraries.iter().map(|l| l.value.to_string()).collect()
+    };
+    was.differences(&of_spec(
+        set.name.as_str(),
+        tree.python.as_str(),
+        tools,
+        libraries,
+        &set.prune,
+        editable,
+    ))
 }
 
 /// Returns the interpreter's version in the form that packages use, such as `3.11`. It is empty if
@@ -381,6 +401,7 @@ pub fn set_fingerprint(
         out.note("built_with", made);
     }
     out.note("build_tools", set.build_tools.iter().map(|t| t.value.to_string()));
+    out.note("libraries", set.libraries.iter().map(|l| l.value.to_string()));
     out.note("prune", &set.prune);
     let file = set.output(tree.python);
     let written = match output {

@@ -118,7 +118,11 @@ impl Uses {
             make.sort();
             make.dedup();
         }
-        Uses { make, run: vec![set.interpreter.clone()] }
+        let mut run = vec![set.interpreter.clone()];
+        run.extend(set.libraries.iter().cloned());
+        run.sort();
+        run.dedup();
+        Uses { make, run }
     }
 }
 

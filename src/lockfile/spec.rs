@@ -138,6 +138,8 @@ pub struct PackagesSpec {
     pub editable: Vec<String>,
     /// The toolchains whose programs are on the PATH of builds.
     pub build_tools: Vec<ToolchainName>,
+    /// The library toolchains whose libraries its packages find.
+    pub libraries: Vec<ToolchainName>,
     /// The files that stay.
     pub selection: Selection,
 }

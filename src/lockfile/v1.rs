@@ -253,6 +253,7 @@ impl Request {
                     },
                     editable: vec![],
                     build_tools: self.names("build_tools")?,
+                    libraries: vec![],
                     selection,
                 })
             }

@@ -213,6 +213,7 @@ fn read_spec(
                 known
             });
             let build_tools = names(table, "build_tools", problems);
+            let libraries = names(table, "libraries", problems);
             let editable = table.string_list("editable", problems).unwrap_or_default();
             for directory in &editable {
                 if directory.value.starts_with('/') || directory.value.contains(['\n', ':']) {
@@ -230,6 +231,7 @@ fn read_spec(
                 role: role?,
                 editable: editable.into_iter().map(|directory| directory.value).collect(),
                 build_tools,
+                libraries,
                 selection,
             })
         }
@@ -449,7 +451,8 @@ fn spec(spec: &Spec, own: Platform) -> Table {
                 .string("python", &packages.python)
                 .string("abi", &packages.abi)
                 .some_strings("editable", &packages.editable)
-                .some_strings("build_tools", &texts(&packages.build_tools));
+                .some_strings("build_tools", &texts(&packages.build_tools))
+                .some_strings("libraries", &texts(&packages.libraries));
         }
     }
     let selection = spec.selection();

@@ -95,6 +95,7 @@ impl Workshop<'_> {
                 target: plan.target(),
                 env: plan.spec.programs().map(|p| p.env.clone()).unwrap_or_default(),
                 imports: vec![],
+                libraries: vec![],
                 path: path.clone(),
                 version: plan.version.clone(),
             });

@@ -271,9 +271,11 @@ pub fn users(manifest: &Manifest, name: &ToolchainName) -> Vec<(Range<usize>, St
         let of_key = |key: &'static str| move |span: &Range<usize>| (span.clone(), key);
         let python = set.python.iter().filter(|p| p.value == *name).map(|p| &p.span);
         let tools = set.build_tools.iter().filter(|t| t.value == *name).map(|t| &t.span);
+        let libraries = set.libraries.iter().filter(|l| l.value == *name).map(|l| &l.span);
         let uv = [&set.uv].into_iter().filter(|uv| uv.value == *name).map(|uv| &uv.span);
         let all = python.map(of_key("python"));
         let all = all.chain(tools.map(of_key("build_tools"))).chain(uv.map(of_key("uv")));
+        let all = all.chain(libraries.map(of_key("libraries")));
         out.extend(
             all.map(|(span, key)| (span, format!("`{key}` of [requirements.{}]", set.name))),
         );

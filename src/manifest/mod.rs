@@ -284,6 +284,36 @@ impl Manifest {
                     );
                 }
             }
+            for library in &set.libraries {
+                let name = library.value.as_str();
+                let lacks = |t: &&Toolchain| {
+                    set.platforms.iter().find(|p| !t.platforms.contains(p)).copied()
+                };
+                match self.toolchains.get(&library.value) {
+                    None => {
+                        let hint = problems.did_you_mean(name, known());
+                        problems.add(
+                            library.span.clone(),
+                            format!("there is no toolchain {name:?}{hint}"),
+                        );
+                    }
+                    Some(t) if t.kind != Kind::Library => problems.add(
+                        library.span.clone(),
+                        format!(
+                            "expected a toolchain of kind \"library\", {name:?} is of kind {:?}",
+                            t.kind.as_str()
+                        ),
+                    ),
+                    Some(t) => {
+                        if let Some(platform) = lacks(&t) {
+                            problems.add(
+                                library.span.clone(),
+                                format!("{name:?} is not for {platform}, and [requirements.{}] is: add it to the `platforms` of {name:?}", set.name),
+                            );
+                        }
+                    }
+                }
+            }
             if !self.toolchains.contains_key(&set.uv.value) {
                 problems.add(
                     set.uv.span.clone(),

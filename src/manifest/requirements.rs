@@ -45,6 +45,8 @@ pub struct Requirements {
     pub build_requires: Vec<String>,
     /// The toolchains that are on the PATH of builds, such as the compiler.
     pub build_tools: Vec<Spanned<ToolchainName>>,
+    /// The library toolchains whose libraries its packages find.
+    pub libraries: Vec<Spanned<ToolchainName>>,
     /// Patterns of paths to leave out.
     pub prune: Vec<String>,
     /// The file of hashed requirements to write, relative to the manifest.
@@ -89,6 +91,7 @@ impl Requirements {
             }
         }
         let build_tools = names("build_tools", &mut fields, problems);
+        let libraries = names("libraries", &mut fields, problems);
         let inputs = fields.string_list("inputs", problems).unwrap_or_default();
         let uv = match fields.string("uv", problems) {
             Some(uv) => match uv.value.parse() {
@@ -222,6 +225,7 @@ impl Requirements {
             build,
             build_requires,
             build_tools,
+            libraries,
             prune,
             output,
             uv,
@@ -248,6 +252,7 @@ impl Requirements {
             build: vec![],
             build_requires: vec![],
             build_tools: vec![],
+            libraries: vec![],
             prune: vec![],
             output: None,
             uv: set.uv.clone(),

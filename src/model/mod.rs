@@ -21,7 +21,7 @@ pub use name::{StoreName, ToolchainName};
 pub use number::decimal;
 pub use platform::Platform;
 pub use python::{
-    PACKAGES_INDEX, VENV_MARK, WheelName, abi_tag, is_project_name, minor_version,
+    LIBRARIES_FILE, PACKAGES_INDEX, VENV_MARK, WheelName, abi_tag, is_project_name, minor_version,
     normalize_project, site_packages,
 };
 pub use shorten::shortened;

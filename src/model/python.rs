@@ -58,6 +58,10 @@ pub const PACKAGES_INDEX: &str = "packages.json";
 /// requires. It ends with the store name of the packages.
 pub const VENV_MARK: &str = "cotter = ";
 
+/// The file of a virtual environment whose first line lists directories of libraries, with colons between
+/// them. The launcher of the interpreter reads it.
+pub const LIBRARIES_FILE: &str = ".cotter-libraries";
+
 /// Returns the directory of an interpreter's (`3.11`) packages, relative to the root of an
 /// environment.
 pub fn site_packages(python: &str) -> String {

@@ -1,14 +1,14 @@
 //! Creates virtual environments of locked packages. Source: PEP 405 and the module `venv`.
 
 use std::ffi::OsStr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use fs_err as fs;
 
 use super::editable::Editable;
 use crate::error::{Error, Result};
 use crate::facts::{PythonFacts, RuntimeVariable};
-use crate::model::{VENV_MARK, site_packages};
+use crate::model::{LIBRARIES_FILE, VENV_MARK, site_packages};
 use crate::store::copies;
 
 /// The name of the module that sets the variables for what libraries need.
@@ -50,6 +50,8 @@ pub struct Environment<'a> {
     /// The variables that lead to what the libraries need with which the packages were built, with
     /// absolute paths.
     pub variables: &'a [RuntimeVariable],
+    /// The directories of libraries that the interpreter searches behind its own.
+    pub libraries: &'a [PathBuf],
     /// The directories whose modules are imported from where they are.
     pub editable: &'a [Editable],
 }
@@ -77,6 +79,13 @@ impl Environment<'_> {
             fs::write(site.join(format!("{VARIABLES}.pth")), format!("import {VARIABLES}\n"))
                 .map_err(at)?;
             fs::write(site.join(format!("{VARIABLES}.py")), self.variables_text()).map_err(at)?;
+        }
+        if !self.libraries.is_empty() {
+            let listed: Vec<String> =
+                self.libraries.iter().map(|dir| dir.display().to_string()).collect();
+            let file = new.join(LIBRARIES_FILE);
+            let _ = fs::remove_file(&file);
+            fs::write(file, listed.join(":") + "\n").map_err(at)?;
         }
         for editable in self.editable {
             editable.install(&site, &bin).map_err(at)?;

@@ -118,6 +118,8 @@ pub struct Active {
     pub env: BTreeMap<String, String>,
     /// The directories of the project whose modules its programs import.
     pub imports: Vec<String>,
+    /// The trees of libraries that its programs search, if they are among those that are used.
+    pub libraries: Vec<PathBuf>,
     /// The path of the tree.
     pub path: PathBuf,
     /// The version of the tree. For Python packages, it is the version of their interpreter, such

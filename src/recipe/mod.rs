@@ -54,6 +54,7 @@ pub use essential::{is_essential, package_of as package_of_command};
 pub use families::relatives;
 pub use layers::{Layers, Stage};
 pub use notes::{Dropped, NamelessPackage, Notes};
+pub use packages::library_directories;
 pub use prune::{Idle, Pruning};
 pub use reaches::survey_constants;
 

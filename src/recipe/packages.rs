@@ -2,6 +2,7 @@
 //! `lib/python3.x/site-packages`, and `packages.json`, which records the files of each package.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
 
 use serde_json::json;
 
@@ -9,11 +10,11 @@ use super::api::{Active, Recipe};
 use super::layers::Layers;
 use super::notes::Notes;
 use super::prune::Pruning;
-use crate::environment::{IMPORTS, Variables};
+use crate::environment::{IMPORTS, LIBRARIES_VARIABLE, Variables};
 use crate::error::{Error, Result};
 use crate::facts::{Facts, PackagesFacts};
 use crate::lockfile::Plan;
-use crate::model::{Kind, MemberPath, PACKAGES_INDEX as INDEX};
+use crate::model::{Kind, MemberPath, PACKAGES_INDEX as INDEX, Platform};
 use crate::python::wheel;
 use crate::relocate::libraries;
 use crate::tree::{BlobDir, Node, Tree};
@@ -62,6 +63,9 @@ impl Recipe for Packages {
         for directory in &tree.imports {
             environment.list(IMPORTS, directory.clone());
         }
+        for directory in library_directories(tree.platform, &tree.libraries) {
+            environment.list(LIBRARIES_VARIABLE, directory.display().to_string());
+        }
     }
 
     /// Two sets on one search path would hide each other's packages.
@@ -77,6 +81,13 @@ impl Recipe for Packages {
             .map_err(|e| Error::build(format!("can't read {INDEX} of {}", plan.name)).cause(&e))?;
         Ok(Facts::Packages(facts))
     }
+}
+
+/// Returns the directories of libraries in trees that a set of packages names, as its interpreter searches
+/// them.
+pub fn library_directories(platform: Platform, trees: &[PathBuf]) -> impl Iterator<Item = PathBuf> {
+    let main = format!("usr/lib/{}", platform.multiarch());
+    trees.iter().flat_map(move |tree| [tree.join(&main), tree.join("usr/lib")])
 }
 
 /// Adds the index, and puts an empty file in the place of each `__pycache__` (see the recipe of

@@ -1,5 +1,7 @@
 //! The recipe for CPython from Debian packages.
 
+use std::cell::RefCell;
+
 use super::api::{Active, Asked, Launchers, Recipe};
 use super::bundled_pip;
 use super::edit::{replace as edit, seal_constant, write};
@@ -8,11 +10,11 @@ use super::layers::Layers;
 use super::notes::Notes;
 use super::prune::{self, Pruning};
 use super::seal::{ProgramUse, Steps, seal};
-use crate::environment::Variables;
+use crate::environment::{LIBRARIES_VARIABLE, Variables};
 use crate::error::{Error, Result};
 use crate::facts::{Facts, PythonFacts};
 use crate::lockfile::{Plan, PythonSpec, Spec};
-use crate::model::{Kind, MemberPath, abi_tag, minor_version};
+use crate::model::{Kind, LIBRARIES_FILE, MemberPath, abi_tag, minor_version};
 use crate::relocate::launcher::{Argv0, Instructions};
 use crate::relocate::paths::{replace_all, seal as seal_bytes};
 use crate::tree::{BlobDir, Node, Tree};
@@ -43,7 +45,7 @@ impl Recipe for Python {
     }
 
     fn version(&self) -> u32 {
-        3
+        4
     }
 
     fn kind(&self) -> Kind {
@@ -89,13 +91,19 @@ impl Recipe for Python {
             let instructions = instructions(tree);
             Box::new(move |_| instructions.clone())
         };
+        let unknown = RefCell::default();
         let steps = Steps {
-            prepare: &|tree| prepare(plan, tree, blobs),
+            prepare: &|tree| {
+                unknown.replace(prepare(plan, tree, blobs)?);
+                Ok(())
+            },
             launchers: &launchers,
             programs: ProgramUse::Started,
             redirect: false,
         };
-        seal(plan, layers, blobs, pruning, &steps, notes)
+        let tree = seal(plan, layers, blobs, pruning, &steps, notes)?;
+        notes.ungenerated.extend(unknown.take());
+        Ok(tree)
     }
 
     fn environment(&self, tree: &Active, environment: &mut Variables) {
@@ -141,8 +149,9 @@ const CERTIFICATES: &str = generated::BUNDLE;
 /// cases.
 const ROOT: &str = "os.path.realpath(__file__).rpartition('/usr/lib/python')[0]";
 
-/// Makes the interpreter find its files relative to its own location, and no files of the host.
-fn prepare(plan: &Plan, tree: &mut Tree, blobs: &BlobDir) -> Result<()> {
+/// Makes the interpreter find its files relative to its own location, and no files of the host. Returns
+/// what could not be changed.
+fn prepare(plan: &Plan, tree: &mut Tree, blobs: &BlobDir) -> Result<Vec<generated::Ungenerated>> {
     let Some(version) = version(tree) else {
         return Err(Error::user(format!("the packages of {} hold no Python", plan.name))
             .about(plan.name.as_str())
@@ -182,8 +191,22 @@ fn prepare(plan: &Plan, tree: &mut Tree, blobs: &BlobDir) -> Result<()> {
         edit(tree, blobs, &gettext, "\"/usr/share/locale-langpack\"", "localedir")?;
     }
     trust_own_certificates(tree, blobs, &lib)?;
-    stand_in_for_locales(tree, blobs, &lib)?;
-    find_own_libraries(tree, blobs, &lib)?;
+    let unknown = [
+        edit_if_known(
+            tree,
+            blobs,
+            &format!("{lib}/locale.py"),
+            (SET_LOCALE, SET_LOCALE_OR_STAND_IN),
+            "setlocale fails for locales that the tree does not have",
+        )?,
+        edit_if_known(
+            tree,
+            blobs,
+            &format!("{lib}/ctypes/util.py"),
+            (FIND_LIBRARY, &find_own_libraries()),
+            "ctypes.util.find_library asks programs of the machine",
+        )?,
+    ];
     let certifi = "usr/lib/python3/dist-packages/pip/_vendor/certifi/core.py";
     edit(
         tree,
@@ -226,44 +249,71 @@ fn prepare(plan: &Plan, tree: &mut Tree, blobs: &BlobDir) -> Result<()> {
             tree.link(name, &target);
         }
     }
-    Ok(())
+    Ok(unknown.into_iter().flatten().collect())
 }
 
 /// A tree has the locale C.UTF-8 and no other, unless packages bring them. A program that takes the
 /// user's settings (`setlocale(LC_ALL, "")`) would fail with every other one. Where the user wants
 /// UTF-8, it gets C.UTF-8, as the programs of redirected trees do.
-fn stand_in_for_locales(tree: &mut Tree, blobs: &BlobDir, lib: &str) -> Result<()> {
-    let (path, call) = (format!("{lib}/locale.py"), "    return _setlocale(category, locale)\n");
-    if !contains(tree, &path, call)? {
-        return Ok(());
+const SET_LOCALE: &str = "    return _setlocale(category, locale)\n";
+
+/// What takes the place of [`SET_LOCALE`].
+const SET_LOCALE_OR_STAND_IN: &str = r#"    try:
+        return _setlocale(category, locale)
+    except Error:
+        import os
+        names = (os.environ.get(name) for name in ('LC_ALL', 'LC_CTYPE', 'LANG'))
+        wanted = next((name for name in names if name), '').partition('@')[0].partition('.')[2]
+        if locale != '' or wanted.replace('-', '').lower() != 'utf8':
+            raise
+        return _setlocale(category, 'C.UTF-8')
+"#;
+
+/// Changes a module of the standard library. Its text may differ in a Python that this version of cotter
+/// does not know: then it stays, and what does not work is returned.
+fn edit_if_known(
+    tree: &mut Tree,
+    blobs: &BlobDir,
+    path: &str,
+    (from, to): (&str, &str),
+    otherwise: &str,
+) -> Result<Option<generated::Ungenerated>> {
+    if contains(tree, path, from)? {
+        edit(tree, blobs, path, from, to)?;
+    } else if tree.at(path).is_some() {
+        return Ok(Some(generated::Ungenerated {
+            what: format!(
+                "{path} has another text than in the known versions of Python, and stays as it is: {otherwise}"
+            ),
+            hint: "a newer cotter may know it".to_owned(),
+        }));
     }
-    edit(
-        tree,
-        blobs,
-        &path,
-        call,
-        "    try:\n        return _setlocale(category, locale)\n    except Error:\n        import os\n        names = (os.environ.get(name) for name in ('LC_ALL', 'LC_CTYPE', 'LANG'))\n        wanted = next((name for name in names if name), '').partition('@')[0].partition('.')[2]\n        if locale != '' or wanted.replace('-', '').lower() != 'utf8':\n            raise\n        return _setlocale(category, 'C.UTF-8')\n",
-    )
+    Ok(None)
 }
 
 /// Python asks the ldconfig, the compiler and the linker of the machine where a library is. The loader
-/// of the tree finds only those of the tree.
-fn find_own_libraries(tree: &mut Tree, blobs: &BlobDir, lib: &str) -> Result<()> {
-    let (path, question) = (
-        format!("{lib}/ctypes/util.py"),
-        "            # See issue #9998\n            return _findSoname_ldconfig(name) or \\\n",
-    );
-    if !contains(tree, &path, question)? {
-        return Ok(());
-    }
-    edit(
-        tree,
-        blobs,
-        &path,
-        question,
-        &format!(
-            "            found = []\n            lib = {ROOT} + '/usr/lib'\n            for directory in (lib, os.path.join(lib, sys.implementation._multiarch)):\n                if os.path.isdir(directory):\n                    found += [n for n in os.listdir(directory) if n.startswith('lib%s.so' % name)]\n            # The name by which programs ask for a library has few numbers, and is no link for compilers.\n            return min((n for n in found if '.so.' in n), key=len, default=None) or \\\n                next(iter(found), None)\n            return _findSoname_ldconfig(name) or \\\n"
-        ),
+/// of the tree finds those of the tree, and those of the trees that a set of packages names.
+const FIND_LIBRARY: &str = "            # See issue #9998\n            return _findSoname_ldconfig(name) or \\\n                   _get_soname(_findLib_gcc(name)) or _get_soname(_findLib_ld(name))\n";
+
+/// Returns what takes the place of [`FIND_LIBRARY`].
+fn find_own_libraries() -> String {
+    format!(
+        r#"            lib = {ROOT} + '/usr/lib'
+            listed = os.environ.get('{LIBRARIES_VARIABLE}')
+            if not listed:
+                try:
+                    with open(os.path.join(sys.prefix, '{LIBRARIES_FILE}')) as file:
+                        listed = file.readline().strip()
+                except OSError:
+                    listed = ''
+            found = []
+            for directory in [lib, os.path.join(lib, sys.implementation._multiarch)] + listed.split(':'):
+                if directory and os.path.isdir(directory):
+                    found += [n for n in os.listdir(directory) if n.startswith('lib%s.so' % name)]
+            # The name by which programs ask for a library has few numbers, and is no link for compilers.
+            return min((n for n in found if '.so.' in n), key=len, default=None) or \
+                next(iter(found), None)
+"#
     )
 }
 
@@ -437,6 +487,7 @@ fn instructions(tree: &Tree) -> Instructions {
         argv0: Argv0::Found,
         drop: vec!["PYTHONHOME".to_owned(), "PYTHONPLATLIBDIR".to_owned()],
         default,
+        more_libraries: Some(LIBRARIES_VARIABLE),
         keep_library_path: true,
         ..Instructions::default()
     }

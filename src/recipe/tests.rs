@@ -81,6 +81,7 @@ fn a_recipe_is_one_file_and_one_line() {
         target: plan.platform,
         env: Default::default(),
         imports: vec![],
+        libraries: vec![],
         path: "/s/dummy".into(),
         version: plan.version.clone(),
     };
@@ -123,6 +124,7 @@ fn libraries_reach_the_compiler_and_pkg_config() {
         target: Platform::X86_64Linux,
         env: Default::default(),
         imports: vec![],
+        libraries: vec![],
         path: path.into(),
         version: "1".to_owned(),
     };

@@ -14,6 +14,9 @@ const AARCH64: &[u8] = include_bytes!("../../launcher/launcher-aarch64");
 /// The launchers that know instructions about what is linked.
 const LINKER_X86_64: &[u8] = include_bytes!("../../launcher/linker-x86_64");
 const LINKER_AARCH64: &[u8] = include_bytes!("../../launcher/linker-aarch64");
+/// The launchers that take further directories of libraries.
+const INTERPRETER_X86_64: &[u8] = include_bytes!("../../launcher/interpreter-x86_64");
+const INTERPRETER_AARCH64: &[u8] = include_bytes!("../../launcher/interpreter-aarch64");
 pub(super) const MAGIC: &[u8] = b"cotter-launch-1\0";
 const CONFIG: usize = 4096;
 
@@ -79,6 +82,9 @@ pub struct Instructions {
     /// Arguments that follow the user's, for each tree in `COTTER_LIBRARIES`. `%L` stands for that
     /// tree.
     pub library_args: Vec<String>,
+    /// The variable that lists directories of libraries behind those of the tree. A virtual environment
+    /// lists them in a file. The launchers of linkers do not know it.
+    pub more_libraries: Option<&'static str>,
     /// Whether the program may convert between character sets.
     pub conversion: Conversion,
     /// Whether the loader preloads the library that redirects paths to the tree.
@@ -214,6 +220,7 @@ pub fn render(
         ('e', &instructions.set),
         ('E', &instructions.default),
     ];
+    strings.extend(instructions.more_libraries.map(|variable| format!("v{variable}")));
     strings.extend(HOST_VARIABLES.iter().map(|v| format!("d{v}")));
     if instructions.keep_library_path && runtime.is_some() {
         strings.push("kLD_LIBRARY_PATH".to_owned());
@@ -238,11 +245,14 @@ pub fn render(
             CONFIG - MAGIC.len() - 1
         )));
     }
-    let mut out = match (platform, instructions.linking.is_some()) {
-        (Platform::X86_64Linux, false) => X86_64,
-        (Platform::X86_64Linux, true) => LINKER_X86_64,
-        (Platform::Aarch64Linux, false) => AARCH64,
-        (Platform::Aarch64Linux, true) => LINKER_AARCH64,
+    let [plain, linker, interpreter] = match platform {
+        Platform::X86_64Linux => [X86_64, LINKER_X86_64, INTERPRETER_X86_64],
+        Platform::Aarch64Linux => [AARCH64, LINKER_AARCH64, INTERPRETER_AARCH64],
+    };
+    let mut out = match instructions {
+        Instructions { linking: Some(_), .. } => linker,
+        Instructions { more_libraries: Some(_), .. } => interpreter,
+        _ => plain,
     }
     .to_vec();
     let start = out

@@ -42,9 +42,9 @@ pub fn run(args: &AuditTree, cx: &Context) -> Result<ExitCode> {
         let mut libraries = shared_libraries(&files);
         // Packages are loaded by their interpreter, which provides libc and the libraries on which
         // wheels may rely.
-        if let Some(python) = interpreter_of(tree, &project, cx)? {
+        for searched in searched_by(tree, &project, cx)? {
             let mut files = vec![];
-            walk(&python, &mut files)?;
+            walk(&searched, &mut files)?;
             libraries.extend(shared_libraries(&files));
         }
         for path in files {
@@ -129,14 +129,16 @@ fn shared_libraries(files: &[PathBuf]) -> BTreeSet<String> {
         .collect()
 }
 
-/// Returns the tree of the interpreter of a set of packages, if it is in the store.
-fn interpreter_of(tree: &RootTree, project: &Project, cx: &Context) -> Result<Option<PathBuf>> {
+/// Returns the trees in which the extension modules of a set of packages find libraries, as far as they
+/// are in the store: that of its interpreter, and those that `libraries` names.
+fn searched_by(tree: &RootTree, project: &Project, cx: &Context) -> Result<Vec<PathBuf>> {
     let lock = project.lock(cx)?.unwrap_or_default();
-    let python = lock
-        .get(&tree.name, tree.platform)
-        .and_then(|t| t.plan.spec.packages())
-        .and_then(|set| lock.get(&set.interpreter, tree.platform));
-    Ok(python.map(|t| cx.store.path(&t.output.store_name)).filter(|path| path.exists()))
+    let set = lock.get(&tree.name, tree.platform).and_then(|t| t.plan.spec.packages());
+    let names =
+        set.into_iter().flat_map(|set| [&set.interpreter].into_iter().chain(&set.libraries));
+    let trees = names.filter_map(|name| lock.get(name, tree.platform));
+    let paths = trees.map(|tree| cx.store.path(&tree.output.store_name));
+    Ok(paths.filter(|path| path.exists()).collect())
 }
 
 fn walk(dir: &Path, out: &mut Vec<PathBuf>) -> Result<()> {

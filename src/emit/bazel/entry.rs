@@ -30,6 +30,8 @@ pub struct Set<'a> {
     pub name: &'a str,
     /// The toolchain of the interpreter for which the packages are installed.
     pub python: &'a str,
+    /// Whether it names toolchains with libraries.
+    pub has_libraries: bool,
     /// The packages, each with the names of the packages that it needs.
     pub packages: Vec<(&'a str, &'a [String])>,
 }
@@ -52,6 +54,7 @@ impl<'a> Entry<'a> {
             set: plan.spec.packages().map(|set| Set {
                 name: set.set.as_str(),
                 python: set.interpreter.as_str(),
+                has_libraries: !set.libraries.is_empty(),
                 packages: plan
                     .inputs
                     .iter()

@@ -117,6 +117,14 @@ impl Emission for BazelSettings {
             });
         }
         check_names(&entries, self)?;
+        for set in
+            entries.iter().filter_map(|entry| entry.set.as_ref()).filter(|set| set.has_libraries)
+        {
+            request.notes.push(format!(
+                "{}: a py_binary of Bazel does not search its `libraries`: add their packages to `packages` of [toolchains.{}] for it",
+                set.name, set.python
+            ));
+        }
         let mut files = Files::new();
         for (name, text) in TEMPLATES {
             let comment = if name.ends_with(".c") { "//" } else { "#" };

@@ -18,17 +18,18 @@ const FLAGS: &[&str] = &[
 ];
 
 /// Compiles, assembles and links with the tree's own cc1, as, ld and objcopy. `run` starts each of them.
-fn build(gcc: &Path, triplet: &str, extra: &str, run: &dyn Fn(&Path, &[&str])) -> [Vec<u8>; 5] {
+fn build(gcc: &Path, triplet: &str, extra: &str, run: &dyn Fn(&Path, &[&str])) -> [Vec<u8>; 6] {
     let scratch = Scratch::new();
     let at = |name: &str| scratch.join(name).display().to_string();
     let file = |name: &str| format!("{REPO}/launcher/{name}");
     let cc1 = gcc.join(format!("usr/lib/gcc/{triplet}/12/cc1"));
     let sysroot = format!("--sysroot={}", gcc.display());
     // Of the library that redirects paths, only the functions that it wraps are visible; the option changes nothing in the others.
-    // The launchers of linkers have the text of the others.
+    // The launchers of linkers and of interpreters have the text of the others.
     for (name, source, flag) in [
         ("launcher", "launcher", "-fno-pic"),
         ("linker", "launcher", "-DLINKER"),
+        ("interpreter", "launcher", "-DINTERPRETER"),
         ("stub", "stub", "-fpie"),
         ("guard", "guard", "-fno-pic"),
         ("redirect", "redirect", "-fpic"),
@@ -54,7 +55,7 @@ fn build(gcc: &Path, triplet: &str, extra: &str, run: &dyn Fn(&Path, &[&str])) -
         run(&gcc.join("bin/as"), &[&at(&format!("{name}.s")), "-o", &at(&format!("{name}.o"))]);
     }
     let ld = gcc.join("bin/ld");
-    for name in ["launcher", "linker", "guard"] {
+    for name in ["launcher", "linker", "interpreter", "guard"] {
         let (object, program) = (at(&format!("{name}.o")), at(name));
         let flags = ["-static", "-s", "-z", "noseparate-code", "--build-id=none", "-o"];
         run(&ld, &[&[sysroot.as_str()][..], &flags, &[&program, &object]].concat());
@@ -70,10 +71,16 @@ fn build(gcc: &Path, triplet: &str, extra: &str, run: &dyn Fn(&Path, &[&str])) -
 }
 
 /// The committed files, with the ends of their names.
-const BINARIES: [(&str, &str); 5] =
-    [("launcher", ""), ("linker", ""), ("stub", ""), ("guard", ""), ("redirect", ".so")];
+const BINARIES: [(&str, &str); 6] = [
+    ("launcher", ""),
+    ("linker", ""),
+    ("interpreter", ""),
+    ("stub", ""),
+    ("guard", ""),
+    ("redirect", ".so"),
+];
 
-fn assert_committed(built: [Vec<u8>; 5], cpu: &str) {
+fn assert_committed(built: [Vec<u8>; 6], cpu: &str) {
     for ((name, end), built) in BINARIES.iter().zip(built) {
         let path = format!("{REPO}/launcher/{name}-{cpu}{end}");
         if std::env::var_os("COTTER_BLESS").is_some() {

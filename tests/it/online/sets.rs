@@ -3,7 +3,7 @@
 use std::process::Command;
 
 use super::requirements::{Packages, publish_app};
-use crate::support::archive::zip;
+use crate::support::archive::{Tar, gzip, zip};
 use crate::support::{contains, ok, text, tree};
 
 /// A container need not have a shell.
@@ -106,30 +106,6 @@ fn shared_libraries_of_one_wheel_serve_another() {
     ]);
     let library = |file: &str| std::fs::read(scratch.join(file)).unwrap();
     let packages = Packages::new("inputs = [\"requirements.in\"]");
-    let wheel = |members: &[(&str, Vec<u8>)], project: &str| {
-        let info = format!("{project}-1.0.dist-info");
-        let meta = format!("Metadata-Version: 2.1\nName: {project}\nVersion: 1.0\n").into_bytes();
-        let tags = b"Wheel-Version: 1.0\nRoot-Is-Purelib: false\nTag: py3-none-any\n".to_vec();
-        let mut all = members.to_vec();
-        let (m, w) = (format!("{info}/METADATA"), format!("{info}/WHEEL"));
-        all.push((&m, meta));
-        all.push((&w, tags));
-        let mut record = String::new();
-        for (name, bytes) in &all {
-            use base64::Engine as _;
-            let hash = base64::engine::general_purpose::URL_SAFE_NO_PAD
-                .encode(cotter::internals::Digest::of(bytes).as_bytes());
-            record += &format!("{name},sha256={hash},{}\n", bytes.len());
-        }
-        record += &format!("{info}/RECORD,,\n");
-        let r = format!("{info}/RECORD");
-        all.push((&r, record.into_bytes()));
-        let all: Vec<(&str, u32, &[u8], u32)> = all
-            .iter()
-            .map(|(name, bytes)| (*name, 0o100_644, bytes.as_slice(), bytes.len() as u32))
-            .collect();
-        zip(&all)
-    };
     let parts = wheel(&[("parts/x/lib/libx.so.1", library("libx.so.1"))], "parts");
     let user = wheel(
         &[
@@ -160,4 +136,84 @@ fn shared_libraries_of_one_wheel_serve_another() {
     assert_eq!(packages.project.ok(&exec), "84\n");
     let venv = packages.project.dir().join(".venv/bin/python3");
     assert_eq!(ok(Command::new(venv).args(print)), "84\n");
+}
+
+/// Returns a wheel of a project, version 1.0, with these files.
+fn wheel(members: &[(&str, Vec<u8>)], project: &str) -> Vec<u8> {
+    let info = format!("{project}-1.0.dist-info");
+    let meta = format!("Metadata-Version: 2.1\nName: {project}\nVersion: 1.0\n").into_bytes();
+    let tags = b"Wheel-Version: 1.0\nRoot-Is-Purelib: false\nTag: py3-none-any\n".to_vec();
+    let mut all = members.to_vec();
+    let (m, w) = (format!("{info}/METADATA"), format!("{info}/WHEEL"));
+    all.push((&m, meta));
+    all.push((&w, tags));
+    let mut record = String::new();
+    for (name, bytes) in &all {
+        use base64::Engine as _;
+        let hash = base64::engine::general_purpose::URL_SAFE_NO_PAD
+            .encode(cotter::internals::Digest::of(bytes).as_bytes());
+        record += &format!("{name},sha256={hash},{}\n", bytes.len());
+    }
+    record += &format!("{info}/RECORD,,\n");
+    let r = format!("{info}/RECORD");
+    all.push((&r, record.into_bytes()));
+    let all: Vec<(&str, u32, &[u8], u32)> = all
+        .iter()
+        .map(|(name, bytes)| (*name, 0o100_644, bytes.as_slice(), bytes.len() as u32))
+        .collect();
+    zip(&all)
+}
+
+/// What a package finds on other machines in the system comes from a tree that the set names.
+#[test]
+fn a_set_finds_the_libraries_of_the_trees_that_it_names() {
+    let gcc = tree("gcc").join("bin/gcc");
+    let scratch = crate::support::Scratch::new();
+    scratch.write("y.c", "int seven(void) { return 7; }\n");
+    scratch.write("user.c", "int seven(void);\nint twice(void) { return 2 * seven(); }\n");
+    let compile = |args: &[&str]| {
+        ok(Command::new(&gcc).current_dir(scratch.path()).args(["-shared", "-fPIC"]).args(args));
+    };
+    compile(&["y.c", "-Wl,-soname,liby.so.1", "-o", "liby.so.1"]);
+    compile(&["user.c", "-L.", "-l:liby.so.1", "-o", "user.so"]);
+    let library = |file: &str| std::fs::read(scratch.join(file)).unwrap();
+    let packages = Packages::new("inputs = [\"requirements.in\"]\nlibraries = [\"own\"]");
+    let tar = Tar::new()
+        .program("usr/lib/x86_64-linux-gnu/liby.so.1", &library("liby.so.1"))
+        .file("usr/share/doc/y/copyright", b"-");
+    let project = &packages.project;
+    std::fs::write(project.dir().join("y.tar.gz"), gzip(&tar.finish())).unwrap();
+    let path = project.dir().join("toolchains.toml");
+    let manifest = std::fs::read_to_string(&path).unwrap();
+    let own = "\n[toolchains.own]\nkind = \"library\"\nsource = \"archive\"\nversion = \"1.0\"\nurl = \"./y.tar.gz\"\n";
+    std::fs::write(&path, manifest.clone() + own).unwrap();
+    let module = b"import ctypes, ctypes.util, os\ntwice = ctypes.CDLL(os.path.join(os.path.dirname(__file__), 'user.so')).twice()\nname = ctypes.util.find_library('y')\nseven = ctypes.CDLL(name).seven()\n";
+    let user = wheel(
+        &[("user/__init__.py", module.to_vec()), ("user/user.so", library("user.so"))],
+        "user",
+    );
+    packages.publish("user", &[("user-1.0-py3-none-any.whl", user, "")]);
+    packages.inputs("user\n");
+    let said = text(&project.cotter(&["setup"]).output().unwrap());
+    assert!(said.contains("added own") && !said.contains("liby.so.1"), "{said}");
+    let lock = std::fs::read_to_string(project.dir().join("toolchains.lock")).unwrap();
+    contains(&lock, &["libraries = [\"own\"]", "run = [\"own\", \"python\"]"]);
+    let print = ["-c", "import user; print(user.twice, user.name, user.seven)"];
+    for names in [&[][..], &["app"]] {
+        let exec = [&["exec"][..], names, &["--", "python3"], &print].concat();
+        assert_eq!(project.ok(&exec), "14 liby.so.1 7\n", "{names:?}");
+    }
+    project.ok(&["venv"]);
+    let python = project.dir().join(".venv/bin/python3");
+    assert_eq!(ok(Command::new(&python).env_clear().args(print)), "14 liby.so.1 7\n");
+    project.ok(&["audit", "tree", "app"]);
+    // What is emitted for Bazel does not lead to them, and this is said.
+    contains(&text(&project.cotter(&["emit", "bazel"]).output().unwrap()), &["libraries"]);
+    // Without the key, the set lacks the library, and each place says so.
+    let without = manifest.replace("libraries = [\"own\"]\n", "");
+    std::fs::write(&path, without + own).unwrap();
+    let said = text(&project.cotter(&["lock"]).output().unwrap());
+    contains(&said, &["neither the set nor python brings liby.so.1 (for user.so)", "`libraries`"]);
+    let output = project.cotter(&["audit", "tree", "app"]).output().unwrap();
+    assert!(!output.status.success() && text(&output).contains("liby.so.1"), "{}", text(&output));
 }
