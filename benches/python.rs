@@ -115,7 +115,92 @@ fn main() {
     println!("from a warm store and a warm cache:");
     row("cotter setup, cotter venv", best(&warm), best(&warm));
     row("uv venv, uv pip sync --require-hashes", best(&warm_uv), best(&warm));
+    changed(&scratch, &tree, &row);
     remove(&scratch);
+}
+
+/// The packages of the set that change: each must be older than it is.
+const CHANGED: [&str; 20] = [
+    "bcrypt",
+    "certifi",
+    "charset-normalizer",
+    "greenlet",
+    "gunicorn",
+    "idna",
+    "lxml",
+    "msgpack",
+    "orjson",
+    "pillow",
+    "psutil",
+    "pygments",
+    "pyyaml",
+    "pyzmq",
+    "regex",
+    "rich",
+    "sqlalchemy",
+    "tornado",
+    "uvicorn",
+    "zstandard",
+];
+
+/// Compares what a developer waits for after a change of the requirements, from new requirements to an environment: 20 packages of the set become older.
+/// Both have fetched the packages that stay.
+fn changed(scratch: &Path, tree: &dyn Fn(&str) -> PathBuf, row: &dyn Fn(&str, f64, f64)) {
+    let set = Path::new(REPO).join("tests/python/many");
+    let inputs = std::fs::read_to_string(set.join("requirements.in")).unwrap();
+    let locked = std::fs::read_to_string(set.join("requirements-many.txt")).unwrap();
+    let older: Vec<String> = CHANGED
+        .iter()
+        .map(|name| {
+            let pin = locked.lines().find_map(|line| line.strip_prefix(&format!("{name}==")));
+            let version = pin.unwrap_or_else(|| panic!("{name} is in the set"));
+            format!("{name}<{}", version.split_whitespace().next().unwrap())
+        })
+        .collect();
+    let texts = [inputs.clone(), format!("{inputs}\n{}\n", older.join("\n"))];
+    let (own, store) = (scratch.join("own"), scratch.join("own-store"));
+    let (theirs, cache) = (scratch.join("theirs"), scratch.join("their-cache"));
+    let (python, uv) = (tree("python").join("bin/python3"), tree("uv").join("bin/uv"));
+    let write = |dir: &Path, name: &str, text: &str| {
+        std::fs::create_dir_all(dir).unwrap();
+        std::fs::write(dir.join(name), text).unwrap();
+    };
+    let cotter = |text: &str| {
+        write(&own, "requirements.in", text);
+        let mut all = Duration::ZERO;
+        for arguments in [&["setup"][..], &["venv", "many"]] {
+            let mut command = Command::new(env!("CARGO_BIN_EXE_cotter"));
+            command.args(["--quiet"]).args(arguments).current_dir(&own);
+            all += run(command.env("COTTER_STORE", &store));
+        }
+        all
+    };
+    let by_uv = |text: &str| {
+        let list: Vec<String> =
+            text.lines().filter(|l| !l.is_empty()).map(|l| format!("{l:?}")).collect();
+        let head = "[project]\nname = \"many\"\nversion = \"1\"\nrequires-python = \"==3.11.*\"\n";
+        write(&theirs, "pyproject.toml", &format!("{head}dependencies = [{}]\n", list.join(", ")));
+        let mut sync = Command::new(&uv);
+        sync.args(["sync", "--quiet", "--python"]).arg(&python).current_dir(&theirs);
+        run(sync.env("UV_CACHE_DIR", &cache))
+    };
+    let (mut ours, mut uvs) = (vec![], vec![]);
+    for _ in 0..3 {
+        for dir in [&own, &theirs, &store, &cache] {
+            remove(dir);
+        }
+        for name in ["toolchains.toml", "toolchains.lock"] {
+            write(&own, name, &std::fs::read_to_string(set.join(name)).unwrap());
+        }
+        cotter(&texts[0]);
+        by_uv(&texts[0]);
+        ours.push(cotter(&texts[1]).as_secs_f64());
+        uvs.push(by_uv(&texts[1]).as_secs_f64());
+    }
+    let best = |times: &[f64]| times.iter().copied().fold(f64::INFINITY, f64::min);
+    println!("20 packages of the set have changed, from the requirements to the environment:");
+    row("cotter setup, cotter venv", best(&ours), best(&ours));
+    row("uv sync (goal: over 1)", best(&uvs), best(&ours));
 }
 
 fn run(command: &mut Command) -> Duration {

@@ -30,6 +30,15 @@ enum Hashes<'a> {
     File(Digest),
 }
 
+/// Returns the normalised names of the projects that are pinned.
+pub fn projects(text: &str) -> Vec<String> {
+    let pin = |line| match parse(line) {
+        Some(Line::Pin { name, .. }) => Some(normalize_project(name)),
+        _ => None,
+    };
+    text.split('\n').filter_map(pin).collect()
+}
+
 /// Checks that each line of `text` is one that uv writes, and that the versions and hashes are those
 /// of files of the index, for which `page` asks, or of the files that the lists of the project name
 /// in place of releases, `files`, by their places.

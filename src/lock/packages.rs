@@ -197,6 +197,9 @@ impl Locking<'_> {
         if job.confined.get().is_some() {
             let named: Vec<(String, Digest)> =
                 files.iter().map(|file| (file.line.target(), file.sha256)).collect();
+            // The fetcher remembers the pages. The check meets a page that could not be had again.
+            let ask = |name: String| self.fetcher.python_project(&name).map(drop);
+            let _ = self.each(listing::projects(&text), &ask);
             listing::check(&text, &named, &|name| self.fetcher.python_project(name))?;
         }
         if !group[0].builds {

@@ -519,6 +519,7 @@ fn packages_for_several_interpreters_stand_side_by_side() {
 
 /// Foreign code from Debian's source packages builds and passes its own tests.
 #[test]
+#[ignore = "full suite: takes minutes"]
 fn foreign_code_builds_and_passes_its_own_tests() {
     let sources = Scratch::new();
     let script = format!("{}/tests/bazel/source.sh", crate::support::REPO);
@@ -621,6 +622,7 @@ genrule(name = "told", outs = ["told.txt"], cmd = "cd /; $$OLDPWD/$(location :tl
 
 /// The client of a database is linked with everything that it needs: shared and static, with the libc of the system and with that of the compiler.
 #[test]
+#[ignore = "full suite: takes minutes"]
 fn libpq_links_and_runs() {
     for bazel in [Bazel::V4, Bazel::V7] {
         let workspace = with_libraries(bazel, |manifest| manifest);

@@ -28,6 +28,7 @@ mod named_files;
 mod names;
 mod nix;
 mod programs;
+mod real_sets;
 mod redirect;
 mod requirements;
 mod resolutions;
