@@ -291,6 +291,7 @@ fn warm(scratch: &Path) {
     println!("nothing to do; median of 200");
     row("cotter setup (goal: under 1.2 ms)", nothing, nothing);
     if let Some(uv) = uv_project(scratch) {
+        add(&cotter, &uv);
         let sync = many(&mut || {
             let mut command = Command::new(&uv.0);
             command.args(["sync", "--quiet", "--offline"]).current_dir(&uv.1);
@@ -327,6 +328,25 @@ fn warm(scratch: &Path) {
     row("size --version by the loader alone", plain, plain);
     row("size --version by its launcher (goal: under 0.2 ms more)", launched, plain);
     println!("  more: {:.2} ms", (launched.as_secs_f64() - plain.as_secs_f64()) * 1e3);
+}
+
+/// Measures how long it takes to add something that was fetched before: a Debian package with its libraries, and a Python package with uv.
+fn add(cotter: &dyn Fn(&[&str]) -> Command, (uv, dir): &(PathBuf, PathBuf)) {
+    let (mut ours, mut theirs) = (vec![], vec![]);
+    for _ in 0..5 {
+        ours.push(timed(&mut cotter(&["add", "tree", "--quiet"])));
+        timed(&mut cotter(&["remove", "tree", "--quiet"]));
+        let peer = |verb: &str| {
+            let mut command = Command::new(uv);
+            command.args([verb, "--quiet", "idna"]).current_dir(dir);
+            command
+        };
+        theirs.push(timed(&mut peer("add")));
+        timed(&mut peer("remove"));
+    }
+    println!("adding what was fetched before; best of 5");
+    row("cotter add tree", best(&ours), best(&ours));
+    row("uv add idna (goal: over 1)", best(&theirs), best(&ours));
 }
 
 /// Measures what a shell waits for before each prompt. The variable `MISE` names a program of mise, whose hook is measured beside it in a project that sets a variable.

@@ -1,6 +1,7 @@
 //! Unpacks archives into trees: one policy for names, links, modes and sizes applies to every
 //! format.
 
+mod ahead;
 mod ar;
 mod budget;
 mod compression;
@@ -9,6 +10,7 @@ mod layer;
 mod tarball;
 mod zipfile;
 
+pub use ahead::decoded_beside;
 pub use ar::ArReader;
 pub use budget::{Budget, Limits};
 pub use compression::{decoder_for, sniffed};

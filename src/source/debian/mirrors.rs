@@ -1,6 +1,5 @@
 //! Loads the indexes of suites from the mirrors, and builds the error if no mirror has one.
 
-use std::io::BufReader;
 use std::rc::Rc;
 
 use super::super::kind::ResolveContext;
@@ -13,7 +12,7 @@ use crate::model::{Component, Ecosystem, Format, Input, Location, Platform};
 use crate::resolve::debian_index::{self, Index, Package};
 use crate::resolve::debian_release::Release;
 use crate::resolve::openpgp::MOST_TEXT;
-use crate::unpack::decoder_for;
+use crate::unpack::decoded_beside;
 
 /// A suite as a mirror had it.
 struct LoadedSuite {
@@ -289,8 +288,7 @@ fn read_suite(
         // index is used before its hash has been verified.
         let path = cx.fetcher.file(&input, None, &task)?;
         let file = fs_err::File::open(&path).map_err(|e| Error::at("read", &path, e))?;
-        let decoder = decoder_for(name, file)?;
-        debian_index::read(BufReader::with_capacity(256 * 1024, decoder), &mut packages)?;
+        decoded_beside(name, file, |text| debian_index::read(text, &mut packages))?;
     }
     // The index of a flat archive may have the packages of several architectures.
     let own = platform.debian_arch();

@@ -11,6 +11,8 @@ struct Set<'a> {
     requirements: &'a str,
     /// Tables of library toolchains, which the set names.
     libraries: &'a [(&'a str, &'a [&'a str])],
+    /// Debian packages of programs that the commands start.
+    programs: &'a [&'a str],
     files: &'a [(&'a str, &'a str)],
     /// Commands, each with a text that it prints.
     steps: &'a [(&'a [&'a str], &'a str)],
@@ -27,6 +29,12 @@ fn check(set: &Set) {
     for (name, packages) in set.libraries {
         manifest += &format!(
             "\n[toolchains.{name}]\nkind = \"library\"\nsource = \"debian\"\nsuite = \"bookworm\"\npackages = {packages:?}\n"
+        );
+    }
+    if !set.programs.is_empty() {
+        manifest += &format!(
+            "\n[toolchains.programs]\nkind = \"tool\"\nsource = \"debian\"\nsuite = \"bookworm\"\npackages = {:?}\n",
+            set.programs
         );
     }
     let write = |name: &str, text: &str| std::fs::write(project.join(name), text).unwrap();
@@ -54,6 +62,7 @@ fn ansible_runs_a_playbook() {
     check(&Set {
         requirements: "ansible\n",
         libraries: &[],
+        programs: &["coreutils", "dash"],
         files: &[(
             "play.yml",
             "- hosts: localhost\n  gather_facts: false\n  tasks:\n    - copy:\n        content: \"{{ 6 * 7 }}\"\n        dest: \"{{ playbook_dir }}/answer\"\n    - debug:\n        msg: \"answer {{ lookup('file', playbook_dir + '/answer') }}\"\n",
@@ -80,6 +89,7 @@ fn airflow_makes_its_database() {
     check(&Set {
         requirements: "apache-airflow\n",
         libraries: &[],
+        programs: &[],
         files: &[],
         steps: &[(&["airflow", "version"], "."), (&["airflow", "db", "migrate"], "igrat")],
     });
@@ -91,6 +101,7 @@ fn jupyter_runs_a_notebook() {
     check(&Set {
         requirements: "jupyterlab\nnbconvert\nipykernel\n",
         libraries: &[],
+        programs: &[],
         files: &[(
             "x.ipynb",
             r#"{"cells":[{"cell_type":"code","execution_count":null,"id":"a","metadata":{},"outputs":[],"source":["print(6*7)"]}],"metadata":{"kernelspec":{"name":"python3","display_name":"Python 3","language":"python"}},"nbformat":4,"nbformat_minor":5}"#,
@@ -111,6 +122,7 @@ fn tensorflow_multiplies() {
     check(&Set {
         requirements: "tensorflow-cpu\n",
         libraries: &[],
+        programs: &[],
         files: &[],
         steps: &[(
             &[
@@ -129,6 +141,7 @@ fn opencv_reads_what_it_wrote() {
     check(&Set {
         requirements: "opencv-python\n",
         libraries: &[("gl", &["libgl1", "libglib2.0-0"])],
+        programs: &[],
         files: &[],
         steps: &[(
             &[
@@ -158,6 +171,7 @@ fn qt_draws_a_widget() {
                 "fonts-dejavu-core",
             ],
         )],
+        programs: &[],
         files: &[(
             "draw.py",
             "import os, sys\nos.environ['QT_QPA_PLATFORM'] = 'offscreen'\nname = sys.argv[1]\nwidgets = __import__(name + '.QtWidgets', fromlist=['x'])\napp = widgets.QApplication([])\nlabel = widgets.QLabel('hello')\nlabel.resize(200, 60)\nimage = label.grab().toImage()\ncolors = {image.pixel(x, y) for x in range(200) for y in range(60)}\nprint(name, 'drew', len(colors) > 5)\n",
@@ -175,6 +189,7 @@ fn the_scientific_packages_compute_and_draw() {
     check(&Set {
         requirements: "numpy\nscipy\npandas\nmatplotlib\n",
         libraries: &[],
+        programs: &[],
         files: &[(
             "s.py",
             "import matplotlib\nmatplotlib.use('Agg')\nimport matplotlib.pyplot as p, numpy as n, pandas as d, scipy.linalg as l\nprint('det', round(l.det(n.array([[1., 2.], [3., 4.]])), 6))\nd.Series([1, 4, 9], index=d.date_range('2026-01-01', periods=3, tz='Europe/Berlin')).plot()\np.savefig('x.png')\nprint('magic', open('x.png', 'rb').read(4))\n",
@@ -189,6 +204,7 @@ fn a_server_and_a_client_of_grpc_talk() {
     check(&Set {
         requirements: "grpcio\ngrpcio-tools\n",
         libraries: &[],
+        programs: &[],
         files: &[
             (
                 "x.proto",
@@ -223,6 +239,7 @@ fn django_and_celery_know_time_zones() {
     check(&Set {
         requirements: "django\ncelery\npsycopg[binary]\nlxml\npillow\ncryptography\npydantic\nuvloop\n",
         libraries: &[],
+        programs: &[],
         files: &[(
             "t.py",
             "import celery, cryptography.fernet as f, lxml.etree as e, psycopg, pydantic, uvloop, PIL.Image\nfrom django.conf import settings\nsettings.configure(USE_TZ=True, TIME_ZONE='Asia/Kathmandu')\nfrom django.utils import timezone\nprint('offset', timezone.localtime().utcoffset())\napp = celery.Celery('x', broker='memory://')\napp.conf.update(timezone='Europe/Berlin', task_always_eager=True)\n@app.task\ndef add(a, b):\n    return a + b\nprint('sum', add.delay(2, 3).get(), app.timezone)\nk = f.Fernet(f.Fernet.generate_key())\nprint(k.decrypt(k.encrypt(b'secret')), e.fromstring('<a>b</a>').text, psycopg.pq.version() > 0)\n",
