@@ -519,11 +519,19 @@ pub fn active(trees: Vec<RootTree>, cx: &Context) -> Result<Vec<Active>> {
         let mut imports = vec![];
         for directory in &tree.editable {
             let project = manifest.parent().unwrap_or(Path::new("/"));
-            imports.extend(Editable::read(project, directory)?.roots());
+            for root in Editable::read(project, directory)?.roots() {
+                let root = root.display().to_string();
+                if root.contains(':') {
+                    return Err(Error::user(format!("{root} can't be imported from"))
+                        .because("expected a path without colons, which separate the directories of PYTHONPATH")
+                        .hint("move the project to another directory, or use the packages in an environment: cotter venv"));
+                }
+                imports.push(root);
+            }
         }
         Ok(Active {
             libraries: tree.run.iter().filter_map(|name| libraries.get(name).cloned()).collect(),
-            imports: imports.iter().map(|path| path.display().to_string()).collect(),
+            imports,
             name: tree.name,
             recipe,
             platform: tree.platform,

@@ -146,6 +146,13 @@ fn of_manifest(project: &Project, out: &mut Vec<Item>) {
             let place = set.pattern_places.get(&("build", package.clone()));
             out.push(Item::new(what, Some(place.unwrap_or(&set.place).clone())));
         }
+        for line in project.editables(set) {
+            for python in &set.python {
+                let name = set.tree_name(&python.value);
+                let what = accepted_as(&line.relative(project.dir()), name.as_str());
+                out.push(Item::new(what, Some(line.place.clone())));
+            }
+        }
         for line in project.named_files(set) {
             if let Ok(location) = line.location(project.dir()) {
                 for python in &set.python {

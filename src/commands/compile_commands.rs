@@ -23,6 +23,7 @@ const FILE: &str = "compile_commands.json";
 /// # Errors
 /// If Bazel fails, or if something else wrote the file that is there.
 pub fn run(args: &CompileCommands, cx: &Context) -> Result<ExitCode> {
+    Workspace::check_owner(cx)?;
     let workspace = Workspace { dir: Workspace::find(&cx.here)?, flags: &args.bazel };
     let (root, base) = workspace.places(cx)?;
     let query = format!("mnemonic(\"{MNEMONICS}\", deps(set({})))", args.targets.join(" "));

@@ -133,7 +133,11 @@ fn zsh(script: &str) -> String {
             .iter()
             .any(|begin| line.starts_with(begin));
         match takes.filter(|_| is_name) {
-            Some(what) => out += &line.replace(":_default'", &format!(":_cotter_{what}'")),
+            Some(what) => {
+                // Zsh offers what may follow an optional word beside it, here every file and program.
+                let line = line.replacen("'::name --", "':name --", 1);
+                out += &line.replace(":_default'", &format!(":_cotter_{what}'"));
+            }
             None => out += line,
         }
         out.push('\n');

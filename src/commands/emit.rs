@@ -113,6 +113,9 @@ fn folder(
         print_json(&said)?;
     }
     if args.check {
+        if !args.json {
+            notes.iter().for_each(|note| cx.reporter.line(note));
+        }
         if changes.is_empty() {
             return Ok(ExitCode::SUCCESS);
         }
@@ -263,9 +266,13 @@ fn emission_of(
         let bytes = files.read(&MemberPath::literal(name))?;
         Ok(bytes.map(|bytes| String::from_utf8_lossy(&bytes).into_owned()))
     };
-    let (mut notes, present) = (vec![], &present);
+    let link = |name: &str| {
+        let target = std::fs::read_link(project.dir().join(name)).ok()?;
+        Some(target.display().to_string())
+    };
+    let (mut notes, present, link) = (vec![], &present, &link);
     let mut request =
-        Request { lock, names, url: &mut url, trees: &mut trees, present, notes: &mut notes };
+        Request { lock, names, url: &mut url, trees: &mut trees, present, link, notes: &mut notes };
     let files = bound.emission.files(&mut request)?;
     Ok(Emitted { files, notes })
 }

@@ -34,6 +34,15 @@ impl Workspace<'_> {
             })
     }
 
+    /// Makes sure that the user accepts whoever else owns the project, if toolchains are pinned there:
+    /// Bazel runs what its files say.
+    ///
+    /// # Errors
+    /// If a manifest belongs to another user whom this user did not accept.
+    pub fn check_owner(cx: &Context) -> Result<()> {
+        cx.found_manifest().map_or(Ok(()), |_| cx.manifest_path().map(drop))
+    }
+
     /// Returns the arguments of a command: startup flags, the command, and its flags.
     pub fn arguments(&self, verb: &str, more: &[&str]) -> Vec<String> {
         let words = self

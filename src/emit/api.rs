@@ -77,6 +77,8 @@ pub struct Request<'a> {
     pub trees: &'a mut dyn FnMut(&[ToolchainName]) -> Result<MachineTrees>,
     /// Returns the text of a file of the project, if there is one.
     pub present: &'a dyn Fn(&str) -> Result<Option<String>>,
+    /// Returns where a symbolic link of the project leads, if there is one.
+    pub link: &'a dyn Fn(&str) -> Option<String>,
     /// What the user is told besides the names of the files.
     pub notes: &'a mut Vec<String>,
 }

@@ -71,6 +71,7 @@ fn an_emitter_is_one_file_and_one_line() {
         url: &mut url,
         trees: &mut trees,
         present: &|_| unreachable!("nothing asks for a file"),
+        link: &|_| unreachable!("nothing asks for a link"),
         notes: &mut vec![],
     };
     assert_eq!(dummy.emission.files(&mut request).unwrap()["dummy.txt"], "hi, 0 trees\n");

@@ -80,6 +80,11 @@ impl EditableLine {
     }
 }
 
+/// Whether a name is that of a file which others may see in messages and on PATH.
+fn is_file_name(name: &str) -> bool {
+    !["", ".", ".."].contains(&name) && !name.contains(|c: char| c == '/' || c.is_control())
+}
+
 /// Returns the words by which a user accepts that modules of a directory are imported.
 pub fn accepted_as(directory: &str, tree: &str) -> String {
     format!("modules of the directory {directory} for the Python programs of {tree}")
@@ -103,15 +108,20 @@ impl Editable {
             Error::unreadable(&path, e).hint("restore the directory, or run `cotter lock`")
         })?;
         let top = project.ancestors().find(|above| above.join(".git").exists()).unwrap_or(project);
-        let is_inside = top.canonicalize().is_ok_and(|top| dir.starts_with(top));
-        if !is_inside {
-            return Err(Error::user(format!(
-                "{relative} does not lie in the checkout of the project"
-            ))
-            .because(format!("expected a directory below {}", top.display())));
+        let is_inside = |path: &Path| top.canonicalize().is_ok_and(|top| path.starts_with(top));
+        let refused = |what: &str, expected: &str| {
+            Error::user(format!("{what} does not lie in the checkout of the project"))
+                .because(format!("expected {expected} below {}", top.display()))
+        };
+        if !is_inside(&dir) {
+            return Err(refused(relative, "a directory"));
         }
         let file = dir.join(pyproject::FILE);
         let text = if file.exists() {
+            // A link may lead to any file of this machine, and a message would quote it.
+            if !file.canonicalize().is_ok_and(|real| is_inside(&real)) {
+                return Err(refused(&format!("{relative}/{}", pyproject::FILE), "a file"));
+            }
             read_list(&file).map_err(|e| Error::unreadable(&file, e))?
         } else {
             String::new()
@@ -192,7 +202,7 @@ impl Editable {
             for (name, target) in entries {
                 let Some(target) = target.as_str() else { continue };
                 let _ = writeln!(text, "{name} = {target}");
-                let is_script = section.ends_with("_scripts") && !name.contains(['/', '\0']);
+                let is_script = section.ends_with("_scripts") && is_file_name(&name);
                 let program = script_text(target.split('[').next().unwrap_or(target).trim());
                 programs.extend(program.filter(|_| is_script).map(|program| (name, program)));
             }
@@ -240,5 +250,40 @@ impl Editable {
             fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755))?;
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The error for a file that is no TOML quotes a line of it.
+    #[test]
+    fn a_project_file_outside_of_the_checkout_is_not_read() {
+        let top = std::env::temp_dir().join(format!("cotter-editable-{}", std::process::id()));
+        let dir = top.join("project/lib");
+        fs::create_dir_all(&dir).unwrap();
+        fs::create_dir_all(top.join("project/.git")).unwrap();
+        fs::write(top.join("secret"), "machine x login y password z").unwrap();
+        std::os::unix::fs::symlink("../../secret", dir.join(pyproject::FILE)).unwrap();
+        let error = Editable::read(&top.join("project"), "lib").map(|_| ()).unwrap_err();
+        let said = format!("{error} {:?}", error.causes());
+        assert!(said.contains("lib/pyproject.toml does not lie in the checkout"), "{said}");
+        assert!(!said.contains("password"), "{said}");
+        fs::remove_dir_all(&top).unwrap();
+    }
+
+    #[test]
+    fn scripts_have_names_of_files() {
+        for (name, good) in [
+            ("a", true),
+            ("a.b", true),
+            ("", false),
+            ("..", false),
+            ("a/b", false),
+            ("a\u{1b}b", false),
+        ] {
+            assert_eq!(is_file_name(name), good, "{name:?}");
+        }
     }
 }

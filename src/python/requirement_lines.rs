@@ -115,7 +115,13 @@ pub fn lines(text: &str) -> Vec<(usize, String)> {
             None => (line, false),
         };
         match out.last_mut().filter(|_| continues) {
-            Some((_, last)) => *last = format!("{last} {}", line.trim()).trim().to_owned(),
+            Some((_, last)) => {
+                let line = line.trim();
+                if !last.is_empty() && !line.is_empty() {
+                    last.push(' ');
+                }
+                last.push_str(line);
+            }
             None => out.push((number + 1, line.trim().to_owned())),
         }
         continues = next;
@@ -390,6 +396,16 @@ fn is_archive(path: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// Whoever enters a directory waits for the files of its repository to be read.
+    #[test]
+    fn a_line_that_goes_on_takes_time_as_it_is_long() {
+        let text = "flask ; python_version < \"4\" \\\n".repeat(500_000);
+        let read = lines(&text);
+        assert_eq!((read.len(), read[0].0), (1, 1));
+        assert_eq!(read[0].1.matches("flask").count(), 500_000);
+        assert_eq!(lines("a \\\n\n b\\\n c\n"), [(1, "a".to_owned()), (3, "b c".to_owned())]);
+    }
 
     fn found(path: &str, extras: &[&str], marker: Option<&str>) -> Line {
         Line::Directory(LocalDirectory {

@@ -8,6 +8,7 @@ use fs_err as fs;
 use super::editable::Editable;
 use crate::error::{Error, Result};
 use crate::facts::{PythonFacts, RuntimeVariable};
+use crate::fetch::read_list;
 use crate::model::{LIBRARIES_FILE, VENV_MARK, site_packages};
 use crate::store::copies;
 
@@ -169,6 +170,30 @@ impl Environment<'_> {
 
 /// Whether a directory contains an environment that cotter made.
 pub fn is_ours(dir: &Path) -> bool {
-    let config = fs::read_to_string(dir.join("pyvenv.cfg"));
+    // A repository may hold a pipe, or a link to a device.
+    let config = read_list(&dir.join("pyvenv.cfg"));
     config.is_ok_and(|text| text.lines().any(|line| line.starts_with(VENV_MARK)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A repository may hold an environment that is a pipe, or a link to a device.
+    #[test]
+    fn what_has_no_end_is_no_environment() {
+        let dir = std::env::temp_dir().join(format!("cotter-venv-{}", std::process::id()));
+        fs::create_dir_all(&dir).unwrap();
+        let config = dir.join("pyvenv.cfg");
+        let mode = rustix::fs::Mode::from_raw_mode(0o600);
+        rustix::fs::mknodat(rustix::fs::CWD, &config, rustix::fs::FileType::Fifo, mode, 0).unwrap();
+        assert!(!is_ours(&dir));
+        fs::remove_file(&config).unwrap();
+        std::os::unix::fs::symlink("/dev/zero", &config).unwrap();
+        assert!(!is_ours(&dir));
+        fs::remove_file(&config).unwrap();
+        fs::write(&config, "home = x\ncotter = y\n").unwrap();
+        assert!(is_ours(&dir));
+        fs::remove_dir_all(&dir).unwrap();
+    }
 }

@@ -283,3 +283,27 @@ fn somebody_who_holds_the_lock_of_a_tree_is_named_and_does_not_stop_anybody() {
     contains(&said, &["started", &format!("process {me} of the user"), "holds the lock"]);
     project.ok(&["setup"]);
 }
+
+/// Modules that are imported from a checkout are asked for before there is a lock, too.
+#[test]
+fn editable_directories_are_asked_for_before_the_first_lock() {
+    let project = Project::new(
+        "[toolchains.python]\nkind = \"python\"\nsource = \"debian\"\nsuite = \"bookworm\"\npackages = [\"python3.11\"]\n[toolchains.uv]\nkind = \"tool\"\nsource = \"pypi\"\nversion = \"0.13.8\"\n[requirements.app]\ninputs = [\"requirements.in\"]\neditable = [\"lib\"]\n",
+    );
+    project.scratch.write("project/requirements.in", "-e ./own\n");
+    for dir in ["lib", "own"] {
+        std::fs::create_dir(project.dir().join(dir)).unwrap();
+    }
+    let untrusted = |args: &[&str]| {
+        let mut command = project.cotter(args);
+        command.env_remove("COTTER_TRUST");
+        command
+    };
+    let said = [
+        "modules of the directory lib for the Python programs of app",
+        "modules of the directory own for the Python programs of app",
+    ];
+    contains(&ok(&mut untrusted(&["trust", "--list"])), &said);
+    contains(&fails(1, &mut untrusted(&["lock"])), &said);
+    assert!(!project.dir().join("toolchains.lock").exists());
+}

@@ -37,6 +37,7 @@ const LISTS: &[&str] = &[
 
 /// Audits a workspace.
 pub fn run(args: &AuditBazel, cx: &Context) -> Result<ExitCode> {
+    Workspace::check_owner(cx)?;
     let workspace = Workspace { dir: Workspace::find(&cx.here)?, flags: &args.bazel };
     let project = cx.manifest_path().ok().map(|_| Project::load(cx)).transpose()?;
     let settings = project.as_ref().map(|p| p.manifest.audit.clone()).unwrap_or_default();

@@ -74,7 +74,12 @@ impl Emission for EditorSettings {
         let has_venv = set.is_some_and(|set| {
             let object = set.rsplit('/').next().unwrap_or_default();
             let of_set = |line: &str| line.strip_prefix(VENV_MARK) == Some(object);
-            config.is_some_and(|text| text.lines().any(of_set))
+            // A repository may hold an environment that says so and has another interpreter.
+            let python = used.trees.iter().find(|tree| tree.kind == Kind::Python);
+            let python = python.map(|tree| format!("{}/bin/python3", tree.path));
+            python.is_some()
+                && (request.link)(&format!("{VENV}/bin/python")) == python
+                && config.is_some_and(|text| text.lines().any(of_set))
         });
         let mut files = Files::new();
         if let Some(text) = clangd::render(&used, MARK) {

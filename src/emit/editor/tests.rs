@@ -45,7 +45,8 @@ fn settings_of_pyright_in_pyproject_are_found() {
     assert!(pyright::is_in_pyproject(Some("[tool.pyright]\nstrict = []\n")));
     assert!(!pyright::is_in_pyproject(Some("[tool.other]\n")));
     assert!(!pyright::is_in_pyproject(Some("no [toml")));
-    let keys = [("venv", "a\"b".to_owned())];
-    assert_eq!(pyright::as_toml(&keys), "venv = \"a\\\"b\"");
-    assert_eq!(pyright::as_json(&keys, "mark"), "// mark\n{\n  \"venv\": \"a\\\"b\"\n}\n");
+    let keys = [("venv", "a\"b".into()), ("extraPaths", vec!["/x", "/y"].into())];
+    assert_eq!(pyright::as_toml(&keys), "venv = \"a\\\"b\"\nextraPaths = [\"/x\", \"/y\"]");
+    let text = "// mark\n{\n  \"venv\": \"a\\\"b\",\n  \"extraPaths\": [\"/x\",\"/y\"]\n}\n";
+    assert_eq!(pyright::as_json(&keys, "mark"), text);
 }
