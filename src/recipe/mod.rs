@@ -29,6 +29,7 @@ mod layers;
 mod library;
 mod linker_scripts;
 mod living;
+mod nix;
 mod notes;
 mod packages;
 mod pkg_config;
@@ -64,6 +65,7 @@ pub static RECIPES: &[&dyn Recipe] = &[
     &clang::Clang,
     &python::Python,
     &tool::Tool,
+    &nix::Nix,
     &library::Library,
     &sysroot::Sysroot,
     &packages::Packages,
