@@ -16,8 +16,8 @@ use crate::model::{Platform, ToolchainName};
 use crate::report::{self, Report};
 
 pub use actions::{
-    BazelFlags, CacheArgs, CacheWhat, CompileCommands, Man, Outdated, Own, OwnWhat, Run, Schema,
-    SchemaFile, SearchArgs,
+    BazelFlags, CacheArgs, CacheWhat, CompileCommands, Man, NixStore, Outdated, Own, OwnWhat, Run,
+    Schema, SchemaFile, SearchArgs,
 };
 pub use edits::{Add, Remove};
 pub use looks::{Diff, Hook, HookShell, TreeArgs, Which, WhyArgs};
@@ -295,6 +295,9 @@ pub struct Exec {
     /// Let the command and its children start every program of the host
     #[arg(long)]
     pub host: bool,
+    /// How closures of Nix run [default: relocated]
+    #[arg(long, value_name = "HOW")]
+    pub nix_store: Option<NixStore>,
     /// The command
     #[arg(last = true, required = true, value_name = "COMMAND")]
     pub command: Vec<std::ffi::OsString>,

@@ -52,6 +52,12 @@ pub fn var_os(name: &str) -> Option<OsString> {
     std::env::var_os(name)
 }
 
+/// Returns the arguments of this program.
+#[expect(clippy::disallowed_methods, reason = "the one place that reads the environment")]
+pub fn arguments() -> Vec<OsString> {
+    std::env::args_os().skip(1).collect()
+}
+
 /// Returns the directory in which programs put temporary files: `TMPDIR`, or `/tmp`.
 pub fn temporary_directory() -> PathBuf {
     std::env::temp_dir()

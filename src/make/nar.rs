@@ -67,7 +67,7 @@ fn fetch(
     task: &Task,
 ) -> Result<()> {
     let mut refusals = Refusals::default();
-    let mut try_at =
+    let try_at =
         |url: &str, refusals: &mut Refusals| match from(store, fetcher, url, info, task) {
             Ok(()) => Ok(true),
             Err(e)
