@@ -50,6 +50,7 @@ pub mod internals {
     pub use crate::lockfile::{Lockfile, Spec};
     pub use crate::manifest::{Manifest, Problems};
     pub use crate::model::{Digest, Hasher, Kind, Platform, ToolchainName};
+    pub use crate::nix::nar;
     pub use crate::recipe::of_kind as recipe_of_kind;
     pub use crate::relocate::elf::Elf;
     pub use crate::reporter::{Reporter, Verbosity};

@@ -67,21 +67,20 @@ fn fetch(
     task: &Task,
 ) -> Result<()> {
     let mut refusals = Refusals::default();
-    let try_at =
-        |url: &str, refusals: &mut Refusals| match from(store, fetcher, url, info, task) {
-            Ok(()) => Ok(true),
+    let try_at = |url: &str, refusals: &mut Refusals| match from(store, fetcher, url, info, task) {
+        Ok(()) => Ok(true),
+        Err(e)
+            if matches!(e.reason(), Some(Cause::Io { .. }))
+                || e.kind() == ErrorKind::Interrupted =>
+        {
             Err(e)
-                if matches!(e.reason(), Some(Cause::Io { .. }))
-                    || e.kind() == ErrorKind::Interrupted =>
-            {
-                Err(e)
-            }
-            Err(e) => {
-                task.restart();
-                refusals.add(url, e);
-                Ok(false)
-            }
-        };
+        }
+        Err(e) => {
+            task.restart();
+            refusals.add(url, e);
+            Ok(false)
+        }
+    };
     let mut caches = fetcher.nix_caches().to_vec();
     for location in &input.locations {
         for candidate in fetcher.mirrors.expand(location, None) {
