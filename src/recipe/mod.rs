@@ -69,6 +69,8 @@ pub static RECIPES: &[&dyn Recipe] = &[
     &library::Library,
     &sysroot::Sysroot,
     &packages::Packages,
+    &nix::Closure(Kind::Tool),
+    &nix::Closure(Kind::Python),
     #[cfg(test)]
     &tests::Dummy,
 ];
