@@ -65,7 +65,6 @@ pub static RECIPES: &[&dyn Recipe] = &[
     &clang::Clang,
     &python::Python,
     &tool::Tool,
-    &nix::Nix,
     &library::Library,
     &sysroot::Sysroot,
     &packages::Packages,

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use crate::error::{Error, Result};
 use crate::lockfile::Plan;
-use crate::model::{Format, MemberPath, base32};
+use crate::model::{MemberPath, base32};
 use crate::relocate::closure::STORE;
 use crate::tree::{Node, Tree};
 
@@ -45,9 +45,9 @@ impl Closure {
             .about(plan.name.as_str())
             .hint("use the recipe only with a closure of Nix"));
         }
-        let wanted = match wanted_by_plan(plan) {
-            wanted if wanted.is_empty() => roots(tree, &all)?,
-            wanted => wanted,
+        let wanted = match plan.closure() {
+            Some(path) => vec![MemberPath::literal(&format!("{STORE}/{path}"))],
+            None => roots(tree, &all)?,
         };
         Ok(Closure { all, wanted })
     }
@@ -67,12 +67,6 @@ impl Closure {
 /// Returns the part of a store path's name after the hash.
 fn name(path: &MemberPath) -> &str {
     path.file_name().get(HASH + 1..).unwrap_or_default()
-}
-
-/// Returns the store paths that the plan names.
-fn wanted_by_plan(plan: &Plan) -> Vec<MemberPath> {
-    let _ = (plan, Format::Tar);
-    vec![]
 }
 
 /// Returns the store paths to which no other path of the closure refers, or all of them if each is
