@@ -8,7 +8,16 @@ use memchr::memmem;
 
 /// The directories, without their leading slash: those of a system, and the store of Nix.
 const ROOTS: &[&[u8]] = &[
-    b"usr", b"etc", b"opt", b"lib", b"lib32", b"lib64", b"libx32", b"bin", b"sbin", b"var/lib",
+    b"usr",
+    b"etc",
+    b"opt",
+    b"lib",
+    b"lib32",
+    b"lib64",
+    b"libx32",
+    b"bin",
+    b"sbin",
+    b"var/lib",
     b"nix/store",
 ];
 /// The ends of the names of source files.
@@ -119,7 +128,9 @@ fn begins(rest: &[u8]) -> bool {
 /// The same where strings are not separated: only directories whose names are no common ends of
 /// other paths.
 fn begins_packed(rest: &[u8]) -> bool {
-    [&b"usr/"[..], b"etc/", b"opt/", b"var/lib/", b"nix/store/"].iter().any(|root| rest.starts_with(root))
+    [&b"usr/"[..], b"etc/", b"opt/", b"var/lib/", b"nix/store/"]
+        .iter()
+        .any(|root| rest.starts_with(root))
 }
 
 /// Returns the length up to the first known ending or up to a long number, or the whole length.

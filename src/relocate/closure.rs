@@ -155,7 +155,8 @@ fn rename_needed(bytes: &mut [u8], tree: &Tree) -> Vec<MemberPath> {
     let mut next = offset(DT_VERNEED).filter(|_| !outside.is_empty());
     while let Some(at) = next {
         let Some(entry) = bytes.get(at..at + 16) else { break };
-        let number = |i: usize| u32::from_le_bytes([entry[i], entry[i + 1], entry[i + 2], entry[i + 3]]);
+        let number =
+            |i: usize| u32::from_le_bytes([entry[i], entry[i + 1], entry[i + 2], entry[i + 3]]);
         let (name, step) = (u64::from(number(4)), number(12));
         if let Some((_, name)) = plain(bytes, name) {
             bytes[at + 4..at + 8].copy_from_slice(&(name as u32).to_le_bytes());

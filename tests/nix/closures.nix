@@ -166,6 +166,7 @@ let
       echo '#!${perl}/bin/perl'
       echo "use lib '$out/lib/perl5';"
       echo "my \$words = '${greet}/share/greet/words';"
+      echo "BEGIN { \$ENV{PATH} = '${coreutils}/bin' }"
       cat ${text}/words.pl
     } > $out/bin/words
     chmod +x $out/bin/words

@@ -17,7 +17,8 @@ int main(int argc, char **argv) {
   char self[PATH_MAX] = "";
   if (readlink("/proc/self/exe", self, sizeof self - 1) < 0) return 2;
   printf("self: %s\n", strrchr(self, '/'));
-  printf("locale: %s %s\n", setlocale(LC_ALL, "C.UTF-8"), nl_langinfo(CODESET));
+  const char *locale = setlocale(LC_ALL, "C.UTF-8");
+  printf("locale: %s %s\n", locale, nl_langinfo(CODESET));
   fflush(stdout);
   if (system(CAT " " OUT "/share/data")) return 3;
   pid_t child = fork();

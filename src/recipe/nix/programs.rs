@@ -20,9 +20,9 @@ use crate::tree::{Blob, BlobDir, Node, Tree};
 /// The most interpreters that are scripts themselves. The kernel follows as many.
 const MOST_INTERPRETERS: usize = 4;
 
-/// Commands that programs name by a path outside of the store: the shell that libc starts, and the
+/// Commands that programs name by a path outside of the store: the shells, one of which libc starts, and the
 /// program that searches PATH.
-const COMMANDS: [&str; 2] = ["sh", "env"];
+const COMMANDS: [&str; 3] = ["sh", "bash", "env"];
 
 /// What starts the programs of a tree.
 pub struct Starter {
@@ -138,9 +138,8 @@ impl Starter {
     fn runtime_of(&self, path: &MemberPath) -> Result<Runtime> {
         let loader = self.programs.get(path);
         let runtime = loader.and_then(|loader| self.runtimes.get(loader));
-        let mut runtime = runtime
-            .cloned()
-            .ok_or_else(|| Error::build(format!("{path} has no loader")))?;
+        let mut runtime =
+            runtime.cloned().ok_or_else(|| Error::build(format!("{path} has no loader")))?;
         let own = self.unnamed.get(path).into_iter().flatten();
         let libraries = self.unnamed.iter().filter(|(file, _)| !self.programs.contains_key(*file));
         for dir in own.chain(libraries.flat_map(|(_, dirs)| dirs)) {
@@ -266,7 +265,13 @@ fn runtime(plan: &Plan, tree: &Tree, loader: &MemberPath) -> Result<Runtime> {
         tree.has_members(&dir).then_some(dir)
     };
     let (locales, gconv) = (there("locale"), there("gconv"));
-    Ok(Runtime { platform: plan.platform, loader: loader.clone(), library_dirs: vec![dir], locales, gconv })
+    Ok(Runtime {
+        platform: plan.platform,
+        loader: loader.clone(),
+        library_dirs: vec![dir],
+        locales,
+        gconv,
+    })
 }
 
 /// Returns the names in `bin/`, each with the path of its program.
