@@ -5,6 +5,8 @@
 //! What it links is for every machine, as that of other compilers: it asks for the loader of the
 //! platform, and has no search path into the store.
 
+use std::collections::BTreeMap;
+
 use super::paths::Closure;
 use crate::error::{Error, Result};
 use crate::facts::{Facts, GccFacts};
@@ -76,13 +78,11 @@ pub fn prepare(plan: &Plan, tree: &mut Tree, blobs: &BlobDir, paths: &Closure) -
     Ok(())
 }
 
-/// Adds links where Bazel and `-B` expect the programs, once they have their names in `bin/`.
-pub fn link_programs(tree: &mut Tree) {
+/// Adds the places where Bazel and `-B` expect the programs.
+pub fn add_names(names: &mut BTreeMap<MemberPath, MemberPath>) {
     for name in PROGRAMS {
-        let (link, program) = (format!("usr/bin/{name}"), format!("bin/{name}"));
-        let program = MemberPath::literal(&program);
-        if tree.get(&program).is_some() {
-            tree.link(MemberPath::literal(&link), &program);
+        if let Some(program) = names.get(&MemberPath::literal(&format!("bin/{name}"))).cloned() {
+            names.insert(MemberPath::literal(&format!("usr/bin/{name}")), program);
         }
     }
 }

@@ -114,12 +114,16 @@ impl Recipe for Closure {
         for dirs in starter.libc_dirs() {
             constants::rename_variables(&mut tree, blobs, &dirs)?;
         }
-        programs::add_commands(&mut tree, &paths);
-        redirect::settle_closure(&mut tree, blobs, plan.platform)?;
-        let dropped = starter.wrap(&mut tree, blobs, plan, &paths)?;
+        let mut names = programs::names(plan, &tree, &paths)?;
         if self.0 == Kind::Cc {
-            cc::link_programs(&mut tree);
+            cc::add_names(&mut names);
         }
+        names.extend(programs::commands(&tree, &paths));
+        if self.0 == Kind::Python {
+            python::link_library(&mut tree, &paths);
+        }
+        redirect::settle_closure(&mut tree, blobs, plan.platform)?;
+        let dropped = starter.wrap(&mut tree, blobs, plan, &paths, &names)?;
         symlinks::settle(&mut tree);
         if stage != Stage::Locked {
             notes.unresolved = linkage.unresolved;

@@ -55,14 +55,17 @@ fn rig() -> &'static Rig {
         };
         let (profile, environment) = (build("profile"), build("pythonEnv"));
         let greet = build("greet");
-        let cache = nix.copy(&[&profile, &environment, &greet], "cache", "none", true);
+        let compiler = build("gccWrapped");
+        let paths = [&profile, &environment, &greet, &compiler].map(String::as_str);
+        let cache = nix.copy(&paths, "cache", "none", true);
         let table = |name: &str, kind: &str, path: &str| {
             format!("[toolchains.{name}]\nkind = \"{kind}\"\nsource = \"nix\"\npath = \"{path}\"\n")
         };
         let manifest = nix.manifest(&format!("file://{}", cache.display()))
             + &table("profile", "tool", &profile)
             + &table("environment", "python", &environment)
-            + &table("greet", "library", &greet);
+            + &table("greet", "library", &greet)
+            + &table("compiler", "cc", &compiler);
         let project = Project::new(&manifest);
         project.ok(&["setup"]);
         Rig { nix, project }
@@ -231,6 +234,39 @@ fn a_library_of_a_closure_is_linked_by_another_compiler() {
     let said = ok(Command::new(work.join("main")).env_clear());
     // The data of the library is not in the tree's places that it names, and no other store is asked.
     assert!(["hello from a library\n", "no words\n"].contains(&said.as_str()), "{said}");
+}
+
+/// Wrappers in the way of Nixpkgs: what they link is for the loader of the platform, and has no path of the store.
+#[test]
+fn a_wrapped_compiler_of_a_closure_builds_in_the_empty_jail() {
+    let rig = rig();
+    let compiler = rig.tree("compiler");
+    let work = Scratch::new();
+    work.write("a.c", "#include <math.h>\n#include <stdio.h>\nint main(int c, char **v) { (void)v; printf(\"%g\\n\", sqrt(1764 * c)); }\n");
+    work.write("b.cc", "#include <iostream>\n#include <vector>\nint main() { std::vector<int> v(42); std::cout << v.size() << std::endl; }\n");
+    let run = |program: &str, args: &[&str]| {
+        let mut command = jail(&rig.project.store, work.path());
+        ok(command.arg(compiler.join("bin").join(program)).args(args))
+    };
+    run("gcc", &["-O2", "a.c", "-o", "a", "-lm"]);
+    run("g++", &["-O2", "b.cc", "-o", "b"]);
+    run("gcc", &["-c", "a.c", "-o", "a.o"]);
+    run("ar", &["rcs", "liba.a", "a.o"]);
+    for name in ["a", "b"] {
+        let program = work.join(name);
+        let bytes = std::fs::read(&program).unwrap();
+        let elf = goblin::elf::Elf::parse(&bytes).unwrap();
+        assert_eq!(elf.interpreter, Some("/lib64/ld-linux-x86-64.so.2"));
+        assert!(elf.runpaths.is_empty() && elf.rpaths.is_empty(), "{:?}", elf.runpaths);
+        assert_eq!(ok(&mut Command::new(program)), "42\n");
+    }
+    // What Bazel needs to know.
+    let facts = rig.project.store.join("facts");
+    let facts = names(&facts).into_iter().find(|name| name.contains("compiler")).unwrap();
+    let facts = std::fs::read_to_string(rig.project.store.join("facts").join(facts)).unwrap();
+    contains(&facts, &["gcc-12.2.0/lib/gcc/x86_64-linux-gnu/12/include", "glibc-2.36-dev/include"]);
+    contains(&facts, &["gcc-12.2.0/include/c++/12", "\"form\":\"gcc\""]);
+    assert!(compiler.join("usr/bin/gcc").exists() && compiler.join("usr/bin/ld").exists());
 }
 
 #[test]
