@@ -265,7 +265,7 @@ fn a_wrapped_compiler_of_a_closure_builds_in_the_empty_jail() {
     let facts = names(&facts).into_iter().find(|name| name.contains("compiler")).unwrap();
     let facts = std::fs::read_to_string(rig.project.store.join("facts").join(facts)).unwrap();
     contains(&facts, &["gcc-12.2.0/lib/gcc/x86_64-linux-gnu/12/include", "glibc-2.36-dev/include"]);
-    contains(&facts, &["gcc-12.2.0/include/c++/12", "\"form\":\"gcc\""]);
+    contains(&facts, &["gcc-12.2.0/include/c++/12", "\"form\": \"gcc\""]);
     assert!(compiler.join("usr/bin/gcc").exists() && compiler.join("usr/bin/ld").exists());
 }
 
