@@ -48,6 +48,10 @@ pub fn enter_nix_store(mut args: impl Iterator<Item = OsString>) -> Result<ExitC
     Err(Error::new(ErrorKind::CommandNotExecutable, format!("can't start {shown}")).cause(&e))
 }
 
+#[expect(
+    clippy::disallowed_methods,
+    reason = "it comes back to its directory behind the new mounts"
+)]
 fn enter(objects: &Path) -> io::Result<()> {
     let here = std::env::current_dir()?;
     let (user, group) = (rustix::process::geteuid(), rustix::process::getegid());
