@@ -65,10 +65,11 @@ pub static RECIPES: &[&dyn Recipe] = &[
     &clang::Clang,
     &python::Python,
     &tool::Tool,
-    &nix::Nix,
     &library::Library,
     &sysroot::Sysroot,
     &packages::Packages,
+    &nix::Closure(Kind::Tool),
+    &nix::Closure(Kind::Python),
     #[cfg(test)]
     &tests::Dummy,
 ];
