@@ -3,7 +3,7 @@
 //! as outside. Sources: `user_namespaces(7)`, `mount_namespaces(7)`, `pivot_root(2)`, `open_tree(2)`.
 
 use std::ffi::OsString;
-use std::io;
+use std::io::{self, Write as _};
 use std::os::unix::fs::symlink;
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
@@ -30,19 +30,29 @@ pub const NIX_STORE: &str = "__nix-store";
 /// users can be used.
 const PLACE: &str = "/proc";
 
-/// Enters the namespace and becomes the command. Without a command, it only says whether that can be
-/// done.
+/// Enters the namespace and becomes the command. Without a command, it only tries to, and writes why
+/// it cannot to standard output.
 ///
 /// # Errors
 /// If the machine does not allow it, or if the command cannot be started.
 pub fn enter_nix_store(mut args: impl Iterator<Item = OsString>) -> Result<ExitCode> {
     let objects = PathBuf::from(args.next().unwrap_or_default());
-    enter(&objects).map_err(|e| {
+    let program = args.next();
+    let entered = enter(&objects);
+    let Some(program) = program else {
+        return Ok(match entered {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(e) => {
+                let _ = write!(io::stdout(), "{e}");
+                ExitCode::FAILURE
+            }
+        });
+    };
+    entered.map_err(|e| {
         Error::user("this machine shows no store at /nix/store").cause(&e).hint(
             "`cotter doctor` tells which ways there are; `--nix-store relocated` works everywhere",
         )
     })?;
-    let Some(program) = args.next() else { return Ok(ExitCode::SUCCESS) };
     let e = Command::new(&program).args(args).exec();
     let shown = Path::new(&program).display();
     Err(Error::new(ErrorKind::CommandNotExecutable, format!("can't start {shown}")).cause(&e))
