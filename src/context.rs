@@ -53,7 +53,6 @@ pub fn var_os(name: &str) -> Option<OsString> {
 }
 
 /// Returns the arguments of this program.
-#[expect(clippy::disallowed_methods, reason = "the one place that reads the environment")]
 pub fn arguments() -> Vec<OsString> {
     std::env::args_os().skip(1).collect()
 }

@@ -50,7 +50,7 @@ pub mod internals {
     pub use crate::lockfile::{Lockfile, Spec};
     pub use crate::manifest::{Manifest, Problems};
     pub use crate::model::{Digest, Hasher, Kind, Platform, ToolchainName};
-    pub use crate::nix::nar;
+    pub use crate::nix::{cache_info, keys, nar, narinfo};
     pub use crate::recipe::of_kind as recipe_of_kind;
     pub use crate::relocate::elf::Elf;
     pub use crate::reporter::{Reporter, Verbosity};
@@ -96,8 +96,8 @@ pub mod internals {
         pub use crate::resolve::debian_index::{Index, read as read_packages};
         pub use crate::tree::{BlobDir, Node, Tree};
         pub use crate::unpack::{
-            ArReader, CaseCollisions, Layer, Limits, TarOptions, sniffed, unpack_deb, unpack_tar,
-            unpack_zip,
+            ArReader, CaseCollisions, Layer, Limits, TarOptions, sniffed, sniffed_nar, unpack_deb,
+            unpack_tar, unpack_zip,
         };
     }
 }

@@ -168,9 +168,10 @@ fn nix(cx: &Context) -> Check {
         true => "real: there is a /nix/store".to_owned(),
         false => "real: no, there is no /nix/store".to_owned(),
     };
-    let namespace = match nix_store::namespace(cx) {
-        Ok(()) => "namespace: yes".to_owned(),
-        Err(e) => format!("namespace: no, {}", e.causes().join(": ")),
+    let namespace = match nix_store::fault_of_namespace(cx) {
+        Ok(None) => "namespace: yes".to_owned(),
+        Ok(Some(why)) => format!("namespace: no, {why}"),
+        Err(e) => format!("namespace: no, {e}"),
     };
     let text = format!("closures of Nix run relocated: always; {real}; {namespace}");
     Check { name: "nix", verdict: Verdict::Good, text }

@@ -41,7 +41,7 @@ pub fn start(how: NixStore, args: &Exec, cx: &Context) -> Result<Start> {
     let missing = missing(&closures);
     let how = match how {
         NixStore::Auto if missing.is_none() => NixStore::Real,
-        NixStore::Auto if namespace(cx).is_ok() => NixStore::Namespace,
+        NixStore::Auto if matches!(fault_of_namespace(cx), Ok(None)) => NixStore::Namespace,
         NixStore::Auto => NixStore::Relocated,
         named => named,
     };
@@ -66,7 +66,11 @@ pub fn start(how: NixStore, args: &Exec, cx: &Context) -> Result<Start> {
             let fetcher = cx.fetcher(Some(&project.manifest))?;
             let maker = project.maker(cx, &fetcher);
             closures.iter().try_for_each(|tree| maker.ensure_closure(tree))?;
-            namespace(cx)?;
+            if let Some(why) = fault_of_namespace(cx)? {
+                return Err(Error::user("no namespace can show a store at /nix/store")
+                    .because(why)
+                    .hint("user namespaces must be allowed: see `cotter doctor`; `--nix-store relocated` works everywhere"));
+            }
             let mut command = inside(cx)?;
             command.arg(cx.program()?).args(with_real(arguments()));
             Ok(Start::Inside(command))
@@ -112,24 +116,18 @@ fn inside(cx: &Context) -> Result<Command> {
     Ok(command)
 }
 
-/// Checks that a namespace can show a store at `/nix/store`, by trying it.
+/// Returns why no namespace can show a store at `/nix/store`, by trying it.
 ///
 /// # Errors
-/// If it cannot.
-pub fn namespace(cx: &Context) -> Result<()> {
+/// If this program cannot be started.
+pub fn fault_of_namespace(cx: &Context) -> Result<Option<String>> {
     let objects = cx.store.dir().join("store");
     let shown = if objects.is_dir() { objects } else { "/".into() };
     let mut command = Command::new(cx.program()?);
     command.arg(NIX_STORE).arg(shown).stdin(Stdio::null());
     let out = command.output().map_err(|e| Error::user("can't try a namespace").cause(&e))?;
-    if out.status.success() {
-        return Ok(());
-    }
-    let said = String::from_utf8_lossy(&out.stderr);
-    let why = said.lines().find_map(|line| line.trim().strip_prefix("caused by: "));
-    Err(Error::user("no namespace can show a store at /nix/store")
-        .because(why.unwrap_or("it ended without a word").to_owned())
-        .hint("user namespaces must be allowed: see `cotter doctor`; `--nix-store relocated` works everywhere"))
+    let said = String::from_utf8_lossy(&out.stdout).into_owned();
+    Ok((!out.status.success()).then_some(said))
 }
 
 /// Whether this machine has a store of Nix.
