@@ -70,6 +70,7 @@ pub static RECIPES: &[&dyn Recipe] = &[
     &packages::Packages,
     &nix::Closure(Kind::Tool),
     &nix::Closure(Kind::Python),
+    &nix::Closure(Kind::Library),
     #[cfg(test)]
     &tests::Dummy,
 ];

@@ -6,6 +6,7 @@
 //! preloaded library sends the paths of the closure to the tree. `bin/` has the programs of the wanted
 //! path. Source: the Nix manual, "Store Path"; the manual of Nixpkgs, "makeWrapper" and "patchelf".
 
+mod library;
 mod paths;
 mod programs;
 mod python;
@@ -18,7 +19,7 @@ use super::{reaches, seal};
 use crate::environment::Variables;
 use crate::error::Result;
 use crate::facts::{Facts, ToolFacts};
-use crate::lockfile::{Plan, PythonSpec, Spec, ToolSpec};
+use crate::lockfile::{LibrarySpec, Plan, PythonSpec, Spec, ToolSpec};
 use crate::model::{Kind, abi_tag, minor_version};
 use crate::relocate::launcher::Argv0;
 use crate::relocate::{closure, libraries, paths as constants, redirect, symlinks};
@@ -33,6 +34,7 @@ impl Recipe for Closure {
     fn name(&self) -> &'static str {
         match self.0 {
             Kind::Python => "nix-python",
+            Kind::Library => "nix-library",
             _ => "nix",
         }
     }
@@ -61,6 +63,7 @@ impl Recipe for Closure {
                     programs: asked.programs,
                 })
             }
+            Kind::Library => Spec::Library(LibrarySpec { selection: asked.selection }),
             _ => Spec::Tool(ToolSpec { selection: asked.selection, programs: asked.programs }),
         }
     }
@@ -77,6 +80,10 @@ impl Recipe for Closure {
         let paths = Paths::of(plan, &tree)?;
         prune::apply(pruning, &mut tree);
         symlinks::settle(&mut tree);
+        if self.0 == Kind::Library {
+            library::lay_out(plan, &mut tree, blobs, &paths)?;
+            return Ok(tree);
+        }
         if self.0 == Kind::Python {
             python::check(plan, &tree, &paths)?;
         }
@@ -108,6 +115,9 @@ impl Recipe for Closure {
     }
 
     fn environment(&self, tree: &Active, environment: &mut Variables) {
+        if self.0 == Kind::Library {
+            return super::library::Library.environment(tree, environment);
+        }
         environment.path(format!("{}/bin", tree.path.display()));
         if self.0 == Kind::Python {
             environment.unset(&["PYTHONHOME"]);
@@ -118,6 +128,9 @@ impl Recipe for Closure {
     fn facts(&self, plan: &Plan, tree: &Tree) -> Result<Facts> {
         if self.0 == Kind::Python {
             return python::facts(plan, tree);
+        }
+        if self.0 == Kind::Library {
+            return super::library::Library.facts(plan, tree);
         }
         Ok(Facts::Tool(ToolFacts {
             bin: "bin".to_owned(),
