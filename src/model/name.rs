@@ -66,6 +66,11 @@ impl StoreName {
         &self.0
     }
 
+    /// Returns the 32 characters of the hash.
+    pub fn hash(&self) -> &str {
+        &self.0[..32]
+    }
+
     /// Returns the part after the hash.
     pub fn name(&self) -> &str {
         &self.0[33..]
