@@ -1,5 +1,6 @@
 //! Verifies that the content of the store matches its names.
 
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::Path;
 
@@ -252,7 +253,7 @@ pub fn hash_tree(path: &Path) -> std::io::Result<(Digest, u64)> {
 fn dump(path: &Path, nar: &mut NarWriter<Hasher>, buffer: &mut [u8]) -> std::io::Result<()> {
     let meta = fs::symlink_metadata(path)?;
     if meta.is_symlink() {
-        return nar.symlink(&fs::read_link(path)?.to_string_lossy());
+        return nar.symlink(fs::read_link(path)?.as_os_str().as_bytes());
     }
     if !meta.is_dir() {
         let mut file = owner::open_plain(path)?;
@@ -263,7 +264,7 @@ fn dump(path: &Path, nar: &mut NarWriter<Hasher>, buffer: &mut [u8]) -> std::io:
         fs::read_dir(path)?.map(|e| e.map(|e| e.file_name())).collect::<Result<_, _>>()?;
     names.sort();
     for name in names {
-        nar.begin_entry(&name.to_string_lossy())?;
+        nar.begin_entry(name.as_bytes())?;
         dump(&path.join(&name), nar, buffer)?;
         nar.end_entry()?;
     }
