@@ -1,6 +1,7 @@
 //! The command line. Help texts are written here and nowhere else.
 
 mod actions;
+mod caches;
 mod edits;
 mod looks;
 
@@ -16,8 +17,11 @@ use crate::model::{Platform, ToolchainName};
 use crate::report::{self, Report};
 
 pub use actions::{
-    BazelFlags, CacheArgs, CacheWhat, CompileCommands, Man, Outdated, Own, OwnWhat, Run, Schema,
-    SchemaFile, SearchArgs,
+    BazelFlags, CompileCommands, Man, Outdated, Own, OwnWhat, Run, Schema, SchemaFile, SearchArgs,
+};
+pub use caches::{
+    CacheAdd, CacheArgs, CacheGc, CacheKeyArgs, CacheList, CachePush, CacheRemove, CacheServe,
+    CacheWhat,
 };
 pub use edits::{Add, Remove};
 pub use looks::{Diff, Hook, HookShell, TreeArgs, Which, WhyArgs};
@@ -189,7 +193,7 @@ pub enum Command {
     Trust(Trust),
     /// Delete trees and inputs that no project uses
     Gc(Gc),
-    /// Look at the downloads, or delete them
+    /// Look after the downloads, and share trees through binary caches
     Cache(CacheArgs),
     /// Check whether this machine has what cotter needs
     Doctor(Doctor),

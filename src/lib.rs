@@ -33,12 +33,14 @@ mod report;
 mod reporter;
 mod resolve;
 mod sandbox;
+mod serve;
 mod source;
 mod store;
 mod text;
 mod tree;
 mod trust;
 mod unpack;
+mod write;
 
 /// The parts of the library that the tests and benchmarks of this repository use. This is not a
 /// public interface, and it may change at any time.

@@ -3,6 +3,7 @@
 //! make another one is named in the lock and is made first.
 
 mod advice;
+mod binary_cache;
 mod build;
 mod compose;
 mod graph;
@@ -11,6 +12,8 @@ mod layer;
 mod order;
 mod schedule;
 mod substitute;
+
+use std::sync::Arc;
 
 use crate::error::Result;
 use crate::facts::{Facts, RecordedFacts};
@@ -23,6 +26,7 @@ use crate::sandbox::Quota;
 use crate::store::{Staging, Store};
 use crate::tree::Tree;
 
+pub use binary_cache::BinaryCache;
 pub use build::{Tools, Workshop};
 pub use graph::{locked_for, native_or_refuse};
 pub use schedule::Made;
@@ -30,7 +34,7 @@ pub use schedule::Made;
 use graph::Search;
 use order::Order;
 use schedule::Schedule;
-use substitute::OwnStore;
+use substitute::{Landing, substitute_all};
 
 /// Makes trees.
 pub struct Maker<'a> {
@@ -38,6 +42,8 @@ pub struct Maker<'a> {
     pub store: &'a Store,
     /// The fetcher.
     pub fetcher: &'a Fetcher,
+    /// The binary caches that are asked for trees before anything of them is fetched.
+    pub caches: Vec<Arc<BinaryCache>>,
     /// Reports progress.
     pub reporter: Reporter,
     /// The number of inputs that are processed at once.
@@ -72,6 +78,8 @@ impl Maker<'_> {
             let tell = |text: &str| self.reporter.warn(text);
             self.store.mark_used(&tree.output.store_name, &tell);
         }
+        // What a cache has needs none of the trees that would be needed to make it.
+        let substituted = substitute_all(&self.caches, wanted, &self.landing(), self.jobs)?;
         let search = Search {
             lock,
             store: self.store,
@@ -101,7 +109,11 @@ impl Maker<'_> {
             .position(|name| *name == tree.output.store_name)
         {
             Some(place) => made[place].clone(),
-            None => Made { output: tree.output.clone(), time: None, notes: Default::default() },
+            None => {
+                let there = Made::there(&tree.output);
+                let of_cache = substituted.iter().find(|made| made.output == tree.output);
+                of_cache.cloned().unwrap_or(there)
+            }
         };
         let out: Vec<Made> = wanted.iter().map(of).collect();
         for tree in wanted {
@@ -188,7 +200,12 @@ impl Maker<'_> {
             .find(|t| t.plan.spec.kind() == Kind::Python && Some(t.plan.platform) == native)
     }
 
+    fn landing(&self) -> Landing<'_> {
+        Landing { store: self.store, reporter: &self.reporter, hard_links: self.hard_links }
+    }
+
     fn schedule<'s>(&'s self, lock: &'s Lockfile) -> Schedule<'s> {
+        let caches = self.caches.iter().map(|cache| &**cache as &dyn substitute::Substituter);
         Schedule {
             store: self.store,
             fetcher: self.fetcher,
@@ -196,7 +213,7 @@ impl Maker<'_> {
             threads: self.jobs,
             hard_links: self.hard_links,
             limits: self.limits,
-            substituters: &[&OwnStore],
+            substituters: caches.collect(),
             lock,
             native: Platform::native(),
         }
