@@ -46,7 +46,7 @@ impl DirectoryStore {
         fs::create_dir_all(dir)?;
         if self.next.load(Ordering::Relaxed) == 0 {
             Self::sweep(&self.dir);
-            Self::sweep(dir);
+            Self::sweep(&self.dir.join("nar"));
         }
         let number = self.next.fetch_add(1, Ordering::Relaxed);
         let new = dir.join(format!("{NEW}{}-{number}", std::process::id()));
