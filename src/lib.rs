@@ -78,6 +78,9 @@ pub mod internals {
         pub use crate::lockfile::Plan;
         pub use crate::manifest::edit;
         pub use crate::model::MemberPath;
+        pub use crate::nix::cache_info::CacheInfo;
+        pub use crate::nix::keys::{CacheKey, SigningKey};
+        pub use crate::nix::narinfo::{NarInfo, PathInfo};
         pub use crate::python::metadata::{WheelMetadata, close as close_set};
         pub use crate::python::requirement_files::{pins, pylock};
         pub use crate::python::requirement_lines::{
@@ -95,6 +98,7 @@ pub mod internals {
         pub use crate::relocate::stub::embed;
         pub use crate::resolve::debian_closure::{PackageRoot, resolve};
         pub use crate::resolve::debian_index::{Index, read as read_packages};
+        pub use crate::serve::hear as hear_request;
         pub use crate::tree::{BlobDir, Node, Tree};
         pub use crate::unpack::{
             ArReader, CaseCollisions, Layer, Limits, TarOptions, sniffed, unpack_deb, unpack_tar,

@@ -41,7 +41,7 @@ pub struct BinaryCache {
 
 enum CachePlace {
     Url(String),
-    Bucket(S3Place),
+    Bucket(Box<S3Place>),
 }
 
 impl BinaryCache {
@@ -52,7 +52,7 @@ impl BinaryCache {
     pub fn new(entry: &CacheEntry, http: Http, s3: &S3Defaults) -> Result<Self> {
         let (name, place) = if entry.url.starts_with("s3://") {
             let bucket = S3Place::parse(&entry.url, s3)?;
-            (bucket.shown().to_owned(), CachePlace::Bucket(bucket))
+            (bucket.shown().to_owned(), CachePlace::Bucket(Box::new(bucket)))
         } else {
             let url = entry.url.trim_end_matches('/').to_owned();
             (redact(&url), CachePlace::Url(url))

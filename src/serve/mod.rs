@@ -10,6 +10,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
+pub use request::hear;
 pub use shelf::Shelf;
 
 use crate::error::{Error, Result};

@@ -108,6 +108,7 @@ impl Store {
         report.packed = self.delete_packed(&stays, options.dry_run)?;
         if !options.dry_run {
             self.clear_sessions()?;
+            self.forget_uploads()?;
             super::Staging::sweep(self)?;
         }
         Ok(report)

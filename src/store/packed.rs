@@ -1,10 +1,12 @@
 //! What `cotter cache serve` keeps of trees that it packed, and what a push remembers of uploads that were interrupted.
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use fs_err as fs;
 use rustix::fs::{FlockOperation, flock};
 
+use super::gc::young;
 use super::{Store, TreeLock, owner};
 use crate::error::{Error, Result};
 use crate::model::StoreName;
@@ -14,6 +16,9 @@ const PACKED: &str = "packed";
 
 /// The directory of what is known of uploads.
 const UPLOADS: &str = "uploads";
+
+/// How long an upload is remembered.
+const A_WEEK: Duration = Duration::from_secs(7 * 24 * 60 * 60);
 
 impl Store {
     /// Returns the directory of packed trees.
@@ -27,6 +32,21 @@ impl Store {
     /// If the store cannot be written.
     pub fn uploads(&self) -> Result<PathBuf> {
         self.part(UPLOADS)
+    }
+
+    /// Forgets the uploads that nobody went on with for a week. Servers delete their parts by a rule of the bucket.
+    ///
+    /// # Errors
+    /// If something cannot be read or deleted.
+    pub(super) fn forget_uploads(&self) -> Result<()> {
+        let dir = self.dir.join(UPLOADS);
+        for name in super::names(&dir)? {
+            let path = dir.join(name);
+            if !young(&path, A_WEEK) {
+                fs::remove_file(&path).map_err(|e| Error::at("remove", &path, e))?;
+            }
+        }
+        Ok(())
     }
 
     /// Returns the text that belongs to a packed tree, such as its description, unless another user wrote it.

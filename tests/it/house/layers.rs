@@ -91,7 +91,9 @@ const CLOCK: &[&str] = &[
     "interrupt.rs",
     "store/gc.rs",
     "make/schedule.rs",
+    "make/substitute.rs",
     "fetch/pace.rs",
+    "serve/connection.rs",
     "sandbox/watch.rs",
 ];
 
