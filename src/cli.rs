@@ -4,12 +4,15 @@ mod actions;
 mod caches;
 mod edits;
 mod looks;
+mod values;
 
 use std::path::PathBuf;
 
 use clap::builder::styling::{AnsiColor, Styles};
 use clap::builder::{PossibleValue, PossibleValuesParser};
 use clap::{Args, Parser, Subcommand, ValueEnum};
+
+use values::parse_days;
 
 use crate::emit::EMITTERS;
 use crate::manifest::MOST_JOBS;
@@ -106,16 +109,6 @@ fn parse_jobs(text: &str) -> Result<usize, String> {
         .filter(|n| (1..=MOST_JOBS).contains(n))
         .and_then(|n| usize::try_from(n).ok())
         .ok_or_else(|| format!("expected a number from 1 to {MOST_JOBS}"))
-}
-
-/// The greatest number of days that is accepted: a hundred years.
-const MOST_DAYS: u64 = 36_525;
-
-fn parse_days(text: &str) -> Result<u32, String> {
-    crate::model::decimal(text)
-        .filter(|n| *n <= MOST_DAYS)
-        .and_then(|n| u32::try_from(n).ok())
-        .ok_or_else(|| format!("expected a number of days from 0 to {MOST_DAYS}"))
 }
 
 /// Parses the name of a set of requirements.

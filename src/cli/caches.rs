@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 
-use super::parse_days;
+use super::values::parse_days;
 use crate::model::{Platform, ToolchainName};
 use crate::nix::keys::CacheKey;
 use crate::nix::narinfo::NarCompression;

@@ -3,6 +3,7 @@
 //! make another one is named in the lock and is made first.
 
 mod advice;
+mod ask_caches;
 mod binary_cache;
 mod build;
 mod compose;
@@ -31,10 +32,11 @@ pub use build::{Tools, Workshop};
 pub use graph::{locked_for, native_or_refuse};
 pub use schedule::Made;
 
+use ask_caches::substitute_all;
 use graph::Search;
 use order::Order;
 use schedule::Schedule;
-use substitute::{Landing, substitute_all};
+use substitute::Landing;
 
 /// Makes trees.
 pub struct Maker<'a> {

@@ -3,7 +3,6 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write;
 use std::sync::{Condvar, Mutex};
-use std::time::SystemTime;
 
 use fs_err as fs;
 
@@ -13,7 +12,7 @@ use crate::model::StoreName;
 use crate::nix::cache_info::CacheInfo;
 use crate::nix::keys::SigningKey;
 use crate::nix::narinfo::{NarCompression, NarFile, NarInfo};
-use crate::store::{Staging, Store};
+use crate::store::{Staging, Stamp, Store};
 use crate::write::{describe, pack};
 
 /// The priority of the cache among those of a client: behind the public one of Nix.
@@ -39,7 +38,7 @@ pub struct Shelf {
 /// The names of the trees by their hashes, as they were at a time of the directory.
 #[derive(Default)]
 struct KnownNames {
-    at: Option<SystemTime>,
+    at: Option<Stamp>,
     by_hash: BTreeMap<String, StoreName>,
 }
 
@@ -64,7 +63,7 @@ impl Shelf {
     /// Returns the tree with a hash, if the store has it.
     pub fn find(&self, hash: &str) -> Option<StoreName> {
         let mut names = self.names.lock().ok()?;
-        let changed = fs::metadata(self.store.dir().join("store")).and_then(|m| m.modified()).ok();
+        let changed = Stamp::of(&self.store.dir().join("store"));
         if changed != names.at || changed.is_none() {
             let trees = self.store.trees().ok()?;
             names.by_hash = trees.into_iter().map(|name| (name.hash().to_owned(), name)).collect();

@@ -5,8 +5,7 @@ use std::path::PathBuf;
 use fs_err as fs;
 use rusty_s3::actions::{CreateMultipartUpload, ListObjectsV2, ListParts};
 
-use super::blobs::{BlobStore, StoredBlob};
-use super::web::unless_absent;
+use super::blob_store::{BlobStore, StoredBlob, unless_absent};
 use crate::error::{Cause, Error, Result};
 use crate::fetch::{Answer, Http, S3Place, S3Request, Upload, Verb};
 use crate::model::Digest;

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use fs_err as fs;
 use rustix::fs::{FlockOperation, flock};
 
-use super::blobs::{BlobStore, StoredBlob};
+use super::blob_store::{BlobStore, StoredBlob};
 use crate::error::{Error, Result};
 use crate::fetch::{LONGEST_TEXT, Upload, open_regular, read_regular};
 

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::blobs::{BlobStore, StoredBlob};
+use super::blob_store::{BlobStore, StoredBlob};
 use crate::error::Result;
 use crate::model::StoreName;
 use crate::nix::narinfo::NarInfo;

@@ -3,7 +3,7 @@
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use super::blobs::BlobStore;
+use super::blob_store::BlobStore;
 use super::pack::{describe, exists, pack};
 use crate::error::{Error, Result};
 use crate::fetch::Upload;

@@ -1,8 +1,8 @@
 //! A server that takes files by PUT (RFC 9110, section 9.3.4).
 
-use super::blobs::{BlobStore, StoredBlob};
+use super::blob_store::{BlobStore, StoredBlob, unless_absent};
 use crate::error::{Error, Result};
-use crate::fetch::{Http, Upload, Verb, encode, redact, says_absent};
+use crate::fetch::{Http, Upload, Verb, encode, redact};
 
 /// A server.
 pub struct WebStore<'a> {
@@ -22,15 +22,6 @@ impl<'a> WebStore<'a> {
         let path = encode(path);
         let (url, shown) = (format!("{}/{path}", self.base), format!("{}/{path}", self.shown));
         self.http.exchange(verb, &url, &shown, body, true).map(|answer| answer.text)
-    }
-}
-
-/// Turns the error that something is not there into `None`.
-pub(super) fn unless_absent<T>(answer: Result<T>) -> Result<Option<T>> {
-    match answer {
-        Ok(answer) => Ok(Some(answer)),
-        Err(e) if says_absent(&e) => Ok(None),
-        Err(e) => Err(e),
     }
 }
 

@@ -510,10 +510,13 @@ fn a_cache_without_a_tree_is_asked_once_and_says_nothing() {
     assert_eq!(asked, expected);
 }
 
+/// A path that was put, with the credentials and the content.
+type Taken = (String, String, Vec<u8>);
+
 /// A server that takes files, or refuses them.
 struct Taker {
     url: String,
-    files: Arc<Mutex<Vec<(String, String, Vec<u8>)>>>,
+    files: Arc<Mutex<Vec<Taken>>>,
     refuse: Arc<Mutex<Option<(&'static str, u16)>>>,
 }
 
@@ -521,7 +524,7 @@ impl Taker {
     fn start() -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
-        let files: Arc<Mutex<Vec<(String, String, Vec<u8>)>>> = Arc::default();
+        let files: Arc<Mutex<Vec<Taken>>> = Arc::default();
         let refuse: Arc<Mutex<Option<(&'static str, u16)>>> = Arc::default();
         let (files_too, refuse_too) = (files.clone(), refuse.clone());
         std::thread::spawn(move || {
@@ -535,7 +538,7 @@ impl Taker {
 
     fn serve(
         stream: &TcpStream,
-        files: &Mutex<Vec<(String, String, Vec<u8>)>>,
+        files: &Mutex<Vec<Taken>>,
         refuse: &Mutex<Option<(&'static str, u16)>>,
     ) {
         let mut reader = BufReader::new(stream);

@@ -1,3 +1,5 @@
+//! Canonical archives are read and written again; all others are refused.
+
 use std::io::{self, Read};
 
 use super::{NarError, NarVisitor, NarWriter, read};

@@ -91,7 +91,7 @@ const CLOCK: &[&str] = &[
     "interrupt.rs",
     "store/gc.rs",
     "make/schedule.rs",
-    "make/substitute.rs",
+    "make/ask_caches.rs",
     "fetch/pace.rs",
     "serve/connection.rs",
     "sandbox/watch.rs",
