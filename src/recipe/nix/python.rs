@@ -35,7 +35,7 @@ fn version(tree: &Tree, directory: &str) -> Option<String> {
     let names = tree.entries(directory);
     let numbers = names.iter().filter_map(|name| name.strip_prefix("python3."));
     let numbers = numbers.filter(|number| number.bytes().all(|b| b.is_ascii_digit()));
-    numbers.last().map(|number| format!("3.{number}"))
+    numbers.next_back().map(|number| format!("3.{number}"))
 }
 
 /// Returns the facts of a finished tree.
