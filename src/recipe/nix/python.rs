@@ -34,7 +34,7 @@ pub fn check(plan: &Plan, tree: &Tree, paths: &Closure) -> Result<()> {
 fn version(tree: &Tree, directory: &str) -> Option<String> {
     let names = tree.entries(directory);
     let numbers = names.iter().filter_map(|name| name.strip_prefix("python3."));
-    let numbers = numbers.filter(|number| number.bytes().all(|b| b.is_ascii_digit()));
+    let mut numbers = numbers.filter(|number| number.bytes().all(|b| b.is_ascii_digit()));
     numbers.next_back().map(|number| format!("3.{number}"))
 }
 
