@@ -71,6 +71,7 @@ pub static RECIPES: &[&dyn Recipe] = &[
     &nix::Closure(Kind::Tool),
     &nix::Closure(Kind::Python),
     &nix::Closure(Kind::Library),
+    &nix::Closure(Kind::Cc),
     #[cfg(test)]
     &tests::Dummy,
 ];

@@ -34,8 +34,10 @@ pub struct Starter {
     unnamed: BTreeMap<MemberPath, Vec<MemberPath>>,
     /// The files that may convert between character sets.
     pub converting: BTreeSet<MemberPath>,
-    /// What programs get as `argv[0]`.
-    pub argv0: Argv0,
+    /// Whether interpreters of Python get a path that leads to them as `argv[0]`.
+    pub finds_python: bool,
+    /// The variables that programs get unless they are set.
+    pub default: Vec<String>,
     tag: Option<Tag>,
 }
 
@@ -76,7 +78,15 @@ impl Starter {
         }
         let tag = Some(Tag::of(plan));
         let converting = BTreeSet::new();
-        Ok(Starter { programs, runtimes, unnamed, converting, argv0: Argv0::Verbatim, tag })
+        Ok(Starter {
+            programs,
+            runtimes,
+            unnamed,
+            converting,
+            finds_python: false,
+            default: vec![],
+            tag,
+        })
     }
 
     /// Returns the directories in which some loader searches by itself.
@@ -155,8 +165,13 @@ impl Starter {
             true => Conversion::Any,
             false => Conversion::None,
         };
+        let argv0 = match self.finds_python && path.file_name().starts_with("python") {
+            true => Argv0::Found,
+            false => Argv0::Verbatim,
+        };
         let instructions = Instructions {
-            argv0: self.argv0.clone(),
+            argv0,
+            default: self.default.clone(),
             conversion,
             redirect: true,
             closure: true,

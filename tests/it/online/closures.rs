@@ -54,13 +54,15 @@ fn rig() -> &'static Rig {
             ok(&mut command).trim().to_owned()
         };
         let (profile, environment) = (build("profile"), build("pythonEnv"));
-        let cache = nix.copy(&[&profile, &environment], "cache", "none", true);
+        let greet = build("greet");
+        let cache = nix.copy(&[&profile, &environment, &greet], "cache", "none", true);
         let table = |name: &str, kind: &str, path: &str| {
             format!("[toolchains.{name}]\nkind = \"{kind}\"\nsource = \"nix\"\npath = \"{path}\"\n")
         };
         let manifest = nix.manifest(&format!("file://{}", cache.display()))
             + &table("profile", "tool", &profile)
-            + &table("environment", "python", &environment);
+            + &table("environment", "python", &environment)
+            + &table("greet", "library", &greet);
         let project = Project::new(&manifest);
         project.ok(&["setup"]);
         Rig { nix, project }
@@ -152,7 +154,9 @@ fn programs_of_a_closure_open_nothing_of_the_nix_store_of_the_machine() {
     }
     assert_eq!(changed, 1);
     let view = |program: &Path, args: &[&str]| {
-        let log = work.join("trace");
+        // A file for each process, so that no line is cut in two.
+        let logs = Scratch::new();
+        let log = logs.join("trace");
         let mut bwrap = Command::new("bwrap");
         bwrap.env_clear().env("PATH", "/usr/bin:/bin").args(["--tmpfs", "/"]);
         for entry in names(Path::new("/")) {
@@ -166,9 +170,11 @@ fn programs_of_a_closure_open_nothing_of_the_nix_store_of_the_machine() {
         bwrap.args(["--proc", "/proc", "--dev", "/dev", "--ro-bind"]).arg(tempting.path());
         bwrap.args(["/nix", "--chdir"]).arg(work.path());
         // The name of an interpreter of the host that is first on PATH must not matter.
-        bwrap.args(["strace", "-f", "-qq", "-e", "trace=%file", "-o"]).arg(&log);
+        bwrap.args(["strace", "-ff", "-qq", "-e", "trace=%file", "-o"]).arg(&log);
         let said = ok(bwrap.arg(program).args(args));
-        (said, std::fs::read_to_string(log).unwrap())
+        let traces = names(logs.path()).into_iter();
+        let traces = traces.map(|name| std::fs::read_to_string(logs.join(&name)).unwrap());
+        (said, traces.collect::<String>())
     };
     // The temptation works: the host's own program finds it.
     let words = names(&share).into_iter().find(|name| name.ends_with("greet-1.0")).unwrap();
@@ -199,6 +205,32 @@ fn programs_of_a_closure_open_nothing_of_the_nix_store_of_the_machine() {
             assert!(own || work || known, "{name}: {line}");
         }
     }
+}
+
+/// The compiler of the repository builds with a library of a closure, by the words of its `.pc` file.
+#[test]
+fn a_library_of_a_closure_is_linked_by_another_compiler() {
+    let rig = rig();
+    let greet = rig.tree("greet");
+    let pc = greet.join("usr/lib/x86_64-linux-gnu/pkgconfig/greet.pc");
+    let text = std::fs::read_to_string(pc).unwrap();
+    contains(&text, &["prefix=${pcfiledir}/", "Libs: -L${prefix}/lib/x86_64-linux-gnu -lgreet"]);
+    assert!(!text.contains("/nix/"), "{text}");
+    assert!(
+        !greet.join("nix").exists() && !greet.join("usr/lib/x86_64-linux-gnu/libc.so.6").exists()
+    );
+    let work = Scratch::new();
+    let source = "#include <greet.h>\n#include <stdio.h>\nint main(void) { puts(greet()); }\n";
+    work.write("main.c", source);
+    let library = greet.join("usr/lib/x86_64-linux-gnu");
+    let mut gcc = Command::new(tree("gcc").join("bin/gcc"));
+    gcc.env_clear().args(["main.c", "-o", "main", "-lgreet", "-specs=pinned-libc.specs"]);
+    gcc.arg("-I").arg(greet.join("usr/include")).arg("-L").arg(&library);
+    gcc.arg(format!("-Wl,-rpath,{}", library.display())).current_dir(work.path());
+    ok(&mut gcc);
+    let said = ok(Command::new(work.join("main")).env_clear());
+    // The data of the library is not in the tree's places that it names, and no other store is asked.
+    assert!(["hello from a library\n", "no words\n"].contains(&said.as_str()), "{said}");
 }
 
 #[test]
