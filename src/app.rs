@@ -8,7 +8,7 @@ use clap::error::{ContextKind, ContextValue, ErrorKind as ClapErrorKind};
 use clap::{CommandFactory, Parser};
 use serde_json::json;
 
-use crate::cli::{AuditWhat, CacheWhat, Cli, Command, Exec, Global, OwnWhat};
+use crate::cli::{AuditWhat, Cli, Command, Exec, Global, OwnWhat};
 use crate::commands;
 use crate::context::{self, Context};
 use crate::error::{Cause, Error, ErrorKind, Measure, Medium, Place};
@@ -103,6 +103,7 @@ fn needs_store(cli: &Cli) -> bool {
         | Command::Completions(_)
         | Command::Schema(_) => false,
         Command::Hook(args) => args.update,
+        Command::Cache(args) => args.what.needs_store(),
         _ => true,
     }
 }
@@ -122,7 +123,7 @@ fn wants_json(command: &Command) -> bool {
         Command::Which(args) => args.json,
         Command::Search(args) => args.json,
         Command::Outdated(args) => args.json,
-        Command::Cache(args) => matches!(&args.what, CacheWhat::Size(args) if args.json),
+        Command::Cache(args) => args.what.is_json(),
         Command::Own(args) => matches!(&args.what, OwnWhat::Version(args) if args.json),
         Command::Setup(args) => args.json,
         Command::Env(args) => args.json,

@@ -33,12 +33,14 @@ mod report;
 mod reporter;
 mod resolve;
 mod sandbox;
+mod serve;
 mod source;
 mod store;
 mod text;
 mod tree;
 mod trust;
 mod unpack;
+mod write;
 
 /// The parts of the library that the tests and benchmarks of this repository use. This is not a
 /// public interface, and it may change at any time.
@@ -77,6 +79,9 @@ pub mod internals {
         pub use crate::lockfile::Plan;
         pub use crate::manifest::edit;
         pub use crate::model::MemberPath;
+        pub use crate::nix::cache_info::CacheInfo;
+        pub use crate::nix::keys::{CacheKey, SigningKey};
+        pub use crate::nix::narinfo::{NarInfo, PathInfo};
         pub use crate::python::metadata::{WheelMetadata, close as close_set};
         pub use crate::python::requirement_files::{pins, pylock};
         pub use crate::python::requirement_lines::{
@@ -94,6 +99,7 @@ pub mod internals {
         pub use crate::relocate::stub::embed;
         pub use crate::resolve::debian_closure::{PackageRoot, resolve};
         pub use crate::resolve::debian_index::{Index, read as read_packages};
+        pub use crate::serve::hear as hear_request;
         pub use crate::tree::{BlobDir, Node, Tree};
         pub use crate::unpack::{
             ArReader, CaseCollisions, Layer, Limits, TarOptions, sniffed, sniffed_nar, unpack_deb,

@@ -61,33 +61,6 @@ pub struct SearchArgs {
     pub json: bool,
 }
 
-/// `cotter cache`
-#[derive(Args, Debug)]
-pub struct CacheArgs {
-    /// What to do
-    #[command(subcommand)]
-    pub what: CacheWhat,
-}
-
-/// What is done with the downloads.
-#[derive(Subcommand, Debug)]
-pub enum CacheWhat {
-    /// Print the directories of the downloads
-    Dir,
-    /// Print the size of the downloads
-    Size(CacheSize),
-    /// Delete the downloads that no running process uses. Trees stay as they are
-    Clean,
-}
-
-/// `cotter cache size`
-#[derive(Args, Debug)]
-pub struct CacheSize {
-    /// Print JSON
-    #[arg(long)]
-    pub json: bool,
-}
-
 /// `cotter self`
 #[derive(Args, Debug)]
 pub struct Own {

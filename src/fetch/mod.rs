@@ -2,6 +2,7 @@
 
 mod apt;
 mod bounds;
+mod exchange;
 mod http;
 pub mod index_settings;
 mod mirrors;
@@ -14,6 +15,7 @@ pub mod python_index;
 mod refusals;
 mod regular;
 mod resumed;
+mod s3;
 mod stream;
 mod tools;
 mod vicinity;
@@ -29,16 +31,19 @@ use fs_err as fs;
 
 pub use apt::machine_mirrors;
 pub use bounds::IndexBounds;
-pub use http::{Http, MOST_CONNECTIONS, local_path, origin, redact, says_absent};
+pub use exchange::{Answer, Upload, Verb};
+pub use http::{Http, MOST_CONNECTIONS, local_path, origin, redact, says_absent, transfer_error};
 pub use mirrors::{Candidate, Mirrors, NIX, SNAPSHOT, decode, encode, snapshot_path};
 pub use nars::nar_url;
 pub use netrc::Netrc;
+pub use pace::Paced;
 pub use proxy::Proxies;
 pub use refusals::Refusals;
 pub use regular::{
     LONGEST_KEYRING, LONGEST_LIST, LONGEST_TEXT, open_regular, read_list, read_regular,
 };
 pub use resumed::Resumed;
+pub use s3::{S3Defaults, S3Login, S3Place, S3Request};
 pub use tools::index_of_pip;
 
 use crate::error::{Cause, Error, Result};

@@ -3,6 +3,8 @@
 //! make another one is named in the lock and is made first.
 
 mod advice;
+mod ask_caches;
+mod binary_cache;
 mod build;
 mod compose;
 mod graph;
@@ -12,6 +14,8 @@ mod nar;
 mod order;
 mod schedule;
 mod substitute;
+
+use std::sync::Arc;
 
 use crate::error::Result;
 use crate::facts::{Facts, RecordedFacts};
@@ -24,14 +28,16 @@ use crate::sandbox::Quota;
 use crate::store::{Staging, Store};
 use crate::tree::Tree;
 
+pub use binary_cache::BinaryCache;
 pub use build::{Tools, Workshop};
 pub use graph::{locked_for, native_or_refuse};
 pub use schedule::Made;
 
+use ask_caches::substitute_all;
 use graph::Search;
 use order::Order;
 use schedule::Schedule;
-use substitute::OwnStore;
+use substitute::Landing;
 
 /// Makes trees.
 pub struct Maker<'a> {
@@ -39,6 +45,8 @@ pub struct Maker<'a> {
     pub store: &'a Store,
     /// The fetcher.
     pub fetcher: &'a Fetcher,
+    /// The binary caches that are asked for trees before anything of them is fetched.
+    pub caches: Vec<Arc<BinaryCache>>,
     /// Reports progress.
     pub reporter: Reporter,
     /// The number of inputs that are processed at once.
@@ -73,6 +81,8 @@ impl Maker<'_> {
             let tell = |text: &str| self.reporter.warn(text);
             self.store.mark_used(&tree.output.store_name, &tell);
         }
+        // What a cache has needs none of the trees that would be needed to make it.
+        let substituted = substitute_all(&self.caches, wanted, &self.landing(), self.jobs)?;
         let search = Search {
             lock,
             store: self.store,
@@ -103,7 +113,11 @@ impl Maker<'_> {
             .position(|name| *name == tree.output.store_name)
         {
             Some(place) => made[place].clone(),
-            None => Made { output: tree.output.clone(), time: None, notes: Default::default() },
+            None => {
+                let there = Made::there(&tree.output);
+                let of_cache = substituted.iter().find(|made| made.output == tree.output);
+                of_cache.cloned().unwrap_or(there)
+            }
         };
         let out: Vec<Made> = wanted.iter().map(of).collect();
         for tree in wanted {
@@ -219,7 +233,12 @@ impl Maker<'_> {
             .find(|t| t.plan.spec.kind() == Kind::Python && Some(t.plan.platform) == native)
     }
 
+    fn landing(&self) -> Landing<'_> {
+        Landing { store: self.store, reporter: &self.reporter, hard_links: self.hard_links }
+    }
+
     fn schedule<'s>(&'s self, lock: &'s Lockfile) -> Schedule<'s> {
+        let caches = self.caches.iter().map(|cache| &**cache as &dyn substitute::Substituter);
         Schedule {
             store: self.store,
             fetcher: self.fetcher,
@@ -227,7 +246,7 @@ impl Maker<'_> {
             threads: self.jobs,
             hard_links: self.hard_links,
             limits: self.limits,
-            substituters: &[&OwnStore],
+            substituters: caches.collect(),
             lock,
             native: Platform::native(),
         }

@@ -25,7 +25,7 @@ pub use patterns::Places as PatternPlaces;
 pub use problems::Problems;
 pub use requirements::Requirements;
 pub use settings::{Allowed, AuditSettings, Settings};
-pub use user::{MOST_JOBS, UserConfig};
+pub use user::{CacheEntry, MOST_JOBS, UserConfig, check_cache_url, with_cache};
 
 use crate::error::{Error, Place, known_names, nearest};
 use crate::model::{MemberPath, Platform, ToolchainName};

@@ -6,7 +6,7 @@ use std::str::FromStr;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use ring::signature::{ED25519, Ed25519KeyPair, UnparsedPublicKey};
+use ring::signature::{ED25519, Ed25519KeyPair, KeyPair, UnparsedPublicKey};
 
 /// The length of a public key in bytes.
 const PUBLIC: usize = 32;
@@ -80,6 +80,20 @@ impl fmt::Display for CacheKey {
 }
 
 impl SigningKey {
+    /// Makes a key out of 32 random bytes. The result comes with the text of its file.
+    ///
+    /// # Errors
+    /// A sentence, if the name is none.
+    pub fn of_seed(name: &str, seed: &[u8; PUBLIC]) -> Result<(Self, String), String> {
+        let pair = Ed25519KeyPair::from_seed_unchecked(seed).map_err(|e| e.to_string())?;
+        let both = [seed.as_slice(), pair.public_key().as_ref()].concat();
+        let text = format!("{name}:{}", STANDARD.encode(both));
+        let key = text.parse().map_err(|_| {
+            format!("expected a name without spaces and colons, such as cache.example.com-1, got {name:?}")
+        })?;
+        Ok((key, text))
+    }
+
     /// Returns the public key.
     pub fn public(&self) -> CacheKey {
         CacheKey { name: self.name.clone(), bytes: self.public }
@@ -160,6 +174,9 @@ mod tests {
         let renamed: CacheKey = NIX_PUBLIC.replace("test-1", "test-2").parse().unwrap();
         assert!(!renamed.verifies(b"text", &again), "the name belongs to the key");
         assert!(!format!("{secret:?}").contains("RVQK"));
+        let (made, text) = SigningKey::of_seed("mine-1", &[7; 32]).unwrap();
+        assert_eq!(text.parse::<SigningKey>().unwrap().public(), made.public());
+        assert!(SigningKey::of_seed("a:b", &[7; 32]).unwrap_err().contains("a:b"));
     }
 
     #[test]

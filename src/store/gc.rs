@@ -32,6 +32,8 @@ pub struct GcReport {
     pub roots: Vec<PathBuf>,
     /// The number of downloads and their size in bytes.
     pub inputs: (usize, u64),
+    /// The number of files of packed trees and their size in bytes.
+    pub packed: (usize, u64),
     /// The size in bytes of linked files that no tree contains any more.
     pub link_bytes: u64,
 }
@@ -107,8 +109,12 @@ impl Store {
                 }
             }
         }
+        let gone: BTreeSet<&str> = report.trees.iter().map(|(name, _)| name.as_str()).collect();
+        let stays = |name: &StoreName| self.has(name) && !gone.contains(name.as_str());
+        report.packed = self.delete_packed(&stays, options.dry_run)?;
         if !options.dry_run {
             self.clear_sessions()?;
+            self.forget_uploads()?;
             super::Staging::sweep(self)?;
         }
         Ok(report)

@@ -14,6 +14,8 @@
 //! | `staging/<pid>-<n>` | work in progress, locked by its process |
 //! | `logs/<name>.log` | what a build that failed has printed |
 //! | `roots/<hash>` | the trees that each project uses |
+//! | `packed/<name>.*` | trees as `cache serve` sends them; can be made again |
+//! | `uploads/<hash>` | the identity of an upload to a bucket that is not complete |
 //! | `guards/<hash>`, `sessions/<hash>` | what `exec` and `shell` put on PATH or hand to a shell |
 //! | `locks/<name>`, `locks/<name>.compose` | held while a tree is used, or composed |
 //! | `locks/roots` | held while the roots are changed |
@@ -27,6 +29,7 @@ mod facts;
 mod gc;
 mod listing;
 mod owner;
+mod packed;
 mod roots;
 mod session;
 mod staging;
@@ -48,7 +51,7 @@ pub use owner::{GUARDS, SESSIONS};
 pub use roots::{Root, RootTree, Stamp};
 pub use session::SessionFile;
 pub use staging::Staging;
-pub use verify::{Damage, hash_tree};
+pub use verify::{Damage, dump, hash_tree};
 
 use crate::error::{Error, Result};
 use crate::model::StoreName;

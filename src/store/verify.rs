@@ -9,7 +9,7 @@ use fs_err as fs;
 use super::{Listing, Store, owner};
 use crate::error::{Error, Result};
 use crate::model::{Digest, Hasher, StoreName};
-use crate::nix::nar::NarWriter;
+use crate::nix::nar::{NarVisitor, NarWriter};
 use crate::nix::store_path;
 
 /// The greatest number of findings that an error names.
@@ -265,7 +265,11 @@ pub fn hash_tree(path: &Path) -> std::io::Result<(Digest, u64)> {
     Ok((hasher.finish(), size))
 }
 
-fn dump(path: &Path, nar: &mut NarWriter<Hasher>, buffer: &mut [u8]) -> std::io::Result<()> {
+/// Tells a visitor what is at `path` on the disk, in the order of a NAR.
+///
+/// # Errors
+/// Those of the file system and of the visitor.
+pub fn dump(path: &Path, nar: &mut dyn NarVisitor, buffer: &mut [u8]) -> std::io::Result<()> {
     let meta = fs::symlink_metadata(path)?;
     if meta.is_symlink() {
         return nar.symlink(fs::read_link(path)?.as_os_str().as_bytes());

@@ -195,7 +195,11 @@ impl BlobDir {
         staged.finish()
     }
 
-    fn begin(&self) -> Result<Staged> {
+    /// Begins a new blob, whose bytes follow.
+    ///
+    /// # Errors
+    /// If the staging directory cannot be written.
+    pub fn begin(&self) -> Result<Staged> {
         let path = self.dir.join(self.next.fetch_add(1, Ordering::Relaxed).to_string());
         let file = fs::File::create_new(&path).map_err(unwritable)?;
         Ok(Staged { path, file, hasher: Hasher::default(), head: vec![] })
@@ -203,7 +207,7 @@ impl BlobDir {
 }
 
 /// A blob that is being written.
-struct Staged {
+pub struct Staged {
     path: PathBuf,
     file: fs::File,
     hasher: Hasher,
@@ -211,7 +215,11 @@ struct Staged {
 }
 
 impl Staged {
-    fn add(&mut self, bytes: &[u8]) -> Result<()> {
+    /// Adds bytes.
+    ///
+    /// # Errors
+    /// If the staging directory cannot be written.
+    pub fn add(&mut self, bytes: &[u8]) -> Result<()> {
         self.file.write_all(bytes).map_err(unwritable)?;
         self.hasher.update(bytes);
         let rest = HEAD.saturating_sub(self.head.len());
@@ -219,7 +227,11 @@ impl Staged {
         Ok(())
     }
 
-    fn finish(self) -> Result<Blob> {
+    /// Ends the blob.
+    ///
+    /// # Errors
+    /// If the staging directory cannot be written.
+    pub fn finish(self) -> Result<Blob> {
         fchmod(self.file.file(), Mode::from_raw_mode(0o444))
             .and_then(|()| futimens(self.file.file(), &MTIME))
             .map_err(|e| unwritable(e.into()))?;

@@ -217,4 +217,8 @@ quick! {
     shell = "shell": 2000;
     trace = "trace": 2000;
     facts = "facts": 2000;
+    narinfo = "narinfo": 20000;
+    cache_info = "cache-info": 5000;
+    cache_keys = "cache-keys": 5000;
+    request = "request": 20000;
 }

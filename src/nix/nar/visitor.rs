@@ -1,6 +1,6 @@
 //! What the reader of a NAR tells.
 
-use std::io;
+use std::io::{self, Read};
 
 /// Receives the parts of a NAR in their order. The methods are those of the writer.
 pub trait NarVisitor {
@@ -30,4 +30,32 @@ pub trait NarVisitor {
 
     /// The file of `size` bytes ends.
     fn end_file(&mut self, size: u64) -> io::Result<()>;
+
+    /// A complete regular file of `size` bytes that are read from `content`.
+    ///
+    /// # Errors
+    /// Also if `content` is shorter than `size`.
+    fn file(
+        &mut self,
+        executable: bool,
+        size: u64,
+        content: &mut dyn Read,
+        buffer: &mut [u8],
+    ) -> io::Result<()> {
+        self.begin_file(executable, size)?;
+        let mut left = size;
+        while left > 0 {
+            let want = buffer.len().min(usize::try_from(left).unwrap_or(usize::MAX));
+            let got = content.read(&mut buffer[..want])?;
+            if got == 0 {
+                return Err(io::Error::new(
+                    io::ErrorKind::UnexpectedEof,
+                    "file is shorter than it was",
+                ));
+            }
+            self.content(&buffer[..got])?;
+            left -= got as u64;
+        }
+        self.end_file(size)
+    }
 }

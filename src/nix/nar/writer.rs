@@ -1,6 +1,6 @@
 //! Writes Nix archives.
 
-use std::io::{self, Read, Write};
+use std::io::{self, Write};
 
 use super::NarVisitor;
 
@@ -46,34 +46,6 @@ impl<W: Write> NarWriter<W> {
         self.strings(&[b"(", b"type", b"symlink", b"target", target.as_ref(), b")"])
     }
 
-    /// Writes a complete regular file node of `size` bytes that are read from `content`.
-    ///
-    /// # Errors
-    /// Also if `content` is shorter than `size`.
-    pub fn file(
-        &mut self,
-        executable: bool,
-        size: u64,
-        content: &mut dyn Read,
-        buffer: &mut [u8],
-    ) -> io::Result<()> {
-        self.begin_file(executable, size)?;
-        let mut left = size;
-        while left > 0 {
-            let want = buffer.len().min(usize::try_from(left).unwrap_or(usize::MAX));
-            let got = content.read(&mut buffer[..want])?;
-            if got == 0 {
-                return Err(io::Error::new(
-                    io::ErrorKind::UnexpectedEof,
-                    "file is shorter than it was",
-                ));
-            }
-            self.out.write_all(&buffer[..got])?;
-            left -= got as u64;
-        }
-        self.end_file(size)
-    }
-
     /// Opens a regular file node. `size` bytes of content follow.
     pub fn begin_file(&mut self, executable: bool, size: u64) -> io::Result<()> {
         self.strings(&[b"(", b"type", b"regular"])?;
@@ -93,6 +65,11 @@ impl<W: Write> NarWriter<W> {
     pub fn end_file(&mut self, size: u64) -> io::Result<()> {
         self.pad(size)?;
         self.string(b")")
+    }
+
+    /// Returns the writer, which has got every byte so far.
+    pub fn get_ref(&self) -> &W {
+        &self.out
     }
 
     /// Returns the writer.

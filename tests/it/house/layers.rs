@@ -92,7 +92,9 @@ const CLOCK: &[&str] = &[
     "interrupt.rs",
     "store/gc.rs",
     "make/schedule.rs",
+    "make/ask_caches.rs",
     "fetch/pace.rs",
+    "serve/connection.rs",
     "sandbox/watch.rs",
 ];
 
