@@ -58,7 +58,14 @@ pub fn run() -> ExitCode {
 /// Runs the command with which this program starts itself, which no user types.
 fn inner_command() -> Option<ExitCode> {
     let mut args = std::env::args_os().skip(1);
-    (args.next()? == sandbox::COMMAND && args.next().is_none()).then(sandbox::enter)
+    let command = args.next()?;
+    if command == sandbox::NIX_STORE {
+        return Some(sandbox::enter_nix_store(args).unwrap_or_else(|e| {
+            report(&e);
+            ExitCode::from(e.kind().exit_code())
+        }));
+    }
+    (command == sandbox::COMMAND && args.next().is_none()).then(sandbox::enter)
 }
 
 /// Prints the names that a script for completion asks for. Nothing is said if there are none: a shell
@@ -258,7 +265,7 @@ fn quick_exec() -> Option<Cli> {
         return None;
     }
     Some(Cli {
-        command: Command::Exec(Exec { names, pure: false, host: false, command }),
+        command: Command::Exec(Exec { names, pure: false, host: false, nix_store: None, command }),
         global: quick_global()?,
     })
 }

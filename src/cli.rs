@@ -20,7 +20,8 @@ use crate::model::{Platform, ToolchainName};
 use crate::report::{self, Report};
 
 pub use actions::{
-    BazelFlags, CompileCommands, Man, Outdated, Own, OwnWhat, Run, Schema, SchemaFile, SearchArgs,
+    BazelFlags, CompileCommands, Man, NixStore, Outdated, Own, OwnWhat, Run, Schema, SchemaFile,
+    SearchArgs,
 };
 pub use caches::{
     CacheAdd, CacheArgs, CacheGc, CacheKeyArgs, CacheList, CachePush, CacheRemove, CacheServe,
@@ -292,6 +293,9 @@ pub struct Exec {
     /// Let the command and its children start every program of the host
     #[arg(long)]
     pub host: bool,
+    /// How closures of Nix run [default: relocated]
+    #[arg(long, value_name = "HOW")]
+    pub nix_store: Option<NixStore>,
     /// The command
     #[arg(last = true, required = true, value_name = "COMMAND")]
     pub command: Vec<std::ffi::OsString>,

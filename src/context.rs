@@ -60,6 +60,11 @@ pub fn var_os(name: &str) -> Option<OsString> {
     std::env::var_os(name)
 }
 
+/// Returns the arguments of this program.
+pub fn arguments() -> Vec<OsString> {
+    std::env::args_os().skip(1).collect()
+}
+
 /// Returns the directory in which programs put temporary files: `TMPDIR`, or `/tmp`.
 pub fn temporary_directory() -> PathBuf {
     std::env::temp_dir()
@@ -282,7 +287,7 @@ impl Context {
             .into_iter()
             .flat_map(|m| m.mirrors.keys().cloned())
             .chain(self.config.mirrors.keys().cloned())
-            .chain(["debian", "debian-security", "python"].map(str::to_owned))
+            .chain(["debian", "debian-security", "python", "nix"].map(str::to_owned))
             .chain(environment_families());
         for family in families {
             // The mirrors of the environment and of the user precede those of the manifest, because
@@ -310,7 +315,10 @@ impl Context {
         };
         let path = var_os("PATH").unwrap_or_default();
         let path = std::env::split_paths(&path).collect();
-        Ok(Fetcher::new(http, mirrors, self.store.inputs()).with_tools_on(path))
+        let caches = manifest.map(|m| m.nix.caches.clone()).unwrap_or_default();
+        let caches: Vec<String> = caches.into_iter().map(|cache| cache.value).collect();
+        let fetcher = Fetcher::new(http, mirrors, self.store.inputs());
+        Ok(fetcher.with_tools_on(path).with_nix_caches(&caches))
     }
 }
 

@@ -52,6 +52,7 @@ pub mod internals {
     pub use crate::lockfile::{Lockfile, Spec};
     pub use crate::manifest::{Manifest, Problems};
     pub use crate::model::{Digest, Hasher, Kind, Platform, ToolchainName};
+    pub use crate::nix::{cache_info, keys, nar, narinfo};
     pub use crate::recipe::of_kind as recipe_of_kind;
     pub use crate::relocate::elf::Elf;
     pub use crate::reporter::{Reporter, Verbosity};
@@ -101,8 +102,8 @@ pub mod internals {
         pub use crate::serve::hear as hear_request;
         pub use crate::tree::{BlobDir, Node, Tree};
         pub use crate::unpack::{
-            ArReader, CaseCollisions, Layer, Limits, TarOptions, sniffed, unpack_deb, unpack_tar,
-            unpack_zip,
+            ArReader, CaseCollisions, Layer, Limits, TarOptions, sniffed, sniffed_nar, unpack_deb,
+            unpack_tar, unpack_zip,
         };
     }
 }

@@ -432,6 +432,7 @@ fn root_tree(tree: &LockedTree) -> RootTree {
         env: tree.plan.spec.programs().map(|p| p.env.clone()).unwrap_or_default(),
         editable: tree.plan.spec.packages().map(|p| p.editable.clone()).unwrap_or_default(),
         named: tree.plan.spec.programs().map(|p| p.named.clone()).unwrap_or_default(),
+        closure: tree.plan.closure().cloned(),
     }
 }
 

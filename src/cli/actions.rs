@@ -138,3 +138,16 @@ pub enum SchemaFile {
     /// The configuration file of the user
     Config,
 }
+
+/// How a closure of Nix runs.
+#[derive(ValueEnum, Debug, Clone, Copy, PartialEq, Eq)]
+pub enum NixStore {
+    /// The first of the other ways that is possible here
+    Auto,
+    /// In the /nix/store of this machine
+    Real,
+    /// In a namespace that shows the store of cotter at /nix/store
+    Namespace,
+    /// As a tree that runs at any place
+    Relocated,
+}

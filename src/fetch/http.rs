@@ -22,6 +22,10 @@ use crate::error::{Cause, Error, ErrorKind, Measure, Result};
 use crate::model::decimal;
 pub use crate::model::redact;
 
+/// The greatest number of connections to one server that are kept for later requests. The descriptions
+/// of a closure of Nix are asked for over as many at once.
+pub const MOST_CONNECTIONS: usize = 16;
+
 /// A client for HTTP(S) and for files, with this program's rules for timeouts and retries.
 pub struct Http {
     client: OnceLock<reqwest::blocking::Client>,
@@ -267,7 +271,7 @@ impl Http {
                     let proxies = self.proxies.clone();
                     move |attempt| follow(attempt, &proxies)
                 }))
-                .pool_max_idle_per_host(8)
+                .pool_max_idle_per_host(MOST_CONNECTIONS)
         };
         // On a machine without certificates, no HTTPS server is trusted, but plain HTTP works: the
         // received bytes are verified by hashes and signatures.

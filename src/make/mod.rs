@@ -10,6 +10,7 @@ mod compose;
 mod graph;
 mod index;
 mod layer;
+mod nar;
 mod order;
 mod schedule;
 mod substitute;
@@ -20,7 +21,7 @@ use crate::error::Result;
 use crate::facts::{Facts, RecordedFacts};
 use crate::fetch::Fetcher;
 use crate::lockfile::{LockedTree, Lockfile, Plan};
-use crate::model::{Kind, Platform, ToolchainName};
+use crate::model::{Input, Kind, Platform, ToolchainName};
 use crate::recipe::{self, Stage};
 use crate::reporter::Reporter;
 use crate::sandbox::Quota;
@@ -105,6 +106,7 @@ impl Maker<'_> {
         if !jobs.is_empty() {
             Staging::sweep(self.store)?;
         }
+        self.hold_closures(jobs.iter().map(|job| job.plan));
         let made = self.schedule(lock).run(&jobs).map_err(|e| advice::of_lock(e, lock))?;
         let of = |tree: &&LockedTree| match names
             .iter()
@@ -152,7 +154,36 @@ impl Maker<'_> {
         });
         let jobs: Vec<Order> = jobs.collect();
         Staging::sweep(self.store)?;
+        self.hold_closures(jobs.iter().map(|job| job.plan));
         self.schedule(lock).run(&jobs)
+    }
+
+    /// Keeps the paths of Nix stores that are about to be put together.
+    fn hold_closures<'p>(&self, mut plans: impl Iterator<Item = &'p Plan>) {
+        if plans.any(|plan| plan.closure().is_some()) {
+            self.store.hold_closures();
+        }
+    }
+
+    /// Makes sure that every path of the closure from which a tree was made is in the store.
+    ///
+    /// # Errors
+    /// If a path cannot be fetched or stored.
+    pub fn ensure_closure(&self, tree: &LockedTree) -> Result<()> {
+        let Some(top) = tree.plan.closure() else { return Ok(()) };
+        tree.check()?;
+        self.store.mark_used(top, &|text| self.reporter.warn(text));
+        let is_there =
+            |input: &&Input| input.nix.as_ref().is_some_and(|nix| self.store.has(&nix.path));
+        if tree.plan.inputs.iter().all(|input| is_there(&input)) {
+            return Ok(());
+        }
+        self.store.hold_closures();
+        for input in &tree.plan.inputs {
+            let task = self.reporter.task(input.file_name(), input.size);
+            nar::ensure(self.store, self.fetcher, input, &task)?;
+        }
+        Ok(())
     }
 
     /// Lets the fetcher ask the pip of the pinned Python for a package index, if none is

@@ -291,7 +291,8 @@ impl Board<'_, '_> {
         let (fetcher, blobs, pruning) =
             (schedule.fetcher, &begun.bench.blobs, &begun.bench.pruning);
         let since = Instant::now();
-        let layer = Unpack { plan, input, pruning, fetcher, blobs, task: &task }
+        let store = schedule.store;
+        let layer = Unpack { plan, input, pruning, store, fetcher, blobs, task: &task }
             .run()
             .map_err(|e| e.about(plan.name.as_str()))?;
         reporter.spend(&plan.label(), Phase::Fetch, task.waited());

@@ -3,6 +3,7 @@
 pub mod cache_info;
 pub mod keys;
 pub mod listing;
+pub mod locked;
 pub mod nar;
 pub mod narinfo;
 pub mod store_path;

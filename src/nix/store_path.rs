@@ -29,7 +29,21 @@ pub fn full(name: &StoreName) -> String {
 /// # Errors
 /// A sentence, if `name` contains characters that a store path must not contain.
 pub fn of_tree(nar_hash: &Digest, name: &str) -> Result<StoreName, String> {
-    let fingerprint = format!("source:sha256:{nar_hash}:{STORE_DIR}:{name}");
+    of_content(nar_hash, &[], name)
+}
+
+/// Returns the store name of content with references to other paths that is added by the recursive
+/// SHA-256 hash. `references` is sorted and does not hold the path itself.
+///
+/// # Errors
+/// A sentence, if `name` contains characters that a store path must not contain.
+pub fn of_content(
+    nar_hash: &Digest,
+    references: &[StoreName],
+    name: &str,
+) -> Result<StoreName, String> {
+    let references: String = references.iter().map(|name| format!(":{}", full(name))).collect();
+    let fingerprint = format!("source{references}:sha256:{nar_hash}:{STORE_DIR}:{name}");
     let folded = fold(Digest::of(fingerprint.as_bytes()).as_bytes());
     format!("{}-{name}", base32::encode(&folded)).parse()
 }

@@ -29,6 +29,7 @@ mod layers;
 mod library;
 mod linker_scripts;
 mod living;
+mod nix;
 mod notes;
 mod packages;
 mod pkg_config;
@@ -67,6 +68,8 @@ pub static RECIPES: &[&dyn Recipe] = &[
     &library::Library,
     &sysroot::Sysroot,
     &packages::Packages,
+    &nix::Closure(Kind::Tool),
+    &nix::Closure(Kind::Python),
     #[cfg(test)]
     &tests::Dummy,
 ];

@@ -8,6 +8,7 @@
 //! | `store/<name>` | finished trees; a tree appears by a rename and never changes |
 //! | `links/<sha256>[-x]` | one file for each content in the trees, hard-linked into them |
 //! | `listings/<name>` | names and sizes of a tree, for the quick `verify`; can be derived again |
+//! | `narinfos/<hash>.narinfo` | what a cache says of a path of a Nix store that is in `store` |
 //! | `facts/<name>.json` | what the recipe knows about a tree; can be derived again |
 //! | `inputs/<sha256>` | downloads; unfinished ones end in `.part` |
 //! | `staging/<pid>-<n>` | work in progress, locked by its process |
@@ -18,6 +19,7 @@
 //! | `guards/<hash>`, `sessions/<hash>` | what `exec` and `shell` put on PATH or hand to a shell |
 //! | `locks/<name>`, `locks/<name>.compose` | held while a tree is used, or composed |
 //! | `locks/roots` | held while the roots are changed |
+//! | `locks/closures` | held while paths of a Nix store are put together |
 
 mod commit;
 mod composer;
@@ -31,6 +33,7 @@ mod packed;
 mod roots;
 mod session;
 mod staging;
+mod substituted;
 mod verify;
 
 use std::os::unix::fs::DirBuilderExt;

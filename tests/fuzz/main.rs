@@ -193,6 +193,8 @@ quick! {
     deb = "deb": 2000;
     ar = "ar": 2000;
     tar = "tar": 2000;
+    nar = "nar": 2000;
+    compressed_nar = "compressed-nar": 1000;
     zip = "zip": 2000;
     wheel = "wheel": 2000;
     record = "record": 2000;

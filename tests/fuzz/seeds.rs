@@ -2,6 +2,7 @@
 
 use crate::archive::{Tar, bzip2, gzip, xz, zip, zstd};
 use crate::targets::{public_key, signed};
+use cotter::internals::nar::NarWriter;
 
 pub const TAR_WORDS: &[&str] = &[
     "././@LongLink",
@@ -24,6 +25,15 @@ pub const TAR_WORDS: &[&str] = &[
     "77777777777",
     "postinst",
     "./",
+];
+pub const NAR_WORDS: &[&str] = &[
+    "\x01\0\0\0\0\0\0\0(\0\0\0\0\0\0\0",
+    "\x01\0\0\0\0\0\0\0)\0\0\0\0\0\0\0",
+    "\x09\0\0\0\0\0\0\0directory\0\0\0\0\0\0\0",
+    "\x05\0\0\0\0\0\0\0entry\0\0\0",
+    "\x0a\0\0\0\0\0\0\0executable\0\0\0\0\0\0",
+    "..",
+    "a/b",
 ];
 pub const ZIP_WORDS: &[&str] = &[
     "PK\x01\x02",
@@ -226,6 +236,40 @@ fn small_tar() -> Vec<u8> {
         .symlink("usr/bin/b", "a")
         .hard_link("usr/share/again", "usr/share/data")
         .finish()
+}
+
+/// A tree with one node of each kind.
+pub fn nars() -> Vec<Vec<u8>> {
+    let mut nar = NarWriter::new(vec![]).unwrap();
+    let buffer = &mut [0; 64];
+    nar.begin_directory().unwrap();
+    nar.begin_entry("bin").unwrap();
+    nar.begin_directory().unwrap();
+    nar.begin_entry("run").unwrap();
+    nar.file(true, 9, &mut &b"#!/bin/sh"[..], buffer).unwrap();
+    nar.end_entry().unwrap();
+    nar.end_directory().unwrap();
+    nar.end_entry().unwrap();
+    nar.begin_entry("empty").unwrap();
+    nar.file(false, 0, &mut &b""[..], buffer).unwrap();
+    nar.end_entry().unwrap();
+    nar.begin_entry("link").unwrap();
+    nar.symlink("bin/run").unwrap();
+    nar.end_entry().unwrap();
+    nar.end_directory().unwrap();
+    let tree = nar.into_inner();
+    let mut nar = NarWriter::new(vec![]).unwrap();
+    nar.file(false, 5, &mut &b"alone"[..], buffer).unwrap();
+    vec![tree, nar.into_inner()]
+}
+
+/// The same, compressed in each way.
+pub fn compressed_nars() -> Vec<Vec<u8>> {
+    let tree = nars().swap_remove(0);
+    let mut lz4 = lz4_flex::frame::FrameEncoder::new(vec![]);
+    std::io::Write::write_all(&mut lz4, &tree).unwrap();
+    let all = [xz(&tree), zstd(&tree), gzip(&tree), bzip2(&tree), lz4.finish().unwrap()];
+    all.into_iter().chain([tree]).collect()
 }
 
 pub fn tars() -> Vec<Vec<u8>> {

@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use cotter::internals::readers::*;
 use cotter::internals::{
     Digest, Elf, Keyring, Lockfile, Manifest, Platform, Problems, Release, Signed, bind_sources,
-    keys,
+    keys, nar,
 };
 use pgp::composed::{CleartextSignedMessage, KeyType, SecretKeyParamsBuilder, SignedSecretKey};
 use pgp::ser::Serialize as _;
@@ -88,6 +88,22 @@ fn tar(bytes: &[u8]) {
     let (_scratch, blobs) = Scratch::new();
     if let Ok(mut plain) = sniffed(Cursor::new(bytes)) {
         let _ = unpack_tar(&mut plain, &blobs, &tar_options());
+    }
+}
+
+/// What is accepted is the only form of its tree.
+fn nar_of_nix(bytes: &[u8]) {
+    let mut again = nar::NarWriter::new(vec![]).unwrap();
+    if nar::read(bytes, &mut again).is_ok() {
+        assert!(again.into_inner() == bytes, "it was written otherwise");
+    }
+}
+
+fn compressed_nar(bytes: &[u8]) {
+    use std::io::Read as _;
+    if let Ok(plain) = sniffed_nar(Cursor::new(bytes)) {
+        let _ =
+            nar::read(plain.take(LIMITS.bytes), &mut nar::NarWriter::new(std::io::sink()).unwrap());
     }
 }
 
@@ -542,6 +558,20 @@ pub const TARGETS: &[Target] = &[
         words: seeds::TAR_WORDS,
         seeds: seeds::tars,
         run: tar,
+    },
+    Target {
+        name: "nar",
+        shape: Shape::Binary,
+        words: seeds::NAR_WORDS,
+        seeds: seeds::nars,
+        run: nar_of_nix,
+    },
+    Target {
+        name: "compressed-nar",
+        shape: Shape::Binary,
+        words: &[],
+        seeds: seeds::compressed_nars,
+        run: compressed_nar,
     },
     Target {
         name: "zip",

@@ -26,6 +26,7 @@ const READ_BY_LIBRARIES: &[(&str, &str)] = &[
     ("COTTER_MIRROR_DEBIAN", "made of the name of a family"),
     ("COTTER_MIRROR_DEBIAN_SECURITY", "made of the name of a family"),
     ("COTTER_MIRROR_PYTHON", "made of the name of a family"),
+    ("COTTER_MIRROR_NIX", "made of the name of a family"),
 ];
 
 /// Returns the words of a text that could be names of variables.

@@ -84,6 +84,7 @@ const ENVIRONMENT: &[&str] = &[
     // These run in a process of their own, whose directory they change.
     "sandbox/enter.rs",
     "sandbox/mounts.rs",
+    "sandbox/nix_store.rs",
 ];
 const CLOCK: &[&str] = &[
     "context.rs",

@@ -7,6 +7,7 @@ mod bazel;
 mod bazel_clang;
 mod book;
 mod caches;
+mod closures;
 mod commands;
 mod compilers;
 mod display;
