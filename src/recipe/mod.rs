@@ -70,6 +70,8 @@ pub static RECIPES: &[&dyn Recipe] = &[
     &packages::Packages,
     &nix::Closure(Kind::Tool),
     &nix::Closure(Kind::Python),
+    &nix::Closure(Kind::Library),
+    &nix::Closure(Kind::Cc),
     #[cfg(test)]
     &tests::Dummy,
 ];

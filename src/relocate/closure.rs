@@ -106,7 +106,7 @@ pub fn settle_search_paths(
         }
         let mut bytes = blob.read()?;
         let mut dirs = relativize(&mut bytes, path, &|text| names.directory(text));
-        dirs.extend(rename_needed(&mut bytes, tree));
+        dirs.extend(rename_needed(&mut bytes, &|path| tree.file(path).is_some()));
         if !dirs.is_empty() {
             outside.insert(path.clone(), dirs);
         }
@@ -124,9 +124,9 @@ pub fn settle_search_paths(
     Ok(outside)
 }
 
-/// Makes absolute names of needed libraries plain names, where the tree has the library: the end of a
+/// Makes absolute names of needed libraries plain names, where `has` tells that the tree has the library: the end of a
 /// string is a string, too. The list of needed versions repeats the names. Returns the directories.
-fn rename_needed(bytes: &mut [u8], tree: &Tree) -> Vec<MemberPath> {
+pub fn rename_needed(bytes: &mut [u8], has: &dyn Fn(&MemberPath) -> bool) -> Vec<MemberPath> {
     let mut outside = vec![];
     let Some(elf) = Elf::parse(bytes) else { return outside };
     let Some(dynamic) = elf.dynamic(bytes) else { return outside };
@@ -139,7 +139,7 @@ fn rename_needed(bytes: &mut [u8], tree: &Tree) -> Vec<MemberPath> {
     let plain = |bytes: &[u8], value: u64| -> Option<(MemberPath, u64)> {
         let rest = bytes.get(strings.checked_add(usize::try_from(value).ok()?)?..)?;
         let text = std::str::from_utf8(rest.split(|b| *b == 0).next()?).ok()?;
-        let dir = in_tree(text).filter(|path| tree.file(path).is_some())?.parent()?;
+        let dir = in_tree(text).filter(|path| has(path))?.parent()?;
         Some((dir, value + text.rfind('/')? as u64 + 1))
     };
     for &(slot, kind, value) in dynamic.iter().take_while(|d| d.1 != tag::DT_NULL) {

@@ -434,6 +434,10 @@ fn gc_follows_references_and_verify_finds_what_changed() {
     project.ok(&["verify"]);
     let said = project.fails(4, &["verify", "--deep"]);
     contains(&said, &["data-1.0: its content has changed: its NAR hash is"]);
+    // The tree shares the file, so both are made anew.
+    project.ok(&["verify", "--deep", "--repair"]);
+    assert_eq!(std::fs::read_to_string(&file).unwrap(), "hi\n");
+    project.ok(&["verify", "--deep"]);
     std::fs::remove_file(project.dir().join("toolchains.toml")).unwrap();
     project.ok(&["gc"]);
     assert_eq!(names_of(), Vec::<String>::new());

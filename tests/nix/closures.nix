@@ -172,6 +172,80 @@ let
     chmod +x $out/bin/words
   '';
 
+  binutils = build "binutils-2.40" ''
+    mkdir -p $out/bin $out/lib
+    for f in libbfd-2.40-system.so libopcodes-2.40-system.so libctf-nobfd.so.0 libctf.so.0 libjansson.so.4 libsframe.so.0 libz.so.1 libzstd.so.1; do
+      cp -L ${gccTree}/${lib}/$f $out/lib/
+      chmod u+w $out/lib/$f
+      patchelf --set-rpath $out/lib:${glibc}/lib $out/lib/$f
+    done
+    for p in as ar ld.bfd nm strip objcopy objdump ranlib readelf; do
+      cp ${gccTree}/usr/bin/.x86_64-linux-gnu-$p.real $out/bin/$p
+      chmod u+wx $out/bin/$p
+      ${patch "${glibc}/lib:$out/lib"} $out/bin/$p
+    done
+    mv $out/bin/ld.bfd $out/bin/ld
+  '';
+  glibcDev = build "glibc-2.36-dev" ''
+    mkdir -p $out/lib
+    cp -rL ${sysrootTree}/usr/include $out/include
+    chmod -R u+w $out/include
+    cp -r $out/include/x86_64-linux-gnu/* $out/include/
+    rm -rf $out/include/x86_64-linux-gnu
+    for f in crt1.o Scrt1.o crti.o crtn.o libc_nonshared.a libc.a libm-2.36.a libmvec.a; do cp -L ${sysrootTree}/${lib}/$f $out/lib/; done
+    echo "GROUP ( ${glibc}/lib/libc.so.6 $out/lib/libc_nonshared.a AS_NEEDED ( ${glibc}/lib/ld-linux-x86-64.so.2 ) )" > $out/lib/libc.so
+    ln -s ${glibc}/lib/libm.so.6 $out/lib/libm.so
+  '';
+  gccUnwrapped = build "gcc-12.2.0" ''
+    own=$out/lib/gcc/x86_64-linux-gnu/12
+    from=${gccTree}/usr/lib/gcc/x86_64-linux-gnu/12
+    mkdir -p $out/bin $own $out/include
+    for f in libgmp.so.10 libisl.so.23 libmpc.so.3 libmpfr.so.6 libz.so.1 libzstd.so.1 libstdc++.so.6 libgcc_s.so.1; do
+      cp -L ${gccTree}/${lib}/$f $out/lib/
+      chmod u+w $out/lib/$f
+      patchelf --set-rpath $out/lib:${glibc}/lib $out/lib/$f
+    done
+    ln -s libstdc++.so.6 $out/lib/libstdc++.so
+    ln -s libgcc_s.so.1 $out/lib/libgcc_s.so
+    for p in gcc g++ cpp; do
+      cp ${gccTree}/usr/bin/.x86_64-linux-gnu-$p-12.real $out/bin/$p
+      chmod u+wx $out/bin/$p
+      ${patch "${glibc}/lib:$out/lib"} $out/bin/$p
+    done
+    for p in cc1 cc1plus collect2 lto1 lto-wrapper; do
+      cp $from/.$p.real $own/$p
+      chmod u+wx $own/$p
+      ${patch "${glibc}/lib:$out/lib"} $own/$p
+    done
+    cp -L $from/*.o $from/libgcc.a $from/libgcc_eh.a $from/libstdc++.a $from/liblto_plugin.so $own/
+    cp -r $from/include $own/include
+    cp -r ${gccTree}/usr/include/c++ $out/include/c++
+    chmod -R u+w $out/include
+    cp -r ${gccTree}/usr/include/x86_64-linux-gnu/c++/12 $out/include/c++/12/x86_64-linux-gnu
+  '';
+  # In the way of cc-wrapper and bintools-wrapper.
+  gccWrapped = build "gcc-wrapper-12.2.0" ''
+    mkdir -p $out/bin $out/nix-support
+    echo ${gccUnwrapped} > $out/nix-support/orig-cc
+    echo ${glibc} > $out/nix-support/orig-libc
+    echo ${glibcDev} > $out/nix-support/orig-libc-dev
+    echo ${binutils} > $out/nix-support/orig-bintools
+    echo ${glibc}/lib/ld-linux-x86-64.so.2 > $out/nix-support/dynamic-linker
+    echo "-idirafter ${glibcDev}/include" > $out/nix-support/libc-cflags
+    echo "-B${glibcDev}/lib" > $out/nix-support/libc-crt1-cflags
+    echo "-L${glibcDev}/lib -L${glibc}/lib" > $out/nix-support/libc-ldflags
+    echo "-L${gccUnwrapped}/lib" > $out/nix-support/cc-ldflags
+    echo "-isystem ${gccUnwrapped}/include/c++/12 -isystem ${gccUnwrapped}/include/c++/12/x86_64-linux-gnu" > $out/nix-support/libcxx-cxxflags
+    for p in gcc g++ cpp; do
+      sed "s|@shell@|${bash}/bin/bash|; s|@out@|$out|; s|@prog@|${gccUnwrapped}/bin/$p|; s|@gcc@|${gccUnwrapped}|" ${text}/cc-wrapper.sh > $out/bin/$p
+    done
+    sed "s|@shell@|${bash}/bin/bash|; s|@out@|$out|; s|@prog@|${binutils}/bin/ld|" ${text}/ld-wrapper.sh > $out/bin/ld
+    chmod +x $out/bin/*
+    for p in as ar nm strip objcopy objdump ranlib readelf; do ln -s ${binutils}/bin/$p $out/bin/$p; done
+    ln -s gcc $out/bin/cc
+    ln -s g++ $out/bin/c++
+  '';
+
   # Links to all programs, as a profile has them.
   profile = build "profile-1" ''
     mkdir -p $out/bin
@@ -183,4 +257,4 @@ let
     chmod +x $out/bin/by-env $out/bin/by-usr-env
     ln -s ${bash}/bin/bash $out/bin/bash
   '';
-in { inherit profile pythonEnv hello wrapped greet python3 glibc perl; }
+in { inherit profile pythonEnv gccWrapped hello wrapped greet python3 glibc perl; }

@@ -6,6 +6,8 @@
 //! preloaded library sends the paths of the closure to the tree. `bin/` has the programs of the wanted
 //! path. Source: the Nix manual, "Store Path"; the manual of Nixpkgs, "makeWrapper" and "patchelf".
 
+mod cc;
+mod library;
 mod paths;
 mod programs;
 mod python;
@@ -14,13 +16,12 @@ use super::api::{Active, Asked, Recipe};
 use super::layers::{Layers, Stage};
 use super::notes::Notes;
 use super::prune::{self, Pruning};
-use super::{reaches, seal};
+use super::{gcc, reaches, seal};
 use crate::environment::Variables;
 use crate::error::Result;
 use crate::facts::{Facts, ToolFacts};
-use crate::lockfile::{Plan, PythonSpec, Spec, ToolSpec};
+use crate::lockfile::{CcSpec, LibrarySpec, Plan, PythonSpec, Spec, ToolSpec};
 use crate::model::{Kind, abi_tag, minor_version};
-use crate::relocate::launcher::Argv0;
 use crate::relocate::{closure, libraries, paths as constants, redirect, symlinks};
 use crate::tree::{BlobDir, Tree};
 use paths::Closure as Paths;
@@ -33,6 +34,8 @@ impl Recipe for Closure {
     fn name(&self) -> &'static str {
         match self.0 {
             Kind::Python => "nix-python",
+            Kind::Library => "nix-library",
+            Kind::Cc => "nix-cc",
             _ => "nix",
         }
     }
@@ -61,6 +64,13 @@ impl Recipe for Closure {
                     programs: asked.programs,
                 })
             }
+            Kind::Cc => Spec::Cc(CcSpec {
+                target: asked.target,
+                libraries: asked.libraries,
+                selection: asked.selection,
+                programs: asked.programs,
+            }),
+            Kind::Library => Spec::Library(LibrarySpec { selection: asked.selection }),
             _ => Spec::Tool(ToolSpec { selection: asked.selection, programs: asked.programs }),
         }
     }
@@ -77,8 +87,14 @@ impl Recipe for Closure {
         let paths = Paths::of(plan, &tree)?;
         prune::apply(pruning, &mut tree);
         symlinks::settle(&mut tree);
-        if self.0 == Kind::Python {
-            python::check(plan, &tree, &paths)?;
+        if self.0 == Kind::Library {
+            library::lay_out(plan, &mut tree, blobs, &paths)?;
+            return Ok(tree);
+        }
+        match self.0 {
+            Kind::Python => python::check(plan, &tree, &paths)?,
+            Kind::Cc => cc::prepare(plan, &mut tree, blobs, &paths)?,
+            _ => {}
         }
         constants::seal_libraries(&mut tree, blobs, true)?;
         closure::seal_libc(&mut tree, blobs)?;
@@ -90,15 +106,24 @@ impl Recipe for Closure {
             libraries::settle(&mut tree, blobs, plan.platform, &mut dirs, false)?
         };
         starter.converting = linkage.converting;
-        if self.0 == Kind::Python {
-            starter.argv0 = Argv0::Found;
+        match self.0 {
+            Kind::Python => starter.finds_python = true,
+            Kind::Cc => starter.default = cc::variables(plan.platform),
+            _ => {}
         }
         for dirs in starter.libc_dirs() {
             constants::rename_variables(&mut tree, blobs, &dirs)?;
         }
-        programs::add_commands(&mut tree, &paths);
+        let mut names = programs::names(plan, &tree, &paths)?;
+        if self.0 == Kind::Cc {
+            cc::add_names(&mut names);
+        }
+        names.extend(programs::commands(&tree, &paths));
+        if self.0 == Kind::Python {
+            python::link_library(&mut tree, &paths);
+        }
         redirect::settle_closure(&mut tree, blobs, plan.platform)?;
-        let dropped = starter.wrap(&mut tree, blobs, plan, &paths)?;
+        let dropped = starter.wrap(&mut tree, blobs, plan, &paths, &names)?;
         symlinks::settle(&mut tree);
         if stage != Stage::Locked {
             notes.unresolved = linkage.unresolved;
@@ -108,7 +133,11 @@ impl Recipe for Closure {
     }
 
     fn environment(&self, tree: &Active, environment: &mut Variables) {
-        environment.path(format!("{}/bin", tree.path.display()));
+        match self.0 {
+            Kind::Library => super::library::Library.environment(tree, environment),
+            Kind::Cc => gcc::compiler_environment(tree, cc::VARIABLES, "", environment),
+            _ => environment.path(format!("{}/bin", tree.path.display())),
+        }
         if self.0 == Kind::Python {
             environment.unset(&["PYTHONHOME"]);
             environment.hide_site();
@@ -116,14 +145,16 @@ impl Recipe for Closure {
     }
 
     fn facts(&self, plan: &Plan, tree: &Tree) -> Result<Facts> {
-        if self.0 == Kind::Python {
-            return python::facts(plan, tree);
+        match self.0 {
+            Kind::Python => python::facts(plan, tree),
+            Kind::Library => super::library::Library.facts(plan, tree),
+            Kind::Cc => cc::facts(plan, tree),
+            _ => Ok(Facts::Tool(ToolFacts {
+                bin: "bin".to_owned(),
+                programs: tree.entries("bin"),
+                inputs: tree.entries(""),
+                open: reaches::survey_constants(self.name(), tree)?.open(),
+            })),
         }
-        Ok(Facts::Tool(ToolFacts {
-            bin: "bin".to_owned(),
-            programs: tree.entries("bin"),
-            inputs: tree.entries(""),
-            open: reaches::survey_constants(self.name(), tree)?.open(),
-        }))
     }
 }

@@ -34,8 +34,10 @@ pub struct Starter {
     unnamed: BTreeMap<MemberPath, Vec<MemberPath>>,
     /// The files that may convert between character sets.
     pub converting: BTreeSet<MemberPath>,
-    /// What programs get as `argv[0]`.
-    pub argv0: Argv0,
+    /// Whether interpreters of Python get a path that leads to them as `argv[0]`.
+    pub finds_python: bool,
+    /// The variables that programs get unless they are set.
+    pub default: Vec<String>,
     tag: Option<Tag>,
 }
 
@@ -76,7 +78,15 @@ impl Starter {
         }
         let tag = Some(Tag::of(plan));
         let converting = BTreeSet::new();
-        Ok(Starter { programs, runtimes, unnamed, converting, argv0: Argv0::Verbatim, tag })
+        Ok(Starter {
+            programs,
+            runtimes,
+            unnamed,
+            converting,
+            finds_python: false,
+            default: vec![],
+            tag,
+        })
     }
 
     /// Returns the directories in which some loader searches by itself.
@@ -89,8 +99,11 @@ impl Starter {
         self.runtimes.values().map(|runtime| runtime.library_dirs.clone()).collect()
     }
 
-    /// Puts launchers in the places of all programs, and launchers or links for those of the wanted
-    /// paths into `bin/`. Returns the scripts that cannot be started.
+    /// Puts launchers in the places of all programs, and at the places where `names` has programs of
+    /// the closure. Returns the scripts among these that cannot be started.
+    ///
+    /// A launcher finds the tree by its own place, so one with a name is no link to one in the closure:
+    /// what copies a tree may follow links.
     ///
     /// # Errors
     /// If a launcher cannot be made.
@@ -100,21 +113,30 @@ impl Starter {
         blobs: &BlobDir,
         plan: &Plan,
         paths: &Closure,
+        names: &BTreeMap<MemberPath, MemberPath>,
     ) -> Result<Vec<Dropped>> {
-        let names = names(plan, tree, paths)?;
         let mut dropped = vec![];
-        let mut bin: Vec<(MemberPath, Node)> = vec![];
-        for (name, path) in &names {
-            let at = MemberPath::literal(&format!("bin/{name}"));
+        let mut named: Vec<(MemberPath, Node)> = vec![];
+        for (at, path) in names {
             let Some((real, blob)) = tree.file(path) else { continue };
-            if !blob.head(2)?.starts_with(b"#!") {
-                bin.push((at.clone(), Node::Symlink(at.link_to(path))));
-                continue;
-            }
-            match self.launcher_of_script(tree, plan, paths, &at, &real)? {
+            let is_script = blob.head(2)?.starts_with(b"#!");
+            let bytes = match is_script {
+                true => self.launcher_of_script(tree, plan, paths, at, &real)?,
+                false if !self.programs.contains_key(&real) => {
+                    named.push((at.clone(), Node::Symlink(at.link_to(path))));
+                    continue;
+                }
+                false => {
+                    let (runtime, target) = (self.runtime_of(&real)?, behind(&real));
+                    let instructions = self.instructions(plan, &real);
+                    launcher::render(Some(&runtime), plan.platform, at, &target, &instructions)
+                        .map(Ok)?
+                }
+            };
+            match bytes {
                 Ok(bytes) => {
                     let node = Node::File { blob: blobs.put(&bytes)?, executable: true };
-                    bin.push((at, node));
+                    named.push((at.clone(), node));
                 }
                 Err(line) => {
                     let interpreter = requested_interpreter(line.as_bytes()).unwrap_or_default();
@@ -128,7 +150,7 @@ impl Starter {
             let runtime = self.runtime_of(path)?;
             launcher::wrap(tree, blobs, &runtime, path, &self.instructions(plan, path))?;
         }
-        for (path, node) in bin {
+        for (path, node) in named {
             tree.put(path, node);
         }
         Ok(dropped)
@@ -155,8 +177,13 @@ impl Starter {
             true => Conversion::Any,
             false => Conversion::None,
         };
+        let argv0 = match self.finds_python && path.file_name().starts_with("python") {
+            true => Argv0::Found,
+            false => Argv0::Verbatim,
+        };
         let instructions = Instructions {
-            argv0: self.argv0.clone(),
+            argv0,
+            default: self.default.clone(),
             conversion,
             redirect: true,
             closure: true,
@@ -206,7 +233,7 @@ impl Starter {
         let runtime = if is_dynamic { Some(self.runtime_of(&program)?) } else { None };
         instructions.redirect = is_dynamic;
         let target = match is_dynamic {
-            true => program.with_file_name(&format!(".{}.real", program.file_name())),
+            true => behind(&program),
             false => program,
         };
         launcher::render(runtime.as_ref(), plan.platform, at, &target, &instructions).map(Ok)
@@ -274,9 +301,17 @@ fn runtime(plan: &Plan, tree: &Tree, loader: &MemberPath) -> Result<Runtime> {
     })
 }
 
-/// Returns the names in `bin/`, each with the path of its program.
-fn names(plan: &Plan, tree: &Tree, paths: &Closure) -> Result<BTreeMap<String, MemberPath>> {
+/// Returns the places in `bin/`, each with the path of its program.
+///
+/// # Errors
+/// If the manifest's `bin` names a path that is no program.
+pub fn names(
+    plan: &Plan,
+    tree: &Tree,
+    paths: &Closure,
+) -> Result<BTreeMap<MemberPath, MemberPath>> {
     let mut out = BTreeMap::new();
+    let at = |name: &str| MemberPath::literal(&format!("bin/{name}"));
     let is_executable = |path: &MemberPath| {
         let real = tree.file(path).map(|(real, _)| real);
         real.is_some_and(|r| matches!(tree.get(&r), Some(Node::File { executable: true, .. })))
@@ -295,7 +330,7 @@ fn names(plan: &Plan, tree: &Tree, paths: &Closure) -> Result<BTreeMap<String, M
             .about(format!("bin {name}"))
             .hint("name a path inside the store path, such as \"bin/hello\", or inside the tree"));
         };
-        out.insert(name.clone(), path);
+        out.insert(at(name), path);
     }
     if !out.is_empty() {
         return Ok(out);
@@ -304,26 +339,29 @@ fn names(plan: &Plan, tree: &Tree, paths: &Closure) -> Result<BTreeMap<String, M
         for name in tree.entries(&format!("{path}/bin")) {
             let program = MemberPath::literal(&format!("{path}/bin/{name}"));
             if !name.starts_with('.') && is_executable(&program) {
-                out.entry(name).or_insert(program);
+                out.entry(at(&name)).or_insert(program);
             }
         }
         // The output of a derivation may be one program.
         if is_executable(path) {
             let name = path.file_name().split_once('-').map_or("program", |(_, name)| name);
-            out.entry(name.to_owned()).or_insert_with(|| path.clone());
+            out.entry(at(name)).or_insert_with(|| path.clone());
         }
     }
     Ok(out)
 }
 
-/// Adds links for the commands that programs name by paths outside of the store.
-pub fn add_commands(tree: &mut Tree, paths: &Closure) {
-    for name in COMMANDS {
-        let link = MemberPath::literal(&format!("usr/bin/{name}"));
-        if let Some(program) = paths.program(tree, name)
-            && tree.get(&link).is_none()
-        {
-            tree.link(link, &program);
-        }
-    }
+/// Returns the places of the commands that programs name by paths outside of the store, each with its
+/// program.
+pub fn commands(tree: &Tree, paths: &Closure) -> BTreeMap<MemberPath, MemberPath> {
+    let place = |name: &&str| {
+        let program = paths.program(tree, name)?;
+        Some((MemberPath::literal(&format!("usr/bin/{name}")), program))
+    };
+    COMMANDS.iter().filter_map(place).collect()
+}
+
+/// Returns the path of a program behind its launcher.
+fn behind(program: &MemberPath) -> MemberPath {
+    program.with_file_name(&format!(".{}.real", program.file_name()))
 }

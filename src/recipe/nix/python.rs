@@ -30,6 +30,23 @@ pub fn check(plan: &Plan, tree: &Tree, paths: &Closure) -> Result<()> {
     }
 }
 
+/// Adds links by which the interpreter in `bin/` finds its library, and programs that are built with it
+/// the headers, from the place of the interpreter.
+pub fn link_library(tree: &mut Tree, paths: &Closure) {
+    for path in paths.wanted.iter().chain(&paths.all) {
+        let Some(version) = version(tree, &format!("{path}/bin")) else { continue };
+        let python = format!("python{version}");
+        for (place, mark) in [("lib", "os.py"), ("include", "Python.h")] {
+            let link = MemberPath::literal(&format!("{place}/{python}"));
+            let target = MemberPath::literal(&format!("{path}/{place}/{python}"));
+            let whole = tree.file(&MemberPath::literal(&format!("{target}/{mark}"))).is_some();
+            if whole && tree.get(&link).is_none() {
+                tree.link(link, &target);
+            }
+        }
+    }
+}
+
 /// Returns the version, such as `3.11`, of the interpreter in a directory.
 fn version(tree: &Tree, directory: &str) -> Option<String> {
     let names = tree.entries(directory);
@@ -69,7 +86,8 @@ pub fn facts(plan: &Plan, tree: &Tree) -> Result<Facts> {
         includes: if there(&include) { vec![include] } else { vec![] },
         venv_scripts: there(&scripts).then_some(scripts),
         dist_packages: None,
-        inputs: tree.entries(""),
+        // The interpreter lies in `bin`.
+        inputs: tree.entries("").into_iter().filter(|name| name != "bin").collect(),
         stdlib,
         version,
     }))

@@ -54,13 +54,18 @@ fn rig() -> &'static Rig {
             ok(&mut command).trim().to_owned()
         };
         let (profile, environment) = (build("profile"), build("pythonEnv"));
-        let cache = nix.copy(&[&profile, &environment], "cache", "none", true);
+        let greet = build("greet");
+        let compiler = build("gccWrapped");
+        let paths = [&profile, &environment, &greet, &compiler].map(String::as_str);
+        let cache = nix.copy(&paths, "cache", "none", true);
         let table = |name: &str, kind: &str, path: &str| {
             format!("[toolchains.{name}]\nkind = \"{kind}\"\nsource = \"nix\"\npath = \"{path}\"\n")
         };
         let manifest = nix.manifest(&format!("file://{}", cache.display()))
             + &table("profile", "tool", &profile)
-            + &table("environment", "python", &environment);
+            + &table("environment", "python", &environment)
+            + &table("greet", "library", &greet)
+            + &table("compiler", "cc", &compiler);
         let project = Project::new(&manifest);
         project.ok(&["setup"]);
         Rig { nix, project }
@@ -152,7 +157,9 @@ fn programs_of_a_closure_open_nothing_of_the_nix_store_of_the_machine() {
     }
     assert_eq!(changed, 1);
     let view = |program: &Path, args: &[&str]| {
-        let log = work.join("trace");
+        // A file for each process, so that no line is cut in two.
+        let logs = Scratch::new();
+        let log = logs.join("trace");
         let mut bwrap = Command::new("bwrap");
         bwrap.env_clear().env("PATH", "/usr/bin:/bin").args(["--tmpfs", "/"]);
         for entry in names(Path::new("/")) {
@@ -166,9 +173,11 @@ fn programs_of_a_closure_open_nothing_of_the_nix_store_of_the_machine() {
         bwrap.args(["--proc", "/proc", "--dev", "/dev", "--ro-bind"]).arg(tempting.path());
         bwrap.args(["/nix", "--chdir"]).arg(work.path());
         // The name of an interpreter of the host that is first on PATH must not matter.
-        bwrap.args(["strace", "-f", "-qq", "-e", "trace=%file", "-o"]).arg(&log);
+        bwrap.args(["strace", "-ff", "-qq", "-e", "trace=%file", "-o"]).arg(&log);
         let said = ok(bwrap.arg(program).args(args));
-        (said, std::fs::read_to_string(log).unwrap())
+        let traces = names(logs.path()).into_iter();
+        let traces = traces.map(|name| std::fs::read_to_string(logs.join(&name)).unwrap());
+        (said, traces.collect::<String>())
     };
     // The temptation works: the host's own program finds it.
     let words = names(&share).into_iter().find(|name| name.ends_with("greet-1.0")).unwrap();
@@ -185,25 +194,88 @@ fn programs_of_a_closure_open_nothing_of_the_nix_store_of_the_machine() {
         let (said, trace) = view(&program, args);
         contains(&said, expected);
         assert!(trace.contains("/lib/.cotter/redirect.so"), "{name} is not redirected");
-        for line in trace.lines().filter(|line| !line.contains(" = -1 ")) {
-            let Some(path) = line.split('"').nth(1).filter(|path| path.starts_with('/')) else {
+        for line in trace.lines() {
+            let named = line.split('"').nth(1).filter(|path| path.starts_with('/'));
+            let Some(path) = named else { continue };
+            assert!(!path.starts_with("/nix"), "{name}: {line}");
+            if line.contains(" = -1 ") {
                 continue;
-            };
+            }
             let own = Path::new(path).starts_with(tree) || tree.starts_with(path);
             let work = Path::new(path).starts_with(work.path()) || work.path().starts_with(path);
             let known = machine.contains(&path)
                 || ["/proc/", "/dev/"].iter().any(|dir| path.starts_with(dir));
             assert!(own || work || known, "{name}: {line}");
         }
-        assert!(!trace.contains("\"/nix/"), "{name}: {trace}");
     }
+}
+
+/// The compiler of the repository builds with a library of a closure, by the words of its `.pc` file.
+#[test]
+fn a_library_of_a_closure_is_linked_by_another_compiler() {
+    let rig = rig();
+    let greet = rig.tree("greet");
+    let pc = greet.join("usr/lib/x86_64-linux-gnu/pkgconfig/greet.pc");
+    let text = std::fs::read_to_string(pc).unwrap();
+    contains(&text, &["prefix=${pcfiledir}/", "Libs: -L${prefix}/lib/x86_64-linux-gnu -lgreet"]);
+    assert!(!text.contains("/nix/"), "{text}");
+    assert!(
+        !greet.join("nix").exists() && !greet.join("usr/lib/x86_64-linux-gnu/libc.so.6").exists()
+    );
+    let work = Scratch::new();
+    let source = "#include <greet.h>\n#include <stdio.h>\nint main(void) { puts(greet()); }\n";
+    work.write("main.c", source);
+    let library = greet.join("usr/lib/x86_64-linux-gnu");
+    let mut gcc = Command::new(tree("gcc").join("bin/gcc"));
+    gcc.env_clear().args(["main.c", "-o", "main", "-lgreet", "-specs=pinned-libc.specs"]);
+    gcc.arg("-I").arg(greet.join("usr/include")).arg("-L").arg(&library);
+    gcc.arg(format!("-Wl,-rpath,{}", library.display())).current_dir(work.path());
+    ok(&mut gcc);
+    let said = ok(Command::new(work.join("main")).env_clear());
+    // The data of the library is not in the tree's places that it names, and no other store is asked.
+    assert!(["hello from a library\n", "no words\n"].contains(&said.as_str()), "{said}");
+}
+
+/// Wrappers in the way of Nixpkgs: what they link is for the loader of the platform, and has no path of the store.
+#[test]
+fn a_wrapped_compiler_of_a_closure_builds_in_the_empty_jail() {
+    let rig = rig();
+    let compiler = rig.tree("compiler");
+    let work = Scratch::new();
+    work.write("a.c", "#include <math.h>\n#include <stdio.h>\nint main(int c, char **v) { (void)v; printf(\"%g\\n\", sqrt(1764 * c)); }\n");
+    work.write("b.cc", "#include <iostream>\n#include <vector>\nint main() { std::vector<int> v(42); std::cout << v.size() << std::endl; }\n");
+    let run = |program: &str, args: &[&str]| {
+        let mut command = jail(&rig.project.store, work.path());
+        ok(command.arg(compiler.join("bin").join(program)).args(args))
+    };
+    run("gcc", &["-O2", "a.c", "-o", "a", "-lm"]);
+    run("g++", &["-O2", "b.cc", "-o", "b"]);
+    run("gcc", &["-c", "a.c", "-o", "a.o"]);
+    run("ar", &["rcs", "liba.a", "a.o"]);
+    for name in ["a", "b"] {
+        let program = work.join(name);
+        let bytes = std::fs::read(&program).unwrap();
+        let elf = goblin::elf::Elf::parse(&bytes).unwrap();
+        assert_eq!(elf.interpreter, Some("/lib64/ld-linux-x86-64.so.2"));
+        assert!(elf.runpaths.is_empty() && elf.rpaths.is_empty(), "{:?}", elf.runpaths);
+        assert_eq!(ok(&mut Command::new(program)), "42\n");
+    }
+    // What Bazel needs to know.
+    let facts = rig.project.store.join("facts");
+    let facts = names(&facts).into_iter().find(|name| name.contains("compiler")).unwrap();
+    let facts = std::fs::read_to_string(rig.project.store.join("facts").join(facts)).unwrap();
+    contains(&facts, &["gcc-12.2.0/lib/gcc/x86_64-linux-gnu/12/include", "glibc-2.36-dev/include"]);
+    contains(&facts, &["gcc-12.2.0/include/c++/12", "\"form\": \"gcc\""]);
+    assert!(compiler.join("usr/bin/gcc").exists() && compiler.join("usr/bin/ld").exists());
 }
 
 #[test]
 fn what_remains_is_told() {
     let rig = rig();
     // The static program, which holds a path of the store.
-    let report = rig.project.fails(7, &["audit", "tree", "profile"]);
+    let output = rig.project.cotter(&["audit", "tree", "profile"]).output().unwrap();
+    assert_eq!(output.status.code(), Some(7));
+    let report = String::from_utf8_lossy(&output.stdout).into_owned();
     contains(&report, &["/bin/hello-static holds ", "/share/data", "it is linked statically"]);
     assert!(!report.contains("/bin/hello holds"), "{report}");
     assert!(!report.contains("greet-1.0/lib/libgreet.so.1 holds"), "{report}");
