@@ -2,6 +2,7 @@
 
 use crate::archive::{Tar, bzip2, gzip, xz, zip, zstd};
 use crate::targets::{public_key, signed};
+use cotter::internals::nar::NarVisitor as _;
 use cotter::internals::nar::NarWriter;
 
 pub const TAR_WORDS: &[&str] = &[
