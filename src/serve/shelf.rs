@@ -138,7 +138,7 @@ impl Shelf {
         let staging = Staging::new(&self.keeper)?;
         let new = staging.dir().join("nar");
         let packed = pack(&self.store.path(name), &new, self.compression)?;
-        let info = describe(name, packed.nar_hash, packed.nar_size)?;
+        let info = describe(&self.store, name, packed.nar_hash, packed.nar_size)?;
         let ending = self.compression.ending();
         let file = NarFile {
             url: nar_url(name, &packed.file_hash, ending),

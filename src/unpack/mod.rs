@@ -11,7 +11,7 @@ mod zipfile;
 
 pub use ar::ArReader;
 pub use budget::{Budget, Limits};
-pub use compression::{Checks, Compression, decoder, decoder_for, sniffed, sniffed_nar};
+pub use compression::{decoder_for, sniffed, sniffed_nar};
 pub use debian::{Layer, unpack_deb};
 pub use layer::CaseCollisions;
 pub use tarball::{TarOptions, unpack_tar};

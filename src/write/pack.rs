@@ -62,11 +62,21 @@ pub fn pack(path: &Path, to: &Path, compression: NarCompression) -> Result<Packe
     })
 }
 
-/// Returns what a cache says of a tree of the store with this NAR.
+/// Returns what a cache says of a tree of the store with this NAR. A path that came from a cache of Nix keeps its references and signatures.
 ///
 /// # Errors
-/// If the tree is not the one that its name states.
-pub fn describe(name: &StoreName, nar_hash: Digest, nar_size: u64) -> Result<PathInfo> {
+/// If the tree is not the one that its name, or what is recorded of it, states.
+pub fn describe(
+    store: &Store,
+    name: &StoreName,
+    nar_hash: Digest,
+    nar_size: u64,
+) -> Result<PathInfo> {
+    if let Some(info) = store.info(name)
+        && (info.nar_hash, info.nar_size) == (nar_hash, nar_size)
+    {
+        return Ok(info);
+    }
     if store_path::of_tree(&nar_hash, name.name()).as_ref() != Ok(name) {
         return Err(Error::verification(format!("{name} is not what its name says"))
             .because(format!("its NAR hash is {}", nar_hash.sri()))
@@ -83,7 +93,10 @@ pub fn describe(name: &StoreName, nar_hash: Digest, nar_size: u64) -> Result<Pat
     })
 }
 
-/// Returns whether a tree with this name can be described: whether its name follows from its content is only known when it is read.
+/// Checks that a tree is in the store.
+///
+/// # Errors
+/// If it is not.
 pub(super) fn exists(store: &Store, name: &StoreName) -> Result<()> {
     if store.has(name) {
         return Ok(());

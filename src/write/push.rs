@@ -108,7 +108,7 @@ impl Push<'_> {
             let _spinner = self.reporter.spinner("packing", name.name());
             pack(&self.store.path(name), &file, self.compression)?
         };
-        let mut info = describe(name, packed.nar_hash, packed.nar_size)?;
+        let mut info = describe(self.store, name, packed.nar_hash, packed.nar_size)?;
         info.sign(self.key);
         let url = format!("nar/{}.nar{}", packed.file_hash.nix32(), self.compression.ending());
         let size = packed.file_size;
@@ -139,7 +139,7 @@ impl Push<'_> {
             return Ok(None);
         };
         let is_it = there.info.path == *name
-            && describe(name, there.info.nar_hash, there.info.nar_size).is_ok()
+            && describe(self.store, name, there.info.nar_hash, there.info.nar_size).is_ok()
             && there.file.url.starts_with("nar/")
             && self.to.has(&there.file.url)?;
         if !is_it {

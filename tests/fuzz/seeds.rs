@@ -2,7 +2,8 @@
 
 use crate::archive::{Tar, bzip2, gzip, xz, zip, zstd};
 use crate::targets::{public_key, signed};
-use cotter::internals::nar::{NarVisitor as _, NarWriter};
+use cotter::internals::nar::NarVisitor as _;
+use cotter::internals::nar::NarWriter;
 
 pub const TAR_WORDS: &[&str] = &[
     "././@LongLink",

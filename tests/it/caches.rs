@@ -288,6 +288,42 @@ fn nix_takes_trees_from_serve() {
 }
 
 #[test]
+fn a_closure_is_served_with_its_references_and_all_signatures() {
+    let theirs = crate::support::nix::Nix::new();
+    let path = theirs.greet();
+    let from = crate::support::nix::serve(&theirs.copy(&[&path], "cache", "zstd", true));
+    let manifest = theirs.manifest(&from.url) + &crate::support::nix::tool(&path);
+    let project = Project::new(&manifest);
+    project.ok(&["setup"]);
+    let public = project.ok(&["cache", "key", "ours-1", "../key"]);
+    let args = ["cache", "serve", "--listen", "127.0.0.1:0", "--key", "../key"];
+    let serving = Serving::start(&mut project.cotter(&args));
+    let closure = theirs.closure(&path);
+    assert_eq!(closure.len(), 3);
+    let nix = Nix::new();
+    nix.takes(&serving.url, public.trim(), &closure);
+    let query = |command: &mut Command| {
+        let told = ok(command.args(["--query", "--references", &path]));
+        let mut lines: Vec<String> = told.lines().map(str::to_owned).collect();
+        lines.sort();
+        lines
+    };
+    let references = query(&mut nix.command("nix-store"));
+    assert!(!references.is_empty());
+    assert_eq!(references, query(&mut theirs.command("nix-store")));
+    let hash = &path.rsplit('/').next().unwrap()[..32];
+    let (_, info) = serving.get(&format!("/{hash}.narinfo"), "");
+    contains(&String::from_utf8(info).unwrap(), &["\nSig: test-1:", "\nSig: ours-1:"]);
+    // The tree that is made of the closure is taken by cotter.
+    let other = Project::new(&manifest);
+    other.scratch.write("project/toolchains.lock", project.lock_text());
+    let mut command = other.cotter(&["--frozen", "setup"]);
+    let caches = format!("{} {}", serving.url, public.trim());
+    contains(&ok(command.env("COTTER_CACHES", caches)), &[&format!("from {}", serving.url)]);
+    assert_eq!(other.stored("store").len(), 1);
+}
+
+#[test]
 fn a_tree_is_taken_from_a_cache_and_no_source_is_asked() {
     let rig = rig();
     let cache = file_url(&rig.pushed());
@@ -389,9 +425,6 @@ fn a_cache_that_lies_is_left_out_with_a_warning() {
         ),
         (replace("URL", "URL: ../x".to_owned()), "the path of a file of the cache"),
         (replace("URL", "URL: nar/x.nar.zst".to_owned()), "a description of the cache names it"),
-        (replace("Compression", "Compression: xz".to_owned()), "is damaged"),
-        (replace("Compression", "Compression: none".to_owned()), "is no tree"),
-        (replace("Compression", "Compression: br".to_owned()), "compressed with br"),
         (replace("References", "References: ../x".to_owned()), "References: expected a store name"),
         (Box::new(|_: &str| "<html>sign in</html>\n".to_owned()), "is refused"),
         (Box::new(|_: &str| "x: y\n".repeat(300_000)), "is refused"),
@@ -413,6 +446,22 @@ fn a_cache_that_lies_is_left_out_with_a_warning() {
     let said =
         text(&other.cotter(&["--frozen", "setup"]).env("COTTER_CACHES", caches).output().unwrap());
     contains(&said, &["expected a signature of test-1, got test-1", "fetched"]);
+}
+
+/// No signature covers the compression, so the bytes decide. A missing line means bzip2 to Nix.
+#[test]
+fn what_a_cache_says_of_the_compression_does_not_matter() {
+    let rig = rig();
+    let cache = rig.pushed();
+    for name in names(&cache).iter().filter(|name| name.ends_with(".narinfo")) {
+        let text = std::fs::read_to_string(cache.join(name)).unwrap();
+        std::fs::write(cache.join(name), text.replace("Compression: zstd\n", "")).unwrap();
+    }
+    let other = rig.elsewhere();
+    let caches = format!("{} {}", file_url(&cache), rig.public);
+    let said = ok(other.cotter(&["--frozen", "setup"]).env("COTTER_CACHES", caches));
+    contains(&said, &["from file://"]);
+    other.ok(&["verify", "--deep"]);
 }
 
 #[test]

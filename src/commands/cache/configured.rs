@@ -40,16 +40,19 @@ pub fn add(args: &CacheAdd, cx: &Context) -> Result<ExitCode> {
 /// # Errors
 /// If there is no such cache, or if the configuration cannot be written.
 pub fn remove(args: &CacheRemove, cx: &Context) -> Result<ExitCode> {
-    let known: Vec<&str> = cx.configured_caches().iter().map(|c| c.url.as_str()).collect();
-    if !known.contains(&args.url.as_str()) {
+    // A list shows addresses without their passwords, and either form names one.
+    let caches = cx.configured_caches();
+    let is_it = |url: &&str| **url == *args.url || redact(url) == args.url;
+    let Some(url) = caches.iter().map(|c| c.url.as_str()).find(is_it) else {
         let error = Error::user(format!("{} is not among the caches", redact(&args.url)));
+        let known: Vec<String> = caches.iter().map(|c| redact(&c.url)).collect();
         return Err(match known.is_empty() {
             true => error.hint("none is configured"),
             false => error.hint(format!("there are {}", known.join(", "))),
         });
-    }
-    let path = change(&args.url, &[], cx)?;
-    tell(&format!("removed {} from {}", redact(&args.url), path.display()), cx)
+    };
+    let path = change(url, &[], cx)?;
+    tell(&format!("removed {} from {}", redact(url), path.display()), cx)
 }
 
 /// Prints the caches.
