@@ -68,10 +68,10 @@ pub static RECIPES: &[&dyn Recipe] = &[
     &library::Library,
     &sysroot::Sysroot,
     &packages::Packages,
-    &nix::Closure(Kind::Tool),
-    &nix::Closure(Kind::Python),
-    &nix::Closure(Kind::Library),
-    &nix::Closure(Kind::Cc),
+    &nix::NixRecipe(Kind::Tool),
+    &nix::NixRecipe(Kind::Python),
+    &nix::NixRecipe(Kind::Library),
+    &nix::NixRecipe(Kind::Cc),
     #[cfg(test)]
     &tests::Dummy,
 ];

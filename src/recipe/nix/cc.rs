@@ -7,7 +7,7 @@
 
 use std::collections::BTreeMap;
 
-use super::paths::Closure;
+use super::paths::ClosurePaths;
 use crate::error::{Error, Result};
 use crate::facts::{Facts, GccFacts};
 use crate::lockfile::Plan;
@@ -50,7 +50,7 @@ pub fn variables(platform: Platform) -> Vec<String> {
 ///
 /// # Errors
 /// If the closure has no GCC for the platform, or if a staged file cannot be written.
-pub fn prepare(plan: &Plan, tree: &mut Tree, blobs: &BlobDir, paths: &Closure) -> Result<()> {
+pub fn prepare(plan: &Plan, tree: &mut Tree, blobs: &BlobDir, paths: &ClosurePaths) -> Result<()> {
     if plan.target() != plan.platform {
         return Err(Error::user(format!(
             "{} compiles for {}, and a compiler out of a closure of Nix only for its own platform",

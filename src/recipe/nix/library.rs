@@ -4,7 +4,7 @@
 
 use std::collections::BTreeMap;
 
-use super::paths::Closure;
+use super::paths::ClosurePaths;
 use crate::error::{Error, Result};
 use crate::lockfile::Plan;
 use crate::model::{MemberPath, Platform};
@@ -29,7 +29,7 @@ const LONGEST: u64 = 4 << 20;
 ///
 /// # Errors
 /// If the closure holds no library and no header, or if a staged file cannot be read or written.
-pub fn lay_out(plan: &Plan, tree: &mut Tree, blobs: &BlobDir, paths: &Closure) -> Result<()> {
+pub fn lay_out(plan: &Plan, tree: &mut Tree, blobs: &BlobDir, paths: &ClosurePaths) -> Result<()> {
     let lib = format!("usr/lib/{}", plan.platform.multiarch());
     let others = paths.all.iter().filter(|path| !paths.wanted.contains(path));
     let mut homes: BTreeMap<MemberPath, MemberPath> = BTreeMap::new();

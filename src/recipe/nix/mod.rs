@@ -24,13 +24,13 @@ use crate::lockfile::{CcSpec, LibrarySpec, Plan, PythonSpec, Spec, ToolSpec};
 use crate::model::{Kind, abi_tag, minor_version};
 use crate::relocate::{closure, libraries, paths as constants, redirect, symlinks};
 use crate::tree::{BlobDir, Tree};
-use paths::Closure as Paths;
-use programs::Starter;
+use paths::ClosurePaths as Paths;
+use programs::ProgramStarter;
 
 /// The recipes that this module describes, one for each kind of toolchain.
-pub struct Closure(pub Kind);
+pub struct NixRecipe(pub Kind);
 
-impl Recipe for Closure {
+impl Recipe for NixRecipe {
     fn name(&self) -> &'static str {
         match self.0 {
             Kind::Python => "nix-python",
@@ -99,7 +99,7 @@ impl Recipe for Closure {
         constants::seal_libraries(&mut tree, blobs, true)?;
         closure::seal_libc(&mut tree, blobs)?;
         let unnamed = closure::settle_search_paths(&mut tree, blobs, plan.platform)?;
-        let mut starter = Starter::new(plan, &tree, unnamed)?;
+        let mut starter = ProgramStarter::new(plan, &tree, unnamed)?;
         let linkage = {
             // Nothing is added to the directories: each file names its own.
             let mut dirs = starter.library_dirs();

@@ -13,19 +13,19 @@ const HASH: usize = 32;
 
 /// The store paths in a tree.
 #[derive(Debug)]
-pub struct Closure {
+pub struct ClosurePaths {
     /// All of them, as paths in the tree, ordered by their names without the hash.
     pub all: Vec<MemberPath>,
     /// Those for which the toolchain asks: their programs get names.
     pub wanted: Vec<MemberPath>,
 }
 
-impl Closure {
+impl ClosurePaths {
     /// Finds the store paths of a tree.
     ///
     /// # Errors
     /// If there are none, or if a staged file cannot be read.
-    pub fn of(plan: &Plan, tree: &Tree) -> Result<Closure> {
+    pub fn of(plan: &Plan, tree: &Tree) -> Result<ClosurePaths> {
         let is_path = |name: &String| {
             let (hash, rest) = name.split_at_checked(HASH).unwrap_or_default();
             hash.bytes().all(base32::is_digit) && rest.len() > 1 && rest.starts_with('-')
@@ -49,7 +49,7 @@ impl Closure {
             Some(path) => vec![MemberPath::literal(&format!("{STORE}/{path}"))],
             None => roots(tree, &all)?,
         };
-        Ok(Closure { all, wanted })
+        Ok(ClosurePaths { all, wanted })
     }
 
     /// Returns the first program with a name in a directory `bin` of a store path, as that path names

@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::super::notes::Dropped;
-use super::paths::Closure;
+use super::paths::ClosurePaths;
 use super::seal;
 use crate::error::{Error, Result};
 use crate::lockfile::Plan;
@@ -25,7 +25,7 @@ const MOST_INTERPRETERS: usize = 4;
 const COMMANDS: [&str; 3] = ["sh", "bash", "env"];
 
 /// What starts the programs of a tree.
-pub struct Starter {
+pub struct ProgramStarter {
     /// The dynamically linked programs, each with its loader.
     programs: BTreeMap<MemberPath, MemberPath>,
     /// The loaders, with the libraries of their libc.
@@ -41,7 +41,7 @@ pub struct Starter {
     tag: Option<Tag>,
 }
 
-impl Starter {
+impl ProgramStarter {
     /// Finds the programs of a tree.
     ///
     /// # Errors
@@ -51,7 +51,7 @@ impl Starter {
         plan: &Plan,
         tree: &Tree,
         unnamed: BTreeMap<MemberPath, Vec<MemberPath>>,
-    ) -> Result<Starter> {
+    ) -> Result<ProgramStarter> {
         let (mut programs, mut runtimes) = (BTreeMap::new(), BTreeMap::new());
         for (path, node) in tree.iter() {
             let Node::File { blob, executable: true } = node else { continue };
@@ -78,7 +78,7 @@ impl Starter {
         }
         let tag = Some(Tag::of(plan));
         let converting = BTreeSet::new();
-        Ok(Starter {
+        Ok(ProgramStarter {
             programs,
             runtimes,
             unnamed,
@@ -112,7 +112,7 @@ impl Starter {
         tree: &mut Tree,
         blobs: &BlobDir,
         plan: &Plan,
-        paths: &Closure,
+        paths: &ClosurePaths,
         names: &BTreeMap<MemberPath, MemberPath>,
     ) -> Result<Vec<Dropped>> {
         let mut dropped = vec![];
@@ -200,7 +200,7 @@ impl Starter {
         &self,
         tree: &Tree,
         plan: &Plan,
-        paths: &Closure,
+        paths: &ClosurePaths,
         at: &MemberPath,
         script: &MemberPath,
     ) -> Result<Result<Vec<u8>, String>> {
@@ -243,7 +243,7 @@ impl Starter {
 /// Returns the interpreter of a line `#!...`, and its argument.
 fn interpreter_of_line(
     tree: &Tree,
-    paths: &Closure,
+    paths: &ClosurePaths,
     line: &str,
 ) -> Option<(MemberPath, Option<String>)> {
     let rest = line.strip_prefix("#!")?.trim();
@@ -308,7 +308,7 @@ fn runtime(plan: &Plan, tree: &Tree, loader: &MemberPath) -> Result<Runtime> {
 pub fn names(
     plan: &Plan,
     tree: &Tree,
-    paths: &Closure,
+    paths: &ClosurePaths,
 ) -> Result<BTreeMap<MemberPath, MemberPath>> {
     let mut out = BTreeMap::new();
     let at = |name: &str| MemberPath::literal(&format!("bin/{name}"));
@@ -353,7 +353,7 @@ pub fn names(
 
 /// Returns the places of the commands that programs name by paths outside of the store, each with its
 /// program.
-pub fn commands(tree: &Tree, paths: &Closure) -> BTreeMap<MemberPath, MemberPath> {
+pub fn commands(tree: &Tree, paths: &ClosurePaths) -> BTreeMap<MemberPath, MemberPath> {
     let place = |name: &&str| {
         let program = paths.program(tree, name)?;
         Some((MemberPath::literal(&format!("usr/bin/{name}")), program))

@@ -1,6 +1,6 @@
 //! A Python interpreter in a closure.
 
-use super::paths::Closure;
+use super::paths::ClosurePaths;
 use crate::error::{Error, Result};
 use crate::facts::{Facts, PythonFacts};
 use crate::lockfile::Plan;
@@ -12,7 +12,7 @@ use crate::tree::Tree;
 ///
 /// # Errors
 /// If it has none, or one of another version.
-pub fn check(plan: &Plan, tree: &Tree, paths: &Closure) -> Result<()> {
+pub fn check(plan: &Plan, tree: &Tree, paths: &ClosurePaths) -> Result<()> {
     let wanted = paths.wanted.iter().find_map(|path| version(tree, &format!("{path}/bin")));
     let Some(version) = wanted else {
         return Err(Error::user(format!("the store path of {} holds no bin/python3", plan.name))
@@ -32,7 +32,7 @@ pub fn check(plan: &Plan, tree: &Tree, paths: &Closure) -> Result<()> {
 
 /// Adds links by which the interpreter in `bin/` finds its library, and programs that are built with it
 /// the headers, from the place of the interpreter.
-pub fn link_library(tree: &mut Tree, paths: &Closure) {
+pub fn link_library(tree: &mut Tree, paths: &ClosurePaths) {
     for path in paths.wanted.iter().chain(&paths.all) {
         let Some(version) = version(tree, &format!("{path}/bin")) else { continue };
         let python = format!("python{version}");
