@@ -29,10 +29,15 @@
 //   PPATH   a directory below the root that PATH gets as its last one, unless it has it already or is not set
 //   vNAME   a variable that lists directories of libraries behind those of the tree; without it, the file .cotter-libraries lists them above the
 //           directory of argv[0], as in a virtual environment
+//   sNAME   an environment variable to keep although a pattern unsets it, if all paths in its value lie in the tree, and to unset otherwise
 //   #TEXT   nothing: a mark that differs with the tree
 // The type v is only known to the launchers of interpreters. The types w, y, z, x, q, m and o are only known to the launchers of linkers and to those of compilers that start a linker by themselves. If
 // what is made is for another platform, or for a system that --sysroot names, it gets neither the libraries of the compiler nor those of
 // other trees.
+//
+// The launchers of closures of Nix know the type s. In the environment and in argv[0], they replace paths of the closure with those of the tree,
+// because wrappers pass such paths on, and libc reads some of these variables itself. The directories of the tree in LD_LIBRARY_PATH precede those
+// of the type p.
 #include "sys.h"
 
 // The launchers of linkers and of interpreters are other programs, made from the same text with LINKER or INTERPRETER defined.
@@ -138,6 +143,73 @@ static const char *find_self(const char *argv0, const char *self, char **env) {
   return self;
 }
 
+#ifdef CLOSURE
+static int separates(char c) { return c == ':' || c == ' ' || c == '=' || c == ';' || c == ',' || c == '"' || c == '\''; }
+
+// The length of the name of a directory of the closure at `text`, /nix/store/NAME, if the tree has it; 0 otherwise.
+static word of_closure(const char *text) {
+  if (!begins(text, "/nix/store/")) return 0;
+  word n = 11, mark = used;
+  while (text[n] && text[n] != '/' && !separates(text[n])) n++;
+  char *name = join3(root, root_length, text, n, "");
+  long fd = n > 11 ? call(NR_OPENAT, AT_FDCWD, name, O_PATH_CLOEXEC) : -1;
+  used = mark;
+  if (fd < 0) return 0;
+  call(NR_CLOSE, fd, 0, 0);
+  return n;
+}
+
+// Replaces the paths of the closure in `text` with those of the tree.
+static char *settled(char *text) {
+  word found = 0;
+  for (char *p = text; *p; p++) found += *p == '/' && (p == text || separates(p[-1])) && of_closure(p);
+  if (!found) return text;
+  char *out = take(length(text) + found * root_length + 1), *to = out;
+  for (char *p = text; *p; *to++ = *p++)
+    if (*p == '/' && (p == text || separates(p[-1])) && of_closure(p))
+      for (word i = 0; i < root_length; i++) *to++ = root[i];
+  *to = 0;
+  return out;
+}
+
+static int in_tree(const char *path) {
+  for (word i = 0; i < root_length; i++)
+    if (path[i] != root[i]) return 0;
+  return begins(path + root_length, "/nix/store/");
+}
+
+// Whether all paths in the value of a variable lie in the tree.
+static int all_in_tree(const char *entry) {
+  while (*entry && *entry != '=') entry++;
+  int any = 0;
+  while (*entry) {
+    entry++;
+    if (*entry && *entry != ':' && *entry != ' ') {
+      if (!in_tree(entry)) return 0;
+      any = 1;
+      entry += root_length;
+    }
+    while (*entry && *entry != ':' && *entry != ' ') entry++;
+  }
+  return any;
+}
+
+// Puts the directories of the tree in `list`, which colons separate, before `path`.
+static char *with_own(const char *list, char *path) {
+  while (list && *list) {
+    word n = 0;
+    // The path of the tree may contain a colon.
+    if (in_tree(list)) n = root_length;
+    word own = n;
+    while (list[n] && list[n] != ':') n++;
+    char *rest = with_own(list[n] ? list + n + 1 : 0, path);
+    if (!own) return rest;
+    return rest ? join3(list, n, ":", 1, rest) : join3(list, n, "", 0, "");
+  }
+  return path;
+}
+#endif
+
 #ifdef LINKER
 static int ends(const char *text, const char *end) {
   word n = length(text), k = length(end);
@@ -230,6 +302,9 @@ __attribute__((used)) void launch(word *stack) {
     if (*c == 'i')
       for (word i = 1; i < argc; i++) asked |= begins(argv[i], c + 1);
   }
+#ifdef CLOSURE
+  if (begins(argv0, "/nix/store/")) argv0 = settled((char *)argv0);
+#endif
   const char *libraries = per_library ? variable(env, "COTTER_LIBRARIES") : 0;
 #ifdef LINKER
   const char *runtime = variable(env, "COTTER_RUNTIME"), *sysroot = 0;
@@ -291,6 +366,11 @@ __attribute__((used)) void launch(word *stack) {
         if (c[1 + k] == '=' && env[i][k] == '=') keep = 0;
       }
     }
+#ifdef CLOSURE
+    env[i] = settled(env[i]);
+    for (const char *c = first; *c; c += length(c) + 1)
+      if (*c == 's' && is_variable(env[i], c + 1)) keep = all_in_tree(env[i]);
+#endif
     if (!keep) continue;
     *var++ = env[i];
     for (const char *c = first; *c; c += length(c) + 1)
@@ -337,6 +417,9 @@ __attribute__((used)) void launch(word *stack) {
     if (!listed || !*listed) listed = libraries_of_environment(argv0);
     if (listed && *listed) library_path = join3(library_path ? library_path : "", library_path ? length(library_path) : 0, ":", 1, listed);
   }
+#endif
+#ifdef CLOSURE
+  library_path = with_own(variable(out_env, "LD_LIBRARY_PATH"), library_path);
 #endif
 
   if (loader) {

@@ -144,6 +144,23 @@ static word room(const char *path) {
   return n < PATH_MAX ? state.root_length + n + 8 : 1;
 }
 
+#ifdef CLOSURE
+// Whether `plain`, which follows `root_length` free bytes, is the path of a store of Nix or above one, and the tree has it: /nix, /nix/store, or a
+// path in one of the directories of the closure. Such a path never exists outside of the tree.
+static int is_of_closure(char *plain) {
+  if (same(plain, "/nix") || same(plain, "/nix/store")) return 1;
+  if (!starts(plain, "/nix/store/", 11)) return 0;
+  word end = 11;
+  while (plain[end] && plain[end] != '/') end++;
+  char *sent = plain - state.root_length, last = plain[end];
+  for (word i = 0; i < state.root_length; i++) sent[i] = state.root[i];
+  plain[end] = 0;
+  int there = exists(sent);
+  plain[end] = last;
+  return there;
+}
+#endif
+
 // Returns where `path` leads: the path itself, or a path in the tree, which is written to `out`. A path that is not in the tree's part of the
 // world, or that cannot be read, is passed on.
 static const char *redirect(const char *path, char *out, enum route *route) {
@@ -156,6 +173,12 @@ static const char *redirect(const char *path, char *out, enum route *route) {
   while (plain[first] && plain[first] != '/') first++;
   if (first > n) return path;
   char *p = plain;
+#ifdef CLOSURE
+  int ours = is_of_closure(plain);
+  if (ours) {
+    p = plain;
+  } else
+#endif
   if (directory_is(plain, first, "/bin") || directory_is(plain, first, "/sbin") || directory_is(plain, first, "/lib") || directory_is(plain, first, "/lib64") ||
       directory_is(plain, first, "/lib32") || directory_is(plain, first, "/libx32")) {
     p -= 4;
@@ -163,12 +186,19 @@ static const char *redirect(const char *path, char *out, enum route *route) {
   } else if (!directory_is(plain, first, "/usr") && !directory_is(plain, first, "/etc") && !directory_is(plain, first, "/opt") && !below(plain, "/var/lib", 8)) {
     return path;
   }
+#ifdef CLOSURE
+  if (!ours || below(plain, state.root, state.root_length))
+#endif
   if (below(plain, state.root, state.root_length) || (state.store_length && below(plain, state.root, state.store_length))) return path;
   char *sent = p - state.root_length;
   for (word i = 0; i < state.root_length; i++) sent[i] = state.root[i];
   if (state.debugs && !state.pure && is_library(p) && exists(path)) return path;
   if (!exists(sent)) {
-    int hidden = is_sealed(p) || (state.pure && !below(plain, "/var", 4) && !exists_with_pure(plain, n));
+    int hidden =
+#ifdef CLOSURE
+        ours ||
+#endif
+        is_sealed(p) || (state.pure && !below(plain, "/var", 4) && !exists_with_pure(plain, n));
     if (!hidden || listed(state.machine, state.machine_end, p)) return path;
   }
   if (path[length(path) - 1] == '/') plain[n] = '/', plain[n + 1] = 0;

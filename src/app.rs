@@ -8,7 +8,7 @@ use clap::error::{ContextKind, ContextValue, ErrorKind as ClapErrorKind};
 use clap::{CommandFactory, Parser};
 use serde_json::json;
 
-use crate::cli::{AuditWhat, CacheWhat, Cli, Command, Exec, Global, OwnWhat};
+use crate::cli::{AuditWhat, Cli, Command, Exec, Global, OwnWhat};
 use crate::commands;
 use crate::context::{self, Context};
 use crate::error::{Cause, Error, ErrorKind, Measure, Medium, Place};
@@ -58,7 +58,14 @@ pub fn run() -> ExitCode {
 /// Runs the command with which this program starts itself, which no user types.
 fn inner_command() -> Option<ExitCode> {
     let mut args = std::env::args_os().skip(1);
-    (args.next()? == sandbox::COMMAND && args.next().is_none()).then(sandbox::enter)
+    let command = args.next()?;
+    if command == sandbox::NIX_STORE {
+        return Some(sandbox::enter_nix_store(args).unwrap_or_else(|e| {
+            report(&e);
+            ExitCode::from(e.kind().exit_code())
+        }));
+    }
+    (command == sandbox::COMMAND && args.next().is_none()).then(sandbox::enter)
 }
 
 /// Prints the names that a script for completion asks for. Nothing is said if there are none: a shell
@@ -96,6 +103,7 @@ fn needs_store(cli: &Cli) -> bool {
         | Command::Completions(_)
         | Command::Schema(_) => false,
         Command::Hook(args) => args.update,
+        Command::Cache(args) => args.what.needs_store(),
         _ => true,
     }
 }
@@ -115,7 +123,7 @@ fn wants_json(command: &Command) -> bool {
         Command::Which(args) => args.json,
         Command::Search(args) => args.json,
         Command::Outdated(args) => args.json,
-        Command::Cache(args) => matches!(&args.what, CacheWhat::Size(args) if args.json),
+        Command::Cache(args) => args.what.is_json(),
         Command::Own(args) => matches!(&args.what, OwnWhat::Version(args) if args.json),
         Command::Setup(args) => args.json,
         Command::Env(args) => args.json,
@@ -257,7 +265,7 @@ fn quick_exec() -> Option<Cli> {
         return None;
     }
     Some(Cli {
-        command: Command::Exec(Exec { names, pure: false, host: false, command }),
+        command: Command::Exec(Exec { names, pure: false, host: false, nix_store: None, command }),
         global: quick_global()?,
     })
 }

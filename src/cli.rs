@@ -1,8 +1,10 @@
 //! The command line. Help texts are written here and nowhere else.
 
 mod actions;
+mod caches;
 mod edits;
 mod looks;
+mod values;
 
 use std::path::PathBuf;
 
@@ -10,14 +12,20 @@ use clap::builder::styling::{AnsiColor, Styles};
 use clap::builder::{PossibleValue, PossibleValuesParser};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use values::parse_days;
+
 use crate::emit::EMITTERS;
 use crate::manifest::MOST_JOBS;
 use crate::model::{Platform, ToolchainName};
 use crate::report::{self, Report};
 
 pub use actions::{
-    BazelFlags, CacheArgs, CacheWhat, CompileCommands, Man, Outdated, Own, OwnWhat, Run, Schema,
-    SchemaFile, SearchArgs,
+    BazelFlags, CompileCommands, Man, NixStore, Outdated, Own, OwnWhat, Run, Schema, SchemaFile,
+    SearchArgs,
+};
+pub use caches::{
+    CacheAdd, CacheArgs, CacheGc, CacheKeyArgs, CacheList, CachePush, CacheRemove, CacheServe,
+    CacheWhat,
 };
 pub use edits::{Add, Remove};
 pub use looks::{Diff, Hook, HookShell, TreeArgs, Which, WhyArgs};
@@ -104,16 +112,6 @@ fn parse_jobs(text: &str) -> Result<usize, String> {
         .ok_or_else(|| format!("expected a number from 1 to {MOST_JOBS}"))
 }
 
-/// The greatest number of days that is accepted: a hundred years.
-const MOST_DAYS: u64 = 36_525;
-
-fn parse_days(text: &str) -> Result<u32, String> {
-    crate::model::decimal(text)
-        .filter(|n| *n <= MOST_DAYS)
-        .and_then(|n| u32::try_from(n).ok())
-        .ok_or_else(|| format!("expected a number of days from 0 to {MOST_DAYS}"))
-}
-
 /// Parses the name of a set of requirements.
 fn parse_set(text: &str) -> Result<ToolchainName, String> {
     match text.contains(['.', '/']) {
@@ -189,7 +187,7 @@ pub enum Command {
     Trust(Trust),
     /// Delete trees and inputs that no project uses
     Gc(Gc),
-    /// Look at the downloads, or delete them
+    /// Look after the downloads, and share trees through binary caches
     Cache(CacheArgs),
     /// Check whether this machine has what cotter needs
     Doctor(Doctor),
@@ -295,6 +293,9 @@ pub struct Exec {
     /// Let the command and its children start every program of the host
     #[arg(long)]
     pub host: bool,
+    /// How closures of Nix run [default: relocated]
+    #[arg(long, value_name = "HOW")]
+    pub nix_store: Option<NixStore>,
     /// The command
     #[arg(last = true, required = true, value_name = "COMMAND")]
     pub command: Vec<std::ffi::OsString>,

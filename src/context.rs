@@ -1,10 +1,12 @@
 //! The services that a command uses, created once: directories, client, clock, reporter and flags.
 //! This is the only place that reads the environment.
 
+use std::cell::OnceCell;
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use fs_err as fs;
@@ -12,8 +14,12 @@ use fs_err as fs;
 use crate::accepted::{Record, strangers};
 use crate::cli::{Color, Global};
 use crate::error::{Error, Result};
-use crate::fetch::{Fetcher, Http, Mirrors, Patience, Proxies, index_settings, machine_mirrors};
-use crate::manifest::{self, Manifest, Problems, UserConfig};
+use crate::fetch::{
+    Fetcher, Http, LONGEST_TEXT, Mirrors, Patience, Proxies, S3Defaults, S3Login, index_settings,
+    machine_mirrors, read_regular,
+};
+use crate::make::BinaryCache;
+use crate::manifest::{self, CacheEntry, Manifest, Problems, UserConfig};
 use crate::reporter::{Reporter, Verbosity};
 use crate::sandbox::Quota;
 use crate::store::Store;
@@ -32,6 +38,8 @@ pub struct Context {
     pub config_file: Option<(PathBuf, bool)>,
     /// What this file says.
     config: UserConfig,
+    /// The binary caches, once they were needed.
+    caches: OnceCell<Vec<Arc<BinaryCache>>>,
     /// The time at which the command began.
     since: Instant,
     /// The time in seconds that a build may take.
@@ -52,6 +60,11 @@ pub fn var_os(name: &str) -> Option<OsString> {
     std::env::var_os(name)
 }
 
+/// Returns the arguments of this program.
+pub fn arguments() -> Vec<OsString> {
+    std::env::args_os().skip(1).collect()
+}
+
 /// Returns the directory in which programs put temporary files: `TMPDIR`, or `/tmp`.
 pub fn temporary_directory() -> PathBuf {
     std::env::temp_dir()
@@ -70,7 +83,8 @@ impl Context {
         let config_file = config_home().map(|dir| dir.join("cotter/config.toml"));
         let config = config_file.as_deref().map(read_config).transpose()?.flatten();
         let config_file = config_file.map(|path| (path, config.is_some()));
-        let config = config.unwrap_or_default();
+        let mut config = config.unwrap_or_default();
+        config.caches.splice(0..0, environment_caches()?);
         let of_config = config.store.as_deref().map(|dir| match dir.strip_prefix("~/") {
             Some(rest) => home().map(|home| home.join(rest)),
             None => Ok(PathBuf::from(dir)),
@@ -118,6 +132,7 @@ impl Context {
             here,
             config_file,
             config,
+            caches: OnceCell::new(),
             since,
             build_seconds,
             build_memory,
@@ -226,29 +241,53 @@ impl Context {
             .unwrap_or_else(|| std::thread::available_parallelism().map_or(4, |n| n.get().max(4)))
     }
 
-    /// Creates a fetcher with the mirrors of the manifest, the environment and this machine.
-    ///
-    /// # Errors
-    /// If an environment variable has an invalid value.
-    pub fn fetcher(&self, manifest: Option<&Manifest>) -> Result<Fetcher> {
-        let seconds = |n: f64| Duration::from_secs_f64(n.min(86_400.0));
-        let patience = Patience {
-            stall: seconds(number("COTTER_HTTP_TIMEOUT", 30.0)?),
-            retries: number("COTTER_HTTP_RETRIES", 3.0)? as u32,
-            backoff: seconds(number("COTTER_HTTP_BACKOFF", 0.5)?),
-        };
+    /// Creates a client.
+    pub fn http(&self, patience: Patience) -> Http {
         let netrc = var_os("NETRC")
             .map(PathBuf::from)
             .or_else(|| Some(home().ok()?.join(".netrc")))
             .and_then(|p| fs::read_to_string(p).ok())
             .unwrap_or_default();
-        let http = Http::new(self.global.offline, patience, &netrc, Proxies::of(&var));
+        Http::new(self.global.offline, patience, &netrc, Proxies::of(&var))
+    }
+
+    /// Returns the binary caches that the user configured: those of the environment come first.
+    pub fn configured_caches(&self) -> &[CacheEntry] {
+        &self.config.caches
+    }
+
+    /// Returns the binary caches that are asked for finished trees. What is learned of them in this run, such as that one is down, stays known.
+    pub fn caches(&self) -> &[Arc<BinaryCache>] {
+        self.caches.get_or_init(|| {
+            let open = |entry: &CacheEntry| {
+                let Patience { stall, backoff, .. } = patience()?;
+                // A cache saves time, so little is lost on one that does not answer.
+                let patience = Patience { stall: stall.min(CACHE_STALL), retries: 0, backoff };
+                BinaryCache::new(entry, self.http(patience), &s3_defaults()).map(Arc::new)
+            };
+            let mut out = vec![];
+            for entry in &self.config.caches {
+                match open(entry) {
+                    Ok(cache) => out.push(cache),
+                    Err(e) => self.reporter.warn(&e.to_string()),
+                }
+            }
+            out
+        })
+    }
+
+    /// Creates a fetcher with the mirrors of the manifest, the environment and this machine.
+    ///
+    /// # Errors
+    /// If an environment variable has an invalid value.
+    pub fn fetcher(&self, manifest: Option<&Manifest>) -> Result<Fetcher> {
+        let http = self.http(patience()?);
         let mut named: BTreeMap<String, Vec<String>> = BTreeMap::new();
         let families = manifest
             .into_iter()
             .flat_map(|m| m.mirrors.keys().cloned())
             .chain(self.config.mirrors.keys().cloned())
-            .chain(["debian", "debian-security", "python"].map(str::to_owned))
+            .chain(["debian", "debian-security", "python", "nix"].map(str::to_owned))
             .chain(environment_families());
         for family in families {
             // The mirrors of the environment and of the user precede those of the manifest, because
@@ -276,7 +315,72 @@ impl Context {
         };
         let path = var_os("PATH").unwrap_or_default();
         let path = std::env::split_paths(&path).collect();
-        Ok(Fetcher::new(http, mirrors, self.store.inputs()).with_tools_on(path))
+        let caches = manifest.map(|m| m.nix.caches.clone()).unwrap_or_default();
+        let caches: Vec<String> = caches.into_iter().map(|cache| cache.value).collect();
+        let fetcher = Fetcher::new(http, mirrors, self.store.inputs());
+        Ok(fetcher.with_tools_on(path).with_nix_caches(&caches))
+    }
+}
+
+/// The time for which a binary cache may send nothing.
+const CACHE_STALL: Duration = Duration::from_secs(10);
+
+/// Returns the client's limits for timeouts and retries.
+///
+/// # Errors
+/// If an environment variable has an invalid value.
+pub fn patience() -> Result<Patience> {
+    let seconds = |n: f64| Duration::from_secs_f64(n.min(86_400.0));
+    Ok(Patience {
+        stall: seconds(number("COTTER_HTTP_TIMEOUT", 30.0)?),
+        retries: number("COTTER_HTTP_RETRIES", 3.0)? as u32,
+        backoff: seconds(number("COTTER_HTTP_BACKOFF", 0.5)?),
+    })
+}
+
+/// The variable that names binary caches.
+const CACHES_VARIABLE: &str = "COTTER_CACHES";
+
+/// Returns the caches that the environment names, separated by commas, each with its keys behind spaces.
+fn environment_caches() -> Result<Vec<CacheEntry>> {
+    let text = var(CACHES_VARIABLE).unwrap_or_default();
+    let bad = |why: String| {
+        Error::user(format!("{CACHES_VARIABLE} names no caches")).because(why).hint(
+            "write the address of each cache with its keys behind it, separated by spaces, and commas between caches",
+        )
+    };
+    let mut out = vec![];
+    for part in text.split(',').filter(|part| !part.trim().is_empty()) {
+        let mut words = part.split_whitespace();
+        let url = words.next().unwrap_or_default().to_owned();
+        manifest::check_cache_url(&url).map_err(bad)?;
+        let keys = words.map(str::parse).collect::<Result<Vec<_>, String>>().map_err(bad)?;
+        if keys.is_empty() {
+            return Err(bad(format!(
+                "expected a key behind {}, got none",
+                crate::model::redact(&url)
+            )));
+        }
+        out.push(CacheEntry { url, keys });
+    }
+    Ok(out)
+}
+
+/// Returns what this machine says of accounts of S3, as the tools of AWS find it.
+pub fn s3_defaults() -> S3Defaults {
+    let of_environment = || {
+        let (key, secret) = (var("AWS_ACCESS_KEY_ID")?, var("AWS_SECRET_ACCESS_KEY")?);
+        Some(S3Login { key, secret, token: var("AWS_SESSION_TOKEN") })
+    };
+    let of_file = || {
+        let named = var_os("AWS_SHARED_CREDENTIALS_FILE").map(PathBuf::from);
+        let path = named.or_else(|| Some(home().ok()?.join(".aws/credentials")))?;
+        let text = String::from_utf8(read_regular(&path, LONGEST_TEXT).ok()?).ok()?;
+        S3Login::of_file(&text, var("AWS_PROFILE").as_deref().unwrap_or("default"))
+    };
+    S3Defaults {
+        login: of_environment().or_else(of_file),
+        region: var("AWS_REGION").or_else(|| var("AWS_DEFAULT_REGION")),
     }
 }
 

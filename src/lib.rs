@@ -33,12 +33,14 @@ mod report;
 mod reporter;
 mod resolve;
 mod sandbox;
+mod serve;
 mod source;
 mod store;
 mod text;
 mod tree;
 mod trust;
 mod unpack;
+mod write;
 
 /// The parts of the library that the tests and benchmarks of this repository use. This is not a
 /// public interface, and it may change at any time.
@@ -50,6 +52,7 @@ pub mod internals {
     pub use crate::lockfile::{Lockfile, Spec};
     pub use crate::manifest::{Manifest, Problems};
     pub use crate::model::{Digest, Hasher, Kind, Platform, ToolchainName};
+    pub use crate::nix::{cache_info, keys, nar, narinfo};
     pub use crate::recipe::of_kind as recipe_of_kind;
     pub use crate::relocate::elf::Elf;
     pub use crate::reporter::{Reporter, Verbosity};
@@ -76,6 +79,9 @@ pub mod internals {
         pub use crate::lockfile::Plan;
         pub use crate::manifest::edit;
         pub use crate::model::MemberPath;
+        pub use crate::nix::cache_info::CacheInfo;
+        pub use crate::nix::keys::{CacheKey, SigningKey};
+        pub use crate::nix::narinfo::{NarInfo, PathInfo};
         pub use crate::python::metadata::{WheelMetadata, close as close_set};
         pub use crate::python::requirement_files::{pins, pylock};
         pub use crate::python::requirement_lines::{
@@ -93,10 +99,11 @@ pub mod internals {
         pub use crate::relocate::stub::embed;
         pub use crate::resolve::debian_closure::{PackageRoot, resolve};
         pub use crate::resolve::debian_index::{Index, read as read_packages};
+        pub use crate::serve::hear as hear_request;
         pub use crate::tree::{BlobDir, Node, Tree};
         pub use crate::unpack::{
-            ArReader, CaseCollisions, Layer, Limits, TarOptions, sniffed, unpack_deb, unpack_tar,
-            unpack_zip,
+            ArReader, CaseCollisions, Layer, Limits, TarOptions, sniffed, sniffed_nar, unpack_deb,
+            unpack_tar, unpack_zip,
         };
     }
 }

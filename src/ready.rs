@@ -39,6 +39,8 @@ pub struct Ready {
     pub tree: RootTree,
     /// The time that it took to make the tree, if it was missing.
     pub made_in: Option<Duration>,
+    /// The binary cache that had it.
+    pub from: Option<String>,
 }
 
 /// Returns the platform that was named, or this machine's platform.
@@ -99,7 +101,9 @@ pub fn ready(request: &Wanted, cx: &Context, emit: EmitFiles) -> Result<Vec<Read
     };
     let fresh = fresh(request.names, request.platform, request.with_facts, cx);
     match fresh.filter(|trees| !request.with_facts || has_facts(trees)) {
-        Some(trees) => Ok(trees.into_iter().map(|tree| Ready { tree, made_in: None }).collect()),
+        Some(trees) => {
+            Ok(trees.into_iter().map(|tree| Ready { tree, made_in: None, from: None }).collect())
+        }
         None => ensure(request, cx, emit),
     }
 }
@@ -205,7 +209,8 @@ fn ensure(request: &Wanted, cx: &Context, emit: EmitFiles) -> Result<Vec<Ready>>
     let ready = |(tree, made): (&&LockedTree, &Made)| {
         let before = made_before.iter().find(|m| m.output == tree.output);
         let made_in = made.time.or_else(|| before.and_then(|m| m.time));
-        Ready { tree: root_tree(tree), made_in }
+        let from = made.from.clone().or_else(|| before.and_then(|m| m.from.clone()));
+        Ready { tree: root_tree(tree), made_in, from }
     };
     let mut trees: Vec<Ready> = wanted.iter().zip(&made).map(ready).collect();
     trees.sort_by(|a, b| a.tree.name.cmp(&b.tree.name));
@@ -428,6 +433,7 @@ fn root_tree(tree: &LockedTree) -> RootTree {
         env: tree.plan.spec.programs().map(|p| p.env.clone()).unwrap_or_default(),
         editable: tree.plan.spec.packages().map(|p| p.editable.clone()).unwrap_or_default(),
         named: tree.plan.spec.programs().map(|p| p.named.clone()).unwrap_or_default(),
+        closure: tree.plan.closure().cloned(),
     }
 }
 

@@ -110,6 +110,9 @@ fn of_manifest(project: &Project, out: &mut Vec<Item>) {
             let place = place.or_else(|| Some(toolchain.place.clone()));
             let what = match foreign {
                 Foreign::Url(url) => files_from(&url, name, Some(project)),
+                Foreign::Signer(key) => {
+                    format!("paths of Nix signed with the key {key} for the toolchain {name}")
+                }
                 Foreign::Key(file) => {
                     format!("{} for the toolchain {name}", signed_with(&file, project))
                 }

@@ -1,7 +1,7 @@
 #!/bin/sh
 # Installs what the tests need on Debian 12, where it is missing. The program itself needs none of this.
 set -eu
-packages="bubblewrap qemu-user nix-bin strace util-linux binutils xz-utils git bsdutils mmdebstrap gpg gpg-agent gpgv sqv zsh fish direnv"
+packages="bubblewrap qemu-user nix-bin strace util-linux binutils xz-utils git bsdutils mmdebstrap gpg gpg-agent gpgv sqv zsh fish direnv python3-venv"
 missing=""
 for package in $packages; do
   dpkg-query -W -f '${Status}' "$package" 2>/dev/null | grep -q 'ok installed' || missing="$missing $package"

@@ -61,33 +61,6 @@ pub struct SearchArgs {
     pub json: bool,
 }
 
-/// `cotter cache`
-#[derive(Args, Debug)]
-pub struct CacheArgs {
-    /// What to do
-    #[command(subcommand)]
-    pub what: CacheWhat,
-}
-
-/// What is done with the downloads.
-#[derive(Subcommand, Debug)]
-pub enum CacheWhat {
-    /// Print the directories of the downloads
-    Dir,
-    /// Print the size of the downloads
-    Size(CacheSize),
-    /// Delete the downloads that no running process uses. Trees stay as they are
-    Clean,
-}
-
-/// `cotter cache size`
-#[derive(Args, Debug)]
-pub struct CacheSize {
-    /// Print JSON
-    #[arg(long)]
-    pub json: bool,
-}
-
 /// `cotter self`
 #[derive(Args, Debug)]
 pub struct Own {
@@ -164,4 +137,17 @@ pub enum SchemaFile {
     Lock,
     /// The configuration file of the user
     Config,
+}
+
+/// How a closure of Nix runs.
+#[derive(ValueEnum, Debug, Clone, Copy, PartialEq, Eq)]
+pub enum NixStore {
+    /// The first of the other ways that is possible here
+    Auto,
+    /// In the /nix/store of this machine
+    Real,
+    /// In a namespace that shows the store of cotter at /nix/store
+    Namespace,
+    /// As a tree that runs at any place
+    Relocated,
 }

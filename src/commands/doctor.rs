@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use fs_err as fs;
 use serde_json::json;
 
-use super::{human, print, print_json};
+use super::{human, nix_store, print, print_json};
 use crate::cli::Doctor;
 use crate::context::Context;
 use crate::error::Result;
@@ -37,7 +37,7 @@ struct Check {
 /// If standard output is closed.
 pub fn run(args: &Doctor, cx: &Context) -> Result<ExitCode> {
     let mut checks =
-        vec![platform(), config(cx), store(cx), disk(cx), namespaces(), proc_mounted()];
+        vec![platform(), config(cx), store(cx), disk(cx), namespaces(), nix(cx), proc_mounted()];
     checks.extend(mirrors(cx));
     let bad = checks.iter().any(|c| c.verdict == Verdict::Bad);
     let word = |v: Verdict| match v {
@@ -160,6 +160,21 @@ fn namespaces() -> Check {
             text: "unprivileged user namespaces are on".to_owned(),
         }
     }
+}
+
+/// Tells in which ways closures of Nix can run here.
+fn nix(cx: &Context) -> Check {
+    let real = match nix_store::is_real() {
+        true => "real: there is a /nix/store".to_owned(),
+        false => "real: no, there is no /nix/store".to_owned(),
+    };
+    let namespace = match nix_store::fault_of_namespace(cx) {
+        Ok(None) => "namespace: yes".to_owned(),
+        Ok(Some(why)) => format!("namespace: no, {why}"),
+        Err(e) => format!("namespace: no, {e}"),
+    };
+    let text = format!("closures of Nix run relocated: always; {real}; {namespace}");
+    Check { name: "nix", verdict: Verdict::Good, text }
 }
 
 fn proc_mounted() -> Check {

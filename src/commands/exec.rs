@@ -6,6 +6,7 @@ use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 
+use super::nix_store::{self, Start};
 use super::session::{Access, Session};
 use crate::cli::Exec;
 use crate::context::Context;
@@ -19,7 +20,17 @@ use crate::python::wheel::SCRIPT_HEAD;
 /// # Errors
 /// If the toolchains cannot be made ready, or if the command cannot be started.
 pub fn run(args: Exec, cx: &Context) -> Result<ExitCode> {
-    let session = Session::open(&args.names, Access::of_flags(args.host, args.pure), cx)?;
+    let access = Access::of_flags(args.host, args.pure);
+    let session = match args.nix_store {
+        None => Session::open(&args.names, access, cx)?,
+        Some(how) => match nix_store::start(how, &args, cx)? {
+            Start::Here(trees) => Session::of(trees, access, cx)?,
+            Start::Inside(command) => {
+                let program = PathBuf::from(command.get_program());
+                return Err(become_command(command, &program));
+            }
+        },
+    };
     let program = session.find(&args.command[0])?;
     let (mut command, program) = starting(&session, program, &args.command[0])?;
     command.args(&args.command[1..]);

@@ -31,6 +31,7 @@ pub fn run(args: &Gc, cx: &Context) -> Result<ExitCode> {
             "in_use": report.in_use.iter().map(|n| n.as_str()).collect::<Vec<_>>(),
             "roots": report.roots,
             "inputs": { "count": report.inputs.0, "size": report.inputs.1 },
+            "packed": { "count": report.packed.0, "size": report.packed.1 },
             "links": { "size": report.link_bytes },
         }))?;
         return Ok(ExitCode::SUCCESS);
@@ -48,6 +49,10 @@ pub fn run(args: &Gc, cx: &Context) -> Result<ExitCode> {
     }
     for name in &report.in_use {
         out.push_str(&format!("kept {name}: a process uses it\n"));
+    }
+    if report.packed.0 > 0 {
+        let (number, size) = (count(report.packed.0, "file"), human(report.packed.1));
+        out.push_str(&format!("{verb} {number} of packed trees ({size})\n"));
     }
     out.push_str(&format!(
         "{verb} {} ({}), {} ({}), {} of shared files\n",

@@ -36,6 +36,7 @@ pub mod why;
 mod amend;
 mod lock_of_project;
 mod machine;
+mod nix_store;
 mod present;
 mod reaches;
 mod session;

@@ -40,7 +40,7 @@ pub fn run(args: &Setup, cx: &Context) -> Result<ExitCode> {
             .map(|r| {
                 let mut tree = json!({
                     "name": r.tree.name.as_str(), "kind": kind(&r.tree), "version": r.tree.version, "platform": r.tree.platform.as_str(),
-                    "path": cx.store.path(&r.tree.store_name), "size": r.tree.nar_size, "seconds": r.made_in.map(|t| t.as_secs_f64()), "fetched": r.made_in.is_some(),
+                    "path": cx.store.path(&r.tree.store_name), "size": r.tree.nar_size, "seconds": r.made_in.map(|t| t.as_secs_f64()), "fetched": r.made_in.is_some(), "from": r.from,
                 });
                 if let Some(facts) = unrecorded_facts(&r.tree, cx)? {
                     tree["facts"] = facts;
@@ -58,8 +58,12 @@ pub fn run(args: &Setup, cx: &Context) -> Result<ExitCode> {
             .iter()
             .map(|r| {
                 let (time, what) = match r.made_in {
-                    Some(time) => (format!("{:.1} s", time.as_secs_f64()), "fetched"),
-                    None => ("-".to_owned(), "already there"),
+                    Some(time) => {
+                        let from = r.from.as_ref().map(|cache| format!("from {cache}"));
+                        let from = from.unwrap_or_else(|| "fetched".to_owned());
+                        (format!("{:.1} s", time.as_secs_f64()), from)
+                    }
+                    None => ("-".to_owned(), "already there".to_owned()),
                 };
                 vec![
                     r.tree.name.to_string(),
@@ -67,7 +71,7 @@ pub fn run(args: &Setup, cx: &Context) -> Result<ExitCode> {
                     r.tree.platform.to_string(),
                     human(r.tree.nar_size),
                     time,
-                    what.to_owned(),
+                    what,
                 ]
             })
             .collect();

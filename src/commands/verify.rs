@@ -86,13 +86,20 @@ pub fn run(args: &Verify, cx: &Context) -> Result<ExitCode> {
         }
     }
     let checked = names.len() - gone;
-    let of_lock = |name: &StoreName| lock.trees.values().find(|t| t.output.store_name == *name);
+    let of_lock = |name: &StoreName| {
+        let is_part = |tree: &LockedTree| {
+            tree.plan.inputs.iter().filter_map(|i| i.nix.as_ref()).any(|nix| nix.path == *name)
+        };
+        lock.trees.values().find(|t| t.output.store_name == *name || is_part(t))
+    };
     let mut repaired: Vec<StoreName> = vec![];
     if args.repair && !broken.is_empty() {
         must_be_writable(cx, "cotter verify --repair")?;
         let trees: Vec<&LockedTree> = broken.iter().filter_map(|(n, _)| of_lock(n)).collect();
-        repair(&trees, &lock, cx)?;
-        repaired = trees.iter().map(|t| t.output.store_name.clone()).collect();
+        let names: Vec<&StoreName> =
+            broken.iter().map(|(name, _)| name).filter(|name| of_lock(name).is_some()).collect();
+        repair(&names, &trees, &lock, cx)?;
+        repaired = names.into_iter().cloned().collect();
     }
     let nobodys = args.repair && broken.iter().any(|(name, _)| of_lock(name).is_none());
     if args.json {
@@ -143,15 +150,23 @@ pub fn run(args: &Verify, cx: &Context) -> Result<ExitCode> {
 
 /// Removes damaged trees and makes them again. All of them are removed first, because one of them
 /// may be used to build another, and a missing tree is made before the trees that need it.
-fn repair(trees: &[&LockedTree], lock: &Lockfile, cx: &Context) -> Result<()> {
+/// Of a closure of Nix, the paths that were removed are fetched again.
+fn repair(
+    names: &[&StoreName],
+    trees: &[&LockedTree],
+    lock: &Lockfile,
+    cx: &Context,
+) -> Result<()> {
     cx.store.drop_rotten_links()?;
     let project = Project::load(cx)?;
     trust::demand(Some(&project), Some(lock), cx)?;
     let fetcher = cx.fetcher(Some(&project.manifest))?;
-    for tree in trees {
+    for name in names {
         let tell = |text: &str| cx.reporter.line(text);
-        let _held = cx.store.lock_to_compose(&tree.output.store_name, &tell)?;
-        cx.store.remove(&tree.output.store_name)?;
+        let _held = cx.store.lock_to_compose(name, &tell)?;
+        cx.store.remove(name)?;
     }
-    project.maker(cx, &fetcher).ensure(lock, trees).map(drop)
+    let maker = project.maker(cx, &fetcher);
+    trees.iter().try_for_each(|tree| maker.ensure_closure(tree))?;
+    maker.ensure(lock, trees).map(drop)
 }

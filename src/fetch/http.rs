@@ -22,6 +22,10 @@ use crate::error::{Cause, Error, ErrorKind, Measure, Result};
 use crate::model::decimal;
 pub use crate::model::redact;
 
+/// The greatest number of connections to one server that are kept for later requests. The descriptions
+/// of a closure of Nix are asked for over as many at once.
+pub const MOST_CONNECTIONS: usize = 16;
+
 /// A client for HTTP(S) and for files, with this program's rules for timeouts and retries.
 pub struct Http {
     client: OnceLock<reqwest::blocking::Client>,
@@ -184,10 +188,7 @@ impl Http {
                 .with_cause(Cause::Offline)
                 .hint("run the same command once without --offline, or name a mirror on this disk: [mirrors] ... = [\"file:///...\"]"));
         }
-        if is_ambiguous(url) {
-            return Err(Error::user(format!("{} is no URL", redact(url)))
-                .because("expected a host behind `://`, and no backslash"));
-        }
+        let parsed = parsed(url, &redact(url))?;
         let mut request = self.client()?.get(url);
         if from > 0 {
             request = request.header(header::RANGE, format!("bytes={from}-"));
@@ -195,42 +196,47 @@ impl Http {
         if let Some(accept) = accept {
             request = request.header(header::ACCEPT, accept);
         }
-        let parsed = reqwest::Url::parse(url)
-            .map_err(|e| Error::user(format!("{} is no URL", redact(url))).cause(&e))?;
-        if login == Login::OfNetrc
-            && parsed.username().is_empty()
-            && let Some((user, password)) =
-                parsed.host_str().and_then(|host| self.netrc.login(host))
-        {
-            request = request.basic_auth(user, Some(password));
+        if login == Login::OfNetrc {
+            request = self.with_login(request, &parsed);
         }
-        let response = request.send().map_err(|e| {
-            if e.is_redirect() {
-                return Error::network(format!("the redirections of {} are refused", redact(url)))
-                    .cause(&e.without_url())
-                    .hint("if you trust the server to which it leads, name that address instead");
-            }
-            Error::network(format!("can't reach {}", redact(url)))
-                .hint(self.way_out(&parsed, &e))
-                .cause(&e.without_url())
-                .with_cause(Cause::Unreachable)
-        })?;
+        let response = request.send().map_err(|e| self.unreachable(&parsed, &redact(url), e))?;
         let status = response.status();
         // Any other success has no file in it: 204, for example, says that there is nothing.
         let has_file = status.as_u16() == 200 || (status.as_u16() == 206 && from > 0);
         if !has_file {
-            let mut error =
-                Error::network(format!("can't fetch {}", redact(url))).because_of(Cause::Http {
-                    status: status.as_u16(),
-                    reason: status.canonical_reason().unwrap_or("without a reason"),
-                });
-            if matches!(status.as_u16(), 401 | 403 | 407) {
-                error =
-                    error.hint("put the credentials into ~/.netrc (or the file that NETRC names)");
-            }
-            return Err(error);
+            let error = answered(format!("can't fetch {}", redact(url)), status);
+            return Err(match status.as_u16() {
+                401 | 403 | 407 => error.hint(CREDENTIALS),
+                _ => error,
+            });
         }
         Ok(response)
+    }
+
+    /// Adds the credentials of the user's netrc file for the host, unless the URL has some.
+    pub(super) fn with_login(
+        &self,
+        request: reqwest::blocking::RequestBuilder,
+        url: &reqwest::Url,
+    ) -> reqwest::blocking::RequestBuilder {
+        let login = url.host_str().and_then(|host| self.netrc.login(host));
+        match login.filter(|_| url.username().is_empty()) {
+            Some((user, password)) => request.basic_auth(user, Some(password)),
+            None => request,
+        }
+    }
+
+    /// Returns the error for a request that got no answer. Messages call the URL `shown`.
+    pub(super) fn unreachable(&self, url: &reqwest::Url, shown: &str, e: reqwest::Error) -> Error {
+        if e.is_redirect() {
+            return Error::network(format!("the redirections of {shown} are refused"))
+                .cause(&e.without_url())
+                .hint("if you trust the server to which it leads, name that address instead");
+        }
+        Error::network(format!("can't reach {shown}"))
+            .hint(self.way_out(url, &e))
+            .cause(&e.without_url())
+            .with_cause(Cause::Unreachable)
     }
 
     /// Returns a hint for a server to which no connection came about.
@@ -248,7 +254,7 @@ impl Http {
         }
     }
 
-    fn client(&self) -> Result<&reqwest::blocking::Client> {
+    pub(super) fn client(&self) -> Result<&reqwest::blocking::Client> {
         if let Some(client) = self.client.get() {
             return Ok(client);
         }
@@ -265,7 +271,7 @@ impl Http {
                     let proxies = self.proxies.clone();
                     move |attempt| follow(attempt, &proxies)
                 }))
-                .pool_max_idle_per_host(8)
+                .pool_max_idle_per_host(MOST_CONNECTIONS)
         };
         // On a machine without certificates, no HTTPS server is trusted, but plain HTTP works: the
         // received bytes are verified by hashes and signatures.
@@ -275,6 +281,27 @@ impl Http {
             .map_err(|e| Error::network("can't set up the HTTP client").cause(&e))?;
         Ok(self.client.get_or_init(|| client))
     }
+}
+
+/// What to do if a server asks for credentials.
+pub(super) const CREDENTIALS: &str =
+    "put the credentials into ~/.netrc (or the file that NETRC names)";
+
+/// Parses a URL. Messages call it `shown`.
+pub(super) fn parsed(url: &str, shown: &str) -> Result<reqwest::Url> {
+    if is_ambiguous(url) {
+        return Err(Error::user(format!("{shown} is no URL"))
+            .because("expected a host behind `://`, and no backslash"));
+    }
+    reqwest::Url::parse(url).map_err(|e| Error::user(format!("{shown} is no URL")).cause(&e))
+}
+
+/// Returns the error for an answer that is none to what was asked.
+pub(super) fn answered(message: String, status: StatusCode) -> Error {
+    Error::network(message).because_of(Cause::Http {
+        status: status.as_u16(),
+        reason: status.canonical_reason().unwrap_or("without a reason"),
+    })
 }
 
 fn too_large(url: &str, most: u64) -> Error {

@@ -16,6 +16,12 @@ pub const SNAPSHOT: &str = "snapshot";
 /// The mirror of [`SNAPSHOT`] that is asked last.
 const PUBLIC_SNAPSHOT: &str = "https://snapshot.debian.org";
 
+/// The family of binary caches of Nix that have the same files under the same names as the public one.
+pub const NIX: &str = "nix";
+
+/// The cache of [`NIX`] that is asked last.
+const PUBLIC_NIX: &str = "https://cache.nixos.org";
+
 /// Returns the path of an archive at a point in time (`YYYYMMDDTHHMMSSZ`) below a mirror of
 /// [`SNAPSHOT`].
 pub fn snapshot_path(family: &str, time: &str) -> String {
@@ -98,6 +104,25 @@ impl Mirrors {
         }
         if family == SNAPSHOT {
             out.push(PUBLIC_SNAPSHOT.to_owned());
+        }
+        if family == NIX {
+            out.push(PUBLIC_NIX.to_owned());
+        }
+        out
+    }
+
+    /// Returns the binary caches of Nix to ask, in order: those of the machine and the user, followed
+    /// by the `named` ones, or by the public one if none is named.
+    pub fn nix_caches(&self, named: &[String]) -> Vec<String> {
+        let mut out = self.bases(NIX, None);
+        if !named.is_empty() {
+            out.pop();
+        }
+        for url in named {
+            let url = url.trim_end_matches('/').to_owned();
+            if !out.contains(&url) {
+                out.push(url);
+            }
         }
         out
     }

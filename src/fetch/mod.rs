@@ -2,16 +2,20 @@
 
 mod apt;
 mod bounds;
+mod exchange;
 mod http;
 pub mod index_settings;
 mod mirrors;
 mod names;
+mod nars;
 mod netrc;
 mod pace;
 mod proxy;
 pub mod python_index;
 mod refusals;
 mod regular;
+mod resumed;
+mod s3;
 mod stream;
 mod tools;
 mod vicinity;
@@ -27,14 +31,19 @@ use fs_err as fs;
 
 pub use apt::machine_mirrors;
 pub use bounds::IndexBounds;
-pub use http::{Http, local_path, origin, redact, says_absent};
-pub use mirrors::{Candidate, Mirrors, SNAPSHOT, decode, encode, snapshot_path};
+pub use exchange::{Answer, Upload, Verb};
+pub use http::{Http, MOST_CONNECTIONS, local_path, origin, redact, says_absent, transfer_error};
+pub use mirrors::{Candidate, Mirrors, NIX, SNAPSHOT, decode, encode, snapshot_path};
+pub use nars::nar_url;
 pub use netrc::Netrc;
+pub use pace::Paced;
 pub use proxy::Proxies;
 pub use refusals::Refusals;
 pub use regular::{
     LONGEST_KEYRING, LONGEST_LIST, LONGEST_TEXT, open_regular, read_list, read_regular,
 };
+pub use resumed::Resumed;
+pub use s3::{S3Defaults, S3Login, S3Place, S3Request};
 pub use tools::index_of_pip;
 
 use crate::error::{Cause, Error, Result};
@@ -100,6 +109,8 @@ pub struct Fetcher {
     of_tools: OnceLock<Option<String>>,
     indexes: OnceLock<Vec<String>>,
     pages: Mutex<HashMap<String, Arc<python_index::IndexProject>>>,
+    /// The binary caches of Nix.
+    nix_caches: Vec<String>,
 }
 
 impl Fetcher {
@@ -114,7 +125,21 @@ impl Fetcher {
             of_tools: OnceLock::new(),
             indexes: OnceLock::new(),
             pages: Mutex::default(),
+            nix_caches: vec![],
         }
+    }
+
+    /// Sets the binary caches of Nix that are asked for paths that a lock names, if the place that it
+    /// names has them no more.
+    #[must_use]
+    pub fn with_nix_caches(self, named: &[String]) -> Self {
+        let nix_caches = self.mirrors.nix_caches(named);
+        Fetcher { nix_caches, ..self }
+    }
+
+    /// Returns the binary caches of Nix to ask for a path that a lock names.
+    pub fn nix_caches(&self) -> &[String] {
+        &self.nix_caches
     }
 
     /// Lets the fetcher read in the user's own pip or uv which Python package index they ask, if none

@@ -12,6 +12,7 @@ pub const LEAST_RATE: u64 = 1024;
 pub struct Paced<R> {
     inner: R,
     period: Duration,
+    least: u64,
     waited: Duration,
     arrived: u64,
 }
@@ -19,7 +20,12 @@ pub struct Paced<R> {
 impl<R: Read> Paced<R> {
     /// Creates a reader that judges periods of the length `period`.
     pub fn new(inner: R, period: Duration) -> Self {
-        Paced { inner, period, waited: Duration::ZERO, arrived: 0 }
+        Self::with_least(inner, period, LEAST_RATE)
+    }
+
+    /// Creates a reader that demands another rate, in bytes per second.
+    pub fn with_least(inner: R, period: Duration, least: u64) -> Self {
+        Paced { inner, period, least, waited: Duration::ZERO, arrived: 0 }
     }
 }
 
@@ -31,10 +37,10 @@ impl<R: Read> Read for Paced<R> {
         self.arrived += n as u64;
         if self.waited >= self.period && n > 0 {
             let rate = self.arrived as f64 / self.waited.as_secs_f64();
-            if rate < LEAST_RATE as f64 {
+            if rate < self.least as f64 {
                 return Err(io::Error::new(
                     io::ErrorKind::TimedOut,
-                    format!("it sent {rate:.0} bytes per second, and {LEAST_RATE} are the least"),
+                    format!("it sent {rate:.0} bytes per second, and {} are the least", self.least),
                 ));
             }
             (self.waited, self.arrived) = (Duration::ZERO, 0);

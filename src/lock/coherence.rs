@@ -7,9 +7,12 @@ use std::str::FromStr;
 
 use pep440_rs::Version;
 
+use crate::fetch::NIX;
 use crate::lockfile::{LockedTree, component_of_deb, version_in_file_name};
 use crate::manifest::Requirements;
-use crate::model::{Component, Ecosystem, Format, Input, Location, WheelName, normalize_project};
+use crate::model::{
+    Component, Ecosystem, Format, Input, Location, NixPath, StoreName, WheelName, normalize_project,
+};
 use crate::python::requirement_files::Pin;
 
 /// The archives whose files have the names of Debian's pool (Debian policy manual, section 5.6.7, and
@@ -24,12 +27,25 @@ pub fn of_toolchain(source: &str, locked: &LockedTree) -> Vec<String> {
     let expected = match source {
         "debian" => &[Ecosystem::Debian][..],
         "pypi" => &[Ecosystem::Pypi, Ecosystem::Debian],
+        "nix" => &[Ecosystem::Nix],
         _ => &[Ecosystem::Generic, Ecosystem::Debian],
     };
     let mut out = of_inputs(&locked.plan.inputs, expected);
     let sources = locked.plan.inputs.iter().filter(|input| is_built(input));
     out.extend(sources.map(|input| format!("{} is source code", input.file_name())));
+    out.extend(outside(&locked.plan.inputs));
     out
+}
+
+/// Returns the references of paths of a Nix store to paths that are no inputs.
+fn outside(inputs: &[Input]) -> Vec<String> {
+    let paths = || inputs.iter().filter_map(|input| input.nix.as_ref());
+    let known: BTreeSet<&StoreName> = paths().map(|nix| &nix.path).collect();
+    let missing = |nix: &NixPath| {
+        let mut others = nix.others().filter(|name| !known.contains(name));
+        others.next().map(|name| format!("{} refers to {name}, which is no input", nix.path))
+    };
+    paths().filter_map(missing).collect()
 }
 
 /// Returns how the inputs of a set contradict the manifest and the file of requirements. `pins` is
@@ -64,7 +80,9 @@ fn of_inputs(inputs: &[Input], expected: &[Ecosystem]) -> Vec<String> {
     let mut known = BTreeSet::new();
     let twice = inputs.iter().filter(|input| {
         let Component { ecosystem, name, .. } = &input.component;
-        !known.insert((ecosystem.as_str(), name))
+        // A closure may have several paths of one package.
+        let path = input.nix.as_ref().map(|nix| &nix.path);
+        !known.insert((ecosystem.as_str(), name, path))
     });
     let mut out: Vec<String> =
         twice.map(|input| format!("{} stands in it twice", input.component.name)).collect();
@@ -91,7 +109,10 @@ fn agrees(input: &Input) -> bool {
     let of_format = match component.ecosystem {
         Ecosystem::Debian => input.format == Format::Deb,
         Ecosystem::Pypi => matches!(input.format, Format::Wheel | Format::Sdist),
-        Ecosystem::Generic => input.format != Format::Sdist,
+        Ecosystem::Generic => !matches!(input.format, Format::Sdist | Format::Nar),
+        Ecosystem::Nix => input.nix.as_ref().is_some_and(|nix| {
+            nix.path.package() == (component.name.as_str(), component.version.as_str())
+        }),
     };
     of_format && input.locations.iter().all(|location| fits(location, input))
 }
@@ -121,6 +142,7 @@ fn fits(location: &Location, input: &Input) -> bool {
                 && is_file_of(file_name(location), input)
         }
         Ecosystem::Generic => false,
+        Ecosystem::Nix => mirror == NIX,
     }
 }
 

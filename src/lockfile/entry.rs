@@ -237,6 +237,12 @@ impl Plan {
         [None, Some(builds)].into_iter().any(|builds| self.uses == Uses::of_set(set, built, builds))
     }
 
+    /// Returns the path of a Nix store for which the manifest asks. The other inputs are the paths to
+    /// which it refers, directly or not.
+    pub fn closure(&self) -> Option<&StoreName> {
+        Some(&self.inputs.first()?.nix.as_ref()?.path)
+    }
+
     /// Returns the sum of the sizes of the inputs in bytes.
     pub fn input_bytes(&self) -> u64 {
         self.inputs.iter().fold(0, |sum, i| sum.saturating_add(i.size))

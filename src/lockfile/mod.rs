@@ -9,6 +9,7 @@ mod conflict;
 mod entry;
 mod fingerprint;
 mod names;
+mod paths;
 mod spec;
 mod v1;
 mod v2;

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::entry::{Edited, LockedTree, Lockfile, Output, Plan, TrustedRelease, Uses};
 use super::fingerprint::Fingerprint;
+use super::paths;
 use super::spec::{
     CcSpec, LibrarySpec, PackagesRole, PackagesSpec, Programs, PythonSpec, Selection, Spec,
     SysrootSpec, ToolSpec,
@@ -290,7 +291,12 @@ fn read_input(mut table: Fields, problems: &mut Problems) -> Option<Input> {
         built.finish(problems);
         Some(Built { file: file?, size: size?.value, sha256: sha256? })
     });
+    let nix = table.table("nix", problems).and_then(|nix| paths::read(nix, problems));
     table.finish(problems);
+    if format.is_some_and(|format| (format == Format::Nar) != nix.is_some()) {
+        problems
+            .add(span.clone(), "an input of the format \"nar\", and no other, has the key \"nix\"");
+    }
     if locations.is_empty() {
         problems.add(span.clone(), "an input needs the key \"url\" or \"urls\"");
     }
@@ -307,6 +313,7 @@ fn read_input(mut table: Fields, problems: &mut Problems) -> Option<Input> {
         layout,
         requires,
         built,
+        nix,
     })
 }
 
@@ -509,6 +516,9 @@ fn input(input: &Input, locations: bool) -> String {
             .number("size", built.size)
             .string("sha256", &built.sha256.hex());
         out.some_table("built", &inner);
+    }
+    if let Some(nix) = &input.nix {
+        out.some_table("nix", &paths::table(nix));
     }
     out.inline()
 }

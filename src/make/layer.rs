@@ -1,6 +1,7 @@
 //! Makes one layer of files from one locked input: the input is fetched, hashed and unpacked while
 //! its bytes arrive. The result depends only on the lock and on the bytes of the input.
 
+use super::nar;
 use crate::error::{Cause, Error, Result};
 use crate::fetch::{Fetcher, decode};
 use crate::lockfile::Plan;
@@ -8,6 +9,7 @@ use crate::model::{Format, Input, MemberPath};
 use crate::python::{sdist, wheel};
 use crate::recipe::Pruning;
 use crate::reporter::Task;
+use crate::store::Store;
 use crate::tree::{BlobDir, Node, Tree, archive_error};
 use crate::unpack::{
     Budget, CaseCollisions, Layer, Limits, TarOptions, sniffed, unpack_deb, unpack_tar, unpack_zip,
@@ -21,6 +23,8 @@ pub struct Unpack<'a> {
     pub input: &'a Input,
     /// The paths of the input that are left out.
     pub pruning: &'a Pruning,
+    /// The store, which also holds the paths of a Nix store by themselves.
+    pub store: &'a Store,
     /// The fetcher.
     pub fetcher: &'a Fetcher,
     /// The directory that receives the contents of files.
@@ -42,6 +46,7 @@ impl Unpack<'_> {
             Format::Tar | Format::Sdist => self.tar(),
             Format::Zip | Format::Wheel => self.zip(),
             Format::File => self.single(),
+            Format::Nar => return self.path(),
         };
         match &self.input.layout.strip_prefix {
             Some(prefix) => strip(tree?, prefix, &self.name()),
@@ -57,6 +62,15 @@ impl Unpack<'_> {
     /// Adds the archive's name to an error about the archive's content.
     fn named(&self, e: Error) -> Error {
         if e.blames_archive() { e.context(format!("can't unpack {}", self.name())) } else { e }
+    }
+
+    /// Takes the files of a path of a Nix store, which is put into the store by itself.
+    fn path(&self) -> Result<Layer> {
+        nar::ensure(self.store, self.fetcher, self.input, self.task)?;
+        match &self.input.nix {
+            Some(nix) => nar::layer(self.store, &nix.path, self.pruning),
+            None => Ok(Layer::default()),
+        }
     }
 
     fn deb(&self) -> Result<Layer> {

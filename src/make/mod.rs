@@ -3,34 +3,41 @@
 //! make another one is named in the lock and is made first.
 
 mod advice;
+mod ask_caches;
+mod binary_cache;
 mod build;
 mod compose;
 mod graph;
 mod index;
 mod layer;
+mod nar;
 mod order;
 mod schedule;
 mod substitute;
+
+use std::sync::Arc;
 
 use crate::error::Result;
 use crate::facts::{Facts, RecordedFacts};
 use crate::fetch::Fetcher;
 use crate::lockfile::{LockedTree, Lockfile, Plan};
-use crate::model::{Kind, Platform, ToolchainName};
+use crate::model::{Input, Kind, Platform, ToolchainName};
 use crate::recipe::{self, Stage};
 use crate::reporter::Reporter;
 use crate::sandbox::Quota;
 use crate::store::{Staging, Store};
 use crate::tree::Tree;
 
+pub use binary_cache::BinaryCache;
 pub use build::{Tools, Workshop};
 pub use graph::{locked_for, native_or_refuse};
 pub use schedule::Made;
 
+use ask_caches::substitute_all;
 use graph::Search;
 use order::Order;
 use schedule::Schedule;
-use substitute::OwnStore;
+use substitute::Landing;
 
 /// Makes trees.
 pub struct Maker<'a> {
@@ -38,6 +45,8 @@ pub struct Maker<'a> {
     pub store: &'a Store,
     /// The fetcher.
     pub fetcher: &'a Fetcher,
+    /// The binary caches that are asked for trees before anything of them is fetched.
+    pub caches: Vec<Arc<BinaryCache>>,
     /// Reports progress.
     pub reporter: Reporter,
     /// The number of inputs that are processed at once.
@@ -72,6 +81,8 @@ impl Maker<'_> {
             let tell = |text: &str| self.reporter.warn(text);
             self.store.mark_used(&tree.output.store_name, &tell);
         }
+        // What a cache has needs none of the trees that would be needed to make it.
+        let substituted = substitute_all(&self.caches, wanted, &self.landing(), self.jobs)?;
         let search = Search {
             lock,
             store: self.store,
@@ -95,13 +106,18 @@ impl Maker<'_> {
         if !jobs.is_empty() {
             Staging::sweep(self.store)?;
         }
+        self.hold_closures(jobs.iter().map(|job| job.plan));
         let made = self.schedule(lock).run(&jobs).map_err(|e| advice::of_lock(e, lock))?;
         let of = |tree: &&LockedTree| match names
             .iter()
             .position(|name| *name == tree.output.store_name)
         {
             Some(place) => made[place].clone(),
-            None => Made { output: tree.output.clone(), time: None, notes: Default::default() },
+            None => {
+                let there = Made::there(&tree.output);
+                let of_cache = substituted.iter().find(|made| made.output == tree.output);
+                of_cache.cloned().unwrap_or(there)
+            }
         };
         let out: Vec<Made> = wanted.iter().map(of).collect();
         for tree in wanted {
@@ -138,7 +154,36 @@ impl Maker<'_> {
         });
         let jobs: Vec<Order> = jobs.collect();
         Staging::sweep(self.store)?;
+        self.hold_closures(jobs.iter().map(|job| job.plan));
         self.schedule(lock).run(&jobs)
+    }
+
+    /// Keeps the paths of Nix stores that are about to be put together.
+    fn hold_closures<'p>(&self, mut plans: impl Iterator<Item = &'p Plan>) {
+        if plans.any(|plan| plan.closure().is_some()) {
+            self.store.hold_closures();
+        }
+    }
+
+    /// Makes sure that every path of the closure from which a tree was made is in the store.
+    ///
+    /// # Errors
+    /// If a path cannot be fetched or stored.
+    pub fn ensure_closure(&self, tree: &LockedTree) -> Result<()> {
+        let Some(top) = tree.plan.closure() else { return Ok(()) };
+        tree.check()?;
+        self.store.mark_used(top, &|text| self.reporter.warn(text));
+        let is_there =
+            |input: &&Input| input.nix.as_ref().is_some_and(|nix| self.store.has(&nix.path));
+        if tree.plan.inputs.iter().all(|input| is_there(&input)) {
+            return Ok(());
+        }
+        self.store.hold_closures();
+        for input in &tree.plan.inputs {
+            let task = self.reporter.task(input.file_name(), input.size);
+            nar::ensure(self.store, self.fetcher, input, &task)?;
+        }
+        Ok(())
     }
 
     /// Lets the fetcher ask the pip of the pinned Python for a package index, if none is
@@ -188,7 +233,12 @@ impl Maker<'_> {
             .find(|t| t.plan.spec.kind() == Kind::Python && Some(t.plan.platform) == native)
     }
 
+    fn landing(&self) -> Landing<'_> {
+        Landing { store: self.store, reporter: &self.reporter, hard_links: self.hard_links }
+    }
+
     fn schedule<'s>(&'s self, lock: &'s Lockfile) -> Schedule<'s> {
+        let caches = self.caches.iter().map(|cache| &**cache as &dyn substitute::Substituter);
         Schedule {
             store: self.store,
             fetcher: self.fetcher,
@@ -196,7 +246,7 @@ impl Maker<'_> {
             threads: self.jobs,
             hard_links: self.hard_links,
             limits: self.limits,
-            substituters: &[&OwnStore],
+            substituters: caches.collect(),
             lock,
             native: Platform::native(),
         }

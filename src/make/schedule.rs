@@ -16,7 +16,7 @@ use super::compose::Bench;
 use super::index;
 use super::layer::Unpack;
 use super::order::Order;
-use super::substitute::Substituter;
+use super::substitute::{Landing, Substituter};
 use crate::error::{Error, Result};
 use crate::fetch::Fetcher;
 use crate::lockfile::{Lockfile, Output};
@@ -39,6 +39,15 @@ pub struct Made {
     pub time: Option<Duration>,
     /// What there is to tell about the tree, if it was made.
     pub notes: Notes,
+    /// The binary cache that had it.
+    pub from: Option<String>,
+}
+
+impl Made {
+    /// Returns the result for a tree that already existed.
+    pub fn there(output: &Output) -> Made {
+        Made { output: output.clone(), time: None, notes: Notes::default(), from: None }
+    }
 }
 
 /// The data that all threads share.
@@ -56,7 +65,7 @@ pub struct Schedule<'a> {
     /// How much of the machine a build may use.
     pub limits: Quota,
     /// The substituters that may have finished trees, in the order in which they are asked.
-    pub substituters: &'a [&'a dyn Substituter],
+    pub substituters: Vec<&'a dyn Substituter>,
     /// The lock, which names the trees that builds use.
     pub lock: &'a Lockfile,
     /// The platform of this machine.
@@ -230,11 +239,20 @@ impl Board<'_, '_> {
                 self.set(j, State::Waiting(Some(Instant::now() + PATIENCE)));
                 return Ok(());
             }
-            for substituter in schedule.substituters {
-                if substituter.substitute(locked, schedule.store)? {
-                    schedule.reporter.detail(&format!("{name} is in {}", substituter.name()));
-                    let output = locked.output.clone();
-                    let made = Made { output, time: None, notes: Notes::default() };
+            // Another process or another project may have made the tree in the meantime.
+            if schedule.store.has(name) {
+                self.set(j, State::Done(Box::new(Made::there(&locked.output))));
+                return Ok(());
+            }
+            let (since, hard_links) = (Instant::now(), schedule.hard_links);
+            let landing = Landing { store: schedule.store, reporter, hard_links };
+            for substituter in &schedule.substituters {
+                if substituter.substitute(locked, &landing)? {
+                    let made = Made {
+                        time: Some(since.elapsed()),
+                        from: Some(substituter.name().to_owned()),
+                        ..Made::there(&locked.output)
+                    };
                     self.set(j, State::Done(Box::new(made)));
                     return Ok(());
                 }
@@ -264,7 +282,8 @@ impl Board<'_, '_> {
         if let Some(platform) = schedule.native
             && input.built.is_some()
         {
-            let Schedule { store, fetcher, lock, limits, .. } = *schedule;
+            let Schedule { store, fetcher, lock, limits, .. } = schedule;
+            let limits = *limits;
             let workshop = Workshop { store, fetcher, reporter, lock, platform, limits };
             reporter.timed(&plan.label(), Phase::Build, || workshop.rebuild(plan, input))?;
         }
@@ -272,7 +291,8 @@ impl Board<'_, '_> {
         let (fetcher, blobs, pruning) =
             (schedule.fetcher, &begun.bench.blobs, &begun.bench.pruning);
         let since = Instant::now();
-        let layer = Unpack { plan, input, pruning, fetcher, blobs, task: &task }
+        let store = schedule.store;
+        let layer = Unpack { plan, input, pruning, store, fetcher, blobs, task: &task }
             .run()
             .map_err(|e| e.about(plan.name.as_str()))?;
         reporter.spend(&plan.label(), Phase::Fetch, task.waited());
@@ -303,7 +323,7 @@ impl Board<'_, '_> {
         // tree exists.
         self.set(j, State::Beginning);
         drop(begun);
-        self.set(j, State::Done(Box::new(Made { output, time, notes })));
+        self.set(j, State::Done(Box::new(Made { output, time, notes, from: None })));
         Ok(())
     }
 }
@@ -324,7 +344,7 @@ mod tests {
             "a broken cache"
         }
 
-        fn substitute(&self, _: &LockedTree, _: &Store) -> Result<bool> {
+        fn substitute(&self, _: &LockedTree, _: &Landing) -> Result<bool> {
             panic!("it is broken")
         }
     }
@@ -346,7 +366,7 @@ mod tests {
             threads: 4,
             hard_links: true,
             limits: Quota::of_builds(1),
-            substituters: &[&Broken],
+            substituters: vec![&Broken],
             lock: &lock,
             native: None,
         };

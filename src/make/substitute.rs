@@ -1,10 +1,22 @@
-//! Substituters: caches that may have a finished tree.
+//! Substituters: places that may have a finished tree, so that the tree need not be composed.
 
 use crate::error::Result;
 use crate::lockfile::LockedTree;
+use crate::reporter::Reporter;
 use crate::store::Store;
 
-/// A place that may have a locked tree, so that the tree need not be composed.
+/// Where a substituted tree is put.
+#[derive(Clone, Copy)]
+pub struct Landing<'a> {
+    /// The store.
+    pub store: &'a Store,
+    /// Reports progress.
+    pub reporter: &'a Reporter,
+    /// Whether identical files in the store are hard-linked.
+    pub hard_links: bool,
+}
+
+/// A place that may have a locked tree.
 pub trait Substituter: Sync {
     /// The name of the place, for messages.
     fn name(&self) -> &str;
@@ -13,20 +25,7 @@ pub trait Substituter: Sync {
     /// whether the tree is in the store now.
     ///
     /// # Errors
-    /// If the place has the tree but cannot deliver it, or if the delivered tree is not the locked
-    /// one.
-    fn substitute(&self, tree: &LockedTree, store: &Store) -> Result<bool>;
-}
-
-/// The store itself: another process or another project may have made the tree in the meantime.
-pub struct OwnStore;
-
-impl Substituter for OwnStore {
-    fn name(&self) -> &str {
-        "the store"
-    }
-
-    fn substitute(&self, tree: &LockedTree, store: &Store) -> Result<bool> {
-        Ok(store.has(&tree.output.store_name))
-    }
+    /// If the store cannot be written. A place that cannot deliver the tree, or delivers another
+    /// one, is no error: the tree can be made without it.
+    fn substitute(&self, tree: &LockedTree, landing: &Landing) -> Result<bool>;
 }

@@ -5,6 +5,7 @@ pub(crate) mod asked;
 pub mod edit;
 mod environment;
 mod fields;
+mod nix;
 mod patterns;
 mod problems;
 mod requirements;
@@ -19,11 +20,12 @@ use std::collections::BTreeMap;
 pub use crate::model::Kind;
 pub use environment::environment_fault;
 pub use fields::{Fields, NameOrTable, Spanned, parsed, root_table};
+pub use nix::{NixCaches, Placed};
 pub use patterns::Places as PatternPlaces;
 pub use problems::Problems;
 pub use requirements::Requirements;
 pub use settings::{Allowed, AuditSettings, Settings};
-pub use user::{MOST_JOBS, UserConfig};
+pub use user::{CacheEntry, MOST_JOBS, UserConfig, check_cache_url, with_cache};
 
 use crate::error::{Error, Place, known_names, nearest};
 use crate::model::{MemberPath, Platform, ToolchainName};
@@ -47,6 +49,8 @@ pub struct Manifest {
     pub emit: BTreeMap<String, Fields>,
     /// The `[audit]` table.
     pub audit: AuditSettings,
+    /// The `[nix]` table: the binary caches of toolchains that name none.
+    pub nix: NixCaches,
     /// The toolchains by name.
     pub toolchains: BTreeMap<ToolchainName, Toolchain>,
     /// The sets of Python packages by name.
@@ -143,6 +147,11 @@ impl Manifest {
             }
         }
         let audit = AuditSettings::read(root.table("audit", problems), problems);
+        let mut nix = NixCaches::default();
+        if let Some(mut table) = root.table("nix", problems) {
+            nix = NixCaches::read(&mut table, problems);
+            table.finish(problems);
+        }
         let mut toolchains = BTreeMap::new();
         if let Some(mut table) = root.table("toolchains", problems) {
             for key in table.keys() {
@@ -187,6 +196,7 @@ impl Manifest {
             settings,
             emit,
             audit,
+            nix,
             toolchains,
             requirements,
             tasks,

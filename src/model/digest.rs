@@ -23,6 +23,11 @@ impl Digest {
         &self.0
     }
 
+    /// Returns 52 digits of Nix's base 32.
+    pub fn nix32(&self) -> String {
+        super::base32::encode(&self.0)
+    }
+
     /// Returns 64 lower-case hexadecimal digits.
     pub fn hex(&self) -> String {
         self.0.iter().map(|b| format!("{b:02x}")).collect()
@@ -46,6 +51,12 @@ impl Digest {
             .ok_or_else(|| {
                 format!("expected an SRI hash such as sha256-<44 base64 characters>, got {text:?}")
             })
+    }
+}
+
+impl From<[u8; 32]> for Digest {
+    fn from(bytes: [u8; 32]) -> Self {
+        Digest(bytes)
     }
 }
 

@@ -3,16 +3,17 @@
 use std::fmt;
 use std::str::FromStr;
 
-use super::{Digest, MemberPath, is_project_name, normalize_project};
+use super::{Digest, MemberPath, StoreName, is_project_name, normalize_project};
 
 /// One file from which a tree is made.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Input {
     /// The locations to try, in this order. Locations are only hints: the digest is the identity.
     pub locations: Vec<Location>,
-    /// The exact length in bytes.
+    /// The exact length in bytes. For a path of a Nix store, it is that of its NAR, whatever the
+    /// compression of a cache.
     pub size: u64,
-    /// The digest of the bytes.
+    /// The digest of the bytes. For a path of a Nix store, it is that of its NAR.
     pub sha256: Digest,
     /// How the bytes are turned into files.
     pub format: Format,
@@ -25,6 +26,8 @@ pub struct Input {
     pub requires: Vec<String>,
     /// For a source distribution: the wheel that is built from it.
     pub built: Option<Built>,
+    /// For a path of a Nix store: what a cache says of it.
+    pub nix: Option<NixPath>,
 }
 
 /// The format of an input's bytes.
@@ -42,12 +45,21 @@ pub enum Format {
     Zip,
     /// One file, plain or compressed, which becomes a program.
     File,
+    /// A Nix archive, plain or compressed: a path of a Nix store.
+    Nar,
 }
 
 impl Format {
     /// Every format, in the order of the documentation.
-    pub const ALL: [Format; 6] =
-        [Format::Deb, Format::Wheel, Format::Sdist, Format::Tar, Format::Zip, Format::File];
+    pub const ALL: [Format; 7] = [
+        Format::Deb,
+        Format::Wheel,
+        Format::Sdist,
+        Format::Tar,
+        Format::Zip,
+        Format::File,
+        Format::Nar,
+    ];
 
     /// Returns the word for the format in the lock.
     pub fn as_str(self) -> &'static str {
@@ -58,6 +70,7 @@ impl Format {
             Format::Tar => "tar",
             Format::Zip => "zip",
             Format::File => "file",
+            Format::Nar => "nar",
         }
     }
 
@@ -103,11 +116,14 @@ pub enum Ecosystem {
     Pypi,
     /// No package system: an archive by URL.
     Generic,
+    /// The packages of Nix, by the names of their store paths.
+    Nix,
 }
 
 impl Ecosystem {
     /// Every ecosystem.
-    pub const ALL: [Ecosystem; 3] = [Ecosystem::Debian, Ecosystem::Pypi, Ecosystem::Generic];
+    pub const ALL: [Ecosystem; 4] =
+        [Ecosystem::Debian, Ecosystem::Pypi, Ecosystem::Generic, Ecosystem::Nix];
 
     /// Returns the word for the ecosystem in the lock. `pypi` and `generic` are types of the
     /// package URL specification (purl). `debian` stands for the purl type `deb` with the namespace
@@ -117,6 +133,7 @@ impl Ecosystem {
             Ecosystem::Debian => "debian",
             Ecosystem::Pypi => "pypi",
             Ecosystem::Generic => "generic",
+            Ecosystem::Nix => "nix",
         }
     }
 }
@@ -186,6 +203,30 @@ pub struct Built {
     pub sha256: Digest,
 }
 
+/// A path of a Nix store, as a cache describes it. Together with the hash and the length of the NAR,
+/// this is what its signature covers.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct NixPath {
+    /// The path, without the directory of the store.
+    pub path: StoreName,
+    /// The paths to which it refers, which may be itself. Sorted.
+    pub references: Vec<StoreName>,
+    /// The derivation by which it was built.
+    pub deriver: Option<StoreName>,
+    /// The signature for which the path was accepted, behind the name of its key and a colon. There
+    /// is none if the path follows from its content.
+    pub signature: Option<String>,
+    /// How the path follows from its content, if it does, in the notation of Nix.
+    pub ca: Option<String>,
+}
+
+impl NixPath {
+    /// Returns the references to other paths.
+    pub fn others(&self) -> impl Iterator<Item = &StoreName> {
+        self.references.iter().filter(|name| **name != self.path)
+    }
+}
+
 impl Input {
     /// Creates an input that has no layout of its own and belongs to no set of Python packages.
     pub fn new(
@@ -204,6 +245,7 @@ impl Input {
             layout: Layout::default(),
             requires: vec![],
             built: None,
+            nix: None,
         }
     }
 
@@ -218,8 +260,11 @@ impl Input {
         }
     }
 
-    /// Returns the last part of the first location, for messages.
+    /// Returns the last part of the first location, or the name of a path of a Nix store, for messages.
     pub fn file_name(&self) -> &str {
+        if let Some(nix) = &self.nix {
+            return nix.path.as_str();
+        }
         let text = self.locations.first().map_or("", Location::path);
         text.rsplit('/').next().unwrap_or(text)
     }

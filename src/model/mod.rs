@@ -13,7 +13,8 @@ mod shorten;
 
 pub use digest::{Digest, Hasher, HashingReader};
 pub use input::{
-    Built, Component, Ecosystem, Format, Input, Layout, Location, SourcePackage, has_login, redact,
+    Built, Component, Ecosystem, Format, Input, Layout, Location, NixPath, SourcePackage,
+    has_login, redact,
 };
 pub use kind::Kind;
 pub use member_path::{MemberPath, MemberPathError};

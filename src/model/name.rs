@@ -66,9 +66,29 @@ impl StoreName {
         &self.0
     }
 
+    /// Returns the 32 characters of the hash.
+    pub fn hash(&self) -> &str {
+        &self.0[..32]
+    }
+
     /// Returns the part after the hash.
     pub fn name(&self) -> &str {
         &self.0[33..]
+    }
+
+    /// Returns the name of the package and its version, which begins behind the first dash that no
+    /// letter follows. Without one, the version is the beginning of the hash. Source: `DrvName` in
+    /// Nix's `libexpr/names.cc`.
+    pub fn package(&self) -> (&str, &str) {
+        let name = self.name();
+        let begins = |at: &usize| {
+            let next = name.as_bytes().get(at + 1);
+            *at > 0 && next.is_some_and(|byte| !byte.is_ascii_alphabetic())
+        };
+        match name.match_indices('-').map(|(at, _)| at).find(begins) {
+            Some(at) => (&name[..at], &name[at + 1..]),
+            None => (name, &self.0[..8]),
+        }
     }
 }
 

@@ -1,4 +1,9 @@
-//! Nix's formats: store paths and the archive format (NAR). Pure.
+//! Nix's formats: store paths, the archive format (NAR), and the files of a binary cache. Pure.
 
+pub mod cache_info;
+pub mod keys;
+pub mod listing;
+pub mod locked;
 pub mod nar;
+pub mod narinfo;
 pub mod store_path;

@@ -34,7 +34,8 @@ fn of_toolchain(project: &Project, plan: &Plan) -> Vec<Origin> {
     };
     // What is not a package of Debian is the file that the table itself names.
     for input in &plan.inputs {
-        if input.component.ecosystem != Ecosystem::Debian {
+        let is_named = input.nix.as_ref().is_none_or(|nix| plan.closure() == Some(&nix.path));
+        if input.component.ecosystem != Ecosystem::Debian && is_named {
             let asked_by = format!("[toolchains.{}]", plan.name);
             add(&input.component.name, asked_by, Some(toolchain.place.clone()));
         }

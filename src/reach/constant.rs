@@ -1,13 +1,25 @@
-//! Finds absolute paths below the directories of a Debian system in the bytes of a file.
+//! Finds absolute paths below the directories of a Debian system, or of the store of Nix, in the bytes of
+//! a file.
 
 use std::collections::BTreeSet;
 use std::ops::Range;
 
 use memchr::memmem;
 
-/// The directories, without their leading slash.
-const ROOTS: &[&[u8]] =
-    &[b"usr", b"etc", b"opt", b"lib", b"lib32", b"lib64", b"libx32", b"bin", b"sbin", b"var/lib"];
+/// The directories, without their leading slash: those of a system, and the store of Nix.
+const ROOTS: &[&[u8]] = &[
+    b"usr",
+    b"etc",
+    b"opt",
+    b"lib",
+    b"lib32",
+    b"lib64",
+    b"libx32",
+    b"bin",
+    b"sbin",
+    b"var/lib",
+    b"nix/store",
+];
 /// The ends of the names of source files.
 const SOURCES: &[&[u8]] = &[b".c", b".go", b".h", b".rs", b".s"];
 /// Endings of names behind which another string may follow without a separator.
@@ -105,7 +117,7 @@ pub fn constants(
 
 /// Whether the text after a slash names one of the directories.
 fn begins(rest: &[u8]) -> bool {
-    if !matches!(rest.first(), Some(b'u' | b'e' | b'o' | b'l' | b'b' | b's' | b'v')) {
+    if !matches!(rest.first(), Some(b'u' | b'e' | b'o' | b'l' | b'b' | b's' | b'v' | b'n')) {
         return false;
     }
     ROOTS.iter().any(|root| {
@@ -116,7 +128,9 @@ fn begins(rest: &[u8]) -> bool {
 /// The same where strings are not separated: only directories whose names are no common ends of
 /// other paths.
 fn begins_packed(rest: &[u8]) -> bool {
-    [&b"usr/"[..], b"etc/", b"opt/", b"var/lib/"].iter().any(|root| rest.starts_with(root))
+    [&b"usr/"[..], b"etc/", b"opt/", b"var/lib/", b"nix/store/"]
+        .iter()
+        .any(|root| rest.starts_with(root))
 }
 
 /// Returns the length up to the first known ending or up to a long number, or the whole length.

@@ -29,6 +29,7 @@ mod layers;
 mod library;
 mod linker_scripts;
 mod living;
+mod nix;
 mod notes;
 mod packages;
 mod pkg_config;
@@ -68,6 +69,10 @@ pub static RECIPES: &[&dyn Recipe] = &[
     &library::Library,
     &sysroot::Sysroot,
     &packages::Packages,
+    &nix::NixRecipe(Kind::Tool),
+    &nix::NixRecipe(Kind::Python),
+    &nix::NixRecipe(Kind::Library),
+    &nix::NixRecipe(Kind::Cc),
     #[cfg(test)]
     &tests::Dummy,
 ];

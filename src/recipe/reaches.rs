@@ -8,11 +8,12 @@ use fs_err as fs;
 use memchr::memmem;
 
 use crate::error::{Error, Result};
-use crate::model::MemberPath;
+use crate::model::{MemberPath, base32};
 use crate::reach::{
     Boundary, Constant, Fate, Holder, Reason, Survey, Why, constants, explanation, is_below,
     is_skipped, syntax,
 };
+use crate::relocate::closure;
 use crate::relocate::launched::{self, Launched};
 use crate::relocate::launcher::{REDIRECTION, is_library_name};
 use crate::relocate::loaded::Loaded;
@@ -245,7 +246,7 @@ impl<'a> Judge<'a> {
     }
 
     fn holder(&self, file: &File) -> Holder {
-        if self.recipe == "library" {
+        if matches!(self.recipe, "library" | "nix-library") {
             return Holder::Embedded;
         }
         match &file.kind {
@@ -264,6 +265,16 @@ impl<'a> Judge<'a> {
         }
     }
 
+    /// Whether a path of the Nix store exists nowhere: the redirection of a closure leaves no path of its
+    /// directories to the host, and Nixpkgs writes a hash that no path can have into references that it
+    /// removes.
+    fn is_hidden(&self, path: &MemberPath) -> bool {
+        let Some(owner) = closure::owner(path) else { return false };
+        let hash = owner.file_name().get(..32).unwrap_or_default();
+        !hash.bytes().all(base32::is_digit)
+            || (self.recipe.starts_with("nix") && self.tree.exists(&owner))
+    }
+
     fn starts_redirected(&self, interpreter: Option<&MemberPath>) -> bool {
         let Some(program) = interpreter else { return false };
         match self.launchers.get(program) {
@@ -278,7 +289,10 @@ impl<'a> Judge<'a> {
         let Some(path) = path.map(|path| symlinks::usrmerged(&path)) else {
             return Fate::Open(Why::Uncovered);
         };
-        let place = self.sealed.meaning(self.tree, &path);
+        let place = match self.sealed.meaning(self.tree, &path) {
+            Meaning::Open if self.is_hidden(&path) => Meaning::Sealed,
+            place => place,
+        };
         let why = match holder {
             _ if redirect::MACHINE.iter().any(|m| path.is_under(m)) && place != Meaning::Given => {
                 return Fate::Machine;

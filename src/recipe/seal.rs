@@ -215,7 +215,7 @@ fn unsupported(script: &DroppedScript) -> Error {
 }
 
 /// Checks that launchers can use the loader: glibc's knows `--argv0` since version 2.33.
-fn check_loader(plan: &Plan, tree: &Tree, runtime: &Runtime) -> Result<()> {
+pub fn check_loader(plan: &Plan, tree: &Tree, runtime: &Runtime) -> Result<()> {
     let Some(Node::File { blob, .. }) = tree.get(&runtime.loader) else { return Ok(()) };
     let bytes = blob.read()?;
     let option = b"--argv0";

@@ -17,6 +17,9 @@ const LINKER_AARCH64: &[u8] = include_bytes!("../../launcher/linker-aarch64");
 /// The launchers that take further directories of libraries.
 const INTERPRETER_X86_64: &[u8] = include_bytes!("../../launcher/interpreter-x86_64");
 const INTERPRETER_AARCH64: &[u8] = include_bytes!("../../launcher/interpreter-aarch64");
+/// The launchers that know closures of Nix.
+const CLOSURE_X86_64: &[u8] = include_bytes!("../../launcher/closure-x86_64");
+const CLOSURE_AARCH64: &[u8] = include_bytes!("../../launcher/closure-aarch64");
 pub(super) const MAGIC: &[u8] = b"cotter-launch-1\0";
 const CONFIG: usize = 4096;
 
@@ -100,6 +103,9 @@ pub struct Instructions {
     pub default: Vec<String>,
     /// Whether the program has the in-place stub, so that it is started without a loader.
     pub in_place: bool,
+    /// Whether the tree is a relocated closure of Nix: paths of the closure in the environment become
+    /// those of the tree.
+    pub closure: bool,
     /// What distinguishes the launchers of this tree from those of every other tree.
     pub tag: Option<Tag>,
 }
@@ -161,6 +167,13 @@ pub enum Argv0 {
 /// Variables through which files of the host could get into any dynamically linked program.
 pub const HOST_VARIABLES: &[&str] = &["LD_*", "GCONV_PATH", "LOCPATH", "NLSPATH", "GLIBC_TUNABLES"];
 
+/// Variables that libc itself reads. A program of a closure gets those that name files of its tree, as
+/// wrappers set them, and no others.
+const LIBC_VARIABLES: &[&str] = &["LD_PRELOAD", "LOCALE_ARCHIVE*"];
+
+/// The most directories above a launcher. The launcher reads the number as one character.
+const DEEPEST: usize = 60;
+
 /// The library in a tree that redirects paths of the system to the tree.
 pub const REDIRECTION: &str = "usr/lib/.cotter/redirect.so";
 
@@ -177,10 +190,10 @@ pub fn render(
 ) -> Result<Vec<u8>> {
     let mut strings: Vec<String> = vec![];
     let up = at.depth() - 1;
-    if up > 9 {
+    if up > DEEPEST {
         return Err(Error::build(format!("{at} lies too deep for a launcher")));
     }
-    strings.push(format!("u{up}"));
+    strings.push(format!("u{}", char::from(b'0' + up as u8)));
     if let Some(runtime) = runtime {
         strings.push(format!("l{}", runtime.loader));
         strings.extend(runtime.locales_variable().map(|v| format!("e{v}")));
@@ -225,6 +238,9 @@ pub fn render(
     if instructions.keep_library_path && runtime.is_some() {
         strings.push("kLD_LIBRARY_PATH".to_owned());
     }
+    if instructions.closure {
+        strings.extend(LIBC_VARIABLES.iter().map(|v| format!("s{v}")));
+    }
     for (letter, list) in lists {
         strings.extend(list.iter().map(|s| format!("{letter}{s}")));
     }
@@ -245,11 +261,12 @@ pub fn render(
             CONFIG - MAGIC.len() - 1
         )));
     }
-    let [plain, linker, interpreter] = match platform {
-        Platform::X86_64Linux => [X86_64, LINKER_X86_64, INTERPRETER_X86_64],
-        Platform::Aarch64Linux => [AARCH64, LINKER_AARCH64, INTERPRETER_AARCH64],
+    let [plain, linker, interpreter, closure] = match platform {
+        Platform::X86_64Linux => [X86_64, LINKER_X86_64, INTERPRETER_X86_64, CLOSURE_X86_64],
+        Platform::Aarch64Linux => [AARCH64, LINKER_AARCH64, INTERPRETER_AARCH64, CLOSURE_AARCH64],
     };
     let mut out = match instructions {
+        Instructions { closure: true, .. } => closure,
         Instructions { linking: Some(_), .. } => linker,
         Instructions { more_libraries: Some(_), .. } => interpreter,
         _ => plain,

@@ -202,7 +202,7 @@ pub fn common(a: &MemberPath, b: &MemberPath) -> usize {
 /// The text is changed in its place, and only if no other string shares a byte with it: linkers store
 /// a string that is the end of another only once. If it is shared, the whole entry is removed from
 /// the dynamic section.
-fn relativize(
+pub fn relativize(
     bytes: &mut [u8],
     at: &MemberPath,
     own: &dyn Fn(&str) -> Option<MemberPath>,

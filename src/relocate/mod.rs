@@ -1,5 +1,6 @@
 //! Relocation: the changes that make a tree need no file of the host and run at any path.
 
+pub mod closure;
 pub mod dynamic;
 pub mod elf;
 pub mod gather;

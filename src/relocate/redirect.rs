@@ -17,6 +17,10 @@ use crate::tree::{BlobDir, Node, Tree};
 const X86_64: &[u8] = include_bytes!("../../launcher/redirect-x86_64.so");
 const AARCH64: &[u8] = include_bytes!("../../launcher/redirect-aarch64.so");
 
+/// The libraries that know closures of Nix.
+const CLOSURE_X86_64: &[u8] = include_bytes!("../../launcher/redirect-closure-x86_64.so");
+const CLOSURE_AARCH64: &[u8] = include_bytes!("../../launcher/redirect-closure-aarch64.so");
+
 /// The list of sealed places in a tree: a path on each line, an empty line, and the configuration
 /// of the machine.
 pub const LIST: &str = "usr/lib/.cotter/sealed";
@@ -368,6 +372,46 @@ fn constants_of_text(path: &MemberPath, bytes: &[u8]) -> BTreeSet<MemberPath> {
 /// # Errors
 /// If a staged file cannot be read or written.
 pub fn settle(tree: &mut Tree, blobs: &BlobDir, platform: Platform) -> Result<bool> {
+    let found = named(tree)?;
+    let sealed = Sealed::of(tree, found.iter());
+    let matters =
+        |path: &MemberPath| matches!(sealed.meaning(tree, path), Meaning::Given | Meaning::Sealed);
+    if !found.iter().any(matters) {
+        return Ok(false);
+    }
+    let library = match platform {
+        Platform::X86_64Linux => X86_64,
+        Platform::Aarch64Linux => AARCH64,
+    };
+    put(tree, blobs, library, &sealed)?;
+    Ok(true)
+}
+
+/// Puts the library for a closure of Nix and its list into the tree. It also sends the paths of the
+/// closure to the tree.
+///
+/// # Errors
+/// If a staged file cannot be read or written.
+pub fn settle_closure(tree: &mut Tree, blobs: &BlobDir, platform: Platform) -> Result<()> {
+    let sealed = Sealed::of(tree, named(tree)?.iter());
+    let library = match platform {
+        Platform::X86_64Linux => CLOSURE_X86_64,
+        Platform::Aarch64Linux => CLOSURE_AARCH64,
+    };
+    put(tree, blobs, library, &sealed)
+}
+
+fn put(tree: &mut Tree, blobs: &BlobDir, library: &[u8], sealed: &Sealed) -> Result<()> {
+    let text = sealed.text();
+    for (path, bytes) in [(REDIRECTION, library), (LIST, text.as_bytes())] {
+        let blob = blobs.put(bytes)?;
+        tree.put(MemberPath::literal(path), Node::File { blob, executable: false });
+    }
+    Ok(())
+}
+
+/// Returns the paths of the system that the files of a tree name.
+fn named(tree: &Tree) -> Result<BTreeSet<MemberPath>> {
     let mut found: BTreeSet<MemberPath> = BTreeSet::new();
     for (path, node) in tree.iter() {
         let Node::File { blob, executable } = node else { continue };
@@ -380,22 +424,7 @@ pub fn settle(tree: &mut Tree, blobs: &BlobDir, platform: Platform) -> Result<bo
             found.extend(constants_of_text(path, &blob.read()?));
         }
     }
-    let sealed = Sealed::of(tree, found.iter());
-    let matters =
-        |path: &MemberPath| matches!(sealed.meaning(tree, path), Meaning::Given | Meaning::Sealed);
-    if !found.iter().any(matters) {
-        return Ok(false);
-    }
-    let library = match platform {
-        Platform::X86_64Linux => X86_64,
-        Platform::Aarch64Linux => AARCH64,
-    };
-    let text = sealed.text();
-    for (path, bytes) in [(REDIRECTION, library), (LIST, text.as_bytes())] {
-        let blob = blobs.put(bytes)?;
-        tree.put(MemberPath::literal(path), Node::File { blob, executable: false });
-    }
-    Ok(true)
+    Ok(found)
 }
 
 #[cfg(test)]

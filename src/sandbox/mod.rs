@@ -20,10 +20,12 @@ mod enter;
 mod job;
 mod log;
 mod mounts;
+mod nix_store;
 mod run;
 mod sys;
 mod watch;
 
 pub use enter::enter;
 pub use job::{COMMAND, EPOCH, Ended, GATEWAY, Job, Quota, SealedView, View};
+pub use nix_store::{NIX_STORE, enter_nix_store};
 pub use run::unpacked;

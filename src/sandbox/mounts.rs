@@ -124,7 +124,7 @@ fn devices() -> io::Result<()> {
 }
 
 /// Makes a bind mount read-only. In a user namespace, the flags that it has must be kept.
-fn close(at: impl AsRef<Path>, flags: MountFlags) -> rustix::io::Result<()> {
+pub(super) fn close(at: impl AsRef<Path>, flags: MountFlags) -> rustix::io::Result<()> {
     let at = at.as_ref();
     let has = rustix::fs::statvfs(at)?.f_flag;
     let kept = [
@@ -192,7 +192,7 @@ pub fn mask(mask: &Path, programs: &[std::path::PathBuf]) -> io::Result<()> {
     mount("proc", "/proc", "proc", flags, c"").map_err(|e| because("mount /proc", e))
 }
 
-fn because(what: &str, e: rustix::io::Errno) -> io::Error {
+pub(super) fn because(what: &str, e: rustix::io::Errno) -> io::Error {
     let e = io::Error::from(e);
     io::Error::new(e.kind(), format!("can't {what}: {e}"))
 }

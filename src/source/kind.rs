@@ -145,6 +145,8 @@ pub enum Foreign {
     Url(String),
     /// A file of keys that may sign packages, relative to the manifest.
     Key(String),
+    /// A key that may sign paths of a Nix store.
+    Signer(String),
 }
 
 /// What composing a tree has shown to be needed in addition to what the manifest names.

@@ -3,6 +3,7 @@
 mod archive;
 mod debian;
 mod kind;
+mod nix;
 mod pypi;
 
 use std::collections::BTreeMap;
@@ -19,6 +20,7 @@ pub use pypi::releases;
 const KINDS: &[&SourceKind] = &[
     &archive::KIND,
     &debian::KIND,
+    &nix::KIND,
     &pypi::KIND,
     #[cfg(test)]
     &tests::DUMMY,

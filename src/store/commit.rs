@@ -391,6 +391,11 @@ impl Placed {
             if executable {
                 fs::set_permissions(&to, std::fs::Permissions::from_mode(0o555))?;
             }
+        } else if link.is_some()
+            && blob.is_stored(executable)
+            && std::fs::hard_link(blob.path(), &to).is_ok()
+        {
+            // A path of a Nix store and the tree that was made of it share their files.
         } else {
             fs::copy(blob.path(), &to)?;
             seal(&to, executable)?;

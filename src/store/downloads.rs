@@ -72,9 +72,12 @@ impl Store {
         Ok(Some(size))
     }
 
-    /// Returns the size in bytes of the inputs, and that of what uv keeps.
-    pub fn download_sizes(&self) -> (u64, u64) {
-        (size(&self.inputs()), size(&self.uv_cache()))
+    /// Returns the directories of what can be fetched or made again, each with its size in bytes: the inputs, what uv keeps, and packed trees.
+    pub fn download_sizes(&self) -> [(PathBuf, u64); 3] {
+        [self.inputs(), self.uv_cache(), self.packed()].map(|dir| {
+            let size = size(&dir);
+            (dir, size)
+        })
     }
 }
 

@@ -32,6 +32,8 @@ pub struct GcReport {
     pub roots: Vec<PathBuf>,
     /// The number of downloads and their size in bytes.
     pub inputs: (usize, u64),
+    /// The number of files of packed trees and their size in bytes.
+    pub packed: (usize, u64),
     /// The size in bytes of linked files that no tree contains any more.
     pub link_bytes: u64,
 }
@@ -47,9 +49,12 @@ impl Store {
         let live = self.live(options, &mut report)?;
         let running = self.in_processes();
         let writable = self.is_writable();
+        let referred = self.referred(&live, &running, options.keep)?;
+        let putting_together = self.holds_closures();
         for name in self.trees()? {
             let path = self.path(&name);
             if live.contains(name.as_str())
+                || referred.contains(&name)
                 || young(&path, options.keep)
                 || young(&self.dir.join("locks").join(name.as_str()), options.keep)
             {
@@ -71,7 +76,10 @@ impl Store {
                 let files = [locks.join(name.as_str()), locks.join(format!("{name}.compose"))];
                 files.iter().filter_map(|path| fs::File::open(path).ok()).any(|file| held(&file))
             };
-            if busy || running.contains(name.as_str()) {
+            if busy
+                || running.contains(name.as_str())
+                || (putting_together && self.info(&name).is_some())
+            {
                 report.in_use.push(name);
                 continue;
             }
@@ -101,11 +109,44 @@ impl Store {
                 }
             }
         }
+        let gone: BTreeSet<&str> = report.trees.iter().map(|(name, _)| name.as_str()).collect();
+        let stays = |name: &StoreName| self.has(name) && !gone.contains(name.as_str());
+        report.packed = self.delete_packed(&stays, options.dry_run)?;
         if !options.dry_run {
             self.clear_sessions()?;
+            self.forget_uploads()?;
             super::Staging::sweep(self)?;
         }
         Ok(report)
+    }
+
+    /// Returns the paths of a Nix store to which those refer that roots or processes use, or that are
+    /// young: each is kept together with its closure.
+    fn referred(
+        &self,
+        live: &BTreeSet<String>,
+        running: &BTreeSet<String>,
+        keep: Duration,
+    ) -> Result<BTreeSet<StoreName>> {
+        let locks = self.dir.join("locks");
+        let is_used = |name: &StoreName| {
+            let lock = locks.join(name.as_str());
+            let held = fs::File::open(&lock).is_ok_and(|file| {
+                flock(file.file(), FlockOperation::NonBlockingLockExclusive).is_err()
+            });
+            live.contains(name.as_str())
+                || running.contains(name.as_str())
+                || held
+                || young(&self.path(name), keep)
+                || young(&lock, keep)
+        };
+        let mut out = BTreeSet::new();
+        for name in self.trees()?.iter().filter(|name| is_used(name)) {
+            if !out.contains(name) && self.info(name).is_some() {
+                out.extend(self.closure(name).0);
+            }
+        }
+        Ok(out)
     }
 
     /// Returns the trees that the roots name. Roots whose manifest no longer exists are reported,
@@ -119,6 +160,8 @@ impl Store {
                 matches!(e.kind(), std::io::ErrorKind::NotFound | std::io::ErrorKind::NotADirectory)
             });
             if !gone {
+                let closures = root.trees.iter().filter_map(|tree| tree.closure.as_ref());
+                live.extend(closures.map(|name| name.as_str().to_owned()));
                 live.extend(root.trees.into_iter().map(|t| t.store_name.as_str().to_owned()));
                 continue;
             }

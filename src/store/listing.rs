@@ -1,6 +1,7 @@
 //! Listings: the names and sizes of the files of a tree, for a check that does not read every byte.
 
 use std::collections::BTreeMap;
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
@@ -24,12 +25,16 @@ impl Listing {
     }
 
     pub(super) fn symlink(&mut self, path: &MemberPath, target: &str) {
-        self.entries.insert(path.to_string(), format!("l {target}"));
+        self.entries.insert(path.to_string(), link(target.as_bytes()));
     }
 
     pub(super) fn file(&mut self, path: &MemberPath, size: u64, executable: bool) {
-        self.entries
-            .insert(path.to_string(), format!("{} {size}", if executable { 'x' } else { 'f' }));
+        self.entries.insert(path.to_string(), self::file(executable, size));
+    }
+
+    /// Adds an entry at a path of any bytes.
+    pub(super) fn add(&mut self, path: &[u8], entry: String) {
+        self.entries.insert(shown(path), entry);
     }
 
     /// Writes the listing of the tree `name`: one line `<entry>\t<path>` for each path, sorted by
@@ -56,10 +61,16 @@ impl Listing {
         Some(Listing { entries })
     }
 
-    /// Lists what is below `root` now.
+    /// Lists what is below `root` now. If that is no directory, it is the only entry, and its path
+    /// is empty.
     pub(super) fn of(root: &Path) -> std::io::Result<Listing> {
         let mut listing = Listing::default();
-        walk(root, "", &mut listing)?;
+        let meta = fs::symlink_metadata(root)?;
+        if meta.is_dir() {
+            walk(root, "", &mut listing)?;
+        } else {
+            listing.entries.insert(String::new(), entry(root, &meta)?);
+        }
         Ok(listing)
     }
 
@@ -76,19 +87,43 @@ impl Listing {
 fn walk(dir: &Path, prefix: &str, out: &mut Listing) -> std::io::Result<()> {
     for entry in fs::read_dir(dir)? {
         let entry = entry?;
-        let path = format!("{prefix}{}", entry.file_name().to_string_lossy());
+        let path = format!("{prefix}{}", shown(entry.file_name().as_bytes()));
         let meta = entry.metadata()?;
         if meta.is_dir() {
             out.entries.insert(path.clone(), "d".to_owned());
             walk(&entry.path(), &format!("{path}/"), out)?;
-        } else if meta.is_symlink() {
-            out.entries.insert(path, format!("l {}", fs::read_link(entry.path())?.display()));
-        } else if !meta.is_file() {
-            out.entries.insert(path, "a device, a pipe or a socket".to_owned());
         } else {
-            let kind = if meta.permissions().mode() & 0o111 != 0 { 'x' } else { 'f' };
-            out.entries.insert(path, format!("{kind} {}", meta.len()));
+            out.entries.insert(path, self::entry(&entry.path(), &meta)?);
         }
     }
     Ok(())
+}
+
+/// Returns the entry of what is no directory.
+fn entry(path: &Path, meta: &std::fs::Metadata) -> std::io::Result<String> {
+    Ok(if meta.is_symlink() {
+        link(fs::read_link(path)?.as_os_str().as_bytes())
+    } else if meta.is_file() {
+        file(meta.permissions().mode() & 0o111 != 0, meta.len())
+    } else {
+        "a device, a pipe or a socket".to_owned()
+    })
+}
+
+/// Returns the entry of a file.
+pub(super) fn file(executable: bool, size: u64) -> String {
+    format!("{} {size}", if executable { 'x' } else { 'f' })
+}
+
+/// Returns the entry of a symlink.
+pub(super) fn link(target: &[u8]) -> String {
+    format!("l {}", shown(target))
+}
+
+/// Returns a path as a part of a line. What would end the line, and what is no UTF-8, is escaped.
+fn shown(bytes: &[u8]) -> String {
+    match std::str::from_utf8(bytes) {
+        Ok(text) if !text.contains(['\n', '\t', '\r']) => text.to_owned(),
+        _ => bytes.escape_ascii().to_string(),
+    }
 }

@@ -8,14 +8,18 @@
 //! | `store/<name>` | finished trees; a tree appears by a rename and never changes |
 //! | `links/<sha256>[-x]` | one file for each content in the trees, hard-linked into them |
 //! | `listings/<name>` | names and sizes of a tree, for the quick `verify`; can be derived again |
+//! | `narinfos/<hash>.narinfo` | what a cache says of a path of a Nix store that is in `store` |
 //! | `facts/<name>.json` | what the recipe knows about a tree; can be derived again |
 //! | `inputs/<sha256>` | downloads; unfinished ones end in `.part` |
 //! | `staging/<pid>-<n>` | work in progress, locked by its process |
 //! | `logs/<name>.log` | what a build that failed has printed |
 //! | `roots/<hash>` | the trees that each project uses |
+//! | `packed/<name>.*` | trees as `cache serve` sends them; can be made again |
+//! | `uploads/<hash>` | the identity of an upload to a bucket that is not complete |
 //! | `guards/<hash>`, `sessions/<hash>` | what `exec` and `shell` put on PATH or hand to a shell |
 //! | `locks/<name>`, `locks/<name>.compose` | held while a tree is used, or composed |
 //! | `locks/roots` | held while the roots are changed |
+//! | `locks/closures` | held while paths of a Nix store are put together |
 
 mod commit;
 mod composer;
@@ -25,9 +29,11 @@ mod facts;
 mod gc;
 mod listing;
 mod owner;
+mod packed;
 mod roots;
 mod session;
 mod staging;
+mod substituted;
 mod verify;
 
 use std::os::unix::fs::DirBuilderExt;
@@ -45,7 +51,7 @@ pub use owner::{GUARDS, SESSIONS};
 pub use roots::{Root, RootTree, Stamp};
 pub use session::SessionFile;
 pub use staging::Staging;
-pub use verify::{Damage, hash_tree};
+pub use verify::{Damage, dump, hash_tree};
 
 use crate::error::{Error, Result};
 use crate::model::StoreName;

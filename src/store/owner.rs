@@ -20,8 +20,10 @@ pub const GUARDS: &str = "guards";
 pub const SESSIONS: &str = "sessions";
 
 /// The directories of the layout whose content is believed.
-const PARTS: [&str; 9] =
-    ["store", "roots", "links", "listings", "facts", GUARDS, SESSIONS, "staging", "inputs"];
+const PARTS: [&str; 11] = [
+    "store", "roots", "links", "listings", "facts", GUARDS, SESSIONS, "staging", "inputs",
+    "packed", "uploads",
+];
 
 /// The directories that are looked at whenever the store is used. The others are looked at whenever
 /// something is made or registered.

@@ -97,6 +97,8 @@ pub struct RootTree {
     pub editable: Vec<String>,
     /// The packages that the manifest names, and those to which metapackages among them lead.
     pub named: Vec<String>,
+    /// The path of a Nix store from whose closure it was made. `gc` keeps that closure, too.
+    pub closure: Option<StoreName>,
 }
 
 impl Root {
@@ -140,6 +142,9 @@ complete{complete}",
             for package in &t.named {
                 let _ = writeln!(out, "named {package}");
             }
+            if let Some(path) = &t.closure {
+                let _ = writeln!(out, "closure {path}");
+            }
         }
         out
     }
@@ -181,6 +186,7 @@ complete{complete}",
                     "run" => last.run.push(value.parse().ok()?),
                     "editable" => last.editable.push(value.to_owned()),
                     "named" => last.named.push(value.to_owned()),
+                    "closure" => last.closure = Some(value.parse().ok()?),
                     "set" => {
                         let (name, value) = value.split_once('=')?;
                         last.env.insert(name.to_owned(), value.to_owned());
@@ -204,6 +210,7 @@ complete{complete}",
                 env: BTreeMap::new(),
                 editable: vec![],
                 named: vec![],
+                closure: None,
             });
         }
         // An old root protects its trees from `gc`, but does not serve as a shortcut.
@@ -324,6 +331,7 @@ mod tests {
                 env: BTreeMap::from([("GOROOT".to_owned(), "%R/usr/lib/go = x".to_owned())]),
                 editable: vec!["lib dir".to_owned()],
                 named: vec!["golang-go".to_owned()],
+                closure: Some(format!("{}-hello-2.12", "1".repeat(32)).parse().unwrap()),
             }],
         };
         let text = root.render();

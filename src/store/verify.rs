@@ -1,5 +1,6 @@
 //! Verifies that the content of the store matches its names.
 
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::Path;
 
@@ -8,7 +9,7 @@ use fs_err as fs;
 use super::{Listing, Store, owner};
 use crate::error::{Error, Result};
 use crate::model::{Digest, Hasher, StoreName};
-use crate::nix::nar::NarWriter;
+use crate::nix::nar::{NarVisitor, NarWriter};
 use crate::nix::store_path;
 
 /// The greatest number of findings that an error names.
@@ -32,8 +33,11 @@ impl Store {
     pub fn verify(&self, name: &StoreName, deep: bool) -> Result<Vec<Damage>> {
         let path = self.path(name);
         let damage = |what: String| Damage { name: name.clone(), what };
+        let info = self.info(name);
         match fs::symlink_metadata(&path) {
             Ok(meta) if meta.is_dir() => {}
+            // A path of a Nix store may be a file or a symlink.
+            Ok(meta) if info.is_some() && (meta.is_file() || meta.is_symlink()) => {}
             Ok(_) => return Ok(vec![damage("it is no directory".to_owned())]),
             Err(_) => return Ok(vec![damage("it is not in the store".to_owned())]),
         }
@@ -50,13 +54,19 @@ impl Store {
                 }
                 Err(e) => return Err(Error::at("read", &path, e)),
             };
-            let is = store_path::of_tree(&hash, name.name()).map_err(Error::build)?;
-            if is != *name {
+            let changed = match info {
+                Some(info) => (hash != info.nar_hash).then(|| {
+                    format!("its NAR hash is {}, not {}", hash.sri(), info.nar_hash.sri())
+                }),
+                None => {
+                    let is = store_path::of_tree(&hash, name.name()).map_err(Error::build)?;
+                    (is != *name).then(|| format!("it would now be called {is}"))
+                }
+            };
+            if let Some(changed) = changed {
                 let differences = self.differences(name)?;
                 if differences.is_empty() {
-                    out.push(damage(format!(
-                        "its content has changed: it would now be called {is}"
-                    )));
+                    out.push(damage(format!("its content has changed: {changed}")));
                 }
                 out.extend(differences);
             }
@@ -76,7 +86,7 @@ impl Store {
         let path = self.path(name);
         let meta = fs::symlink_metadata(&path).map_err(|e| Error::at("read", &path, e))?;
         let owners = self.owners();
-        if owners.is_me(meta.uid()) && meta.is_dir() {
+        if owners.is_me(meta.uid()) && (meta.is_dir() || self.info(name).is_some()) {
             return Ok(());
         }
         let found = self.verify(name, !owners.trust(meta.uid()))?;
@@ -173,8 +183,13 @@ impl Store {
         let path = self.path(name);
         // First move the tree away from its name in one step, and then delete it.
         let away = staging.dir().join("removed");
-        let moved = fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755))
-            .and_then(|()| fs::rename(&path, &away));
+        // The permissions of a symlink would be those of what it leads to.
+        let is_dir = fs::symlink_metadata(&path).is_ok_and(|meta| meta.is_dir());
+        let opened = match is_dir {
+            true => fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)),
+            false => Ok(()),
+        };
+        let moved = opened.and_then(|()| fs::rename(&path, &away));
         match moved {
             Ok(()) => {}
             Err(e) if e.kind() == std::io::ErrorKind::NotFound => {}
@@ -182,6 +197,7 @@ impl Store {
         }
         let _ = fs::remove_file(self.dir.join("listings").join(name.as_str()));
         let _ = fs::remove_file(self.facts_path(name));
+        self.forget(name);
         super::delete_tree(&away).map_err(|e| Error::at("delete", &away, e))
     }
 
@@ -249,10 +265,14 @@ pub fn hash_tree(path: &Path) -> std::io::Result<(Digest, u64)> {
     Ok((hasher.finish(), size))
 }
 
-fn dump(path: &Path, nar: &mut NarWriter<Hasher>, buffer: &mut [u8]) -> std::io::Result<()> {
+/// Tells a visitor what is at `path` on the disk, in the order of a NAR.
+///
+/// # Errors
+/// Those of the file system and of the visitor.
+pub fn dump(path: &Path, nar: &mut dyn NarVisitor, buffer: &mut [u8]) -> std::io::Result<()> {
     let meta = fs::symlink_metadata(path)?;
     if meta.is_symlink() {
-        return nar.symlink(&fs::read_link(path)?.to_string_lossy());
+        return nar.symlink(fs::read_link(path)?.as_os_str().as_bytes());
     }
     if !meta.is_dir() {
         let mut file = owner::open_plain(path)?;
@@ -263,7 +283,7 @@ fn dump(path: &Path, nar: &mut NarWriter<Hasher>, buffer: &mut [u8]) -> std::io:
         fs::read_dir(path)?.map(|e| e.map(|e| e.file_name())).collect::<Result<_, _>>()?;
     names.sort();
     for name in names {
-        nar.begin_entry(&name.to_string_lossy())?;
+        nar.begin_entry(name.as_bytes())?;
         dump(&path.join(&name), nar, buffer)?;
         nar.end_entry()?;
     }

@@ -37,6 +37,8 @@ struct Inner {
     sha256: Digest,
     head: Box<[u8]>,
     placed: AtomicBool,
+    /// Whether it is a file of the store.
+    stored: bool,
 }
 
 impl Blob {
@@ -55,7 +57,7 @@ impl Blob {
         let (size, sha256) = (hasher.len(), hasher.finish());
         // A file of the store must never be moved into another tree.
         let placed = AtomicBool::new(true);
-        Ok(Blob(Arc::new(Inner { path, size, sha256, head: head.into(), placed })))
+        Ok(Blob(Arc::new(Inner { path, size, sha256, head: head.into(), placed, stored: true })))
     }
 
     /// Returns the length in bytes.
@@ -72,6 +74,16 @@ impl Blob {
     /// all later callers need a copy.
     pub fn take_place(&self) -> bool {
         !self.0.placed.swap(true, Ordering::Relaxed)
+    }
+
+    /// Whether it is a file of the store, with the mode that it has there.
+    pub fn is_stored(&self, executable: bool) -> bool {
+        use std::os::unix::fs::PermissionsExt;
+        let is_same = |meta: std::fs::Metadata| {
+            meta.is_file()
+                && (meta.permissions().mode() & 0o7777 == if executable { 0o555 } else { 0o444 })
+        };
+        self.0.stored && fs::symlink_metadata(&self.0.path).is_ok_and(is_same)
     }
 
     /// Whether two blobs have the same content.
@@ -183,7 +195,11 @@ impl BlobDir {
         staged.finish()
     }
 
-    fn begin(&self) -> Result<Staged> {
+    /// Begins a new blob, whose bytes follow.
+    ///
+    /// # Errors
+    /// If the staging directory cannot be written.
+    pub fn begin(&self) -> Result<Staged> {
         let path = self.dir.join(self.next.fetch_add(1, Ordering::Relaxed).to_string());
         let file = fs::File::create_new(&path).map_err(unwritable)?;
         Ok(Staged { path, file, hasher: Hasher::default(), head: vec![] })
@@ -191,7 +207,7 @@ impl BlobDir {
 }
 
 /// A blob that is being written.
-struct Staged {
+pub struct Staged {
     path: PathBuf,
     file: fs::File,
     hasher: Hasher,
@@ -199,7 +215,11 @@ struct Staged {
 }
 
 impl Staged {
-    fn add(&mut self, bytes: &[u8]) -> Result<()> {
+    /// Adds bytes.
+    ///
+    /// # Errors
+    /// If the staging directory cannot be written.
+    pub fn add(&mut self, bytes: &[u8]) -> Result<()> {
         self.file.write_all(bytes).map_err(unwritable)?;
         self.hasher.update(bytes);
         let rest = HEAD.saturating_sub(self.head.len());
@@ -207,7 +227,11 @@ impl Staged {
         Ok(())
     }
 
-    fn finish(self) -> Result<Blob> {
+    /// Ends the blob.
+    ///
+    /// # Errors
+    /// If the staging directory cannot be written.
+    pub fn finish(self) -> Result<Blob> {
         fchmod(self.file.file(), Mode::from_raw_mode(0o444))
             .and_then(|()| futimens(self.file.file(), &MTIME))
             .map_err(|e| unwritable(e.into()))?;
@@ -217,6 +241,7 @@ impl Staged {
             sha256: self.hasher.finish(),
             head: self.head.into_boxed_slice(),
             placed: AtomicBool::new(false),
+            stored: false,
         })))
     }
 }
@@ -242,7 +267,14 @@ mod tests {
     fn a_file_that_would_fill_the_memory_is_refused() {
         let blob = |size| {
             let (path, placed) = (PathBuf::from("/dev/null"), AtomicBool::new(true));
-            Blob(Arc::new(Inner { path, size, sha256: Digest::of(b""), head: [].into(), placed }))
+            Blob(Arc::new(Inner {
+                path,
+                size,
+                sha256: Digest::of(b""),
+                head: [].into(),
+                placed,
+                stored: false,
+            }))
         };
         assert_eq!(blob(MOST_READ).read().unwrap(), b"");
         let error = blob(MOST_READ + 1).read().unwrap_err().to_string();

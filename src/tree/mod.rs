@@ -5,7 +5,7 @@ mod blob;
 use std::collections::BTreeMap;
 
 pub(crate) use blob::archive_error;
-pub use blob::{Blob, BlobDir, MTIME};
+pub use blob::{Blob, BlobDir, MTIME, Staged};
 
 use crate::error::{Error, Result};
 use crate::model::MemberPath;

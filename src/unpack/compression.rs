@@ -2,6 +2,8 @@
 
 use std::io::{self, BufReader, Read};
 
+use lz4_flex::frame::FrameDecoder;
+
 use crate::error::{Cause, Error};
 
 /// The maximum memory of one xz decoder in bytes. The largest preset (-9) needs 65 MiB.
@@ -20,6 +22,10 @@ pub enum Compression {
     Zstd,
     /// bzip2 1.0.
     Bzip2,
+    /// The LZ4 frame format, version 1.6.
+    Lz4,
+    /// RFC 7932. Its streams have no mark by which they could be recognised.
+    Brotli,
 }
 
 impl Compression {
@@ -30,6 +36,7 @@ impl Compression {
             [0xfd, b'7', b'z', b'X', b'Z', 0, ..] => Compression::Xz,
             [0x28, 0xb5, 0x2f, 0xfd, ..] => Compression::Zstd,
             [b'B', b'Z', b'h', ..] => Compression::Bzip2,
+            [0x04, 0x22, 0x4d, 0x18, ..] => Compression::Lz4,
             _ => Compression::None,
         }
     }
@@ -77,6 +84,10 @@ pub fn decoder<'a>(
             Box::new(zstd)
         }
         Compression::Bzip2 => Box::new(bzip2::read::MultiBzDecoder::new(inner)),
+        Compression::Lz4 => Box::new(Frames { decoder: FrameDecoder::new(inner), began: false }),
+        Compression::Brotli => {
+            Box::new(brotli_decompressor::Decompressor::new(inner, super::BUFFER))
+        }
     })
 }
 
@@ -89,6 +100,45 @@ pub fn sniffed<'a>(mut inner: impl Read + 'a) -> io::Result<Box<dyn Read + 'a>> 
     (&mut inner).take(6).read_to_end(&mut head)?;
     let kind = Compression::sniff(&head);
     decoder(kind, Checks::Compute, io::Cursor::new(head).chain(inner))
+}
+
+/// The bytes with which every NAR begins: a length, and the first bytes of a word.
+const NAR: &[u8] = b"\x0d\0\0\0\0\0\0\0nix";
+
+/// Like [`sniffed`], for a NAR. What is neither a NAR nor of a compression that can be recognised is
+/// taken for brotli. So what a cache says of the compression does not matter.
+///
+/// # Errors
+/// Those of the reader.
+pub fn sniffed_nar<'a>(mut inner: impl Read + 'a) -> io::Result<Box<dyn Read + 'a>> {
+    let mut head = Vec::with_capacity(NAR.len());
+    (&mut inner).take(NAR.len() as u64).read_to_end(&mut head)?;
+    let kind = match Compression::sniff(&head) {
+        Compression::None if head != NAR => Compression::Brotli,
+        kind => kind,
+    };
+    decoder(kind, Checks::Trust, io::Cursor::new(head).chain(inner))
+}
+
+/// Reads LZ4 frames to the end. The decoder stops after each of them.
+struct Frames<R: Read> {
+    decoder: FrameDecoder<R>,
+    /// Whether the present frame has given any bytes.
+    began: bool,
+}
+
+impl<R: Read> Read for Frames<R> {
+    fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
+        loop {
+            let n = self.decoder.read(buf)?;
+            // An empty frame, or the end of the input, in which no frame begins.
+            if n > 0 || buf.is_empty() || !self.began {
+                self.began |= n > 0;
+                return Ok(n);
+            }
+            self.began = false;
+        }
+    }
 }
 
 /// Returns the compression that the extension of a member's name indicates, as in Debian's

@@ -13,7 +13,7 @@ mod zipfile;
 pub use ahead::decoded_beside;
 pub use ar::ArReader;
 pub use budget::{Budget, Limits};
-pub use compression::{decoder_for, sniffed};
+pub use compression::{decoder_for, sniffed, sniffed_nar};
 pub use debian::{Layer, unpack_deb};
 pub use layer::CaseCollisions;
 pub use tarball::{TarOptions, unpack_tar};

@@ -193,6 +193,8 @@ quick! {
     deb = "deb": 2000;
     ar = "ar": 2000;
     tar = "tar": 2000;
+    nar = "nar": 2000;
+    compressed_nar = "compressed-nar": 1000;
     zip = "zip": 2000;
     wheel = "wheel": 2000;
     record = "record": 2000;
@@ -215,4 +217,8 @@ quick! {
     shell = "shell": 2000;
     trace = "trace": 2000;
     facts = "facts": 2000;
+    narinfo = "narinfo": 20000;
+    cache_info = "cache-info": 5000;
+    cache_keys = "cache-keys": 5000;
+    request = "request": 20000;
 }

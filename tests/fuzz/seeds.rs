@@ -2,6 +2,8 @@
 
 use crate::archive::{Tar, bzip2, gzip, xz, zip, zstd};
 use crate::targets::{public_key, signed};
+use cotter::internals::nar::NarVisitor as _;
+use cotter::internals::nar::NarWriter;
 
 pub const TAR_WORDS: &[&str] = &[
     "././@LongLink",
@@ -24,6 +26,15 @@ pub const TAR_WORDS: &[&str] = &[
     "77777777777",
     "postinst",
     "./",
+];
+pub const NAR_WORDS: &[&str] = &[
+    "\x01\0\0\0\0\0\0\0(\0\0\0\0\0\0\0",
+    "\x01\0\0\0\0\0\0\0)\0\0\0\0\0\0\0",
+    "\x09\0\0\0\0\0\0\0directory\0\0\0\0\0\0\0",
+    "\x05\0\0\0\0\0\0\0entry\0\0\0",
+    "\x0a\0\0\0\0\0\0\0executable\0\0\0\0\0\0",
+    "..",
+    "a/b",
 ];
 pub const ZIP_WORDS: &[&str] = &[
     "PK\x01\x02",
@@ -226,6 +237,40 @@ fn small_tar() -> Vec<u8> {
         .symlink("usr/bin/b", "a")
         .hard_link("usr/share/again", "usr/share/data")
         .finish()
+}
+
+/// A tree with one node of each kind.
+pub fn nars() -> Vec<Vec<u8>> {
+    let mut nar = NarWriter::new(vec![]).unwrap();
+    let buffer = &mut [0; 64];
+    nar.begin_directory().unwrap();
+    nar.begin_entry("bin").unwrap();
+    nar.begin_directory().unwrap();
+    nar.begin_entry("run").unwrap();
+    nar.file(true, 9, &mut &b"#!/bin/sh"[..], buffer).unwrap();
+    nar.end_entry().unwrap();
+    nar.end_directory().unwrap();
+    nar.end_entry().unwrap();
+    nar.begin_entry("empty").unwrap();
+    nar.file(false, 0, &mut &b""[..], buffer).unwrap();
+    nar.end_entry().unwrap();
+    nar.begin_entry("link").unwrap();
+    nar.symlink("bin/run").unwrap();
+    nar.end_entry().unwrap();
+    nar.end_directory().unwrap();
+    let tree = nar.into_inner();
+    let mut nar = NarWriter::new(vec![]).unwrap();
+    nar.file(false, 5, &mut &b"alone"[..], buffer).unwrap();
+    vec![tree, nar.into_inner()]
+}
+
+/// The same, compressed in each way.
+pub fn compressed_nars() -> Vec<Vec<u8>> {
+    let tree = nars().swap_remove(0);
+    let mut lz4 = lz4_flex::frame::FrameEncoder::new(vec![]);
+    std::io::Write::write_all(&mut lz4, &tree).unwrap();
+    let all = [xz(&tree), zstd(&tree), gzip(&tree), bzip2(&tree), lz4.finish().unwrap()];
+    all.into_iter().chain([tree]).collect()
 }
 
 pub fn tars() -> Vec<Vec<u8>> {
@@ -603,6 +648,40 @@ pub fn shells() -> Vec<Vec<u8>> {
 
 pub fn traces() -> Vec<Vec<u8>> {
     vec![b"1 execve(\"/store/gcc/bin/gcc\", [\"gcc\", \"a \\\"b\"], 0x7ffe /* 9 vars */) = 0\n1 openat(AT_FDCWD</w>, \"/etc/ld.so.cache\", O_RDONLY|O_CLOEXEC) = 3</etc/ld.so.cache>\n1 clone(child_stack=NULL, flags=CLONE_VM) = 2\n2 execve(\"/usr/bin/as\", [\"as\"], 0x1 /* 1 var */ <unfinished ...>\n1 fchdir(3</w/x>) = 0\n2 <... execve resumed>) = 0\n2 newfstatat(AT_FDCWD</w>, \"x/../y\", {st_mode=S_IFREG}, 0) = -1 ENOENT (No such file or directory)\n2 readlink(\"/proc/self/exe\", \"/x\", 9) = 2\n2 +++ exited with 0 +++\n1 execve(\"/out/install/process-wrapper\", [\"p\"], 0x1) = 0\n".to_vec()]
+}
+
+/// Written by Nix 2.8.
+const NARINFO: &str = "StorePath: /nix/store/kzm3wc4b8kzvbxhqv4xhbc8hhaqqj27r-d\nURL: nar/0kxc0qm0yaqwmf8khibjnbj3945lnf20ws56yjvcvp632800xvva.nar.zst\nCompression: zstd\nFileHash: sha256:0kxc0qm0yaqwmf8khibjnbj3945lnf20ws56yjvcvp632800xvva\nFileSize: 228\nNarHash: sha256:19x7gnymyfbf4xvw9bw01rya22sd15i3s0wc48h50w7nw6wsasd7\nNarSize: 880\nReferences: \nSig: test-1:Xc4xwRhmQdCBgD8+CjdEOBYmyW+vnV/YknYrQc3yj4qtWZDtSJ2/Wq8Ro/FudEP9mI7lzo9N8T2k+lmchOV3Cw==\nCA: fixed:r:sha256:19x7gnymyfbf4xvw9bw01rya22sd15i3s0wc48h50w7nw6wsasd7\n";
+
+const CACHE_KEY: &str = "test-1:3D5dId+ffUWy7Wt2UlM6xOPSD+OE4r1TZml5gzP+uCE=";
+
+pub fn narinfos() -> Vec<Vec<u8>> {
+    let more = "References: kzm3wc4b8kzvbxhqv4xhbc8hhaqqj27r-d lk24g145slqydml3sah9dwk10d35c7pa-ref\nDeriver: lk24g145slqydml3sah9dwk10d35c7pa-ref.drv";
+    vec![
+        NARINFO.as_bytes().to_vec(),
+        NARINFO.replace("References: ", more).replace("Compression: zstd\n", "").into_bytes(),
+    ]
+}
+
+pub fn cache_keys() -> Vec<cotter::internals::readers::CacheKey> {
+    vec![CACHE_KEY.parse().unwrap()]
+}
+
+pub fn cache_key_texts() -> Vec<Vec<u8>> {
+    let secret = "test-1:RVQKcY8IDXSZScvJgVMG0qy7hZ1cKO/DcdwbDabTcLHcPl0h3599RbLta3ZSUzrE49IP44TivVNmaXmDM/64IQ==";
+    vec![CACHE_KEY.as_bytes().to_vec(), secret.as_bytes().to_vec()]
+}
+
+pub fn cache_infos() -> Vec<Vec<u8>> {
+    vec![b"StoreDir: /nix/store\nWantMassQuery: 1\nPriority: 40\n".to_vec()]
+}
+
+pub fn requests_of_caches() -> Vec<Vec<u8>> {
+    vec![
+        b"GET /kzm3wc4b8kzvbxhqv4xhbc8hhaqqj27r.narinfo HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n".to_vec(),
+        b"GET /nar/kzm3wc4b8kzvbxhqv4xhbc8hhaqqj27r-x.nar.zst HTTP/1.1\r\nHost: x\r\nRange: bytes=5-90\r\n\r\n".to_vec(),
+        b"HEAD /nix-cache-info HTTP/1.0\r\nConnection: keep-alive\r\nContent-Length: 0\r\n\r\n".to_vec(),
+    ]
 }
 
 pub fn facts() -> Vec<Vec<u8>> {

@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use cotter::internals::readers::*;
 use cotter::internals::{
     Digest, Elf, Keyring, Lockfile, Manifest, Platform, Problems, Release, Signed, bind_sources,
-    keys,
+    keys, nar,
 };
 use pgp::composed::{CleartextSignedMessage, KeyType, SecretKeyParamsBuilder, SignedSecretKey};
 use pgp::ser::Serialize as _;
@@ -88,6 +88,22 @@ fn tar(bytes: &[u8]) {
     let (_scratch, blobs) = Scratch::new();
     if let Ok(mut plain) = sniffed(Cursor::new(bytes)) {
         let _ = unpack_tar(&mut plain, &blobs, &tar_options());
+    }
+}
+
+/// What is accepted is the only form of its tree.
+fn nar_of_nix(bytes: &[u8]) {
+    let mut again = nar::NarWriter::new(vec![]).unwrap();
+    if nar::read(bytes, &mut again).is_ok() {
+        assert!(again.into_inner() == bytes, "it was written otherwise");
+    }
+}
+
+fn compressed_nar(bytes: &[u8]) {
+    use std::io::Read as _;
+    if let Ok(plain) = sniffed_nar(Cursor::new(bytes)) {
+        let _ =
+            nar::read(plain.take(LIMITS.bytes), &mut nar::NarWriter::new(std::io::sink()).unwrap());
     }
 }
 
@@ -482,6 +498,40 @@ fn trace(bytes: &[u8]) {
     let _ = look_at_trace(&said, places);
 }
 
+/// What is read of a description is the same after it was written and read again.
+fn narinfo(bytes: &[u8]) {
+    let said = text(bytes);
+    if let Ok(info) = NarInfo::parse(&said) {
+        let written = info.render();
+        assert_eq!(NarInfo::parse(&written), Ok(info.clone()), "{written}");
+        let keys: Vec<CacheKey> = seeds::cache_keys();
+        let _ = info.info.signer(&keys).is_some();
+    }
+    if let Ok(info) = PathInfo::parse(&said) {
+        let written = info.render();
+        assert_eq!(PathInfo::parse(&written), Ok(info), "{written}");
+    }
+}
+
+fn cache_info(bytes: &[u8]) {
+    if let Ok(info) = CacheInfo::parse(&text(bytes)) {
+        assert_eq!(CacheInfo::parse(&info.render()), Ok(info));
+    }
+}
+
+fn cache_keys(bytes: &[u8]) {
+    let said = text(bytes);
+    if let Ok(key) = said.parse::<CacheKey>() {
+        assert_eq!(key.to_string().parse(), Ok(key));
+    }
+    let _ = said.parse::<SigningKey>().map(|key| key.public());
+}
+
+/// A request to `cotter cache serve`.
+fn request(bytes: &[u8]) {
+    let _ = hear_request(bytes);
+}
+
 fn recorded_facts(bytes: &[u8]) {
     let _ = serde_json::from_slice::<RecordedFacts>(bytes);
 }
@@ -508,6 +558,20 @@ pub const TARGETS: &[Target] = &[
         words: seeds::TAR_WORDS,
         seeds: seeds::tars,
         run: tar,
+    },
+    Target {
+        name: "nar",
+        shape: Shape::Binary,
+        words: seeds::NAR_WORDS,
+        seeds: seeds::nars,
+        run: nar_of_nix,
+    },
+    Target {
+        name: "compressed-nar",
+        shape: Shape::Binary,
+        words: &[],
+        seeds: seeds::compressed_nars,
+        run: compressed_nar,
     },
     Target {
         name: "zip",
@@ -664,6 +728,42 @@ pub const TARGETS: &[Target] = &[
         words: seeds::TRACE_WORDS,
         seeds: seeds::traces,
         run: trace,
+    },
+    Target {
+        name: "narinfo",
+        shape: Shape::Text,
+        words: &["StorePath: /nix/store/", "NarSize: ", "References: ", "Sig: ", "CA: ", "sha256:"],
+        seeds: seeds::narinfos,
+        run: narinfo,
+    },
+    Target {
+        name: "cache-info",
+        shape: Shape::Text,
+        words: &["StoreDir: /nix/store\n", "Priority: ", "WantMassQuery: 1\n", ":"],
+        seeds: seeds::cache_infos,
+        run: cache_info,
+    },
+    Target {
+        name: "cache-keys",
+        shape: Shape::Text,
+        words: &["cache-1:", "=", ":", "AAAA"],
+        seeds: seeds::cache_key_texts,
+        run: cache_keys,
+    },
+    Target {
+        name: "request",
+        shape: Shape::Text,
+        words: &[
+            "GET /",
+            " HTTP/1.1\r\n",
+            "Range: bytes=",
+            "Content-Length: ",
+            "\r\n",
+            ".narinfo",
+            "nar/",
+        ],
+        seeds: seeds::requests_of_caches,
+        run: request,
     },
     Target {
         name: "facts",

@@ -42,7 +42,7 @@ libraries = ["py"]
             "toolchains.toml:2:1: unknown key \"colour\" in the manifest",
             "toolchains.toml:4:11: expected an https://, http:// or file:/// URL, got \"ftp://x\"",
             "toolchains.toml:6:1: unknown key \"hard_link\" in [settings]; did you mean \"hard_links\"?",
-            "toolchains.toml:9:10: expected one of \"archive\", \"debian\", \"pypi\", got \"debain\"; did you mean \"debian\"?",
+            "toolchains.toml:9:10: expected one of \"archive\", \"debian\", \"nix\", \"pypi\", got \"debain\"; did you mean \"debian\"?",
             "toolchains.toml:13:9: expected a name, a table or an array of them for \"suite\", got an integer",
             "toolchains.toml:14:27: expected the name of a Debian package, perhaps with =version or /suite, got \"Bad Name\"",
             "toolchains.toml:15:1: unknown key \"package\" in [py]; did you mean \"packages\"?",

@@ -16,6 +16,8 @@ mod alone;
 mod archives;
 mod attacks;
 mod audit;
+mod caches;
+mod closures;
 mod commands;
 mod debian;
 mod emit;

@@ -397,7 +397,8 @@ fn downloads_are_measured_and_deleted() {
         dirs,
         [
             rig.project.store.join("inputs").display().to_string(),
-            rig.project.store.join("cache/uv").display().to_string()
+            rig.project.store.join("cache/uv").display().to_string(),
+            rig.project.store.join("packed").display().to_string()
         ]
     );
     let size = || {

@@ -11,6 +11,7 @@ use crate::support::REPO;
 const NOT_FOR_USERS: &[(&str, &str)] = &[
     ("CARGO_PKG_VERSION", "Cargo sets it while cotter is compiled"),
     ("LC_ALL", "set for uv"),
+    ("NIX_DONT_SET_RPATH", "set for wrappers of Nixpkgs"),
     ("O_DIRECTORY", "a flag of open(2) in a trace"),
     ("O_PATH", "a flag of open(2) in a trace"),
     ("SOURCE_DATE_EPOCH", "set for builds in the sandbox"),
@@ -26,6 +27,7 @@ const READ_BY_LIBRARIES: &[(&str, &str)] = &[
     ("COTTER_MIRROR_DEBIAN", "made of the name of a family"),
     ("COTTER_MIRROR_DEBIAN_SECURITY", "made of the name of a family"),
     ("COTTER_MIRROR_PYTHON", "made of the name of a family"),
+    ("COTTER_MIRROR_NIX", "made of the name of a family"),
 ];
 
 /// Returns the words of a text that could be names of variables.

@@ -84,6 +84,7 @@ const ENVIRONMENT: &[&str] = &[
     // These run in a process of their own, whose directory they change.
     "sandbox/enter.rs",
     "sandbox/mounts.rs",
+    "sandbox/nix_store.rs",
 ];
 const CLOCK: &[&str] = &[
     "context.rs",
@@ -91,7 +92,9 @@ const CLOCK: &[&str] = &[
     "interrupt.rs",
     "store/gc.rs",
     "make/schedule.rs",
+    "make/ask_caches.rs",
     "fetch/pace.rs",
+    "serve/connection.rs",
     "sandbox/watch.rs",
 ];
 

@@ -18,7 +18,7 @@ const FLAGS: &[&str] = &[
 ];
 
 /// Compiles, assembles and links with the tree's own cc1, as, ld and objcopy. `run` starts each of them.
-fn build(gcc: &Path, triplet: &str, extra: &str, run: &dyn Fn(&Path, &[&str])) -> [Vec<u8>; 6] {
+fn build(gcc: &Path, triplet: &str, extra: &str, run: &dyn Fn(&Path, &[&str])) -> [Vec<u8>; 8] {
     let scratch = Scratch::new();
     let at = |name: &str| scratch.join(name).display().to_string();
     let file = |name: &str| format!("{REPO}/launcher/{name}");
@@ -30,11 +30,17 @@ fn build(gcc: &Path, triplet: &str, extra: &str, run: &dyn Fn(&Path, &[&str])) -
         ("launcher", "launcher", "-fno-pic"),
         ("linker", "launcher", "-DLINKER"),
         ("interpreter", "launcher", "-DINTERPRETER"),
+        ("closure", "launcher", "-DCLOSURE"),
         ("stub", "stub", "-fpie"),
         ("guard", "guard", "-fno-pic"),
         ("redirect", "redirect", "-fpic"),
+        ("redirect-closure", "redirect", "-DCLOSURE"),
     ] {
-        let pic = if flag.starts_with("-D") { "-fno-pic" } else { flag };
+        let pic = match source {
+            "redirect" => "-fpic",
+            _ if flag.starts_with("-D") => "-fno-pic",
+            _ => flag,
+        };
         // The include path is the one in the source. No path of this directory may reach the bytes, and without -g none does.
         run(
             &cc1,
@@ -55,7 +61,7 @@ fn build(gcc: &Path, triplet: &str, extra: &str, run: &dyn Fn(&Path, &[&str])) -
         run(&gcc.join("bin/as"), &[&at(&format!("{name}.s")), "-o", &at(&format!("{name}.o"))]);
     }
     let ld = gcc.join("bin/ld");
-    for name in ["launcher", "linker", "interpreter", "guard"] {
+    for name in ["launcher", "linker", "interpreter", "closure", "guard"] {
         let (object, program) = (at(&format!("{name}.o")), at(name));
         let flags = ["-static", "-s", "-z", "noseparate-code", "--build-id=none", "-o"];
         run(&ld, &[&[sysroot.as_str()][..], &flags, &[&program, &object]].concat());
@@ -64,23 +70,27 @@ fn build(gcc: &Path, triplet: &str, extra: &str, run: &dyn Fn(&Path, &[&str])) -
     run(&gcc.join("bin/objcopy"), &["-O", "binary", &at("stub.elf"), &at("stub")]);
     let flags =
         "-shared -s -z noseparate-code -z now -z initfirst --build-id=none --hash-style=gnu -o";
-    let (object, library) = (at("redirect.o"), at("redirect"));
     let flags: Vec<&str> = flags.split(' ').collect();
-    run(&ld, &[&[sysroot.as_str()][..], &flags, &[&library, &object]].concat());
+    for name in ["redirect", "redirect-closure"] {
+        let (object, library) = (at(&format!("{name}.o")), at(name));
+        run(&ld, &[&[sysroot.as_str()][..], &flags, &[&library, &object]].concat());
+    }
     BINARIES.map(|(name, _)| std::fs::read(scratch.join(name)).unwrap())
 }
 
 /// The committed files, with the ends of their names.
-const BINARIES: [(&str, &str); 6] = [
+const BINARIES: [(&str, &str); 8] = [
     ("launcher", ""),
     ("linker", ""),
     ("interpreter", ""),
+    ("closure", ""),
     ("stub", ""),
     ("guard", ""),
     ("redirect", ".so"),
+    ("redirect-closure", ".so"),
 ];
 
-fn assert_committed(built: [Vec<u8>; 6], cpu: &str) {
+fn assert_committed(built: [Vec<u8>; 8], cpu: &str) {
     for ((name, end), built) in BINARIES.iter().zip(built) {
         let path = format!("{REPO}/launcher/{name}-{cpu}{end}");
         if std::env::var_os("COTTER_BLESS").is_some() {

@@ -6,6 +6,8 @@ mod audit;
 mod bazel;
 mod bazel_clang;
 mod book;
+mod caches;
+mod closures;
 mod commands;
 mod compilers;
 mod display;

@@ -4,6 +4,7 @@ pub mod archive;
 pub mod bazel;
 pub mod debian;
 pub mod jail;
+pub mod nix;
 pub mod server;
 pub mod users;
 

@@ -58,6 +58,8 @@ impl Server {
                     break;
                 }
                 let (shared, stop) = (shared_too.clone(), stop_too.clone());
+                // Otherwise each answer waits for the word that its head has arrived.
+                let _ = stream.set_nodelay(true);
                 std::thread::spawn(move || serve(stream, &shared, &stop));
             }
         });

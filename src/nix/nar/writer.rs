@@ -1,8 +1,8 @@
-//! The Nix archive (NAR): a canonical serialisation of a tree, without times, owners or modes
-//! except the executable bit. Source: Eelco Dolstra's thesis, section 5.2.1, figure 5.2, and the
-//! Nix manual, "Nix Archive (NAR) format".
+//! Writes Nix archives.
 
-use std::io::{self, Read, Write};
+use std::io::{self, Write};
+
+use super::NarVisitor;
 
 /// Writes the parts of a NAR in order. The caller traverses the tree depth first, with names sorted
 /// bytewise.
@@ -32,8 +32,8 @@ impl<W: Write> NarWriter<W> {
     }
 
     /// Opens the entry `name` of a directory. One node follows.
-    pub fn begin_entry(&mut self, name: &str) -> io::Result<()> {
-        self.strings(&[b"entry", b"(", b"name", name.as_bytes(), b"node"])
+    pub fn begin_entry(&mut self, name: impl AsRef<[u8]>) -> io::Result<()> {
+        self.strings(&[b"entry", b"(", b"name", name.as_ref(), b"node"])
     }
 
     /// Closes an entry.
@@ -42,36 +42,8 @@ impl<W: Write> NarWriter<W> {
     }
 
     /// Writes a complete symlink node.
-    pub fn symlink(&mut self, target: &str) -> io::Result<()> {
-        self.strings(&[b"(", b"type", b"symlink", b"target", target.as_bytes(), b")"])
-    }
-
-    /// Writes a complete regular file node of `size` bytes that are read from `content`.
-    ///
-    /// # Errors
-    /// Also if `content` is shorter than `size`.
-    pub fn file(
-        &mut self,
-        executable: bool,
-        size: u64,
-        content: &mut dyn Read,
-        buffer: &mut [u8],
-    ) -> io::Result<()> {
-        self.begin_file(executable, size)?;
-        let mut left = size;
-        while left > 0 {
-            let want = buffer.len().min(usize::try_from(left).unwrap_or(usize::MAX));
-            let got = content.read(&mut buffer[..want])?;
-            if got == 0 {
-                return Err(io::Error::new(
-                    io::ErrorKind::UnexpectedEof,
-                    "file is shorter than it was",
-                ));
-            }
-            self.out.write_all(&buffer[..got])?;
-            left -= got as u64;
-        }
-        self.end_file(size)
+    pub fn symlink(&mut self, target: impl AsRef<[u8]>) -> io::Result<()> {
+        self.strings(&[b"(", b"type", b"symlink", b"target", target.as_ref(), b")"])
     }
 
     /// Opens a regular file node. `size` bytes of content follow.
@@ -95,6 +67,11 @@ impl<W: Write> NarWriter<W> {
         self.string(b")")
     }
 
+    /// Returns the writer, which has got every byte so far.
+    pub fn get_ref(&self) -> &W {
+        &self.out
+    }
+
     /// Returns the writer.
     pub fn into_inner(self) -> W {
         self.out
@@ -113,5 +90,40 @@ impl<W: Write> NarWriter<W> {
     fn pad(&mut self, len: u64) -> io::Result<()> {
         let rest = (8 - len % 8) % 8;
         self.out.write_all(&[0; 8][..rest as usize])
+    }
+}
+
+/// What a reader finds is written as it is.
+impl<W: Write> NarVisitor for NarWriter<W> {
+    fn begin_directory(&mut self) -> io::Result<()> {
+        NarWriter::begin_directory(self)
+    }
+
+    fn end_directory(&mut self) -> io::Result<()> {
+        NarWriter::end_directory(self)
+    }
+
+    fn begin_entry(&mut self, name: &[u8]) -> io::Result<()> {
+        NarWriter::begin_entry(self, name)
+    }
+
+    fn end_entry(&mut self) -> io::Result<()> {
+        NarWriter::end_entry(self)
+    }
+
+    fn symlink(&mut self, target: &[u8]) -> io::Result<()> {
+        NarWriter::symlink(self, target)
+    }
+
+    fn begin_file(&mut self, executable: bool, size: u64) -> io::Result<()> {
+        NarWriter::begin_file(self, executable, size)
+    }
+
+    fn content(&mut self, bytes: &[u8]) -> io::Result<()> {
+        NarWriter::content(self, bytes)
+    }
+
+    fn end_file(&mut self, size: u64) -> io::Result<()> {
+        NarWriter::end_file(self, size)
     }
 }

@@ -1,0 +1,194 @@
+//! Puts the paths of a closure of Nix into the store, and makes layers of them. The lock names every
+//! path with the hash of its NAR, so any cache may deliver the bytes.
+
+use std::io::Read;
+
+use fs_err as fs;
+
+use crate::error::{Cause, Error, ErrorKind, Result};
+use crate::fetch::{Candidate, Fetcher, Refusals, Resumed, nar_url, nowhere, redact};
+use crate::model::{Input, MemberPath, StoreName};
+use crate::nix::locked;
+use crate::nix::narinfo::{self, NarInfo, PathInfo};
+use crate::nix::store_path;
+use crate::recipe::Pruning;
+use crate::reporter::Task;
+use crate::store::Store;
+use crate::tree::{Blob, Node, Tree};
+use crate::unpack::{Layer, sniffed_nar};
+
+/// Makes sure that the path of an input is in the store.
+///
+/// # Errors
+/// If no cache has it, or if the store has another path of its name.
+pub fn ensure(store: &Store, fetcher: &Fetcher, input: &Input, task: &Task) -> Result<()> {
+    let Some(info) = locked::info(input) else {
+        return Err(Error::build(format!("{} is no path of a Nix store", input.file_name())));
+    };
+    if is_there(store, &info)? {
+        task.advance(input.size);
+        return Ok(());
+    }
+    let _held = store.lock_to_compose(&info.path, &|text| task.note(text))?;
+    if is_there(store, &info)? {
+        task.advance(input.size);
+        return Ok(());
+    }
+    fetch(store, fetcher, input, &info, task)
+}
+
+/// Whether the store has the path that is described.
+fn is_there(store: &Store, info: &PathInfo) -> Result<bool> {
+    if !store.has(&info.path) {
+        return Ok(false);
+    }
+    let full = store_path::full(&info.path);
+    match store.info(&info.path) {
+        Some(there) if there.nar_hash == info.nar_hash => Ok(true),
+        // Nix names a path by how it was built, and a build may give other bytes each time.
+        Some(there) => Err(Error::verification(format!("the store has another {full}"))
+            .because(format!(
+                "expected the NAR hash {}, got {}",
+                info.nar_hash.sri(),
+                there.nar_hash.sri()
+            ))
+            .hint("another project uses the path as another cache has built it: lock both from one cache, or use another store with --store")),
+        None => Err(Error::verification(format!("the store has {full} without a description"))
+            .hint("somebody has deleted it from `narinfos`: run `cotter verify --deep --repair`, or `cotter gc`")),
+    }
+}
+
+/// Fetches a path from the place that the lock names, or from any cache that has it.
+fn fetch(
+    store: &Store,
+    fetcher: &Fetcher,
+    input: &Input,
+    info: &PathInfo,
+    task: &Task,
+) -> Result<()> {
+    let mut refusals = Refusals::default();
+    let try_at = |url: &str, refusals: &mut Refusals| match from(store, fetcher, url, info, task) {
+        Ok(()) => Ok(true),
+        Err(e)
+            if matches!(e.reason(), Some(Cause::Io { .. }))
+                || e.kind() == ErrorKind::Interrupted =>
+        {
+            Err(e)
+        }
+        Err(e) => {
+            task.restart();
+            refusals.add(url, e);
+            Ok(false)
+        }
+    };
+    let mut caches = fetcher.nix_caches().to_vec();
+    for location in &input.locations {
+        for candidate in fetcher.mirrors.expand(location, None) {
+            let Candidate::Url(url) = candidate else { continue };
+            if refusals.has(&url) {
+                continue;
+            }
+            if try_at(&url, &mut refusals)? {
+                refusals.warn(task);
+                return Ok(());
+            }
+            // The cache may have it under another name by now.
+            if let Some((cache, _)) = url.rsplit_once("/nar/")
+                && !caches.iter().any(|known| known == cache)
+            {
+                caches.push(cache.to_owned());
+            }
+        }
+    }
+    for cache in &caches {
+        let description = format!("{cache}/{}.narinfo", info.path.hash());
+        let found = fetcher.http.text(&description, narinfo::MOST, None);
+        let url = found.and_then(|(text, _)| {
+            let wrong = |why: String| {
+                Error::verification(format!("{} is no description", redact(&description)))
+                    .because(why)
+            };
+            let found = NarInfo::parse(&text).map_err(wrong)?;
+            if found.info.path != info.path {
+                return Err(wrong(format!("it describes {}", found.info.path)));
+            }
+            nar_url(cache, &found.file.url).map_err(wrong)
+        });
+        match url {
+            Ok(url) if refusals.has(&url) => {}
+            Ok(url) => {
+                if try_at(&url, &mut refusals)? {
+                    refusals.warn(task);
+                    return Ok(());
+                }
+            }
+            Err(e) if e.kind() == ErrorKind::Interrupted => return Err(e),
+            Err(e) => refusals.add(&description, e),
+        }
+    }
+    let error = refusals.into_error().unwrap_or_else(|| nowhere(&input.locations));
+    Err(error.context(format!("no cache delivers {}", store_path::full(&info.path))).hint(
+        "name a cache that has it: `caches` of the toolchain or of [nix], or a mirror: [mirrors] nix = [\"https://...\"]",
+    ))
+}
+
+/// Fetches a path from an address.
+fn from(store: &Store, fetcher: &Fetcher, url: &str, info: &PathInfo, task: &Task) -> Result<()> {
+    let mut stream = Resumed::open(&fetcher.http, url, task)?;
+    let done = sniffed_nar(&mut stream)
+        .map_err(crate::tree::archive_error)
+        .and_then(|nar| store.substitute(info, &mut Counted { inner: nar, task }));
+    match (done, stream.into_failure()) {
+        (Ok(()), _) => Ok(()),
+        (Err(e), _) if matches!(e.reason(), Some(Cause::Io { .. })) => Err(e),
+        (Err(_), Some(failure)) => Err(failure),
+        (Err(e), None) => Err(e.because(format!("it came from {}", redact(url)))),
+    }
+}
+
+/// Reports the progress of a NAR.
+struct Counted<'a, R> {
+    inner: R,
+    task: &'a Task,
+}
+
+impl<R: Read> Read for Counted<'_, R> {
+    fn read(&mut self, buf: &mut [u8]) -> std::io::Result<usize> {
+        let n = self.inner.read(buf)?;
+        self.task.advance(n as u64);
+        Ok(n)
+    }
+}
+
+/// Returns the files of a path in the store, below `nix/store/<path>`, except those that are left
+/// out.
+///
+/// # Errors
+/// If they cannot be read, or if a tree cannot hold one of their names.
+pub fn layer(store: &Store, name: &StoreName, pruning: &Pruning) -> Result<Layer> {
+    let root = store.path(name);
+    let top = format!("nix/store/{name}");
+    let read = |e| Error::at("read", &root, e);
+    let meta = fs::symlink_metadata(&root).map_err(read)?;
+    let mut tree = Tree::default();
+    if meta.is_dir() {
+        tree.put(MemberPath::literal(&top), Node::Directory);
+        let inside = Tree::on_disk(&root).map_err(|e| {
+            e.context(format!("{} can't be a part of a tree", store_path::full(name)))
+        })?;
+        for (path, node) in inside.iter() {
+            tree.put(MemberPath::literal(&format!("{top}/{path}")), node.clone());
+        }
+    } else if meta.is_symlink() {
+        let target = fs::read_link(&root).map_err(read)?;
+        let target = target.to_string_lossy().into_owned();
+        tree.put(MemberPath::literal(&top), Node::Symlink(target));
+    } else {
+        use std::os::unix::fs::PermissionsExt as _;
+        let executable = meta.permissions().mode() & 0o111 != 0;
+        let blob = Blob::of_file(root.clone()).map_err(read)?;
+        tree.put(MemberPath::literal(&top), Node::File { blob, executable });
+    }
+    tree.retain(|path, _| pruning.keeps(path));
+    Ok(Layer::from(tree))
+}

@@ -1,0 +1,160 @@
+//! Pushes trees of the store to a binary cache. The NAR comes first and its description last, so that a cache never names what it does not have.
+
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use super::blob_store::BlobStore;
+use super::pack::{describe, exists, pack};
+use crate::error::{Error, Result};
+use crate::fetch::Upload;
+use crate::model::StoreName;
+use crate::nix::cache_info::{self, CacheInfo};
+use crate::nix::keys::SigningKey;
+use crate::nix::narinfo::{NarCompression, NarFile, NarInfo};
+use crate::reporter::Reporter;
+use crate::store::{Staging, Store};
+
+/// The priority of a new cache: behind the public one of Nix, which has 40.
+const PRIORITY: u32 = 50;
+
+/// What is needed to push.
+pub struct Push<'a> {
+    /// The store with the trees.
+    pub store: &'a Store,
+    /// The cache.
+    pub to: &'a dyn BlobStore,
+    /// The key that signs the descriptions.
+    pub key: &'a SigningKey,
+    /// The compression of the NARs.
+    pub compression: NarCompression,
+    /// The number of trees that are packed at once.
+    pub jobs: usize,
+    /// Reports progress.
+    pub reporter: &'a Reporter,
+}
+
+/// What was done with a tree.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Pushed {
+    /// Its name.
+    pub name: StoreName,
+    /// The length of its NAR in bytes.
+    pub nar_size: u64,
+    /// The length of its file in bytes.
+    pub file_size: u64,
+    /// Whether the cache had it before.
+    pub was_there: bool,
+}
+
+impl Push<'_> {
+    /// Pushes trees. The results are in the order of the names.
+    ///
+    /// # Errors
+    /// The first failure. What was pushed before stays in the cache.
+    pub fn run(&self, names: &[StoreName]) -> Result<Vec<Pushed>> {
+        names.iter().try_for_each(|name| exists(self.store, name))?;
+        self.introduce()?;
+        let next = AtomicUsize::new(0);
+        let done: Mutex<Vec<(usize, Pushed)>> = Mutex::default();
+        let failed: Mutex<Option<Error>> = Mutex::default();
+        std::thread::scope(|scope| {
+            for _ in 0..self.jobs.clamp(1, names.len().max(1)) {
+                scope.spawn(|| {
+                    while failed.lock().is_ok_and(|failed| failed.is_none()) {
+                        let i = next.fetch_add(1, Ordering::Relaxed);
+                        let Some(name) = names.get(i) else { return };
+                        match crate::fault::caught(|| self.tree(name)) {
+                            Ok(pushed) => done.lock().expect("no panic holds it").push((i, pushed)),
+                            Err(e) => {
+                                failed.lock().expect("no panic holds it").get_or_insert(e);
+                            }
+                        }
+                    }
+                });
+            }
+        });
+        if let Some(e) = failed.into_inner().expect("no panic holds it") {
+            return Err(e);
+        }
+        let mut done = done.into_inner().expect("no panic holds it");
+        done.sort_by_key(|(i, _)| *i);
+        Ok(done.into_iter().map(|(_, pushed)| pushed).collect())
+    }
+
+    /// Writes the file by which the cache introduces itself, if there is none.
+    fn introduce(&self) -> Result<()> {
+        let name = self.to.name();
+        match self.to.text(cache_info::FILE_NAME)? {
+            Some(text) => CacheInfo::parse(&text).map(drop).map_err(|why| {
+                Error::user(format!("nothing is pushed to {name}"))
+                    .because(why)
+                    .hint("name an empty place, or a cache of the usual store")
+            }),
+            None => {
+                let info = CacheInfo { want_mass_query: true, priority: Some(PRIORITY) };
+                self.to.put(cache_info::FILE_NAME, Upload::Text(&info.render()))
+            }
+        }
+    }
+
+    fn tree(&self, name: &StoreName) -> Result<Pushed> {
+        let path = format!("{}.narinfo", name.hash());
+        if let Some(pushed) = self.already(name, &path)? {
+            return Ok(pushed);
+        }
+        let staging = Staging::new(self.store)?;
+        let file = staging.dir().join("nar");
+        let packed = {
+            let _spinner = self.reporter.spinner("packing", name.name());
+            pack(&self.store.path(name), &file, self.compression)?
+        };
+        let mut info = describe(self.store, name, packed.nar_hash, packed.nar_size)?;
+        info.sign(self.key);
+        let url = format!("nar/{}.nar{}", packed.file_hash.nix32(), self.compression.ending());
+        let size = packed.file_size;
+        {
+            let _spinner = self.reporter.spinner("pushing", name.name());
+            if !self.to.has(&url)? {
+                self.to.put(&url, Upload::File { path: &file, from: 0, size })?;
+            }
+            self.to.put(&format!("{}.ls", name.hash()), Upload::Text(&packed.listing))?;
+            let (hash, size) = (Some(packed.file_hash), Some(size));
+            let file = NarFile { url, compression: self.compression, hash, size };
+            self.to.put(&path, Upload::Text(&NarInfo { info, file }.render()))?;
+        }
+        Ok(Pushed {
+            name: name.clone(),
+            nar_size: packed.nar_size,
+            file_size: size,
+            was_there: false,
+        })
+    }
+
+    /// Whether the cache has a tree, and the file that its description names. If another key signed it, this one does, too.
+    fn already(&self, name: &StoreName, path: &str) -> Result<Option<Pushed>> {
+        let Some(text) = self.to.text(path)? else { return Ok(None) };
+        let Ok(mut there) = NarInfo::parse(&text) else {
+            self.reporter
+                .warn(&format!("{path} of {} is damaged, and is written anew", self.to.name()));
+            return Ok(None);
+        };
+        let is_it = there.info.path == *name
+            && describe(self.store, name, there.info.nar_hash, there.info.nar_size).is_ok()
+            && there.file.url.starts_with("nar/")
+            && self.to.has(&there.file.url)?;
+        if !is_it {
+            return Ok(None);
+        }
+        let pushed = Pushed {
+            name: name.clone(),
+            nar_size: there.info.nar_size,
+            file_size: there.file.size.unwrap_or(0),
+            was_there: true,
+        };
+        if there.info.signer([&self.key.public()]).is_none() {
+            there.info.sign(self.key);
+            self.to.put(path, Upload::Text(&there.render()))?;
+        }
+        Ok(Some(pushed))
+    }
+}

@@ -1,0 +1,139 @@
+//! Binary caches that the real Nix writes, out of closures that it builds.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use super::server::Server;
+use super::{Scratch, clean, ok};
+
+/// The settings of a Nix that asks nobody and builds with the shell of this machine.
+const CONFIG: &str = "build-users-group =
+substituters =
+sandbox = true
+sandbox-paths = /bin /lib /lib64 /usr
+experimental-features = nix-command
+";
+
+/// Three paths: a script, what it reads, and data that both name. One refers to itself.
+const GREET: &str = r#"
+let
+  make = name: script: derivation {
+    inherit name;
+    system = builtins.currentSystem;
+    builder = "/bin/sh";
+    args = [ "-c" script ];
+    PATH = "/usr/bin:/bin";
+  };
+  data = make "data-1.0" "mkdir -p $out/share/empty; echo hi > $out/share/text; ln -s text $out/share/link";
+  lib = make "greet-lib-2.1" "mkdir -p $out/lib; echo 'greeting=$(cat ${data}/share/text)' > $out/lib/greet.sh; echo $out > $out/lib/self";
+in make "greet-3.0" "mkdir -p $out/bin; printf '#!/bin/sh\n. ${lib}/lib/greet.sh\necho $greeting from ${data}\n' > $out/bin/greet; chmod +x $out/bin/greet"
+"#;
+
+/// A store of Nix in a directory, and the key with which it signs.
+pub struct Nix {
+    pub scratch: Scratch,
+    /// The public key.
+    pub key: String,
+}
+
+impl Nix {
+    pub fn new() -> Self {
+        let scratch = Scratch::new();
+        scratch.write("etc/nix.conf", CONFIG);
+        let mut nix = Nix { scratch, key: String::new() };
+        let (secret, public) = (nix.scratch.join("secret"), nix.scratch.join("public"));
+        let mut make = nix.command("nix-store");
+        make.args(["--generate-binary-cache-key", "test-1"]).args([&secret, &public]);
+        ok(&mut make);
+        nix.key = std::fs::read_to_string(public).unwrap().trim().to_owned();
+        nix
+    }
+
+    /// Returns a command of Nix that works on the store.
+    pub fn command(&self, program: &str) -> Command {
+        let mut command = Command::new(program);
+        clean(&mut command, self.scratch.path());
+        command.env("NIX_CONF_DIR", self.scratch.join("etc"));
+        command.arg("--store").arg(self.root());
+        command
+    }
+
+    fn root(&self) -> PathBuf {
+        self.scratch.join("root")
+    }
+
+    /// Returns the place of a store path on the disk.
+    pub fn place(&self, path: &str) -> PathBuf {
+        self.root().join(path.trim_start_matches('/'))
+    }
+
+    /// Builds an expression and returns the store path.
+    pub fn build(&self, expression: &str) -> String {
+        let file = self.scratch.write("expression.nix", expression);
+        let printed = ok(self.command("nix-build").arg(file).arg("--no-out-link"));
+        printed.trim().to_owned()
+    }
+
+    /// Builds the closure of the script that greets.
+    pub fn greet(&self) -> String {
+        self.build(GREET)
+    }
+
+    /// Returns the paths to which a path refers, with itself.
+    pub fn closure(&self, path: &str) -> Vec<String> {
+        let printed = ok(self.command("nix-store").args(["--query", "--requisites", path]));
+        printed.lines().map(str::to_owned).collect()
+    }
+
+    /// Adds a file or a directory, whose path follows from its content.
+    pub fn add(&self, file: &Path) -> String {
+        ok(self.command("nix-store").arg("--add").arg(file)).trim().to_owned()
+    }
+
+    /// Writes paths and all to which they refer into a cache, signed or not.
+    pub fn copy(&self, paths: &[&str], cache: &str, compression: &str, signed: bool) -> PathBuf {
+        let dir = self.scratch.join(cache);
+        let mut to = format!("file://{}?compression={compression}", dir.display());
+        if signed {
+            to += &format!("&secret-key={}", self.scratch.join("secret").display());
+        }
+        ok(self.command("nix").args(["copy", "--no-check-sigs", "--to", &to]).args(paths));
+        dir
+    }
+
+    /// Returns the beginning of a manifest that names a cache and the key.
+    pub fn manifest(&self, cache: &str) -> String {
+        format!(
+            "platforms = [\"x86_64-linux\"]\n[nix]\ncaches = [\"{cache}\"]\nkeys = [\"{}\"]\n",
+            self.key
+        )
+    }
+}
+
+/// Returns the table of a tool that is a store path.
+pub fn tool(path: &str) -> String {
+    format!("[toolchains.greet]\nkind = \"tool\"\nsource = \"nix\"\npath = \"{path}\"\n")
+}
+
+/// Returns the name of the description of a path.
+pub fn narinfo(path: &str) -> String {
+    format!("{}.narinfo", &path["/nix/store/".len()..][..32])
+}
+
+/// Serves the files of a cache.
+pub fn serve(cache: &Path) -> Server {
+    let server = Server::start();
+    put_all(&server, cache, "");
+    server
+}
+
+fn put_all(server: &Server, dir: &Path, at: &str) {
+    for entry in std::fs::read_dir(dir).unwrap().map(Result::unwrap) {
+        let at = format!("{at}/{}", entry.file_name().to_str().unwrap());
+        if entry.path().is_dir() {
+            put_all(server, &entry.path(), &at);
+        } else {
+            server.put(&at, std::fs::read(entry.path()).unwrap());
+        }
+    }
+}

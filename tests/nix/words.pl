@@ -1,0 +1,11 @@
+use strict;
+use warnings;
+use Cwd qw(realpath);
+use File::Basename;
+use POSIX qw(floor);
+use Words::Count;
+open(my $file, '<', $words) or die "$words: $!";
+my $line = <$file>;
+print 'words: ', Words::Count::of($line), ' ', floor(2.5), "\n";
+print 'real: ', basename(realpath($words)), "\n";
+print 'command: ', `cat $words`;
