@@ -7,6 +7,7 @@
 //! path. Source: the Nix manual, "Store Path"; the manual of Nixpkgs, "makeWrapper" and "patchelf".
 
 mod cc;
+mod libgcc;
 mod library;
 mod paths;
 mod programs;
@@ -111,6 +112,7 @@ impl Recipe for NixRecipe {
             Kind::Cc => starter.default = cc::variables(plan.platform),
             _ => {}
         }
+        libgcc::settle(&mut tree, &starter.library_dirs())?;
         for dirs in starter.libc_dirs() {
             constants::rename_variables(&mut tree, blobs, &dirs)?;
         }

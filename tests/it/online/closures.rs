@@ -2,11 +2,11 @@
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::sync::OnceLock;
 
+use crate::support::bazel::{Bazel, Workspace};
 use crate::support::jail::jail;
 use crate::support::nix::Nix;
-use crate::support::{Project, REPO, Scratch, contains, names, ok, shared_store, tree};
+use crate::support::{Project, REPO, Scratch, contains, in_store, names, ok, shared_store, tree};
 
 /// The files of Debian packages that the builders use, with their bytes: libraries as they are, and programs behind launchers.
 const SOURCES: &str = r#"platforms = ["x86_64-linux"]
@@ -28,48 +28,45 @@ struct Rig {
     project: Project,
 }
 
-fn rig() -> &'static Rig {
-    static RIG: OnceLock<Rig> = OnceLock::new();
-    RIG.get_or_init(|| {
-        let mut sources = Project::new(SOURCES);
-        sources.store = shared_store().to_owned();
-        sources.ok(&["setup"]);
-        let nix = Nix::new();
-        let build = |attribute: &str| -> String {
-            let mut command = nix.command("nix-build");
-            command.args(["--no-out-link", "-A", attribute]);
-            command.arg(format!("{REPO}/tests/nix/closures.nix"));
-            let text = format!("{REPO}/tests/nix");
-            let path = |name: &str| sources.ok(&["path", name]).trim().to_owned();
-            let shared = |name: &str| tree(name).display().to_string();
-            for (name, value) in [
-                ("tools", path("base")),
-                ("sysroot", path("sysroot")),
-                ("gcc", shared("gcc")),
-                ("python", shared("python")),
-                ("sources", text),
-            ] {
-                command.args(["--argstr", name, &value]);
-            }
-            ok(&mut command).trim().to_owned()
-        };
-        let (profile, environment) = (build("profile"), build("pythonEnv"));
-        let greet = build("greet");
-        let compiler = build("gccWrapped");
-        let paths = [&profile, &environment, &greet, &compiler].map(String::as_str);
-        let cache = nix.copy(&paths, "cache", "none", true);
-        let table = |name: &str, kind: &str, path: &str| {
-            format!("[toolchains.{name}]\nkind = \"{kind}\"\nsource = \"nix\"\npath = \"{path}\"\n")
-        };
-        let manifest = nix.manifest(&format!("file://{}", cache.display()))
-            + &table("profile", "tool", &profile)
-            + &table("environment", "python", &environment)
-            + &table("greet", "library", &greet)
-            + &table("compiler", "cc", &compiler);
-        let project = Project::new(&manifest);
-        project.ok(&["setup"]);
-        Rig { nix, project }
-    })
+fn rig() -> Rig {
+    let mut sources = Project::new(SOURCES);
+    sources.store = shared_store().to_owned();
+    sources.ok(&["setup"]);
+    let nix = Nix::new();
+    let build = |attribute: &str| -> String {
+        let mut command = nix.command("nix-build");
+        command.args(["--no-out-link", "-A", attribute]);
+        command.arg(format!("{REPO}/tests/nix/closures.nix"));
+        let text = format!("{REPO}/tests/nix");
+        let path = |name: &str| sources.ok(&["path", name]).trim().to_owned();
+        let shared = |name: &str| tree(name).display().to_string();
+        for (name, value) in [
+            ("tools", path("base")),
+            ("sysroot", path("sysroot")),
+            ("gcc", shared("gcc")),
+            ("python", shared("python")),
+            ("sources", text),
+        ] {
+            command.args(["--argstr", name, &value]);
+        }
+        ok(&mut command).trim().to_owned()
+    };
+    let (profile, environment) = (build("profile"), build("pythonEnv"));
+    let greet = build("greet");
+    let compiler = build("gccWrapped");
+    let paths = [&profile, &environment, &greet, &compiler].map(String::as_str);
+    let cache = nix.copy(&paths, "cache", "none", true);
+    let table = |name: &str, kind: &str, path: &str| {
+        format!("[toolchains.{name}]\nkind = \"{kind}\"\nsource = \"nix\"\npath = \"{path}\"\n")
+    };
+    let manifest = nix.manifest(&format!("file://{}", cache.display()))
+        + &table("profile", "tool", &profile)
+        + &table("environment", "python", &environment)
+        + &table("greet", "library", &greet)
+        + &table("compiler", "cc", &compiler);
+    let project = Project::new(&manifest);
+    project.ok(&["setup"]);
+    Rig { nix, project }
 }
 
 impl Rig {
@@ -120,9 +117,7 @@ fn check(profile: &Path, environment: &Path, enter: &dyn Fn() -> Command) {
     assert_eq!(said, "hello from a library (3, 11)\n");
 }
 
-#[test]
-fn programs_of_a_closure_run_in_the_empty_jail_at_any_path() {
-    let rig = rig();
+fn programs_of_a_closure_run_in_the_empty_jail_at_any_path(rig: &Rig) {
     let (profile, environment) = (rig.tree("profile"), rig.tree("environment"));
     let work = Scratch::new();
     check(&profile, &environment, &|| jail(&rig.project.store, work.path()));
@@ -138,9 +133,7 @@ fn programs_of_a_closure_run_in_the_empty_jail_at_any_path() {
 }
 
 /// A machine that has the same store paths with other content.
-#[test]
-fn programs_of_a_closure_open_nothing_of_the_nix_store_of_the_machine() {
-    let rig = rig();
+fn programs_of_a_closure_open_nothing_of_the_nix_store_of_the_machine(rig: &Rig) {
     let (profile, environment) = (rig.tree("profile"), rig.tree("environment"));
     let work = Scratch::new();
     let tempting = Scratch::new();
@@ -211,9 +204,7 @@ fn programs_of_a_closure_open_nothing_of_the_nix_store_of_the_machine() {
 }
 
 /// The compiler of the repository builds with a library of a closure, by the words of its `.pc` file.
-#[test]
-fn a_library_of_a_closure_is_linked_by_another_compiler() {
-    let rig = rig();
+fn a_library_of_a_closure_is_linked_by_another_compiler(rig: &Rig) {
     let greet = rig.tree("greet");
     let pc = greet.join("usr/lib/x86_64-linux-gnu/pkgconfig/greet.pc");
     let text = std::fs::read_to_string(pc).unwrap();
@@ -237,9 +228,7 @@ fn a_library_of_a_closure_is_linked_by_another_compiler() {
 }
 
 /// Wrappers in the way of Nixpkgs: what they link is for the loader of the platform, and has no path of the store.
-#[test]
-fn a_wrapped_compiler_of_a_closure_builds_in_the_empty_jail() {
-    let rig = rig();
+fn a_wrapped_compiler_of_a_closure_builds_in_the_empty_jail(rig: &Rig) {
     let compiler = rig.tree("compiler");
     let work = Scratch::new();
     work.write("a.c", "#include <math.h>\n#include <stdio.h>\nint main(int c, char **v) { (void)v; printf(\"%g\\n\", sqrt(1764 * c)); }\n");
@@ -269,9 +258,31 @@ fn a_wrapped_compiler_of_a_closure_builds_in_the_empty_jail() {
     assert!(compiler.join("usr/bin/gcc").exists() && compiler.join("usr/bin/ld").exists());
 }
 
-#[test]
-fn what_remains_is_told() {
-    let rig = rig();
+/// The trees serve as toolchains of Bazel on a machine without `/nix`, compilers and interpreters.
+fn bazel_builds_with_a_compiler_and_an_interpreter_of_closures(rig: &Rig) {
+    let mut workspace = Workspace::copy(Bazel::V4, &Path::new(REPO).join("examples/cpp"));
+    workspace.store = rig.project.store.clone();
+    workspace.binds.push(rig.nix.scratch.path().to_owned());
+    let manifest = std::fs::read_to_string(rig.project.dir().join("toolchains.toml")).unwrap();
+    let names = [("profile", "profile"), ("environment", "python"), ("compiler", "gcc")];
+    let renamed = names.iter().fold(manifest, |text, (from, to)| {
+        text.replace(&format!("[toolchains.{from}]"), &format!("[toolchains.{to}]"))
+    });
+    workspace.write("toolchains.toml", &renamed);
+    for old in ["toolchains.lock", "main.cc", "squeeze.cc", "squeeze_test.cc"] {
+        std::fs::remove_file(workspace.dir.join(old)).unwrap();
+    }
+    workspace.write("BUILD.bazel", "cc_binary(name = \"answer\", srcs = [\"answer.cc\"])\n\npy_binary(name = \"words\", srcs = [\"words.py\"])\n\ngenrule(name = \"said\", outs = [\"said.txt\"], cmd = \"$(location :words) $$($(location :answer)) > $@\", tools = [\":answer\", \":words\"])\n");
+    workspace.write("answer.cc", "#include <iostream>\n#include <vector>\nint main() { std::vector<int> v(42); std::cout << v.size() << std::endl; }\n");
+    workspace.write("words.py", "import hashlib\nimport sys\n\nprint(sys.argv[1], sys.version_info[:2], \"/nix/store/\" in hashlib.__file__)\n");
+    ok(&mut in_store(&workspace.store, &workspace.dir, &["setup"]));
+    ok(&mut in_store(&workspace.store, &workspace.dir, &["emit", "bazel"]));
+    workspace.ok("build", &["//:said"]);
+    let said = std::fs::read_to_string(workspace.bin().join("said.txt")).unwrap();
+    assert_eq!(said, "42 (3, 11) True\n");
+}
+
+fn what_remains_is_told(rig: &Rig) {
     // The static program, which holds a path of the store.
     let output = rig.project.cotter(&["audit", "tree", "profile"]).output().unwrap();
     assert_eq!(output.status.code(), Some(7));
@@ -279,4 +290,16 @@ fn what_remains_is_told() {
     contains(&report, &["/bin/hello-static holds ", "/share/data", "it is linked statically"]);
     assert!(!report.contains("/bin/hello holds"), "{report}");
     assert!(!report.contains("greet-1.0/lib/libgreet.so.1 holds"), "{report}");
+}
+
+/// Nix builds the closures once for all of these, and the test leaves none of their gigabytes behind.
+#[test]
+fn closures_that_nix_builds_are_trees() {
+    let rig = rig();
+    programs_of_a_closure_run_in_the_empty_jail_at_any_path(&rig);
+    programs_of_a_closure_open_nothing_of_the_nix_store_of_the_machine(&rig);
+    a_library_of_a_closure_is_linked_by_another_compiler(&rig);
+    a_wrapped_compiler_of_a_closure_builds_in_the_empty_jail(&rig);
+    what_remains_is_told(&rig);
+    bazel_builds_with_a_compiler_and_an_interpreter_of_closures(&rig);
 }
