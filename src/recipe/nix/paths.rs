@@ -99,3 +99,43 @@ fn roots(tree: &Tree, all: &[MemberPath]) -> Result<Vec<MemberPath>> {
     let roots: Vec<MemberPath> = roots.cloned().collect();
     Ok(if roots.is_empty() { all.to_vec() } else { roots })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::lockfile::{Spec, ToolSpec};
+    use crate::tree::BlobDir;
+
+    #[test]
+    fn the_path_to_which_no_other_refers_is_wanted() {
+        let dir = std::env::temp_dir().join(format!("cotter-closure-{}", std::process::id()));
+        let blobs = BlobDir::create(dir.clone()).unwrap();
+        let plan = crate::recipe::tests::plan("nix", Spec::Tool(ToolSpec::default()));
+        let (a, b, c) = ("0".repeat(32), "1".repeat(32), "z".repeat(32));
+        let mut tree = Tree::default();
+        let refused = ClosurePaths::of(&plan, &tree).unwrap_err();
+        assert!(refused.to_string().contains("hold no path of a Nix store"), "{refused}");
+        let file = |text: String| Node::File {
+            blob: blobs.put(text.as_bytes()).unwrap(),
+            executable: true,
+        };
+        let path = |text: &str| MemberPath::literal(&format!("{STORE}/{text}"));
+        // The first names the second in a file, and the second the third in a link, and itself.
+        tree.put(path(&format!("{a}-tool/bin/x")), file(format!("#!/{STORE}/{b}-shell/bin/sh\n")));
+        tree.put(path(&format!("{b}-shell/bin/sh")), file(format!("{b}")));
+        let link = Node::Symlink(format!("/{STORE}/{c}-libc/lib"));
+        tree.put(path(&format!("{b}-shell/lib")), link);
+        tree.put(path(&format!("{c}-libc/lib/libc.so.6")), file(String::new()));
+        tree.put(path("short-name/x"), file(String::new()));
+        let closure = ClosurePaths::of(&plan, &tree).unwrap();
+        let names = |paths: &[MemberPath]| -> Vec<String> {
+            paths.iter().map(|path| path.file_name().to_owned()).collect()
+        };
+        assert_eq!(names(&closure.wanted), [format!("{a}-tool")]);
+        let all = [format!("{c}-libc"), format!("{b}-shell"), format!("{a}-tool")];
+        assert_eq!(names(&closure.all), all);
+        assert_eq!(closure.program(&tree, "sh"), Some(path(&format!("{b}-shell/bin/sh"))));
+        assert_eq!(closure.program(&tree, "bash"), None);
+        std::fs::remove_dir_all(dir).unwrap();
+    }
+}
