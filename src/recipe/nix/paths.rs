@@ -122,7 +122,7 @@ mod tests {
         let path = |text: &str| MemberPath::literal(&format!("{STORE}/{text}"));
         // The first names the second in a file, and the second the third in a link, and itself.
         tree.put(path(&format!("{a}-tool/bin/x")), file(format!("#!/{STORE}/{b}-shell/bin/sh\n")));
-        tree.put(path(&format!("{b}-shell/bin/sh")), file(format!("{b}")));
+        tree.put(path(&format!("{b}-shell/bin/sh")), file(b.clone()));
         let link = Node::Symlink(format!("/{STORE}/{c}-libc/lib"));
         tree.put(path(&format!("{b}-shell/lib")), link);
         tree.put(path(&format!("{c}-libc/lib/libc.so.6")), file(String::new()));
@@ -136,6 +136,6 @@ mod tests {
         assert_eq!(names(&closure.all), all);
         assert_eq!(closure.program(&tree, "sh"), Some(path(&format!("{b}-shell/bin/sh"))));
         assert_eq!(closure.program(&tree, "bash"), None);
-        std::fs::remove_dir_all(dir).unwrap();
+        crate::store::delete_tree(&dir).unwrap();
     }
 }
