@@ -20,6 +20,7 @@ fn audit(workspace: &Workspace, flags: &[&str]) -> (Option<i32>, String, String)
 }
 
 #[test]
+#[ignore = "full suite: takes minutes"]
 fn the_examples_have_no_findings() {
     for (bazel, example) in [
         (Bazel::V4, "cpp"),
