@@ -23,6 +23,7 @@ mod make;
 mod manifest;
 mod model;
 mod nix;
+mod parallel;
 mod project;
 mod python;
 mod reach;

@@ -25,6 +25,9 @@ pub fn row(name: &str, time: Duration, reference: Duration) {
 
 /// Removes the directory of a benchmark, with read-only trees in it.
 pub fn remove(scratch: &Path) {
+    if !scratch.exists() {
+        return;
+    }
     let _ = Command::new("chmod").args(["-R", "u+w"]).arg(scratch).status();
     let _ = std::fs::remove_dir_all(scratch);
 }

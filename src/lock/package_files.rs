@@ -22,13 +22,13 @@ use crate::reporter::Reporter;
 pub fn input_of(
     fetcher: &Fetcher,
     reporter: &Reporter,
-    file: Chosen,
+    file: &Chosen,
     demanded: &BTreeMap<String, Pin>,
 ) -> Result<Input> {
     let cached = file.sha256.and_then(|sha256| Some((fetcher.cached_size(&sha256)?, sha256)));
     let told = file.size.zip(file.sha256);
     if let (Some(location), Some(size), Some(sha256)) = (&file.location, file.size, file.sha256) {
-        let component = component_of(&file);
+        let component = component_of(file);
         let format = format_of_distribution(&file.file);
         return Ok(Input::new(vec![location.clone()], size, sha256, format, component));
     }
@@ -67,7 +67,7 @@ pub fn input_of(
         .hint("check where the hashes come from before you change them"));
     }
     let path = format!("{}/{}", file.project, file.file);
-    let component = component_of(&file);
+    let component = component_of(file);
     let location = Location::Mirror { mirror: "python".to_owned(), path };
     let format = format_of_distribution(&file.file);
     Ok(Input::new(vec![location], size, sha256, format, component))

@@ -6,7 +6,6 @@ mod building;
 use std::cell::OnceCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
-use std::sync::Mutex;
 
 use fs_err as fs;
 
@@ -25,6 +24,7 @@ use crate::lockfile::{
 use crate::make::{Made, Maker, Proposal};
 use crate::manifest::Requirements;
 use crate::model::{Digest, Input, Kind, MemberPath, Platform, ToolchainName, abi_tag};
+use crate::parallel;
 use crate::project::{PackageTree, Project};
 use crate::python::dependency::RequiresDist;
 use crate::python::editable::Editable;
@@ -198,8 +198,8 @@ impl Locking<'_> {
             let named: Vec<(String, Digest)> =
                 files.iter().map(|file| (file.line.target(), file.sha256)).collect();
             // The fetcher remembers the pages. The check meets a page that could not be had again.
-            let ask = |name: String| self.fetcher.python_project(&name).map(drop);
-            let _ = self.each(listing::projects(&text), &ask);
+            let ask = |name: &String| self.fetcher.python_project(name).map(drop);
+            let _ = parallel::each(&listing::projects(&text), self.cx.jobs(), &ask);
             listing::check(&text, &named, &|name| self.fetcher.python_project(name))?;
         }
         if !group[0].builds {
@@ -409,7 +409,7 @@ impl Locking<'_> {
         overrides: &[RequiresDist],
     ) -> Result<()> {
         let reporter = &self.cx.reporter;
-        let wheels = self.each(plan.inputs.clone(), &|input: Input| {
+        let wheels = parallel::each(&plan.inputs, self.cx.jobs(), &|input: &Input| {
             let (path, name) = match &input.built {
                 Some(built) => {
                     let path = self.fetcher.built(&built.sha256).ok_or_else(|| {
@@ -420,7 +420,7 @@ impl Locking<'_> {
                 }
                 None => {
                     let task = reporter.task(input.file_name(), input.size);
-                    (self.fetcher.file(&input, None, &task)?, decode(input.file_name()))
+                    (self.fetcher.file(input, None, &task)?, decode(input.file_name()))
                 }
             };
             if target.rank(&name).is_none() {
@@ -505,7 +505,8 @@ impl Locking<'_> {
     /// provide are determined by fetching the files, several at once.
     fn inputs(&self, chosen: Vec<Chosen>, demanded: &BTreeMap<String, Pin>) -> Result<Vec<Input>> {
         let (fetcher, reporter) = (self.fetcher, &self.cx.reporter);
-        let mut out = self.each(chosen, &|file| input_of(fetcher, reporter, file, demanded))?;
+        let input = |file: &Chosen| input_of(fetcher, reporter, file, demanded);
+        let mut out = parallel::each(&chosen, self.cx.jobs(), &input)?;
         out.sort_by(|a: &Input, b| {
             a.locations
                 .iter()
@@ -513,40 +514,5 @@ impl Locking<'_> {
                 .cmp(b.locations.iter().map(ToString::to_string))
         });
         Ok(out)
-    }
-
-    /// Applies a function to each item, several at once. The results are in no order.
-    fn each<T: Send, R: Send>(
-        &self,
-        items: Vec<T>,
-        apply: &(dyn Fn(T) -> Result<R> + Sync),
-    ) -> Result<Vec<R>> {
-        let todo = Mutex::new(items.into_iter());
-        let out = Mutex::new(vec![]);
-        let failed: Mutex<Option<Error>> = Mutex::new(None);
-        std::thread::scope(|scope| {
-            for _ in 0..self.cx.jobs() {
-                scope.spawn(|| {
-                    loop {
-                        let Some(item) = todo.lock().expect("no panic holds it").next() else {
-                            break;
-                        };
-                        if failed.lock().expect("no panic holds it").is_some() {
-                            break;
-                        }
-                        match crate::fault::caught(|| apply(item)) {
-                            Ok(result) => out.lock().expect("no panic holds it").push(result),
-                            Err(e) => {
-                                failed.lock().expect("no panic holds it").get_or_insert(e);
-                            }
-                        }
-                    }
-                });
-            }
-        });
-        match failed.into_inner().expect("no panic holds it") {
-            Some(e) => Err(e),
-            None => Ok(out.into_inner().expect("no panic holds it")),
-        }
     }
 }

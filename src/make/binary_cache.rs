@@ -104,8 +104,8 @@ impl BinaryCache {
         let Some(reader) = self.open(&path)? else { return Ok(None) };
         let shown = self.shown(&path);
         let mut bytes = vec![];
-        // A description is short, so a rate says nothing; silence ends it.
-        let read = reader.take(narinfo::MOST + 1).read_to_end(&mut bytes);
+        // One that is short is there before its rate is judged.
+        let read = self.paced(reader).take(narinfo::MOST + 1).read_to_end(&mut bytes);
         read.map_err(|e| transfer_error(&shown, e))?;
         let refused = |why: String| Error::verification(format!("{shown} is refused")).because(why);
         let info = String::from_utf8(bytes).map_err(|_| "it is no text".to_owned());

@@ -7,6 +7,7 @@ use std::ops::Range;
 use toml::de::{DeTable, DeValue};
 
 use super::Problems;
+use crate::model::Platform;
 
 /// A value and the byte range of the file from which it was read.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -281,6 +282,28 @@ impl Fields {
                 Some(Fields { what: format!("[{key}]"), span: key_span, left, known: vec![] })
             }
             other => wrong(problems, item.span, "a table", key, &other),
+        }
+    }
+
+    /// Takes the table `platform`, which has a table for each of some platforms, and reads each of them.
+    /// Keys that `read` leaves there are problems.
+    pub fn platform_tables(
+        &mut self,
+        problems: &mut Problems,
+        read: &mut dyn FnMut(Platform, &mut Fields, &mut Problems),
+    ) {
+        let Some(mut table) = self.table("platform", problems) else { return };
+        for key in table.keys() {
+            let span = table.key_span(&key);
+            let inner = table.table(&key, problems);
+            match (key.parse::<Platform>(), inner) {
+                (Ok(platform), Some(mut inner)) => {
+                    read(platform, &mut inner, problems);
+                    inner.finish(problems);
+                }
+                (Err(why), _) => problems.add(span, why),
+                _ => {}
+            }
         }
     }
 

@@ -15,6 +15,11 @@ pub struct CacheInfo {
 }
 
 impl CacheInfo {
+    /// Returns what a cache of cotter says: it is behind the public one of Nix, whose priority is 40.
+    pub fn own() -> Self {
+        CacheInfo { want_mass_query: true, priority: Some(50) }
+    }
+
     /// Parses the file. As with Nix, lines without a colon and unknown keys mean nothing.
     ///
     /// # Errors

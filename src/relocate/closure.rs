@@ -154,7 +154,7 @@ pub fn rename_needed(bytes: &mut [u8], has: &dyn Fn(&MemberPath) -> bool) -> Vec
     // and the offset of the next entry.
     let mut next = offset(DT_VERNEED).filter(|_| !outside.is_empty());
     while let Some(at) = next {
-        let Some(entry) = bytes.get(at..at + 16) else { break };
+        let Some(entry) = bytes.get(at..).and_then(|rest| rest.get(..16)) else { break };
         let number =
             |i: usize| u32::from_le_bytes([entry[i], entry[i + 1], entry[i + 2], entry[i + 3]]);
         let (name, step) = (u64::from(number(4)), number(12));

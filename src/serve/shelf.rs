@@ -15,9 +15,6 @@ use crate::nix::narinfo::{NarCompression, NarFile, NarInfo};
 use crate::store::{Staging, Stamp, Store};
 use crate::write::{describe, pack};
 
-/// The priority of the cache among those of a client: behind the public one of Nix.
-const PRIORITY: u32 = 50;
-
 /// The trees of a store, and what is packed of them.
 pub struct Shelf {
     /// The store with the trees.
@@ -57,7 +54,7 @@ impl Shelf {
 
     /// Returns the text by which the cache introduces itself.
     pub fn introduction(&self) -> String {
-        CacheInfo { want_mass_query: true, priority: Some(PRIORITY) }.render()
+        CacheInfo::own().render()
     }
 
     /// Returns the tree with a hash, if the store has it.

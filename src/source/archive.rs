@@ -55,28 +55,17 @@ fn bind(
     }
     let common = read_download(fields, problems);
     let mut platforms = vec![];
-    if let Some(mut table) = fields.table("platform", problems) {
-        for key in table.keys() {
-            let span = table.key_span(&key);
-            let inner = table.table(&key, problems);
-            match (key.parse::<Platform>(), inner) {
-                (Ok(platform), Some(mut inner)) => {
-                    let mut download = read_download(&mut inner, problems);
-                    inner.finish(problems);
-                    download.strip_prefix = download.strip_prefix.or(common.strip_prefix.clone());
-                    download.file_name = download.file_name.or(common.file_name.clone());
-                    if !download.given {
-                        download.urls = common.urls.clone();
-                        download.given = common.given;
-                        download.place = common.place.clone();
-                    }
-                    platforms.push((platform, download));
-                }
-                (Err(why), _) => problems.add(span, why),
-                _ => {}
-            }
+    fields.platform_tables(problems, &mut |platform, inner, problems| {
+        let mut download = read_download(inner, problems);
+        download.strip_prefix = download.strip_prefix.or(common.strip_prefix.clone());
+        download.file_name = download.file_name.or(common.file_name.clone());
+        if !download.given {
+            download.urls = common.urls.clone();
+            download.given = common.given;
+            download.place = common.place.clone();
         }
-    }
+        platforms.push((platform, download));
+    });
     let of = |platform: &Platform| {
         platforms.iter().find(|(p, _)| p == platform).map_or(&common, |(_, d)| d)
     };

@@ -1,8 +1,5 @@
 //! Pushes trees of the store to a binary cache. The NAR comes first and its description last, so that a cache never names what it does not have.
 
-use std::sync::Mutex;
-use std::sync::atomic::{AtomicUsize, Ordering};
-
 use super::blob_store::BlobStore;
 use super::pack::{describe, exists, pack};
 use crate::error::{Error, Result};
@@ -11,11 +8,9 @@ use crate::model::StoreName;
 use crate::nix::cache_info::{self, CacheInfo};
 use crate::nix::keys::SigningKey;
 use crate::nix::narinfo::{NarCompression, NarFile, NarInfo};
+use crate::parallel;
 use crate::reporter::Reporter;
 use crate::store::{Staging, Store};
-
-/// The priority of a new cache: behind the public one of Nix, which has 40.
-const PRIORITY: u32 = 50;
 
 /// What is needed to push.
 pub struct Push<'a> {
@@ -54,31 +49,7 @@ impl Push<'_> {
     pub fn run(&self, names: &[StoreName]) -> Result<Vec<Pushed>> {
         names.iter().try_for_each(|name| exists(self.store, name))?;
         self.introduce()?;
-        let next = AtomicUsize::new(0);
-        let done: Mutex<Vec<(usize, Pushed)>> = Mutex::default();
-        let failed: Mutex<Option<Error>> = Mutex::default();
-        std::thread::scope(|scope| {
-            for _ in 0..self.jobs.clamp(1, names.len().max(1)) {
-                scope.spawn(|| {
-                    while failed.lock().is_ok_and(|failed| failed.is_none()) {
-                        let i = next.fetch_add(1, Ordering::Relaxed);
-                        let Some(name) = names.get(i) else { return };
-                        match crate::fault::caught(|| self.tree(name)) {
-                            Ok(pushed) => done.lock().expect("no panic holds it").push((i, pushed)),
-                            Err(e) => {
-                                failed.lock().expect("no panic holds it").get_or_insert(e);
-                            }
-                        }
-                    }
-                });
-            }
-        });
-        if let Some(e) = failed.into_inner().expect("no panic holds it") {
-            return Err(e);
-        }
-        let mut done = done.into_inner().expect("no panic holds it");
-        done.sort_by_key(|(i, _)| *i);
-        Ok(done.into_iter().map(|(_, pushed)| pushed).collect())
+        parallel::each(names, self.jobs, &|name| self.tree(name))
     }
 
     /// Writes the file by which the cache introduces itself, if there is none.
@@ -90,10 +61,7 @@ impl Push<'_> {
                     .because(why)
                     .hint("name an empty place, or a cache of the usual store")
             }),
-            None => {
-                let info = CacheInfo { want_mass_query: true, priority: Some(PRIORITY) };
-                self.to.put(cache_info::FILE_NAME, Upload::Text(&info.render()))
-            }
+            None => self.to.put(cache_info::FILE_NAME, Upload::Text(&CacheInfo::own().render())),
         }
     }
 

@@ -540,6 +540,13 @@ fn a_cache_that_is_down_or_slow_costs_little() {
         }
         made_without(&rig, &server.url, &[words]);
     }
+    // A description that goes on and on, not slow enough for a source of inputs.
+    let server = rig.on_server();
+    for path in &infos {
+        server.put(path, vec![b'x'; 500_000]);
+        server.fault(path, Fault::Slow(4000));
+    }
+    made_without(&rig, &server.url, &["is too slow"]);
 }
 
 #[test]

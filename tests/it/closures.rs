@@ -8,7 +8,7 @@ use std::process::Command;
 use cotter::internals::nar;
 
 use crate::support::archive::{Tar, zstd};
-use crate::support::nix::{Nix, narinfo, serve, tool};
+use crate::support::nix::{Nix, bind_the_machine, narinfo, serve, tool};
 use crate::support::server::{Fault, Server};
 use crate::support::{Project, Scratch, contains, names, ok};
 
@@ -123,14 +123,7 @@ fn a_closure_runs_at_nix_store_with_and_without_a_directory_of_that_name() {
         let inner = project.cotter(args);
         let mut bwrap = Command::new("bwrap");
         bwrap.args(["--unshare-user", "--uid", "1000", "--cap-add", "ALL"]);
-        for entry in names(Path::new("/")) {
-            let top = Path::new("/").join(&entry);
-            if let Ok(target) = std::fs::read_link(&top) {
-                bwrap.arg("--symlink").arg(target).arg(top);
-            } else if top.is_dir() && !["nix", "proc", "dev"].contains(&entry.as_str()) {
-                bwrap.arg("--bind").args([&top, &top]);
-            }
-        }
+        bind_the_machine(&mut bwrap);
         bwrap.args(["--proc", "/proc", "--dev", "/dev"]);
         if let Some(dir) = nix_store {
             bwrap.arg("--bind").arg(dir).arg("/nix/store");

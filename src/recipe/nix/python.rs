@@ -51,8 +51,8 @@ pub fn link_library(tree: &mut Tree, paths: &ClosurePaths) {
 fn version(tree: &Tree, directory: &str) -> Option<String> {
     let names = tree.entries(directory);
     let numbers = names.iter().filter_map(|name| name.strip_prefix("python3."));
-    let mut numbers = numbers.filter(|number| number.bytes().all(|b| b.is_ascii_digit()));
-    numbers.next_back().map(|number| format!("3.{number}"))
+    let newest = numbers.filter_map(|number| number.parse::<u32>().ok()).max()?;
+    Some(format!("3.{newest}"))
 }
 
 /// Returns the facts of a finished tree.

@@ -43,21 +43,10 @@ fn bind(
     let before = problems.count();
     let common = read_path(fields, problems);
     let mut platforms = vec![];
-    if let Some(mut table) = fields.table("platform", problems) {
-        for key in table.keys() {
-            let span = table.key_span(&key);
-            let inner = table.table(&key, problems);
-            match (key.parse::<Platform>(), inner) {
-                (Ok(platform), Some(mut inner)) => {
-                    inner.require("path", problems);
-                    platforms.extend(read_path(&mut inner, problems).map(|path| (platform, path)));
-                    inner.finish(problems);
-                }
-                (Err(why), _) => problems.add(span, why),
-                _ => {}
-            }
-        }
-    }
+    fields.platform_tables(problems, &mut |platform, inner, problems| {
+        inner.require("path", problems);
+        platforms.extend(read_path(inner, problems).map(|path| (platform, path)));
+    });
     let mut caches = NixCaches::read(fields, problems);
     if caches.caches.is_empty() {
         caches.caches.clone_from(&manifest.nix.caches);

@@ -9,7 +9,7 @@ use super::none;
 /// files. A module that is named here need not exist yet.
 const LEVELS: &[&[&str]] = &[
     &["error", "text"],
-    &["interrupt", "fault", "model"],
+    &["interrupt", "fault", "parallel", "model"],
     &["nix"],
     &["reach", "tree", "manifest", "lockfile", "facts", "environment", "reporter"],
     &["source", "recipe", "sandbox", "store", "fetch", "unpack", "relocate", "resolve", "python"],

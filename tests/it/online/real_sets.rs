@@ -2,7 +2,7 @@
 //!
 //! Not among them: torch, whose newest wheels on an index bring three gigabytes for a graphics processor.
 
-use std::path::Path;
+use std::process::Command;
 
 use crate::support::{Scratch, contains, in_store, ok, shared_store};
 
@@ -51,9 +51,15 @@ fn check(set: &Set) {
         assert!(output.status.success(), "{command:?}: {said}");
         contains(&said, &[printed]);
     }
-    // The same interpreter finds the packages in an environment.
+    // The packages are found in an environment, too.
     ok(&mut in_store(store, &project, &["venv"]));
-    assert!(Path::new(&project.join(".venv/bin/python")).exists());
+    let is_name = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
+    let named: Vec<&str> =
+        set.requirements.lines().filter_map(|line| line.split(|c| !is_name(c)).next()).collect();
+    let ask = format!("import importlib.metadata as m\nfor n in {named:?}: print(n, m.version(n))");
+    let mut python = Command::new(project.join(".venv/bin/python"));
+    let said = ok(python.env_clear().args(["-c", &ask]));
+    assert_eq!(said.lines().count(), named.len(), "{said}");
 }
 
 #[test]
@@ -91,7 +97,17 @@ fn airflow_makes_its_database() {
         libraries: &[],
         programs: &[],
         files: &[],
-        steps: &[(&["airflow", "version"], "."), (&["airflow", "db", "migrate"], "igrat")],
+        steps: &[
+            (&["airflow", "db", "migrate"], "igrat"),
+            (
+                &[
+                    "python3",
+                    "-c",
+                    "import os, sqlite3\nd = sqlite3.connect(os.environ['AIRFLOW_HOME'] + '/airflow.db')\nprint('tables', d.execute(\"select count(*) from sqlite_master where name = 'dag'\").fetchone())",
+                ],
+                "tables (1,)",
+            ),
+        ],
     });
 }
 
@@ -107,7 +123,14 @@ fn jupyter_runs_a_notebook() {
             r#"{"cells":[{"cell_type":"code","execution_count":null,"id":"a","metadata":{},"outputs":[],"source":["print(6*7)"]}],"metadata":{"kernelspec":{"name":"python3","display_name":"Python 3","language":"python"}},"nbformat":4,"nbformat_minor":5}"#,
         )],
         steps: &[
-            (&["jupyter", "lab", "--version"], "."),
+            (
+                &[
+                    "python3",
+                    "-c",
+                    "import importlib.metadata as m, subprocess as s\nprint('same', s.check_output(['jupyter', 'lab', '--version'], text=True).strip() == m.version('jupyterlab'))",
+                ],
+                "same True",
+            ),
             (
                 &["jupyter", "nbconvert", "--to", "notebook", "--execute", "--stdout", "x.ipynb"],
                 "42",

@@ -88,29 +88,13 @@ fn python_looks_for_shared_libraries_in_its_tree() {
 /// Wheels for accelerators put shared libraries into packages of their own, which others find by their search path, or load before.
 #[test]
 fn shared_libraries_of_one_wheel_serve_another() {
-    let gcc = tree("gcc").join("bin/gcc");
-    let scratch = crate::support::Scratch::new();
-    scratch.write("x.c", "int answer(void) { return 42; }\n");
-    scratch.write("user.c", "int answer(void);\nint twice(void) { return 2 * answer(); }\n");
-    let compile = |args: &[&str]| {
-        ok(Command::new(&gcc).current_dir(scratch.path()).args(["-shared", "-fPIC"]).args(args));
-    };
-    compile(&["x.c", "-Wl,-soname,libx.so.1", "-o", "libx.so.1"]);
-    compile(&[
-        "user.c",
-        "-L.",
-        "-l:libx.so.1",
-        "-Wl,-rpath,$ORIGIN/../parts/x/lib",
-        "-o",
-        "user.so",
-    ]);
-    let library = |file: &str| std::fs::read(scratch.join(file)).unwrap();
+    let [part, user] = libraries("libx.so.1", &["-Wl,-rpath,$ORIGIN/../parts/x/lib"]);
     let packages = Packages::new("inputs = [\"requirements.in\"]");
-    let parts = wheel(&[("parts/x/lib/libx.so.1", library("libx.so.1"))], "parts");
+    let parts = wheel(&[("parts/x/lib/libx.so.1", part)], "parts");
     let user = wheel(
         &[
             ("user/__init__.py", b"import ctypes, os\ntwice = ctypes.CDLL(os.path.join(os.path.dirname(__file__), 'user.so')).twice()\n".to_vec()),
-            ("user/user.so", library("user.so")),
+            ("user/user.so", user),
         ],
         "user",
     );
@@ -136,6 +120,21 @@ fn shared_libraries_of_one_wheel_serve_another() {
     assert_eq!(packages.project.ok(&exec), "84\n");
     let venv = packages.project.dir().join(".venv/bin/python3");
     assert_eq!(ok(Command::new(venv).args(print)), "84\n");
+}
+
+/// Returns a library of this name with a function `answer`, and one with a function `twice` that needs it, linked with `flags`.
+fn libraries(name: &str, flags: &[&str]) -> [Vec<u8>; 2] {
+    let gcc = tree("gcc").join("bin/gcc");
+    let scratch = crate::support::Scratch::new();
+    scratch.write("part.c", "int answer(void) { return 42; }\n");
+    scratch.write("user.c", "int answer(void);\nint twice(void) { return 2 * answer(); }\n");
+    let compile = |args: &[&str]| {
+        let mut command = Command::new(&gcc);
+        ok(command.current_dir(scratch.path()).args(["-shared", "-fPIC"]).args(args));
+    };
+    compile(&["part.c", &format!("-Wl,-soname,{name}"), "-o", name]);
+    compile(&[&["user.c", "-L.", &format!("-l:{name}"), "-o", "user.so"][..], flags].concat());
+    [name, "user.so"].map(|file| std::fs::read(scratch.join(file)).unwrap())
 }
 
 /// Returns a wheel of a project, version 1.0, with these files.
@@ -167,19 +166,10 @@ fn wheel(members: &[(&str, Vec<u8>)], project: &str) -> Vec<u8> {
 /// What a package finds on other machines in the system comes from a tree that the set names.
 #[test]
 fn a_set_finds_the_libraries_of_the_trees_that_it_names() {
-    let gcc = tree("gcc").join("bin/gcc");
-    let scratch = crate::support::Scratch::new();
-    scratch.write("y.c", "int seven(void) { return 7; }\n");
-    scratch.write("user.c", "int seven(void);\nint twice(void) { return 2 * seven(); }\n");
-    let compile = |args: &[&str]| {
-        ok(Command::new(&gcc).current_dir(scratch.path()).args(["-shared", "-fPIC"]).args(args));
-    };
-    compile(&["y.c", "-Wl,-soname,liby.so.1", "-o", "liby.so.1"]);
-    compile(&["user.c", "-L.", "-l:liby.so.1", "-o", "user.so"]);
-    let library = |file: &str| std::fs::read(scratch.join(file)).unwrap();
+    let [part, user] = libraries("liby.so.1", &[]);
     let packages = Packages::new("inputs = [\"requirements.in\"]\nlibraries = [\"own\"]");
     let tar = Tar::new()
-        .program("usr/lib/x86_64-linux-gnu/liby.so.1", &library("liby.so.1"))
+        .program("usr/lib/x86_64-linux-gnu/liby.so.1", &part)
         .file("usr/share/doc/y/copyright", b"-");
     let project = &packages.project;
     std::fs::write(project.dir().join("y.tar.gz"), gzip(&tar.finish())).unwrap();
@@ -187,25 +177,22 @@ fn a_set_finds_the_libraries_of_the_trees_that_it_names() {
     let manifest = std::fs::read_to_string(&path).unwrap();
     let own = "\n[toolchains.own]\nkind = \"library\"\nsource = \"archive\"\nversion = \"1.0\"\nurl = \"./y.tar.gz\"\n";
     std::fs::write(&path, manifest.clone() + own).unwrap();
-    let module = b"import ctypes, ctypes.util, os\ntwice = ctypes.CDLL(os.path.join(os.path.dirname(__file__), 'user.so')).twice()\nname = ctypes.util.find_library('y')\nseven = ctypes.CDLL(name).seven()\n";
-    let user = wheel(
-        &[("user/__init__.py", module.to_vec()), ("user/user.so", library("user.so"))],
-        "user",
-    );
+    let module = b"import ctypes, ctypes.util, os\ntwice = ctypes.CDLL(os.path.join(os.path.dirname(__file__), 'user.so')).twice()\nname = ctypes.util.find_library('y')\nanswer = ctypes.CDLL(name).answer()\n";
+    let user = wheel(&[("user/__init__.py", module.to_vec()), ("user/user.so", user)], "user");
     packages.publish("user", &[("user-1.0-py3-none-any.whl", user, "")]);
     packages.inputs("user\n");
     let said = text(&project.cotter(&["setup"]).output().unwrap());
     assert!(said.contains("added own") && !said.contains("liby.so.1"), "{said}");
     let lock = std::fs::read_to_string(project.dir().join("toolchains.lock")).unwrap();
     contains(&lock, &["libraries = [\"own\"]", "run = [\"own\", \"python\"]"]);
-    let print = ["-c", "import user; print(user.twice, user.name, user.seven)"];
+    let print = ["-c", "import user; print(user.twice, user.name, user.answer)"];
     for names in [&[][..], &["app"]] {
         let exec = [&["exec"][..], names, &["--", "python3"], &print].concat();
-        assert_eq!(project.ok(&exec), "14 liby.so.1 7\n", "{names:?}");
+        assert_eq!(project.ok(&exec), "84 liby.so.1 42\n", "{names:?}");
     }
     project.ok(&["venv"]);
     let python = project.dir().join(".venv/bin/python3");
-    assert_eq!(ok(Command::new(&python).env_clear().args(print)), "14 liby.so.1 7\n");
+    assert_eq!(ok(Command::new(&python).env_clear().args(print)), "84 liby.so.1 42\n");
     project.ok(&["audit", "tree", "app"]);
     // What is emitted for Bazel does not lead to them, and this is said.
     contains(&text(&project.cotter(&["emit", "bazel"]).output().unwrap()), &["libraries"]);

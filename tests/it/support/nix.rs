@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use super::server::Server;
-use super::{Scratch, clean, ok};
+use super::{Scratch, clean, names, ok};
 
 /// The settings of a Nix that asks nobody and builds with the shell of this machine.
 const CONFIG: &str = "build-users-group =
@@ -134,6 +134,18 @@ fn put_all(server: &Server, dir: &Path, at: &str) {
             put_all(server, &entry.path(), &at);
         } else {
             server.put(&at, std::fs::read(entry.path()).unwrap());
+        }
+    }
+}
+
+/// Shows bubblewrap's new root all of this machine but `/nix`, `/proc` and `/dev`.
+pub fn bind_the_machine(bwrap: &mut Command) {
+    for entry in names(Path::new("/")) {
+        let top = Path::new("/").join(&entry);
+        if let Ok(target) = std::fs::read_link(&top) {
+            bwrap.arg("--symlink").arg(target).arg(top);
+        } else if top.is_dir() && !["nix", "proc", "dev"].contains(&entry.as_str()) {
+            bwrap.arg("--bind").args([&top, &top]);
         }
     }
 }
