@@ -4,8 +4,9 @@
 use std::io::Write as _;
 use std::process::ExitCode;
 
+use clap::builder::Resettable;
 use clap::error::{ContextKind, ContextValue, ErrorKind as ClapErrorKind};
-use clap::{CommandFactory, Parser};
+use clap::{CommandFactory, FromArgMatches};
 use serde_json::json;
 
 use crate::cli::{AuditWhat, Cli, Command, Exec, Global, OwnWhat};
@@ -27,7 +28,7 @@ pub fn run() -> ExitCode {
     if let Some(code) = names_for_completion() {
         return code;
     }
-    let cli = match quick_exec().map_or_else(Cli::try_parse, Ok) {
+    let cli = match quick_exec().map_or_else(parse, Ok) {
         Ok(cli) => cli,
         Err(e) => return usage(e),
     };
@@ -53,6 +54,20 @@ pub fn run() -> ExitCode {
             ExitCode::from(e.kind().exit_code())
         }
     }
+}
+
+/// Parses the arguments. A variable without a value counts as none, as with cargo and uv: CI systems
+/// set variables to nothing where a setting is missing.
+fn parse() -> std::result::Result<Cli, clap::Error> {
+    let is_empty = |name: &str| context::var_os(name).is_some_and(|value| value.is_empty());
+    let command = Cli::command().mut_args(|arg| {
+        match arg.get_env().and_then(|name| name.to_str()).is_some_and(is_empty) {
+            true => arg.env(Resettable::Reset),
+            false => arg,
+        }
+    });
+    let format = |e: clap::Error| e.format(&mut Cli::command());
+    Cli::from_arg_matches(&command.try_get_matches()?).map_err(format)
 }
 
 /// Runs the command with which this program starts itself, which no user types.

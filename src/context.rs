@@ -232,8 +232,8 @@ impl Context {
         self.build_memory.map_or(limits, |memory| limits.with_memory(memory))
     }
 
-    /// Returns the number of inputs that are processed at once. The default is one for each core,
-    /// but at least four, because some of the time is spent waiting for the network.
+    /// Returns the number of inputs that are unpacked at once. The default is one for each core, but
+    /// at least four, because some of the time is spent waiting for the network.
     pub fn jobs(&self) -> usize {
         self.global
             .jobs

@@ -360,6 +360,12 @@ impl Error {
         self
     }
 
+    /// Replaces the next steps by others, where those of a general place do not fit.
+    pub fn with_hint(mut self, hint: impl Into<String>) -> Self {
+        self.0.hints = vec![hint.into()];
+        self
+    }
+
     /// Puts a new message on top. The previous message becomes the first cause.
     pub fn context(mut self, message: impl Into<String>) -> Self {
         let old = std::mem::replace(&mut self.0.message, message.into());

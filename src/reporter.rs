@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::io::{IsTerminal, Write};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
@@ -67,6 +67,9 @@ impl Phase {
     }
 }
 
+/// The number of bars that are shown at once, beside that of the total. A terminal has few lines.
+const MOST_BARS: usize = 8;
+
 /// The time that was spent, by what it was spent on and by phase.
 type Spent = BTreeMap<String, BTreeMap<Phase, Duration>>;
 
@@ -76,7 +79,25 @@ pub struct Reporter {
     verbosity: Verbosity,
     bars: Option<MultiProgress>,
     total: Option<ProgressBar>,
+    /// The number of tasks that have a bar.
+    shown: Arc<AtomicUsize>,
     spent: Arc<Mutex<Spent>>,
+}
+
+/// The room for the bar of a task.
+struct Room(Arc<AtomicUsize>);
+
+impl Room {
+    fn take(shown: &Arc<AtomicUsize>) -> Option<Room> {
+        let room = Room(shown.clone());
+        (shown.fetch_add(1, Ordering::Relaxed) < MOST_BARS).then_some(room)
+    }
+}
+
+impl Drop for Room {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
 }
 
 impl Reporter {
@@ -85,7 +106,7 @@ impl Reporter {
     pub fn new(verbosity: Verbosity, bars: bool) -> Self {
         let bars = (bars && verbosity > Verbosity::Quiet && std::io::stderr().is_terminal())
             .then(|| MultiProgress::with_draw_target(ProgressDrawTarget::stderr_with_hz(15)));
-        Reporter { verbosity, bars, total: None, spent: Arc::default() }
+        Reporter { verbosity, bars, total: None, shown: Arc::default(), spent: Arc::default() }
     }
 
     /// Returns the amount of output.
@@ -160,7 +181,23 @@ impl Reporter {
     /// unless the verbosity is verbose.
     pub fn task(&self, name: &str, bytes: u64) -> Task {
         self.detail(&format!("fetching {name}"));
-        let bar = self.bars.as_ref().map(|bars| {
+        self.task_of("fetching", name, bytes, self.total.clone())
+    }
+
+    /// Starts a task for `bytes` bytes that were fetched by another one, which has counted them.
+    pub fn unpacking(&self, name: &str, bytes: u64) -> Task {
+        self.task_of("unpacking", name, bytes, None)
+    }
+
+    fn task_of(
+        &self,
+        what: &'static str,
+        name: &str,
+        bytes: u64,
+        total: Option<ProgressBar>,
+    ) -> Task {
+        let room = self.bars.as_ref().and_then(|_| Room::take(&self.shown));
+        let bar = self.bars.as_ref().filter(|_| room.is_some()).map(|bars| {
             let bar = match &self.total {
                 Some(total) => bars.insert_before(total, ProgressBar::new(bytes)),
                 None => bars.add(ProgressBar::new(bytes)),
@@ -170,17 +207,12 @@ impl Reporter {
             } else {
                 "{prefix:9.cyan} {bar:20.cyan/dim} {bytes:>10}/{total_bytes:<10} {wide_msg:.dim}"
             }));
-            bar.set_prefix("fetching");
+            bar.set_prefix(what);
             bar.set_message(escaped(name));
             bar
         });
-        Task {
-            bar,
-            total: self.total.clone(),
-            done: Arc::new(AtomicU64::new(0)),
-            waited: AtomicU64::new(0),
-            reporter: self.clone(),
-        }
+        let (done, waited) = (Arc::default(), AtomicU64::new(0));
+        Task { bar, _room: room, total, done, waited, reporter: self.clone() }
     }
 
     /// Starts a task of unknown length, such as a composition.
@@ -197,7 +229,7 @@ impl Reporter {
             bar
         });
         let (done, waited) = (Arc::default(), AtomicU64::new(0));
-        Task { bar, total: None, done, waited, reporter: self.clone() }
+        Task { bar, _room: None, total: None, done, waited, reporter: self.clone() }
     }
 
     fn print(&self, text: &str) {
@@ -232,6 +264,7 @@ fn style(template: &str) -> ProgressStyle {
 /// A task that makes progress. Its bar disappears when it is dropped.
 pub struct Task {
     bar: Option<ProgressBar>,
+    _room: Option<Room>,
     total: Option<ProgressBar>,
     done: Arc<AtomicU64>,
     /// The nanoseconds for which it waited for bytes.

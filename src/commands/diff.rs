@@ -42,7 +42,7 @@ pub fn run(args: &Diff, cx: &Context) -> Result<ExitCode> {
 /// Returns the old lock: a file, or that of a revision.
 fn old(asked: &str, lock: &Path, cx: &Context) -> Result<Lockfile> {
     let file = cx.here.join(asked);
-    let read = || Lockfile::parse(&read_lock_text(&file, asked)?, asked);
+    let read = || Lockfile::parse(&read_lock_text(&file, asked)?, asked).map_err(damaged);
     let is_file = file.is_file();
     if is_file && is_path(asked) {
         return read();
@@ -74,7 +74,12 @@ fn old(asked: &str, lock: &Path, cx: &Context) -> Result<Lockfile> {
     }
     let text = git(dir, &["cat-file", "blob", &format!("{commit}:{named}")])?
         .map_err(|why| Error::user("git can't read the lock of the revision").because(why))?;
-    Lockfile::parse(&text, &format!("{asked}:{}", lockfile::FILE_NAME))
+    Lockfile::parse(&text, &format!("{asked}:{}", lockfile::FILE_NAME)).map_err(damaged)
+}
+
+/// Returns the error for an old lock that is damaged. Locking anew would not mend it.
+fn damaged(error: Error) -> Error {
+    error.with_hint("name another file, or a revision: `cotter diff HEAD~1`")
 }
 
 /// Whether an argument can only name a file. No revision begins so, and git refuses the ending `.lock`

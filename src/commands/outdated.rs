@@ -55,7 +55,9 @@ pub fn run(args: &Outdated, cx: &Context) -> Result<ExitCode> {
             })
         });
         let unknown: Vec<&str> = newer.unknown.iter().map(ToolchainName::as_str).collect();
-        print_json(&json!({ "packages": list.collect::<Vec<_>>(), "unknown": unknown }))?;
+        print_json(
+            &json!({ "packages": list.collect::<Vec<_>>(), "unknown": unknown, "files": newer.files }),
+        )?;
         return Ok(ExitCode::SUCCESS);
     }
     let names = |trees: &std::collections::BTreeSet<ToolchainName>| {
@@ -64,6 +66,13 @@ pub fn run(args: &Outdated, cx: &Context) -> Result<ExitCode> {
     if !newer.unknown.is_empty() {
         let names = names(&newer.unknown);
         cx.reporter.line(&format!("not asked, because they are archives by URL: {names}"));
+    }
+    if !newer.files.is_empty() {
+        let names: Vec<&str> = newer.files.iter().map(String::as_str).collect();
+        cx.reporter.line(&format!(
+            "not asked, because they are files in place of releases: {}",
+            names.join(", ")
+        ));
     }
     if newer.packages.is_empty() {
         cx.reporter.line("everything is as new as the indexes");

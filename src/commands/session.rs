@@ -14,6 +14,7 @@ use crate::environment::{Changes, WITH_THE_USERS};
 use crate::error::{Error, ErrorKind, Result, known_names, nearest};
 use crate::model::{Digest, Kind, Platform, ToolchainName};
 use crate::project::Project;
+use crate::python::editable::Editable;
 use crate::recipe::{self, Active};
 use crate::relocate::guard;
 use crate::store::{GUARDS, SESSIONS, SessionFile, Stamp, Store};
@@ -230,6 +231,12 @@ impl<'a> Session<'a> {
                 error.hint(format!("did you mean {}?", near.join(" or ")))
             }
         };
+        let error = match self.editable_with(command) {
+            Some(dir) => error.hint(format!(
+                "{command} is a script of {dir}, which is imported from where it is: `cotter venv` makes it, as .venv/bin/{command}"
+            )),
+            None => error,
+        };
         match (on_host, self.access) {
             (Some(_), _) => error.hint(format!(
                 "to start this machine's, write host = [{command:?}] at the top of {}, or say `cotter exec --host -- {command}`",
@@ -253,6 +260,14 @@ impl<'a> Session<'a> {
             }
         }
         out
+    }
+
+    /// Returns the directory among those that the trees import whose project has a script.
+    fn editable_with(&self, script: &str) -> Option<&str> {
+        let manifest = self.cx.manifest_path().ok()?;
+        let dir = manifest.parent()?;
+        let mut imports = self.trees.iter().flat_map(|tree| &tree.imports).map(String::as_str);
+        imports.find(|import| Editable::read(dir, import).is_ok_and(|e| e.brings(script)))
     }
 
     /// Returns the manifest's project. It is read only if it is needed: the short way to the trees

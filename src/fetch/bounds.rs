@@ -56,5 +56,8 @@ impl<'a> IndexBounds<'a> {
 /// Returns how near the server of a URL is. Behind a proxy, only the proxy resolves names.
 fn nearness(http: &Http, url: &str) -> BTreeSet<Vicinity> {
     let Ok(url) = Url::parse(url) else { return BTreeSet::new() };
-    if http.has_proxy_for(&url) { stated(&url).into_iter().collect() } else { resolved(&url) }
+    match http.has_proxy_for(&url) {
+        true => stated(&url).into_iter().collect(),
+        false => resolved(&url, http.addresses()),
+    }
 }

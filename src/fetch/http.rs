@@ -5,7 +5,7 @@ use std::ffi::OsString;
 use std::io::{self, Read, Seek, SeekFrom};
 use std::os::unix::ffi::OsStringExt;
 use std::path::{Path, PathBuf};
-use std::sync::OnceLock;
+use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 
 use percent_encoding::percent_decode_str;
@@ -13,6 +13,7 @@ use reqwest::StatusCode;
 use reqwest::header;
 
 use super::Patience;
+use super::addresses::{Addresses, Resolver};
 use super::netrc::Netrc;
 use super::pace::Paced;
 use super::proxy::Proxies;
@@ -22,13 +23,16 @@ use crate::error::{Cause, Error, ErrorKind, Measure, Result};
 use crate::model::decimal;
 pub use crate::model::redact;
 
-/// The greatest number of connections to one server that are kept for later requests. The descriptions
-/// of a closure of Nix are asked for over as many at once.
-pub const MOST_CONNECTIONS: usize = 16;
+/// The greatest number of requests that are made at once, and of connections to one server that are
+/// kept for later ones. A server that is far away, or busy, takes its time for each.
+pub const MOST_CONNECTIONS: usize = 32;
 
 /// A client for HTTP(S) and for files, with this program's rules for timeouts and retries.
 pub struct Http {
     client: OnceLock<reqwest::blocking::Client>,
+    /// Held by the thread that creates the client, which reads all certificates of the machine.
+    creation: Mutex<()>,
+    addresses: Arc<Addresses>,
     offline: bool,
     patience: Patience,
     netrc: Netrc,
@@ -57,7 +61,20 @@ enum Login {
 impl Http {
     /// Creates a client. `netrc` is the text of the user's netrc file.
     pub fn new(offline: bool, patience: Patience, netrc: &str, proxies: Proxies) -> Self {
-        Http { client: OnceLock::new(), offline, patience, netrc: Netrc::parse(netrc), proxies }
+        Http {
+            client: OnceLock::new(),
+            creation: Mutex::new(()),
+            addresses: Arc::default(),
+            offline,
+            patience,
+            netrc: Netrc::parse(netrc),
+            proxies,
+        }
+    }
+
+    /// Returns the addresses of servers that are known in this run.
+    pub(super) fn addresses(&self) -> &Addresses {
+        &self.addresses
     }
 
     /// Whether network access is forbidden.
@@ -199,6 +216,11 @@ impl Http {
         if login == Login::OfNetrc {
             request = self.with_login(request, &parsed);
         }
+        let asks = stated(&parsed).is_none() && !self.has_proxy_for(&parsed);
+        if let Some(host) = parsed.host_str().filter(|_| asks) {
+            // The one thread that serves all connections would otherwise wait for the answer.
+            let _ = self.addresses.of(host);
+        }
         let response = request.send().map_err(|e| self.unreachable(&parsed, &redact(url), e))?;
         let status = response.status();
         // Any other success has no file in it: 204, for example, says that there is nothing.
@@ -233,6 +255,9 @@ impl Http {
                 .cause(&e.without_url())
                 .hint("if you trust the server to which it leads, name that address instead");
         }
+        if let Some(host) = url.host_str().filter(|_| e.is_connect()) {
+            self.addresses.forget(host);
+        }
         Error::network(format!("can't reach {shown}"))
             .hint(self.way_out(url, &e))
             .cause(&e.without_url())
@@ -258,7 +283,10 @@ impl Http {
         if let Some(client) = self.client.get() {
             return Ok(client);
         }
-        super::names::restrict_to_builtin();
+        let _creates = self.creation.lock().expect("no panic holds it");
+        if let Some(client) = self.client.get() {
+            return Ok(client);
+        }
         // Ring is used instead of aws-lc because it builds without cmake. A second installation is
         // refused, which does no harm.
         let _ = rustls::crypto::ring::default_provider().install_default();
@@ -268,9 +296,10 @@ impl Http {
                 .connect_timeout(self.patience.stall.min(Duration::from_secs(10)))
                 .timeout(self.patience.stall)
                 .redirect(reqwest::redirect::Policy::custom({
-                    let proxies = self.proxies.clone();
-                    move |attempt| follow(attempt, &proxies)
+                    let (proxies, addresses) = (self.proxies.clone(), self.addresses.clone());
+                    move |attempt| follow(attempt, &proxies, &addresses)
                 }))
+                .dns_resolver(Arc::new(Resolver(self.addresses.clone())))
                 .pool_max_idle_per_host(MOST_CONNECTIONS)
         };
         // On a machine without certificates, no HTTPS server is trusted, but plain HTTP works: the
@@ -324,7 +353,11 @@ const MOST_REDIRECTIONS: usize = 10;
 
 /// Decides on a redirection. One from https to http would let anybody on the way choose the bytes,
 /// of which no hash may be known yet.
-fn follow(attempt: reqwest::redirect::Attempt, proxies: &Proxies) -> reqwest::redirect::Action {
+fn follow(
+    attempt: reqwest::redirect::Attempt,
+    proxies: &Proxies,
+    addresses: &Addresses,
+) -> reqwest::redirect::Action {
     let from_https = attempt.previous().iter().any(|url| url.scheme() == "https");
     if from_https && attempt.url().scheme() != "https" {
         let to = redact(attempt.url().as_str());
@@ -334,9 +367,9 @@ fn follow(attempt: reqwest::redirect::Attempt, proxies: &Proxies) -> reqwest::re
     let to = attempt.url();
     let near = || match proxies.of_url(to) {
         Some(_) => stated(to).into_iter().collect(),
-        None => resolved(to),
+        None => resolved(to, addresses),
     };
-    let nearer = |from: &reqwest::Url| leads_nearer(|| resolved(from), near());
+    let nearer = |from: &reqwest::Url| leads_nearer(|| resolved(from, addresses), near());
     if attempt.previous().first().is_some_and(nearer) {
         let to = redact(attempt.url().as_str());
         return attempt.error(format!("it leads to {to}, which is nearer to this machine"));

@@ -5,9 +5,11 @@
 //! IPv6), RFC 3056 (6to4).
 
 use std::collections::BTreeSet;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, ToSocketAddrs as _};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use reqwest::Url;
+
+use super::addresses::Addresses;
 
 /// How near a server is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -92,13 +94,12 @@ pub(super) fn stated(url: &Url) -> Option<Vicinity> {
 }
 
 /// Returns how near the addresses of the server of a URL are. A name that cannot be resolved has none.
-pub(super) fn resolved(url: &Url) -> BTreeSet<Vicinity> {
+pub(super) fn resolved(url: &Url, addresses: &Addresses) -> BTreeSet<Vicinity> {
     if let Some(vicinity) = stated(url) {
         return [vicinity].into();
     }
-    let (host, port) = (url.host_str().unwrap_or_default(), url.port_or_known_default());
-    let found = (host, port.unwrap_or(80)).to_socket_addrs();
-    found.into_iter().flatten().map(|address| of_address(address.ip())).collect()
+    let found = addresses.of(url.host_str().unwrap_or_default());
+    found.into_iter().flatten().map(of_address).collect()
 }
 
 /// Whether a redirection leads nearer to this machine than the first server is. `from` and `to` are how

@@ -16,7 +16,7 @@ use super::package_files::{environment_of_uv, input_of, known_files};
 use super::stale::{python_version, set_differences, set_fingerprint, target};
 use crate::context::{Context, shown};
 use crate::error::{Error, Place, Result, nearest};
-use crate::fetch::{Fetcher, LONGEST_LIST, decode, read_list, read_regular};
+use crate::fetch::{Fetcher, LONGEST_LIST, MOST_CONNECTIONS, decode, read_list, read_regular};
 use crate::lockfile::{
     LockedTree, Lockfile, PackagesRole, PackagesSpec, Plan, Selection, Spec, Uses, first_marker,
     has_conflict_markers, sides,
@@ -199,7 +199,7 @@ impl Locking<'_> {
                 files.iter().map(|file| (file.line.target(), file.sha256)).collect();
             // The fetcher remembers the pages. The check meets a page that could not be had again.
             let ask = |name: &String| self.fetcher.python_project(name).map(drop);
-            let _ = parallel::each(&listing::projects(&text), self.cx.jobs(), &ask);
+            let _ = parallel::each(&listing::projects(&text), MOST_CONNECTIONS, &ask);
             listing::check(&text, &named, &|name| self.fetcher.python_project(name))?;
         }
         if !group[0].builds {
@@ -409,7 +409,7 @@ impl Locking<'_> {
         overrides: &[RequiresDist],
     ) -> Result<()> {
         let reporter = &self.cx.reporter;
-        let wheels = parallel::each(&plan.inputs, self.cx.jobs(), &|input: &Input| {
+        let wheels = parallel::each(&plan.inputs, MOST_CONNECTIONS, &|input: &Input| {
             let (path, name) = match &input.built {
                 Some(built) => {
                     let path = self.fetcher.built(&built.sha256).ok_or_else(|| {
@@ -506,7 +506,7 @@ impl Locking<'_> {
     fn inputs(&self, chosen: Vec<Chosen>, demanded: &BTreeMap<String, Pin>) -> Result<Vec<Input>> {
         let (fetcher, reporter) = (self.fetcher, &self.cx.reporter);
         let input = |file: &Chosen| input_of(fetcher, reporter, file, demanded);
-        let mut out = parallel::each(&chosen, self.cx.jobs(), &input)?;
+        let mut out = parallel::each(&chosen, MOST_CONNECTIONS, &input)?;
         out.sort_by(|a: &Input, b| {
             a.locations
                 .iter()

@@ -1,6 +1,9 @@
 //! Schedules the work on several trees at once, and on several inputs of each tree.
 //!
-//! An input of a tree that was begun comes before a new tree, and larger inputs come first.
+//! An input of a tree that was begun comes before a new tree, and larger inputs come first. Some
+//! threads do nothing but fetch inputs into the cache, in the same order: a server takes its time to
+//! answer, however many cores this machine has. What they have fetched is unpacked before anything
+//! else is fetched.
 //! Therefore few trees are in progress at any time, and the disk space for staging is that of the
 //! largest trees, not the sum of all trees. A tree begins when the trees that it needs are
 //! published, and its lock is held from then until the tree itself is published. No thread ever
@@ -18,9 +21,9 @@ use super::layer::Unpack;
 use super::order::Order;
 use super::substitute::{Landing, Substituter};
 use crate::error::{Error, Result};
-use crate::fetch::Fetcher;
+use crate::fetch::{Fetcher, MOST_CONNECTIONS};
 use crate::lockfile::{Lockfile, Output};
-use crate::model::Platform;
+use crate::model::{Format, Input, Platform};
 use crate::recipe::Notes;
 use crate::reporter::{Phase, Reporter};
 use crate::sandbox::Quota;
@@ -58,7 +61,7 @@ pub struct Schedule<'a> {
     pub fetcher: &'a Fetcher,
     /// Reports progress.
     pub reporter: Reporter,
-    /// The number of threads.
+    /// The number of threads that unpack inputs and make trees.
     pub threads: usize,
     /// Whether identical files in the store are hard-linked.
     pub hard_links: bool,
@@ -89,6 +92,7 @@ enum State {
     Open {
         begun: Arc<Begun>,
         todo: VecDeque<usize>,
+        fetched: VecDeque<usize>,
         left: usize,
     },
     Done(Box<Made>),
@@ -101,10 +105,31 @@ struct Shared {
     failed: Option<Error>,
 }
 
+/// An input of a tree whose work has begun.
+struct Part {
+    job: usize,
+    input: usize,
+    begun: Arc<Begun>,
+}
+
 enum Task {
     Begin(usize),
-    Input(usize, usize, Arc<Begun>),
+    Fetch(Part),
+    Unpack { part: Part, is_fetched: bool },
 }
+
+/// What a thread is for.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Duty {
+    /// It begins trees, unpacks inputs, fetches them while it does, and finishes trees.
+    Make,
+    /// It fetches inputs.
+    Fetch,
+}
+
+/// The number of threads that fetch, for each thread that makes beyond the first: a user who asks for
+/// one job wants one thing at a time.
+const FETCHING: usize = 8;
 
 /// The state of the whole schedule: the jobs and the state of each.
 struct Board<'a, 'j> {
@@ -142,8 +167,12 @@ impl Schedule<'_> {
             changed: Condvar::new(),
         };
         std::thread::scope(|scope| {
-            for _ in 0..self.threads.max(1) {
-                scope.spawn(|| board.work(&reporter));
+            let threads = self.threads.max(1);
+            for _ in 0..threads {
+                scope.spawn(|| board.work(Duty::Make, &reporter));
+            }
+            for _ in 0..self.to_fetch(jobs).min((threads - 1) * FETCHING).min(MOST_CONNECTIONS) {
+                scope.spawn(|| board.work(Duty::Fetch, &reporter));
             }
         });
         reporter.end_total();
@@ -153,6 +182,21 @@ impl Schedule<'_> {
             None => Ok(shared.states.into_iter().filter_map(State::made).collect()),
         }
     }
+}
+
+impl Schedule<'_> {
+    /// Returns the number of inputs that must be fetched, but for those that the other threads take.
+    fn to_fetch(&self, jobs: &[Order]) -> usize {
+        let inputs = jobs.iter().flat_map(|job| &job.plan.inputs);
+        let missing = inputs.filter(|input| can_be_fetched(input) && !self.fetcher.has(input));
+        missing.count().saturating_sub(self.threads)
+    }
+}
+
+/// Whether the bytes of an input come into the cache as they are. Paths of a Nix store do not: they
+/// are files of the store itself.
+fn can_be_fetched(input: &Input) -> bool {
+    input.built.is_none() && input.format != Format::Nar
 }
 
 impl State {
@@ -170,14 +214,15 @@ impl Board<'_, '_> {
     }
 
     /// Works until no task is left.
-    fn work(&self, reporter: &Reporter) {
-        while let Some(task) = self.next() {
+    fn work(&self, duty: Duty, reporter: &Reporter) {
+        while let Some(task) = self.next(duty) {
             // A panic must not leave the other threads waiting for this task.
             let done = crate::fault::caught(|| {
                 crate::interrupt::check()?;
                 match task {
                     Task::Begin(j) => self.begin(j, reporter),
-                    Task::Input(j, i, begun) => self.input(j, i, begun, reporter),
+                    Task::Fetch(part) => self.fetch(part, reporter),
+                    Task::Unpack { part, is_fetched } => self.unpack(part, is_fetched, reporter),
                 }
             });
             if let Err(e) = done {
@@ -188,22 +233,32 @@ impl Board<'_, '_> {
     }
 
     /// Returns the next task, or `None` if all jobs are done or one has failed.
-    fn next(&self) -> Option<Task> {
+    fn next(&self, duty: Duty) -> Option<Task> {
         let mut shared = self.lock();
         loop {
             if shared.failed.is_some() {
                 return None;
             }
-            for j in &self.order {
-                if let State::Open { begun, todo, .. } = &mut shared.states[*j]
-                    && let Some(i) = todo.pop_front()
-                {
-                    return Some(Task::Input(*j, i, begun.clone()));
+            for job in self.order.iter().copied() {
+                let State::Open { begun, todo, fetched, .. } = &mut shared.states[job] else {
+                    continue;
+                };
+                let part = |input| Part { job, input, begun: begun.clone() };
+                if duty == Duty::Fetch {
+                    let inputs = &self.jobs[job].plan.inputs;
+                    let may = todo.iter().position(|i| can_be_fetched(&inputs[*i]));
+                    if let Some(input) = may.and_then(|at| todo.remove(at)) {
+                        return Some(Task::Fetch(part(input)));
+                    }
+                } else if let Some(input) = fetched.pop_front() {
+                    return Some(Task::Unpack { part: part(input), is_fetched: true });
+                } else if let Some(input) = todo.pop_front() {
+                    return Some(Task::Unpack { part: part(input), is_fetched: false });
                 }
             }
             let now = Instant::now();
             let is_done = |j: &usize| matches!(shared.states[*j], State::Done(_));
-            let ready = self.order.iter().find(|j| {
+            let ready = self.order.iter().filter(|_| duty == Duty::Make).find(|j| {
                 let may = matches!(shared.states[**j], State::Waiting(time) if time.is_none_or(|t| t <= now));
                 may && self.jobs[**j].after.iter().all(is_done)
             });
@@ -211,7 +266,9 @@ impl Board<'_, '_> {
                 shared.states[*j] = State::Beginning;
                 return Some(Task::Begin(*j));
             }
-            if self.order.iter().all(is_done) {
+            let has_all = |j: &usize| matches!(&shared.states[*j], State::Open { todo, .. } if todo.is_empty());
+            let ends = |j: &usize| is_done(j) || duty == Duty::Fetch && has_all(j);
+            if self.order.iter().all(ends) {
                 return None;
             }
             shared = self.changed.wait_timeout(shared, PATIENCE).expect("no panic holds it").0;
@@ -271,12 +328,34 @@ impl Board<'_, '_> {
         if left == 0 {
             return self.finish(j, Arc::new(begun), reporter);
         }
-        self.set(j, State::Open { begun: Arc::new(begun), todo: todo.into(), left });
+        let (begun, todo) = (Arc::new(begun), todo.into());
+        self.set(j, State::Open { begun, todo, fetched: VecDeque::new(), left });
+        Ok(())
+    }
+
+    /// Fetches one input into the cache, unless it is there.
+    fn fetch(&self, part: Part, reporter: &Reporter) -> Result<()> {
+        let (plan, fetcher) = (self.jobs[part.job].plan, self.schedule.fetcher);
+        let input = &plan.inputs[part.input];
+        let task = reporter.task(input.file_name(), input.size);
+        if fetcher.has(input) {
+            task.advance(input.size);
+        } else {
+            reporter
+                .timed(&plan.label(), Phase::Fetch, || {
+                    fetcher.file(input, plan.snapshot().as_deref(), &task)
+                })
+                .map_err(|e| e.about(plan.name.as_str()))?;
+        }
+        if let State::Open { fetched, .. } = &mut self.lock().states[part.job] {
+            fetched.push_back(part.input);
+        }
         Ok(())
     }
 
     /// Unpacks one input. The thread that unpacks the last input of a tree also finishes the tree.
-    fn input(&self, j: usize, i: usize, begun: Arc<Begun>, reporter: &Reporter) -> Result<()> {
+    fn unpack(&self, part: Part, is_fetched: bool, reporter: &Reporter) -> Result<()> {
+        let Part { job: j, input: i, begun } = part;
         let (job, schedule) = (&self.jobs[j], self.schedule);
         let (plan, input) = (job.plan, &job.plan.inputs[i]);
         if let Some(platform) = schedule.native
@@ -287,7 +366,10 @@ impl Board<'_, '_> {
             let workshop = Workshop { store, fetcher, reporter, lock, platform, limits };
             reporter.timed(&plan.label(), Phase::Build, || workshop.rebuild(plan, input))?;
         }
-        let task = reporter.task(input.file_name(), input.size);
+        let task = match is_fetched {
+            true => reporter.unpacking(input.file_name(), input.size),
+            false => reporter.task(input.file_name(), input.size),
+        };
         let (fetcher, blobs, pruning) =
             (schedule.fetcher, &begun.bench.blobs, &begun.bench.pruning);
         let since = Instant::now();

@@ -10,7 +10,9 @@ use crate::fetch::read_list;
 use crate::lockfile::{PackagesRole, Plan};
 use crate::manifest::Requirements;
 use crate::model::{Ecosystem, ToolchainName, normalize_project};
-use crate::python::requirement_files::real;
+use crate::python::named_files;
+use crate::python::pyproject::{self, PyProject};
+use crate::python::requirement_files::{closure, real};
 use crate::python::requirement_lines::{self, Line};
 use crate::report::dependencies::Origin;
 
@@ -103,17 +105,40 @@ fn lists(inputs: Vec<PathBuf>) -> BTreeMap<PathBuf, Vec<(usize, String)>> {
 fn of_set(project: &Project, set: &Requirements, plan: &Plan, cx: &Context) -> Vec<Origin> {
     let mut out = vec![];
     let mut named = BTreeSet::new();
-    let inputs = set.inputs.iter().map(|file| project.dir().join(&file.value)).collect();
+    let mut add = |package: String, what: &str, place: Place| {
+        if plan.inputs.iter().any(|input| input.component.name == package) {
+            let asked_by = format!("{what} of [requirements.{}]", set.name);
+            named.insert(package.clone());
+            out.push(Origin { package, asked_by, place: Some(place) });
+        }
+    };
+    let dir = project.dir();
+    let inputs: Vec<PathBuf> = set.inputs.iter().map(|file| dir.join(&file.value)).collect();
+    let contributing: BTreeSet<PathBuf> =
+        inputs.iter().flat_map(|file| closure(dir, file)).collect();
     for (file, lines) in lists(inputs) {
         for (line, text) in lines {
             let end = text.find(|c| !is_of_name(c)).unwrap_or(text.len());
-            let package = normalize_project(&text[..end]);
-            if plan.inputs.iter().any(|input| input.component.name == package) {
-                let place = Place { file: shown(&file, &cx.here), line, column: 1 };
-                let asked_by = format!("a list of [requirements.{}]", set.name);
-                named.insert(package.clone());
-                out.push(Origin { package, asked_by, place: Some(place) });
-            }
+            let place = Place { file: shown(&file, &cx.here), line, column: 1 };
+            add(normalize_project(&text[..end]), "a list", place);
+        }
+    }
+    // A file in place of a release need not have its name in front.
+    for line in named_files::of_set(set, dir).iter().filter(|line| line.is_unnamed()) {
+        if let Ok(package) = line.project() {
+            let file = shown(&dir.join(&line.place.file), &cx.here);
+            add(package, "a file", Place { file, ..line.place.clone() });
+        }
+    }
+    for path in contributing.iter().filter(|path| path.ends_with(pyproject::FILE)) {
+        let Ok(own) = PyProject::read(path, &shown(path, &cx.here)) else { continue };
+        let mut stated = own.stated().unwrap_or_default();
+        stated.retain(|(extra, ..)| extra.as_ref().is_none_or(|extra| set.extras.contains(extra)));
+        let mut groups = own.stated_of_groups().unwrap_or_default();
+        groups.retain(|name, _| set.groups.contains(name));
+        let stated = stated.into_iter().map(|(_, required, place)| (required, place));
+        for (required, place) in stated.chain(groups.into_values().flatten()) {
+            add(required.name, "a project", place);
         }
     }
     let needed: BTreeSet<&str> =

@@ -211,6 +211,11 @@ impl Editable {
         (text, programs)
     }
 
+    /// Whether a program is one of its scripts. A virtual environment has them, and nothing else does.
+    pub fn brings(&self, program: &str) -> bool {
+        self.entry_points().1.iter().any(|(name, _)| name == program)
+    }
+
     /// Installs it into an environment: its modules are found, `importlib.metadata` knows the project,
     /// and its scripts are there.
     ///

@@ -191,6 +191,17 @@ fn a_change_of_the_lock_is_told_before_and_after() {
     rig.git(&["commit", "-q", "-m", "with"]);
     assert_eq!(rig.project.ok(&["diff"]), "nothing changes\n");
     let lock = rig.project.lock_text();
+    // Locking anew would not mend an old lock.
+    rig.project.scratch.write("project/old.lock", &lock[..lock.len() / 2]);
+    let said = rig.project.fails(3, &["diff", "old.lock"]);
+    contains(&said, &["old.lock", "hint: name another file, or a revision: `cotter diff HEAD~1`"]);
+    assert!(!said.contains("--fresh"), "{said}");
+    // A variable without a value is none.
+    let mut empty = rig.project.cotter(&["lock", "--check"]);
+    for name in ["COTTER_JOBS", "COTTER_MANIFEST", "COTTER_COLOR", "COTTER_QUIET"] {
+        empty.env(name, "");
+    }
+    ok(&mut empty);
     contains(&rig.project.ok(&["outdated", "--json"]), &["\"packages\": []"]);
 
     rig.publish("1.0-2");

@@ -35,6 +35,14 @@ fn an_editable_directory_is_imported_in_exec_and_in_an_environment() {
         let run = |program: &str| project.ok(&["exec", "app", "--", "python3", "-c", program]);
         assert_eq!(run(program), "own 1 42\n");
         assert_eq!(run(program), "own 1 42\n", "by the short way");
+        // Its dependencies lead to its file, and its scripts are in an environment only.
+        let prefix = if directory == "." { String::new() } else { format!("{directory}/") };
+        contains(
+            &project.ok(&["why", "lib"]),
+            &[&format!("{prefix}pyproject.toml:7:17, a project of [requirements.app]: lib")],
+        );
+        let said = project.fails(127, &["exec", "app", "--", "own"]);
+        contains(&said, &[&format!("own is a script of {directory}"), "`cotter venv`"]);
         // An edit counts at once, and the directories of the user come first.
         let module = project.dir().join(directory).join("src/own_it/__init__.py");
         // The text has another length: Python takes a compiled file of the same second and length for the module's.

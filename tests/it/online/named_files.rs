@@ -38,6 +38,7 @@ fn a_wheel_of_the_project_is_locked_by_its_hash_and_a_change_is_told() {
         format!("./vendor/{WHEEL}"),
         format!("own-lib @ ./vendor/{WHEEL} ; python_version > '3'"),
         format!("vendor/{WHEEL} --hash=sha256:{}", hash(&own("answer = 1\n"))),
+        format!("./other/../vendor/./{WHEEL}"),
         format!("Own.Lib @ file:vendor/{WHEEL}#sha256={}", hash(&own("answer = 1\n"))),
     ] {
         packages.inputs(&format!("# ours\n{line}\n"));
@@ -57,6 +58,23 @@ fn a_wheel_of_the_project_is_locked_by_its_hash_and_a_change_is_told() {
         assert!(!text.contains("cotter-files"), "{text}");
         assert_eq!(answer(&packages), "1 42\n", "{line}");
     }
+    // What asks for it, and what it asks for, is known. An index is not asked for its name.
+    contains(
+        &project.ok(&["why", "own-lib"]),
+        &["requirements.in:2:1, a list of [requirements.app]: own-lib"],
+    );
+    packages.inputs(&format!("# ours\n\n./vendor/{WHEEL}\n"));
+    project.ok(&["lock"]);
+    contains(
+        &project.ok(&["why", "lib"]),
+        &["requirements.in:3:1, a file of [requirements.app]: own-lib -> lib"],
+    );
+    packages.server.clear_log();
+    let json = project.ok(&["outdated", "--json", "app"]);
+    contains(&json, &["\"files\": [\n    \"own-lib\"\n  ]"]);
+    let asked = packages.server.log();
+    assert!(asked.iter().any(|line| line.contains("/lib")), "{asked:?}");
+    assert!(!asked.iter().any(|line| line.contains("own")), "{asked:?}");
     // In the sandbox, too.
     packages.set("inputs = [\"requirements.in\"]\nbuild = [\"*\"]\nbuild_requires = []");
     packages.inputs(&format!("./vendor/{WHEEL}\n"));

@@ -30,6 +30,9 @@ impl Bazel {
             if self == Bazel::V4 { (&ROOTS[0], "bookworm") } else { (&ROOTS[1], "forky") };
         slot.get_or_init(|| {
             let dir = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(format!("bazel-{suite}"));
+            // The tests of Bazel and the others may run in two processes.
+            let lock = std::fs::File::create(dir.with_extension("lock")).unwrap();
+            lock.lock().unwrap();
             if !dir.exists() {
                 let output = Command::new("sh")
                     .arg(format!("{REPO}/tests/bazel-root.sh"))
