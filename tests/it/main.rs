@@ -23,6 +23,7 @@ mod debian;
 mod emit;
 mod exec;
 mod faults;
+mod from_lock;
 mod generated;
 mod hints;
 mod hook;

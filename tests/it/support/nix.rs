@@ -115,6 +115,16 @@ pub fn tool(path: &str) -> String {
     format!("[toolchains.greet]\nkind = \"tool\"\nsource = \"nix\"\npath = \"{path}\"\n")
 }
 
+/// Returns the expression that turns a lock into derivations. `more` are further arguments.
+pub fn from_lock(lock: &Path, cotter: &Path, more: &str) -> String {
+    format!(
+        "import {}/nix/from-lock.nix {{ lock = {}; cotter = {}; {more} }}",
+        super::REPO,
+        lock.display(),
+        cotter.display()
+    )
+}
+
 /// Returns the name of the description of a path.
 pub fn narinfo(path: &str) -> String {
     format!("{}.narinfo", &path["/nix/store/".len()..][..32])

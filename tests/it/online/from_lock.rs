@@ -1,0 +1,97 @@
+//! The real Nix composes the trees of locks, out of real packages.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use crate::support::nix::{Nix, from_lock};
+use crate::support::server::Server;
+use crate::support::{REPO, contains, in_store, library, ok, shared_store, tree};
+
+/// Returns a directory with `bin/cotter`.
+fn program(nix: &Nix) -> PathBuf {
+    let dir = nix.scratch.join("cotter");
+    std::fs::create_dir_all(dir.join("bin")).unwrap();
+    crate::support::copy_program(env!("CARGO_BIN_EXE_cotter"), &dir.join("bin/cotter"));
+    dir
+}
+
+/// Serves the downloads of the shared store under the paths that a lock names, for every tree whose files are there.
+fn mirror(lock: &Path) -> Server {
+    let server = Server::start();
+    let text = std::fs::read_to_string(lock).unwrap();
+    let lock = cotter::internals::Lockfile::parse(&text, "toolchains.lock").unwrap();
+    for input in lock.trees.values().flat_map(|tree| &tree.plan.inputs) {
+        let file = shared_store().join("inputs").join(input.sha256.hex());
+        if let Ok(bytes) = std::fs::read(file) {
+            // Nix asks for the address of a file whose name has an escape.
+            server.put(&format!("/{}", input.locations[0].path()), bytes);
+        }
+    }
+    server
+}
+
+/// Builds one tree of a lock by Nix, and compares it with the one that cotter has made.
+fn build(nix: &Nix, lock: &Path, name: &str, platform: &str, ours: &Path) -> String {
+    let server = mirror(lock);
+    let more = format!(
+        "platform = \"{platform}\"; system = builtins.currentSystem; mirrors = {{ debian = \"{0}\"; debian-security = \"{0}\"; }};",
+        server.url
+    );
+    let path = nix.build(&format!("({}).{name}", from_lock(lock, &program(nix), &more)));
+    assert_eq!(path.rsplit('/').next().unwrap(), ours.file_name().unwrap().to_str().unwrap());
+    assert!(server.log().iter().any(|line| line.contains(".deb")), "Nix fetched the packages");
+    let place = nix.place(&path);
+    ok(Command::new("diff").args(["-r", "--no-dereference"]).arg(&place).arg(ours));
+    let hash = |tree: &Path| cotter::internals::hash_tree(tree).unwrap().0;
+    assert_eq!(hash(&place), hash(ours));
+    ok(nix.command("nix-store").args(["--verify-path", &path]));
+    path
+}
+
+#[test]
+fn nix_composes_a_library_a_tool_and_one_of_another_platform() {
+    let nix = Nix::new();
+    let dir = Path::new(REPO).join("examples/libraries");
+    let lock = dir.join("toolchains.lock");
+    build(&nix, &lock, "zlib", "x86_64-linux", &library("zlib"));
+    let tool = build(&nix, &lock, "pkg-config", "x86_64-linux", &library("pkg-config"));
+    let version = ok(Command::new(nix.place(&tool).join("bin/pkg-config")).arg("--version"));
+    contains(&version, &["1.8"]);
+    let foreign = ["--platform", "aarch64-linux"];
+    ok(&mut in_store(shared_store(), &dir, &[&["setup", "zlib"][..], &foreign].concat()));
+    let theirs = in_store(shared_store(), &dir, &[&["path", "zlib"][..], &foreign].concat());
+    let theirs = ok(&mut { theirs });
+    build(&nix, &lock, "zlib", "aarch64-linux", Path::new(theirs.trim()));
+}
+
+#[test]
+fn nix_composes_the_compiler_and_the_interpreter_of_this_repository() {
+    let nix = Nix::new();
+    let lock = Path::new(REPO).join("toolchains.lock");
+    let python = build(&nix, &lock, "python", "x86_64-linux", &tree("python"));
+    build(&nix, &lock, "gcc", "x86_64-linux", &tree("gcc"));
+    // A derivation uses it like any other.
+    let expression = format!(
+        "let trees = {}; in derivation {{ name = \"said\"; system = \"x86_64-linux\"; builder = \"${{trees.python}}/bin/python3\"; args = [ \"-c\" \"import os, ssl; open(os.environ['out'], 'w').write(ssl.__file__)\" ]; }}",
+        from_lock(&lock, &program(&nix), "platform = \"x86_64-linux\";")
+    );
+    let said = std::fs::read_to_string(nix.place(&nix.build(&expression))).unwrap();
+    assert!(said.starts_with(&format!("{python}/")), "{said}");
+}
+
+#[test]
+fn nix_takes_a_tree_from_a_cache_of_cotter_and_asks_for_no_key() {
+    let nix = Nix::new();
+    let dir = Path::new(REPO).join("examples/libraries");
+    let (key, cache) = (nix.scratch.join("key"), nix.scratch.join("pushed"));
+    ok(in_store(shared_store(), &dir, &["cache", "key", "test-1"]).arg(&key));
+    let mut push = in_store(shared_store(), &dir, &["cache", "push"]);
+    ok(push.arg(&cache).arg("--key").arg(&key).arg("zlib"));
+    let lock = dir.join("toolchains.lock");
+    let expression = format!("({}).zlib", from_lock(&lock, &program(&nix), ""));
+    let file = nix.scratch.write("zlib.nix", expression);
+    let mut build = nix.command("nix-build");
+    build.arg(file).args(["--no-out-link", "--max-jobs", "0", "--option", "substituters"]);
+    let path = ok(build.arg(format!("file://{}", cache.display())));
+    assert_eq!(nix.place(path.trim()).file_name(), library("zlib").file_name());
+}
