@@ -46,7 +46,7 @@
           lock = ./toolchains.lock;
           named = builtins.filter (tree: tree.platform == system) (builtins.fromTOML (builtins.readFile lock)).tree;
           has = tree: (fromLock lock).${system}.${tree.name}.outPath == "/nix/store/${tree.store_name}";
-        in {
+        in rec {
           inherit cotter;
           # The program runs: it writes its manual pages.
           manual = derivation {
@@ -56,16 +56,12 @@
             args = [ "man" (builtins.placeholder "out") ];
           };
           # The trees of the lock of this repository have the names that the lock states.
-          names = assert named != [ ] && builtins.all has named; derivation {
-            name = "cotter-completions";
-            inherit system;
-            builder = "${cotter}/bin/cotter";
-            args = [ "man" (builtins.placeholder "out") ];
-          };
+          from-lock = assert named != [ ] && builtins.all has named; manual;
         });
 
       templates.default = {
-        path = ./examples/nix;
+        # As a text, since Nix 2.8 refuses a path of a store that is not at /nix/store.
+        path = "${self}/examples/nix";
         description = "A project whose toolchains are those of toolchains.lock";
       };
     };

@@ -95,3 +95,86 @@ fn nix_takes_a_tree_from_a_cache_of_cotter_and_asks_for_no_key() {
     let path = ok(build.arg(format!("file://{}", cache.display())));
     assert_eq!(nix.place(path.trim()).file_name(), library("zlib").file_name());
 }
+
+/// Copies what git knows of this repository, so that nothing that was made in it is read.
+fn checkout(nix: &Nix) -> PathBuf {
+    let dir = nix.scratch.join("checkout");
+    std::fs::create_dir(&dir).unwrap();
+    let copy =
+        format!("git ls-files -z | xargs -0 cp --parents --no-dereference -t {}", dir.display());
+    ok(Command::new("sh").args(["-ec", &copy]).current_dir(REPO));
+    dir
+}
+
+/// Returns a command of a Nix that knows flakes, whose builders also see `seen`, and the arguments that put the stand-in in the place of nixpkgs.
+fn flake(nix: &Nix, verb: &[&str], dir: &Path, seen: &[&Path], input: &str) -> Command {
+    let mut command = nix.command("nix");
+    command.args(["--option", "experimental-features", "nix-command flakes", "--offline"]);
+    let paths = seen.iter().map(|path| path.display().to_string());
+    let paths: Vec<String> =
+        ["/bin", "/lib", "/lib64", "/usr"].map(str::to_owned).into_iter().chain(paths).collect();
+    command.args(["--option", "sandbox-paths", &paths.join(" ")]).args(verb);
+    command.args(["--no-write-lock-file", "--override-input", input]);
+    command.arg(format!("path:{}", nix.scratch.join("nixpkgs").display()));
+    command.arg(format!("path:{}", dir.display()));
+    command
+}
+
+/// Writes the stand-in for nixpkgs.
+fn stand_in(nix: &Nix, settings: &serde_json::Value) {
+    let text = std::fs::read(format!("{REPO}/tests/nix/nixpkgs/flake.nix")).unwrap();
+    nix.scratch.write("nixpkgs/flake.nix", text);
+    nix.scratch.write("nixpkgs/settings.json", settings.to_string());
+}
+
+#[test]
+fn the_flake_and_its_example_pass_their_checks_without_network() {
+    let nix = Nix::new();
+    let (checkout, program) = (checkout(&nix), program(&nix));
+    stand_in(&nix, &serde_json::json!({ "program": program.join("bin/cotter") }));
+    let said = ok(&mut flake(&nix, &["flake", "show", "--json"], &checkout, &[], "nixpkgs"));
+    let said: serde_json::Value = serde_json::from_str(&said).unwrap();
+    for system in ["aarch64-linux", "x86_64-linux"] {
+        assert_eq!(said["packages"][system]["cotter"]["name"], "cotter-0.1.0");
+        assert!(said["devShells"][system]["default"].is_object(), "{said}");
+        assert_eq!(said["checks"][system].as_object().unwrap().len(), 3);
+    }
+    assert_eq!(said["overlays"]["default"]["type"], "nixpkgs-overlay");
+    assert_eq!(said["templates"]["default"]["type"], "template");
+    ok(&mut flake(&nix, &["flake", "check"], &checkout, &[&program], "nixpkgs"));
+    let lib = ok(nix
+        .command("nix-store")
+        .args(["--query", "--requisites"])
+        .args(built(&nix, "cotter-manual")));
+    assert!(!lib.is_empty());
+
+    let example = nix.scratch.join("example");
+    ok(Command::new("cp").arg("-r").arg(checkout.join("examples/nix")).arg(&example));
+    let lock = example.join("toolchains.lock");
+    let server = mirror(&lock);
+    let text = std::fs::read_to_string(example.join("flake.nix")).unwrap();
+    let named =
+        format!("mirrors = {{ debian = \"{0}\"; debian-security = \"{0}\"; }};", server.url);
+    assert!(text.contains("mirrors = { };"), "{text}");
+    let text = text.replace("mirrors = { };", &named);
+    std::fs::write(
+        example.join("flake.nix"),
+        text.replace("git+file:///path/to/cotter", &format!("path:{}", checkout.display())),
+    )
+    .unwrap();
+    ok(&mut flake(&nix, &["flake", "check"], &example, &[&program], "cotter/nixpkgs"));
+    let counted = built(&nix, "counted");
+    assert_eq!(std::fs::read_to_string(nix.place(&counted[0])).unwrap(), "3\n");
+    let ours = in_store(shared_store(), &Path::new(REPO).join("examples/nix"), &["path", "tools"]);
+    let ours = PathBuf::from(ok(&mut { ours }).trim());
+    assert!(nix.place("/nix/store").join(ours.file_name().unwrap()).is_dir());
+}
+
+/// Returns the paths of a store whose names end in `name`.
+fn built(nix: &Nix, name: &str) -> Vec<String> {
+    let there = crate::support::names(&nix.place("/nix/store"));
+    let found = there.iter().filter(|path| path.get(33..) == Some(name));
+    let found: Vec<String> = found.map(|path| format!("/nix/store/{path}")).collect();
+    assert!(!found.is_empty(), "{name} is not in {there:?}");
+    found
+}
