@@ -5,7 +5,7 @@ use std::process::Command;
 
 use crate::support::nix::{Nix, from_lock};
 use crate::support::server::Server;
-use crate::support::{REPO, contains, in_store, library, ok, shared_store, tree};
+use crate::support::{REPO, contains, in_store, library, ok, shared_store};
 
 /// Returns a directory with `bin/cotter`.
 fn program(nix: &Nix) -> PathBuf {
@@ -30,53 +30,70 @@ fn mirror(lock: &Path) -> Server {
     server
 }
 
-/// Builds one tree of a lock by Nix, and compares it with the one that cotter has made.
-fn build(nix: &Nix, lock: &Path, name: &str, platform: &str, ours: &Path) -> String {
-    let server = mirror(lock);
-    let more = format!(
-        "platform = \"{platform}\"; system = builtins.currentSystem; mirrors = {{ debian = \"{0}\"; debian-security = \"{0}\"; }};",
-        server.url
-    );
-    let path = nix.build(&format!("({}).{name}", from_lock(lock, &program(nix), &more)));
-    assert_eq!(path.rsplit('/').next().unwrap(), ours.file_name().unwrap().to_str().unwrap());
-    assert!(server.log().iter().any(|line| line.contains(".deb")), "Nix fetched the packages");
+/// Builds one tree of the lock in a directory of this repository by Nix, and compares it with the one that cotter has made.
+fn build(nix: &Nix, dir: &str, name: &str, platform: &str) -> String {
+    let path = Path::new(REPO).join(dir).join("toolchains.lock");
+    let (server, text) = (mirror(&path), std::fs::read_to_string(&path).unwrap());
+    let lock = cotter::internals::Lockfile::parse(&text, "toolchains.lock").unwrap();
+    let mut trees = lock.trees.values();
+    let tree = trees.find(|t| t.plan.name.as_str() == name && t.plan.platform.as_str() == platform);
+    let store_name = tree.unwrap().output.store_name.as_str();
+    let ours = shared_store().join("store").join(store_name);
+    let more =
+        format!("platform = \"{platform}\"; system = builtins.currentSystem; {}", mirrors(&server));
+    let path = nix.build(&format!("({}).{name}", from_lock(&path, &program(nix), &more)));
+    assert_eq!(path, format!("/nix/store/{store_name}"));
+    let asked = |line: &String| [".deb", ".whl"].iter().any(|ending| line.contains(ending));
+    assert!(server.log().iter().any(asked), "Nix fetched the files");
     let place = nix.place(&path);
-    ok(Command::new("diff").args(["-r", "--no-dereference"]).arg(&place).arg(ours));
+    ok(Command::new("diff").args(["-r", "--no-dereference"]).arg(&place).arg(&ours));
     let hash = |tree: &Path| cotter::internals::hash_tree(tree).unwrap().0;
-    assert_eq!(hash(&place), hash(ours));
+    assert_eq!(hash(&place), hash(&ours));
     ok(nix.command("nix-store").args(["--verify-path", &path]));
     path
+}
+
+/// Returns the argument that names a server for every family.
+fn mirrors(server: &Server) -> String {
+    let families = ["debian", "debian-security", "python"];
+    let named: String = families.iter().map(|f| format!("{f} = \"{}\"; ", server.url)).collect();
+    format!("mirrors = {{ {named}}};")
 }
 
 #[test]
 fn nix_composes_a_library_a_tool_and_one_of_another_platform() {
     let nix = Nix::new();
-    let dir = Path::new(REPO).join("examples/libraries");
-    let lock = dir.join("toolchains.lock");
-    build(&nix, &lock, "zlib", "x86_64-linux", &library("zlib"));
-    let tool = build(&nix, &lock, "pkg-config", "x86_64-linux", &library("pkg-config"));
+    let dir = "examples/libraries";
+    build(&nix, dir, "zlib", "x86_64-linux");
+    let tool = build(&nix, dir, "pkg-config", "x86_64-linux");
     let version = ok(Command::new(nix.place(&tool).join("bin/pkg-config")).arg("--version"));
     contains(&version, &["1.8"]);
-    let foreign = ["--platform", "aarch64-linux"];
-    ok(&mut in_store(shared_store(), &dir, &[&["setup", "zlib"][..], &foreign].concat()));
-    let theirs = in_store(shared_store(), &dir, &[&["path", "zlib"][..], &foreign].concat());
-    let theirs = ok(&mut { theirs });
-    build(&nix, &lock, "zlib", "aarch64-linux", Path::new(theirs.trim()));
+    let foreign = ["setup", "zlib", "--platform", "aarch64-linux"];
+    ok(&mut in_store(shared_store(), &Path::new(REPO).join(dir), &foreign));
+    build(&nix, dir, "zlib", "aarch64-linux");
 }
 
 #[test]
 fn nix_composes_the_compiler_and_the_interpreter_of_this_repository() {
     let nix = Nix::new();
-    let lock = Path::new(REPO).join("toolchains.lock");
-    let python = build(&nix, &lock, "python", "x86_64-linux", &tree("python"));
-    build(&nix, &lock, "gcc", "x86_64-linux", &tree("gcc"));
+    let python = build(&nix, "", "python", "x86_64-linux");
+    build(&nix, "", "gcc", "x86_64-linux");
     // A derivation uses it like any other.
+    let lock = Path::new(REPO).join("toolchains.lock");
     let expression = format!(
         "let trees = {}; in derivation {{ name = \"said\"; system = \"x86_64-linux\"; builder = \"${{trees.python}}/bin/python3\"; args = [ \"-c\" \"import os, ssl; open(os.environ['out'], 'w').write(ssl.__file__)\" ]; }}",
         from_lock(&lock, &program(&nix), "platform = \"x86_64-linux\";")
     );
     let said = std::fs::read_to_string(nix.place(&nix.build(&expression))).unwrap();
     assert!(said.starts_with(&format!("{python}/")), "{said}");
+}
+
+#[test]
+fn nix_composes_sets_of_python_packages_one_of_which_is_compiled() {
+    let nix = Nix::new();
+    build(&nix, "examples/flask", "app", "x86_64-linux");
+    build(&nix, "examples/flask", "app-2020", "x86_64-linux");
+    build(&nix, "examples/flask", "uv", "x86_64-linux");
 }
 
 #[test]
@@ -149,8 +166,7 @@ fn the_flake_and_its_example_pass_their_checks_without_network() {
     let lock = example.join("toolchains.lock");
     let server = mirror(&lock);
     let text = std::fs::read_to_string(example.join("flake.nix")).unwrap();
-    let named =
-        format!("mirrors = {{ debian = \"{0}\"; debian-security = \"{0}\"; }};", server.url);
+    let named = mirrors(&server);
     assert!(text.contains("mirrors = { };"), "{text}");
     let text = text.replace("mirrors = { };", &named);
     std::fs::write(
@@ -187,8 +203,7 @@ fn nix_compiles_cotter_out_of_vendored_crates_and_uses_it() {
     contains(&version, &["cotter 0.1.0"]);
     let lock = Path::new(REPO).join("examples/libraries/toolchains.lock");
     let server = mirror(&lock);
-    let more = format!("mirrors = {{ debian = \"{0}\"; debian-security = \"{0}\"; }};", server.url);
-    let path = nix.build(&format!("({}).zlib", from_lock(&lock, &cotter, &more)));
+    let path = nix.build(&format!("({}).zlib", from_lock(&lock, &cotter, &mirrors(&server))));
     assert_eq!(nix.place(&path).file_name(), library("zlib").file_name());
 }
 
