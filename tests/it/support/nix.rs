@@ -34,13 +34,15 @@ pub struct Nix {
     pub scratch: Scratch,
     /// The public key.
     pub key: String,
+    /// The directory of the programs of another Nix than that of the machine.
+    pub programs: Option<PathBuf>,
 }
 
 impl Nix {
     pub fn new() -> Self {
         let scratch = Scratch::new();
         scratch.write("etc/nix.conf", CONFIG);
-        let mut nix = Nix { scratch, key: String::new() };
+        let mut nix = Nix { scratch, key: String::new(), programs: None };
         let (secret, public) = (nix.scratch.join("secret"), nix.scratch.join("public"));
         let mut make = nix.command("nix-store");
         make.args(["--generate-binary-cache-key", "test-1"]).args([&secret, &public]);
@@ -51,7 +53,8 @@ impl Nix {
 
     /// Returns a command of Nix that works on the store.
     pub fn command(&self, program: &str) -> Command {
-        let mut command = Command::new(program);
+        let dir = self.programs.clone().unwrap_or_default();
+        let mut command = Command::new(dir.join(program));
         clean(&mut command, self.scratch.path());
         command.env("NIX_CONF_DIR", self.scratch.join("etc"));
         command.arg("--store").arg(self.root());
