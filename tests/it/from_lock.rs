@@ -3,9 +3,12 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use crate::archives::{honest, manifest};
 use crate::closures::Rig;
+use crate::support::archive::gzip;
 use crate::support::nix::{Nix, from_lock};
-use crate::support::{REPO, Scratch, clean, contains, fails, ok};
+use crate::support::server::Server;
+use crate::support::{Project, REPO, Scratch, clean, contains, copy_program, fails, ok};
 
 /// Returns a directory for expressions of which nothing is built.
 fn no_program(nix: &Nix) -> PathBuf {
@@ -123,6 +126,58 @@ fn what_nix_cannot_read_is_said() {
     let app = std::fs::read_to_string(format!("{REPO}/examples/flask/toolchains.lock")).unwrap();
     let said = failure(&app, "app.outPath");
     contains(&said, &["no mirror is known for mirror://python/", "mirrors = { python = ["]);
+}
+
+#[test]
+fn nix_composes_archives_from_an_address_and_from_the_project_and_refuses_others() {
+    let bytes = gzip(&honest().finish());
+    let server = Server::start();
+    let url = server.put("/a%201.0.tgz?raw=1", bytes.clone());
+    for url in [url.as_str(), "./third party/a 1.0.tgz"] {
+        let nix = Nix::new();
+        let project = Project::new(&manifest(url, &bytes, "strip_prefix = \"thing-1.0\""));
+        let file = project.scratch.write("project/third party/a 1.0.tgz", &bytes);
+        project.ok(&["setup"]);
+        let dir = nix.scratch.join("cotter");
+        std::fs::create_dir_all(dir.join("bin")).unwrap();
+        copy_program(env!("CARGO_BIN_EXE_cotter"), &dir.join("bin/cotter"));
+        let lock = project.dir().join("toolchains.lock");
+        let expression = format!("({}).thing", from_lock(&lock, &dir, ""));
+        let expression = nix.scratch.write("thing.nix", expression);
+        let build = |option: &str| {
+            let mut command = nix.command("nix-build");
+            command.arg(&expression).args(["--no-out-link", option]);
+            command
+        };
+        // Other bytes are refused, and nothing is made.
+        std::fs::write(&file, b"changed").unwrap();
+        server.put("/a%201.0.tgz?raw=1", b"changed".to_vec());
+        let refused = build("--keep-going").output().unwrap();
+        assert!(!refused.status.success());
+        let said = String::from_utf8_lossy(&refused.stderr).into_owned();
+        assert!(said.contains("hash mismatch") || said.contains("store path mismatch"), "{said}");
+        let ours = project.tree();
+        let place = nix.place("/nix/store").join(ours.file_name().unwrap());
+        assert!(!place.exists());
+        std::fs::write(&file, &bytes).unwrap();
+        server.put("/a%201.0.tgz?raw=1", bytes.clone());
+        assert_eq!(nix.place(ok(&mut build("--keep-going")).trim()), place);
+        let hash = |tree: &Path| cotter::internals::hash_tree(tree).unwrap();
+        assert_eq!(hash(&place), hash(&ours));
+        // The builder itself refuses an entry that was edited, whatever Nix would think of the result.
+        let edited =
+            project.lock_text().replace("strip_prefix = \"thing-1.0\"", "strip_prefix = \"thing\"");
+        assert_ne!(edited, project.lock_text());
+        std::fs::write(&lock, edited).unwrap();
+        ok(nix
+            .command("nix-store")
+            .arg("--delete")
+            .arg(format!("/nix/store/{}", ours.file_name().unwrap().to_str().unwrap())));
+        let refused = build("--keep-going").output().unwrap();
+        assert!(!refused.status.success());
+        let said = String::from_utf8_lossy(&refused.stderr).into_owned();
+        contains(&said, &["was edited"]);
+    }
 }
 
 #[test]
