@@ -25,7 +25,7 @@ pub fn run() -> ExitCode {
         return code;
     }
     crate::fault::install();
-    if let Some(code) = names_for_completion() {
+    if let Some(code) = names_for_completion().or_else(tree_for_a_builder) {
         return code;
     }
     let cli = match quick_exec().map_or_else(parse, Ok) {
@@ -100,6 +100,23 @@ fn names_for_completion() -> Option<ExitCode> {
     };
     let _ = crate::fault::caught(work);
     Some(ExitCode::SUCCESS)
+}
+
+/// Composes the tree that a builder of Nix asks for.
+fn tree_for_a_builder() -> Option<ExitCode> {
+    let args = context::arguments();
+    let (command, args) = args.split_first()?;
+    if command != commands::compose::COMMAND {
+        return None;
+    }
+    let work = || {
+        let cx = Context::new(commands::compose::global(), true)?;
+        commands::compose::run(args, &cx)
+    };
+    Some(crate::fault::caught(work).unwrap_or_else(|e| {
+        report(&e);
+        ExitCode::from(e.kind().exit_code())
+    }))
 }
 
 /// Whether the command reads or writes the store.

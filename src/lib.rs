@@ -52,8 +52,8 @@ pub mod internals {
     pub use crate::fetch::{Candidate, Fetcher, Http, Mirrors, Patience, Proxies, machine_mirrors};
     pub use crate::lockfile::{Lockfile, Spec};
     pub use crate::manifest::{Manifest, Problems};
-    pub use crate::model::{Digest, Hasher, Kind, Platform, ToolchainName};
-    pub use crate::nix::{cache_info, keys, nar, narinfo};
+    pub use crate::model::{Digest, Hasher, Kind, Platform, ToolchainName, base32};
+    pub use crate::nix::{cache_info, keys, nar, narinfo, store_path};
     pub use crate::recipe::of_kind as recipe_of_kind;
     pub use crate::relocate::elf::Elf;
     pub use crate::reporter::{Reporter, Verbosity};

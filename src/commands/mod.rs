@@ -5,6 +5,7 @@ pub mod audit;
 pub mod cache;
 pub mod compile_commands;
 pub mod completions;
+pub mod compose;
 pub mod diff;
 pub mod doctor;
 pub mod emit;

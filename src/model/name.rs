@@ -96,12 +96,14 @@ impl FromStr for StoreName {
     type Err = String;
 
     /// Checks the length and the alphabet as Nix does (`checkName` in its `path.cc`: letters,
-    /// digits and `+-._?=`, at most 211 characters).
+    /// digits and `+-._?=`, at most 211 characters, and no `.` or `..` before the first dash).
     fn from_str(text: &str) -> Result<Self, String> {
         let ok = text.len() > 33
             && text.len() <= 33 + 211
             && text.as_bytes()[32] == b'-'
-            && text.as_bytes()[33] != b'.'
+            && !text.get(33..).is_some_and(|name| {
+                [".", ".."].contains(&name.split('-').next().unwrap_or_default())
+            })
             && text.bytes().take(32).all(super::base32::is_digit)
             && text.bytes().skip(33).all(|b| b.is_ascii_alphanumeric() || b"+-._?=".contains(&b));
         if ok {

@@ -276,7 +276,8 @@ pub fn dump(path: &Path, nar: &mut dyn NarVisitor, buffer: &mut [u8]) -> std::io
     }
     if !meta.is_dir() {
         let mut file = owner::open_plain(path)?;
-        return nar.file(meta.permissions().mode() & 0o111 != 0, meta.len(), &mut file, buffer);
+        // Of the three bits, that of the owner counts for Nix.
+        return nar.file(meta.permissions().mode() & 0o100 != 0, meta.len(), &mut file, buffer);
     }
     nar.begin_directory()?;
     let mut names: Vec<_> =

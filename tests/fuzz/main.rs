@@ -166,6 +166,18 @@ fn every_target_for_an_hour() {
     assert!(failed.is_empty(), "{failed:?} did harm; the messages above name the inputs");
 }
 
+/// The formats of Nix, which come from caches that need not be trusted. These inputs are others than those of the hour.
+#[test]
+#[ignore = "full suite: takes minutes"]
+fn a_million_inputs_for_each_format_of_nix() {
+    let names = ["nar", "narinfo", "cache-info", "cache-keys"];
+    std::thread::scope(|scope| {
+        for name in names {
+            scope.spawn(move || fuzz(target(name), 1_000_000, 2_000_000));
+        }
+    });
+}
+
 /// Declares a quick test for each target, with its number of inputs.
 macro_rules! quick {
     ($($test:ident = $name:literal: $inputs:literal;)*) => {

@@ -13,7 +13,7 @@ pub fn manifest(url: &str, bytes: &[u8], more: &str) -> String {
     )
 }
 
-fn honest() -> Tar {
+pub fn honest() -> Tar {
     Tar::new()
         .dir("thing-1.0/")
         .dir("thing-1.0/bin/")

@@ -13,14 +13,14 @@ use crate::support::server::{Fault, Server};
 use crate::support::{Project, Scratch, contains, names, ok};
 
 /// A closure in a signed cache, and the project that asks for it.
-struct Rig {
-    nix: Nix,
-    path: String,
-    server: Server,
-    project: Project,
+pub struct Rig {
+    pub nix: Nix,
+    pub path: String,
+    pub server: Server,
+    pub project: Project,
 }
 
-fn rig() -> Rig {
+pub fn rig() -> Rig {
     let nix = Nix::new();
     let path = nix.greet();
     let server = serve(&nix.copy(&[&path], "cache", "zstd", true));

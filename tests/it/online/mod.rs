@@ -16,6 +16,7 @@ mod editor;
 mod elf;
 mod emit;
 mod foreign;
+mod from_lock;
 mod generated;
 mod installs;
 mod jail;

@@ -190,12 +190,13 @@ pub fn contains(text: &str, parts: &[&str]) {
 }
 
 /// The directories of this repository that have a manifest and a lock for users to read.
-pub const PROJECTS: [&str; 7] = [
+pub const PROJECTS: [&str; 8] = [
     "",
     "examples/libraries",
     "examples/cpp",
     "examples/python",
     "examples/mixed",
+    "examples/nix",
     "examples/zig",
     "examples/flask",
 ];

@@ -34,13 +34,15 @@ pub struct Nix {
     pub scratch: Scratch,
     /// The public key.
     pub key: String,
+    /// The directory of the programs of another Nix than that of the machine.
+    pub programs: Option<PathBuf>,
 }
 
 impl Nix {
     pub fn new() -> Self {
         let scratch = Scratch::new();
         scratch.write("etc/nix.conf", CONFIG);
-        let mut nix = Nix { scratch, key: String::new() };
+        let mut nix = Nix { scratch, key: String::new(), programs: None };
         let (secret, public) = (nix.scratch.join("secret"), nix.scratch.join("public"));
         let mut make = nix.command("nix-store");
         make.args(["--generate-binary-cache-key", "test-1"]).args([&secret, &public]);
@@ -51,7 +53,8 @@ impl Nix {
 
     /// Returns a command of Nix that works on the store.
     pub fn command(&self, program: &str) -> Command {
-        let mut command = Command::new(program);
+        let dir = self.programs.clone().unwrap_or_default();
+        let mut command = Command::new(dir.join(program));
         clean(&mut command, self.scratch.path());
         command.env("NIX_CONF_DIR", self.scratch.join("etc"));
         command.arg("--store").arg(self.root());
@@ -113,6 +116,16 @@ impl Nix {
 /// Returns the table of a tool that is a store path.
 pub fn tool(path: &str) -> String {
     format!("[toolchains.greet]\nkind = \"tool\"\nsource = \"nix\"\npath = \"{path}\"\n")
+}
+
+/// Returns the expression that turns a lock into derivations. `more` are further arguments.
+pub fn from_lock(lock: &Path, cotter: &Path, more: &str) -> String {
+    format!(
+        "import {}/nix/from-lock.nix {{ lock = {}; cotter = {}; {more} }}",
+        super::REPO,
+        lock.display(),
+        cotter.display()
+    )
 }
 
 /// Returns the name of the description of a path.
