@@ -38,7 +38,10 @@ pub fn ensure(store: &Store, fetcher: &Fetcher, input: &Input, task: &Task) -> R
 }
 
 /// Whether the store has the path that is described.
-fn is_there(store: &Store, info: &PathInfo) -> Result<bool> {
+///
+/// # Errors
+/// If it has another of this name.
+pub fn is_there(store: &Store, info: &PathInfo) -> Result<bool> {
     if !store.has(&info.path) {
         return Ok(false);
     }

@@ -8,7 +8,7 @@ use std::process::Command;
 use cotter::internals::nar;
 
 use crate::support::archive::{Tar, zstd};
-use crate::support::nix::{Nix, bind_the_machine, narinfo, serve, tool};
+use crate::support::nix::{Nix, attributes, bind_the_machine, narinfo, serve, tool};
 use crate::support::server::{Fault, Server};
 use crate::support::{Project, Scratch, contains, names, ok};
 
@@ -59,22 +59,6 @@ impl Rig {
 fn line<'t>(text: &'t str, key: &str) -> &'t str {
     let mut lines = text.lines().filter_map(|line| line.split_once(": "));
     lines.find(|(name, _)| *name == key).unwrap().1
-}
-
-/// Returns the types, modes, times, sizes and links of a path and all below it.
-fn attributes(path: &Path) -> String {
-    let mut find = Command::new("find");
-    find.arg(path).args(["-printf", "%P %y %m %T@ %l %s\n"]);
-    let listed = ok(&mut find);
-    // The size of a directory belongs to the file system.
-    let mut lines: Vec<String> = listed
-        .lines()
-        .map(|line| {
-            if line.contains(" d ") { line.rsplit_once(' ').unwrap().0 } else { line }.to_owned()
-        })
-        .collect();
-    lines.sort();
-    lines.join("\n")
 }
 
 #[test]
