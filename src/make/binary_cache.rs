@@ -10,9 +10,7 @@ use std::time::Duration;
 use super::substitute::{Landing, Substituter};
 use crate::error::{Cause, Error, ErrorKind, Measure, Result, from_io};
 use crate::facts::RecordedFacts;
-use crate::fetch::{
-    Http, Paced, S3Defaults, S3Place, S3Request, encode, redact, says_absent, transfer_error,
-};
+use crate::fetch::{Http, Paced, below, encode, redact, says_absent, transfer_error};
 use crate::lockfile::LockedTree;
 use crate::manifest::CacheEntry;
 use crate::model::{HashingReader, MemberPath, StoreName};
@@ -31,7 +29,7 @@ const LEAST_RATE: u64 = 32 << 10;
 /// A binary cache.
 pub struct BinaryCache {
     name: String,
-    place: CachePlace,
+    url: String,
     keys: Vec<CacheKey>,
     http: Http,
     is_out: AtomicBool,
@@ -39,49 +37,21 @@ pub struct BinaryCache {
     lacks: Mutex<BTreeSet<StoreName>>,
 }
 
-enum CachePlace {
-    Url(String),
-    Bucket(Box<S3Place>),
-}
-
 impl BinaryCache {
     /// Creates the cache of an entry of the configuration. The client must not be patient.
-    ///
-    /// # Errors
-    /// If the address names no bucket.
-    pub fn new(entry: &CacheEntry, http: Http, s3: &S3Defaults) -> Result<Self> {
-        let (name, place) = if entry.url.starts_with("s3://") {
-            let bucket = S3Place::parse(&entry.url, s3)?;
-            (bucket.shown().to_owned(), CachePlace::Bucket(Box::new(bucket)))
-        } else {
-            let url = entry.url.trim_end_matches('/').to_owned();
-            (redact(&url), CachePlace::Url(url))
+    pub fn new(entry: &CacheEntry, http: Http) -> Self {
+        let url = entry.url.trim_end_matches('/').to_owned();
+        let name = match url.starts_with("s3://") {
+            true => redact(url.split('?').next().unwrap_or_default()),
+            false => redact(&url),
         };
         let (is_out, lacks, keys) = (AtomicBool::new(false), Mutex::default(), entry.keys.clone());
-        Ok(BinaryCache { name, place, keys, http, is_out, lacks })
+        BinaryCache { name, url, keys, http, is_out, lacks }
     }
 
     /// Opens a file of the cache, or returns `None` if it does not have it.
     fn open(&self, path: &str) -> Result<Option<Box<dyn Read + Send>>> {
-        let asked = match &self.place {
-            CachePlace::Url(base) => self.http.get(&format!("{base}/{}", encode(path)), 0),
-            // The address is as good as a key for an hour, so it must not be in a message.
-            CachePlace::Bucket(place) => {
-                let asked = self.http.get_without_login(&place.address(S3Request::Get, path));
-                asked.map_err(|e| {
-                    let error = Error::network(format!("can't fetch {}", self.shown(path)));
-                    match e.reason() {
-                        // A bucket that does not list its objects says so of one that is missing.
-                        Some(Cause::Http { status: 403, .. }) => {
-                            error.with_cause(Cause::NoSuchFile)
-                        }
-                        Some(cause) => error.because_of(cause.clone()),
-                        None => error,
-                    }
-                })
-            }
-        };
-        match asked {
+        match self.http.get(&below(&self.url, &encode(path)), 0) {
             Ok(body) => Ok(Some(body.reader)),
             Err(e) if says_absent(&e) || e.reason() == Some(&Cause::Offline) => Ok(None),
             Err(e) => Err(e),

@@ -349,7 +349,7 @@ fn a_manifest_that_asks_wrongly_is_told_where() {
         ),
         ("", &["expected `path = \"/nix/store/...\"` for x86_64-linux"]),
         (
-            "path = \"/nix/store/kzm3wc4b8kzvbxhqv4xhbc8hhaqqj27r-d\"\ncaches = \"s3://bucket\"",
+            "path = \"/nix/store/kzm3wc4b8kzvbxhqv4xhbc8hhaqqj27r-d\"\ncaches = \"ftp://host/x\"",
             &["caches: expected an https://"],
         ),
         (

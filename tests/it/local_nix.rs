@@ -7,7 +7,7 @@ use std::process::Command;
 use crate::support::archive::Tar;
 use crate::support::nix::{Nix, attributes, narinfo, serve, tool};
 use crate::support::users::{NOBODY, give, is_root};
-use crate::support::{Project, contains, fails, names, ok};
+use crate::support::{Project, clean, contains, copy_program, fails, names, ok};
 
 /// Returns the command that takes paths over from the store of `nix`.
 fn import(project: &Project, nix: &Nix, args: &[&str]) -> Command {
@@ -214,6 +214,50 @@ fn nix_gets_composed_trees_under_their_names_and_needs_no_key() {
     ok(&mut import(&third, &nix, &[path]));
     assert_eq!(third.stored("store"), project.stored("store"));
     third.ok(&["verify", "--deep"]);
+}
+
+/// On a machine with several users, a daemon writes to `/nix/store`, and takes from most of them only what is signed or named by its content.
+#[test]
+fn a_user_whom_nix_does_not_trust_gives_trees_through_its_daemon() {
+    if !is_root() {
+        return;
+    }
+    let project = composed("text");
+    let scratch = &project.scratch;
+    scratch.write("etc/nix.conf", "build-users-group =\nsubstituters =\nsandbox = false\n");
+    std::fs::create_dir_all(scratch.join("nix/store")).unwrap();
+    copy_program(env!("CARGO_BIN_EXE_cotter"), &scratch.join("cotter"));
+    for part in ["project", "store"] {
+        give(&scratch.join(part), NOBODY);
+    }
+    std::fs::create_dir(scratch.join("home")).unwrap();
+    give(&scratch.join("home"), NOBODY);
+    let script = r#"
+nix-daemon > daemon.log 2>&1 &
+trap "kill $!" EXIT
+tries=0
+while [ ! -S /nix/var/nix/daemon-socket/socket ] && [ $tries -lt 300 ]; do sleep 0.1; tries=$((tries + 1)); done
+cd project
+as="setpriv --reuid 65534 --regid 65534 --clear-groups env NIX_REMOTE=daemon HOME=$SCRATCH/home COTTER_STORE=$SCRATCH/store"
+path=$($as "$SCRATCH/cotter" export nix one)
+echo "$path"
+$as nix-store --verify-path "$path"
+$as "$SCRATCH/cotter" --store "$SCRATCH/home/other" import nix "$path"
+"#;
+    let mut bwrap = Command::new("bwrap");
+    clean(&mut bwrap, scratch.path());
+    bwrap.env("NIX_CONF_DIR", scratch.join("etc")).env("SCRATCH", scratch.path());
+    bwrap.args(["--bind", "/", "/", "--dev-bind", "/dev", "/dev", "--proc", "/proc"]);
+    bwrap.arg("--bind").arg(scratch.join("nix")).args(["/nix", "--unshare-pid"]);
+    bwrap.arg("--die-with-parent").arg("--chdir").arg(scratch.path());
+    let printed = ok(bwrap.args(["sh", "-ec", script]));
+    let path = printed.trim();
+    let theirs = std::fs::metadata(scratch.join(&path[1..]).join("bin/one")).unwrap();
+    assert_eq!(theirs.uid(), 0);
+    let name = path.rsplit('/').next().unwrap();
+    let taken = scratch.join("home/other/store").join(name);
+    assert_eq!(attributes(&taken), attributes(&ours(&project, path)));
+    assert_eq!(std::fs::metadata(taken.join("bin/one")).unwrap().uid(), NOBODY);
 }
 
 #[test]
