@@ -313,7 +313,7 @@ fn nix_compares_what_was_pushed_as_what_was_served() {
         ok(nix.command("nix").args(["store", "diff-closures", &paths[0], &paths[1]]))
     });
     assert_eq!(compared[0], compared[1]);
-    contains(&compared[0], &["tool: 1.5-x86_64-linux", "1.6-x86_64-linux", "KiB"]);
+    contains(&compared[0], &["tool: 1.5-x86_64 → 1.6-x86_64", "+3071.0 KiB"]);
 }
 
 #[test]
