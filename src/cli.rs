@@ -181,7 +181,7 @@ pub enum Command {
     Emit(Emit),
     /// Write compile_commands.json, with what Bazel compiles
     CompileCommands(CompileCommands),
-    /// Write a toolchain as a plain directory that needs no store, or into a store of Nix
+    /// Write a toolchain as a plain directory, or give it to Nix
     Export(Export),
     /// Take paths over from a store of Nix on this machine
     Import(Import),

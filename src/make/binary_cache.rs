@@ -3,8 +3,8 @@
 
 use std::collections::BTreeSet;
 use std::io::{self, Read};
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, OnceLock};
 use std::time::Duration;
 
 use super::substitute::{Landing, Substituter};
@@ -13,7 +13,7 @@ use crate::facts::RecordedFacts;
 use crate::fetch::{Http, Paced, below, encode, redact, says_absent, transfer_error};
 use crate::lockfile::LockedTree;
 use crate::manifest::CacheEntry;
-use crate::model::{HashingReader, MemberPath, StoreName};
+use crate::model::{Digest, HashingReader, MemberPath, StoreName};
 use crate::nix::keys::CacheKey;
 use crate::nix::nar::{self, NarError, NarVisitor};
 use crate::nix::narinfo::{self, NarInfo};
@@ -21,7 +21,7 @@ use crate::recipe;
 use crate::reporter::{Phase, Task};
 use crate::store::{Commit, Staging};
 use crate::tree::{BlobDir, Node, Staged, Tree};
-use crate::unpack::{Budget, sniffed_nar};
+use crate::unpack::{Budget, read_beside, sniffed_nar};
 
 /// The least rate in bytes per second at which a cache must deliver: below it, the sources of a tree are most likely faster.
 const LEAST_RATE: u64 = 32 << 10;
@@ -188,7 +188,8 @@ fn other_bytes(shown: &str, expected: &str, got: &str) -> Error {
 }
 
 /// Unpacks the NAR of a description. No more bytes are unfolded than it has.
-fn unpack(file: impl Read, info: &NarInfo, blobs: &BlobDir, shown: &str) -> Result<Tree> {
+/// One thread decompresses and hashes them, the other writes the files.
+fn unpack(file: impl Read + Send, info: &NarInfo, blobs: &BlobDir, shown: &str) -> Result<Tree> {
     let damaged = |e: io::Error| match e.kind() {
         io::ErrorKind::TimedOut | io::ErrorKind::ConnectionReset => transfer_error(shown, e),
         _ if e.get_ref().is_some_and(|inner| inner.is::<reqwest::Error>()) => {
@@ -200,17 +201,22 @@ fn unpack(file: impl Read, info: &NarInfo, blobs: &BlobDir, shown: &str) -> Resu
             .with_cause(Cause::DamagedArchive),
     };
     // No signature covers what a description says of the compression, so the bytes decide.
-    let plain = sniffed_nar(file).map_err(damaged)?;
-    let mut plain = HashingReader::new(Budget::new(plain, info.info.nar_size));
+    let hashed = OnceLock::new();
+    let plain = || -> io::Result<Box<dyn Read>> {
+        let plain = HashingReader::new(Budget::new(sniffed_nar(file)?, info.info.nar_size));
+        Ok(Box::new(HashedToEnd { inner: Some(plain), hashed: &hashed }))
+    };
     let mut unpacker = NarUnpacker { blobs, tree: Tree::default(), path: vec![], staged: None };
-    nar::read(&mut plain, &mut unpacker).map_err(|e| match e {
-        NarError::Refused { .. } => Error::verification(format!("{shown} is no tree"))
-            .because(e.to_string())
-            .with_cause(Cause::HostileArchive),
-        NarError::Read(e) => damaged(e),
-        NarError::Visitor(e) => from_io("can't unpack a tree", e),
+    read_beside(plain, |plain| {
+        nar::read(plain, &mut unpacker).map_err(|e| match e {
+            NarError::Refused { .. } => Error::verification(format!("{shown} is no tree"))
+                .because(e.to_string())
+                .with_cause(Cause::HostileArchive),
+            NarError::Read(e) => damaged(e),
+            NarError::Visitor(e) => from_io("can't unpack a tree", e),
+        })
     })?;
-    let (size, hash) = plain.finish().map_err(damaged)?;
+    let (size, hash) = *hashed.get().ok_or_else(|| damaged(io::ErrorKind::UnexpectedEof.into()))?;
     if hash != info.info.nar_hash {
         return Err(other_bytes(shown, &info.info.nar_hash.sri(), &hash.sri()));
     }
@@ -219,6 +225,26 @@ fn unpack(file: impl Read, info: &NarInfo, blobs: &BlobDir, shown: &str) -> Resu
             .because(format!("expected {}", info.info.nar_size)));
     }
     Ok(unpacker.tree)
+}
+
+/// Tells the length and the hash of all bytes when they have been read.
+struct HashedToEnd<'h, R> {
+    inner: Option<HashingReader<R>>,
+    hashed: &'h OnceLock<(u64, Digest)>,
+}
+
+impl<R: Read> Read for HashedToEnd<'_, R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let Some(inner) = &mut self.inner else { return Ok(0) };
+        let n = inner.read(buffer)?;
+        if n == 0
+            && !buffer.is_empty()
+            && let Some(inner) = self.inner.take()
+        {
+            let _ = self.hashed.set(inner.finish()?);
+        }
+        Ok(n)
+    }
 }
 
 /// Tells a task how many bytes arrive.

@@ -264,7 +264,8 @@ fn bazel_builds_with_a_compiler_and_an_interpreter_of_closures(rig: &Rig, bazel:
     let renamed = names.iter().fold(manifest, |text, (from, to)| {
         text.replace(&format!("[toolchains.{from}]"), &format!("[toolchains.{to}]"))
     });
-    workspace.write("toolchains.toml", &renamed);
+    let emit = "[emit.bazel]\ndir = \"bazel/cotter\"\nregister = true\n";
+    workspace.write("toolchains.toml", &(renamed + emit));
     for old in ["toolchains.lock", "main.cc", "squeeze.cc", "squeeze_test.cc"] {
         std::fs::remove_file(workspace.dir.join(old)).unwrap();
     }
