@@ -175,6 +175,7 @@ fn wants_json(command: &Command) -> bool {
         | Command::Shell(_)
         | Command::Man(_)
         | Command::Export(_)
+        | Command::Import(_)
         | Command::Completions(_)
         | Command::Hook(_)
         | Command::Schema(_) => false,
@@ -362,6 +363,7 @@ fn dispatch(command: Command, cx: &Context) -> Result<ExitCode, Error> {
         Command::Emit(args) => commands::emit::run(&args, cx),
         Command::CompileCommands(args) => commands::compile_commands::run(&args, cx),
         Command::Export(args) => commands::export::run(&args, cx),
+        Command::Import(args) => commands::import::run(&args, cx),
         Command::Audit(args) => commands::audit::run(&args, cx),
         Command::Trust(args) => commands::trust::run(&args, cx),
         Command::Gc(args) => commands::gc::run(&args, cx),

@@ -4,6 +4,7 @@ mod actions;
 mod caches;
 mod edits;
 mod looks;
+mod transfers;
 mod values;
 
 use std::path::PathBuf;
@@ -29,6 +30,7 @@ pub use caches::{
 };
 pub use edits::{Add, Remove};
 pub use looks::{Diff, Hook, HookShell, TreeArgs, Which, WhyArgs};
+pub use transfers::{Export, ExportNix, ExportSysroot, ExportWhat, Import, ImportNix, ImportWhat};
 
 const STYLES: Styles = Styles::styled()
     .header(AnsiColor::Green.on_default().bold())
@@ -179,8 +181,10 @@ pub enum Command {
     Emit(Emit),
     /// Write compile_commands.json, with what Bazel compiles
     CompileCommands(CompileCommands),
-    /// Write a toolchain as a plain directory that needs no store
+    /// Write a toolchain as a plain directory, or give it to Nix
     Export(Export),
+    /// Take paths over from a store of Nix on this machine
+    Import(Import),
     /// Find uses of files of the host
     Audit(Audit),
     /// Accept what this project brings beyond the known sources, as archives by URL
@@ -415,39 +419,6 @@ pub struct Emit {
 /// The names of the emitters.
 fn emitters() -> PossibleValuesParser {
     EMITTERS.iter().map(|e| PossibleValue::new(e.name()).help(e.about())).collect::<Vec<_>>().into()
-}
-
-/// `cotter export`
-#[derive(Args, Debug)]
-pub struct Export {
-    /// The form
-    #[command(subcommand)]
-    pub what: ExportWhat,
-}
-
-/// The forms in which a toolchain is exported.
-#[derive(Subcommand, Debug)]
-pub enum ExportWhat {
-    /// The sysroot for a compiler that cotter does not manage
-    Sysroot(ExportSysroot),
-    /// What an older cotter exported.
-    #[command(external_subcommand)]
-    Other(Vec<String>),
-}
-
-/// `cotter export sysroot`
-#[derive(Args, Debug)]
-pub struct ExportSysroot {
-    /// The directory to write
-    pub dir: PathBuf,
-    /// The toolchain of kind "sysroot" [default: the only one]
-    pub name: Option<ToolchainName>,
-    /// The platform of the programs that are linked with it [default: the one of this machine]
-    #[arg(long)]
-    pub platform: Option<Platform>,
-    /// Replace a directory that cotter did not write
-    #[arg(long, short)]
-    pub force: bool,
 }
 
 /// `cotter audit`

@@ -248,7 +248,7 @@ impl Context {
             .or_else(|| Some(home().ok()?.join(".netrc")))
             .and_then(|p| fs::read_to_string(p).ok())
             .unwrap_or_default();
-        Http::new(self.global.offline, patience, &netrc, Proxies::of(&var))
+        Http::new(self.global.offline, patience, &netrc, Proxies::of(&var)).with_s3(s3_defaults)
     }
 
     /// Returns the binary caches that the user configured: those of the environment come first.
@@ -262,8 +262,9 @@ impl Context {
             let open = |entry: &CacheEntry| {
                 let Patience { stall, backoff, .. } = patience()?;
                 // A cache saves time, so little is lost on one that does not answer.
-                let patience = Patience { stall: stall.min(CACHE_STALL), retries: 0, backoff };
-                BinaryCache::new(entry, self.http(patience), &s3_defaults()).map(Arc::new)
+                let http =
+                    self.http(Patience { stall: stall.min(CACHE_STALL), retries: 0, backoff });
+                Ok::<_, Error>(Arc::new(BinaryCache::new(entry, http)))
             };
             let mut out = vec![];
             for entry in &self.config.caches {

@@ -83,6 +83,7 @@ pub mod internals {
         pub use crate::nix::cache_info::CacheInfo;
         pub use crate::nix::keys::{CacheKey, SigningKey};
         pub use crate::nix::narinfo::{NarInfo, PathInfo};
+        pub use crate::nix::registration::parse as registration;
         pub use crate::python::metadata::{WheelMetadata, close as close_set};
         pub use crate::python::requirement_files::{pins, pylock};
         pub use crate::python::requirement_lines::{

@@ -9,7 +9,7 @@ use std::path::Path;
 use crate::accepted::{Record, strangers};
 use crate::context::{Context, own_users, shown, state_home};
 use crate::error::{Error, Place, Result};
-use crate::fetch::{LONGEST_KEYRING, origin, read_list, read_regular};
+use crate::fetch::{LONGEST_KEYRING, endpoint, origin, read_list, read_regular};
 use crate::lockfile::{LockedTree, Lockfile};
 use crate::manifest::Toolchain;
 use crate::model::{Digest, Location, ToolchainName, redact};
@@ -340,6 +340,10 @@ fn files_from(url: &str, name: &ToolchainName, project: Option<&Project>) -> Str
 /// Returns the words for the server of a URL: as the client finds it, so that the one that is shown
 /// is the one that is asked. Of what is no URL, and is never asked, they are the same part.
 fn server(url: &str) -> String {
+    if let Some(server) = endpoint(url) {
+        let bucket = url.split(['/', '?']).nth(2).unwrap_or_default();
+        return format!("s3://{bucket} at {server}");
+    }
     origin(url).unwrap_or_else(|| match url.split_once("://") {
         Some((scheme, rest)) if scheme != "file" => {
             let authority = rest.split(['/', '?', '#']).next().unwrap_or(rest);

@@ -1,5 +1,5 @@
 //! `cotter export`: writes a toolchain as a plain directory, for tools that know nothing of the
-//! store.
+//! store, or gives it to Nix.
 
 use std::path::Path;
 use std::process::ExitCode;
@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use fs_err as fs;
 
 use super::present::kind;
-use super::trees;
+use super::{export_nix, trees};
 use crate::cli::{Export, ExportSysroot, ExportWhat};
 use crate::context::{Context, shown};
 use crate::emit::EMITTERS;
@@ -28,6 +28,7 @@ const MARK: &str = ".cotter-export";
 pub fn run(args: &Export, cx: &Context) -> Result<ExitCode> {
     match &args.what {
         ExportWhat::Sysroot(args) => sysroot(args, cx),
+        ExportWhat::Nix(args) => export_nix::run(args, cx),
         ExportWhat::Other(words) => {
             let word = words.first().cloned().unwrap_or_default();
             let error = Error::user(format!("nothing is exported as {word:?}"));

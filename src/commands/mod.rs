@@ -14,6 +14,7 @@ pub mod exec;
 pub mod export;
 pub mod gc;
 pub mod hook;
+pub mod import;
 pub mod init;
 pub mod list;
 pub mod lock;
@@ -35,6 +36,7 @@ pub mod which;
 pub mod why;
 
 mod amend;
+mod export_nix;
 mod lock_of_project;
 mod machine;
 mod nix_store;

@@ -18,6 +18,7 @@ use super::netrc::Netrc;
 use super::pace::Paced;
 use super::proxy::Proxies;
 use super::regular::open_regular;
+use super::s3::{S3Defaults, object_address};
 use super::vicinity::{leads_nearer, resolved, stated};
 use crate::error::{Cause, Error, ErrorKind, Measure, Result};
 use crate::model::decimal;
@@ -37,6 +38,9 @@ pub struct Http {
     patience: Patience,
     netrc: Netrc,
     proxies: Proxies,
+    s3: OnceLock<S3Defaults>,
+    /// Reads what the machine says of buckets. It is asked when the first one is.
+    read_s3: fn() -> S3Defaults,
 }
 
 /// The body of a response.
@@ -69,7 +73,15 @@ impl Http {
             patience,
             netrc: Netrc::parse(netrc),
             proxies,
+            s3: OnceLock::new(),
+            read_s3: S3Defaults::default,
         }
+    }
+
+    /// Sets what tells the keys and the region for buckets.
+    #[must_use]
+    pub fn with_s3(self, read_s3: fn() -> S3Defaults) -> Self {
+        Http { read_s3, ..self }
     }
 
     /// Returns the addresses of servers that are known in this run.
@@ -205,8 +217,13 @@ impl Http {
                 .with_cause(Cause::Offline)
                 .hint("run the same command once without --offline, or name a mirror on this disk: [mirrors] ... = [\"file:///...\"]"));
         }
-        let parsed = parsed(url, &redact(url))?;
-        let mut request = self.client()?.get(url);
+        let signed = match url.starts_with("s3://") {
+            true => Some(object_address(url, self.s3.get_or_init(self.read_s3))?),
+            false => None,
+        };
+        let login = if signed.is_some() { Login::None } else { login };
+        let parsed = parsed(signed.as_deref().unwrap_or(url), &redact(url))?;
+        let mut request = self.client()?.get(parsed.clone());
         if from > 0 {
             request = request.header(header::RANGE, format!("bytes={from}-"));
         }
@@ -228,6 +245,9 @@ impl Http {
         if !has_file {
             let error = answered(format!("can't fetch {}", redact(url)), status);
             return Err(match status.as_u16() {
+                // A bucket that does not list its objects says so of one that is missing.
+                403 if signed.is_some() => error.with_cause(Cause::NoSuchFile).hint(S3_KEYS),
+                401 | 407 if signed.is_some() => error.hint(S3_KEYS),
                 401 | 403 | 407 => error.hint(CREDENTIALS),
                 _ => error,
             });
@@ -315,6 +335,9 @@ impl Http {
 /// What to do if a server asks for credentials.
 pub(super) const CREDENTIALS: &str =
     "put the credentials into ~/.netrc (or the file that NETRC names)";
+
+/// What to do if a bucket refuses a request.
+const S3_KEYS: &str = "if the object is there, check AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or ~/.aws/credentials, and what these keys allow";
 
 /// Parses a URL. Messages call it `shown`.
 pub(super) fn parsed(url: &str, shown: &str) -> Result<reqwest::Url> {

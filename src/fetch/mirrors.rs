@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
 
 use super::index_settings::ConfiguredIndexes;
+use super::nars::below;
 use crate::model::{Location, MemberPath};
 
 /// The family of the archives of old Debian files. Below each of its mirrors, an archive has the
@@ -144,7 +145,7 @@ impl Mirrors {
     /// Returns every place from which `location` can be requested, in order.
     pub fn expand(&self, location: &Location, snapshot: Option<&str>) -> Vec<Candidate> {
         match location {
-            Location::Url(url) => vec![Candidate::Url(url.clone())],
+            Location::Url(url) | Location::Bucket(url) => vec![Candidate::Url(url.clone())],
             Location::Project(path) => {
                 self.project_file(path).map(Candidate::Url).into_iter().collect()
             }
@@ -158,7 +159,7 @@ impl Mirrors {
             Location::Mirror { mirror, path } => self
                 .bases(mirror, snapshot)
                 .into_iter()
-                .map(|base| Candidate::Url(format!("{base}/{}", encode(path))))
+                .map(|base| Candidate::Url(below(&base, &encode(path))))
                 .collect(),
         }
     }

@@ -1,7 +1,38 @@
 //! The addresses of the files of a binary cache of Nix.
 
 use super::http::{origin, redact};
+use super::s3::{S3Defaults, S3Place};
 use crate::model::Location;
+
+/// Returns the address of a file below a cache. What is behind the `?` of a bucket stays there.
+pub fn below(cache: &str, path: &str) -> String {
+    match bucket(cache) {
+        Some((base, query)) => format!("{}/{path}{query}", base.trim_end_matches('/')),
+        None => format!("{cache}/{path}"),
+    }
+}
+
+/// Returns the cache in which an address of a NAR lies, if it is one of those that Nix writes.
+pub fn cache_of(url: &str) -> Option<String> {
+    let (base, query) = bucket(url).unwrap_or((url, ""));
+    let (cache, _) = base.rsplit_once("/nar/")?;
+    Some(format!("{cache}{query}"))
+}
+
+/// Returns the server of a bucket, if its address names one.
+pub fn endpoint(url: &str) -> Option<String> {
+    if !url.split_once('?')?.1.split('&').any(|pair| pair.starts_with("endpoint=")) {
+        return None;
+    }
+    let place = S3Place::parse(url, &S3Defaults::default()).ok()?;
+    origin(&place.identity(""))
+}
+
+/// Returns the address of a bucket without its query, and the query with its `?`.
+fn bucket(url: &str) -> Option<(&str, &str)> {
+    let end = url.find('?').unwrap_or(url.len());
+    url.starts_with("s3://").then(|| url.split_at(end))
+}
 
 /// Returns the address of the file that a description of `cache` names: a path below the cache, or an
 /// address on the same server. A cache must not lead to other servers, nor to files of this machine.
@@ -17,20 +48,24 @@ pub fn nar_url(cache: &str, url: &str) -> Result<String, String> {
         url.to_owned()
     } else {
         let path = url.split(['?', '#']).next().unwrap_or(url);
-        if path.is_empty() || url.starts_with('/') || path.split('/').any(|part| part == "..") {
+        if (bucket(cache).is_some() && path != url)
+            || path.is_empty()
+            || url.starts_with('/')
+            || path.split('/').any(|part| part == "..")
+        {
             return bad("a path below the cache");
         }
-        format!("{cache}/{url}")
+        below(cache, url)
     };
     match url.parse::<Location>() {
-        Ok(Location::Url(_)) if !url.contains('\\') => Ok(url),
+        Ok(Location::Url(_) | Location::Bucket(_)) if !url.contains('\\') => Ok(url),
         _ => bad("an address"),
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::nar_url;
+    use super::{below, cache_of, endpoint, nar_url};
 
     #[test]
     fn a_cache_leads_to_its_own_files_alone() {
@@ -53,5 +88,21 @@ mod tests {
             assert!(nar_url(cache, bad).is_err(), "{bad}");
         }
         assert!(nar_url("file:///a", "file:///a/nar/x").is_err());
+    }
+
+    #[test]
+    fn a_cache_in_a_bucket_keeps_its_server() {
+        let cache = "s3://team/trees/?endpoint=127.0.0.1:9000&scheme=http";
+        let nar = "s3://team/trees/nar/x.nar.zst?endpoint=127.0.0.1:9000&scheme=http";
+        assert_eq!(nar_url(cache, "nar/x.nar.zst").unwrap(), nar);
+        let same = "s3://team/trees?endpoint=127.0.0.1:9000&scheme=http";
+        assert_eq!(cache_of(nar).unwrap(), same);
+        assert_eq!(endpoint(nar).as_deref(), Some("http://127.0.0.1:9000"));
+        assert_eq!(endpoint("s3://team/trees?region=eu-1"), None);
+        assert_eq!(below("s3://team", "x.narinfo"), "s3://team/x.narinfo");
+        assert_eq!(cache_of("https://one.example/a/nar/x").unwrap(), "https://one.example/a");
+        for bad in ["nar/x?endpoint=other.example", "s3://team/trees/nar/x", "nar/x#y", "../x"] {
+            assert!(nar_url(cache, bad).is_err(), "{bad}");
+        }
     }
 }

@@ -11,6 +11,7 @@ use rusty_s3::actions::{
 use rusty_s3::{Bucket, Credentials, UrlStyle};
 
 use crate::error::{Error, Result};
+use crate::model::redact;
 
 /// How long a signed address is valid. Each is signed just before it is used.
 const VALID: Duration = Duration::from_secs(60 * 60);
@@ -207,9 +208,21 @@ impl S3Place {
     }
 }
 
+/// Returns the signed address of an object that is named as `s3://bucket/path?endpoint=...`.
+///
+/// # Errors
+/// See [`S3Place::parse`].
+pub fn object_address(url: &str, defaults: &S3Defaults) -> Result<String> {
+    let end = url.find('?').unwrap_or(url.len());
+    let (path, query) = url.split_at(end);
+    let (dir, name) = path.rsplit_once('/').unwrap_or((path, ""));
+    let place = S3Place::parse(&format!("{dir}{query}"), defaults)?;
+    Ok(place.address(S3Request::Get, name))
+}
+
 /// Returns an address without its query and without a login.
 fn shown(url: &str) -> String {
-    super::redact(url.split(['?', '#']).next().unwrap_or_default())
+    redact(url.split(['?', '#']).next().unwrap_or_default())
 }
 
 #[cfg(test)]
@@ -234,6 +247,9 @@ mod tests {
         assert!(address.contains("eu-1") && address.contains("Signature="), "{address}");
         assert!(!address.contains("hidden"), "{address}");
         assert_eq!(place.below("trees/a"), Some("a"));
+        let url = "s3://team/trees/nar/x.nar.zst?endpoint=127.0.0.1:9000&scheme=http&region=eu-1";
+        let object = object_address(url, &defaults()).unwrap();
+        assert_eq!(object.split('?').next(), address.split('?').next());
         let aws = S3Place::parse("s3://team", &S3Defaults::default()).unwrap();
         let address = aws.address(S3Request::Get, "a");
         assert_eq!(address, "https://team.s3.us-east-1.amazonaws.com/a");

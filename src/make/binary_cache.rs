@@ -3,19 +3,17 @@
 
 use std::collections::BTreeSet;
 use std::io::{self, Read};
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, OnceLock};
 use std::time::Duration;
 
 use super::substitute::{Landing, Substituter};
 use crate::error::{Cause, Error, ErrorKind, Measure, Result, from_io};
 use crate::facts::RecordedFacts;
-use crate::fetch::{
-    Http, Paced, S3Defaults, S3Place, S3Request, encode, redact, says_absent, transfer_error,
-};
+use crate::fetch::{Http, Paced, below, encode, redact, says_absent, transfer_error};
 use crate::lockfile::LockedTree;
 use crate::manifest::CacheEntry;
-use crate::model::{HashingReader, MemberPath, StoreName};
+use crate::model::{Digest, HashingReader, MemberPath, StoreName};
 use crate::nix::keys::CacheKey;
 use crate::nix::nar::{self, NarError, NarVisitor};
 use crate::nix::narinfo::{self, NarInfo};
@@ -23,7 +21,7 @@ use crate::recipe;
 use crate::reporter::{Phase, Task};
 use crate::store::{Commit, Staging};
 use crate::tree::{BlobDir, Node, Staged, Tree};
-use crate::unpack::{Budget, sniffed_nar};
+use crate::unpack::{Budget, read_beside, sniffed_nar};
 
 /// The least rate in bytes per second at which a cache must deliver: below it, the sources of a tree are most likely faster.
 const LEAST_RATE: u64 = 32 << 10;
@@ -31,7 +29,7 @@ const LEAST_RATE: u64 = 32 << 10;
 /// A binary cache.
 pub struct BinaryCache {
     name: String,
-    place: CachePlace,
+    url: String,
     keys: Vec<CacheKey>,
     http: Http,
     is_out: AtomicBool,
@@ -39,49 +37,21 @@ pub struct BinaryCache {
     lacks: Mutex<BTreeSet<StoreName>>,
 }
 
-enum CachePlace {
-    Url(String),
-    Bucket(Box<S3Place>),
-}
-
 impl BinaryCache {
     /// Creates the cache of an entry of the configuration. The client must not be patient.
-    ///
-    /// # Errors
-    /// If the address names no bucket.
-    pub fn new(entry: &CacheEntry, http: Http, s3: &S3Defaults) -> Result<Self> {
-        let (name, place) = if entry.url.starts_with("s3://") {
-            let bucket = S3Place::parse(&entry.url, s3)?;
-            (bucket.shown().to_owned(), CachePlace::Bucket(Box::new(bucket)))
-        } else {
-            let url = entry.url.trim_end_matches('/').to_owned();
-            (redact(&url), CachePlace::Url(url))
+    pub fn new(entry: &CacheEntry, http: Http) -> Self {
+        let url = entry.url.trim_end_matches('/').to_owned();
+        let name = match url.starts_with("s3://") {
+            true => redact(url.split('?').next().unwrap_or_default()),
+            false => redact(&url),
         };
         let (is_out, lacks, keys) = (AtomicBool::new(false), Mutex::default(), entry.keys.clone());
-        Ok(BinaryCache { name, place, keys, http, is_out, lacks })
+        BinaryCache { name, url, keys, http, is_out, lacks }
     }
 
     /// Opens a file of the cache, or returns `None` if it does not have it.
     fn open(&self, path: &str) -> Result<Option<Box<dyn Read + Send>>> {
-        let asked = match &self.place {
-            CachePlace::Url(base) => self.http.get(&format!("{base}/{}", encode(path)), 0),
-            // The address is as good as a key for an hour, so it must not be in a message.
-            CachePlace::Bucket(place) => {
-                let asked = self.http.get_without_login(&place.address(S3Request::Get, path));
-                asked.map_err(|e| {
-                    let error = Error::network(format!("can't fetch {}", self.shown(path)));
-                    match e.reason() {
-                        // A bucket that does not list its objects says so of one that is missing.
-                        Some(Cause::Http { status: 403, .. }) => {
-                            error.with_cause(Cause::NoSuchFile)
-                        }
-                        Some(cause) => error.because_of(cause.clone()),
-                        None => error,
-                    }
-                })
-            }
-        };
-        match asked {
+        match self.http.get(&below(&self.url, &encode(path)), 0) {
             Ok(body) => Ok(Some(body.reader)),
             Err(e) if says_absent(&e) || e.reason() == Some(&Cause::Offline) => Ok(None),
             Err(e) => Err(e),
@@ -218,7 +188,8 @@ fn other_bytes(shown: &str, expected: &str, got: &str) -> Error {
 }
 
 /// Unpacks the NAR of a description. No more bytes are unfolded than it has.
-fn unpack(file: impl Read, info: &NarInfo, blobs: &BlobDir, shown: &str) -> Result<Tree> {
+/// One thread decompresses and hashes them, the other writes the files.
+fn unpack(file: impl Read + Send, info: &NarInfo, blobs: &BlobDir, shown: &str) -> Result<Tree> {
     let damaged = |e: io::Error| match e.kind() {
         io::ErrorKind::TimedOut | io::ErrorKind::ConnectionReset => transfer_error(shown, e),
         _ if e.get_ref().is_some_and(|inner| inner.is::<reqwest::Error>()) => {
@@ -230,17 +201,22 @@ fn unpack(file: impl Read, info: &NarInfo, blobs: &BlobDir, shown: &str) -> Resu
             .with_cause(Cause::DamagedArchive),
     };
     // No signature covers what a description says of the compression, so the bytes decide.
-    let plain = sniffed_nar(file).map_err(damaged)?;
-    let mut plain = HashingReader::new(Budget::new(plain, info.info.nar_size));
+    let hashed = OnceLock::new();
+    let plain = || -> io::Result<Box<dyn Read>> {
+        let plain = HashingReader::new(Budget::new(sniffed_nar(file)?, info.info.nar_size));
+        Ok(Box::new(HashedToEnd { inner: Some(plain), hashed: &hashed }))
+    };
     let mut unpacker = NarUnpacker { blobs, tree: Tree::default(), path: vec![], staged: None };
-    nar::read(&mut plain, &mut unpacker).map_err(|e| match e {
-        NarError::Refused { .. } => Error::verification(format!("{shown} is no tree"))
-            .because(e.to_string())
-            .with_cause(Cause::HostileArchive),
-        NarError::Read(e) => damaged(e),
-        NarError::Visitor(e) => from_io("can't unpack a tree", e),
+    read_beside(plain, |plain| {
+        nar::read(plain, &mut unpacker).map_err(|e| match e {
+            NarError::Refused { .. } => Error::verification(format!("{shown} is no tree"))
+                .because(e.to_string())
+                .with_cause(Cause::HostileArchive),
+            NarError::Read(e) => damaged(e),
+            NarError::Visitor(e) => from_io("can't unpack a tree", e),
+        })
     })?;
-    let (size, hash) = plain.finish().map_err(damaged)?;
+    let (size, hash) = *hashed.get().ok_or_else(|| damaged(io::ErrorKind::UnexpectedEof.into()))?;
     if hash != info.info.nar_hash {
         return Err(other_bytes(shown, &info.info.nar_hash.sri(), &hash.sri()));
     }
@@ -249,6 +225,26 @@ fn unpack(file: impl Read, info: &NarInfo, blobs: &BlobDir, shown: &str) -> Resu
             .because(format!("expected {}", info.info.nar_size)));
     }
     Ok(unpacker.tree)
+}
+
+/// Tells the length and the hash of all bytes when they have been read.
+struct HashedToEnd<'h, R> {
+    inner: Option<HashingReader<R>>,
+    hashed: &'h OnceLock<(u64, Digest)>,
+}
+
+impl<R: Read> Read for HashedToEnd<'_, R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let Some(inner) = &mut self.inner else { return Ok(0) };
+        let n = inner.read(buffer)?;
+        if n == 0
+            && !buffer.is_empty()
+            && let Some(inner) = self.inner.take()
+        {
+            let _ = self.hashed.set(inner.finish()?);
+        }
+        Ok(n)
+    }
 }
 
 /// Tells a task how many bytes arrive.

@@ -10,6 +10,7 @@ mod compose;
 mod graph;
 mod index;
 mod layer;
+mod local_nix;
 mod nar;
 mod order;
 mod schedule;
@@ -31,6 +32,7 @@ use crate::tree::Tree;
 pub use binary_cache::BinaryCache;
 pub use build::{Tools, Workshop};
 pub use graph::{locked_for, native_or_refuse};
+pub use local_nix::LocalNix;
 pub use schedule::Made;
 
 use ask_caches::substitute_all;

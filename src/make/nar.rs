@@ -6,7 +6,9 @@ use std::io::Read;
 use fs_err as fs;
 
 use crate::error::{Cause, Error, ErrorKind, Result};
-use crate::fetch::{Candidate, Fetcher, Refusals, Resumed, nar_url, nowhere, redact};
+use crate::fetch::{
+    Candidate, Fetcher, Refusals, Resumed, below, cache_of, nar_url, nowhere, redact,
+};
 use crate::model::{Input, MemberPath, StoreName};
 use crate::nix::locked;
 use crate::nix::narinfo::{self, NarInfo, PathInfo};
@@ -38,7 +40,10 @@ pub fn ensure(store: &Store, fetcher: &Fetcher, input: &Input, task: &Task) -> R
 }
 
 /// Whether the store has the path that is described.
-fn is_there(store: &Store, info: &PathInfo) -> Result<bool> {
+///
+/// # Errors
+/// If it has another of this name.
+pub fn is_there(store: &Store, info: &PathInfo) -> Result<bool> {
     if !store.has(&info.path) {
         return Ok(false);
     }
@@ -93,15 +98,13 @@ fn fetch(
                 return Ok(());
             }
             // The cache may have it under another name by now.
-            if let Some((cache, _)) = url.rsplit_once("/nar/")
-                && !caches.iter().any(|known| known == cache)
-            {
-                caches.push(cache.to_owned());
+            if let Some(cache) = cache_of(&url).filter(|cache| !caches.contains(cache)) {
+                caches.push(cache);
             }
         }
     }
     for cache in &caches {
-        let description = format!("{cache}/{}.narinfo", info.path.hash());
+        let description = below(cache, &format!("{}.narinfo", info.path.hash()));
         let found = fetcher.http.text(&description, narinfo::MOST, None);
         let url = found.and_then(|(text, _)| {
             let wrong = |why: String| {

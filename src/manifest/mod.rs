@@ -69,7 +69,10 @@ fn read_mirrors(
     for key in table.keys() {
         let urls = table.string_list(&key, problems).unwrap_or_default();
         for url in &urls {
-            if !["https://", "http://", "file:///"].iter().any(|s| url.value.starts_with(s)) {
+            let known = ["https://", "http://", "file:///"].into_iter();
+            // Only the caches of Nix are asked in buckets.
+            let known = known.chain((key == "nix").then_some("s3://"));
+            if !known.into_iter().any(|s| url.value.starts_with(s)) {
                 problems.add(
                     url.span.clone(),
                     format!(

@@ -29,15 +29,16 @@ impl NixCaches {
     pub fn read(fields: &mut Fields, problems: &mut Problems) -> Self {
         let mut out = NixCaches::default();
         for url in fields.string_list("caches", problems).unwrap_or_default() {
-            let is_url = ["https://", "http://", "file:///"]
-                .iter()
-                .any(|scheme| url.value.starts_with(scheme))
-                && !url.value.contains(|c: char| c.is_whitespace() || "?#".contains(c));
+            let has = |schemes: &[&str]| schemes.iter().any(|s| url.value.starts_with(s));
+            let has_none_of =
+                |bad: &str| !url.value.contains(|c: char| c.is_whitespace() || bad.contains(c));
+            let is_url = (has(&["https://", "http://", "file:///"]) && has_none_of("?#"))
+                || (has(&["s3://"]) && url.value.len() > "s3://".len() && has_none_of("#"));
             if !is_url {
                 problems.add(
                     url.span,
                     format!(
-                        "caches: expected an https://, http:// or file:/// URL without a query, got {:?}",
+                        "caches: expected an https://, http:// or file:/// URL without a query, or s3://BUCKET/PREFIX?endpoint=..., got {:?}",
                         redact(&url.value)
                     ),
                 );

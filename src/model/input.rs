@@ -275,6 +275,8 @@ impl Input {
 pub enum Location {
     /// An `https:`, `http:` or `file:` URL.
     Url(String),
+    /// `s3://<bucket>/<path>?endpoint=...`: an object of a bucket, which only a path of a Nix store is.
+    Bucket(String),
     /// `./<path>`: a file of the project, below the directory of the manifest.
     Project(MemberPath),
     /// `mirror://<mirror>/<path>`: expanded when fetching, through the user's mirrors, the
@@ -291,7 +293,9 @@ impl Location {
     /// Returns the path of a mirror location, or the URL without its query.
     pub fn path(&self) -> &str {
         match self {
-            Location::Url(url) => url.split(['?', '#']).next().unwrap_or(url),
+            Location::Url(url) | Location::Bucket(url) => {
+                url.split(['?', '#']).next().unwrap_or(url)
+            }
             Location::Project(path) => path.as_str(),
             Location::Mirror { path, .. } => path,
         }
@@ -301,7 +305,7 @@ impl Location {
 impl fmt::Display for Location {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Location::Url(url) => f.write_str(url),
+            Location::Url(url) | Location::Bucket(url) => f.write_str(url),
             Location::Project(path) => write!(f, "./{path}"),
             Location::Mirror { mirror, path } => write!(f, "mirror://{mirror}/{path}"),
         }
@@ -343,6 +347,12 @@ impl FromStr for Location {
                 Ok(None) => Err(format!("expected a file of the project, got {text:?}")),
                 Err(why) => Err(format!("expected a file of the project, got {text:?}: {why}")),
             };
+        }
+        let of_bucket = text.strip_prefix("s3://").and_then(|rest| rest.split_once('/'));
+        if of_bucket.is_some_and(|(bucket, path)| !bucket.is_empty() && !path.is_empty())
+            && !text.contains(char::is_whitespace)
+        {
+            return Ok(Location::Bucket(text.to_owned()));
         }
         let known = ["https://", "http://", "file:///"]
             .iter()

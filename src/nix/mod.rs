@@ -6,4 +6,6 @@ pub mod listing;
 pub mod locked;
 pub mod nar;
 pub mod narinfo;
+pub mod references;
+pub mod registration;
 pub mod store_path;

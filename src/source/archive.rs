@@ -126,6 +126,10 @@ fn read_download(fields: &mut Fields, problems: &mut Problems) -> Download {
                 continue;
             }
             match url.value.parse::<Location>() {
+                Ok(Location::Bucket(_)) => problems.add(
+                    url.span,
+                    "expected an https://, http:// or file:/// URL, got one of a bucket: name the object by its https:// address",
+                ),
                 Ok(_) => out.urls.push(url.value),
                 Err(why) => problems.add(url.span, why),
             }

@@ -34,7 +34,9 @@ impl Listing {
 
     /// Adds an entry at a path of any bytes.
     pub(super) fn add(&mut self, path: &[u8], entry: String) {
-        self.entries.insert(shown(path), entry);
+        // Each name is escaped by itself, as it is when a directory is read.
+        let names: Vec<String> = path.split(|byte| *byte == b'/').map(shown).collect();
+        self.entries.insert(names.join("/"), entry);
     }
 
     /// Writes the listing of the tree `name`: one line `<entry>\t<path>` for each path, sorted by

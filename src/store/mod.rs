@@ -34,6 +34,7 @@ mod roots;
 mod session;
 mod staging;
 mod substituted;
+mod taken;
 mod verify;
 
 use std::os::unix::fs::DirBuilderExt;

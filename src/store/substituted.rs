@@ -102,7 +102,12 @@ impl Store {
         self.publish_substituted(info, &root, &listing)
     }
 
-    fn publish_substituted(&self, info: &PathInfo, root: &Path, listing: &Listing) -> Result<()> {
+    pub(super) fn publish_substituted(
+        &self,
+        info: &PathInfo,
+        root: &Path,
+        listing: &Listing,
+    ) -> Result<()> {
         let name = &info.path;
         listing.write(self, name, &root.with_file_name("listing"))?;
         self.part("narinfos")?;
@@ -129,7 +134,7 @@ impl Store {
 }
 
 /// Compares what was read with what was to be read.
-fn check(info: &PathInfo, full: &str, size: u64, hash: &Digest) -> Result<()> {
+pub(super) fn check(info: &PathInfo, full: &str, size: u64, hash: &Digest) -> Result<()> {
     let other = || Error::verification(format!("the NAR of {full} is another"));
     if size != info.nar_size {
         let (expected, got) = (info.nar_size.to_string(), size.to_string());

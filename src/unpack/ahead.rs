@@ -22,15 +22,25 @@ pub fn decoded_beside<T>(
     work: impl FnOnce(&mut dyn BufRead) -> Result<T>,
 ) -> Result<T> {
     let compression = by_ending(name).unwrap_or(Compression::None);
+    read_beside(move || Ok(Box::new(decoder(compression, Checks::Trust, inner)?)), work)
+}
+
+/// Reads what `open` returns in a thread of its own, and calls `work` with what was read.
+///
+/// # Errors
+/// Those of `work`, which also meets the errors of the reader.
+pub fn read_beside<'r, T>(
+    open: impl FnOnce() -> io::Result<Box<dyn Read + 'r>> + Send,
+    work: impl FnOnce(&mut dyn BufRead) -> Result<T>,
+) -> Result<T> {
     std::thread::scope(|scope| {
         let (to, from) = sync_channel(PIECES_AHEAD);
         scope.spawn(move || {
-            let decoded = crate::fault::caught(|| {
-                let reader = decoder(compression, Checks::Trust, inner);
-                Ok(reader.and_then(|mut reader| pass_on(&mut *reader, &to)))
+            let read = crate::fault::caught(|| {
+                Ok(open().and_then(|mut reader| pass_on(&mut *reader, &to)))
             });
             // If nobody receives it, the other thread has failed and reports the reason.
-            let _ = match decoded {
+            let _ = match read {
                 Ok(Ok(())) => Ok(()),
                 Ok(Err(e)) => to.send(Err(e)),
                 Err(fault) => to.send(Err(fault.into())),
@@ -50,7 +60,7 @@ fn pass_on(reader: &mut dyn Read, to: &SyncSender<io::Result<Vec<u8>>>) -> io::R
     }
 }
 
-/// The bytes that the other thread has decoded.
+/// The bytes that the other thread has read.
 struct Pieces {
     from: Receiver<io::Result<Vec<u8>>>,
     piece: Vec<u8>,

@@ -10,7 +10,7 @@ mod layer;
 mod tarball;
 mod zipfile;
 
-pub use ahead::decoded_beside;
+pub use ahead::{decoded_beside, read_beside};
 pub use ar::ArReader;
 pub use budget::{Budget, Limits};
 pub use compression::{decoder_for, sniffed, sniffed_nar};

@@ -230,6 +230,7 @@ quick! {
     trace = "trace": 2000;
     facts = "facts": 2000;
     narinfo = "narinfo": 20000;
+    registration = "registration": 10000;
     cache_info = "cache-info": 5000;
     cache_keys = "cache-keys": 5000;
     request = "request": 20000;

@@ -672,6 +672,12 @@ pub fn cache_key_texts() -> Vec<Vec<u8>> {
     vec![CACHE_KEY.as_bytes().to_vec(), secret.as_bytes().to_vec()]
 }
 
+/// Printed by Nix 2.8.
+pub fn registrations() -> Vec<Vec<u8>> {
+    let text = "/nix/store/iz6b6adyqvb64049bj6jxsqym0hv81c5-data-1\n289bc993f91d4bdb903dc92340f5a6c96b4ba3819c628cac0df69ef3809582c1\n416\n/nix/store/xi9m2yy6xdiil60shdrij7zm270xdkb8-data-1.drv\n0\n/nix/store/xi9m2yy6xdiil60shdrij7zm270xdkb8-top-1\n25b202af200742b1ded039c468339fef928cc0cbae93786bff14d23ffbb1b1d0\n632\n\n1\n/nix/store/iz6b6adyqvb64049bj6jxsqym0hv81c5-data-1\n";
+    vec![text.as_bytes().to_vec()]
+}
+
 pub fn cache_infos() -> Vec<Vec<u8>> {
     vec![b"StoreDir: /nix/store\nWantMassQuery: 1\nPriority: 40\n".to_vec()]
 }

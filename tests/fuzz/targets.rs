@@ -513,6 +513,16 @@ fn narinfo(bytes: &[u8]) {
     }
 }
 
+/// What Nix has registered can be written down as what a cache says.
+fn registrations(bytes: &[u8]) {
+    for mut info in registration(&text(bytes)).unwrap_or_default() {
+        if info.nar_size > 0 {
+            info.references.dedup();
+            assert_eq!(PathInfo::parse(&info.render()), Ok(info));
+        }
+    }
+}
+
 fn cache_info(bytes: &[u8]) {
     if let Ok(info) = CacheInfo::parse(&text(bytes)) {
         assert_eq!(CacheInfo::parse(&info.render()), Ok(info));
@@ -735,6 +745,13 @@ pub const TARGETS: &[Target] = &[
         words: &["StorePath: /nix/store/", "NarSize: ", "References: ", "Sig: ", "CA: ", "sha256:"],
         seeds: seeds::narinfos,
         run: narinfo,
+    },
+    Target {
+        name: "registration",
+        shape: Shape::Text,
+        words: &["/nix/store/", "\n", "0\n", "1\n", "\n\n"],
+        seeds: seeds::registrations,
+        run: registrations,
     },
     Target {
         name: "cache-info",

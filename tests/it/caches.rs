@@ -287,6 +287,35 @@ fn nix_takes_trees_from_serve() {
     contains(&head, &["404"]);
 }
 
+/// Two versions of a tree: Nix finds the same differences, whether they came from a pushed directory or from a server.
+#[test]
+fn nix_compares_what_was_pushed_as_what_was_served() {
+    let rig = rig();
+    let manifest = |version: &str, size: usize| {
+        let tar = Tar::new().program("bin/one", b"x").file("share/data", &vec![b'x'; size]);
+        let url = rig.server.put(&format!("/{version}.tar"), tar.finish());
+        rig.project.manifest(&format!(
+            "platforms = [\"x86_64-linux\"]\n[toolchains.tool]\nkind = \"tool\"\nsource = \"archive\"\nversion = \"{version}\"\nurl = \"{url}\"\n"
+        ));
+        let before = rig.store_names();
+        rig.project.ok(&["setup"]);
+        rig.push("../cache");
+        let new = rig.store_names().into_iter().find(|name| !before.contains(name));
+        format!("/nix/store/{}", new.unwrap())
+    };
+    let paths = [manifest("1.5", 1000), manifest("1.6", 3 << 20)];
+    let serving = rig.serve();
+    let cache = file_url(&rig.project.scratch.join("cache"));
+    let compared = [&cache, &serving.url].map(|from| {
+        let nix = Nix::new();
+        nix.takes(from, &rig.public, &paths);
+        ok(nix.command("nix-store").args(["--verify", "--check-contents"]));
+        ok(nix.command("nix").args(["store", "diff-closures", &paths[0], &paths[1]]))
+    });
+    assert_eq!(compared[0], compared[1]);
+    contains(&compared[0], &["tool: 1.5-x86_64 → 1.6-x86_64", "+3071.0 KiB"]);
+}
+
 #[test]
 fn a_closure_is_served_with_its_references_and_all_signatures() {
     let theirs = crate::support::nix::Nix::new();

@@ -8,7 +8,7 @@ use std::process::Command;
 use cotter::internals::nar;
 
 use crate::support::archive::{Tar, zstd};
-use crate::support::nix::{Nix, bind_the_machine, narinfo, serve, tool};
+use crate::support::nix::{Nix, attributes, bind_the_machine, narinfo, serve, tool};
 use crate::support::server::{Fault, Server};
 use crate::support::{Project, Scratch, contains, names, ok};
 
@@ -59,22 +59,6 @@ impl Rig {
 fn line<'t>(text: &'t str, key: &str) -> &'t str {
     let mut lines = text.lines().filter_map(|line| line.split_once(": "));
     lines.find(|(name, _)| *name == key).unwrap().1
-}
-
-/// Returns the types, modes, times, sizes and links of a path and all below it.
-fn attributes(path: &Path) -> String {
-    let mut find = Command::new("find");
-    find.arg(path).args(["-printf", "%P %y %m %T@ %l %s\n"]);
-    let listed = ok(&mut find);
-    // The size of a directory belongs to the file system.
-    let mut lines: Vec<String> = listed
-        .lines()
-        .map(|line| {
-            if line.contains(" d ") { line.rsplit_once(' ').unwrap().0 } else { line }.to_owned()
-        })
-        .collect();
-    lines.sort();
-    lines.join("\n")
 }
 
 #[test]
@@ -365,7 +349,7 @@ fn a_manifest_that_asks_wrongly_is_told_where() {
         ),
         ("", &["expected `path = \"/nix/store/...\"` for x86_64-linux"]),
         (
-            "path = \"/nix/store/kzm3wc4b8kzvbxhqv4xhbc8hhaqqj27r-d\"\ncaches = \"s3://bucket\"",
+            "path = \"/nix/store/kzm3wc4b8kzvbxhqv4xhbc8hhaqqj27r-d\"\ncaches = \"ftp://host/x\"",
             &["caches: expected an https://"],
         ),
         (

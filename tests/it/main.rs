@@ -31,6 +31,7 @@ mod hook;
 mod house;
 mod injected;
 mod leftovers;
+mod local_nix;
 mod locking;
 mod messages;
 mod nix_names;

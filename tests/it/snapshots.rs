@@ -55,6 +55,8 @@ fn help() {
     }
     append(&["audit", "bazel"]);
     append(&["audit", "tree"]);
+    append(&["export", "nix"]);
+    append(&["import", "nix"]);
     same("help", &text);
 }
 

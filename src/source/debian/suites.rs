@@ -233,7 +233,10 @@ fn of_table(
     let urls_span = table.value_span("urls");
     let urls = table.string_list("urls", problems);
     for url in urls.iter().flatten() {
-        if url.value.starts_with("mirror:") || url.value.parse::<Location>().is_err() {
+        if url.value.starts_with("mirror:")
+            || url.value.starts_with("s3:")
+            || url.value.parse::<Location>().is_err()
+        {
             problems.add(
                 url.span.clone(),
                 format!(

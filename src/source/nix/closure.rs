@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::{Condvar, Mutex};
 
 use crate::error::{Error, ErrorKind, Result};
-use crate::fetch::{Fetcher, MOST_CONNECTIONS, Refusals, nar_url, redact, says_absent};
+use crate::fetch::{Fetcher, MOST_CONNECTIONS, Refusals, below, nar_url, redact, says_absent};
 use crate::model::StoreName;
 use crate::nix::keys::{CacheKey, CacheSignature};
 use crate::nix::locked::is_named_by_content;
@@ -27,6 +27,8 @@ pub struct Found {
     pub cache: String,
     /// The address of its NAR.
     pub url: String,
+    /// The path of its NAR below the cache, if it lies there.
+    pub below: Option<String>,
 }
 
 /// The caches to ask, in order.
@@ -173,7 +175,7 @@ impl<'a> Caches<'a> {
     }
 
     fn ask_one(&self, cache: &str, path: &StoreName) -> Result<Found> {
-        let address = format!("{cache}/{}.narinfo", path.hash());
+        let address = below(cache, &format!("{}.narinfo", path.hash()));
         let (text, _) = self.fetcher.http.text(&address, narinfo::MOST, None)?;
         let wrong = |why: String| {
             let shown = redact(&address);
@@ -188,7 +190,12 @@ impl<'a> Caches<'a> {
             .signature(&info)
             .map_err(|e| e.because(format!("it came from {}", redact(&address))))?;
         let url = nar_url(cache, &file.url).map_err(wrong)?;
-        Ok(Found { info, signature, cache: cache.to_owned(), url })
+        let below = match file.url.contains("://") {
+            true => url.strip_prefix(cache).and_then(|path| path.strip_prefix('/')),
+            false => Some(file.url.as_str()),
+        };
+        let (cache, below) = (cache.to_owned(), below.map(str::to_owned));
+        Ok(Found { info, signature, cache, url, below })
     }
 
     /// Returns the signature for which a path is trusted, or none if it needs none.

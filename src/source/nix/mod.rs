@@ -178,8 +178,8 @@ fn input(found: &Found, family: &[String]) -> Result<Input> {
         version: version.to_owned(),
         source: None,
     };
-    let below = family.contains(&found.cache).then(|| found.url.strip_prefix(&found.cache));
-    let location: Location = match below.flatten().and_then(|path| path.strip_prefix('/')) {
+    let below = found.below.as_deref().filter(|_| family.contains(&found.cache));
+    let location: Location = match below {
         Some(path) if !path.contains(['?', '#', '%']) => {
             Location::Mirror { mirror: NIX.to_owned(), path: path.to_owned() }
         }

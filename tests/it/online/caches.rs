@@ -7,6 +7,7 @@ use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 
+use crate::support::nix::{Nix, narinfo, tool};
 use crate::support::{
     Project, REPO, Scratch, clean, contains, fails, in_store, names, ok, shared_store, text,
 };
@@ -66,6 +67,26 @@ impl Buckets {
         let mut answer = vec![];
         stream.read_to_end(&mut answer).unwrap();
         String::from_utf8_lossy(&answer).into_owned()
+    }
+}
+
+impl Buckets {
+    /// Puts the files of a directory below a prefix into the bucket.
+    fn put_all(&self, dir: &Path, prefix: &str) {
+        for name in names(dir) {
+            let (path, to) = (dir.join(&name), format!("{prefix}/{name}"));
+            if path.is_dir() {
+                self.put_all(&path, &to);
+                continue;
+            }
+            let body = std::fs::read(path).unwrap();
+            let mut stream = TcpStream::connect(("127.0.0.1", self.port)).unwrap();
+            write!(stream, "PUT /team{to} HTTP/1.1\r\nHost: x\r\nContent-Length: {}\r\nConnection: close\r\n\r\n", body.len()).unwrap();
+            stream.write_all(&body).unwrap();
+            let mut answer = String::new();
+            stream.read_to_string(&mut answer).unwrap();
+            assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+        }
     }
 }
 
@@ -341,4 +362,61 @@ fn nix_takes_trees_from_a_bucket_and_its_garbage_goes() {
     rig.takes(&to, "zlib");
     // Without keys, the server of a real bucket refuses.
     contains(&fails(1, &mut rig.push("s3://team?bad=1", &[])), &["names no bucket", "endpoint"]);
+}
+
+/// Closures of Nix lie in buckets, too: requests are signed with the same keys as those of a push.
+#[test]
+fn a_closure_is_locked_and_fetched_from_a_bucket() {
+    let nix = Nix::new();
+    let path = nix.greet();
+    let buckets = Buckets::start();
+    buckets.put_all(&nix.copy(&[&path], "cache", "zstd", true), "/nix");
+    let proxy = Proxy::start(buckets.port);
+    let cache = format!("s3://team/nix?endpoint=127.0.0.1:{}&scheme=http", proxy.port);
+    let project = Project::new(&(nix.manifest(&cache) + &tool(&path)));
+    let with_keys = |args: &[&str]| {
+        let mut command = project.cotter(args);
+        command.env("AWS_ACCESS_KEY_ID", "public").env("AWS_SECRET_ACCESS_KEY", "very-secret");
+        command.env("COTTER_HTTP_RETRIES", "0");
+        command
+    };
+    let requests = || std::mem::take(&mut proxy.state.lock().unwrap().log);
+    let mut untrusted = with_keys(&["lock"]);
+    let said = fails(1, untrusted.env_remove("COTTER_TRUST"));
+    let server = format!("files from s3://team at http://127.0.0.1:{} for", proxy.port);
+    contains(&said, &[&server]);
+    assert_eq!(requests(), Vec::<String>::new());
+    ok(&mut with_keys(&["lock"]));
+    let asked = requests();
+    assert!(asked.iter().any(|line| line.contains(&format!("/team/nix/{}?", narinfo(&path)))));
+    let is_signed = |line: &String| {
+        line.starts_with("GET /team/nix/")
+            && line.contains("X-Amz-Signature=")
+            && line.contains("X-Amz-Credential=public%2F")
+    };
+    assert!(asked.iter().all(is_signed), "{asked:?}");
+    let lock = project.lock_text();
+    contains(&lock, &["\"s3://team/nix/nar/", &cache[cache.find('?').unwrap()..]]);
+    assert!(!lock.contains("Amz") && !lock.contains("very-secret"), "{lock}");
+    assert_eq!(project.ok(&["exec", "--nix-store", "namespace", "--", "greet"]).lines().count(), 1);
+    // The lock is complete: another store asks for the NARs alone.
+    std::fs::rename(&project.store, project.scratch.join("first")).unwrap();
+    requests();
+    ok(&mut with_keys(&["setup", "--locked"]));
+    let asked = requests();
+    assert_eq!(asked.len(), 3, "{asked:?}");
+    assert!(asked.iter().all(|line| is_signed(line) && line.contains("/nix/nar/")), "{asked:?}");
+    project.ok(&["verify", "--deep"]);
+    // A mirror of this machine, in a bucket: the lock does not name it.
+    let mirrored = Project::new(&(nix.manifest("file:///nowhere") + &tool(&path)));
+    let mut command = mirrored.cotter(&["setup"]);
+    command.env("AWS_ACCESS_KEY_ID", "public").env("AWS_SECRET_ACCESS_KEY", "very-secret");
+    ok(command.env("COTTER_MIRROR_NIX", &cache));
+    contains(&mirrored.lock_text(), &["\"mirror://nix/nar/"]);
+    // What the bucket lacks, and what it refuses.
+    let absent = "/nix/store/kzm3wc4b8kzvbxhqv4xhbc8hhaqqj27r-absent-1";
+    project.manifest(&(nix.manifest(&cache) + &tool(absent)));
+    let said = fails(5, &mut with_keys(&["lock"]));
+    contains(&said, &["no cache has", "absent-1", "404"]);
+    assert!(!said.contains("very-secret") && !said.contains("Signature"), "{said}");
 }

@@ -255,8 +255,8 @@ fn a_wrapped_compiler_of_a_closure_builds_in_the_empty_jail(rig: &Rig) {
 }
 
 /// The trees serve as toolchains of Bazel on a machine without `/nix`, compilers and interpreters.
-fn bazel_builds_with_a_compiler_and_an_interpreter_of_closures(rig: &Rig) {
-    let mut workspace = Workspace::copy(Bazel::V4, &Path::new(REPO).join("examples/cpp"));
+fn bazel_builds_with_a_compiler_and_an_interpreter_of_closures(rig: &Rig, bazel: Bazel) {
+    let mut workspace = Workspace::copy(bazel, &Path::new(REPO).join("examples/cpp"));
     workspace.store = rig.project.store.clone();
     workspace.binds.push(rig.nix.scratch.path().to_owned());
     let manifest = std::fs::read_to_string(rig.project.dir().join("toolchains.toml")).unwrap();
@@ -264,7 +264,8 @@ fn bazel_builds_with_a_compiler_and_an_interpreter_of_closures(rig: &Rig) {
     let renamed = names.iter().fold(manifest, |text, (from, to)| {
         text.replace(&format!("[toolchains.{from}]"), &format!("[toolchains.{to}]"))
     });
-    workspace.write("toolchains.toml", &renamed);
+    let emit = "[emit.bazel]\ndir = \"bazel/cotter\"\nregister = true\n";
+    workspace.write("toolchains.toml", &(renamed + emit));
     for old in ["toolchains.lock", "main.cc", "squeeze.cc", "squeeze_test.cc"] {
         std::fs::remove_file(workspace.dir.join(old)).unwrap();
     }
@@ -297,5 +298,7 @@ fn closures_that_nix_builds_are_trees() {
     a_library_of_a_closure_is_linked_by_another_compiler(&rig);
     a_wrapped_compiler_of_a_closure_builds_in_the_empty_jail(&rig);
     what_remains_is_told(&rig);
-    bazel_builds_with_a_compiler_and_an_interpreter_of_closures(&rig);
+    for bazel in [Bazel::V4, Bazel::V7] {
+        bazel_builds_with_a_compiler_and_an_interpreter_of_closures(&rig, bazel);
+    }
 }

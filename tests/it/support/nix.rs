@@ -61,7 +61,8 @@ impl Nix {
         command
     }
 
-    fn root(&self) -> PathBuf {
+    /// Returns the directory below which the store lies.
+    pub fn root(&self) -> PathBuf {
         self.scratch.join("root")
     }
 
@@ -161,4 +162,20 @@ pub fn bind_the_machine(bwrap: &mut Command) {
             bwrap.arg("--bind").args([&top, &top]);
         }
     }
+}
+
+/// Returns the types, modes, times, sizes and links of a path and all below it.
+pub fn attributes(path: &Path) -> String {
+    let mut find = Command::new("find");
+    find.arg(path).args(["-printf", "%P %y %m %T@ %l %s\n"]);
+    let listed = ok(&mut find);
+    // The size of a directory belongs to the file system.
+    let mut lines: Vec<String> = listed
+        .lines()
+        .map(|line| {
+            if line.contains(" d ") { line.rsplit_once(' ').unwrap().0 } else { line }.to_owned()
+        })
+        .collect();
+    lines.sort();
+    lines.join("\n")
 }
