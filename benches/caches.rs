@@ -1,5 +1,6 @@
 //! Compares taking a tree from a binary cache with composing it, and packing it with the compressor alone, as ratios within one run: `cargo bench --bench caches`.
-//! The tree is the GCC of `examples/libraries`. Its packages are downloaded once into the store that COTTER_STORE names, or into a new one. `dpkg-deb` must be installed.
+//! The tree is the GCC of `examples/libraries`. Its packages are downloaded once into the store that COTTER_STORE names, or into a new one. `dpkg-deb` and Nix must be installed.
+//! Nix takes all trees of the example out of the same caches.
 
 #![allow(
     clippy::disallowed_methods,
@@ -15,7 +16,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use support::{remove, row, run};
+use support::{peak_memory, remove, row, run};
 
 const REPO: &str = env!("CARGO_MANIFEST_DIR");
 const COTTER: &str = env!("CARGO_BIN_EXE_cotter");
@@ -27,6 +28,7 @@ fn main() {
     std::fs::create_dir_all(&scratch).unwrap();
     let bench = Bench::new(&scratch);
     bench.setups();
+    bench.substitutions();
     bench.pushes();
     bench.clients();
     remove(&scratch);
@@ -76,11 +78,11 @@ impl Bench {
         Bench { scratch: scratch.to_owned(), store, public: public.trim().to_owned() }
     }
 
-    fn push(&self, to: &Path, compression: &str) {
+    fn push(&self, to: &Path, compression: &str, names: &[&str]) {
         let key = self.scratch.join("key");
         let (to, key) = (to.to_str().unwrap(), key.to_str().unwrap());
-        let args = ["cache", "push", to, "--key", key, "--compression", compression, "gcc"];
-        run(&mut cotter(&self.store, &args));
+        let args = ["cache", "push", to, "--key", key, "--compression", compression];
+        run(cotter(&self.store, &args).args(names));
     }
 
     fn serve(&self) -> Serving {
@@ -142,13 +144,59 @@ impl Bench {
         };
         for compression in ["zstd", "xz", "none"] {
             let cache = self.scratch.join(compression);
-            self.push(&cache, compression);
+            self.push(&cache, compression, &["gcc"]);
             let time = from(&format!("file://{}", cache.display()));
             row(&format!("from a directory, {compression}"), time, compose);
         }
         let serving = self.serve();
         row("from `cache serve` on loopback, zstd", from(&serving.1), compose);
         println!("  goals for zstd: a third of composing, a fifth of dpkg-deb");
+    }
+
+    /// All trees of the example out of the same caches, into a fresh store of cotter and into one of Nix.
+    fn substitutions(&self) {
+        println!("all trees of the example out of a cache, against `nix-store --realise`");
+        run(&mut cotter(&self.store, &["setup"]));
+        let native = cotter::internals::Platform::native().unwrap();
+        let lock = std::fs::read_to_string(format!("{REPO}/examples/libraries/toolchains.lock"));
+        let lock = cotter::internals::Lockfile::parse(&lock.unwrap(), "lock").unwrap();
+        let trees = lock.trees.values().filter(|tree| tree.plan.platform == native);
+        let paths = trees.map(|tree| format!("/nix/store/{}", tree.output.store_name));
+        let paths: Vec<String> = paths.collect();
+        let settings = self.scratch.join("settings");
+        std::fs::create_dir_all(&settings).unwrap();
+        std::fs::write(settings.join("nix.conf"), "build-users-group =\nsubstituters =\n").unwrap();
+        let (ours, theirs) = (self.scratch.join("ours"), self.scratch.join("theirs"));
+        for compression in ["zstd", "xz", "none"] {
+            let cache = self.scratch.join(format!("all-{compression}"));
+            self.push(&cache, compression, &[]);
+            let url = format!("file://{}", cache.display());
+            let own = || {
+                let mut command = cotter(&ours, &["setup"]);
+                command.env("COTTER_CACHES", format!("{url} {}", self.public));
+                command
+            };
+            let nix = || {
+                let mut command = Command::new("nix-store");
+                command.env("NIX_CONF_DIR", &settings).env("HOME", &self.scratch);
+                command.arg("--store").arg(&theirs).args(["--option", "substituters", &url]);
+                command.args(["--option", "trusted-public-keys", &self.public, "--realise"]);
+                command.args(&paths);
+                command
+            };
+            let time = best(|| drop(run(&mut own())), || remove(&ours));
+            let of_nix = best(|| drop(run(&mut nix())), || remove(&theirs));
+            row(&format!("cotter, {compression}"), time, time);
+            row(&format!("Nix, {compression}"), of_nix, time);
+            let peak = |mut command: Command| {
+                command.env_remove("LD_LIBRARY_PATH").stdout(Stdio::null()).stderr(Stdio::null());
+                peak_memory(&mut command.spawn().unwrap()) as f64 / 1e3
+            };
+            remove(&ours);
+            remove(&theirs);
+            println!("  peak memory: cotter {:.0} MB, Nix {:.0} MB", peak(own()), peak(nix()));
+        }
+        println!("  goals: 1.5 with zstd and xz, 1 without compression, a third of the memory");
     }
 
     /// A push to a directory, and the compressor alone with the same NAR and the same level.
@@ -165,7 +213,7 @@ impl Bench {
             || {},
         );
         let to = self.scratch.join("pushed");
-        let push = best(|| self.push(&to, "zstd"), || remove(&to));
+        let push = best(|| self.push(&to, "zstd", &["gcc"]), || remove(&to));
         row("the compressor alone", alone, alone);
         row("`cotter cache push`", push, alone);
         println!("  {:.0} MB per second", size as f64 / 1e6 / push.as_secs_f64());

@@ -21,7 +21,7 @@ use std::time::{Duration, Instant};
 
 use cotter::internals::Lockfile;
 use cotter::internals::{Digest, Platform};
-use support::{remove, row, run};
+use support::{peak_memory, remove, row, run};
 
 const REPO: &str = env!("CARGO_MANIFEST_DIR");
 const COTTER: &str = env!("CARGO_BIN_EXE_cotter");
@@ -242,28 +242,6 @@ fn decode_limit(files: &[PathBuf], nar: u64) -> Duration {
     }
     std::hint::black_box(hasher.finish());
     start.elapsed()
-}
-
-/// Waits for a child, and returns its peak resident memory in kilobytes, which is sampled from /proc.
-fn peak_memory(child: &mut std::process::Child) -> u64 {
-    let path = format!("/proc/{}/status", child.id());
-    let mut peak = 0;
-    loop {
-        if let Ok(status) = std::fs::read_to_string(&path) {
-            let now = status
-                .lines()
-                .find_map(|l| l.strip_prefix("VmHWM:"))
-                .and_then(|l| l.trim().trim_end_matches(" kB").parse().ok());
-            peak = peak.max(now.unwrap_or(0));
-        }
-        match child.try_wait().unwrap() {
-            Some(status) => {
-                assert!(status.success());
-                return peak;
-            }
-            None => std::thread::sleep(Duration::from_millis(5)),
-        }
-    }
 }
 
 /// Measures the costs that occur again and again: a setup with nothing to do, and the start of a program through `exec`.

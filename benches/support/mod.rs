@@ -31,3 +31,26 @@ pub fn remove(scratch: &Path) {
     let _ = Command::new("chmod").args(["-R", "u+w"]).arg(scratch).status();
     let _ = std::fs::remove_dir_all(scratch);
 }
+
+/// Waits for a child, and returns its peak resident memory in kilobytes, which is sampled from /proc.
+#[allow(dead_code, reason = "not every benchmark measures memory")]
+pub fn peak_memory(child: &mut std::process::Child) -> u64 {
+    let path = format!("/proc/{}/status", child.id());
+    let mut peak = 0;
+    loop {
+        if let Ok(status) = std::fs::read_to_string(&path) {
+            let now = status
+                .lines()
+                .find_map(|l| l.strip_prefix("VmHWM:"))
+                .and_then(|l| l.trim().trim_end_matches(" kB").parse().ok());
+            peak = peak.max(now.unwrap_or(0));
+        }
+        match child.try_wait().unwrap() {
+            Some(status) => {
+                assert!(status.success());
+                return peak;
+            }
+            None => std::thread::sleep(Duration::from_millis(5)),
+        }
+    }
+}

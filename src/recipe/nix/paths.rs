@@ -108,7 +108,7 @@ mod tests {
 
     #[test]
     fn the_path_to_which_no_other_refers_is_wanted() {
-        let dir = std::env::temp_dir().join(format!("cotter-closure-{}", std::process::id()));
+        let dir = std::env::temp_dir().join(format!("cotter-nix-paths-{}", std::process::id()));
         let blobs = BlobDir::create(dir.clone()).unwrap();
         let plan = crate::recipe::tests::plan("nix", Spec::Tool(ToolSpec::default()));
         let (a, b, c) = ("0".repeat(32), "1".repeat(32), "z".repeat(32));
