@@ -314,6 +314,7 @@ pub fn maker<'a>(cx: &'a Context, fetcher: &'a Fetcher, hard_links: bool) -> Mak
     Maker {
         store: &cx.store,
         fetcher,
+        evaluator: cx.evaluator(),
         caches: cx.caches().to_vec(),
         reporter: cx.reporter.clone(),
         jobs: cx.jobs(),

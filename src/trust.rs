@@ -13,6 +13,7 @@ use crate::fetch::{LONGEST_KEYRING, origin, read_list, read_regular};
 use crate::lockfile::{LockedTree, Lockfile};
 use crate::manifest::Toolchain;
 use crate::model::{Digest, Location, ToolchainName, redact};
+use crate::nix::expression::NixExpression;
 use crate::project::Project;
 use crate::python::editable::accepted_as;
 use crate::python::inputs::is_in_checkout;
@@ -80,6 +81,9 @@ pub fn items(project: Option<&Project>, lock: Option<&Lockfile>) -> Vec<Item> {
         let foreign = project.map(|project| foreign_files(project, tree)).unwrap_or_default();
         out.extend(foreign.into_iter().map(|what| Item::new(what, None)));
         out.extend(built(project, tree).into_iter().map(|what| Item::new(what, None)));
+        if let Some(evaluation) = &tree.plan.evaluation {
+            out.push(Item::new(evaluated(&evaluation.expression, &tree.plan.name), None));
+        }
         for location in tree.plan.inputs.iter().flat_map(|input| &input.locations) {
             if !matches!(location, Location::Mirror { .. }) {
                 let what = files_from(&location.to_string(), &tree.plan.name, project);
@@ -113,6 +117,7 @@ fn of_manifest(project: &Project, out: &mut Vec<Item>) {
                 Foreign::Signer(key) => {
                     format!("paths of Nix signed with the key {key} for the toolchain {name}")
                 }
+                Foreign::Code(expression) => evaluated(&expression, name),
                 Foreign::Key(file) => {
                     format!("{} for the toolchain {name}", signed_with(&file, project))
                 }
@@ -182,6 +187,12 @@ fn of_manifest(project: &Project, out: &mut Vec<Item>) {
             }
         }
     }
+}
+
+/// Returns the words for an expression that Nix evaluates.
+fn evaluated(expression: &NixExpression, name: &ToolchainName) -> String {
+    let builds = if expression.build { ", and which it builds" } else { "" };
+    format!("code of {expression}, which Nix evaluates for the toolchain {name}{builds}")
 }
 
 /// Returns the words for code of packages that is built for a set.

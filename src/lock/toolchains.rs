@@ -59,12 +59,14 @@ impl Locking<'_> {
         let (project, cx) = (self.project, self.cx);
         let settings = &project.manifest.settings;
         let keyring = keyring(project)?;
+        let evaluator = cx.evaluator();
         let resolving = ResolveContext {
             fetcher: self.fetcher,
             reporter: &cx.reporter,
             now: cx.now(),
             keyring: &keyring,
             dir: project.dir(),
+            evaluator: &evaluator,
             check_valid_until: settings.check_valid_until && !self.options.allow_expired,
             known: self.known.clone(),
             index: RefCell::default(),
@@ -190,6 +192,7 @@ impl Locking<'_> {
             uses: Uses::default(),
             fingerprint: fingerprint(project, toolchain, platform),
             releases: found.releases,
+            evaluation: found.evaluation,
             inputs: found.inputs,
         })
     }

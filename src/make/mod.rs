@@ -18,6 +18,7 @@ mod substitute;
 use std::sync::Arc;
 
 use crate::error::Result;
+use crate::evaluator::Evaluator;
 use crate::facts::{Facts, RecordedFacts};
 use crate::fetch::Fetcher;
 use crate::lockfile::{LockedTree, Lockfile, Plan};
@@ -45,6 +46,8 @@ pub struct Maker<'a> {
     pub store: &'a Store,
     /// The fetcher.
     pub fetcher: &'a Fetcher,
+    /// The evaluator of Nix, which builds what no cache has.
+    pub evaluator: Evaluator,
     /// The binary caches that are asked for trees before anything of them is fetched.
     pub caches: Vec<Arc<BinaryCache>>,
     /// Reports progress.
@@ -181,7 +184,8 @@ impl Maker<'_> {
         self.store.hold_closures();
         for input in &tree.plan.inputs {
             let task = self.reporter.task(input.file_name(), input.size);
-            nar::ensure(self.store, self.fetcher, input, &task)?;
+            let build = nar::NixBuild { evaluator: &self.evaluator, plan: &tree.plan };
+            nar::ensure(self.store, self.fetcher, input, build, &task)?;
         }
         Ok(())
     }
@@ -242,6 +246,7 @@ impl Maker<'_> {
         Schedule {
             store: self.store,
             fetcher: self.fetcher,
+            evaluator: &self.evaluator,
             reporter: self.reporter.clone(),
             threads: self.jobs,
             hard_links: self.hard_links,

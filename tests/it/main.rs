@@ -23,6 +23,7 @@ mod debian;
 mod emit;
 mod exec;
 mod faults;
+mod flakes;
 mod generated;
 mod hints;
 mod hook;
