@@ -46,7 +46,8 @@ pub struct Project {
 impl Project {
     /// Returns the maker of this project's trees.
     pub fn maker<'a>(&self, cx: &'a Context, fetcher: &'a Fetcher) -> Maker<'a> {
-        maker(cx, fetcher, self.manifest.settings.hard_links)
+        let evaluated_by = self.manifest.evaluator.as_ref().map(|name| name.value.clone());
+        Maker { evaluated_by, ..maker(cx, fetcher, self.manifest.settings.hard_links) }
     }
 
     /// Reads the manifest.
@@ -315,6 +316,7 @@ pub fn maker<'a>(cx: &'a Context, fetcher: &'a Fetcher, hard_links: bool) -> Mak
         store: &cx.store,
         fetcher,
         evaluator: cx.evaluator(),
+        evaluated_by: None,
         caches: cx.caches().to_vec(),
         reporter: cx.reporter.clone(),
         jobs: cx.jobs(),

@@ -137,6 +137,12 @@ fn of_manifest(project: &Project, out: &mut Vec<Item>) {
             out.extend(command_of(command, path, name).map(|what| Item::new(what, place)));
         }
     }
+    let evaluator = manifest.evaluator.as_ref();
+    if let Some(toolchain) = evaluator.and_then(|name| manifest.toolchains.get(&name.value))
+        && let Some(what) = runs_while_locking(LockingRole::Evaluator, toolchain, project)
+    {
+        out.push(Item::new(what, Some(toolchain.place.clone())));
+    }
     for set in manifest.requirements.values() {
         let interpreters = set.python.iter().map(|python| (LockingRole::Interpreter, python));
         for (role, tool) in interpreters.chain([(LockingRole::Uv, &set.uv)]) {
@@ -260,6 +266,8 @@ enum LockingRole {
     Uv,
     /// uv asks it what it can load.
     Interpreter,
+    /// It evaluates flakes and expressions of Nix.
+    Evaluator,
 }
 
 /// Returns the words for a toolchain whose program runs while locking, unless it is known to be the
@@ -278,6 +286,7 @@ fn runs_while_locking(
             ("uv", toolchain.source.value == "pypi" && is_uv && is_alone)
         }
         LockingRole::Interpreter => ("an interpreter", toolchain.source.value == "debian"),
+        LockingRole::Evaluator => ("the evaluator of Nix", toolchain.source.value == "debian"),
     };
     let is_told = || {
         let foreign = source.foreign(&toolchain.platforms);
@@ -305,7 +314,8 @@ fn runs_while_locking(
 fn foreign_files(project: &Project, tree: &LockedTree) -> BTreeSet<String> {
     let name = &tree.plan.name;
     let mut sets = project.manifest.requirements.values();
-    let runs = sets.any(|set| set.python.iter().chain([&set.uv]).any(|tool| tool.value == *name));
+    let runs = sets.any(|set| set.python.iter().chain([&set.uv]).any(|tool| tool.value == *name))
+        || project.manifest.evaluator.as_ref().is_some_and(|tool| tool.value == *name);
     let Some(toolchain) = project.manifest.toolchains.get(name).filter(|_| runs) else {
         return BTreeSet::new();
     };
@@ -343,7 +353,9 @@ fn files_from(url: &str, name: &ToolchainName, project: Option<&Project>) -> Str
     let runs = sets.into_iter().flatten().any(|set| {
         let tools = set.python.iter().chain(&set.build_tools).chain([&set.uv]);
         tools.map(|tool| &tool.value).any(|tool| tool == name)
-    });
+    }) || project
+        .and_then(|project| project.manifest.evaluator.as_ref())
+        .is_some_and(|tool| tool.value == *name);
     let runs = if runs { ", which runs while locking" } else { "" };
     format!("files from {} for the toolchain {name}{runs}", server(url))
 }

@@ -250,12 +250,13 @@ impl Evaluator {
         let mut command = self.command(&self.program()?, true)?;
         command.args(["store", "dump-path"]).arg(store_path::full(path));
         let ran = start(command, self.seconds, take)?;
-        match (ran.taken, ran.status.success()) {
-            (Err(e), true) => Err(e),
-            (Ok(()), true) => Ok(()),
-            (_, false) => {
+        let said = words(&ran.said);
+        match ran.taken {
+            taken if ran.status.success() => taken,
+            Err(e) => Err(e.because(said)),
+            Ok(()) => {
                 Err(Error::build(format!("Nix does not give {}", store_path::full(path)))
-                    .because(words(&ran.said)))
+                    .because(said))
             }
         }
     }

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use crate::support::nix::{Nix, bind_the_machine, serve};
+use crate::support::nix::{Nix, serve, without_nix};
 use crate::support::server::Server;
 use crate::support::{Project, contains, fails, names, ok};
 
@@ -94,21 +94,6 @@ fn files(project: &Project) -> String {
     ok(Command::new("sh")
         .args(["-c", "find . -type f ! -name 'toolchains.*' -exec sha256sum {} + | sort"])
         .current_dir(project.dir()))
-}
-
-/// Returns a command as it runs on a machine without Nix.
-fn without_nix(inner: &Command) -> Command {
-    let mut bwrap = Command::new("bwrap");
-    bwrap.args(["--unshare-user", "--cap-add", "ALL"]);
-    bind_the_machine(&mut bwrap);
-    bwrap.args(["--proc", "/proc", "--dev", "/dev"]);
-    for program in ["nix", "nix-store", "nix-build", "nix-instantiate"] {
-        bwrap.args(["--ro-bind", "/dev/null"]).arg(Path::new("/usr/bin").join(program));
-    }
-    bwrap.arg("--chdir").arg(inner.get_current_dir().unwrap()).arg("--");
-    bwrap.arg(inner.get_program()).args(inner.get_args()).env_clear();
-    bwrap.envs(inner.get_envs().filter_map(|(name, value)| Some((name, value?))));
-    bwrap
 }
 
 #[test]

@@ -1,0 +1,47 @@
+//! A flake is locked on a machine without Nix: Debian's nix-bin is a toolchain of the manifest.
+
+use crate::support::nix::{Nix, serve, without_nix};
+use crate::support::{Project, contains, ok};
+
+const FLAKE: &str = r#"{ outputs = { self }: { packages.x86_64-linux.hello = derivation {
+  name = "hello-1.0";
+  system = "x86_64-linux";
+  builder = "/bin/sh";
+  PATH = "/usr/bin:/bin";
+  args = [ "-c" "mkdir -p $out/bin; printf '#!/bin/sh\necho hi\n' > $out/bin/hello; chmod +x $out/bin/hello" ];
+}; }; }"#;
+
+#[test]
+fn a_flake_is_locked_without_nix_by_an_evaluator_of_the_manifest() {
+    let project = Project::new("");
+    project.scratch.write("project/flake.nix", FLAKE);
+    let nix = Nix::new();
+    let reference = format!("path:{}#hello", project.dir().display());
+    let flakes = ["--extra-experimental-features", "flakes"];
+    ok(nix.command("nix").args(["build", "--no-link", &reference]).args(flakes));
+    let path = ok(nix
+        .command("nix")
+        .args(["eval", "--raw", &format!("{reference}.outPath")])
+        .args(flakes));
+    let server = serve(&nix.copy(&[&path], "cache", "zstd", true));
+    let of_nix = |name: &str| {
+        format!(
+            "platforms = [\"x86_64-linux\"]\n[nix]\nevaluator = \"{name}\"\ncaches = [\"{}\"]\nkeys = [\"{}\"]\n[toolchains.nix]\nkind = \"tool\"\nsource = \"debian\"\nsuite = \"bookworm\"\npackages = [\"nix-bin\"]\n[toolchains.hello]\nkind = \"tool\"\nsource = \"nix\"\nflake = \".#hello\"\n",
+            server.url, nix.key
+        )
+    };
+    project.manifest(&of_nix("hello"));
+    contains(&project.fails(1, &["lock"]), &["toolchains.toml:3:13", "that Nix need not evaluate"]);
+    project.manifest(&of_nix("nixx"));
+    contains(&project.fails(1, &["lock"]), &["there is no such toolchain; did you mean \"nix\"?"]);
+    project.manifest(&of_nix("nix"));
+    ok(&mut without_nix(&project.cotter(&["lock"])));
+    contains(&project.lock_text(), &[&path, "-hello-1.0.drv\"", "flake = \".\""]);
+    let run = ["exec", "--nix-store", "namespace", "hello", "--", "hello"];
+    assert_eq!(ok(&mut without_nix(&project.cotter(&run))), "hi\n");
+    // The evaluator is there, so an evaluation needs nothing but the caches.
+    project.scratch.write("project/flake.nix", FLAKE.replace("hello-1.0", "hello-1.1"));
+    let output = without_nix(&project.cotter(&["lock"])).output().unwrap();
+    assert_eq!(output.status.code(), Some(5));
+    contains(&String::from_utf8_lossy(&output.stderr), &["no cache has /nix/store/", "-hello-1.1"]);
+}
