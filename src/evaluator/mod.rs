@@ -41,6 +41,8 @@ const SETTINGS: &str = "build-users-group =
 substituters =
 use-registries = false
 eval-cache = false
+sandbox = true
+sandbox-fallback = false
 ";
 
 /// The addresses from which an expression may fetch. Files of the machine are not among them.
@@ -63,6 +65,11 @@ pub struct Evaluator {
     pub project: PathBuf,
     /// The time in seconds that a build may take.
     pub seconds: u64,
+    /// The binary caches of the manifest, from which a build in cotter's own store of Nix takes what it
+    /// needs.
+    pub caches: Vec<String>,
+    /// The keys that may sign what these have.
+    pub keys: Vec<String>,
     /// The program of a toolchain of the manifest, once it is made.
     pub toolchain: OnceLock<PathBuf>,
     /// Held while something is built: several paths of one closure are asked for at once.
@@ -184,6 +191,10 @@ impl Evaluator {
         fs::create_dir_all(&roots).map_err(|e| Error::at("create", &roots, e))?;
         let mut command = self.command(&nix, true)?;
         command.arg("--realise").arg(store_path::full(derivation));
+        if self.toolchain.get().is_some() {
+            command.args(["--option", "substituters", &self.caches.join(" ")]);
+            command.args(["--option", "trusted-public-keys", &self.keys.join(" ")]);
+        }
         command.arg("--add-root").arg(roots.join(top.as_str())).arg("--indirect");
         let printed = text(command, self.seconds, &|said| {
             Error::build(format!("Nix can't build {}", store_path::full(derivation)))

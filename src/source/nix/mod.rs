@@ -14,7 +14,7 @@ use crate::model::{
     ToolchainName,
 };
 use crate::nix::expression::{self, NixExpression, NixOrigin};
-use crate::nix::keys::CacheKey;
+use crate::nix::keys::{CacheKey, PUBLIC_KEY};
 use crate::nix::narinfo::PathInfo;
 use crate::nix::{locked, store_path};
 use crate::recipe::Recipe;
@@ -28,9 +28,6 @@ pub const KIND: SourceKind = SourceKind {
     keys: &["path", "flake", "file", "attribute", "output", "build", "caches", "keys", "platform"],
     bind,
 };
-
-/// The key with which the public cache signs.
-const PUBLIC_KEY: &str = "cache.nixos.org-1:6NCHdD59X431o0gWypbMrAURkbJ16ZPMQFGspcDShjY=";
 
 /// A store path for which the manifest asks.
 type Wanted = Placed<StoreName>;

@@ -44,4 +44,30 @@ fn a_flake_is_locked_without_nix_by_an_evaluator_of_the_manifest() {
     let output = without_nix(&project.cotter(&["lock"])).output().unwrap();
     assert_eq!(output.status.code(), Some(5));
     contains(&String::from_utf8_lossy(&output.stderr), &["no cache has /nix/store/", "-hello-1.1"]);
+    // What no cache has is built in a store below that of cotter: a file that Nix itself fetches and unpacks.
+    project.scratch.write("made/bin/made", "#!/bin/sh\necho made\n");
+    ok(std::process::Command::new("chmod").arg("0755").arg(project.scratch.join("made/bin/made")));
+    let made = project.scratch.join("made");
+    let nar = nix.command("nix-store").arg("--dump").arg(&made).output().unwrap().stdout;
+    let mut hash = std::process::Command::new("nix-hash");
+    let hash = ok(hash.args(["--type", "sha256", "--base32"]).arg(&made));
+    server.put("/made.nar", nar);
+    project.scratch.write(
+        "project/flake.nix",
+        format!(
+            "{{ outputs = {{ self }}: {{ made = derivation {{ name = \"made-1.0\"; system = \"builtin\"; builder = \"builtin:fetchurl\"; url = \"{}/made.nar\"; unpack = true; outputHashMode = \"recursive\"; outputHashAlgo = \"sha256\"; outputHash = \"{}\"; }}; }}; }}",
+            server.url,
+            hash.trim()
+        ),
+    );
+    project.manifest(&(of_nix("nix").replace(".#hello", ".#made") + "build = true\n"));
+    ok(&mut without_nix(&project.cotter(&["lock"])));
+    let lock = project.lock_text();
+    contains(&lock, &["-made-1.0\"", "built = true"]);
+    let run = ["exec", "--nix-store", "namespace", "hello", "--", "made"];
+    assert_eq!(ok(&mut without_nix(&project.cotter(&run))), "made\n");
+    // Another store builds it again with the same toolchain.
+    std::fs::rename(&project.store, project.scratch.join("first")).unwrap();
+    ok(&mut without_nix(&project.cotter(&["setup", "--locked"])));
+    assert_eq!(ok(&mut without_nix(&project.cotter(&run))), "made\n");
 }
