@@ -153,7 +153,7 @@ pub fn bind_the_machine(bwrap: &mut Command) {
 /// Returns a command as it runs on a machine without Nix and without `/nix`.
 pub fn without_nix(inner: &Command) -> Command {
     let mut bwrap = Command::new("bwrap");
-    bwrap.args(["--unshare-user", "--cap-add", "ALL"]);
+    bwrap.args(["--unshare-user", "--uid", "1000", "--cap-add", "ALL"]);
     bind_the_machine(&mut bwrap);
     bwrap.args(["--proc", "/proc", "--dev", "/dev"]);
     for program in ["nix", "nix-store", "nix-build", "nix-instantiate"] {
