@@ -10,10 +10,10 @@ use crate::accepted::{Record, strangers};
 use crate::context::{Context, own_users, shown, state_home};
 use crate::error::{Error, Place, Result};
 use crate::fetch::{LONGEST_KEYRING, origin, read_list, read_regular};
-use crate::lockfile::{LockedTree, Lockfile};
+use crate::lockfile::{Evaluation, LockedTree, Lockfile};
 use crate::manifest::Toolchain;
 use crate::model::{Digest, Location, ToolchainName, redact};
-use crate::nix::expression::NixExpression;
+use crate::nix::expression::{NixExpression, NixOrigin, is_state_of};
 use crate::project::Project;
 use crate::python::editable::accepted_as;
 use crate::python::inputs::is_in_checkout;
@@ -82,7 +82,16 @@ pub fn items(project: Option<&Project>, lock: Option<&Lockfile>) -> Vec<Item> {
         out.extend(foreign.into_iter().map(|what| Item::new(what, None)));
         out.extend(built(project, tree).into_iter().map(|what| Item::new(what, None)));
         if let Some(evaluation) = &tree.plan.evaluation {
-            out.push(Item::new(evaluated(&evaluation.expression, &tree.plan.name), None));
+            let Evaluation { expression, locked, .. } = evaluation;
+            out.push(Item::new(evaluated(expression, &tree.plan.name), None));
+            // What is evaluated again may be another flake than the one that is accepted.
+            if let (NixOrigin::Flake(flake), Some(locked)) = (&expression.origin, locked)
+                && !is_state_of(locked, flake)
+            {
+                let origin = NixOrigin::Flake(locked.clone());
+                let other = NixExpression { origin, ..expression.clone() };
+                out.push(Item::new(evaluated(&other, &tree.plan.name), None));
+            }
         }
         for location in tree.plan.inputs.iter().flat_map(|input| &input.locations) {
             if !matches!(location, Location::Mirror { .. }) {

@@ -42,14 +42,18 @@ pub fn ensure(
         task.advance(input.size);
         return Ok(());
     }
+    if !input.nix.as_ref().is_some_and(|nix| nix.built) {
+        return fetch(store, fetcher, input, &info, task);
+    }
+    // Where it was built, no cache need be asked.
+    if build.evaluator.hash(&info.path).is_ok_and(|hash| hash == Some(info.nar_hash)) {
+        return build.take(store, &info, task);
+    }
     match fetch(store, fetcher, input, &info, task) {
-        Err(e) if input.nix.as_ref().is_some_and(|nix| nix.built) => match e.kind() {
-            ErrorKind::Interrupted | ErrorKind::Store => Err(e),
-            _ => {
-                task.restart();
-                build.run(store, &info, task)
-            }
-        },
+        Err(e) if !matches!(e.kind(), ErrorKind::Interrupted | ErrorKind::Store) => {
+            task.restart();
+            build.run(store, &info, task)
+        }
         done => done,
     }
 }
@@ -67,10 +71,11 @@ impl NixBuild<'_> {
     /// Takes a path from the store of Nix, in which it is built if it is not there.
     fn run(&self, store: &Store, info: &PathInfo, task: &Task) -> Result<()> {
         let full = store_path::full(&info.path);
-        let mut got = self.evaluator.hash(&info.path)?;
+        let unfit = |e: Error| e.context(format!("no cache has {full}, and it can't be built"));
+        let mut got = self.evaluator.hash(&info.path).map_err(unfit)?;
         if got.is_none() {
             task.note(&format!("building {full}"));
-            self.realise()?;
+            self.realise().map_err(unfit)?;
             got = self.evaluator.hash(&info.path)?;
         }
         let got = got.ok_or_else(|| {
@@ -87,6 +92,11 @@ impl NixBuild<'_> {
                 .hint("push what was locked to a cache, and name it: `caches` of the toolchain or of [nix]")
                 .hint(self.way_out()));
         }
+        self.take(store, info, task)
+    }
+
+    /// Takes a path that the store of Nix has.
+    fn take(&self, store: &Store, info: &PathInfo, task: &Task) -> Result<()> {
         self.evaluator
             .dump(&info.path, |nar| store.substitute(info, &mut Counted { inner: nar, task }))
     }

@@ -143,6 +143,18 @@ pub fn is_relative_flake(reference: &str) -> bool {
         || reference.starts_with("../")
 }
 
+/// Whether a reference of a flake is one to a certain state of the flake that another reference names: they
+/// differ in their query, and, if the first two parts name a repository, in what follows these.
+pub fn is_state_of(locked: &str, flake: &str) -> bool {
+    let origin = |reference: &str| {
+        let base = reference.split('?').next().unwrap_or_default();
+        let is_forge = ["github:", "gitlab:", "sourcehut:"].iter().any(|s| base.starts_with(s));
+        let most = if is_forge { 2 } else { usize::MAX };
+        base.split('/').take(most).map(str::to_owned).collect::<Vec<_>>()
+    };
+    origin(locked) == origin(flake)
+}
+
 /// Checks the name of an attribute, with those of the sets around it. It becomes a part of an argument
 /// of Nix, where other characters have a meaning.
 ///
@@ -203,6 +215,17 @@ mod tests {
             "./a?dir=..#x",
         ] {
             assert!(NixExpression::of_flake(bad).is_err(), "{bad}");
+        }
+        for (locked, flake, expected) in [
+            ("github:a/b/0123?narHash=x", "github:a/b/main", true),
+            ("github:a/b/0123", "github:a/b", true),
+            ("github:a/c/0123", "github:a/b", false),
+            ("gitlab:a/b/0123", "github:a/b", false),
+            ("git+https://h/a?rev=0", "git+https://h/a?ref=main", true),
+            ("git+https://h/a/c?rev=0", "git+https://h/a", false),
+            ("path:/a?narHash=x", "path:/a", true),
+        ] {
+            assert_eq!(is_state_of(locked, flake), expected, "{locked} {flake}");
         }
         for bad in ["/etc/x.nix", "default", "--expr.nix", ""] {
             assert!(NixExpression::of_file(bad).is_err(), "{bad}");

@@ -240,6 +240,24 @@ fn what_an_author_writes_reads_and_changes_nothing() {
     assert!(!project.store.join("nix").exists());
 }
 
+/// The author of a lock chooses what is evaluated again.
+#[test]
+fn a_lock_that_names_another_flake_must_be_trusted() {
+    let rig = rig();
+    let project = &rig.project;
+    rig.asks(&format!("flake = \"path:{}/nix#plain\"", project.dir().display()));
+    project.ok(&["lock"]);
+    ok(project.cotter(&["trust"]).env_remove("COTTER_TRUST"));
+    ok(project.cotter(&["setup"]).env_remove("COTTER_TRUST"));
+    let lock = project.lock_text();
+    let hostile = lock.replace("locked = \"path:/", "locked = \"path:/srv/");
+    assert_ne!(hostile, lock);
+    project.scratch.write("project/toolchains.lock", hostile);
+    let mut command = project.cotter(&["lock"]);
+    let said = fails(1, command.env_remove("COTTER_TRUST"));
+    contains(&said, &["code of path:/srv/", "#plain, which Nix evaluates for the toolchain hello"]);
+}
+
 #[test]
 fn an_evaluation_that_does_not_end_is_ended() {
     let rig = rig();
@@ -326,7 +344,7 @@ fn what_no_cache_has_is_built_and_built_again_elsewhere() {
     // Without both, the next step is told.
     std::fs::rename(&project.store, project.scratch.join("third")).unwrap();
     let said = fails(1, &mut without_nix(&project.cotter(&["setup", "--locked"])));
-    contains(&said, &["there is no Nix on this machine"]);
+    contains(&said, &["-both-1.0, and it can't be built", "there is no Nix on this machine"]);
     // Without leave, it is no entry of this manifest.
     rig.asks("flake = \"./nix#both\"");
     contains(&project.fails(3, &["lock", "--check"]), &["build: removed true"]);
