@@ -202,33 +202,13 @@ impl Evaluator {
                 .hint("the last lines are those of its builder; `nix log` shows all of them")
         })?;
         drop(printed);
-        let names = |what: &str, path: &StoreName| -> Result<Vec<StoreName>> {
-            let text = self.query(&nix, what, path)?;
-            let parse = |line: &str| store_path::parse(line).map_err(|why| odd_answer(what, why));
-            let mut names: Vec<StoreName> = text.lines().map(parse).collect::<Result<_>>()?;
-            names.sort();
-            names.dedup();
-            Ok(names)
-        };
-        let mut out = vec![];
-        for path in names("--requisites", top)? {
-            crate::interrupt::check()?;
-            let (hash, size) =
-                (self.query(&nix, "--hash", &path)?, self.query(&nix, "--size", &path)?);
-            let (hash, size) = (hash.trim(), size.trim());
-            let odd = |got: &str| odd_answer("--hash and --size", format!("got {got:?}"));
-            let nar_hash = narinfo::hash(hash);
-            out.push(PathInfo {
-                nar_hash: nar_hash.map_err(|_| odd(hash))?,
-                nar_size: size.parse().map_err(|_| odd(size))?,
-                references: names("--references", &path)?,
-                deriver: None,
-                signatures: vec![],
-                ca: None,
-                path,
-            });
-        }
-        Ok(out)
+        let all = self.query(&nix, "--requisites", top)?;
+        let mut command = self.command(&nix, true)?;
+        command.arg("--dump-db").args(all.lines());
+        let described = text(command, EVALUATION, &|said| {
+            Error::build(format!("Nix does not describe {}", store_path::full(top))).because(said)
+        })?;
+        registrations(&described).map_err(|why| odd_answer("--dump-db", why))
     }
 
     /// Returns the NAR hash of a path, if the store in which something is built has it.
@@ -238,7 +218,7 @@ impl Evaluator {
     pub fn hash(&self, path: &StoreName) -> Result<Option<Digest>> {
         let nix = self.program()?.with_file_name("nix-store");
         let Ok(text) = self.query(&nix, "--hash", path) else { return Ok(None) };
-        narinfo::hash(text.trim()).map(Some).map_err(|why| odd_answer("--hash", why))
+        narinfo::hash(text.trim()).map(Some).map_err(|why| odd_answer("--query --hash", why))
     }
 
     fn query(&self, nix: &Path, what: &str, path: &StoreName) -> Result<String> {
@@ -356,7 +336,36 @@ impl Evaluator {
 }
 
 fn odd_answer(what: &str, why: String) -> Error {
-    Error::build(format!("the answer of nix-store --query {what} is not understood")).because(why)
+    Error::build(format!("the answer of nix-store {what} is not understood")).because(why)
+}
+
+/// Reads what `nix-store --dump-db` prints: for each path, a line each with the path, the hash, the length,
+/// the derivation and the number of references, and one for each of these. Source:
+/// `makeValidityRegistration` in Nix's `libstore/store-api.cc`.
+fn registrations(text: &str) -> Result<Vec<PathInfo>, String> {
+    let mut out = vec![];
+    let mut lines = text.lines();
+    while let Some(path) = lines.next() {
+        let mut next = || lines.next().ok_or_else(|| format!("{path} is cut off"));
+        let (hash, size, _derivation, count) = (next()?, next()?, next()?, next()?);
+        let number = |text: &str| {
+            text.parse::<u64>().map_err(|_| format!("{path}: expected a number, got {text:?}"))
+        };
+        let references = (0..number(count)?).map(|_| store_path::parse(next()?));
+        let mut references: Vec<StoreName> = references.collect::<Result<_, String>>()?;
+        references.sort();
+        references.dedup();
+        out.push(PathInfo {
+            path: store_path::parse(path)?,
+            nar_hash: hash.trim_start_matches("sha256:").parse()?,
+            nar_size: number(size)?,
+            references,
+            deriver: None,
+            signatures: vec![],
+            ca: None,
+        });
+    }
+    Ok(out)
 }
 
 /// Returns the version in what `nix --version` prints: the first two numbers of its last word.
@@ -412,7 +421,29 @@ fn words(said: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::version;
+    use super::{registrations, version};
+
+    #[test]
+    fn registrations_are_read_and_refused() {
+        let (a, b) = ("0".repeat(32) + "-a", "1".repeat(32) + "-b");
+        let hash = "ab".repeat(32);
+        let text = format!(
+            "/nix/store/{a}\n{hash}\n120\n\n0\n/nix/store/{b}\n{hash}\n96\n/nix/store/{a}.drv\n2\n/nix/store/{b}\n/nix/store/{a}\n"
+        );
+        let read = registrations(&text).unwrap();
+        assert_eq!(read.len(), 2);
+        assert_eq!(read[1].nar_size, 96);
+        assert_eq!(read[1].references.len(), 2);
+        for bad in [
+            &text[..text.len() - 40],
+            &text.replace("120", "x"),
+            &text.replace("ab", "g"),
+            &text.replace("/nix/store/1", "/etc/1"),
+            &text.replace("\n2\n", "\n99999999999\n"),
+        ] {
+            assert!(registrations(bad).is_err(), "{bad}");
+        }
+    }
 
     #[test]
     fn the_version_is_the_last_word() {
