@@ -14,6 +14,7 @@ use fs_err as fs;
 use crate::accepted::{Record, strangers};
 use crate::cli::{Color, Global};
 use crate::error::{Error, Result};
+use crate::evaluator::Evaluator;
 use crate::fetch::{
     Fetcher, Http, LONGEST_TEXT, Mirrors, Patience, Proxies, S3Defaults, S3Login, index_settings,
     machine_mirrors, read_regular,
@@ -241,6 +242,26 @@ impl Context {
             .unwrap_or_else(|| std::thread::available_parallelism().map_or(4, |n| n.get().max(4)))
     }
 
+    /// Returns what an evaluator of Nix needs to know of this machine.
+    pub fn evaluator(&self) -> Evaluator {
+        let known = |names: &[&str]| {
+            names.iter().filter_map(|name| Some(((*name).to_owned(), var_os(name)?))).collect()
+        };
+        let path = var_os("PATH").unwrap_or_default();
+        let manifest =
+            self.found_manifest().unwrap_or_else(|_| self.here.join(manifest::FILE_NAME));
+        Evaluator {
+            directories: std::env::split_paths(&path).filter(|dir| dir.is_absolute()).collect(),
+            path,
+            env: known(NIX_VARIABLES),
+            machine: known(NIX_MACHINE_VARIABLES),
+            dir: self.store.dir().join("nix"),
+            project: manifest.parent().unwrap_or(Path::new("/")).to_owned(),
+            seconds: self.build_seconds,
+            ..Evaluator::default()
+        }
+    }
+
     /// Creates a client.
     pub fn http(&self, patience: Patience) -> Http {
         let netrc = var_os("NETRC")
@@ -322,6 +343,33 @@ impl Context {
         Ok(fetcher.with_tools_on(path).with_nix_caches(&caches))
     }
 }
+
+/// The variables that each process of Nix gets: those by which it, git and ssh find proxies, certificates and accounts.
+const NIX_VARIABLES: &[&str] = &[
+    "HOME",
+    "SSH_AUTH_SOCK",
+    "http_proxy",
+    "https_proxy",
+    "all_proxy",
+    "no_proxy",
+    "HTTPS_PROXY",
+    "NO_PROXY",
+    "SSL_CERT_FILE",
+    "NIX_SSL_CERT_FILE",
+    "TMPDIR",
+];
+
+/// The variables by which the machine says where the store of Nix is and which settings count.
+const NIX_MACHINE_VARIABLES: &[&str] = &[
+    "NIX_REMOTE",
+    "NIX_CONF_DIR",
+    "NIX_CONFIG",
+    "NIX_USER_CONF_FILES",
+    "NIX_STATE_DIR",
+    "NIX_SSHOPTS",
+    "XDG_CACHE_HOME",
+    "XDG_CONFIG_HOME",
+];
 
 /// The time for which a binary cache may send nothing.
 const CACHE_STALL: Duration = Duration::from_secs(10);

@@ -13,6 +13,7 @@ mod documented;
 mod emit;
 mod environment;
 mod error;
+mod evaluator;
 mod facts;
 mod fault;
 mod fetch;
@@ -49,6 +50,7 @@ mod write;
 pub mod internals {
     pub use crate::emit::starlark;
     pub use crate::error::ErrorKind;
+    pub use crate::evaluator::Evaluator;
     pub use crate::fetch::{Candidate, Fetcher, Http, Mirrors, Patience, Proxies, machine_mirrors};
     pub use crate::lockfile::{Lockfile, Spec};
     pub use crate::manifest::{Manifest, Problems};

@@ -16,6 +16,7 @@ use crate::lockfile::{self, Lockfile};
 use crate::make::Maker;
 use crate::manifest::{Manifest, Problems, Requirements, Toolchain};
 use crate::model::{Platform, ToolchainName};
+use crate::nix::keys::PUBLIC_KEY;
 use crate::python::editable::{self, EditableLine};
 use crate::python::named_files::{self, FileLine};
 use crate::python::requirement_files;
@@ -46,7 +47,12 @@ pub struct Project {
 impl Project {
     /// Returns the maker of this project's trees.
     pub fn maker<'a>(&self, cx: &'a Context, fetcher: &'a Fetcher) -> Maker<'a> {
-        maker(cx, fetcher, self.manifest.settings.hard_links)
+        let evaluated_by = self.manifest.evaluator.as_ref().map(|name| name.value.clone());
+        let mut maker = maker(cx, fetcher, self.manifest.settings.hard_links);
+        maker.evaluator.caches = fetcher.nix_caches().to_vec();
+        let keys = self.manifest.nix.keys.iter().map(|key| key.value.to_string());
+        maker.evaluator.keys = std::iter::once(PUBLIC_KEY.to_owned()).chain(keys).collect();
+        Maker { evaluated_by, ..maker }
     }
 
     /// Reads the manifest.
@@ -314,6 +320,8 @@ pub fn maker<'a>(cx: &'a Context, fetcher: &'a Fetcher, hard_links: bool) -> Mak
     Maker {
         store: &cx.store,
         fetcher,
+        evaluator: cx.evaluator(),
+        evaluated_by: None,
         caches: cx.caches().to_vec(),
         reporter: cx.reporter.clone(),
         jobs: cx.jobs(),

@@ -205,7 +205,11 @@ fn ensure(request: &Wanted, cx: &Context, emit: EmitFiles) -> Result<Vec<Ready>>
         // and its end.
         Staging::sweep(&cx.store)?;
     }
-    let made = maker(cx, &fetcher, hard_links).ensure(&lock, &wanted)?;
+    let maker = match loaded {
+        Some(project) => project.maker(cx, &fetcher),
+        None => maker(cx, &fetcher, hard_links),
+    };
+    let made = maker.ensure(&lock, &wanted)?;
     let ready = |(tree, made): (&&LockedTree, &Made)| {
         let before = made_before.iter().find(|m| m.output == tree.output);
         let made_in = made.time.or_else(|| before.and_then(|m| m.time));

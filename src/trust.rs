@@ -10,9 +10,10 @@ use crate::accepted::{Record, strangers};
 use crate::context::{Context, own_users, shown, state_home};
 use crate::error::{Error, Place, Result};
 use crate::fetch::{LONGEST_KEYRING, endpoint, origin, read_list, read_regular};
-use crate::lockfile::{LockedTree, Lockfile};
+use crate::lockfile::{Evaluation, LockedTree, Lockfile};
 use crate::manifest::Toolchain;
 use crate::model::{Digest, Location, ToolchainName, redact};
+use crate::nix::expression::{NixExpression, NixOrigin, is_state_of};
 use crate::project::Project;
 use crate::python::editable::accepted_as;
 use crate::python::inputs::is_in_checkout;
@@ -80,6 +81,18 @@ pub fn items(project: Option<&Project>, lock: Option<&Lockfile>) -> Vec<Item> {
         let foreign = project.map(|project| foreign_files(project, tree)).unwrap_or_default();
         out.extend(foreign.into_iter().map(|what| Item::new(what, None)));
         out.extend(built(project, tree).into_iter().map(|what| Item::new(what, None)));
+        if let Some(evaluation) = &tree.plan.evaluation {
+            let Evaluation { expression, locked, .. } = evaluation;
+            out.push(Item::new(evaluated(expression, &tree.plan.name), None));
+            // What is evaluated again may be another flake than the one that is accepted.
+            if let (NixOrigin::Flake(flake), Some(locked)) = (&expression.origin, locked)
+                && !is_state_of(locked, flake)
+            {
+                let origin = NixOrigin::Flake(locked.clone());
+                let other = NixExpression { origin, ..expression.clone() };
+                out.push(Item::new(evaluated(&other, &tree.plan.name), None));
+            }
+        }
         for location in tree.plan.inputs.iter().flat_map(|input| &input.locations) {
             if !matches!(location, Location::Mirror { .. }) {
                 let what = files_from(&location.to_string(), &tree.plan.name, project);
@@ -113,6 +126,7 @@ fn of_manifest(project: &Project, out: &mut Vec<Item>) {
                 Foreign::Signer(key) => {
                     format!("paths of Nix signed with the key {key} for the toolchain {name}")
                 }
+                Foreign::Code(expression) => evaluated(&expression, name),
                 Foreign::Key(file) => {
                     format!("{} for the toolchain {name}", signed_with(&file, project))
                 }
@@ -131,6 +145,12 @@ fn of_manifest(project: &Project, out: &mut Vec<Item>) {
             let place = toolchain.pattern_places.get(&("bin", command.clone())).cloned();
             out.extend(command_of(command, path, name).map(|what| Item::new(what, place)));
         }
+    }
+    let evaluator = manifest.evaluator.as_ref();
+    if let Some(toolchain) = evaluator.and_then(|name| manifest.toolchains.get(&name.value))
+        && let Some(what) = runs_while_locking(LockingRole::Evaluator, toolchain, project)
+    {
+        out.push(Item::new(what, Some(toolchain.place.clone())));
     }
     for set in manifest.requirements.values() {
         let interpreters = set.python.iter().map(|python| (LockingRole::Interpreter, python));
@@ -182,6 +202,12 @@ fn of_manifest(project: &Project, out: &mut Vec<Item>) {
             }
         }
     }
+}
+
+/// Returns the words for an expression that Nix evaluates.
+fn evaluated(expression: &NixExpression, name: &ToolchainName) -> String {
+    let builds = if expression.build { ", and which it builds" } else { "" };
+    format!("code of {expression}, which Nix evaluates for the toolchain {name}{builds}")
 }
 
 /// Returns the words for code of packages that is built for a set.
@@ -249,6 +275,8 @@ enum LockingRole {
     Uv,
     /// uv asks it what it can load.
     Interpreter,
+    /// It evaluates flakes and expressions of Nix.
+    Evaluator,
 }
 
 /// Returns the words for a toolchain whose program runs while locking, unless it is known to be the
@@ -267,6 +295,7 @@ fn runs_while_locking(
             ("uv", toolchain.source.value == "pypi" && is_uv && is_alone)
         }
         LockingRole::Interpreter => ("an interpreter", toolchain.source.value == "debian"),
+        LockingRole::Evaluator => ("the evaluator of Nix", toolchain.source.value == "debian"),
     };
     let is_told = || {
         let foreign = source.foreign(&toolchain.platforms);
@@ -294,7 +323,8 @@ fn runs_while_locking(
 fn foreign_files(project: &Project, tree: &LockedTree) -> BTreeSet<String> {
     let name = &tree.plan.name;
     let mut sets = project.manifest.requirements.values();
-    let runs = sets.any(|set| set.python.iter().chain([&set.uv]).any(|tool| tool.value == *name));
+    let runs = sets.any(|set| set.python.iter().chain([&set.uv]).any(|tool| tool.value == *name))
+        || project.manifest.evaluator.as_ref().is_some_and(|tool| tool.value == *name);
     let Some(toolchain) = project.manifest.toolchains.get(name).filter(|_| runs) else {
         return BTreeSet::new();
     };
@@ -332,7 +362,9 @@ fn files_from(url: &str, name: &ToolchainName, project: Option<&Project>) -> Str
     let runs = sets.into_iter().flatten().any(|set| {
         let tools = set.python.iter().chain(&set.build_tools).chain([&set.uv]);
         tools.map(|tool| &tool.value).any(|tool| tool == name)
-    });
+    }) || project
+        .and_then(|project| project.manifest.evaluator.as_ref())
+        .is_some_and(|tool| tool.value == *name);
     let runs = if runs { ", which runs while locking" } else { "" };
     format!("files from {} for the toolchain {name}{runs}", server(url))
 }

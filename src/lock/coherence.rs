@@ -34,6 +34,13 @@ pub fn of_toolchain(source: &str, locked: &LockedTree) -> Vec<String> {
     let sources = locked.plan.inputs.iter().filter(|input| is_built(input));
     out.extend(sources.map(|input| format!("{} is source code", input.file_name())));
     out.extend(outside(&locked.plan.inputs));
+    if !locked.plan.builds_with_nix() {
+        let built =
+            locked.plan.inputs.iter().filter(|i| i.nix.as_ref().is_some_and(|nix| nix.built));
+        out.extend(
+            built.map(|input| format!("{} is built, and `build` is not set", input.file_name())),
+        );
+    }
     out
 }
 

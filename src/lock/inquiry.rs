@@ -13,6 +13,7 @@ use super::stale::target;
 use super::toolchains::keyring;
 use crate::context::Context;
 use crate::error::Result;
+use crate::evaluator::Evaluator;
 use crate::fetch::Fetcher;
 use crate::fetch::python_index::ProjectFile;
 use crate::lockfile::{LockedTree, Lockfile, PackagesRole};
@@ -29,6 +30,7 @@ pub struct Inquiry<'a> {
     cx: &'a Context,
     fetcher: &'a Fetcher,
     keyring: Keyring,
+    evaluator: Evaluator,
     reporter: Reporter,
     allow_expired: bool,
 }
@@ -96,7 +98,8 @@ impl<'a> Inquiry<'a> {
     ) -> Result<Self> {
         // What is wrong with a request was told when it was locked.
         let reporter = Reporter::new(Verbosity::Quiet, false);
-        Ok(Inquiry { project, cx, fetcher, keyring: keyring(project)?, reporter, allow_expired })
+        let (keyring, evaluator) = (keyring(project)?, cx.evaluator());
+        Ok(Inquiry { project, cx, fetcher, keyring, evaluator, reporter, allow_expired })
     }
 
     fn resolving(&self) -> ResolveContext<'_> {
@@ -107,6 +110,7 @@ impl<'a> Inquiry<'a> {
             now: self.cx.now(),
             keyring: &self.keyring,
             dir: self.project.dir(),
+            evaluator: &self.evaluator,
             check_valid_until: settings.check_valid_until && !self.allow_expired,
             known: vec![],
             index: RefCell::default(),

@@ -117,12 +117,21 @@ pub fn propose(
         let is_indexed = |name: &ToolchainName| {
             project.manifest.toolchains[name].source.value == crate::source::PYPI
         };
-        let (indexed, plain): (Vec<_>, Vec<_>) =
+        let (indexed, todo): (Vec<_>, Vec<_>) =
             todo.into_iter().partition(|(name, _)| is_indexed(name));
+        // What is evaluated may need the pinned evaluator.
+        let is_evaluated = |name: &ToolchainName, platform: Platform| {
+            project.sources[name].expression(platform).is_some()
+        };
+        let (evaluated, plain): (Vec<_>, Vec<_>) =
+            todo.into_iter().partition(|(name, platform)| is_evaluated(name, *platform));
         made.extend(resolving.run(&mut lock, plain)?);
         if !indexed.is_empty() {
             project.maker(cx, fetcher).offer_index(&lock)?;
             made.extend(resolving.run(&mut lock, indexed)?);
+        }
+        if !evaluated.is_empty() {
+            made.extend(resolving.run(&mut lock, evaluated)?);
         }
     }
     let (of_sets, texts) =

@@ -244,6 +244,7 @@ impl Locking<'_> {
                 recipe: recipe::id(recipe::of_kind(Kind::Packages)),
                 fingerprint: set_fingerprint(self.project, tree, self.lock, Some(&text)),
                 releases: vec![],
+                evaluation: None,
                 inputs,
             });
         }

@@ -12,6 +12,7 @@ use crate::lockfile::{
 };
 use crate::manifest::{Requirements, Toolchain};
 use crate::model::{Digest, HashingReader, Kind, Platform, ToolchainName};
+use crate::nix::expression::NixExpression;
 use crate::project::{PackageTree, Project};
 use crate::python::inputs::is_in_checkout;
 use crate::python::requirement_files::{pins, real};
@@ -115,6 +116,10 @@ fn differences(
     compare("source", &plan.source, &toolchain.source.value);
     compare("the recipe", &plan.recipe.to_string(), &current);
     out.extend(plan.fingerprint.differences(&fingerprint(project, toolchain, platform)));
+    let expression = plan.evaluation.as_ref().map(|evaluation| &evaluation.expression);
+    if out.is_empty() && expression != project.sources[&toolchain.name].expression(platform) {
+        out.push("what Nix evaluates for it is not what the manifest says".to_owned());
+    }
     out.extend(spec_differences(toolchain, platform, locked));
     out.extend(coherence::of_toolchain(&toolchain.source.value, locked));
     out
@@ -174,6 +179,10 @@ pub fn fingerprint(project: &Project, toolchain: &Toolchain, platform: Platform)
         .into_iter()
         .filter_map(|key| key.or(keyring))
         .collect();
+    let expression = project.sources[&toolchain.name].expression(platform);
+    let files = expression.map(NixExpression::files).unwrap_or_default();
+    let files = files.into_iter().map(|file| project.dir().join(file)).collect();
+    out.note("files", states_of_lists(&files, project.dir()));
     out.note("keys", keys.into_iter().map(|file| state(&project.dir().join(file), project.dir())));
     out
 }

@@ -59,12 +59,20 @@ impl Locking<'_> {
         let (project, cx) = (self.project, self.cx);
         let settings = &project.manifest.settings;
         let keyring = keyring(project)?;
+        let maker = project.maker(cx, self.fetcher);
+        let evaluated = |(name, platform): &(ToolchainName, Platform)| {
+            project.sources[name].expression(*platform).is_some()
+        };
+        if todo.iter().any(evaluated) {
+            maker.offer_evaluator(lock)?;
+        }
         let resolving = ResolveContext {
             fetcher: self.fetcher,
             reporter: &cx.reporter,
             now: cx.now(),
             keyring: &keyring,
             dir: project.dir(),
+            evaluator: &maker.evaluator,
             check_valid_until: settings.check_valid_until && !self.options.allow_expired,
             known: self.known.clone(),
             index: RefCell::default(),
@@ -96,10 +104,7 @@ impl Locking<'_> {
                 may_grow: draft.may_grow && round < MOST_ROUNDS,
             };
             let proposals: Vec<Proposal> = open.iter().map(proposal).collect();
-            let made = project
-                .maker(cx, self.fetcher)
-                .identify(lock, &proposals)
-                .map_err(|e| project.locate(e))?;
+            let made = maker.identify(lock, &proposals).map_err(|e| project.locate(e))?;
             for ((draft, proposal), made) in open.iter_mut().zip(&proposals).zip(made) {
                 if !proposal.may_grow || !made.notes.ask_for_more() {
                     draft.made = Some(made);
@@ -190,6 +195,7 @@ impl Locking<'_> {
             uses: Uses::default(),
             fingerprint: fingerprint(project, toolchain, platform),
             releases: found.releases,
+            evaluation: found.evaluation,
             inputs: found.inputs,
         })
     }

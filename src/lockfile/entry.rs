@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use super::evaluation::Evaluation;
 use super::fingerprint::Fingerprint;
 use super::spec::{PackagesRole, PackagesSpec, Spec};
 use crate::error::{Error, Result};
@@ -61,6 +62,8 @@ pub struct Plan {
     pub fingerprint: Fingerprint,
     /// The Debian releases that the resolution trusted.
     pub releases: Vec<TrustedRelease>,
+    /// What an evaluator of Nix has found, if it named the path.
+    pub evaluation: Option<Evaluation>,
     /// The inputs, in the order in which the recipe merges them.
     pub inputs: Vec<Input>,
 }
@@ -241,6 +244,11 @@ impl Plan {
     /// which it refers, directly or not.
     pub fn closure(&self) -> Option<&StoreName> {
         Some(&self.inputs.first()?.nix.as_ref()?.path)
+    }
+
+    /// Whether Nix builds what no cache has.
+    pub fn builds_with_nix(&self) -> bool {
+        self.evaluation.as_ref().is_some_and(|evaluation| evaluation.expression.build)
     }
 
     /// Returns the sum of the sizes of the inputs in bytes.

@@ -7,6 +7,7 @@
 
 mod conflict;
 mod entry;
+mod evaluation;
 mod fingerprint;
 mod names;
 mod paths;
@@ -24,6 +25,7 @@ pub use conflict::{first_marker, has_conflict_markers, sides};
 pub use entry::{
     FILE_NAME, LIBC_PACKAGE, LockedTree, Lockfile, Output, Plan, RecipeId, TrustedRelease, Uses,
 };
+pub use evaluation::Evaluation;
 pub use fingerprint::Fingerprint;
 pub use names::{component_of_deb, format_of_distribution, version_in_file_name};
 pub use spec::{

@@ -34,10 +34,11 @@ pub fn read(mut table: Fields, problems: &mut Problems) -> Option<NixPath> {
         }
         is_plain.then_some(ca.value)
     });
+    let built = table.bool("built", problems).unwrap_or(false);
     table.finish(problems);
     let signature = signature.map(|signature| signature.to_string());
     let path = path.filter(|_| problems.count() == before)?;
-    Some(NixPath { path, references, deriver, signature, ca })
+    Some(NixPath { path, references, deriver, signature, ca, built })
 }
 
 /// Returns the table.
@@ -48,6 +49,7 @@ pub fn table(nix: &NixPath) -> Table {
         .some_strings("references", &references)
         .maybe_string("deriver", nix.deriver.as_ref().map(StoreName::as_str))
         .maybe_string("signature", nix.signature.as_deref())
-        .maybe_string("ca", nix.ca.as_deref());
+        .maybe_string("ca", nix.ca.as_deref())
+        .flag("built", nix.built);
     out
 }

@@ -173,6 +173,7 @@ impl RawTree {
             uses,
             fingerprint: Fingerprint::of_entries(request.0),
             releases: self.releases.into_iter().map(release).collect(),
+            evaluation: None,
             inputs,
         };
         let output = Output {

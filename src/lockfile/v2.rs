@@ -4,6 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::entry::{Edited, LockedTree, Lockfile, Output, Plan, TrustedRelease, Uses};
+use super::evaluation;
 use super::fingerprint::Fingerprint;
 use super::paths;
 use super::spec::{
@@ -124,6 +125,8 @@ fn read_tree(mut fields: Fields, problems: &mut Problems) -> Option<LockedTree> 
     for table in tables {
         inputs.extend(read_input(table, problems));
     }
+    let evaluation = fields.table("evaluation", problems);
+    let evaluation = evaluation.and_then(|table| evaluation::read(table, problems));
     let fingerprint = fields.string_lists("fingerprint", problems);
     fields.finish(problems);
     let plan = Plan {
@@ -136,6 +139,7 @@ fn read_tree(mut fields: Fields, problems: &mut Problems) -> Option<LockedTree> 
         uses,
         fingerprint: Fingerprint::of_entries(fingerprint),
         releases,
+        evaluation,
         inputs,
     };
     let output = Output { store_name: store_name?, nar_hash: nar_hash?, nar_size: nar_size?.value };
@@ -297,7 +301,7 @@ fn read_input(mut table: Fields, problems: &mut Problems) -> Option<Input> {
         problems
             .add(span.clone(), "an input of the format \"nar\", and no other, has the key \"nix\"");
     }
-    if locations.is_empty() {
+    if locations.is_empty() && !nix.as_ref().is_some_and(|nix| nix.built) {
         problems.add(span.clone(), "an input needs the key \"url\" or \"urls\"");
     }
     let Some(component) = component else {
@@ -407,6 +411,9 @@ fn entry(tree: &LockedTree, digest: Option<&Digest>, locations: bool) -> String 
     uses.some_strings("make", &texts(&plan.uses.make)).some_strings("run", &texts(&plan.uses.run));
     head.some_table("uses", &uses);
     head.some_table("spec", &spec(&plan.spec, plan.platform));
+    if let Some(evaluation) = &plan.evaluation {
+        head.some_table("evaluation", &evaluation::table(evaluation));
+    }
     let mut out = head.lines();
     if !plan.releases.is_empty() {
         out.push_str("releases = [\n");
@@ -486,6 +493,7 @@ fn input(input: &Input, locations: bool) -> String {
     if locations {
         let urls: Vec<String> = input.locations.iter().map(ToString::to_string).collect();
         match urls.as_slice() {
+            [] => &mut out,
             [one] => out.string("url", one),
             many => out.strings("urls", many),
         };

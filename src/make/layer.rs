@@ -1,8 +1,9 @@
 //! Makes one layer of files from one locked input: the input is fetched, hashed and unpacked while
 //! its bytes arrive. The result depends only on the lock and on the bytes of the input.
 
-use super::nar;
+use super::nar::{self, NixBuild};
 use crate::error::{Cause, Error, Result};
+use crate::evaluator::Evaluator;
 use crate::fetch::{Fetcher, decode};
 use crate::lockfile::Plan;
 use crate::model::{Format, Input, MemberPath};
@@ -27,6 +28,8 @@ pub struct Unpack<'a> {
     pub store: &'a Store,
     /// The fetcher.
     pub fetcher: &'a Fetcher,
+    /// The evaluator of Nix, which builds what no cache has.
+    pub evaluator: &'a Evaluator,
     /// The directory that receives the contents of files.
     pub blobs: &'a BlobDir,
     /// The progress bar.
@@ -66,7 +69,8 @@ impl Unpack<'_> {
 
     /// Takes the files of a path of a Nix store, which is put into the store by itself.
     fn path(&self) -> Result<Layer> {
-        nar::ensure(self.store, self.fetcher, self.input, self.task)?;
+        let build = NixBuild { evaluator: self.evaluator, plan: self.plan };
+        nar::ensure(self.store, self.fetcher, self.input, build, self.task)?;
         match &self.input.nix {
             Some(nix) => nar::layer(self.store, &nix.path, self.pruning),
             None => Ok(Layer::default()),

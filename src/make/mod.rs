@@ -19,6 +19,7 @@ mod substitute;
 use std::sync::Arc;
 
 use crate::error::Result;
+use crate::evaluator::Evaluator;
 use crate::facts::{Facts, RecordedFacts};
 use crate::fetch::Fetcher;
 use crate::lockfile::{LockedTree, Lockfile, Plan};
@@ -47,6 +48,10 @@ pub struct Maker<'a> {
     pub store: &'a Store,
     /// The fetcher.
     pub fetcher: &'a Fetcher,
+    /// The evaluator of Nix, which builds what no cache has.
+    pub evaluator: Evaluator,
+    /// The toolchain that has its program, if it is not that of the machine.
+    pub evaluated_by: Option<ToolchainName>,
     /// The binary caches that are asked for trees before anything of them is fetched.
     pub caches: Vec<Arc<BinaryCache>>,
     /// Reports progress.
@@ -109,6 +114,10 @@ impl Maker<'_> {
             Staging::sweep(self.store)?;
         }
         self.hold_closures(jobs.iter().map(|job| job.plan));
+        let mut inputs = jobs.iter().flat_map(|job| &job.plan.inputs);
+        if inputs.any(|input| input.nix.as_ref().is_some_and(|nix| nix.built)) {
+            self.offer_evaluator(lock)?;
+        }
         let made = self.schedule(lock).run(&jobs).map_err(|e| advice::of_lock(e, lock))?;
         let of = |tree: &&LockedTree| match names
             .iter()
@@ -183,7 +192,21 @@ impl Maker<'_> {
         self.store.hold_closures();
         for input in &tree.plan.inputs {
             let task = self.reporter.task(input.file_name(), input.size);
-            nar::ensure(self.store, self.fetcher, input, &task)?;
+            let build = nar::NixBuild { evaluator: &self.evaluator, plan: &tree.plan };
+            nar::ensure(self.store, self.fetcher, input, build, &task)?;
+        }
+        Ok(())
+    }
+
+    /// Makes the toolchain that has the evaluator of Nix, if one has, and lets it be used.
+    ///
+    /// # Errors
+    /// If it is not locked for this machine, or if its tree cannot be made.
+    pub fn offer_evaluator(&self, lock: &Lockfile) -> Result<()> {
+        let Some(name) = &self.evaluated_by else { return Ok(()) };
+        if self.evaluator.toolchain.get().is_none() {
+            let tree = self.native(lock, name)?;
+            let _ = self.evaluator.toolchain.set(tree.join("bin/nix"));
         }
         Ok(())
     }
@@ -244,6 +267,7 @@ impl Maker<'_> {
         Schedule {
             store: self.store,
             fetcher: self.fetcher,
+            evaluator: &self.evaluator,
             reporter: self.reporter.clone(),
             threads: self.jobs,
             hard_links: self.hard_links,

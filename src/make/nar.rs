@@ -6,9 +6,11 @@ use std::io::Read;
 use fs_err as fs;
 
 use crate::error::{Cause, Error, ErrorKind, Result};
+use crate::evaluator::Evaluator;
 use crate::fetch::{
     Candidate, Fetcher, Refusals, Resumed, below, cache_of, nar_url, nowhere, redact,
 };
+use crate::lockfile::Plan;
 use crate::model::{Input, MemberPath, StoreName};
 use crate::nix::locked;
 use crate::nix::narinfo::{self, NarInfo, PathInfo};
@@ -23,7 +25,13 @@ use crate::unpack::{Layer, sniffed_nar};
 ///
 /// # Errors
 /// If no cache has it, or if the store has another path of its name.
-pub fn ensure(store: &Store, fetcher: &Fetcher, input: &Input, task: &Task) -> Result<()> {
+pub fn ensure(
+    store: &Store,
+    fetcher: &Fetcher,
+    input: &Input,
+    build: NixBuild,
+    task: &Task,
+) -> Result<()> {
     let Some(info) = locked::info(input) else {
         return Err(Error::build(format!("{} is no path of a Nix store", input.file_name())));
     };
@@ -36,7 +44,90 @@ pub fn ensure(store: &Store, fetcher: &Fetcher, input: &Input, task: &Task) -> R
         task.advance(input.size);
         return Ok(());
     }
-    fetch(store, fetcher, input, &info, task)
+    if !input.nix.as_ref().is_some_and(|nix| nix.built) {
+        return fetch(store, fetcher, input, &info, task);
+    }
+    // Where it was built, no cache need be asked.
+    if build.evaluator.hash(&info.path).is_ok_and(|hash| hash == Some(info.nar_hash)) {
+        return build.take(store, &info, task);
+    }
+    match fetch(store, fetcher, input, &info, task) {
+        Err(e) if !matches!(e.kind(), ErrorKind::Interrupted | ErrorKind::Store) => {
+            task.restart();
+            build.run(store, &info, task)
+        }
+        done => done,
+    }
+}
+
+/// How a path is built that no cache had when it was locked.
+#[derive(Clone, Copy)]
+pub struct NixBuild<'a> {
+    /// The evaluator of Nix.
+    pub evaluator: &'a Evaluator,
+    /// The plan of the tree, which says what to evaluate.
+    pub plan: &'a Plan,
+}
+
+impl NixBuild<'_> {
+    /// Takes a path from the store of Nix, in which it is built if it is not there.
+    fn run(&self, store: &Store, info: &PathInfo, task: &Task) -> Result<()> {
+        let full = store_path::full(&info.path);
+        let unfit = |e: Error| e.context(format!("no cache has {full}, and it can't be built"));
+        let mut got = self.evaluator.hash(&info.path).map_err(unfit)?;
+        if got.is_none() {
+            task.note(&format!("building {full}"));
+            self.realise().map_err(unfit)?;
+            got = self.evaluator.hash(&info.path)?;
+        }
+        let got = got.ok_or_else(|| {
+            Error::verification(format!("{full} is no part of what Nix has built"))
+                .hint(self.way_out())
+        })?;
+        if got != info.nar_hash {
+            return Err(Error::verification(format!("the build of {full} is not reproducible"))
+                .because(format!(
+                    "expected the NAR hash {}, got {}",
+                    info.nar_hash.sri(),
+                    got.sri()
+                ))
+                .hint("push what was locked to a cache, and name it: `caches` of the toolchain or of [nix]")
+                .hint(self.way_out()));
+        }
+        self.take(store, info, task)
+    }
+
+    /// Takes a path that the store of Nix has.
+    fn take(&self, store: &Store, info: &PathInfo, task: &Task) -> Result<()> {
+        self.evaluator
+            .dump(&info.path, |nar| store.substitute(info, &mut Counted { inner: nar, task }))
+    }
+
+    /// Evaluates what was locked once more and builds it.
+    fn realise(&self) -> Result<()> {
+        let (plan, evaluator) = (self.plan, self.evaluator);
+        let Some(evaluation) = &plan.evaluation else {
+            return Err(Error::verification(format!("{} names nothing to build", plan.label()))
+                .hint(self.way_out()));
+        };
+        let locked = evaluation.locked.as_deref();
+        let found = evaluator.evaluate(&evaluation.expression, locked, plan.platform)?;
+        let is_same = plan.closure() == Some(&found.path);
+        let Some(derivation) = found.derivation.filter(|_| is_same) else {
+            let expected = plan.closure().map(store_path::full).unwrap_or_default();
+            return Err(Error::verification(format!(
+                "{} is another package than the locked one",
+                evaluation.expression
+            ))
+            .because(format!("expected {expected}, got {}", store_path::full(&found.path)))
+            .hint(self.way_out()));
+        };
+        evaluator.realise(&derivation, &found.path).map(drop)
+    }
+
+    fn way_out(&self) -> String {
+        format!("lock it anew with `cotter lock --upgrade {}`", self.plan.manifest_name())
+    }
 }
 
 /// Whether the store has the path that is described.

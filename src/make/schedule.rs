@@ -21,6 +21,7 @@ use super::layer::Unpack;
 use super::order::Order;
 use super::substitute::{Landing, Substituter};
 use crate::error::{Error, Result};
+use crate::evaluator::Evaluator;
 use crate::fetch::{Fetcher, MOST_CONNECTIONS};
 use crate::lockfile::{Lockfile, Output};
 use crate::model::{Format, Input, Platform};
@@ -59,6 +60,8 @@ pub struct Schedule<'a> {
     pub store: &'a Store,
     /// The fetcher.
     pub fetcher: &'a Fetcher,
+    /// The evaluator of Nix.
+    pub evaluator: &'a Evaluator,
     /// Reports progress.
     pub reporter: Reporter,
     /// The number of threads that unpack inputs and make trees.
@@ -373,8 +376,8 @@ impl Board<'_, '_> {
         let (fetcher, blobs, pruning) =
             (schedule.fetcher, &begun.bench.blobs, &begun.bench.pruning);
         let since = Instant::now();
-        let store = schedule.store;
-        let layer = Unpack { plan, input, pruning, store, fetcher, blobs, task: &task }
+        let (store, evaluator) = (schedule.store, schedule.evaluator);
+        let layer = Unpack { plan, input, pruning, store, fetcher, evaluator, blobs, task: &task }
             .run()
             .map_err(|e| e.about(plan.name.as_str()))?;
         reporter.spend(&plan.label(), Phase::Fetch, task.waited());
@@ -444,6 +447,7 @@ mod tests {
         let schedule = Schedule {
             store: &store,
             fetcher: &fetcher,
+            evaluator: &Evaluator::default(),
             reporter: Reporter::new(Verbosity::Quiet, false),
             threads: 4,
             hard_links: true,

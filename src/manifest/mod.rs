@@ -51,6 +51,8 @@ pub struct Manifest {
     pub audit: AuditSettings,
     /// The `[nix]` table: the binary caches of toolchains that name none.
     pub nix: NixCaches,
+    /// The toolchain whose `nix` evaluates flakes and expressions, in place of that of the machine.
+    pub evaluator: Option<Spanned<ToolchainName>>,
     /// The toolchains by name.
     pub toolchains: BTreeMap<ToolchainName, Toolchain>,
     /// The sets of Python packages by name.
@@ -150,9 +152,12 @@ impl Manifest {
             }
         }
         let audit = AuditSettings::read(root.table("audit", problems), problems);
-        let mut nix = NixCaches::default();
+        let (mut nix, mut evaluator) = (NixCaches::default(), None);
         if let Some(mut table) = root.table("nix", problems) {
             nix = NixCaches::read(&mut table, problems);
+            let span = table.value_span("evaluator");
+            let named = parsed::<ToolchainName>(&mut table, "evaluator", problems);
+            evaluator = named.map(|value| Spanned { value, span });
             table.finish(problems);
         }
         let mut toolchains = BTreeMap::new();
@@ -200,13 +205,35 @@ impl Manifest {
             emit,
             audit,
             nix,
+            evaluator,
             toolchains,
             requirements,
             tasks,
         };
         manifest.check_libraries(problems);
         manifest.check_requirements(problems);
+        manifest.check_evaluator(problems);
         manifest
+    }
+
+    /// Checks that the evaluator is a toolchain that needs none.
+    fn check_evaluator(&self, problems: &mut Problems) {
+        let Some(Spanned { value: name, span }) = &self.evaluator else { return };
+        match self.toolchains.get(name) {
+            Some(t) if t.kind == Kind::Tool && t.source.value != "nix" => {}
+            Some(_) => problems.add(
+                span.clone(),
+                format!("expected a toolchain of kind \"tool\" that Nix need not evaluate, {:?} is none", name.as_str()),
+            ),
+            None => {
+                let known = self.toolchains.keys().map(ToolchainName::as_str);
+                let hint = problems.did_you_mean(name.as_str(), known);
+                problems.add(
+                    span.clone(),
+                    format!("the evaluator is {:?}, and there is no such toolchain{hint}", name.as_str()),
+                );
+            }
+        }
     }
 
     /// Checks that the interpreters and the tools of the sets exist, and that no two trees have the

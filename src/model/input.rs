@@ -218,6 +218,8 @@ pub struct NixPath {
     pub signature: Option<String>,
     /// How the path follows from its content, if it does, in the notation of Nix.
     pub ca: Option<String>,
+    /// Whether no cache had it when it was locked, so that Nix built it.
+    pub built: bool,
 }
 
 impl NixPath {

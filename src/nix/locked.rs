@@ -28,6 +28,7 @@ pub fn entry(info: &PathInfo, signature: Option<&CacheSignature>) -> NixPath {
         deriver: info.deriver.clone(),
         signature: signature.map(CacheSignature::to_string),
         ca: info.ca.clone(),
+        built: false,
     }
 }
 

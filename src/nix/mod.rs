@@ -1,6 +1,7 @@
 //! Nix's formats: store paths, the archive format (NAR), and the files of a binary cache. Pure.
 
 pub mod cache_info;
+pub mod expression;
 pub mod keys;
 pub mod listing;
 pub mod locked;

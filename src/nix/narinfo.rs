@@ -338,7 +338,10 @@ fn printable(value: &str) -> Result<String, String> {
 }
 
 /// Parses a hash in each form that Nix takes: `sha256:` and base 32, base 16 or base 64, or `sha256-` and base 64.
-fn hash(value: &str) -> Result<Digest, String> {
+///
+/// # Errors
+/// A sentence that states what was expected.
+pub fn hash(value: &str) -> Result<Digest, String> {
     let bad = || format!("expected a hash such as sha256:<52 characters>, got {value:?}");
     let Some(rest) = value.strip_prefix("sha256:") else {
         return Digest::from_sri(value).map_err(|_| bad());

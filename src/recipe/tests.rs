@@ -58,6 +58,7 @@ pub fn plan(recipe: &str, spec: Spec) -> Plan {
         uses: Default::default(),
         fingerprint: Default::default(),
         releases: vec![],
+        evaluation: None,
         inputs: vec![],
     }
 }

@@ -71,7 +71,15 @@ impl DebianRequest {
             essential = found.essential;
         }
         let version = version.to_owned();
-        Ok(Resolution { version, releases, principal: None, inputs, named, essential })
+        Ok(Resolution {
+            version,
+            releases,
+            principal: None,
+            evaluation: None,
+            inputs,
+            named,
+            essential,
+        })
     }
 
     /// Resolves the closure.
@@ -164,7 +172,7 @@ impl DebianRequest {
         inputs.sort();
         let principal = Some(principal.to_owned());
         let releases = releases.clone();
-        Ok(Resolution { version, releases, principal, inputs, named, essential })
+        Ok(Resolution { version, releases, principal, evaluation: None, inputs, named, essential })
     }
 
     /// Whether additions can change the result: Essential packages are added, or metapackages hand

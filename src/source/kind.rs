@@ -8,10 +8,12 @@ use std::rc::Rc;
 use jiff::Timestamp;
 
 use crate::error::{Place, Result};
+use crate::evaluator::Evaluator;
 use crate::fetch::Fetcher;
-use crate::lockfile::{Fingerprint, TrustedRelease};
+use crate::lockfile::{Evaluation, Fingerprint, TrustedRelease};
 use crate::manifest::{Fields, Manifest, Problems, Toolchain};
 use crate::model::{Input, Kind, Platform};
+use crate::nix::expression::NixExpression;
 use crate::recipe::{Notes, Recipe, package_of_command};
 use crate::reporter::Reporter;
 use crate::resolve::debian_index::Index;
@@ -51,6 +53,11 @@ pub trait Source {
     /// suite that names none.
     fn keys(&self) -> Vec<Option<&str>> {
         vec![]
+    }
+
+    /// Returns what an evaluator of Nix is asked for on a platform, if one is.
+    fn expression(&self, _platform: Platform) -> Option<&NixExpression> {
+        None
     }
 
     /// Returns what only the manifest vouches for: addresses, and keys that are not Debian's, each with
@@ -147,6 +154,8 @@ pub enum Foreign {
     Key(String),
     /// A key that may sign paths of a Nix store.
     Signer(String),
+    /// An expression that Nix evaluates, and perhaps builds.
+    Code(NixExpression),
 }
 
 /// What composing a tree has shown to be needed in addition to what the manifest names.
@@ -177,6 +186,8 @@ pub struct Resolution {
     pub releases: Vec<TrustedRelease>,
     /// The Debian package that determines the version, if a package does.
     pub principal: Option<String>,
+    /// What an evaluator of Nix has found, if it was asked.
+    pub evaluation: Option<Evaluation>,
     /// The inputs in the order in which they are merged.
     pub inputs: Vec<Input>,
     /// The components that the manifest names, and those to which a metapackage hands that over.
@@ -197,6 +208,8 @@ pub struct ResolveContext<'a> {
     pub keyring: &'a Keyring,
     /// The directory of the manifest.
     pub dir: &'a Path,
+    /// The evaluator of Nix.
+    pub evaluator: &'a Evaluator,
     /// Whether an expired index is refused.
     pub check_valid_until: bool,
     /// The releases that the lock has trusted so far. A release must not be older than these.

@@ -43,6 +43,7 @@ impl Source for Dummy {
             version,
             releases: vec![],
             principal: None,
+            evaluation: None,
             inputs: vec![],
             named,
             essential,

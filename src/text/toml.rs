@@ -58,6 +58,11 @@ impl Table {
         self.raw(name, value.to_string())
     }
 
+    /// Adds the value `true`, if it is meant. A key that is missing means `false`.
+    pub fn flag(&mut self, name: &str, is_set: bool) -> &mut Self {
+        if is_set { self.raw(name, "true".to_owned()) } else { self }
+    }
+
     /// Adds an array of strings.
     pub fn strings<S: AsRef<str>>(
         &mut self,

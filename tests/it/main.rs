@@ -24,6 +24,7 @@ mod derivations;
 mod emit;
 mod exec;
 mod faults;
+mod flakes;
 mod from_lock;
 mod generated;
 mod hints;

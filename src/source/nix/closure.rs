@@ -31,6 +31,11 @@ pub struct Found {
     pub below: Option<String>,
 }
 
+/// Whether no cache has a path, or answers, so that it may be built. A cache that lies is told.
+pub fn may_be_built(error: &Error) -> bool {
+    !matches!(error.kind(), ErrorKind::Verification | ErrorKind::Interrupted)
+}
+
 /// The caches to ask, in order.
 pub struct Caches<'a> {
     fetcher: &'a Fetcher,
@@ -82,6 +87,30 @@ impl<'a> Caches<'a> {
             Some(e) => Err(e),
             None => Ok(walk.found),
         }
+    }
+
+    /// Divides the paths of a closure that Nix has into those that the caches have, too, and the others.
+    /// A path of which a cache has other bytes is one of the others.
+    ///
+    /// # Errors
+    /// If what a cache says of a path is not trusted.
+    pub fn known(&self, all: Vec<PathInfo>) -> Result<(Vec<Found>, Vec<PathInfo>)> {
+        let ask = |info: &PathInfo| match self.ask(&info.path, None) {
+            Ok(found) => Ok(Some(found).filter(|found| {
+                found.info.nar_hash == info.nar_hash && found.info.references == info.references
+            })),
+            Err(e) if may_be_built(&e) => Ok(None),
+            Err(e) => Err(e),
+        };
+        let found = crate::parallel::each(&all, MOST_CONNECTIONS, &ask)?;
+        let (mut known, mut others) = (vec![], vec![]);
+        for (info, found) in all.into_iter().zip(found) {
+            match found {
+                Some(found) => known.push(found),
+                None => others.push(info),
+            }
+        }
+        Ok((known, others))
     }
 
     /// Asks for paths until none is left.

@@ -6,9 +6,9 @@ use std::path::Path;
 use std::process::Command;
 
 use cotter::internals::{
-    Additions, Digest, Fetcher, Http, Keyring, Kind, Manifest, Mirrors, NEVER, Patience, Platform,
-    Problems, Proxies, Reporter, ResolveContext, Verbosity, bind_sources, machine_mirrors,
-    recipe_of_kind,
+    Additions, Digest, Evaluator, Fetcher, Http, Keyring, Kind, Manifest, Mirrors, NEVER, Patience,
+    Platform, Problems, Proxies, Reporter, ResolveContext, Verbosity, bind_sources,
+    machine_mirrors, recipe_of_kind,
 };
 
 use crate::support::debian::Signer;
@@ -252,6 +252,7 @@ fn taken(text: &str, dir: &Path) -> Vec<(Vec<String>, BTreeMap<String, String>)>
         now: jiff::Timestamp::now(),
         keyring: &keyring,
         dir,
+        evaluator: &Evaluator::default(),
         check_valid_until: false,
         known: vec![],
         index: RefCell::default(),

@@ -15,6 +15,7 @@ mod editable;
 mod editor;
 mod elf;
 mod emit;
+mod flakes;
 mod foreign;
 mod from_lock;
 mod generated;

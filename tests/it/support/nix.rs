@@ -179,3 +179,18 @@ pub fn attributes(path: &Path) -> String {
     lines.sort();
     lines.join("\n")
 }
+
+/// Returns a command as it runs on a machine without Nix and without `/nix`.
+pub fn without_nix(inner: &Command) -> Command {
+    let mut bwrap = Command::new("bwrap");
+    bwrap.args(["--unshare-user", "--uid", "1000", "--cap-add", "ALL"]);
+    bind_the_machine(&mut bwrap);
+    bwrap.args(["--proc", "/proc", "--dev", "/dev"]);
+    for program in ["nix", "nix-store", "nix-build", "nix-instantiate"] {
+        bwrap.args(["--ro-bind", "/dev/null"]).arg(Path::new("/usr/bin").join(program));
+    }
+    bwrap.arg("--chdir").arg(inner.get_current_dir().unwrap()).arg("--");
+    bwrap.arg(inner.get_program()).args(inner.get_args()).env_clear();
+    bwrap.envs(inner.get_envs().filter_map(|(name, value)| Some((name, value?))));
+    bwrap
+}

@@ -1,0 +1,461 @@
+//! The evaluator: the `nix` of the machine, or one that is a toolchain of the manifest. It resolves
+//! flakes and expressions while locking, and builds what no cache has. Only commands are used that
+//! are the same from version 2.8 on.
+//!
+//! An evaluation works in a store of Nix below the store of cotter, with settings of its own: neither the
+//! machine's store nor anybody's settings count, and no daemon is needed. What is to be built is
+//! evaluated and built in the machine's store with the machine's settings, because its substituters,
+//! its builders and its sandbox are needed, unless the evaluator is a toolchain of the manifest.
+
+mod process;
+
+use std::ffi::OsString;
+use std::io::Read;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::{Mutex, OnceLock};
+use std::time::Duration;
+
+use fs_err as fs;
+use serde::Deserialize;
+
+use crate::error::{Error, Result};
+use crate::model::{Digest, Platform, StoreName};
+use crate::nix::expression::{NixExpression, NixOrigin, is_relative_flake};
+use crate::nix::narinfo::{self, PathInfo};
+use crate::nix::store_path;
+use crate::python::inputs::is_in_checkout;
+use process::Ran;
+
+/// The least version of Nix, as two numbers.
+const LEAST: (u32, u32) = (2, 8);
+
+/// The longest answer that is read, in bytes.
+const LONGEST_ANSWER: u64 = 16 << 20;
+
+/// The time in seconds that an evaluation may take, if builds may take longer.
+const EVALUATION: u64 = 1800;
+
+/// The settings of the store of Nix that is cotter's own.
+const SETTINGS: &str = "build-users-group =
+substituters =
+use-registries = false
+eval-cache = false
+sandbox = true
+sandbox-fallback = false
+";
+
+/// The addresses from which an expression may fetch. Files of the machine are not among them.
+const FETCHED_FROM: &str = "https:// http:// ssh:// git+https:// git+ssh:// github: gitlab:";
+
+/// What the evaluator of a run needs to know of the machine and the project.
+#[derive(Debug, Default)]
+pub struct Evaluator {
+    /// The value of PATH.
+    pub path: OsString,
+    /// Its directories, which are searched for `nix`.
+    pub directories: Vec<PathBuf>,
+    /// The variables that every process of Nix gets.
+    pub env: Vec<(String, OsString)>,
+    /// The variables by which the machine says where its store is and which settings count.
+    pub machine: Vec<(String, OsString)>,
+    /// The directory for the store of Nix that is cotter's own, for settings and roots.
+    pub dir: PathBuf,
+    /// The directory of the manifest.
+    pub project: PathBuf,
+    /// The time in seconds that a build may take.
+    pub seconds: u64,
+    /// The binary caches of the manifest, from which a build in cotter's own store of Nix takes what it
+    /// needs.
+    pub caches: Vec<String>,
+    /// The keys that may sign what these have.
+    pub keys: Vec<String>,
+    /// The program of a toolchain of the manifest, once it is made.
+    pub toolchain: OnceLock<PathBuf>,
+    /// Held while something is built: several paths of one closure are asked for at once.
+    pub building: Mutex<()>,
+}
+
+/// The package that an evaluation has found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FoundByNix {
+    /// Its path.
+    pub path: StoreName,
+    /// The derivation that builds it.
+    pub derivation: Option<StoreName>,
+    /// The reference of the flake with which exactly this is evaluated again.
+    pub locked: Option<String>,
+}
+
+/// The answer of an evaluation.
+#[derive(Deserialize)]
+struct Answer {
+    path: String,
+    derivation: Option<String>,
+}
+
+/// The part of what `nix flake metadata` says that all versions have.
+#[derive(Deserialize)]
+struct Metadata {
+    url: String,
+}
+
+impl Evaluator {
+    /// Finds the package of an expression on a platform. `locked` is a reference to use in place of
+    /// that of the flake.
+    ///
+    /// # Errors
+    /// If there is no Nix of version 2.8 or newer, or with what Nix says.
+    pub fn evaluate(
+        &self,
+        expression: &NixExpression,
+        locked: Option<&str>,
+        platform: Platform,
+    ) -> Result<FoundByNix> {
+        let build = expression.build;
+        let nix = self.program()?;
+        let mut locked = locked.map(str::to_owned);
+        let mut command = self.command(&nix, build)?;
+        let mut reference = None;
+        match &expression.origin {
+            NixOrigin::Flake(flake) if is_relative_flake(flake) => {
+                let dir = self.project.join(flake);
+                self.check_inside(&dir.join("flake.nix"), &format!("{flake}/flake.nix"))?;
+                // As a directory of a process, its path may have any characters.
+                command.current_dir(dir);
+                reference = Some(".".to_owned());
+            }
+            NixOrigin::Flake(flake) => {
+                if locked.is_none() {
+                    locked = Some(self.metadata(&nix, flake, build)?);
+                }
+                reference.clone_from(&locked);
+            }
+            NixOrigin::File(file) => self.check_inside(&self.project.join(file), file)?,
+        }
+        command.args(["eval", "--json", "--no-write-lock-file", "--option", "system"]);
+        command.arg(platform.as_str()).args(["--apply", &expression.function(platform)]);
+        let attribute = expression.attribute.as_deref();
+        match (reference, &expression.origin) {
+            (Some(reference), _) => {
+                command.args(["--option", "pure-eval", "true"]);
+                command.arg(format!("{reference}#{}", attribute.unwrap_or("default")));
+            }
+            (None, NixOrigin::File(file) | NixOrigin::Flake(file)) => {
+                command.args(["--option", "restrict-eval", "true"]);
+                command.args(["--option", "allowed-uris", FETCHED_FROM]);
+                let mut shown = OsString::from("project=");
+                shown.push(&self.project);
+                command.arg("-I").arg(shown).args(["--argstr", "system", platform.as_str()]);
+                command.arg("--file").arg(self.project.join(file)).arg(attribute.unwrap_or(""));
+            }
+        }
+        let seconds = if build { self.seconds } else { self.seconds.min(EVALUATION) };
+        let what = format!("{expression} for {platform}");
+        let text = text(command, seconds, &|said| {
+            Error::user(format!("Nix can't evaluate {what}")).because(said)
+        })?;
+        let odd =
+            |why: String| Error::user(format!("Nix has found no package in {what}")).because(why);
+        let answer: Answer = serde_json::from_str(&text).map_err(|e| odd(e.to_string()))?;
+        let parse = |path: &str| store_path::parse(path).map_err(odd);
+        let derivation = answer.derivation.as_deref().map(parse).transpose()?;
+        Ok(FoundByNix { path: parse(&answer.path)?, derivation, locked })
+    }
+
+    /// Returns the reference of a flake with which exactly the present one is meant.
+    fn metadata(&self, nix: &Path, flake: &str, build: bool) -> Result<String> {
+        let mut command = self.command(nix, build)?;
+        command.args(["flake", "metadata", "--json", "--no-write-lock-file", flake]);
+        let text = text(command, self.seconds.min(EVALUATION), &|said| {
+            Error::user(format!("Nix can't fetch the flake {flake}")).because(said)
+        })?;
+        let metadata: Metadata = serde_json::from_str(&text).map_err(|e| {
+            Error::user(format!("Nix does not say what the flake {flake} is")).cause(&e)
+        })?;
+        NixExpression::of_flake(&metadata.url).map_err(|why| {
+            Error::user(format!("the flake {flake} can't be pinned")).because(why)
+        })?;
+        Ok(metadata.url)
+    }
+
+    /// Builds an output of a derivation in the sandbox of Nix, or has Nix substitute it, and keeps it
+    /// from Nix's garbage collection. Returns the descriptions of its path and of all to which it refers.
+    ///
+    /// # Errors
+    /// With what Nix says, if it cannot be built.
+    pub fn realise(&self, derivation: &StoreName, top: &StoreName) -> Result<Vec<PathInfo>> {
+        let _alone = self.building.lock().expect("no panic holds it");
+        let nix = self.program()?.with_file_name("nix-store");
+        let roots = self.dir.join("roots");
+        fs::create_dir_all(&roots).map_err(|e| Error::at("create", &roots, e))?;
+        let mut command = self.command(&nix, true)?;
+        command.arg("--realise").arg(store_path::full(derivation));
+        if self.toolchain.get().is_some() {
+            command.args(["--option", "substituters", &self.caches.join(" ")]);
+            command.args(["--option", "trusted-public-keys", &self.keys.join(" ")]);
+        }
+        command.arg("--add-root").arg(roots.join(top.as_str())).arg("--indirect");
+        let printed = text(command, self.seconds, &|said| {
+            Error::build(format!("Nix can't build {}", store_path::full(derivation)))
+                .because(said)
+                .hint("the last lines are those of its builder; `nix log` shows all of them")
+        })?;
+        drop(printed);
+        let all = self.query(&nix, "--requisites", top)?;
+        let mut command = self.command(&nix, true)?;
+        command.arg("--dump-db").args(all.lines());
+        let described = text(command, EVALUATION, &|said| {
+            Error::build(format!("Nix does not describe {}", store_path::full(top))).because(said)
+        })?;
+        registrations(&described).map_err(|why| odd_answer("--dump-db", why))
+    }
+
+    /// Returns the NAR hash of a path, if the store in which something is built has it.
+    ///
+    /// # Errors
+    /// If there is no Nix of version 2.8 or newer, or if its answer is not understood.
+    pub fn hash(&self, path: &StoreName) -> Result<Option<Digest>> {
+        let nix = self.program()?.with_file_name("nix-store");
+        let Ok(text) = self.query(&nix, "--hash", path) else { return Ok(None) };
+        narinfo::hash(text.trim()).map(Some).map_err(|why| odd_answer("--query --hash", why))
+    }
+
+    fn query(&self, nix: &Path, what: &str, path: &StoreName) -> Result<String> {
+        let mut command = self.command(nix, true)?;
+        command.args(["--query", what]).arg(store_path::full(path));
+        text(command, EVALUATION, &|said| {
+            Error::build(format!("Nix does not describe {}", store_path::full(path))).because(said)
+        })
+    }
+
+    /// Reads the NAR of a path that was realised.
+    ///
+    /// # Errors
+    /// If Nix does not have it, and those of `take`.
+    pub fn dump(
+        &self,
+        path: &StoreName,
+        take: impl FnOnce(&mut dyn Read) -> Result<()>,
+    ) -> Result<()> {
+        let mut command = self.command(&self.program()?, true)?;
+        command.args(["store", "dump-path"]).arg(store_path::full(path));
+        let ran = start(command, self.seconds, take)?;
+        let said = words(&ran.said);
+        match ran.taken {
+            taken if ran.status.success() => taken,
+            Err(e) => Err(e.because(said)),
+            Ok(()) => {
+                Err(Error::build(format!("Nix does not give {}", store_path::full(path)))
+                    .because(said))
+            }
+        }
+    }
+
+    /// Refuses a file that is not in the checkout of the project.
+    fn check_inside(&self, path: &Path, shown: &str) -> Result<()> {
+        if !path.is_file() {
+            return Err(Error::user(format!("there is no {shown}"))
+                .hint("name it relative to the manifest"));
+        }
+        if !is_in_checkout(path, &self.project) {
+            return Err(Error::user(format!(
+                "{shown} does not lie in the checkout of the project"
+            )));
+        }
+        Ok(())
+    }
+
+    /// Returns the program `nix`, of a version that is fit.
+    fn program(&self) -> Result<PathBuf> {
+        let advice = |error: Error| {
+            error
+                .hint("install Nix 2.8 or newer, or name a toolchain that has it: [nix] evaluator = \"NAME\"")
+                .hint("a lock that fits needs no Nix; `path = \"/nix/store/...\"` never does")
+        };
+        let own = self.toolchain.get().cloned();
+        let is_program = |path: &PathBuf| path.is_file();
+        let find = || self.directories.iter().map(|dir| dir.join("nix")).find(is_program);
+        let Some(nix) = own.or_else(find) else {
+            return Err(advice(
+                Error::user("there is no Nix on this machine").because("PATH has no program nix"),
+            ));
+        };
+        let mut command = self.command(&nix, false)?;
+        command.arg("--version");
+        let shown = nix.display().to_string();
+        let said = text(command, 60, &|said| {
+            Error::user(format!("{shown} does not tell its version")).because(said)
+        })
+        .map_err(advice)?;
+        match version(&said) {
+            Some(version) if version >= LEAST => Ok(nix),
+            got => {
+                let got = match got {
+                    Some((major, minor)) => format!("{major}.{minor}"),
+                    None => format!("{:?}", said.lines().next().unwrap_or_default()),
+                };
+                Err(advice(
+                    Error::user(format!("{shown} can't be used")).because(format!(
+                        "expected Nix {}.{} or newer, got {got}",
+                        LEAST.0, LEAST.1
+                    )),
+                ))
+            }
+        }
+    }
+
+    /// Returns a command of Nix. Whether it works in the machine's store depends on whether something
+    /// is built.
+    fn command(&self, program: &Path, build: bool) -> Result<Command> {
+        let etc = self.dir.join("etc");
+        fs::create_dir_all(&etc).map_err(|e| Error::at("create", &etc, e))?;
+        let mut command = Command::new(program);
+        command.env_clear().envs(self.env.iter().map(|(name, value)| (name, value)));
+        command.env("PATH", &self.path).env("LC_ALL", "C.UTF-8").env("NIX_PATH", "");
+        command.current_dir(&self.dir);
+        if build && self.toolchain.get().is_none() {
+            command.envs(self.machine.iter().map(|(name, value)| (name, value)));
+        } else {
+            let settings = etc.join("nix.conf");
+            if fs::read_to_string(&settings).ok().as_deref() != Some(SETTINGS) {
+                let new = etc.join(format!("nix.conf.{}", std::process::id()));
+                fs::write(&new, SETTINGS)
+                    .and_then(|()| fs::rename(&new, &settings))
+                    .map_err(|e| Error::at("write", &settings, e))?;
+            }
+            command.env("NIX_CONF_DIR", &etc).env("NIX_USER_CONF_FILES", "");
+            command.env("XDG_CACHE_HOME", self.dir.join("cache"));
+            command.arg("--store").arg(self.dir.join("root"));
+        }
+        command.args(["--option", "extra-experimental-features", "nix-command flakes"]);
+        let may = if build { "true" } else { "false" };
+        command.args(["--option", "allow-import-from-derivation", may]);
+        Ok(command)
+    }
+}
+
+fn odd_answer(what: &str, why: String) -> Error {
+    Error::build(format!("the answer of nix-store {what} is not understood")).because(why)
+}
+
+/// Reads what `nix-store --dump-db` prints: for each path, a line each with the path, the hash, the length,
+/// the derivation and the number of references, and one for each of these. Source:
+/// `makeValidityRegistration` in Nix's `libstore/store-api.cc`.
+fn registrations(text: &str) -> Result<Vec<PathInfo>, String> {
+    let mut out = vec![];
+    let mut lines = text.lines();
+    while let Some(path) = lines.next() {
+        let mut next = || lines.next().ok_or_else(|| format!("{path} is cut off"));
+        let (hash, size, _derivation, count) = (next()?, next()?, next()?, next()?);
+        let number = |text: &str| {
+            text.parse::<u64>().map_err(|_| format!("{path}: expected a number, got {text:?}"))
+        };
+        let references = (0..number(count)?).map(|_| store_path::parse(next()?));
+        let mut references: Vec<StoreName> = references.collect::<Result<_, String>>()?;
+        references.sort();
+        references.dedup();
+        out.push(PathInfo {
+            path: store_path::parse(path)?,
+            nar_hash: hash.trim_start_matches("sha256:").parse()?,
+            nar_size: number(size)?,
+            references,
+            deriver: None,
+            signatures: vec![],
+            ca: None,
+        });
+    }
+    Ok(out)
+}
+
+/// Returns the version in what `nix --version` prints: the first two numbers of its last word.
+fn version(said: &str) -> Option<(u32, u32)> {
+    let line = said.lines().find(|line| line.starts_with("nix "))?;
+    let mut numbers = line.split_whitespace().last()?.split(|c: char| !c.is_ascii_digit());
+    Some((numbers.next()?.parse().ok()?, numbers.next()?.parse().ok()?))
+}
+
+/// Runs a command and returns what it prints.
+fn text(command: Command, seconds: u64, failed: &dyn Fn(String) -> Error) -> Result<String> {
+    let ran = start(command, seconds, |from| {
+        let mut out = vec![];
+        from.take(LONGEST_ANSWER).read_to_end(&mut out).map(|_| out)
+    })?;
+    if !ran.status.success() {
+        return Err(failed(words(&ran.said)));
+    }
+    let out = ran.taken.map_err(|e| failed(e.to_string()))?;
+    String::from_utf8(out).map_err(|e| failed(e.to_string()))
+}
+
+/// Runs a command of Nix for at most some seconds.
+fn start<T>(
+    command: Command,
+    seconds: u64,
+    take: impl FnOnce(&mut dyn Read) -> T,
+) -> Result<Ran<T>> {
+    let shown = Path::new(command.get_program()).display().to_string();
+    let ran = process::run(command, Duration::from_secs(seconds), take)
+        .map_err(|e| Error::user(format!("can't start {shown}")).cause(&e))?;
+    crate::interrupt::check()?;
+    if ran.is_late {
+        let error = Error::build("Nix was ended, because it did not come to an end")
+            .because(format!("it ran for more than {seconds} s"))
+            .hint("set COTTER_BUILD_TIMEOUT to the number of seconds that it may run");
+        return Err(if ran.said.trim().is_empty() {
+            error
+        } else {
+            error.because(words(&ran.said))
+        });
+    }
+    Ok(ran)
+}
+
+/// Returns what Nix says, as a cause.
+fn words(said: &str) -> String {
+    match said.trim() {
+        "" => "Nix says nothing".to_owned(),
+        said => format!("Nix says:\n{said}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{registrations, version};
+
+    #[test]
+    fn registrations_are_read_and_refused() {
+        let (a, b) = ("0".repeat(32) + "-a", "1".repeat(32) + "-b");
+        let hash = "ab".repeat(32);
+        let text = format!(
+            "/nix/store/{a}\n{hash}\n120\n\n0\n/nix/store/{b}\n{hash}\n96\n/nix/store/{a}.drv\n2\n/nix/store/{b}\n/nix/store/{a}\n"
+        );
+        let read = registrations(&text).unwrap();
+        assert_eq!(read.len(), 2);
+        assert_eq!(read[1].nar_size, 96);
+        assert_eq!(read[1].references.len(), 2);
+        for bad in [
+            &text[..text.len() - 40],
+            &text.replace("120", "x"),
+            &text.replace("ab", "g"),
+            &text.replace("/nix/store/1", "/etc/1"),
+            &text.replace("\n2\n", "\n99999999999\n"),
+        ] {
+            assert!(registrations(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn the_version_is_the_last_word() {
+        for (said, expected) in [
+            ("nix (Nix) 2.8.0\n", Some((2, 8))),
+            ("warning: x\nnix (Nix) 2.34pre20260101_abc\n", Some((2, 34))),
+            ("nix (Determinate Nix 3.6.2) 2.29.0\n", Some((2, 29))),
+            ("nix (Lix, like Nix) 2.93.0\n", Some((2, 93))),
+            ("nix 3\n", None),
+            ("hello 2.12\n", None),
+        ] {
+            assert_eq!(version(said), expected, "{said}");
+        }
+    }
+}
