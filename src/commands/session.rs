@@ -262,12 +262,14 @@ impl<'a> Session<'a> {
         out
     }
 
-    /// Returns the directory among those that the trees import whose project has a script.
-    fn editable_with(&self, script: &str) -> Option<&str> {
-        let manifest = self.cx.manifest_path().ok()?;
-        let dir = manifest.parent()?;
-        let mut imports = self.trees.iter().flat_map(|tree| &tree.imports).map(String::as_str);
-        imports.find(|import| Editable::read(dir, import).is_ok_and(|e| e.brings(script)))
+    /// Returns the directory among those that the sets in use import from whose project has a script.
+    fn editable_with(&self, script: &str) -> Option<String> {
+        let project = self.project()?;
+        let sets =
+            self.trees.iter().filter_map(|tree| project.manifest.requirements.get(&tree.name));
+        let lines = sets.flat_map(|set| project.editables(set));
+        let mut dirs = lines.map(|line| line.relative(project.dir()));
+        dirs.find(|dir| Editable::read(project.dir(), dir).is_ok_and(|e| e.brings(script)))
     }
 
     /// Returns the manifest's project. It is read only if it is needed: the short way to the trees

@@ -23,7 +23,7 @@ use crate::error::{Error, Result};
 use crate::model::{Digest, Platform, StoreName};
 use crate::nix::expression::{NixExpression, NixOrigin, is_relative_flake};
 use crate::nix::narinfo::{self, PathInfo};
-use crate::nix::store_path;
+use crate::nix::{registration, store_path};
 use crate::python::inputs::is_in_checkout;
 use process::Ran;
 
@@ -208,7 +208,9 @@ impl Evaluator {
         let described = text(command, EVALUATION, &|said| {
             Error::build(format!("Nix does not describe {}", store_path::full(top))).because(said)
         })?;
-        registrations(&described).map_err(|why| odd_answer("--dump-db", why))
+        let read = registration::parse(&described).map_err(|why| odd_answer("--dump-db", why))?;
+        // The lock says that they were built, and by which derivation the package is.
+        Ok(read.into_iter().map(|info| PathInfo { deriver: None, ca: None, ..info }).collect())
     }
 
     /// Returns the NAR hash of a path, if the store in which something is built has it.
@@ -339,35 +341,6 @@ fn odd_answer(what: &str, why: String) -> Error {
     Error::build(format!("the answer of nix-store {what} is not understood")).because(why)
 }
 
-/// Reads what `nix-store --dump-db` prints: for each path, a line each with the path, the hash, the length,
-/// the derivation and the number of references, and one for each of these. Source:
-/// `makeValidityRegistration` in Nix's `libstore/store-api.cc`.
-fn registrations(text: &str) -> Result<Vec<PathInfo>, String> {
-    let mut out = vec![];
-    let mut lines = text.lines();
-    while let Some(path) = lines.next() {
-        let mut next = || lines.next().ok_or_else(|| format!("{path} is cut off"));
-        let (hash, size, _derivation, count) = (next()?, next()?, next()?, next()?);
-        let number = |text: &str| {
-            text.parse::<u64>().map_err(|_| format!("{path}: expected a number, got {text:?}"))
-        };
-        let references = (0..number(count)?).map(|_| store_path::parse(next()?));
-        let mut references: Vec<StoreName> = references.collect::<Result<_, String>>()?;
-        references.sort();
-        references.dedup();
-        out.push(PathInfo {
-            path: store_path::parse(path)?,
-            nar_hash: hash.trim_start_matches("sha256:").parse()?,
-            nar_size: number(size)?,
-            references,
-            deriver: None,
-            signatures: vec![],
-            ca: None,
-        });
-    }
-    Ok(out)
-}
-
 /// Returns the version in what `nix --version` prints: the first two numbers of its last word.
 fn version(said: &str) -> Option<(u32, u32)> {
     let line = said.lines().find(|line| line.starts_with("nix "))?;
@@ -421,29 +394,7 @@ fn words(said: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{registrations, version};
-
-    #[test]
-    fn registrations_are_read_and_refused() {
-        let (a, b) = ("0".repeat(32) + "-a", "1".repeat(32) + "-b");
-        let hash = "ab".repeat(32);
-        let text = format!(
-            "/nix/store/{a}\n{hash}\n120\n\n0\n/nix/store/{b}\n{hash}\n96\n/nix/store/{a}.drv\n2\n/nix/store/{b}\n/nix/store/{a}\n"
-        );
-        let read = registrations(&text).unwrap();
-        assert_eq!(read.len(), 2);
-        assert_eq!(read[1].nar_size, 96);
-        assert_eq!(read[1].references.len(), 2);
-        for bad in [
-            &text[..text.len() - 40],
-            &text.replace("120", "x"),
-            &text.replace("ab", "g"),
-            &text.replace("/nix/store/1", "/etc/1"),
-            &text.replace("\n2\n", "\n99999999999\n"),
-        ] {
-            assert!(registrations(bad).is_err(), "{bad}");
-        }
-    }
+    use super::version;
 
     #[test]
     fn the_version_is_the_last_word() {

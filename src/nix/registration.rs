@@ -28,6 +28,7 @@ pub fn parse(text: &str) -> Result<Vec<PathInfo>, String> {
         let references = (0..count).map(|_| store_path::parse(next("a reference")?));
         let mut references = references.collect::<Result<Vec<_>, _>>()?;
         references.sort();
+        references.dedup();
         out.push(of_path(path, nar_hash, nar_size, references, deriver));
     }
     Ok(out)

@@ -82,21 +82,6 @@ fn of_project(path: &Path, dir: &Path, extras: &[String], groups: &[String]) -> 
     files.map(|(file, place)| FileLine { file: uv_lock::beside(&file, own, dir), place }).collect()
 }
 
-/// Returns a relative path without `.` and `..`, if no `..` of it leads out of where it begins. Links
-/// are not followed: what the lock names must not be behind one.
-fn below(path: &Path) -> Option<PathBuf> {
-    let mut out = PathBuf::new();
-    for part in path.components() {
-        match part {
-            Component::Normal(name) => out.push(name),
-            Component::CurDir => {}
-            Component::ParentDir if out.pop() => {}
-            _ => return None,
-        }
-    }
-    Some(out)
-}
-
 impl FileLine {
     /// Returns the place and what it names, for messages.
     pub fn place_and_target(&self) -> String {
@@ -122,10 +107,12 @@ impl FileLine {
             FileTarget::Url(url) => return Ok(Location::Url(url.clone())),
             FileTarget::Path(path) => path,
         };
-        let below = below(path.strip_prefix(dir).unwrap_or(path));
-        let below = below.as_deref().and_then(Path::to_str);
-        let parsed = below.and_then(|text| MemberPath::parse(text.as_bytes()).ok()?);
-        parsed.map(Location::Project).ok_or_else(|| {
+        let relative = path.strip_prefix(dir).unwrap_or(path);
+        let is_below = relative
+            .components()
+            .all(|part| matches!(part, Component::Normal(_) | Component::CurDir));
+        let parsed = relative.to_str().and_then(|text| MemberPath::parse(text.as_bytes()).ok()?);
+        parsed.filter(|_| is_below).map(Location::Project).ok_or_else(|| {
             Error::user(format!("{} names a file outside of the project", self.place.file))
                 .located(self.place.clone())
                 .because(format!(

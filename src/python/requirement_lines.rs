@@ -2,7 +2,7 @@
 //! Source: pip's documentation of the requirements file format, PEP 508, and the behaviour of uv,
 //! which reads paths relative to its working directory and not to the list.
 
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 
 use super::refusal::Refusal;
 use crate::fetch::decode;
@@ -294,7 +294,7 @@ fn directory(text: &str) -> Line {
         None => path.to_owned(),
     };
     if is_archive(&path) {
-        let target = FileTarget::Path(path.into());
+        let target = FileTarget::Path(plain(path.into()));
         return file(
             NamedFile { names: called, target, extras, marker, sha256: None },
             text,
@@ -308,6 +308,24 @@ fn directory(text: &str) -> Line {
         marker,
         editable: false,
     })
+}
+
+/// Returns a path without `..`, if no `..` of it leads out of where it begins. Links are not followed:
+/// what a lock names must not be behind one.
+fn plain(path: PathBuf) -> PathBuf {
+    if !path.components().any(|part| part == Component::ParentDir) {
+        return path;
+    }
+    let mut out = PathBuf::new();
+    for part in path.components() {
+        match part {
+            Component::Normal(name) => out.push(name),
+            Component::CurDir => {}
+            Component::ParentDir if out.pop() => {}
+            _ => return path,
+        }
+    }
+    out
 }
 
 /// Returns the file that an address names.
@@ -405,6 +423,20 @@ mod tests {
         assert_eq!((read.len(), read[0].0), (1, 1));
         assert_eq!(read[0].1.matches("flask").count(), 500_000);
         assert_eq!(lines("a \\\n\n b\\\n c\n"), [(1, "a".to_owned()), (3, "b c".to_owned())]);
+    }
+
+    #[test]
+    fn paths_that_stay_within_the_project_are_made_plain() {
+        for (text, expected) in [
+            ("./a/../b/./x.whl", "b/x.whl"),
+            ("a/b/../../x.whl", "x.whl"),
+            ("./x.whl", "./x.whl"),
+            ("../x.whl", "../x.whl"),
+            ("./a/../../x.whl", "./a/../../x.whl"),
+            ("/a/../x.whl", "/a/../x.whl"),
+        ] {
+            assert_eq!(plain(text.into()).as_os_str(), expected, "{text}");
+        }
     }
 
     fn found(path: &str, extras: &[&str], marker: Option<&str>) -> Line {
