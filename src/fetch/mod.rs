@@ -3,6 +3,7 @@
 mod addresses;
 mod apt;
 mod bounds;
+mod copies;
 mod exchange;
 mod http;
 pub mod index_settings;
@@ -350,11 +351,7 @@ impl Fetcher {
 
     fn discover_once(&self, url: &str, task: &Task) -> Result<(u64, Digest)> {
         self.make_directory()?;
-        let new = self.inputs.join(format!(
-            ".new-{}-{}",
-            std::process::id(),
-            &Digest::of(url.as_bytes()).hex()[..32]
-        ));
+        let new = self.new_file(&Digest::of(url.as_bytes()).hex());
         let out = (|| {
             let mut body = self.http.get(url, 0)?;
             let file = create_held(&new).map_err(|e| Error::at("write", &new, e))?;

@@ -197,7 +197,8 @@ fn is_plain(text: &str) -> bool {
 ///
 /// # Errors
 /// If a stanza lacks a field that every package must have.
-pub fn read(mut text: impl BufRead, out: &mut Vec<Package>) -> Result<()> {
+pub fn read(mut text: &mut dyn BufRead) -> Result<Vec<Package>> {
+    let mut out = vec![];
     let mut stanza: Vec<u8> = vec![];
     loop {
         let mut rest = Read::by_ref(&mut text).take(LONGEST_STANZA - stanza.len() as u64);
@@ -215,7 +216,7 @@ pub fn read(mut text: impl BufRead, out: &mut Vec<Package>) -> Result<()> {
             stanza.clear();
         }
         if n == 0 {
-            return Ok(());
+            return Ok(out);
         }
     }
 }
@@ -466,8 +467,7 @@ mod tests {
                 "Package: a\nVersion: {version}\nArchitecture: all\nFilename: ./a_{version}.deb\nSize: 1\nSHA256: {}\n",
                 "0".repeat(64)
             );
-            let mut out = vec![];
-            read(text.as_bytes(), &mut out).unwrap();
+            let out = read(&mut text.as_bytes()).unwrap();
             assert_eq!(out[0].filename, format!("a_{version}.deb"));
             out
         };
@@ -497,8 +497,7 @@ mod tests {
             text
         };
         let one = |more: &[u8]| -> Result<Package> {
-            let mut out = vec![];
-            read(stanza(more).as_slice(), &mut out)?;
+            let mut out = read(&mut stanza(more).as_slice())?;
             assert_eq!(out.len(), 1);
             Ok(out.remove(0))
         };

@@ -16,9 +16,7 @@ fn packages(stanzas: &[&str]) -> Vec<Package> {
             format!("{s}\n{arch}{version}Filename: pool/x.deb\nSize: 1\nSHA256: {hash}\n\n")
         })
         .collect();
-    let mut packages = vec![];
-    read(text.concat().as_bytes(), &mut packages).unwrap();
-    packages
+    read(&mut text.concat().as_bytes()).unwrap()
 }
 
 fn index(stanzas: &[&str]) -> Index {
@@ -209,8 +207,7 @@ fn many(packages: impl Iterator<Item = (String, String)>) -> Index {
             format!("Package: {name}\nVersion: 1\nArchitecture: all\nDepends: {depends}\nFilename: x\nSize: 1\nSHA256: {hash}\n\n")
         })
         .collect();
-    let mut packages = vec![];
-    read(text.as_bytes(), &mut packages).unwrap();
+    let packages = read(&mut text.as_bytes()).unwrap();
     let mut index = Index::default();
     index.add_suite(500, packages);
     index

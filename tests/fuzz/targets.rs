@@ -342,10 +342,7 @@ fn keyring(bytes: &[u8]) {
 }
 
 fn packages(bytes: &[u8]) {
-    let mut list = vec![];
-    if read_packages(bytes, &mut list).is_err() {
-        return;
-    }
+    let Ok(list) = read_packages(&mut &*bytes) else { return };
     let names: BTreeSet<String> = list.iter().map(|p| p.name.clone()).take(4).collect();
     let mut index = Index::default();
     index.add_suite(500, list);

@@ -12,7 +12,6 @@ use crate::model::{Component, Ecosystem, Format, Input, Location, Platform};
 use crate::resolve::debian_index::{self, Index, Package};
 use crate::resolve::debian_release::Release;
 use crate::resolve::openpgp::MOST_TEXT;
-use crate::unpack::decoded_beside;
 
 /// A suite as a mirror had it.
 struct LoadedSuite {
@@ -283,12 +282,16 @@ fn read_suite(
         };
         let locations = urls.map(Location::Url).collect();
         let input = Input::new(locations, *size, *sha256, Format::File, component);
-        let task = cx.reporter.task(&format!("{} {name}", suite.suite), *size);
         // Read the index from the cache, because only verified files are there: no part of the
         // index is used before its hash has been verified.
-        let path = cx.fetcher.file(&input, None, &task)?;
-        let file = fs_err::File::open(&path).map_err(|e| Error::at("read", &path, e))?;
-        decoded_beside(name, file, |text| debian_index::read(text, &mut packages))?;
+        let fetch = || {
+            let task = cx.reporter.task(&format!("{} {name}", suite.suite), *size);
+            cx.fetcher.file(&input, None, &task)
+        };
+        let stem = ENDINGS.iter().find_map(|ending| name.strip_suffix(ending));
+        let text = release.files.iter().find(|file| stem == Some(&file.0));
+        let text = text.map(|(_, size, sha256)| (*sha256, *size));
+        packages.extend(cx.fetcher.index(name, text, fetch, &debian_index::read)?);
     }
     // The index of a flat archive may have the packages of several architectures.
     let own = platform.debian_arch();
@@ -302,6 +305,9 @@ fn read_suite(
     Ok(LoadedSuite { packages, priority: release.priority, release: trusted })
 }
 
+/// The endings of compressed indexes, those that are preferred first.
+const ENDINGS: [&str; 3] = [".xz", ".gz", ".zst"];
+
 /// A file that a release lists: its name, its length in bytes and its digest.
 type Listed = (String, u64, crate::model::Digest);
 
@@ -313,8 +319,9 @@ fn indexes<'a>(
     shown: &str,
 ) -> Result<Vec<&'a Listed>> {
     let find = |stem: &str| {
-        [".xz", ".gz", ".zst", ""]
-            .iter()
+        let endings = ENDINGS.iter().chain(&[""]);
+        endings
+            .into_iter()
             .find_map(|ending| release.files.iter().find(|f| f.0 == format!("{stem}{ending}")))
     };
     let located = |error: Error, place| error.located(place);
