@@ -40,7 +40,7 @@ const STYLES: Styles = Styles::styled()
 
 /// Hermetic toolchains: pinned by hash, without any file of the host.
 #[derive(Parser, Debug)]
-#[command(name = "cotter", version, styles = STYLES, max_term_width = 100, disable_help_subcommand = true)]
+#[command(name = "cotter", version, styles = STYLES, max_term_width = 100)]
 pub struct Cli {
     /// The verb.
     #[command(subcommand)]
@@ -83,7 +83,7 @@ pub struct Global {
     /// Accept for this run what the project brings beyond the known sources; see `cotter trust`
     #[arg(long, global = true, env = "COTTER_TRUST", value_parser = clap::builder::FalseyValueParser::new(), help_heading = "Global options")]
     pub trust: bool,
-    /// The number of inputs to unpack in parallel, while up to 32 are fetched; 1 does one thing at a time [default: the number of cores, at least 4]
+    /// The number of inputs to unpack in parallel, while more are fetched; 1 does one thing at a time [default: the number of cores, at least 4]
     #[arg(long, short = 'j', global = true, env = "COTTER_JOBS", value_name = "N", value_parser = parse_jobs, allow_negative_numbers = true, help_heading = "Global options")]
     pub jobs: Option<usize>,
     /// Print only errors

@@ -258,6 +258,7 @@ impl Context {
             dir: self.store.dir().join("nix"),
             project: manifest.parent().unwrap_or(Path::new("/")).to_owned(),
             seconds: self.build_seconds,
+            offline: self.global.offline,
             ..Evaluator::default()
         }
     }

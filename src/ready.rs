@@ -226,7 +226,8 @@ fn ensure(request: &Wanted, cx: &Context, emit: EmitFiles) -> Result<Vec<Ready>>
     let stamps = stamps
         .filter(|_| project.as_ref().is_none_or(|project| lock::stale(project, &lock).is_empty()));
     let inputs = project.as_ref().map(Project::package_files).unwrap_or_default();
-    let emitted = match &project {
+    let fits = |project: &&Project| lock::stale(project, &lock).is_empty();
+    let emitted = match project.as_ref().filter(fits) {
         Some(project) => Some(emit(project, &lock, cx)).transpose(),
         None => Ok(None),
     };
@@ -341,10 +342,22 @@ impl Current {
             lock::check(project, &lock, cx)?;
             return Ok((lock, vec![]));
         }
-        if let Some(lock) = project.lock(cx)?
-            && lock::stale(project, &lock).is_empty()
-        {
-            return Ok((lock, vec![]));
+        if let Some(lock) = project.lock(cx)? {
+            let stale = lock::stale(project, &lock);
+            if stale.is_empty() {
+                return Ok((lock, vec![]));
+            }
+            // The uv of a lock must start, for example, where its `uv.lock` is to be made anew.
+            if request.is_met_by(&lock, &stale) {
+                let mut names: Vec<&str> = stale.iter().map(|stale| stale.name.as_str()).collect();
+                names.dedup();
+                cx.reporter.line(&format!(
+                    "{} does not fit the manifest: {} (`cotter lock` brings it up to date)",
+                    lockfile::FILE_NAME,
+                    names.join(", ")
+                ));
+                return Ok((lock, vec![]));
+            }
         }
         trust::demand(Some(project), project.lock(cx)?.as_ref(), cx)?;
         let options = Options {
@@ -403,6 +416,21 @@ fn wanted<'l>(
 
 /// The kind of a toolchain, and the toolchains that its programs need to run.
 type Needs<'a> = (Kind, &'a [ToolchainName]);
+
+impl Wanted<'_> {
+    /// Whether all that is asked for by name, and what its programs need to run, is in a lock of which other
+    /// entries are stale.
+    fn is_met_by(&self, lock: &Lockfile, stale: &[lock::Stale]) -> bool {
+        let of = |name: &ToolchainName| Some(&lock.get(name, self.platform)?.plan);
+        let names = with_companions(self.names, &|name| {
+            of(name).map(|plan| (plan.spec.kind(), plan.uses.run.as_slice()))
+        });
+        let is_met = |name: &ToolchainName| {
+            of(name).is_some() && !stale.iter().any(|stale| stale.name == *name)
+        };
+        !names.is_empty() && names.iter().all(is_met)
+    }
+}
 
 /// Returns the named toolchains and those that their programs need to run, which `of` returns with
 /// the kind of a toolchain. A set of Python packages needs its interpreter, unless an interpreter

@@ -40,6 +40,7 @@ mod export_nix;
 mod lock_of_project;
 mod machine;
 mod nix_store;
+mod outer;
 mod present;
 mod reaches;
 mod session;

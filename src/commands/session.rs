@@ -7,6 +7,7 @@ use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
+use super::outer::{Outer, SESSION};
 use super::present::{is_program, programs};
 use super::trees;
 use crate::context::{Context, cache_store, var, var_os};
@@ -83,6 +84,7 @@ pub struct Session<'a> {
     pub guards: Option<PathBuf>,
     /// The rest of PATH.
     pub host: Vec<PathBuf>,
+    outer: Outer,
     cx: &'a Context,
     access: Access,
     trees: Vec<Active>,
@@ -126,8 +128,10 @@ impl<'a> Session<'a> {
             ));
         }
         let is_pure = access == Access::None;
+        let outer = Outer::read(var(SESSION));
+        let before = |name: &str| outer.before(name, var(name));
         let may_join = |name: &str| !is_pure || !WITH_THE_USERS.contains(&name);
-        changes.complete(&|name| var(name).filter(|_| may_join(name)));
+        changes.complete(&|name| before(name).filter(|_| may_join(name)));
         if is_pure {
             let ours = |name: &&&str| !changes.set.contains_key(**name);
             let unset = PURE_UNSET.iter().filter(ours).map(|name| (*name).to_owned());
@@ -135,7 +139,7 @@ impl<'a> Session<'a> {
         }
         let project = OnceCell::new();
         let (host, guards) = (vec![], None);
-        let mut out = Session { changes, guards, host, cx, access, trees, project };
+        let mut out = Session { changes, guards, host, outer, cx, access, trees, project };
         out.host = out.host_path();
         match access {
             Access::None => out.shut_host_out()?,
@@ -145,6 +149,10 @@ impl<'a> Session<'a> {
                 out.host.retain(|dir| Some(dir) != out.guards.as_ref());
             }
         }
+        out.outer.undo(&mut out.changes, &var);
+        let before = |name: &str| out.outer.before(name, var(name));
+        let session = out.outer.then(out.front(), &out.changes, &before);
+        out.changes.set.insert(SESSION.to_owned(), session);
         Ok(out)
     }
 
@@ -303,6 +311,7 @@ impl<'a> Session<'a> {
         let Some(path) = path else { return vec![] };
         std::env::split_paths(&path)
             .filter(|dir| !self.changes.path.iter().any(|own| dir.as_os_str() == own.as_str()))
+            .filter(|dir| dir.to_str().is_none_or(|dir| !self.outer.has_on_path(dir)))
             .filter(|dir| self.access != Access::All || !is_guards(dir))
             .collect()
     }

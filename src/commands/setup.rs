@@ -7,13 +7,14 @@ use serde_json::json;
 use super::present::kind;
 use super::{human, machine, print, print_json, reaches, sweep, table, timings};
 use crate::cli::Setup;
-use crate::context::Context;
+use crate::context::{Context, shown};
 use crate::error::{Error, Result};
 use crate::facts::RecordedFacts;
 use crate::lockfile;
 use crate::make;
 use crate::project::read_lock;
-use crate::ready::{self, Wanted};
+use crate::python::venv::packages_of;
+use crate::ready::{self, Ready, Wanted};
 use crate::reporter::Verbosity;
 use crate::store::RootTree;
 
@@ -84,7 +85,24 @@ pub fn run(args: &Setup, cx: &Context) -> Result<ExitCode> {
     if args.timings && !args.json {
         timings::tell(cx);
     }
+    if args.names.is_empty() {
+        tell_of_old_environment(&trees, cx)?;
+    }
     Ok(ExitCode::SUCCESS)
+}
+
+/// Tells that the environment beside the manifest has other packages than those that were set up: only
+/// `cotter venv` changes it.
+fn tell_of_old_environment(trees: &[Ready], cx: &Context) -> Result<()> {
+    let dir = cx.manifest_path()?.with_file_name(".venv");
+    let Some(packages) = packages_of(&dir) else { return Ok(()) };
+    if trees.iter().all(|ready| ready.tree.store_name.as_str() != packages) {
+        cx.reporter.line(&format!(
+            "{} has other packages than the lock: run `cotter venv`",
+            shown(&dir, &cx.here)
+        ));
+    }
+    Ok(())
 }
 
 /// Returns the facts of a tree that the store does not record, because it cannot be written. They

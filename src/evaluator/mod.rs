@@ -19,7 +19,7 @@ use std::time::Duration;
 use fs_err as fs;
 use serde::Deserialize;
 
-use crate::error::{Error, Result};
+use crate::error::{Cause, Error, Result};
 use crate::model::{Digest, Platform, StoreName};
 use crate::nix::expression::{NixExpression, NixOrigin, is_relative_flake};
 use crate::nix::narinfo::{self, PathInfo};
@@ -65,6 +65,8 @@ pub struct Evaluator {
     pub project: PathBuf,
     /// The time in seconds that a build may take.
     pub seconds: u64,
+    /// Whether the network must not be used. Nothing keeps Nix from it, so it is not started then.
+    pub offline: bool,
     /// The binary caches of the manifest, from which a build in cotter's own store of Nix takes what it
     /// needs.
     pub caches: Vec<String>,
@@ -144,10 +146,12 @@ impl Evaluator {
             (None, NixOrigin::File(file) | NixOrigin::Flake(file)) => {
                 command.args(["--option", "restrict-eval", "true"]);
                 command.args(["--option", "allowed-uris", FETCHED_FROM]);
+                // Nix compares real paths with those that it may read.
+                let project = self.project.canonicalize().unwrap_or_else(|_| self.project.clone());
                 let mut shown = OsString::from("project=");
-                shown.push(&self.project);
+                shown.push(&project);
                 command.arg("-I").arg(shown).args(["--argstr", "system", platform.as_str()]);
-                command.arg("--file").arg(self.project.join(file)).arg(attribute.unwrap_or(""));
+                command.arg("--file").arg(project.join(file)).arg(attribute.unwrap_or(""));
             }
         }
         let seconds = if build { self.seconds } else { self.seconds.min(EVALUATION) };
@@ -191,6 +195,8 @@ impl Evaluator {
         fs::create_dir_all(&roots).map_err(|e| Error::at("create", &roots, e))?;
         let mut command = self.command(&nix, true)?;
         command.arg("--realise").arg(store_path::full(derivation));
+        // Whatever the settings of the machine are, a builder is confined, or nothing is built.
+        command.args(["--option", "sandbox", "true", "--option", "sandbox-fallback", "false"]);
         if self.toolchain.get().is_some() {
             command.args(["--option", "substituters", &self.caches.join(" ")]);
             command.args(["--option", "trusted-public-keys", &self.keys.join(" ")]);
@@ -270,6 +276,13 @@ impl Evaluator {
 
     /// Returns the program `nix`, of a version that is fit.
     fn program(&self) -> Result<PathBuf> {
+        if self.offline {
+            return Err(Error::network(
+                "--offline forbids to ask Nix, which uses the network as it likes",
+            )
+            .with_cause(Cause::Offline)
+            .hint("run the same command once without --offline"));
+        }
         let advice = |error: Error| {
             error
                 .hint("install Nix 2.8 or newer, or name a toolchain that has it: [nix] evaluator = \"NAME\"")
@@ -328,6 +341,9 @@ impl Evaluator {
             }
             command.env("NIX_CONF_DIR", &etc).env("NIX_USER_CONF_FILES", "");
             command.env("XDG_CACHE_HOME", self.dir.join("cache"));
+            // What the user once allowed for flakes lies below the first, and settings below the second.
+            command.env("XDG_DATA_HOME", self.dir.join("data"));
+            command.env("XDG_CONFIG_HOME", &etc);
             command.arg("--store").arg(self.dir.join("root"));
         }
         command.args(["--option", "extra-experimental-features", "nix-command flakes"]);

@@ -14,8 +14,8 @@ const MOST_WORDS: usize = 256 << 10;
 /// The time between two looks at the clock.
 const LOOK: Duration = Duration::from_millis(20);
 
-/// The time that a process has to end by itself.
-const GRACE: Duration = Duration::from_secs(2);
+/// The time that a process has to end by itself: less than this program has when it is interrupted.
+const GRACE: Duration = Duration::from_secs(1);
 
 /// What a process has done.
 pub struct Ran<T> {

@@ -19,7 +19,6 @@ use crate::fetch::python_index::ProjectFile;
 use crate::lockfile::{LockedTree, Lockfile, PackagesRole};
 use crate::model::{Ecosystem, Platform, ToolchainName, normalize_project};
 use crate::project::Project;
-use crate::python::named_files;
 use crate::reporter::{Reporter, Verbosity};
 use crate::resolve::debian_release::Keyring;
 use crate::source::{Additions, FoundPackage, ResolveContext, Source, releases};
@@ -239,15 +238,12 @@ impl<'a> Inquiry<'a> {
         };
         let target = target(&packages.interpreter, tree.plan.platform, lock);
         let end = set.exclude_newer.as_deref().and_then(end_of);
-        let files = named_files::of_set(set, self.project.dir());
-        let files: BTreeSet<String> = files.iter().filter_map(|file| file.project().ok()).collect();
         for input in &tree.plan.inputs {
             crate::interrupt::check()?;
-            let Some(project) = input.project() else { continue };
-            if files.contains(project) {
-                out.files.insert(project.to_owned());
+            let Some(project) = input.project() else {
+                out.files.insert(input.component.name.clone());
                 continue;
-            }
+            };
             let is_built = packages.role == PackagesRole::Set
                 && set.build.iter().any(|name| name == "*" || normalize_project(name) == project);
             // What uv would not take is not available: files for other versions of Python, those that

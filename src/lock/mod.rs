@@ -21,7 +21,7 @@ use crate::model::{MemberPath, Platform, ToolchainName};
 use crate::project::{Project, read_lock_text};
 
 pub use options::{Options, Upgrade};
-pub use stale::{check, required, stale};
+pub use stale::{Stale, check, required, stale};
 
 /// The result of bringing a lock up to date.
 pub struct Outcome {

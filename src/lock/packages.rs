@@ -181,6 +181,7 @@ impl Locking<'_> {
             indexes: &indexes,
             preferred: preferred.as_deref(),
             offline: self.cx.global.offline,
+            refresh: upgrade,
             http: &self.fetcher.http,
             env: &env,
             platforms: &platforms,

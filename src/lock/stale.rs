@@ -241,8 +241,12 @@ fn state_of_output(path: &Path, dir: &Path) -> String {
     }
 }
 
+/// Returns enough of the digest of a text to tell it from others. Git may check a text out with the line
+/// ends of Windows, which mean the same.
 fn part_of_digest(bytes: &[u8]) -> String {
-    Digest::of(bytes).hex()[..16].to_owned()
+    let is_end = |at: usize| bytes[at] == b'\r' && bytes.get(at + 1) == Some(&b'\n');
+    let plain: Vec<u8> = (0..bytes.len()).filter(|at| !is_end(*at)).map(|at| bytes[at]).collect();
+    Digest::of(&plain).hex()[..16].to_owned()
 }
 
 /// Returns the reasons why the entry of a set of Python packages does not fit.

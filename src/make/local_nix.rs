@@ -10,6 +10,7 @@ use fs_err as fs;
 
 use super::nar;
 use crate::error::{Error, ErrorKind, Result, from_io};
+use crate::fetch::encode;
 use crate::model::{Hasher, StoreName};
 use crate::nix::nar::NarWriter;
 use crate::nix::narinfo::PathInfo;
@@ -55,6 +56,13 @@ impl LocalNix {
     pub fn named(&self, path: &Path) -> Result<StoreName> {
         let stores = [Path::new(store_path::STORE_DIR), &self.place(store_path::STORE_DIR)];
         let mut at = path.to_owned();
+        // A directory of the path may be the link, and `..` may lead into the store.
+        if let Ok(real) = path.canonicalize()
+            && stores.iter().any(|store| real.starts_with(store))
+            && fs::read_link(path).is_err()
+        {
+            at = real;
+        }
         for _ in 0..MOST_LINKS {
             if let Some(below) = stores.iter().find_map(|store| at.strip_prefix(store).ok()) {
                 let first = below.iter().next().unwrap_or_default().to_string_lossy();
@@ -70,11 +78,20 @@ impl LocalNix {
             .because(format!("expected a path in {}, or a link to one", store_path::STORE_DIR)))
     }
 
-    /// Whether Nix knows what is in the store, and can be asked.
-    fn is_registered(&self) -> bool {
+    /// Whether Nix knows what is in the store.
+    ///
+    /// # Errors
+    /// If it does, and cannot be asked.
+    fn is_registered(&self) -> Result<bool> {
         let known = ["/nix/var/nix/db", "/nix/var/nix/daemon-socket"];
-        let known = known.iter().any(|dir| self.place(dir).exists());
-        known && command("nix-store").arg("--version").output().is_ok_and(|o| o.status.success())
+        if !known.iter().any(|dir| self.place(dir).exists()) {
+            return Ok(false);
+        }
+        run(command("nix-store").arg("--version")).map(|_| true).map_err(|e| {
+            e.context("Nix has registered what is in this store, and can't be asked").hint(
+                "put nix-store on PATH, or say --scan: then nobody vouches for the bytes but the lock that names them",
+            )
+        })
     }
 
     /// Returns what is known of paths and of all to which they refer: those to which others refer come first. Nix says it; with `scan`, or where no Nix can be
@@ -87,7 +104,7 @@ impl LocalNix {
             let path = self.path(name);
             fs::symlink_metadata(&path).map_err(|e| Error::unreadable(&path, e))?;
         }
-        if scan || !self.is_registered() {
+        if scan || !self.is_registered()? {
             return self.scanned(tops);
         }
         let listed = self.ask(&["--query", "--requisites"], tops)?;
@@ -167,7 +184,7 @@ impl LocalNix {
         if let Some(root) = &self.root {
             copy.arg("--store").arg(root);
         }
-        copy.args(["copy", "--from", &format!("file://{}", cache.display())]);
+        copy.args(["copy", "--from", &format!("file://{}", encode(&cache.display().to_string()))]);
         if !check_signatures {
             copy.arg("--no-check-sigs");
         }

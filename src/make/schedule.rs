@@ -24,7 +24,7 @@ use crate::error::{Error, Result};
 use crate::evaluator::Evaluator;
 use crate::fetch::{Fetcher, MOST_CONNECTIONS};
 use crate::lockfile::{Lockfile, Output};
-use crate::model::{Format, Input, Platform};
+use crate::model::{Ecosystem, Format, Input, Platform};
 use crate::recipe::Notes;
 use crate::reporter::{Phase, Reporter};
 use crate::sandbox::Quota;
@@ -128,11 +128,17 @@ enum Duty {
     Make,
     /// It fetches inputs.
     Fetch,
+    /// It fetches files of Python indexes. Their servers are made for many requests at once, whereas
+    /// mirrors of Debian, and its archive of old files above all, turn eager clients away.
+    FetchOfIndex,
 }
 
 /// The number of threads that fetch, for each thread that makes beyond the first: a user who asks for
 /// one job wants one thing at a time.
 const FETCHING: usize = 8;
+
+/// The number of those among them that fetch any input.
+const FETCHING_ALL: usize = 4;
 
 /// The state of the whole schedule: the jobs and the state of each.
 struct Board<'a, 'j> {
@@ -174,8 +180,11 @@ impl Schedule<'_> {
             for _ in 0..threads {
                 scope.spawn(|| board.work(Duty::Make, &reporter));
             }
-            for _ in 0..self.to_fetch(jobs).min((threads - 1) * FETCHING).min(MOST_CONNECTIONS) {
-                scope.spawn(|| board.work(Duty::Fetch, &reporter));
+            let fetching = self.to_fetch(jobs).min((threads - 1) * FETCHING).min(MOST_CONNECTIONS);
+            for n in 0..fetching {
+                let duty = if n < FETCHING_ALL { Duty::Fetch } else { Duty::FetchOfIndex };
+                let (board, reporter) = (&board, &reporter);
+                scope.spawn(move || board.work(duty, reporter));
             }
         });
         reporter.end_total();
@@ -193,6 +202,14 @@ impl Schedule<'_> {
         let inputs = jobs.iter().flat_map(|job| &job.plan.inputs);
         let missing = inputs.filter(|input| can_be_fetched(input) && !self.fetcher.has(input));
         missing.count().saturating_sub(self.threads)
+    }
+}
+
+impl Duty {
+    /// Whether a thread that fetches takes an input.
+    fn may_fetch(self, input: &Input) -> bool {
+        can_be_fetched(input)
+            && (self == Duty::Fetch || input.component.ecosystem == Ecosystem::Pypi)
     }
 }
 
@@ -247,9 +264,9 @@ impl Board<'_, '_> {
                     continue;
                 };
                 let part = |input| Part { job, input, begun: begun.clone() };
-                if duty == Duty::Fetch {
+                if duty != Duty::Make {
                     let inputs = &self.jobs[job].plan.inputs;
-                    let may = todo.iter().position(|i| can_be_fetched(&inputs[*i]));
+                    let may = todo.iter().position(|i| duty.may_fetch(&inputs[*i]));
                     if let Some(input) = may.and_then(|at| todo.remove(at)) {
                         return Some(Task::Fetch(part(input)));
                     }
@@ -270,7 +287,7 @@ impl Board<'_, '_> {
                 return Some(Task::Begin(*j));
             }
             let has_all = |j: &usize| matches!(&shared.states[*j], State::Open { todo, .. } if todo.is_empty());
-            let ends = |j: &usize| is_done(j) || duty == Duty::Fetch && has_all(j);
+            let ends = |j: &usize| is_done(j) || duty != Duty::Make && has_all(j);
             if self.order.iter().all(ends) {
                 return None;
             }

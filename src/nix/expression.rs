@@ -1,6 +1,6 @@
 //! What the evaluator of Nix is asked for: an attribute of a flake or of a file.
 
-use crate::model::Platform;
+use crate::model::{Platform, has_login};
 
 /// The beginnings of references of flakes that mean the same on every machine. Source: the Nix manual,
 /// `nix flake`, "Flake references".
@@ -68,6 +68,8 @@ impl NixExpression {
         }
         if is_relative {
             check_path(reference)?;
+        } else if has_login(reference) {
+            return Err("expected a reference without credentials, which the lock would contain: git takes them from its own settings".to_owned());
         }
         let attribute = attribute.filter(|attribute| !attribute.is_empty());
         attribute.map_or(Ok(()), check_attribute)?;
@@ -143,14 +145,26 @@ pub fn is_relative_flake(reference: &str) -> bool {
         || reference.starts_with("../")
 }
 
+/// The parts of a query that say which state of a flake is meant, and nothing else.
+const OF_STATE: &[&str] = &["narHash", "lastModified", "rev", "revCount", "ref"];
+
 /// Whether a reference of a flake is one to a certain state of the flake that another reference names: they
-/// differ in their query, and, if the first two parts name a repository, in what follows these.
+/// differ in what says which state it is. Of a forge, the first two parts name the repository, and a
+/// third one the revision. What leads elsewhere, such as `host` and `dir`, must be the same.
 pub fn is_state_of(locked: &str, flake: &str) -> bool {
     let origin = |reference: &str| {
-        let base = reference.split('?').next().unwrap_or_default();
+        let (base, query) = reference.split_once('?').unwrap_or((reference, ""));
         let is_forge = ["github:", "gitlab:", "sourcehut:"].iter().any(|s| base.starts_with(s));
         let most = if is_forge { 2 } else { usize::MAX };
-        base.split('/').take(most).map(str::to_owned).collect::<Vec<_>>()
+        let parts: Vec<String> = base.split('/').take(most).map(str::to_owned).collect();
+        let is_other = |part: &&str| {
+            let name = part.split('=').next().unwrap_or_default();
+            !part.is_empty() && !OF_STATE.contains(&name)
+        };
+        let mut others: Vec<String> =
+            query.split('&').filter(is_other).map(str::to_owned).collect();
+        others.sort();
+        (parts, others, is_forge && base.split('/').count() > 3)
     };
     origin(locked) == origin(flake)
 }
@@ -224,6 +238,12 @@ mod tests {
             ("git+https://h/a?rev=0", "git+https://h/a?ref=main", true),
             ("git+https://h/a/c?rev=0", "git+https://h/a", false),
             ("path:/a?narHash=x", "path:/a", true),
+            ("github:a/b/0123?host=evil.example", "github:a/b", false),
+            ("github:a/b/0123?narHash=x&dir=evil", "github:a/b", false),
+            ("github:a/b/0123?narHash=x&dir=d", "github:a/b/main?dir=d", true),
+            ("github:a/b/0123?host=h", "github:a/b?host=h", true),
+            ("git+https://h/a?rev=0&url=x", "git+https://h/a", false),
+            ("github:a/b/main/x", "github:a/b", false),
         ] {
             assert_eq!(is_state_of(locked, flake), expected, "{locked} {flake}");
         }

@@ -60,6 +60,8 @@ pub struct SetResolution<'a> {
     /// The text of the existing file of hashed requirements. Its versions are kept if they still
     /// satisfy the requirements.
     pub preferred: Option<&'a str>,
+    /// Whether uv asks the indexes even for what it knows: an upgrade takes what there is now.
+    pub refresh: bool,
     /// Whether uv must not use the network.
     pub offline: bool,
     /// The client, which checks what uv could not fetch.
@@ -366,6 +368,8 @@ impl SetResolution<'_> {
         }
         if self.offline {
             command.arg("--offline");
+        } else if self.refresh {
+            command.arg("--refresh");
         }
         Ok(command)
     }
@@ -479,7 +483,8 @@ impl SetResolution<'_> {
             Some(2) if self.offline => false,
             Some(2) => {
                 let mut again = Command::new(command.get_program());
-                again.args(command.get_args()).arg("--offline").stdin(Stdio::null());
+                let args = command.get_args().filter(|arg| *arg != "--refresh");
+                again.args(args).arg("--offline").stdin(Stdio::null());
                 again.current_dir(self.place()).env_clear();
                 again.envs(command.get_envs().filter_map(|(key, value)| Some((key, value?))));
                 again.output().is_ok_and(|output| output.status.code() != Some(2))

@@ -196,7 +196,7 @@ pub fn check(path: &Path, file: &str, targets: &[WheelTarget]) -> Result<()> {
             .located(place)
             .because(format!("{shown} states {in_project}"))
             .because(format!("{file}:{} states {in_lock}", line_of(&text, &name)))
-            .hint("lock it again: `cotter exec uv -- uv lock`, then `cotter lock --upgrade`")
+            .hint("lock it again: `cotter exec uv python -- uv lock`, then `cotter lock --upgrade`")
     };
     let unread = |why: String| Error::user(format!("can't read {file}")).because(why);
 

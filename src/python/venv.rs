@@ -115,6 +115,8 @@ impl Environment<'_> {
         );
         let _ = fs::remove_file(new.join("pyvenv.cfg"));
         fs::write(new.join("pyvenv.cfg"), config).map_err(at)?;
+        // It is made from the lock, and belongs into no repository. Other tools write the same.
+        fs::write(new.join(".gitignore"), "*\n").map_err(at)?;
         self.activate_scripts(&bin).map_err(at)
     }
 
@@ -170,9 +172,15 @@ impl Environment<'_> {
 
 /// Whether a directory contains an environment that cotter made.
 pub fn is_ours(dir: &Path) -> bool {
+    packages_of(dir).is_some()
+}
+
+/// Returns the name in the store of the packages of an environment that cotter made.
+pub fn packages_of(dir: &Path) -> Option<String> {
     // A repository may hold a pipe, or a link to a device.
-    let config = read_list(&dir.join("pyvenv.cfg"));
-    config.is_ok_and(|text| text.lines().any(|line| line.starts_with(VENV_MARK)))
+    let config = read_list(&dir.join("pyvenv.cfg")).ok()?;
+    let mark = config.lines().find_map(|line| line.strip_prefix(VENV_MARK))?;
+    Some(mark.to_owned())
 }
 
 #[cfg(test)]

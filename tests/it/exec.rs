@@ -20,7 +20,7 @@ fn program(text: &str) -> Vec<u8> {
 
 /// A project whose tool `py` brings `python3.11` and `plain`, and a host of its own.
 struct Rig {
-    _server: Server,
+    server: Server,
     project: Project,
     manifest: String,
 }
@@ -40,7 +40,7 @@ impl Rig {
         );
         let project = Project::new(&format!("platforms = [\"{}\"]\n{manifest}", platform()));
         project.ok(&["setup"]);
-        let rig = Rig { _server: server, project, manifest };
+        let rig = Rig { server, project, manifest };
         for name in ["python3.9", "pip", "perl", "make"] {
             rig.on_host(name);
         }
@@ -276,6 +276,66 @@ fn pure_tells_programs_what_exists_all_the_same() {
     let said =
         ok(rig.cotter(&["exec", "--host", "--", "/usr/bin/env"]).env("COTTER_PURE", "/a:/b"));
     assert!(!said.contains("COTTER_PURE"), "{said}");
+}
+
+/// What a session sets must not reach one of another project, whatever it is begun in.
+#[test]
+fn a_session_within_another_one_begins_without_it() {
+    let rig = Rig::new();
+    rig.top("");
+    let own = std::fs::read_to_string(rig.project.dir().join("toolchains.toml")).unwrap();
+    rig.project.manifest(&format!(
+        "{own}[toolchains.py.env]\nOUTER_LIBRARIES = \"%R/lib\"\nCHOSEN = \"outer\"\nKEPT = \"outer\"\n"
+    ));
+    rig.project.ok(&["setup"]);
+    let other = rig.project.scratch.join("other");
+    std::fs::create_dir(&other).unwrap();
+    let mine =
+        own.replace("[toolchains.py]", "[toolchains.other]").replace("/py.tar", "/other.tar");
+    rig.server.put("/other.tar", Tar::new().program("bin/mine", &program("mine\n")).finish());
+    std::fs::write(other.join("toolchains.toml"), mine).unwrap();
+    let cotter = env!("CARGO_BIN_EXE_cotter");
+    let setup = |command: &mut Command| ok(command.args(["setup"]).current_dir(&other));
+    setup(&mut rig.cotter(&[]));
+    let tree = rig.project.tree().display().to_string();
+    // CHOSEN was changed by the user since, and KEPT had a value before.
+    let inner = |flags: &str| {
+        format!("CHOSEN=mine; export CHOSEN; cd ../other; {cotter} exec {flags} -- /usr/bin/env")
+    };
+    for flags in ["", "--pure"] {
+        let within = |command: &str| {
+            let mut outer = rig.cotter(&["exec", "--", "/bin/sh", "-c", command]);
+            ok(outer.env("KEPT", "before"))
+        };
+        let evaluated = |command: &str| {
+            let script = format!("eval \"$({cotter} env)\"; {command}");
+            let mut outer = rig.cotter(&[]);
+            let mut shell = Command::new("/bin/sh");
+            shell
+                .args(["-c", &script])
+                .current_dir(outer.current_dir(rig.project.dir()).get_current_dir().unwrap());
+            shell.env_clear();
+            for (name, value) in outer.get_envs() {
+                if let Some(value) = value {
+                    shell.env(name, value);
+                }
+            }
+            ok(shell.env("KEPT", "before"))
+        };
+        for said in [within(&inner(flags)), evaluated(&inner(flags))] {
+            assert!(!said.contains("OUTER_LIBRARIES"), "{flags}: {said}");
+            let path = said.lines().find(|line| line.starts_with("PATH=")).unwrap();
+            assert!(!path.contains(&tree), "{flags}: {path}");
+            contains(&said, &["CHOSEN=mine\n", "KEPT=before\n"]);
+        }
+        let within = format!("cd ../other; {cotter} exec {flags} -- plain");
+        let mut outer = rig.cotter(&["exec", "--", "/bin/sh", "-c", &within]);
+        contains(&fails(127, &mut outer), &["no command \"plain\""]);
+    }
+    // What the user put there stays.
+    let mut chosen = rig.cotter(&["exec", "--", "plain"]);
+    let path = format!("{tree}/bin:/usr/bin:/bin");
+    contains(&fails(126, chosen.current_dir(&other).env("PATH", path)), &["plain"]);
 }
 
 #[test]

@@ -1030,3 +1030,43 @@ fn failing_calls_do_an_environment_no_lasting_harm() {
     let Packages { project, server: _server } = packages;
     crate::injected::Scenario::new("venv", &["venv", "app"], project).disturb(false);
 }
+
+/// What a developer does from day to day: newer releases, other line ends, an environment that has become old, a lock that does not fit yet.
+#[test]
+fn days_with_a_set() {
+    let packages = Packages::new("inputs = [\"requirements.in\"]");
+    publish_app(&packages);
+    let project = &packages.project;
+    packages.inputs("# ours\nlib\n");
+    project.ok(&["setup"]);
+    project.ok(&["venv"]);
+    assert_eq!(std::fs::read_to_string(project.dir().join(".venv/.gitignore")).unwrap(), "*\n");
+    let said = text(&project.cotter(&["setup"]).output().unwrap());
+    assert!(!said.contains(".venv"), "{said}");
+    // Git has checked the lists out with the line ends of Windows.
+    packages.inputs("# ours\r\nlib\r\n");
+    let output = project.dir().join("requirements-app.txt");
+    let written = std::fs::read_to_string(&output).unwrap();
+    std::fs::write(&output, written.replace('\n', "\r\n")).unwrap();
+    project.ok(&["lock", "--check"]);
+    std::fs::write(&output, written).unwrap();
+    packages.inputs("# ours\nlib\n");
+    // A release of this minute.
+    let wheel = Wheel::of(&[("lib.py", "answer = 43\n")]).bytes("lib", "1.1");
+    packages.publish("lib", &[("lib-1.1-py3-none-any.whl", wheel, "")]);
+    contains(&project.ok(&["outdated", "app"]), &["1.1"]);
+    project.ok(&["lock", "--upgrade", "app"]);
+    contains(&project.lock_text(), &["lib-1.1-py3-none-any.whl"]);
+    let said = text(&project.cotter(&["setup"]).output().unwrap());
+    contains(&said, &[".venv has other packages than the lock: run `cotter venv`"]);
+    project.ok(&["venv"]);
+    let said = text(&project.cotter(&["setup"]).output().unwrap());
+    assert!(!said.contains(".venv"), "{said}");
+    // Programs of entries that fit start, though others are stale, and that is told.
+    packages.inputs("lib\nno-such-project\n");
+    let run = project.cotter(&["exec", "uv", "python", "--", "uv", "--version"]).output().unwrap();
+    assert!(run.status.success(), "{}", text(&run));
+    contains(&text(&run), &["toolchains.lock does not fit the manifest: app", "uv "]);
+    packages.refused(1, &["exec", "--", "uv", "--version"], &["no-such-project"]);
+    packages.refused(3, &["--locked", "exec", "uv", "--", "uv", "--version"], &["app"]);
+}
