@@ -1,7 +1,8 @@
 //! The addresses of the files of a binary cache of Nix.
 
+use percent_encoding::percent_decode_str;
+
 use super::http::{origin, redact};
-use super::mirrors::decode;
 use super::s3::{S3Defaults, S3Place};
 use crate::model::Location;
 
@@ -29,7 +30,7 @@ pub fn is_in_directory(cache: &str, url: &str) -> bool {
 /// Whether a path leads out of the directory below which it is meant. An address may spell a dot, a
 /// slash and a backslash by their codes, and a client takes a backslash for a slash.
 fn climbs(path: &str) -> bool {
-    decode(path).split(['/', '\\']).any(|part| part == "..")
+    percent_decode_str(path).decode_utf8_lossy().split(['/', '\\']).any(|part| part == "..")
 }
 
 /// Returns the server of a bucket, if its address names one.

@@ -213,9 +213,8 @@ impl<'a> Caches<'a> {
     /// it may be so of each path.
     fn tell(&self, cache: &str, error: &Error) {
         if self.liars.lock().expect("no panic holds it").insert(cache.to_owned()) {
-            let why = error.causes().first().map(|why| format!(": {why}")).unwrap_or_default();
             self.reporter.warn(&format!(
-                "what {} says is not trusted, and another cache is taken: {error}{why}",
+                "what {} says is not trusted, and another cache is taken: {error}",
                 redact(cache)
             ));
         }
