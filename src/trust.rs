@@ -9,11 +9,12 @@ use std::path::Path;
 use crate::accepted::{Record, strangers};
 use crate::context::{Context, own_users, shown, state_home};
 use crate::error::{Error, Place, Result};
-use crate::fetch::{LONGEST_KEYRING, endpoint, origin, read_list, read_regular};
+use crate::fetch::{LONGEST_KEYRING, endpoint, is_in_directory, origin, read_list, read_regular};
 use crate::lockfile::{Evaluation, LockedTree, Lockfile};
 use crate::manifest::Toolchain;
 use crate::model::{Digest, Location, ToolchainName, redact};
 use crate::nix::expression::{NixExpression, NixOrigin, is_state_of};
+use crate::nix::keys::{CacheKey, PUBLIC_KEY};
 use crate::project::Project;
 use crate::python::editable::accepted_as;
 use crate::python::inputs::is_in_checkout;
@@ -93,8 +94,22 @@ pub fn items(project: Option<&Project>, lock: Option<&Lockfile>) -> Vec<Item> {
                 out.push(Item::new(evaluated(&other, &tree.plan.name), None));
             }
         }
+        // With `--frozen`, the lock alone says which caches are asked and whose signatures count.
+        let caches = tree.plan.nix_caches();
+        for url in caches {
+            out.push(Item::new(files_from(url, &tree.plan.name, project), None));
+        }
+        for key in tree.plan.nix_keys().iter().map(CacheKey::to_string) {
+            out.extend(signer(&key, &tree.plan.name).map(|what| Item::new(what, None)));
+        }
         for location in tree.plan.inputs.iter().flat_map(|input| &input.locations) {
-            if !matches!(location, Location::Mirror { .. }) {
+            let is_accepted = match location {
+                Location::Mirror { .. } => true,
+                // A directory has no server: what lies in a cache is of this cache.
+                Location::Url(url) => caches.iter().any(|cache| is_in_directory(cache, url)),
+                Location::Bucket(_) | Location::Project(_) => false,
+            };
+            if !is_accepted {
                 let what = files_from(&location.to_string(), &tree.plan.name, project);
                 out.push(Item::new(what, None));
             }
@@ -124,7 +139,8 @@ fn of_manifest(project: &Project, out: &mut Vec<Item>) {
             let what = match foreign {
                 Foreign::Url(url) => files_from(&url, name, Some(project)),
                 Foreign::Signer(key) => {
-                    format!("paths of Nix signed with the key {key} for the toolchain {name}")
+                    let Some(what) = signer(&key, name) else { continue };
+                    what
                 }
                 Foreign::Code(expression) => evaluated(&expression, name),
                 Foreign::Key(file) => {
@@ -202,6 +218,12 @@ fn of_manifest(project: &Project, out: &mut Vec<Item>) {
             }
         }
     }
+}
+
+/// Returns the words for a key that signs paths of Nix, unless it is that of the public cache.
+fn signer(key: &str, name: &ToolchainName) -> Option<String> {
+    (key != PUBLIC_KEY)
+        .then(|| format!("paths of Nix signed with the key {key} for the toolchain {name}"))
 }
 
 /// Returns the words for an expression that Nix evaluates.

@@ -21,8 +21,8 @@ use super::regular::open_regular;
 use super::s3::{S3Defaults, object_address};
 use super::vicinity::{leads_nearer, resolved, stated};
 use crate::error::{Cause, Error, ErrorKind, Measure, Result};
-use crate::model::decimal;
 pub use crate::model::redact;
+use crate::model::{decimal, has_login};
 
 /// The greatest number of requests that are made at once, and of connections to one server that are
 /// kept for later ones. A server that is far away, or busy, takes its time for each.
@@ -477,6 +477,18 @@ fn is_ambiguous(url: &str) -> bool {
 pub fn origin(url: &str) -> Option<String> {
     let origin = reqwest::Url::parse(url).ok()?.origin();
     origin.is_tuple().then(|| origin.ascii_serialization())
+}
+
+/// Returns an address without the user name and the password that it may hold.
+pub fn without_login(url: &str) -> String {
+    if !has_login(url) {
+        return url.to_owned();
+    }
+    let Ok(mut parsed) = reqwest::Url::parse(url) else { return redact(url) };
+    match (parsed.set_username(""), parsed.set_password(None)) {
+        (Ok(()), Ok(())) => parsed.into(),
+        _ => redact(url),
+    }
 }
 
 /// Returns the error for a failure while a body was read.

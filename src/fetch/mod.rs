@@ -34,9 +34,11 @@ use fs_err as fs;
 pub use apt::machine_mirrors;
 pub use bounds::IndexBounds;
 pub use exchange::{Answer, Upload, Verb};
-pub use http::{Http, MOST_CONNECTIONS, local_path, origin, redact, says_absent, transfer_error};
+pub use http::{
+    Http, MOST_CONNECTIONS, local_path, origin, redact, says_absent, transfer_error, without_login,
+};
 pub use mirrors::{Candidate, Mirrors, NIX, SNAPSHOT, decode, encode, snapshot_path};
-pub use nars::{below, cache_of, endpoint, nar_url};
+pub use nars::{below, cache_of, endpoint, is_in_directory, nar_url};
 pub use netrc::Netrc;
 pub use pace::Paced;
 pub use proxy::Proxies;

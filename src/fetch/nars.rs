@@ -1,5 +1,7 @@
 //! The addresses of the files of a binary cache of Nix.
 
+use percent_encoding::percent_decode_str;
+
 use super::http::{origin, redact};
 use super::s3::{S3Defaults, S3Place};
 use crate::model::Location;
@@ -17,6 +19,18 @@ pub fn cache_of(url: &str) -> Option<String> {
     let (base, query) = bucket(url).unwrap_or((url, ""));
     let (cache, _) = base.rsplit_once("/nar/")?;
     Some(format!("{cache}{query}"))
+}
+
+/// Whether an address is one of a file below a cache that is a directory of this machine.
+pub fn is_in_directory(cache: &str, url: &str) -> bool {
+    let below = url.strip_prefix(cache).and_then(|rest| rest.strip_prefix('/'));
+    cache.starts_with("file:///") && below.is_some_and(|below| !climbs(below))
+}
+
+/// Whether a path leads out of the directory below which it is meant. An address may spell a dot, a
+/// slash and a backslash by their codes, and a client takes a backslash for a slash.
+fn climbs(path: &str) -> bool {
+    percent_decode_str(path).decode_utf8_lossy().split(['/', '\\']).any(|part| part == "..")
 }
 
 /// Returns the server of a bucket, if its address names one.
@@ -51,7 +65,7 @@ pub fn nar_url(cache: &str, url: &str) -> Result<String, String> {
         if (bucket(cache).is_some() && path != url)
             || path.is_empty()
             || url.starts_with('/')
-            || path.split('/').any(|part| part == "..")
+            || climbs(path)
         {
             return bad("a path below the cache");
         }
@@ -65,7 +79,7 @@ pub fn nar_url(cache: &str, url: &str) -> Result<String, String> {
 
 #[cfg(test)]
 mod tests {
-    use super::{below, cache_of, endpoint, nar_url};
+    use super::{below, cache_of, endpoint, is_in_directory, nar_url};
 
     #[test]
     fn a_cache_leads_to_its_own_files_alone() {
@@ -77,6 +91,11 @@ mod tests {
         for bad in [
             "../x",
             "nar/../../x",
+            "%2e%2e/%2E%2e/outside.nar",
+            ".%2e/x",
+            "nar%2f..%2f..%2fx",
+            "nar/..%5c..%5cx",
+            "nar/..\\x",
             "/etc/passwd",
             "",
             "file:///etc/passwd",
@@ -88,6 +107,23 @@ mod tests {
             assert!(nar_url(cache, bad).is_err(), "{bad}");
         }
         assert!(nar_url("file:///a", "file:///a/nar/x").is_err());
+        assert!(nar_url("file:///a", "%2e%2e/outside.nar").is_err());
+        assert!(nar_url("s3://team", "%2e%2e/outside.nar").is_err());
+        assert_eq!(nar_url("file:///a", "nar/..x%20y").unwrap(), "file:///a/nar/..x%20y");
+    }
+
+    #[test]
+    fn a_file_is_of_the_directory_in_which_it_lies() {
+        assert!(is_in_directory("file:///a", "file:///a/nar/x"));
+        for (cache, url) in [
+            ("file:///a", "file:///ab/nar/x"),
+            ("file:///a", "file:///a"),
+            ("file:///a", "file:///a/../x"),
+            ("file:///a", "file:///a/%2e%2e/x"),
+            ("https://a.example", "https://a.example/nar/x"),
+        ] {
+            assert!(!is_in_directory(cache, url), "{url}");
+        }
     }
 
     #[test]

@@ -22,10 +22,16 @@ impl Refusals {
         self.list.iter().any(|(known, _)| known == url)
     }
 
+    /// Returns the mirrors that delivered what is wrong, each with the reason.
+    pub fn wrong(&self) -> impl Iterator<Item = (&str, &Error)> {
+        let wrong = self.list.iter().filter(|(_, e)| e.kind() == ErrorKind::Verification);
+        wrong.map(|(url, error)| (url.as_str(), error))
+    }
+
     /// Warns about every mirror that delivered wrong bytes, after another mirror has delivered the
     /// right ones.
     pub fn warn(&self, task: &Task) {
-        for (_, error) in self.list.iter().filter(|(_, e)| e.kind() == ErrorKind::Verification) {
+        for (_, error) in self.wrong() {
             task.warn(&format!("{error}; another mirror had the right one"));
         }
     }

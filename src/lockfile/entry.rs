@@ -8,6 +8,7 @@ use super::spec::{PackagesRole, PackagesSpec, Spec};
 use crate::error::{Error, Result};
 use crate::manifest::Requirements;
 use crate::model::{Digest, Input, Platform, StoreName, ToolchainName};
+use crate::nix::keys::{CacheKey, PUBLIC_KEY};
 use crate::nix::store_path;
 
 /// The file name of a lock.
@@ -171,6 +172,25 @@ impl Plan {
     /// of the set of Python packages.
     pub fn manifest_name(&self) -> &ToolchainName {
         self.spec.packages().map_or(&self.name, |set| &set.set)
+    }
+
+    /// Returns the binary caches of Nix that the manifest named for this entry. None: the public one.
+    pub fn nix_caches(&self) -> &[String] {
+        match self.source.as_str() {
+            "nix" => self.fingerprint.values("caches"),
+            _ => &[],
+        }
+    }
+
+    /// Returns the keys that may sign paths of Nix for this entry, beginning with that of the public
+    /// cache.
+    pub fn nix_keys(&self) -> Vec<CacheKey> {
+        let named = match self.source.as_str() {
+            "nix" => self.fingerprint.values("keys"),
+            _ => &[],
+        };
+        let keys = std::iter::once(PUBLIC_KEY).chain(named.iter().map(String::as_str));
+        keys.filter_map(|key| key.parse().ok()).collect()
     }
 
     /// Returns the version of the libc for which a compiler links programs of a platform, without what

@@ -28,6 +28,11 @@ impl Fingerprint {
         &self.0
     }
 
+    /// Returns what was asked for under `key`.
+    pub fn values(&self, key: &str) -> &[String] {
+        self.0.get(key).map_or(&[], Vec::as_slice)
+    }
+
     /// Creates a fingerprint from the entries in the text of a lock.
     pub(super) fn of_entries(entries: BTreeMap<String, Vec<String>>) -> Self {
         Fingerprint(entries)

@@ -12,6 +12,7 @@ use crate::fetch::{
 };
 use crate::lockfile::Plan;
 use crate::model::{Input, MemberPath, StoreName};
+use crate::nix::keys::CacheKey;
 use crate::nix::locked;
 use crate::nix::narinfo::{self, NarInfo, PathInfo};
 use crate::nix::store_path;
@@ -35,6 +36,7 @@ pub fn ensure(
     let Some(info) = locked::info(input) else {
         return Err(Error::build(format!("{} is no path of a Nix store", input.file_name())));
     };
+    check_vouched(input, &info, build.plan)?;
     if is_there(store, &info)? {
         task.advance(input.size);
         return Ok(());
@@ -45,19 +47,52 @@ pub fn ensure(
         return Ok(());
     }
     if !input.nix.as_ref().is_some_and(|nix| nix.built) {
-        return fetch(store, fetcher, input, &info, task);
+        return fetch(store, fetcher, input, &info, build.plan, task);
     }
     // Where it was built, no cache need be asked.
     if build.evaluator.hash(&info.path).is_ok_and(|hash| hash == Some(info.nar_hash)) {
         return build.take(store, &info, task);
     }
-    match fetch(store, fetcher, input, &info, task) {
+    match fetch(store, fetcher, input, &info, build.plan, task) {
         Err(e) if !matches!(e.kind(), ErrorKind::Interrupted | ErrorKind::Store) => {
             task.restart();
-            build.run(store, &info, task)
+            build.run(store, &info, task).map_err(|unbuilt| unbuilt.because(e.to_string()))
         }
         done => done,
     }
+}
+
+/// Makes sure that somebody vouches for what a lock says of a path, as when it was locked: a repository
+/// writes its own lock. A path that was built is one of an expression that the user lets Nix build.
+///
+/// # Errors
+/// If nobody does.
+fn check_vouched(input: &Input, info: &PathInfo, plan: &Plan) -> Result<()> {
+    let full = store_path::full(&info.path);
+    let anew = format!("lock it anew with `cotter lock --upgrade {}`", plan.manifest_name());
+    let altered = "somebody has altered the lock";
+    if input.nix.as_ref().is_some_and(|nix| nix.built) {
+        if plan.evaluation.as_ref().is_some_and(|evaluation| evaluation.expression.build) {
+            return Ok(());
+        }
+        return Err(Error::verification(format!("nothing builds {full}"))
+            .because("the lock says `built = true`, and names no expression that is built")
+            .hint(format!("{altered}: {anew}")));
+    }
+    let keys = plan.nix_keys();
+    if info.signer(&keys).is_some() || locked::is_named_by_content(info) {
+        return Ok(());
+    }
+    let keys: Vec<&str> = keys.iter().map(CacheKey::name).collect();
+    let got = info.signatures.first().map_or_else(
+        || "none".to_owned(),
+        |signature| format!("one of {} that does not fit", signature.name()),
+    );
+    Err(Error::verification(format!(
+        "nobody who is trusted has signed what the lock says of {full}"
+    ))
+    .because(format!("expected a signature of {}, got {got}", keys.join(" or ")))
+    .hint(format!("{altered}: {anew}")))
 }
 
 /// How a path is built that no cache had when it was locked.
@@ -154,16 +189,20 @@ pub fn is_there(store: &Store, info: &PathInfo) -> Result<bool> {
     }
 }
 
-/// Fetches a path from the place that the lock names, or from any cache that has it.
+/// Fetches a path from the place that the lock names, or from any cache that has it. Of a path that was
+/// built, the lock has no signature, and a cache must bring one.
 fn fetch(
     store: &Store,
     fetcher: &Fetcher,
     input: &Input,
     info: &PathInfo,
+    plan: &Plan,
     task: &Task,
 ) -> Result<()> {
     let mut refusals = Refusals::default();
-    let try_at = |url: &str, refusals: &mut Refusals| match from(store, fetcher, url, info, task) {
+    let try_at = |url: &str, info: &PathInfo, refusals: &mut Refusals| match from(
+        store, fetcher, url, info, task,
+    ) {
         Ok(()) => Ok(true),
         Err(e)
             if matches!(e.reason(), Some(Cause::Io { .. }))
@@ -177,14 +216,15 @@ fn fetch(
             Ok(false)
         }
     };
-    let mut caches = fetcher.nix_caches().to_vec();
-    for location in &input.locations {
+    let is_built = input.nix.as_ref().is_some_and(|nix| nix.built);
+    let mut caches = fetcher.mirrors.nix_caches(plan.nix_caches());
+    for location in input.locations.iter().filter(|_| !is_built) {
         for candidate in fetcher.mirrors.expand(location, None) {
             let Candidate::Url(url) = candidate else { continue };
             if refusals.has(&url) {
                 continue;
             }
-            if try_at(&url, &mut refusals)? {
+            if try_at(&url, info, &mut refusals)? {
                 refusals.warn(task);
                 return Ok(());
             }
@@ -206,12 +246,21 @@ fn fetch(
             if found.info.path != info.path {
                 return Err(wrong(format!("it describes {}", found.info.path)));
             }
-            nar_url(cache, &found.file.url).map_err(wrong)
+            let url = nar_url(cache, &found.file.url).map_err(wrong)?;
+            if !is_built {
+                return Ok((url, info.clone()));
+            }
+            let signed = PathInfo { signatures: found.info.signatures, ..info.clone() };
+            let signature = signed.signer(&plan.nix_keys()).map(|(_, signature)| signature.clone());
+            let signatures = vec![signature.ok_or_else(|| {
+                wrong("nobody who is trusted has signed there what the lock says".to_owned())
+            })?];
+            Ok((url, PathInfo { signatures, ..signed }))
         });
         match url {
-            Ok(url) if refusals.has(&url) => {}
-            Ok(url) => {
-                if try_at(&url, &mut refusals)? {
+            Ok((url, _)) if refusals.has(&url) => {}
+            Ok((url, info)) => {
+                if try_at(&url, &info, &mut refusals)? {
                     refusals.warn(task);
                     return Ok(());
                 }

@@ -8,7 +8,7 @@ use crate::model::{Input, NixPath};
 /// Returns what a lock says of a path, or `None` for an input that is no path of a Nix store.
 pub fn info(input: &Input) -> Option<PathInfo> {
     let nix = input.nix.as_ref()?;
-    Some(PathInfo {
+    let info = PathInfo {
         path: nix.path.clone(),
         nar_hash: input.sha256,
         nar_size: input.size,
@@ -16,7 +16,15 @@ pub fn info(input: &Input) -> Option<PathInfo> {
         deriver: nix.deriver.clone(),
         signatures: nix.signature.iter().filter_map(|text| text.parse().ok()).collect(),
         ca: nix.ca.clone(),
-    })
+    };
+    Some(if nix.built { info } else { vouched(info) })
+}
+
+/// Returns what somebody vouches for of what a cache says: what its signature covers, and how the name
+/// follows from the content, if it does. What remains is text that anybody may have written.
+pub fn vouched(info: PathInfo) -> PathInfo {
+    let ca = info.ca.clone().filter(|_| is_named_by_content(&info));
+    PathInfo { deriver: None, ca, ..info }
 }
 
 /// Returns what a lock is to say of a path that was accepted for `signature`, or without one because

@@ -335,12 +335,17 @@ fn what_no_cache_has_is_built_and_built_again_elsewhere() {
     assert_eq!(project.ok(&run), "hi of arm\nboth\n");
     assert_eq!(project.lock_text(), lock);
     // A cache that has it by now saves that, and Nix is not needed.
-    here.copy(&[path.unwrap()], "pushed", "zstd", false);
+    let from = |cache: &std::path::PathBuf| {
+        let mut command = project.cotter(&["setup", "--locked"]);
+        command.env("COTTER_MIRROR_NIX", format!("file://{}", cache.display()));
+        without_nix(&command)
+    };
     std::fs::rename(&project.store, project.scratch.join("second")).unwrap();
-    let mirror = format!("file://{}", here.scratch.join("pushed").display());
-    let mut command = project.cotter(&["setup", "--locked"]);
-    command.env("COTTER_MIRROR_NIX", mirror);
-    ok(&mut without_nix(&command));
+    // The lock has no signature of what was built, so the cache must have one that counts.
+    let unsigned = here.copy(&[path.unwrap()], "unsigned", "zstd", false);
+    contains(&fails(1, &mut from(&unsigned)), &["nobody who is trusted has signed there"]);
+    std::fs::copy(rig.nix.scratch.join("secret"), here.scratch.join("secret")).unwrap();
+    ok(&mut from(&here.copy(&[path.unwrap()], "pushed", "zstd", true)));
     // Without both, the next step is told.
     std::fs::rename(&project.store, project.scratch.join("third")).unwrap();
     let said = fails(1, &mut without_nix(&project.cotter(&["setup", "--locked"])));

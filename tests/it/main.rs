@@ -48,3 +48,4 @@ mod suites;
 mod sysroots;
 mod trust;
 mod verbs;
+mod vouched;

@@ -9,7 +9,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::fetch::{Fetcher, MOST_CONNECTIONS, Refusals, below, nar_url, redact, says_absent};
 use crate::model::StoreName;
 use crate::nix::keys::{CacheKey, CacheSignature};
-use crate::nix::locked::is_named_by_content;
+use crate::nix::locked::{is_named_by_content, vouched};
 use crate::nix::narinfo::{self, NarInfo, PathInfo};
 use crate::nix::store_path;
 use crate::reporter::Reporter;
@@ -44,6 +44,8 @@ pub struct Caches<'a> {
     urls: Vec<String>,
     /// The caches that failed, which are not asked again.
     down: Mutex<BTreeMap<String, String>>,
+    /// The caches of which a warning told that they lie.
+    liars: Mutex<BTreeSet<String>>,
 }
 
 /// The state of a walk.
@@ -65,7 +67,8 @@ impl<'a> Caches<'a> {
         urls: Vec<String>,
         keys: &'a [CacheKey],
     ) -> Self {
-        Caches { fetcher, reporter, keys, urls, down: Mutex::default() }
+        let (down, liars) = (Mutex::default(), Mutex::default());
+        Caches { fetcher, reporter, keys, urls, down, liars }
     }
 
     /// Returns a path and all to which it refers, directly or not, in no order.
@@ -169,7 +172,10 @@ impl<'a> Caches<'a> {
                 continue;
             }
             match self.ask_one(cache, path) {
-                Ok(found) => return Ok(found),
+                Ok(found) => {
+                    refusals.wrong().for_each(|(cache, e)| self.tell(cache, e));
+                    return Ok(found);
+                }
                 Err(e) if e.kind() == ErrorKind::Interrupted => return Err(e),
                 Err(e) => {
                     if e.kind() == ErrorKind::Network && !says_absent(&e) {
@@ -203,6 +209,17 @@ impl<'a> Caches<'a> {
         }
     }
 
+    /// Warns of a cache whose word on a path is not trusted, where another one has the path: once, because
+    /// it may be so of each path.
+    fn tell(&self, cache: &str, error: &Error) {
+        if self.liars.lock().expect("no panic holds it").insert(cache.to_owned()) {
+            self.reporter.warn(&format!(
+                "what {} says is not trusted, and another cache is taken: {error}",
+                redact(cache)
+            ));
+        }
+    }
+
     fn ask_one(&self, cache: &str, path: &StoreName) -> Result<Found> {
         let address = below(cache, &format!("{}.narinfo", path.hash()));
         let (text, _) = self.fetcher.http.text(&address, narinfo::MOST, None)?;
@@ -223,7 +240,7 @@ impl<'a> Caches<'a> {
             true => url.strip_prefix(cache).and_then(|path| path.strip_prefix('/')),
             false => Some(file.url.as_str()),
         };
-        let (cache, below) = (cache.to_owned(), below.map(str::to_owned));
+        let (cache, below, info) = (cache.to_owned(), below.map(str::to_owned), vouched(info));
         Ok(Found { info, signature, cache, url, below })
     }
 

@@ -6,7 +6,7 @@ mod closure;
 
 use crate::error::{Error, Place, Result};
 use crate::evaluator::FoundByNix;
-use crate::fetch::NIX;
+use crate::fetch::{NIX, without_login};
 use crate::lockfile::{Evaluation, Fingerprint};
 use crate::manifest::{Fields, Manifest, NixCaches, Placed, Problems, Toolchain};
 use crate::model::{
@@ -298,7 +298,8 @@ fn input(found: &Found, family: &[String]) -> Result<Input> {
         Some(path) if !path.contains(['?', '#', '%']) => {
             Location::Mirror { mirror: NIX.to_owned(), path: path.to_owned() }
         }
-        _ => found.url.parse().map_err(Error::verification)?,
+        // A mirror of this machine may have a password in its address, which finds it again by itself.
+        _ => without_login(&found.url).parse().map_err(Error::verification)?,
     };
     Ok(input_at(vec![location], info, locked::entry(info, found.signature.as_ref())))
 }
