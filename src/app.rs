@@ -200,6 +200,12 @@ fn usage(mut e: clap::Error) -> ExitCode {
         let _ = e.print();
         return ExitCode::SUCCESS;
     }
+    // What is no public key may be a secret one.
+    if let Some(ContextValue::String(arg)) = e.get(ContextKind::InvalidArg)
+        && arg.starts_with("--key ")
+    {
+        e.insert(ContextKind::InvalidValue, ContextValue::String("...".to_owned()));
+    }
     let args: Vec<_> = std::env::args_os().skip(1).take_while(|a| a != "--").collect();
     // Options whose values come from the environment count as used, and are not.
     if let Some(ContextValue::StyledStr(usage)) = e.get(ContextKind::Usage) {

@@ -24,7 +24,7 @@ use crate::python::requirement_lines::FileTarget;
 use crate::recipe::{self, Idle, Recipe};
 use crate::source::{self, Sources};
 
-pub use files::{ProjectFiles, replace};
+pub use files::{ProjectFiles, replace, replace_private};
 pub use origins::origins;
 
 /// The maximum number of patterns that match nothing and that are named.

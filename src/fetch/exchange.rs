@@ -10,13 +10,14 @@ use reqwest::blocking::{Body as Sent, Response};
 use reqwest::header::{self, HeaderName};
 
 use super::http::{CREDENTIALS, Http, answered, parsed, transfer_error};
+use super::pace::Paced;
 use crate::error::{Cause, Error, Result};
 use crate::model::decimal;
 
 /// The longest answer that is read, in bytes.
-const MOST_ANSWER: u64 = 8 << 20;
+const MOST_ANSWER: u64 = 4 << 20;
 
-/// The rate in bytes per second that an upload has at least on average.
+/// The rate in bytes per second that an upload, or an answer to it, has at least on average.
 const LEAST_UPLOAD: u64 = 32 << 10;
 
 /// What a request does.
@@ -126,7 +127,7 @@ impl Http {
         })?;
         let status = response.status();
         if status.is_success() {
-            return answer(response, shown);
+            return answer(response, shown, self.patience().stall);
         }
         let error = answered(format!("can't {what} {shown}"), status);
         Err(match status.as_u16() {
@@ -143,11 +144,13 @@ fn limit(size: u64) -> String {
     )
 }
 
-fn answer(response: Response, shown: &str) -> Result<Answer> {
+fn answer(response: Response, shown: &str, stall: Duration) -> Result<Answer> {
     let text_of = |name: HeaderName| Some(response.headers().get(name)?.to_str().ok()?.to_owned());
     let etag = text_of(header::ETAG);
     let length = text_of(header::CONTENT_LENGTH).as_deref().and_then(decimal);
     let mut bytes = vec![];
+    // Such texts are short, and come at once or hardly at all.
+    let response = Paced::with_least(response, stall, LEAST_UPLOAD);
     let read = response.take(MOST_ANSWER + 1).read_to_end(&mut bytes);
     read.map_err(|e| transfer_error(shown, e))?;
     if bytes.len() as u64 > MOST_ANSWER {

@@ -6,8 +6,8 @@ use std::collections::BTreeMap;
 use toml_edit::{Array, DocumentMut, Item, Table, Value};
 
 use super::{Fields, Problems, read_mirrors, root_table};
-use crate::model::redact;
-use crate::nix::keys::CacheKey;
+use crate::model::{has_login, redact};
+use crate::nix::keys::{CacheKey, is_secret};
 
 /// A binary cache that may have finished trees, with the keys of those who may sign them.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -117,10 +117,28 @@ pub fn check_cache_url(url: &str) -> Result<(), String> {
     let kinds = ["https://", "http://", "file:///", "s3://"];
     let fits = kinds.iter().any(|kind| url.len() > kind.len() && url.starts_with(kind))
         && !url.contains(|c: char| c.is_whitespace() || c.is_control());
-    if fits {
-        return Ok(());
+    if !fits {
+        let got = match is_secret(url) {
+            true => "a secret key".to_owned(),
+            false => format!("{:?}", redact(url)),
+        };
+        return Err(format!("expected an https://, http://, file:/// or s3:// URL, got {got}"));
     }
-    Err(format!("expected an https://, http://, file:/// or s3:// URL, got {:?}", redact(url)))
+    let is_s3 = url.starts_with("s3://");
+    if is_s3 && has_login(url) {
+        return Err("expected no keys in the address of a bucket: they are read from AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or from the file of credentials".to_owned());
+    }
+    // Names of files are appended to the address.
+    if !is_s3 && url.contains(['?', '#']) {
+        return Err(format!("expected a URL without a query, got {:?}", redact(url)));
+    }
+    let rest = url.split_once("://").map_or("", |(_, rest)| rest);
+    let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
+    let host = authority.rsplit_once('@').map_or(authority, |(_, host)| host);
+    if !url.starts_with("file:") && (host.is_empty() || host.starts_with(':')) {
+        return Err(format!("expected a URL with a host, got {:?}", redact(url)));
+    }
+    Ok(())
 }
 
 /// Returns the text of a configuration with a cache, or without it if there is none of its keys.

@@ -50,6 +50,11 @@ fn named<const N: usize>(text: &str) -> Option<(String, [u8; N])> {
     is_name.then(|| (name.to_owned(), bytes))
 }
 
+/// Whether a text is a secret key. Messages must not show one that stands in a wrong place.
+pub fn is_secret(text: &str) -> bool {
+    named::<SECRET>(text.trim()).is_some()
+}
+
 impl CacheKey {
     /// Returns the name of the key.
     pub fn name(&self) -> &str {
@@ -67,9 +72,14 @@ impl FromStr for CacheKey {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
+        // Even a part of what may be a secret key is not repeated.
         let (name, bytes) = named(text).ok_or_else(|| {
+            let got = match is_secret(text) {
+                true => "a secret key, which nobody else may see".to_owned(),
+                false => format!("another text of {} bytes", text.len()),
+            };
             format!(
-                "expected a public key such as cache.example-1:<44 base64 characters>, got {text:?}"
+                "expected a public key such as cache.example-1:<44 base64 characters>, got {got}"
             )
         })?;
         Ok(CacheKey { name, bytes })
@@ -190,7 +200,12 @@ mod tests {
             assert!(bad.parse::<SigningKey>().is_err(), "{bad}");
         }
         for bad in [NIX_SECRET, "x:AAAA", "", "a b:3D5dId+ffUWy7Wt2UlM6xOPSD+OE4r1TZml5gzP+uCE="] {
-            assert!(bad.parse::<CacheKey>().is_err(), "{bad}");
+            let error = bad.parse::<CacheKey>().unwrap_err();
+            assert!(!error.contains("AAAA") && !error.contains("RVQK"), "{error}");
+        }
+        assert!(NIX_SECRET.parse::<CacheKey>().unwrap_err().contains("a secret key"));
+        for (text, is) in [(NIX_SECRET, true), (NIX_PUBLIC, false), ("http://x", false)] {
+            assert_eq!(is_secret(text), is, "{text}");
         }
     }
 }

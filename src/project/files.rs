@@ -8,7 +8,7 @@ use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 
 use fs_err as fs;
-use rustix::fs::{AtFlags, CWD, FlockOperation, Mode, OFlags, ResolveFlags, flock};
+use rustix::fs::{AtFlags, CWD, FileType, FlockOperation, Mode, OFlags, ResolveFlags, flock};
 use rustix::io::Errno;
 
 use crate::error::{Error, Result};
@@ -174,28 +174,64 @@ fn not_regular(path: &Path) -> Error {
 /// # Errors
 /// If the directory cannot be written.
 pub fn replace(path: &Path, text: &str) -> Result<()> {
+    replace_as(path, text, Readers::AsBefore)
+}
+
+/// Like [`replace`], for what nobody but the user may read from now on.
+///
+/// # Errors
+/// If the directory cannot be written.
+pub fn replace_private(path: &Path, text: &str) -> Result<()> {
+    replace_as(path, text, Readers::User)
+}
+
+/// Who may read a file that is written.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Readers {
+    /// Those who may read the file that it replaces.
+    AsBefore,
+    /// Nobody but the user.
+    User,
+}
+
+fn replace_as(path: &Path, text: &str, readers: Readers) -> Result<()> {
     let at = |e: Errno| Error::output("write", path, e.into());
     let parent = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
     let dir = rustix::fs::openat(CWD, parent, flags, Mode::empty()).map_err(at)?;
     let name = path.file_name().ok_or(Errno::ISDIR).map_err(at)?;
-    write_named(&dir, name, text).map_err(at)
+    write_named(&dir, name, text, readers).map_err(at)
 }
 
 fn write_in(dir: &OwnedFd, name: &MemberPath, text: &str) -> Result<(), Errno> {
-    write_named(dir, OsStr::new(name.file_name()), text)
+    write_named(dir, OsStr::new(name.file_name()), text, Readers::AsBefore)
+}
+
+/// Returns the permissions of a file that replaces the one of this name, if they are not those of a
+/// new file.
+fn permissions(dir: &OwnedFd, name: &OsStr, readers: Readers) -> Option<u32> {
+    let stat = rustix::fs::statat(dir, name, AtFlags::SYMLINK_NOFOLLOW).ok();
+    let is_file = |mode| FileType::from_raw_mode(mode) == FileType::RegularFile;
+    let before = stat.map(|stat| stat.st_mode).filter(|mode| is_file(*mode));
+    match readers {
+        Readers::AsBefore => before.map(|mode| mode & 0o777),
+        Readers::User => Some(before.unwrap_or(FILE) & 0o700),
+    }
 }
 
 /// Writes a new file under a name that nobody can foresee, and renames it. The files that killed
 /// processes left behind under such names are deleted.
-fn write_named(dir: &OwnedFd, name: &OsStr, text: &str) -> Result<(), Errno> {
+fn write_named(dir: &OwnedFd, name: &OsStr, text: &str, readers: Readers) -> Result<(), Errno> {
+    let permissions = permissions(dir, name, readers);
+    // Nobody may open it before it has its permissions.
+    let mode = Mode::from_raw_mode(permissions.map_or(FILE, |mode| FILE & mode));
     let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     sweep(dir, name);
     let mut tries = 0;
     let (new, file) = loop {
         let mut new = beginning(name);
         new.push(format!("{:016x}", unforeseen()?));
-        match rustix::fs::openat(dir, &new, flags, Mode::from_raw_mode(FILE)) {
+        match rustix::fs::openat(dir, &new, flags, mode) {
             // The lock shows others that the file is in use. One of them may have been faster.
             Ok(file) => match flock(&file, FlockOperation::NonBlockingLockExclusive) {
                 Err(Errno::WOULDBLOCK) if tries < MOST_NAMES => tries += 1,
@@ -208,9 +244,15 @@ fn write_named(dir: &OwnedFd, name: &OsStr, text: &str) -> Result<(), Errno> {
     };
     // The lock is held until the file has its name.
     let mut file = std::fs::File::from(file);
-    let written = file
-        .write_all(text.as_bytes())
-        .map_err(|e| Errno::from_io_error(&e).unwrap_or(Errno::IO))
+    let permit = match permissions {
+        Some(mode) => rustix::fs::fchmod(&file, Mode::from_raw_mode(mode)),
+        None => Ok(()),
+    };
+    let written = permit
+        .and_then(|()| {
+            let written = file.write_all(text.as_bytes());
+            written.map_err(|e| Errno::from_io_error(&e).unwrap_or(Errno::IO))
+        })
         .and_then(|()| rustix::fs::renameat(dir, &new, dir, name));
     if written.is_err() {
         let _ = rustix::fs::unlinkat(dir, &new, AtFlags::empty());

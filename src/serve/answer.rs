@@ -20,6 +20,8 @@ pub struct CacheAnswer {
 }
 
 enum AnswerBody {
+    /// A text that is not known yet, of which nothing but the headers is asked for.
+    Untold,
     Text(String),
     /// A file, the first byte and the number of bytes that are sent, and its size.
     File(fs::File, u64, u64, u64),
@@ -49,7 +51,8 @@ impl CacheAnswer {
         match route {
             // Whether it is there can be said before it is packed.
             Route::NarInfo(_) if request.head => {
-                Ok(Self::text("text/x-nix-narinfo", String::new()))
+                let (kind, body) = ("text/x-nix-narinfo", AnswerBody::Untold);
+                Ok(CacheAnswer { status: 200, kind, body })
             }
             Route::NarInfo(_) => Ok(Self::text("text/x-nix-narinfo", shelf.info(&name)?.render())),
             Route::Listing(_) => Ok(Self::text("application/json", shelf.listing(&name)?)),
@@ -93,7 +96,8 @@ impl CacheAnswer {
             said += "Allow: GET, HEAD\r\n";
         }
         let length = match &self.body {
-            AnswerBody::Text(text) => text.len() as u64,
+            AnswerBody::Untold => None,
+            AnswerBody::Text(text) => Some(text.len() as u64),
             AnswerBody::File(_, from, length, size) => {
                 said += "Accept-Ranges: bytes\r\n";
                 match status {
@@ -104,15 +108,19 @@ impl CacheAnswer {
                     416 => said += &format!("Content-Range: bytes */{size}\r\n"),
                     _ => {}
                 }
-                *length
+                Some(*length)
             }
         };
-        said += &format!("Content-Length: {length}\r\n\r\n");
+        if let Some(length) = length {
+            said += &format!("Content-Length: {length}\r\n");
+        }
+        said += "\r\n";
         match self.body {
             _ if head => {
                 out.write_all(said.as_bytes())?;
                 return Ok(0);
             }
+            AnswerBody::Untold => out.write_all(said.as_bytes())?,
             AnswerBody::Text(text) => out.write_all((said + &text).as_bytes())?,
             AnswerBody::File(mut file, from, length, _) => {
                 out.write_all(said.as_bytes())?;
@@ -131,7 +139,7 @@ impl CacheAnswer {
             }
         }
         out.flush()?;
-        Ok(length)
+        Ok(length.unwrap_or(0))
     }
 }
 

@@ -64,6 +64,7 @@ fn next(
     let mut buffer = [0; 4096];
     loop {
         match hear(bytes) {
+            Heard::Whole(_, length) if length > LONGEST => return Err(431),
             Heard::Whole(request, length) => {
                 bytes.drain(..length);
                 return Ok(Some(request));

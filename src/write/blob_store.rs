@@ -25,8 +25,8 @@ pub trait BlobStore: Sync {
     /// If the place cannot be read. That applies to every method.
     fn text(&self, path: &str) -> Result<Option<String>>;
 
-    /// Whether a file is there.
-    fn has(&self, path: &str) -> Result<bool>;
+    /// Whether a file is there, as far as the place tells with all its bytes.
+    fn has(&self, path: &str, size: Option<u64>) -> Result<bool>;
 
     /// Writes a file. It appears as a whole or not at all.
     fn put(&self, path: &str, body: Upload) -> Result<()>;
@@ -36,6 +36,15 @@ pub trait BlobStore: Sync {
 
     /// Deletes a file, if it is there.
     fn delete(&self, path: &str) -> Result<()>;
+}
+
+/// Whether a file that has this length is the one that is expected. What is not known is no reason
+/// against it.
+pub fn is_whole(expected: Option<u64>, got: Option<u64>) -> bool {
+    match (expected, got) {
+        (Some(expected), Some(got)) => expected == got,
+        _ => true,
+    }
 }
 
 /// Turns the error that something is not there into `None`.

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use fs_err as fs;
 use rusty_s3::actions::{CreateMultipartUpload, ListObjectsV2, ListParts};
 
-use super::blob_store::{BlobStore, StoredBlob, unless_absent};
+use super::blob_store::{BlobStore, StoredBlob, is_whole, unless_absent};
 use crate::error::{Cause, Error, Result};
 use crate::fetch::{Answer, Http, S3Place, S3Request, Upload, Verb};
 use crate::model::Digest;
@@ -111,7 +111,7 @@ impl<'a> BucketStore<'a> {
         let ended = self.ask(Verb::Post, S3Request::End(&id), path, Some(Upload::Text(&end)));
         let answer = match ended {
             // Another process has ended the same upload.
-            Err(_) if self.has(path)? => None,
+            Err(_) if self.has(path, Some(size))? => None,
             other => Some(other?),
         };
         // A server may answer 200 before it knows whether it can do it.
@@ -173,8 +173,9 @@ impl BlobStore for BucketStore<'_> {
         Ok(unless_absent(answer)?.map(|answer| answer.text))
     }
 
-    fn has(&self, path: &str) -> Result<bool> {
-        unless_absent(self.ask(Verb::Head, S3Request::Head, path, None)).map(|a| a.is_some())
+    fn has(&self, path: &str, size: Option<u64>) -> Result<bool> {
+        let answer = unless_absent(self.ask(Verb::Head, S3Request::Head, path, None))?;
+        Ok(answer.is_some_and(|answer| is_whole(size, answer.length)))
     }
 
     fn put(&self, path: &str, body: Upload) -> Result<()> {

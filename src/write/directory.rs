@@ -7,8 +7,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use fs_err as fs;
 use rustix::fs::{FlockOperation, flock};
 
-use super::blob_store::{BlobStore, StoredBlob};
-use crate::error::{Error, Result};
+use super::blob_store::{BlobStore, StoredBlob, is_whole};
+use crate::error::{Cause, Error, Result};
 use crate::fetch::{LONGEST_TEXT, Upload, open_regular, read_regular};
 
 /// The beginning of the names of files that are not complete.
@@ -88,10 +88,10 @@ impl BlobStore for DirectoryStore {
         }
     }
 
-    fn has(&self, path: &str) -> Result<bool> {
+    fn has(&self, path: &str, size: Option<u64>) -> Result<bool> {
         let path = self.dir.join(path);
-        match open_regular(&path) {
-            Ok(_) => Ok(true),
+        match open_regular(&path).and_then(|file| file.metadata()) {
+            Ok(meta) => Ok(is_whole(size, Some(meta.len()))),
             Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(false),
             Err(e) => Err(Error::output("read", &path, e)),
         }
@@ -103,6 +103,10 @@ impl BlobStore for DirectoryStore {
     }
 
     fn list(&self) -> Result<Vec<StoredBlob>> {
+        if !self.dir.is_dir() {
+            return Err(Error::user(format!("there is no directory {}", self.shown))
+                .with_cause(Cause::NoSuchFile));
+        }
         let mut out = vec![];
         for (dir, prefix) in [(self.dir.clone(), ""), (self.dir.join("nar"), "nar/")] {
             Self::sweep(&dir);

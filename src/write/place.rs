@@ -27,7 +27,15 @@ pub struct Means<'a> {
 /// # Errors
 /// If the address is none.
 pub fn open<'a>(place: &str, means: &Means<'a>) -> Result<Box<dyn BlobStore + 'a>> {
+    if place.is_empty() {
+        return Err(Error::user("expected the place of a cache, got nothing")
+            .hint("name a directory or a URL; `.` is this directory"));
+    }
     if let Some(path) = local_path(place) {
+        if !path.is_absolute() {
+            return Err(Error::user(format!("{place} names no directory of this machine"))
+                .hint("an address of a directory begins with file:/// and has its whole path"));
+        }
         return Ok(Box::new(DirectoryStore::new(path)));
     }
     match place.split_once("://") {

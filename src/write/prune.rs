@@ -31,7 +31,7 @@ pub struct Pruned {
     pub left: usize,
     /// The number of files to which no path belongs, and their length in bytes.
     pub orphans: (usize, u64),
-    /// The descriptions that cannot be read. They stay.
+    /// The descriptions that cannot be read, or that have the name of another one. They stay.
     pub unreadable: Vec<String>,
 }
 
@@ -48,8 +48,11 @@ pub fn prune(cache: &dyn BlobStore, rules: &PruneRules) -> Result<Pruned> {
         // It may have been deleted in the meantime.
         let Some(text) = cache.text(&file.path)? else { continue };
         match NarInfo::parse(&text) {
-            Ok(info) => drop(paths.insert(info.info.path.clone(), (file, info))),
-            Err(_) => out.unreadable.push(file.path.clone()),
+            // Nobody finds a description by another name, and its path may have another one.
+            Ok(info) if file.path == description_of(&info.info.path) => {
+                drop(paths.insert(info.info.path.clone(), (file, info)));
+            }
+            _ => out.unreadable.push(file.path.clone()),
         }
     }
     let kept =
@@ -86,6 +89,10 @@ pub fn prune(cache: &dyn BlobStore, rules: &PruneRules) -> Result<Pruned> {
         }
     }
     Ok(out)
+}
+
+fn description_of(path: &StoreName) -> String {
+    format!("{}.narinfo", path.hash())
 }
 
 fn is_description(path: &str) -> bool {

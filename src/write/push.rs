@@ -82,7 +82,7 @@ impl Push<'_> {
         let size = packed.file_size;
         {
             let _spinner = self.reporter.spinner("pushing", name.name());
-            if !self.to.has(&url)? {
+            if !self.to.has(&url, Some(size))? {
                 self.to.put(&url, Upload::File { path: &file, from: 0, size })?;
             }
             self.to.put(&format!("{}.ls", name.hash()), Upload::Text(&packed.listing))?;
@@ -98,19 +98,26 @@ impl Push<'_> {
         })
     }
 
-    /// Whether the cache has a tree, and the file that its description names. If another key signed it, this one does, too.
+    /// Whether the cache has a tree, and the whole file that its description names. If another key signed it, this one does, too.
+    ///
+    /// Whoever can write to the cache may have written the description, so only what the store says of the tree is signed.
     fn already(&self, name: &StoreName, path: &str) -> Result<Option<Pushed>> {
         let Some(text) = self.to.text(path)? else { return Ok(None) };
-        let Ok(mut there) = NarInfo::parse(&text) else {
+        let Ok(there) = NarInfo::parse(&text) else {
             self.reporter
                 .warn(&format!("{path} of {} is damaged, and is written anew", self.to.name()));
             return Ok(None);
         };
-        let is_it = there.info.path == *name
-            && describe(self.store, name, there.info.nar_hash, there.info.nar_size).is_ok()
-            && there.file.url.starts_with("nar/")
-            && self.to.has(&there.file.url)?;
-        if !is_it {
+        let (hash, size) = (there.info.nar_hash, there.info.nar_size);
+        let Ok(mut info) = describe(self.store, name, hash, size) else { return Ok(None) };
+        if info.fingerprint() != there.info.fingerprint() {
+            self.reporter.warn(&format!(
+                "{path} of {} says something else of {name} than the store, and is written anew",
+                self.to.name()
+            ));
+            return Ok(None);
+        }
+        if !there.file.url.starts_with("nar/") || !self.to.has(&there.file.url, there.file.size)? {
             return Ok(None);
         }
         let pushed = Pushed {
@@ -120,8 +127,13 @@ impl Push<'_> {
             was_there: true,
         };
         if there.info.signer([&self.key.public()]).is_none() {
-            there.info.sign(self.key);
-            self.to.put(path, Upload::Text(&there.render()))?;
+            let known: Vec<_> = info.signatures.iter().map(|s| s.name().to_owned()).collect();
+            let others =
+                there.info.signatures.iter().filter(|s| !known.iter().any(|k| k == s.name()));
+            info.signatures.extend(others.cloned());
+            info.sign(self.key);
+            let file = there.file;
+            self.to.put(path, Upload::Text(&NarInfo { info, file }.render()))?;
         }
         Ok(Some(pushed))
     }

@@ -1,8 +1,8 @@
 //! A server that takes files by PUT (RFC 9110, section 9.3.4).
 
-use super::blob_store::{BlobStore, StoredBlob, unless_absent};
+use super::blob_store::{BlobStore, StoredBlob, is_whole, unless_absent};
 use crate::error::{Error, Result};
-use crate::fetch::{Http, Upload, Verb, encode, redact};
+use crate::fetch::{Answer, Http, Upload, Verb, encode, redact};
 
 /// A server.
 pub struct WebStore<'a> {
@@ -18,10 +18,10 @@ impl<'a> WebStore<'a> {
         WebStore { shown: redact(&base), base, http }
     }
 
-    fn ask(&self, verb: Verb, path: &str, body: Option<Upload>) -> Result<String> {
+    fn ask(&self, verb: Verb, path: &str, body: Option<Upload>) -> Result<Answer> {
         let path = encode(path);
         let (url, shown) = (format!("{}/{path}", self.base), format!("{}/{path}", self.shown));
-        self.http.exchange(verb, &url, &shown, body, true).map(|answer| answer.text)
+        self.http.exchange(verb, &url, &shown, body, true)
     }
 }
 
@@ -31,11 +31,12 @@ impl BlobStore for WebStore<'_> {
     }
 
     fn text(&self, path: &str) -> Result<Option<String>> {
-        unless_absent(self.ask(Verb::Get, path, None))
+        Ok(unless_absent(self.ask(Verb::Get, path, None))?.map(|answer| answer.text))
     }
 
-    fn has(&self, path: &str) -> Result<bool> {
-        unless_absent(self.ask(Verb::Head, path, None)).map(|answer| answer.is_some())
+    fn has(&self, path: &str, size: Option<u64>) -> Result<bool> {
+        let answer = unless_absent(self.ask(Verb::Head, path, None))?;
+        Ok(answer.is_some_and(|answer| is_whole(size, answer.length)))
     }
 
     fn put(&self, path: &str, body: Upload) -> Result<()> {

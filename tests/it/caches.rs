@@ -13,15 +13,15 @@ use crate::support::server::{Fault, Server};
 use crate::support::{Project, Scratch, clean, contains, fails, names, ok, text};
 
 /// A project whose two trees are made of archives, and a key.
-struct Rig {
+pub struct Rig {
     server: Server,
-    project: Project,
-    public: String,
+    pub project: Project,
+    pub public: String,
 }
 
 const TREES: [&str; 2] = ["one", "two"];
 
-fn rig() -> Rig {
+pub fn rig() -> Rig {
     let server = Server::start();
     let mut manifest = "platforms = [\"x86_64-linux\"]\n".to_owned();
     for name in TREES {
@@ -57,12 +57,12 @@ impl Rig {
         other
     }
 
-    fn push(&self, to: &str) -> String {
+    pub fn push(&self, to: &str) -> String {
         self.project.ok(&["cache", "push", to, "--key", "../key"])
     }
 
     /// Pushes to a directory, and returns it.
-    fn pushed(&self) -> PathBuf {
+    pub fn pushed(&self) -> PathBuf {
         self.push("../cache");
         self.project.scratch.join("cache")
     }
@@ -82,7 +82,7 @@ impl Rig {
         self.project.stored("store")
     }
 
-    fn serve(&self) -> Serving {
+    pub fn serve(&self) -> Serving {
         let mut command =
             self.project.cotter(&["cache", "serve", "--listen", "127.0.0.1:0", "--key", "../key"]);
         Serving::start(&mut command)
@@ -90,7 +90,7 @@ impl Rig {
 }
 
 /// A running `cotter cache serve`.
-struct Serving {
+pub struct Serving {
     child: Child,
     url: String,
 }
@@ -104,7 +104,7 @@ impl Serving {
         Serving { child, url: line.trim().to_owned() }
     }
 
-    fn ask(&self, request: &str) -> (String, Vec<u8>) {
+    pub fn ask(&self, request: &str) -> (String, Vec<u8>) {
         let mut stream = TcpStream::connect(self.url.trim_start_matches("http://")).unwrap();
         stream.write_all(request.as_bytes()).unwrap();
         let mut all = vec![];
@@ -538,6 +538,13 @@ fn a_nar_that_is_another_one_is_refused() {
         server.put(&format!("/nar/{name}"), "this is no zstd");
     }
     made_without(&rig, &server.url, &["is damaged"]);
+    // Frames of zstd that are skipped, and unfold to nothing.
+    let skipped = [&0x184D_2A50_u32.to_le_bytes()[..], &4088_u32.to_le_bytes(), &[0; 4088]];
+    let frames = [zstd::encode_all(&b""[..], 1).unwrap(), skipped.concat().repeat(2000)].concat();
+    for name in &nars {
+        server.put(&format!("/nar/{name}"), frames.clone());
+    }
+    made_without(&rig, &server.url, &["refused as endless"]);
 }
 
 #[test]

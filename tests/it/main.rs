@@ -16,6 +16,7 @@ mod alone;
 mod archives;
 mod attacks;
 mod audit;
+mod cache_verbs;
 mod caches;
 mod closures;
 mod commands;

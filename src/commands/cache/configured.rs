@@ -1,9 +1,10 @@
 //! `cotter cache add`, `cotter cache remove` and `cotter cache list`
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use fs_err as fs;
+use rustix::fs::{FlockOperation, flock};
 use serde_json::json;
 
 use super::{print, print_json, table};
@@ -12,8 +13,9 @@ use crate::context::Context;
 use crate::error::{Error, Result};
 use crate::fetch::redact;
 use crate::manifest::{check_cache_url, with_cache};
+use crate::model::has_login;
 use crate::nix::keys::CacheKey;
-use crate::project::{read_text, replace};
+use crate::project::{read_text, replace, replace_private};
 use crate::reporter::Verbosity;
 
 /// Adds a cache to the configuration of the user.
@@ -45,6 +47,12 @@ pub fn remove(args: &CacheRemove, cx: &Context) -> Result<ExitCode> {
     let is_it = |url: &&str| **url == *args.url || redact(url) == args.url;
     let Some(url) = caches.iter().map(|c| c.url.as_str()).find(is_it) else {
         let error = Error::user(format!("{} is not among the caches", redact(&args.url)));
+        if caches.iter().any(|c| redact(&c.url) == redact(&args.url)) {
+            return Err(error.hint(format!(
+                "it is configured with another login: name it without one, {}",
+                redact(&args.url)
+            )));
+        }
         let known: Vec<String> = caches.iter().map(|c| redact(&c.url)).collect();
         return Err(match known.is_empty() {
             true => error.hint("none is configured"),
@@ -82,19 +90,31 @@ fn tell(text: &str, cx: &Context) -> Result<ExitCode> {
 
 /// Writes the configuration with a cache, or without it if there are no keys. Returns its path.
 fn change(url: &str, keys: &[CacheKey], cx: &Context) -> Result<PathBuf> {
-    let Some((path, exists)) = &cx.config_file else {
+    let Some((path, _)) = &cx.config_file else {
         return Err(Error::user("there is no place for a configuration file")
             .hint("set HOME or XDG_CONFIG_HOME"));
     };
     let shown = path.display().to_string();
-    let text = if *exists { read_text(path, &shown)? } else { String::new() };
-    let text = with_cache(&text, url, keys)
-        .map_err(|why| Error::user(format!("{shown} can't be changed")).because(why))?;
+    let unchanged = |why: String| Error::user(format!("{shown} can't be changed")).because(why);
     // A link, as the tools for such files make them, stays.
-    let path = path.canonicalize().unwrap_or_else(|_| path.clone());
-    if let Some(dir) = path.parent() {
-        fs::create_dir_all(dir).map_err(|e| Error::output("make", dir, e))?;
+    let path = match fs::read_link(path) {
+        Ok(to) if !path.exists() => {
+            return Err(unchanged(format!("it is a link to {}, which is not there", to.display()))
+                .hint("make that file, or remove the link"));
+        }
+        _ => path.canonicalize().unwrap_or_else(|_| path.clone()),
+    };
+    let dir = path.parent().unwrap_or(Path::new("."));
+    fs::create_dir_all(dir).map_err(|e| Error::output("make", dir, e))?;
+    // Of two that change it at once, the second must see what the first wrote.
+    let held = fs::File::open(dir).map_err(|e| Error::output("open", dir, e))?;
+    flock(held.file(), FlockOperation::LockExclusive)
+        .map_err(|e| Error::output("lock", dir, e.into()))?;
+    let text = if path.exists() { read_text(&path, &shown)? } else { String::new() };
+    let text = with_cache(&text, url, keys).map_err(unchanged)?;
+    match has_login(url) && !keys.is_empty() {
+        true => replace_private(&path, &text)?,
+        false => replace(&path, &text)?,
     }
-    replace(&path, &text)?;
     Ok(path)
 }

@@ -14,7 +14,7 @@ use crate::cli::CacheKeyArgs;
 use crate::context::Context;
 use crate::error::{Error, Result};
 use crate::fetch::read_regular;
-use crate::nix::keys::SigningKey;
+use crate::nix::keys::{SigningKey, is_secret};
 
 /// The longest file with a key that is read.
 const LONGEST_KEY: u64 = 4096;
@@ -54,6 +54,11 @@ pub fn make(args: &CacheKeyArgs, cx: &Context) -> Result<ExitCode> {
 /// # Errors
 /// If there is none.
 pub fn read(path: &Path, cx: &Context) -> Result<SigningKey> {
+    // A shell that was to read the file may have put the key itself there.
+    if path.to_str().is_some_and(is_secret) {
+        return Err(Error::user("expected the file of a secret key, got the key itself")
+            .hint("name the file that `cotter cache key` wrote"));
+    }
     let path = cx.here.join(path);
     let bytes = read_regular(&path, LONGEST_KEY).map_err(|e| Error::unreadable(&path, e))?;
     let bad = |why: &str| {

@@ -26,7 +26,12 @@ pub fn run(args: &CacheGc, cx: &Context) -> Result<ExitCode> {
         let lock = read_lock(&path, cx)?.ok_or_else(|| {
             Error::user(format!("there is no {}", path.display())).with_cause(Cause::NoSuchFile)
         })?;
-        keep.extend(lock.trees.values().map(|tree| tree.output.store_name.clone()));
+        for tree in lock.trees.values() {
+            keep.insert(tree.output.store_name.clone());
+            // The paths of a closure of Nix lie in the cache under their own names.
+            let paths = tree.plan.inputs.iter().filter_map(|input| input.nix.as_ref());
+            keep.extend(paths.map(|nix| nix.path.clone()));
+        }
     }
     let (http, s3) = (cx.http(patience()?), s3_defaults());
     let means = Means { here: &cx.here, http: &http, s3: &s3, store: &cx.store };
@@ -38,7 +43,7 @@ pub fn run(args: &CacheGc, cx: &Context) -> Result<ExitCode> {
     let pruned = prune(&*cache, &rules)?;
     for path in &pruned.unreadable {
         cx.reporter.warn(&format!(
-            "{path} of {} is damaged, and stays; no file without a description is deleted",
+            "{path} of {} is damaged or misnamed, and stays; no file without a description is deleted",
             cache.name()
         ));
     }
