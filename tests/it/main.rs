@@ -17,6 +17,7 @@ mod archives;
 mod attacks;
 mod audit;
 mod caches;
+mod closure_trees;
 mod closures;
 mod commands;
 mod debian;
