@@ -185,7 +185,7 @@ fn a_file_in_the_place_of_a_program_behind_its_launcher_is_not_overwritten() {
     let nix = Nix::new();
     // A program of nothing but the name of its loader, which lies behind two headers.
     let name = "/nix/store/".len() + 32 + "-libc-1/lib/ld-linux-x86-64.so.2".len() + 1;
-    let mut elf = vec![0; 120];
+    let mut elf = [0; 120];
     elf[..7].copy_from_slice(b"\x7fELF\x02\x01\x01");
     for (at, value) in [(16, 2), (18, 62), (32, 64), (54, 56), (56, 1), (64, 3), (72, 120)] {
         elf[at] = value;
