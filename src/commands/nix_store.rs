@@ -10,7 +10,7 @@ use crate::cli::{Exec, NixStore};
 use crate::context::{Context, arguments};
 use crate::error::{Error, Result};
 use crate::lockfile::{self, LockedTree, Lockfile};
-use crate::model::StoreName;
+use crate::model::{Kind, StoreName};
 use crate::nix::store_path;
 use crate::project::{Project, read_lock};
 use crate::recipe::Active;
@@ -32,11 +32,16 @@ pub fn start(how: NixStore, args: &Exec, cx: &Context) -> Result<Start> {
     let mut active = trees::active(&args.names, cx)?;
     let lock_path = cx.manifest_path()?.with_file_name(lockfile::FILE_NAME);
     let lock = read_lock(&lock_path, cx)?.unwrap_or_default();
-    let closures = closures(&active, &lock);
+    let mut closures = closures(&active, &lock);
     if closures.is_empty() {
         return Err(Error::user("none of these toolchains is a closure of Nix")
             .because("--nix-store concerns toolchains with source = \"nix\"")
             .hint("leave --nix-store out"));
+    }
+    // The tree of libraries has other places than the closure, and nothing of it runs at /nix/store.
+    closures.retain(|locked| locked.plan.spec.kind() != Kind::Library);
+    if closures.is_empty() {
+        return Ok(Start::Here(active));
     }
     let missing = missing(&closures);
     let how = match how {

@@ -4,6 +4,7 @@
 use std::cell::OnceCell;
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
+use std::io::Read as _;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
@@ -13,11 +14,14 @@ use super::trees;
 use crate::context::{Context, cache_store, var, var_os};
 use crate::environment::{Changes, WITH_THE_USERS};
 use crate::error::{Error, ErrorKind, Result, known_names, nearest};
+use crate::fetch::open_regular;
 use crate::model::{Digest, Kind, Platform, ToolchainName};
 use crate::project::Project;
 use crate::python::editable::Editable;
 use crate::recipe::{self, Active};
+use crate::relocate::closure::STORE;
 use crate::relocate::guard;
+use crate::relocate::scripts::requested_interpreter;
 use crate::store::{GUARDS, SESSIONS, SessionFile, Stamp, Store};
 
 /// Which programs of this machine a command may start by name.
@@ -245,13 +249,23 @@ impl<'a> Session<'a> {
             )),
             None => error,
         };
+        let script = self.script_of_closure(command);
+        let error = match &script {
+            Some((tree, script, interpreter)) => error.hint(format!(
+                "{} has the script {script}, and its closure has no {interpreter}: `cotter exec --nix-store namespace -- {command}` starts it with that of this machine",
+                tree.name
+            )),
+            None => error,
+        };
         match (on_host, self.access) {
             (Some(_), _) => error.hint(format!(
                 "to start this machine's, write host = [{command:?}] at the top of {}, or say `cotter exec --host -- {command}`",
                 crate::manifest::FILE_NAME
             )),
             (None, Access::None) => error.hint("leave --pure out to see the host's commands too"),
-            (None, _) if near.is_empty() && is_name_of_package(command) => {
+            (None, _)
+                if near.is_empty() && script.is_none() && is_name_of_package(command) =>
+            {
                 error.hint(format!("`cotter search {command}` looks for a package of that name"))
             }
             (None, _) => error,
@@ -268,6 +282,23 @@ impl<'a> Session<'a> {
             }
         }
         out
+    }
+
+    /// Returns a script with this name among the programs of a closure of Nix, and its interpreter: it
+    /// has no name in the tree if the closure lacks the interpreter.
+    fn script_of_closure(&self, name: &str) -> Option<(&Active, String, String)> {
+        self.trees.iter().find_map(|tree| {
+            let store = tree.path.join(STORE);
+            let paths = store.read_dir().ok()?.filter_map(Result::ok);
+            let mut scripts = paths.map(|path| path.path().join("bin").join(name));
+            scripts.find_map(|script| {
+                let mut head = vec![];
+                open_regular(&script).ok()?.take(512).read_to_end(&mut head).ok()?;
+                let interpreter = requested_interpreter(&head)?.to_owned();
+                let shown = script.strip_prefix(&tree.path).ok()?.display().to_string();
+                is_program(&script).then_some((tree, shown, interpreter))
+            })
+        })
     }
 
     /// Returns the directory among those that the sets in use import from whose project has a script.

@@ -18,7 +18,11 @@ const SHOWN: usize = 8;
 /// warnings, a bounded number of lines each. `asked` are these packages.
 pub fn tell(plan: &Plan, notes: &Notes, asked: &[String], reporter: &Reporter) {
     let place = format!("{} for {}", plan.name, plan.platform);
-    tell_dropped(&place, plan, &notes.dropped, asked, reporter);
+    if plan.closure().is_some() {
+        tell_dropped_of_closure(&place, &notes.dropped, reporter);
+    } else {
+        tell_dropped(&place, plan, &notes.dropped, asked, reporter);
+    }
     for conflict in notes.conflicts.iter().take(SHOWN) {
         reporter.warn(&format!(
             "{place}: `{}` is {} of {}; {} of {} has no name: give it one with `bin`",
@@ -190,6 +194,26 @@ fn tell_dropped(
         reporter.detail(&format!(
             "{place}: {} {what}: the tree has no {}",
             script.path, script.interpreter
+        ));
+    }
+}
+
+/// Tells the programs of a closure that are scripts for interpreters that it lacks: Nix starts them
+/// with those of the machine.
+fn tell_dropped_of_closure(place: &str, dropped: &[Dropped], reporter: &Reporter) {
+    let mut by_interpreter: BTreeMap<&str, Vec<String>> = BTreeMap::new();
+    for Dropped { script, .. } in dropped {
+        by_interpreter.entry(&script.interpreter).or_default().push(script.path.to_string());
+    }
+    for (interpreter, scripts) in by_interpreter {
+        let (what, them) = match scripts.len() {
+            1 => ("script has no name in bin", "it"),
+            _ => ("scripts have no names in bin", "them"),
+        };
+        reporter.warn(&format!(
+            "{place}: {} {what}, because the closure has no {interpreter}: {}; `cotter exec --nix-store namespace` starts {them} with that of the machine",
+            scripts.len(),
+            shortened(&scripts)
         ));
     }
 }

@@ -16,10 +16,10 @@ use crate::nix::keys::CacheKey;
 use crate::nix::locked;
 use crate::nix::narinfo::{self, NarInfo, PathInfo};
 use crate::nix::store_path;
-use crate::recipe::Pruning;
+use crate::recipe::{Pruning, apply_to_closure};
 use crate::reporter::Task;
 use crate::store::Store;
-use crate::tree::{Blob, Node, Tree};
+use crate::tree::{Blob, Node, Tree, link_on_disk};
 use crate::unpack::{Layer, sniffed_nar};
 
 /// Makes sure that the path of an input is in the store.
@@ -312,19 +312,18 @@ pub fn layer(store: &Store, name: &StoreName, pruning: &Pruning) -> Result<Layer
     let root = store.path(name);
     let top = format!("nix/store/{name}");
     let read = |e| Error::at("read", &root, e);
+    let unfit =
+        |e: Error| e.context(format!("{} can't be a part of a tree", store_path::full(name)));
     let meta = fs::symlink_metadata(&root).map_err(read)?;
     let mut tree = Tree::default();
     if meta.is_dir() {
         tree.put(MemberPath::literal(&top), Node::Directory);
-        let inside = Tree::on_disk(&root).map_err(|e| {
-            e.context(format!("{} can't be a part of a tree", store_path::full(name)))
-        })?;
+        let inside = Tree::on_disk(&root).map_err(unfit)?;
         for (path, node) in inside.iter() {
             tree.put(MemberPath::literal(&format!("{top}/{path}")), node.clone());
         }
     } else if meta.is_symlink() {
-        let target = fs::read_link(&root).map_err(read)?;
-        let target = target.to_string_lossy().into_owned();
+        let target = link_on_disk(&root).map_err(unfit)?;
         tree.put(MemberPath::literal(&top), Node::Symlink(target));
     } else {
         use std::os::unix::fs::PermissionsExt as _;
@@ -332,6 +331,6 @@ pub fn layer(store: &Store, name: &StoreName, pruning: &Pruning) -> Result<Layer
         let blob = Blob::of_file(root.clone()).map_err(read)?;
         tree.put(MemberPath::literal(&top), Node::File { blob, executable });
     }
-    tree.retain(|path, _| pruning.keeps(path));
+    apply_to_closure(pruning, &mut tree);
     Ok(Layer::from(tree))
 }

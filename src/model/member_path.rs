@@ -21,8 +21,8 @@ pub enum MemberPathError {
     /// The name contains bytes that a file name must not contain, or that are not UTF-8.
     #[error("name {0:?} is not valid")]
     Invalid(String),
-    /// A component or the whole name is longer than Linux allows.
-    #[error("name {0:?}... is too long")]
+    /// A component or the whole name is longer than Linux allows, or it has too many components.
+    #[error("name {0:?}... is too long, or below more than 63 directories")]
     TooLong(String),
 }
 

@@ -1,6 +1,7 @@
 //! The listing of a NAR in a binary cache (`<hash>.ls`): what it holds, and at which byte of it the content of each file begins. Source: `listNar` in Nix's
 //! `libutil/nar-accessor.cc`.
 
+use std::borrow::Cow;
 use std::io;
 
 use serde_json::{Map, Value, json};
@@ -18,6 +19,9 @@ pub struct NarListing {
     /// The number of bytes of the NAR before the content of the file that comes next.
     at: u64,
     executable: bool,
+    /// Whether a name or a link is no UTF-8: JSON cannot have it, and a changed one would fall
+    /// together with others.
+    is_unfit: bool,
 }
 
 impl NarListing {
@@ -26,9 +30,17 @@ impl NarListing {
         self.at = at;
     }
 
-    /// Returns the text of the listing, if the NAR is complete.
+    /// Returns the text of the listing, if the NAR is complete and all of its names and links are UTF-8.
     pub fn render(self) -> Option<String> {
-        Some(json!({ "version": 1, "root": self.root? }).to_string())
+        let is_fit = !self.is_unfit;
+        let root = self.root.filter(|_| is_fit)?;
+        Some(json!({ "version": 1, "root": root }).to_string())
+    }
+
+    fn text(&mut self, bytes: &[u8]) -> String {
+        let text = String::from_utf8_lossy(bytes);
+        self.is_unfit |= matches!(text, Cow::Owned(_));
+        text.into_owned()
     }
 
     fn add(&mut self, node: Value) {
@@ -52,7 +64,8 @@ impl NarVisitor for NarListing {
     }
 
     fn begin_entry(&mut self, name: &[u8]) -> io::Result<()> {
-        self.names.push(String::from_utf8_lossy(name).into_owned());
+        let name = self.text(name);
+        self.names.push(name);
         Ok(())
     }
 
@@ -62,7 +75,8 @@ impl NarVisitor for NarListing {
     }
 
     fn symlink(&mut self, target: &[u8]) -> io::Result<()> {
-        self.add(json!({ "type": "symlink", "target": String::from_utf8_lossy(target) }));
+        let target = self.text(target);
+        self.add(json!({ "type": "symlink", "target": target }));
         Ok(())
     }
 
@@ -82,5 +96,26 @@ impl NarVisitor for NarListing {
         }
         self.add(node);
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_that_json_cannot_have_have_no_listing() {
+        let listing = |name: &[u8], target: &[u8]| {
+            let mut out = NarListing::default();
+            out.begin_directory().unwrap();
+            out.begin_entry(name).unwrap();
+            out.symlink(target).unwrap();
+            out.end_entry().unwrap();
+            out.end_directory().unwrap();
+            out.render()
+        };
+        assert!(listing(b"a", b"b").unwrap().contains("\"target\":\"b\""));
+        assert_eq!(listing(b"\xff", b"b"), None);
+        assert_eq!(listing(b"a", b"\xfe"), None);
     }
 }

@@ -56,7 +56,7 @@ pub use families::relatives;
 pub use layers::{Layers, Stage};
 pub use notes::{Dropped, NamelessPackage, Notes};
 pub use packages::library_directories;
-pub use prune::{Idle, Pruning};
+pub use prune::{Idle, Pruning, apply_to_closure};
 pub use reaches::survey_constants;
 
 /// All recipes.

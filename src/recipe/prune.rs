@@ -1,7 +1,7 @@
 //! The files that no tree needs. The list is documented in `docs/trees.md`. `prune` and `keep` in
 //! the manifest change it.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use glob::{MatchOptions, Pattern};
@@ -10,7 +10,8 @@ use super::generated;
 use crate::error::{Error, Result};
 use crate::lockfile::Plan;
 use crate::model::{Kind, MemberPath};
-use crate::tree::Tree;
+use crate::relocate::closure;
+use crate::tree::{Node, Tree};
 
 /// The paths that are left out of every tree. Licences (`copyright`) stay.
 pub const ALWAYS: &[&str] = &[
@@ -210,10 +211,28 @@ impl Pruning {
 pub fn apply(pruning: &Pruning, tree: &mut Tree) {
     tree.retain(|path, _| pruning.keeps(path));
     // Directories that became empty.
+    remove_empty(tree, |path| pruning.keeps_empty && path.is_under("etc"));
+}
+
+/// Removes from the tree of a closure the files that its manifest leaves out. A program may open
+/// every directory of its closure, so the directories that were empty before stay, and so do those of the
+/// store paths: a path that the tree lacks would be that of the machine.
+pub fn apply_to_closure(pruning: &Pruning, tree: &mut Tree) {
+    let is_empty =
+        |path: &MemberPath, node: &Node| matches!(node, Node::Directory) && tree.is_leaf(path);
+    let mut empty: BTreeSet<MemberPath> = tree.paths(is_empty).into_iter().collect();
+    tree.retain(|path, _| pruning.keeps(path));
+    empty.retain(|path| tree.get(path).is_some());
+    remove_empty(tree, |path| {
+        closure::owner(path).as_ref() == Some(path)
+            || empty.range(path.clone()..).next().is_some_and(|dir| dir.is_under(path.as_str()))
+    });
+}
+
+/// Removes the directories that contain no files, except those for which `keeps` returns true.
+pub fn remove_empty(tree: &mut Tree, keeps: impl Fn(&MemberPath) -> bool) {
     let empty = tree.paths(|path, node| {
-        matches!(node, crate::tree::Node::Directory)
-            && !tree.has_members(path)
-            && !(pruning.keeps_empty && path.is_under("etc"))
+        matches!(node, Node::Directory) && !tree.has_members(path) && !keeps(path)
     });
     for path in empty {
         tree.remove(&path);

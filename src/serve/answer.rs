@@ -55,7 +55,10 @@ impl CacheAnswer {
                 Ok(CacheAnswer { status: 200, kind, body })
             }
             Route::NarInfo(_) => Ok(Self::text("text/x-nix-narinfo", shelf.info(&name)?.render())),
-            Route::Listing(_) => Ok(Self::text("application/json", shelf.listing(&name)?)),
+            Route::Listing(_) => Ok(match shelf.listing(&name)? {
+                Some(text) => Self::text("application/json", text),
+                None => Self::status(404),
+            }),
             Route::Nar(_, url) => {
                 let Some((file, size)) = shelf.nar(&name, url)? else {
                     return Ok(Self::status(404));

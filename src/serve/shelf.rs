@@ -86,14 +86,16 @@ impl Shelf {
         Ok(out)
     }
 
-    /// Returns the listing of a tree. The tree is packed if it is not.
+    /// Returns the listing of a tree, or `None` if a name in it is no UTF-8. The tree is packed if it is not.
     ///
     /// # Errors
     /// The same as those of [`Shelf::info`].
-    pub fn listing(&self, name: &StoreName) -> Result<String> {
+    pub fn listing(&self, name: &StoreName) -> Result<Option<String>> {
         self.info(name)?;
         let file = format!("{name}.ls");
-        self.keeper.packed_text(&file).ok_or_else(|| Error::user(format!("{file} is gone")))
+        let text = self.keeper.packed_text(&file);
+        let text = text.ok_or_else(|| Error::user(format!("{file} is gone")))?;
+        Ok(Some(text).filter(|text| !text.is_empty()))
     }
 
     /// Opens the NAR of a tree, if this is its address. The result has its size.

@@ -8,7 +8,7 @@
 //! | `store/<name>` | finished trees; a tree appears by a rename and never changes |
 //! | `links/<sha256>[-x]` | one file for each content in the trees, hard-linked into them |
 //! | `listings/<name>` | names and sizes of a tree, for the quick `verify`; can be derived again |
-//! | `narinfos/<hash>.narinfo` | what a cache says of a path of a Nix store that is in `store` |
+//! | `narinfos/<name>.narinfo` | what a cache says of a path of a Nix store that is in `store` |
 //! | `nix/` | the store, the settings and the roots of the evaluator of Nix; may be deleted |
 //! | `facts/<name>.json` | what the recipe knows about a tree; can be derived again |
 //! | `inputs/<sha256>` | downloads; unfinished ones end in `.part` |

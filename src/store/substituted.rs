@@ -1,6 +1,6 @@
 //! Objects of the substituted identity: paths of a Nix store under their own names, with the bytes,
 //! modes and times that Nix gives them. Their names do not follow from their content. Beside each
-//! stands what its cache says of it, in the format of a binary cache: `narinfos/<hash>.narinfo`.
+//! stands what its cache says of it, in the format of a binary cache: `narinfos/<name>.narinfo`.
 
 use std::collections::BTreeSet;
 use std::ffi::OsStr;
@@ -28,7 +28,7 @@ const HOLE: usize = 64 << 10;
 
 impl Store {
     fn info_path(&self, name: &StoreName) -> PathBuf {
-        self.dir.join("narinfos").join(format!("{}.narinfo", name.hash()))
+        self.dir.join("narinfos").join(format!("{name}.narinfo"))
     }
 
     /// Returns what is known of a path, if it is an object of the substituted identity and an owner
@@ -270,5 +270,40 @@ impl NarVisitor for LayOut {
         fchmod(file.file(), Mode::from_raw_mode(if executable { 0o555 } else { 0o444 }))?;
         futimens(file.file(), &MTIME)?;
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::nix::nar::NarWriter;
+
+    /// The hash of a name does not bind the rest of it, and a cache may say anything of both.
+    #[test]
+    fn paths_with_one_hash_have_a_description_each() {
+        let dir = std::env::temp_dir().join(format!("cotter-one-hash-{}", std::process::id()));
+        let store = Store::at(dir.clone());
+        let put = |name: &str, content: &[u8]| {
+            let mut nar = NarWriter::new(vec![]).unwrap();
+            nar.file(false, content.len() as u64, &mut &content[..], &mut [0; 64]).unwrap();
+            let bytes = nar.into_inner();
+            let info = PathInfo {
+                path: store_path::parse(&format!("/nix/store/{}-{name}", "0".repeat(32))).unwrap(),
+                nar_hash: Digest::of(&bytes),
+                nar_size: bytes.len() as u64,
+                references: vec![],
+                deriver: None,
+                signatures: vec![],
+                ca: None,
+            };
+            store.substitute(&info, &mut &bytes[..]).unwrap();
+            info
+        };
+        let (honest, other) = (put("honest-1", b"one"), put("other-1", b"two"));
+        for info in [honest, other] {
+            assert_eq!(store.info(&info.path), Some(info.clone()));
+            assert_eq!(store.verify(&info.path, true).unwrap(), []);
+        }
+        crate::store::delete_tree(&dir).unwrap();
     }
 }

@@ -56,17 +56,18 @@ impl Store {
             };
             let changed = match info {
                 Some(info) => (hash != info.nar_hash).then(|| {
-                    format!("its NAR hash is {}, not {}", hash.sri(), info.nar_hash.sri())
+                    let (is, was) = (hash.sri(), info.nar_hash.sri());
+                    format!("its content has changed: its NAR hash is {is}, not {was}")
                 }),
                 None => {
                     let is = store_path::of_tree(&hash, name.name()).map_err(Error::build)?;
-                    (is != *name).then(|| format!("it would now be called {is}"))
+                    (is != *name).then(|| format!("its content has changed, or it is a path of Nix whose description in `narinfos` is lost: by its content, it is {is}"))
                 }
             };
             if let Some(changed) = changed {
                 let differences = self.differences(name)?;
                 if differences.is_empty() {
-                    out.push(damage(format!("its content has changed: {changed}")));
+                    out.push(damage(changed));
                 }
                 out.extend(differences);
             }

@@ -3,6 +3,9 @@
 mod blob;
 
 use std::collections::BTreeMap;
+use std::os::unix::ffi::OsStrExt as _;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
 
 pub(crate) use blob::archive_error;
 pub use blob::{Blob, BlobDir, MTIME, Staged};
@@ -30,6 +33,18 @@ pub enum Node {
 #[derive(Debug, Clone, Default)]
 pub struct Tree {
     nodes: BTreeMap<MemberPath, Node>,
+}
+
+/// Returns the text of a symlink on the disk.
+///
+/// # Errors
+/// If it cannot be read, or if its text is not UTF-8.
+pub fn link_on_disk(path: &Path) -> Result<String> {
+    let target = fs_err::read_link(path).map_err(|e| Error::at("read", path, e))?;
+    target.into_os_string().into_string().map_err(|target| {
+        Error::verification(format!("{} is a link that no tree can have", path.display()))
+            .because(format!("expected a text in UTF-8, got {target:?}"))
+    })
 }
 
 impl Tree {
@@ -89,6 +104,12 @@ impl Tree {
             .any(|(_, n)| !matches!(n, Node::Directory))
     }
 
+    /// Whether nothing is below `path`.
+    pub fn is_leaf(&self, path: &MemberPath) -> bool {
+        let mut from = self.nodes.range(path.clone()..).map(|(p, _)| p);
+        from.find(|p| *p != path).is_none_or(|p| !p.is_under(path.as_str()))
+    }
+
     /// Whether something exists at `path`: a node, or members below it.
     pub fn exists(&self, path: &MemberPath) -> bool {
         self.nodes.contains_key(path)
@@ -133,29 +154,31 @@ impl Tree {
     ///
     /// # Errors
     /// If it cannot be read, or if it contains names that a tree must not contain.
-    pub fn on_disk(root: &std::path::Path) -> Result<Tree> {
+    pub fn on_disk(root: &Path) -> Result<Tree> {
         let mut tree = Tree::default();
-        let mut todo: Vec<(std::path::PathBuf, String)> = vec![(root.to_owned(), String::new())];
-        while let Some((dir, prefix)) = todo.pop() {
+        let mut todo: Vec<(PathBuf, PathBuf)> = vec![(root.to_owned(), PathBuf::new())];
+        while let Some((dir, below)) = todo.pop() {
             let read = |e| Error::at("read", &dir, e);
             for entry in fs_err::read_dir(&dir).map_err(read)? {
                 let entry = entry.map_err(read)?;
                 let meta = entry.metadata().map_err(read)?;
-                let name = format!("{prefix}{}", entry.file_name().to_string_lossy());
-                let path = MemberPath::parse(name.as_bytes()).ok().flatten().ok_or_else(|| {
+                let name = below.join(entry.file_name());
+                let path = MemberPath::parse(name.as_os_str().as_bytes());
+                let unfit = |why: &str| {
                     Error::verification(format!(
-                        "{} holds a name that is none: {name:?}",
+                        "{} holds a name that no tree can have: {name:?}",
                         root.display()
                     ))
-                })?;
+                    .because(why)
+                };
+                let path = path.map_err(|e| unfit(&e.to_string()))?;
+                let path = path.ok_or_else(|| unfit("it is empty"))?;
                 let node = if meta.is_dir() {
-                    todo.push((entry.path(), format!("{name}/")));
+                    todo.push((entry.path(), name));
                     Node::Directory
                 } else if meta.is_symlink() {
-                    let target = fs_err::read_link(entry.path()).map_err(read)?;
-                    Node::Symlink(target.to_string_lossy().into_owned())
+                    Node::Symlink(link_on_disk(&entry.path())?)
                 } else {
-                    use std::os::unix::fs::PermissionsExt;
                     let executable = meta.permissions().mode() & 0o111 != 0;
                     let blob = Blob::of_file(entry.path()).map_err(read)?;
                     Node::File { blob, executable }

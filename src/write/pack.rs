@@ -33,7 +33,7 @@ pub struct Packed {
     pub file_hash: Digest,
     /// The length of the file in bytes.
     pub file_size: u64,
-    /// The listing of the NAR.
+    /// The listing of the NAR. It is empty if there can be none.
     pub listing: String,
 }
 

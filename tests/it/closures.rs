@@ -8,7 +8,7 @@ use std::process::Command;
 use cotter::internals::nar;
 
 use crate::support::archive::{Tar, zstd};
-use crate::support::nix::{Nix, attributes, bind_the_machine, narinfo, serve, tool};
+use crate::support::nix::{Nix, attributes, bind_the_machine, narinfo, noted_as, serve, tool};
 use crate::support::server::{Fault, Server};
 use crate::support::{Project, Scratch, contains, names, ok};
 
@@ -79,7 +79,7 @@ fn a_closure_is_locked_fetched_and_kept_as_nix_has_it() {
         let mut convert = Command::new("nix-hash");
         convert.args(["--type", "sha256", "--to-base32", &hash.hex()]);
         assert_eq!(query("--hash").trim(), format!("sha256:{}", ok(&mut convert).trim()));
-        let noted = project.store.join("narinfos").join(narinfo(path));
+        let noted = project.store.join("narinfos").join(noted_as(path));
         let noted = std::fs::read_to_string(noted).unwrap();
         contains(&noted, &[&format!("StorePath: {path}\n"), "NarHash: sha256:", "Sig: test-1:"]);
     }
@@ -484,7 +484,7 @@ fn odd_names_are_kept_in_the_store_and_refused_in_a_tree() {
     let url = format!("file://{}", cache.display());
     let project = Project::new(&(nix.manifest(&url) + &tool(&path)));
     let said = project.fails(4, &["lock"]);
-    contains(&said, &["can't be a part of a tree", "holds a name that is none"]);
+    contains(&said, &["can't be a part of a tree", "holds a name that no tree can have"]);
     let name = path.rsplit('/').next().unwrap();
     let kept = project.store.join("store").join(name);
     assert_eq!(attributes(&kept), attributes(&nix.place(&path)));
@@ -493,6 +493,37 @@ fn odd_names_are_kept_in_the_store_and_refused_in_a_tree() {
     let (hash, _) = cotter::internals::hash_tree(&kept).unwrap();
     let by_nix = ok(Command::new("nix-hash").args(["--type", "sha256"]).arg(nix.place(&path)));
     assert_eq!(by_nix.trim(), hash.hex());
+}
+
+/// A name that is changed would fall together with others, and the last one would win.
+#[test]
+fn names_and_links_that_are_no_utf_8_are_refused_and_not_changed() {
+    let nix = Nix::new();
+    let refused = |name: &str, fill: &dyn Fn(&Path), words: &[&str]| {
+        let dir = nix.scratch.join(name);
+        std::fs::create_dir_all(dir.join("bin")).unwrap();
+        fill(&dir);
+        let path = nix.add(&dir);
+        let cache = nix.copy(&[&path], &format!("cache-{name}"), "none", false);
+        let url = format!("file://{}", cache.display());
+        let project = Project::new(&(nix.manifest(&url) + &tool(&path)));
+        let said = project.fails(4, &["lock"]);
+        contains(&said, &["can't be a part of a tree"]);
+        contains(&said, words);
+    };
+    let raw = |bytes: &'static [u8]| std::ffi::OsStr::from_bytes(bytes);
+    refused(
+        "mangled-1",
+        &|dir| {
+            std::fs::write(dir.join(raw(b"\xff")), "one").unwrap();
+            std::fs::write(dir.join("\u{fffd}"), "two").unwrap();
+        },
+        &["holds a name that no tree can have: \"\\xFF\"", "is not valid"],
+    );
+    let link = |dir: &Path| std::os::unix::fs::symlink(raw(b"\xfe"), dir.join("to raw")).unwrap();
+    refused("linked-1", &link, &["to raw is a link that no tree can have", "got \"\\xFE\""]);
+    let deep = |dir: &Path| std::fs::create_dir_all(dir.join("d/".repeat(70))).unwrap();
+    refused("deep-1", &deep, &["below more than 63 directories"]);
 }
 
 #[test]

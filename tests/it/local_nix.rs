@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use crate::support::archive::Tar;
-use crate::support::nix::{Nix, attributes, narinfo, serve, tool};
+use crate::support::nix::{Nix, attributes, noted_as, serve, tool};
 use crate::support::users::{NOBODY, give, is_root};
 use crate::support::{Project, clean, contains, copy_program, fails, names, ok};
 
@@ -29,7 +29,8 @@ fn ours(project: &Project, path: &str) -> PathBuf {
 
 /// Returns what is noted of a path, without what only Nix knows.
 fn noted(project: &Project, path: &str) -> String {
-    let text = std::fs::read_to_string(project.store.join("narinfos").join(narinfo(path))).unwrap();
+    let text =
+        std::fs::read_to_string(project.store.join("narinfos").join(noted_as(path))).unwrap();
     text.lines().filter(|line| !line.starts_with("Deriver: ")).collect::<Vec<_>>().join("\n")
 }
 

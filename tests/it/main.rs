@@ -18,6 +18,7 @@ mod attacks;
 mod audit;
 mod cache_verbs;
 mod caches;
+mod closure_trees;
 mod closures;
 mod commands;
 mod debian;

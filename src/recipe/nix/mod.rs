@@ -10,6 +10,7 @@ mod cc;
 mod libgcc;
 mod library;
 mod paths;
+mod platform;
 mod programs;
 mod python;
 
@@ -86,7 +87,7 @@ impl Recipe for NixRecipe {
     ) -> Result<Tree> {
         let Layers { mut tree, stage, .. } = layers;
         let paths = Paths::of(plan, &tree)?;
-        prune::apply(pruning, &mut tree);
+        prune::apply_to_closure(pruning, &mut tree);
         symlinks::settle(&mut tree);
         if self.0 == Kind::Library {
             library::lay_out(plan, &mut tree, blobs, &paths)?;
@@ -125,6 +126,7 @@ impl Recipe for NixRecipe {
             python::link_library(&mut tree, &paths);
         }
         redirect::settle_closure(&mut tree, blobs, plan.platform)?;
+        platform::check(plan, &tree, names.values())?;
         let dropped = starter.wrap(&mut tree, blobs, plan, &paths, &names)?;
         symlinks::settle(&mut tree);
         if stage != Stage::Locked {

@@ -147,7 +147,16 @@ impl ProgramStarter {
             }
         }
         for path in self.programs.keys() {
-            let runtime = self.runtime_of(path)?;
+            let (runtime, place) = (self.runtime_of(path)?, behind(path));
+            if tree.get(&place).is_some() {
+                return Err(Error::user(format!("{path} can't be put behind a launcher"))
+                    .because(format!(
+                        "{place} is its place, and the closure of {} has such a file",
+                        plan.name
+                    ))
+                    .about(plan.name.as_str())
+                    .hint(format!("leave one of them out: prune = [\"{place}\"]")));
+            }
             launcher::wrap(tree, blobs, &runtime, path, &self.instructions(plan, path))?;
         }
         for (path, node) in named {

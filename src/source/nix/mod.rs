@@ -47,6 +47,12 @@ fn bind(
     problems: &mut Problems,
 ) -> Option<Box<dyn Source>> {
     let before = problems.count();
+    if matches!(toolchain.kind, Kind::Sysroot | Kind::Packages) {
+        problems.add(
+            fields.span(),
+            "a closure of Nix can be a toolchain of kind \"tool\", \"python\", \"cc\" or \"library\"",
+        );
+    }
     let expression = read_expression(fields, problems);
     let common = read_path(fields, problems);
     if let (Some(_), Some(_)) = (&common, &expression) {

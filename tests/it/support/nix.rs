@@ -134,6 +134,11 @@ pub fn narinfo(path: &str) -> String {
     format!("{}.narinfo", &path["/nix/store/".len()..][..32])
 }
 
+/// Returns the name of the description of a path in a store of cotter.
+pub fn noted_as(path: &str) -> String {
+    format!("{}.narinfo", &path["/nix/store/".len()..])
+}
+
 /// Serves the files of a cache.
 pub fn serve(cache: &Path) -> Server {
     let server = Server::start();
