@@ -145,7 +145,8 @@ mod tests {
         let text = "Package: a\nVersion: 1\n\n".repeat(100_000);
         let plain = dir.join("Packages");
         fs_err::write(&plain, &text).unwrap();
-        let signed = Some((Digest::of(text.as_bytes()), text.len() as u64));
+        let digest = Digest::of(text.as_bytes());
+        let signed = Some((digest, text.len() as u64));
         let fetched = Cell::new(0);
         let index = |signed| {
             let fetch = || {
@@ -161,7 +162,7 @@ mod tests {
         };
         assert!(index(signed) == text && index(signed) == text);
         assert_eq!(fetched.get(), 1);
-        let copy = path(&fetcher, &signed.unwrap().0);
+        let copy = path(&fetcher, &digest);
         let packed = |text: &[u8]| zstd::stream::encode_all(text, 1).unwrap();
         let good = fs_err::read(&copy).unwrap();
         let mut longer = text.clone().into_bytes();
