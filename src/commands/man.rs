@@ -22,7 +22,9 @@ pub fn run(args: &Man, cx: &Context) -> Result<ExitCode> {
     let mut todo = vec![cli];
     let mut written = 0;
     while let Some(command) = todo.pop() {
-        todo.extend(command.get_subcommands().filter(|below| !below.is_hide_set()).cloned());
+        // The verbs below `help` print what the pages say.
+        let has_page = |below: &&clap::Command| !below.is_hide_set() && below.get_name() != "help";
+        todo.extend(command.get_subcommands().filter(has_page).cloned());
         // Building has joined the names of a verb and its subverbs: `cotter-audit-tree`.
         let name = command.get_display_name().unwrap_or(command.get_name());
         let path = dir.join(format!("{name}.1"));

@@ -366,11 +366,8 @@ impl SetResolution<'_> {
                 .map_err(|e| Error::at("write", &file, e))?;
             command.arg("--build-constraint").arg(file);
         }
-        if self.offline {
-            command.arg("--offline");
-        } else if self.refresh {
-            command.arg("--refresh");
-        }
+        let network = [(self.offline, "--offline"), (self.refresh && !self.offline, "--refresh")];
+        command.args(network.into_iter().filter_map(|(is_wanted, flag)| is_wanted.then_some(flag)));
         Ok(command)
     }
 

@@ -295,9 +295,8 @@ fn a_session_within_another_one_begins_without_it() {
     rig.server.put("/other.tar", Tar::new().program("bin/mine", &program("mine\n")).finish());
     std::fs::write(other.join("toolchains.toml"), mine).unwrap();
     let cotter = env!("CARGO_BIN_EXE_cotter");
-    let setup = |command: &mut Command| ok(command.args(["setup"]).current_dir(&other));
-    setup(&mut rig.cotter(&[]));
     let tree = rig.project.tree().display().to_string();
+    ok(rig.cotter(&["setup"]).current_dir(&other));
     // CHOSEN was changed by the user since, and KEPT had a value before.
     let inner = |flags: &str| {
         format!("CHOSEN=mine; export CHOSEN; cd ../other; {cotter} exec {flags} -- /usr/bin/env")
@@ -309,17 +308,10 @@ fn a_session_within_another_one_begins_without_it() {
         };
         let evaluated = |command: &str| {
             let script = format!("eval \"$({cotter} env)\"; {command}");
-            let mut outer = rig.cotter(&[]);
+            let as_here = rig.cotter(&[]);
             let mut shell = Command::new("/bin/sh");
-            shell
-                .args(["-c", &script])
-                .current_dir(outer.current_dir(rig.project.dir()).get_current_dir().unwrap());
-            shell.env_clear();
-            for (name, value) in outer.get_envs() {
-                if let Some(value) = value {
-                    shell.env(name, value);
-                }
-            }
+            shell.args(["-c", &script]).current_dir(rig.project.dir()).env_clear();
+            shell.envs(as_here.get_envs().filter_map(|(name, value)| Some((name, value?))));
             ok(shell.env("KEPT", "before"))
         };
         for said in [within(&inner(flags)), evaluated(&inner(flags))] {

@@ -50,7 +50,8 @@ fn help() {
         let own = own.split("Global options:").next().unwrap().trim_end();
         text += &format!("\n--- {} ---\n{own}\n", words.join(" "));
     };
-    for verb in &verbs {
+    // That of `help` is the help of another verb.
+    for verb in verbs.iter().filter(|verb| **verb != "help") {
         append(&[verb]);
     }
     append(&["audit", "bazel"]);
