@@ -2,13 +2,13 @@
 
 use std::process::Command;
 
-use crate::support::bazel::{ALL, Bazel, Workspace};
+use crate::support::bazel::{Bazel, Workspace};
 use crate::support::{Scratch, contains, in_store, names, ok, shared_store, text};
 
-/// Builds and tests an example at two paths with two output roots, and compares all outputs.
-fn builds_alike(example: &str) {
+/// Builds and tests an example at two paths with two output roots, and compares all outputs: those of two versions of Bazel with each other, too.
+fn builds_alike(example: &str, with: &[Bazel]) {
     let mut all = vec![];
-    for bazel in ALL {
+    for bazel in with.iter().copied() {
         let first = Workspace::example(bazel, example);
         let said = first.ok("test", &["//..."]);
         contains(&said, &["PASSED"]);
@@ -32,10 +32,11 @@ fn builds_alike(example: &str) {
         drop(second);
         all.push(a);
     }
+    let [first, second] = &all[..] else { return };
     // The same command lines of compilers and genrules give the same bytes with each version of Bazel. The results of linkers differ in their rpaths.
     let mut compared = 0;
-    for (name, bytes) in &all[0] {
-        if let Some(other) = all[2].get(name).filter(|_| {
+    for (name, bytes) in first {
+        if let Some(other) = second.get(name).filter(|_| {
             [".o", ".a", ".json", ".txt", ".z"].iter().any(|e| name.ends_with(e))
                 || name.contains("/bytecode/")
         }) {
@@ -43,33 +44,47 @@ fn builds_alike(example: &str) {
             compared += 1;
         }
     }
-    assert!(compared > 0, "nothing to compare in {:?} and {:?}", all[0].keys(), all[2].keys());
+    assert!(compared > 0, "nothing to compare in {:?} and {:?}", first.keys(), second.keys());
+}
+
+/// Both versions of Bazel, each as it reads a WORKSPACE.
+const WORKSPACES: [Bazel; 2] = [Bazel::V4, Bazel::V7Workspace];
+
+/// Both versions of Bazel, each as it is used today.
+const BOTH: [Bazel; 2] = [Bazel::V4, Bazel::V7];
+
+#[test]
+#[ignore = "full suite: takes minutes"]
+fn the_examples_build_alike_with_modules() {
+    for example in ["cpp", "python", "mixed", "flask"] {
+        builds_alike(example, &[Bazel::V7]);
+    }
 }
 
 #[test]
 fn the_example_of_cpp() {
-    builds_alike("cpp");
+    builds_alike("cpp", &WORKSPACES);
 }
 
 #[test]
 fn the_example_of_python() {
-    builds_alike("python");
+    builds_alike("python", &WORKSPACES);
 }
 
 #[test]
 fn the_example_of_both() {
-    builds_alike("mixed");
+    builds_alike("mixed", &WORKSPACES);
 }
 
 #[test]
 fn the_example_of_flask() {
-    builds_alike("flask");
+    builds_alike("flask", &WORKSPACES);
 }
 
 /// The last step of the article: two builds that share nothing give the same bytes.
 #[test]
 fn a_build_after_expunge_gives_the_same_bytes() {
-    for bazel in [Bazel::V4, Bazel::V7] {
+    for bazel in BOTH {
         let workspace = Workspace::example(bazel, "flask");
         workspace.ok("build", &["//..."]);
         let first = workspace.outputs();
@@ -84,7 +99,7 @@ fn a_build_after_expunge_gives_the_same_bytes() {
 /// The app of the article is started and asked for its page over loopback. The page names the interpreter that serves it.
 #[test]
 fn the_flask_app_serves_its_page() {
-    for bazel in ALL {
+    for bazel in BOTH {
         let workspace = Workspace::example(bazel, "flask");
         for (target, port) in [("flask_app", "5311"), ("flask_app_2020", "5312")] {
             workspace.ok("build", &[&format!("//src:{target}")]);
@@ -112,7 +127,7 @@ fn the_flask_app_serves_its_page() {
 /// On the same machine, a workspace without our toolchains cannot be built.
 #[test]
 fn a_workspace_without_toolchains_fails() {
-    for bazel in [Bazel::V4, Bazel::V7] {
+    for bazel in BOTH {
         let control = Workspace::empty(bazel);
         control.write("WORKSPACE", "");
         control.write("WORKSPACE.bzlmod", "");
@@ -155,7 +170,7 @@ fn part_of_the_store(scratch: &Scratch, with: &[&str]) -> std::path::PathBuf {
 
 #[test]
 fn a_disk_cache_serves_other_output_roots_and_stores() {
-    for bazel in [Bazel::V4, Bazel::V7] {
+    for bazel in BOTH {
         let cache = Scratch::new();
         let flag = format!("--disk_cache={}", cache.path().display());
         let mut first = Workspace::example(bazel, "mixed");
@@ -177,7 +192,7 @@ fn a_disk_cache_serves_other_output_roots_and_stores() {
 /// Each mode, standard, linker and sanitizer builds the example's test and runs it.
 #[test]
 fn the_features_of_the_cc_toolchain() {
-    for bazel in [Bazel::V4, Bazel::V7] {
+    for bazel in BOTH {
         let workspace = Workspace::example(bazel, "cpp");
         workspace.write(
             "more/BUILD.bazel",
@@ -258,7 +273,7 @@ fn builds_for_aarch64() {
         &std::path::Path::new(crate::support::REPO).join("examples/cpp"),
         &["setup", "--locked", "--platform", "aarch64-linux"],
     ));
-    for bazel in [Bazel::V4, Bazel::V7] {
+    for bazel in BOTH {
         let workspace = Workspace::example(bazel, "cpp");
         workspace.ok("build", &["--platforms=//bazel/cotter:aarch64-linux", "//:all"]);
         let bin = workspace.bin();
@@ -367,7 +382,7 @@ fn pinned_programs_run_in_an_empty_jail() {
 
 #[test]
 fn a_missing_or_damaged_tree_is_told_with_the_command_to_type() {
-    for bazel in [Bazel::V4, Bazel::V7] {
+    for bazel in BOTH {
         let elsewhere = Scratch::new();
         let mut workspace = Workspace::example(bazel, "cpp");
         workspace.store = part_of_the_store(&elsewhere, &["-gcc-12", "-gcc-aarch64-", "-shell-"]);
@@ -408,7 +423,7 @@ fn a_missing_or_damaged_tree_is_told_with_the_command_to_type() {
 
 #[test]
 fn a_platform_without_a_library_is_told() {
-    for bazel in [Bazel::V4, Bazel::V7] {
+    for bazel in BOTH {
         let workspace = Workspace::example(bazel, "cpp");
         let path = workspace.dir.join("bazel/cotter/lock.bzl");
         let kept: Vec<String> = std::fs::read_to_string(&path)
@@ -524,7 +539,7 @@ fn foreign_code_builds_and_passes_its_own_tests() {
     let sources = Scratch::new();
     let script = format!("{}/tests/bazel/source.sh", crate::support::REPO);
     ok(Command::new("sh").arg(script).arg(sources.path()).args(["zlib", "libzstd"]));
-    for bazel in [Bazel::V4, Bazel::V7] {
+    for bazel in BOTH {
         let workspace = Workspace::example(bazel, "mixed");
         for (package, build) in [("zlib", "zlib.BUILD"), ("libzstd", "zstd.BUILD")] {
             crate::support::bazel::copy_dir(&sources.join(package), &workspace.dir.join(package));
@@ -560,7 +575,7 @@ fn with_libraries(bazel: Bazel, change: impl Fn(String) -> String) -> Workspace 
 /// Programs find the certificates and the plugins of the trees of their libraries in the runfiles: in a test, as a tool, linked in each way, and where nothing of a host exists. What a test sets itself counts more.
 #[test]
 fn programs_find_what_their_libraries_need_in_the_runfiles() {
-    for bazel in ALL {
+    for bazel in BOTH {
         let workspace = with_libraries(bazel, |manifest| {
             manifest.replace("[\"libssl-dev\"]", "[\"libssl-dev\", \"ca-certificates\"]")
         });
@@ -624,7 +639,7 @@ genrule(name = "told", outs = ["told.txt"], cmd = "cd /; $$OLDPWD/$(location :tl
 #[test]
 #[ignore = "full suite: takes minutes"]
 fn libpq_links_and_runs() {
-    for bazel in [Bazel::V4, Bazel::V7] {
+    for bazel in BOTH {
         let workspace = with_libraries(bazel, |manifest| manifest);
         workspace.write(
             "a.c",
@@ -653,7 +668,7 @@ fn libpq_links_and_runs() {
 #[test]
 fn the_example_of_zig() {
     let mut all = vec![];
-    for bazel in [Bazel::V4, Bazel::V7] {
+    for bazel in BOTH {
         let workspace = Workspace::example(bazel, "zig");
         workspace.ok("test", &["//..."]);
         contains(&workspace.ok("run", &["//:count"]), &["25 primes up to 100"]);
@@ -785,7 +800,7 @@ fn the_segment_leaves_the_names_of_others_alone() {
 /// The features for separate debug information, static linking, link maps, parsed headers and external headers work.
 #[test]
 fn features_that_bazel_asks_for_by_name() {
-    for bazel in [Bazel::V4, Bazel::V7] {
+    for bazel in BOTH {
         let workspace = Workspace::example(bazel, "cpp");
         workspace.write(
             "more/BUILD.bazel",
@@ -874,7 +889,7 @@ fn features_that_bazel_asks_for_by_name() {
 /// Python does not find modules that no target declares, even next to the main file. It finds declared modules, also in processes that it starts. Shards and coverage work.
 #[test]
 fn python_finds_what_is_declared() {
-    for bazel in ALL {
+    for bazel in BOTH {
         let workspace = Workspace::example(bazel, "flask");
         // This set contains the package that measures coverage.
         let requirements = std::fs::read_to_string(workspace.dir.join("requirements.in")).unwrap();
@@ -990,7 +1005,7 @@ fn python_finds_what_is_declared() {
 /// A tree that is deleted while Bazel runs is made again, and Bazel says what to do. `cotter gc` keeps trees that only Bazel uses.
 #[test]
 fn a_tree_that_vanishes_under_bazel_comes_back() {
-    for bazel in [Bazel::V4, Bazel::V7] {
+    for bazel in BOTH {
         let elsewhere = Scratch::new();
         let mut workspace = Workspace::example(bazel, "cpp");
         workspace.store =
@@ -1037,7 +1052,7 @@ fn a_tree_that_vanishes_under_bazel_comes_back() {
 /// `bazel run` of the emitted target, with the Bazel that runs it, and clangd, which reads the result.
 #[test]
 fn compile_commands_name_the_pinned_headers_and_clangd_reads_them() {
-    for bazel in [Bazel::V4, Bazel::V7] {
+    for bazel in BOTH {
         let mut workspace = Workspace::example(bazel, "mixed");
         workspace.env.push(("COTTER".to_owned(), env!("CARGO_BIN_EXE_cotter").to_owned()));
         let startup = format!("--startup=--output_user_root={}", workspace.output_root().display());

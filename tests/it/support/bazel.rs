@@ -17,8 +17,6 @@ pub enum Bazel {
     V7Workspace,
 }
 
-pub const ALL: [Bazel; 3] = [Bazel::V4, Bazel::V7, Bazel::V7Workspace];
-
 /// Only one server runs at a time, because servers need memory, and the machines have two cores.
 static ONE: Mutex<()> = Mutex::new(());
 
