@@ -1,4 +1,4 @@
-//! Copies of indexes that are read in a tenth of the time: the same text in zstd, where mirrors have xz. A copy lies among the
+//! Copies of indexes that are decoded faster: the same text in zstd, where mirrors have xz. A copy lies among the
 //! downloads, and has the name that follows from the digest of its text, with which it is compared whenever it is read.
 
 use std::io::{self, BufReader, Read, Write};
