@@ -207,7 +207,9 @@ impl Project {
 
     /// Returns the recipe that finishes the tree of a toolchain.
     pub fn recipe(&self, toolchain: &Toolchain) -> &'static dyn Recipe {
-        let named = toolchain.recipe.as_ref().map(|r| r.value.as_str());
+        // The recipe of a build is that of its steps.
+        let is_built = toolchain.source.value == source::BUILD;
+        let named = toolchain.recipe.as_ref().filter(|_| !is_built).map(|r| r.value.as_str());
         let of_source = || self.sources[&toolchain.name].recipe(toolchain.kind);
         named
             .or_else(of_source)
@@ -284,6 +286,9 @@ impl Project {
 fn check_recipes(manifest: &Manifest, problems: &mut Problems) {
     for toolchain in manifest.toolchains.values() {
         let Some(recipe) = &toolchain.recipe else { continue };
+        if toolchain.source.value == source::BUILD {
+            continue;
+        }
         let fits = recipe::RECIPES.iter().filter(|r| r.kind() == toolchain.kind).map(|r| r.name());
         if !fits.clone().any(|name| name == recipe.value) {
             let known = fits.map(|n| format!("{n:?}")).collect::<Vec<_>>().join(", ");

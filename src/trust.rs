@@ -12,7 +12,7 @@ use crate::error::{Error, Place, Result};
 use crate::fetch::{LONGEST_KEYRING, endpoint, is_in_directory, origin, read_list, read_regular};
 use crate::lockfile::{Evaluation, LockedTree, Lockfile};
 use crate::manifest::Toolchain;
-use crate::model::{Digest, Location, ToolchainName, redact};
+use crate::model::{Digest, Format, Location, ToolchainName, redact};
 use crate::nix::expression::{NixExpression, NixOrigin, is_state_of};
 use crate::nix::keys::{CacheKey, PUBLIC_KEY};
 use crate::project::Project;
@@ -102,7 +102,9 @@ pub fn items(project: Option<&Project>, lock: Option<&Lockfile>) -> Vec<Item> {
         for key in tree.plan.nix_keys().iter().map(CacheKey::to_string) {
             out.extend(signer(&key, &tree.plan.name).map(|what| Item::new(what, None)));
         }
-        for location in tree.plan.inputs.iter().flat_map(|input| &input.locations) {
+        // A patch changes code that is accepted, in the sandbox of its build.
+        let inputs = tree.plan.inputs.iter().filter(|input| input.format != Format::Patch);
+        for location in inputs.flat_map(|input| &input.locations) {
             let is_accepted = match location {
                 Location::Mirror { .. } => true,
                 // A directory has no server: what lies in a cache is of this cache.
@@ -148,6 +150,9 @@ fn of_manifest(project: &Project, out: &mut Vec<Item>) {
                 }
             };
             out.push(Item::new(what, place));
+        }
+        if toolchain.platforms.iter().any(|platform| source.building(*platform).is_some()) {
+            out.push(Item::new(built_from_source(name), Some(toolchain.place.clone())));
         }
     }
     for (name, toolchain) in &manifest.toolchains {
@@ -232,6 +237,11 @@ fn evaluated(expression: &NixExpression, name: &ToolchainName) -> String {
     format!("code of {expression}, which Nix evaluates for the toolchain {name}{builds}")
 }
 
+/// Returns the words for a toolchain that is built from source code.
+fn built_from_source(name: &ToolchainName) -> String {
+    format!("code of the toolchain {name}, which is built in a sandbox")
+}
+
 /// Returns the words for code of packages that is built for a set.
 fn built_for(what: &str, set: &ToolchainName) -> String {
     format!("{what}, which is built for [requirements.{set}] in a sandbox")
@@ -240,6 +250,9 @@ fn built_for(what: &str, set: &ToolchainName) -> String {
 /// Returns the words for the packages that a locked tree builds, but for those that the manifest lets
 /// build. With `--frozen`, the lock alone counts.
 fn built(project: Option<&Project>, tree: &LockedTree) -> Vec<String> {
+    if tree.plan.building.is_some() {
+        return vec![built_from_source(&tree.plan.name)];
+    }
     let set = tree.plan.spec.packages().map_or(&tree.plan.name, |packages| &packages.set);
     let asked = project.and_then(|project| project.manifest.requirements.get(set));
     let builds = |name: &String| {

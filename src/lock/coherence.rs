@@ -8,7 +8,7 @@ use std::str::FromStr;
 use pep440_rs::Version;
 
 use crate::fetch::NIX;
-use crate::lockfile::{LockedTree, component_of_deb, version_in_file_name};
+use crate::lockfile::{LockedTree, Plan, component_of_deb, version_in_file_name};
 use crate::manifest::Requirements;
 use crate::model::{
     Component, Ecosystem, Format, Input, Location, NixPath, StoreName, WheelName, normalize_project,
@@ -31,8 +31,12 @@ pub fn of_toolchain(source: &str, locked: &LockedTree) -> Vec<String> {
         _ => &[Ecosystem::Generic, Ecosystem::Debian],
     };
     let mut out = of_inputs(&locked.plan.inputs, expected);
-    let sources = locked.plan.inputs.iter().filter(|input| is_built(input));
-    out.extend(sources.map(|input| format!("{} is source code", input.file_name())));
+    if source == "build" {
+        out.extend(of_build(&locked.plan));
+    } else {
+        let sources = locked.plan.inputs.iter().filter(|input| is_built(input));
+        out.extend(sources.map(|input| format!("{} is source code", input.file_name())));
+    }
     out.extend(outside(&locked.plan.inputs));
     if !locked.plan.builds_with_nix() {
         let built =
@@ -80,7 +84,21 @@ pub fn of_set(
 
 /// Whether the input is code that is built.
 fn is_built(input: &Input) -> bool {
-    input.format == Format::Sdist || input.built.is_some()
+    matches!(input.format, Format::Sdist | Format::Source | Format::Patch) || input.built.is_some()
+}
+
+/// Returns how the inputs of a toolchain that is built contradict that.
+fn of_build(plan: &Plan) -> Vec<String> {
+    let has_result = |input: &&Input| input.built.is_some();
+    let is_source = |input: &&Input| input.format == Format::Source;
+    let results = plan.inputs.iter().filter(has_result).count();
+    let is_whole = plan.inputs.first().is_some_and(|first| is_source(&first) && has_result(&first));
+    let others = plan.inputs.iter().skip(1).filter(is_source).count();
+    let is_whole = is_whole && results == 1 && others == 0 && plan.building.is_some();
+    (!is_whole)
+        .then(|| "it does not name one source and its result".to_owned())
+        .into_iter()
+        .collect()
 }
 
 fn of_inputs(inputs: &[Input], expected: &[Ecosystem]) -> Vec<String> {
@@ -148,7 +166,8 @@ fn fits(location: &Location, input: &Input) -> bool {
                 && project.map(normalize_project).as_ref() == Some(&component.name)
                 && is_file_of(file_name(location), input)
         }
-        Ecosystem::Generic => false,
+        // The source of a Debian package lies beside its files.
+        Ecosystem::Generic => input.format == Format::Source && mirror != PYTHON,
         Ecosystem::Nix => mirror == NIX,
     }
 }

@@ -30,6 +30,7 @@ pub struct Inquiry<'a> {
     fetcher: &'a Fetcher,
     keyring: Keyring,
     evaluator: Evaluator,
+    lock: Lockfile,
     reporter: Reporter,
     allow_expired: bool,
 }
@@ -98,7 +99,8 @@ impl<'a> Inquiry<'a> {
         // What is wrong with a request was told when it was locked.
         let reporter = Reporter::new(Verbosity::Quiet, false);
         let (keyring, evaluator) = (keyring(project)?, cx.evaluator());
-        Ok(Inquiry { project, cx, fetcher, keyring, evaluator, reporter, allow_expired })
+        let lock = Lockfile::default();
+        Ok(Inquiry { project, cx, fetcher, keyring, evaluator, reporter, lock, allow_expired })
     }
 
     fn resolving(&self) -> ResolveContext<'_> {
@@ -110,6 +112,7 @@ impl<'a> Inquiry<'a> {
             keyring: &self.keyring,
             dir: self.project.dir(),
             evaluator: &self.evaluator,
+            lock: &self.lock,
             check_valid_until: settings.check_valid_until && !self.allow_expired,
             known: vec![],
             index: RefCell::default(),

@@ -1,6 +1,7 @@
 //! Brings a lock up to date with its manifest: stale toolchains are resolved source by source,
 //! followed by the sets of Python packages.
 
+mod building;
 mod coherence;
 pub mod inquiry;
 mod listing;
@@ -12,15 +13,19 @@ mod stale;
 mod together;
 mod toolchains;
 
+use std::cell::RefCell;
+
 use crate::context::{Context, shown};
 use crate::error::Result;
 use crate::fetch::Fetcher;
-use crate::lockfile::{self, Lockfile, TrustedRelease};
+use crate::lockfile::{self, LockedTree, Lockfile, TrustedRelease};
 use crate::make::Made;
 use crate::model::{MemberPath, Platform, ToolchainName};
 use crate::project::{Project, read_lock_text};
 
 pub use options::{Options, Upgrade};
+use stale::other_trees;
+
 pub use stale::{Stale, check, required, stale};
 
 /// The result of bringing a lock up to date.
@@ -98,19 +103,24 @@ pub fn propose(
     let mut lock = Lockfile::default();
     let mut made = vec![];
     let mut todo: Vec<(ToolchainName, Platform)> = vec![];
+    let mut to_build: Vec<(ToolchainName, Platform)> = vec![];
     for (toolchain, platform) in project.entries() {
         let is_stale = stale.iter().any(|s| s.name == toolchain.name && s.platform == platform);
+        // Whether they are stale depends on the toolchains that build them.
+        let is_built = project.sources[&toolchain.name].building(platform).is_some();
         match old.get(&toolchain.name, platform) {
-            Some(locked) if !is_stale && !options.upgrade.wants(&toolchain.name) => {
+            Some(locked) if !is_built && !is_stale && !options.upgrade.wants(&toolchain.name) => {
                 locked.check()?;
                 lock.put(locked.clone());
             }
+            _ if is_built => to_build.push((toolchain.name.clone(), platform)),
             _ => todo.push((toolchain.name.clone(), platform)),
         }
     }
     let known: Vec<TrustedRelease> =
         old.trees.values().flat_map(|t| t.plan.releases.clone()).collect();
-    let resolving = toolchains::Locking { project, cx, fetcher, known, options };
+    let built = RefCell::default();
+    let resolving = toolchains::Locking { project, cx, fetcher, known, old: &old, built, options };
     if !todo.is_empty() {
         // Toolchains that come from a Python index may need the pinned Python, which must be locked
         // first.
@@ -132,6 +142,32 @@ pub fn propose(
         }
         if !evaluated.is_empty() {
             made.extend(resolving.run(&mut lock, evaluated)?);
+        }
+    }
+    while !to_build.is_empty() {
+        let ready = building::ready(project, &to_build);
+        if ready.is_empty() {
+            return Err(building::circle(project, &to_build));
+        }
+        to_build.retain(|entry| !ready.contains(entry));
+        let mut todo = vec![];
+        for (name, platform) in ready {
+            let is_stale = stale.iter().any(|s| s.name == name && s.platform == platform);
+            let locked = old.get(&name, platform).filter(|_| !is_stale);
+            let fits = |locked: &&LockedTree| {
+                let building = locked.plan.building.as_ref();
+                building.is_some_and(|b| other_trees(b, platform, &lock).is_empty())
+            };
+            match locked.filter(fits).filter(|_| !options.upgrade.wants(&name)) {
+                Some(locked) => {
+                    locked.check()?;
+                    lock.put(locked.clone());
+                }
+                None => todo.push((name, platform)),
+            }
+        }
+        if !todo.is_empty() {
+            made.extend(resolving.run(&mut lock, todo)?);
         }
     }
     let (of_sets, texts) =

@@ -246,6 +246,7 @@ impl Locking<'_> {
                 fingerprint: set_fingerprint(self.project, tree, self.lock, Some(&text)),
                 releases: vec![],
                 evaluation: None,
+                building: None,
                 inputs,
             });
         }

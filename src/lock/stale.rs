@@ -8,11 +8,11 @@ use crate::context::{Context, shown};
 use crate::error::{Error, ErrorKind, Result};
 use crate::fetch::{LONGEST_LIST, open_regular, read_list, read_regular};
 use crate::lockfile::{
-    Fingerprint, LockedTree, Lockfile, PackagesSpec, Spec, first_marker, has_conflict_markers,
+    Building, Fingerprint, LockedTree, Lockfile, PackagesSpec, Spec, first_marker,
+    has_conflict_markers,
 };
 use crate::manifest::{Requirements, Toolchain};
 use crate::model::{Digest, HashingReader, Kind, Platform, ToolchainName};
-use crate::nix::expression::NixExpression;
 use crate::project::{PackageTree, Project};
 use crate::python::inputs::is_in_checkout;
 use crate::python::requirement_files::{pins, real};
@@ -42,8 +42,8 @@ pub fn stale(project: &Project, lock: &Lockfile) -> Vec<Stale> {
     let missing = || vec!["it is not in the lock".to_owned()];
     for (toolchain, platform) in project.entries() {
         let locked = lock.get(&toolchain.name, platform);
-        let reasons =
-            locked.map_or_else(missing, |locked| differences(project, toolchain, platform, locked));
+        let reasons = locked
+            .map_or_else(missing, |locked| differences(project, toolchain, platform, locked, lock));
         add(&toolchain.name, platform, reasons);
     }
     let trees = project.package_trees();
@@ -103,6 +103,7 @@ fn differences(
     toolchain: &Toolchain,
     platform: Platform,
     locked: &LockedTree,
+    lock: &Lockfile,
 ) -> Vec<String> {
     let plan = &locked.plan;
     let mut out = vec![];
@@ -120,16 +121,36 @@ fn differences(
     if out.is_empty() && expression != project.sources[&toolchain.name].expression(platform) {
         out.push("what Nix evaluates for it is not what the manifest says".to_owned());
     }
+    let asked = project.sources[&toolchain.name].building(platform);
+    match (&plan.building, &asked) {
+        (None, None) => {}
+        (Some(was), Some(now)) if was.asks_like(now) => {
+            out.extend(other_trees(was, platform, lock))
+        }
+        _ if out.is_empty() => {
+            out.push("how it is built is not what the manifest and the recipe say".to_owned());
+        }
+        _ => {}
+    }
     out.extend(spec_differences(toolchain, platform, locked));
     out.extend(coherence::of_toolchain(&toolchain.source.value, locked));
     out
+}
+
+/// Returns the reasons why something was built with other trees than those that are locked.
+pub fn other_trees(building: &Building, platform: Platform, lock: &Lockfile) -> Vec<String> {
+    let pairs = building.toolchains().zip(&building.trees);
+    let changed = pairs.filter(|(name, tree)| {
+        lock.get(name, platform).is_none_or(|locked| locked.output.store_name != **tree)
+    });
+    changed.map(|(name, _)| format!("it was built with another {name}")).collect()
 }
 
 /// Returns the reasons why the specification of a tree is not the one for which the manifest asks.
 /// The fingerprint says what was asked for, but the tree is made of its specification, so somebody
 /// who edits a lock must not change only the latter.
 fn spec_differences(toolchain: &Toolchain, platform: Platform, locked: &LockedTree) -> Vec<String> {
-    let spec = &locked.plan.spec;
+    let (spec, locked_is_built) = (&locked.plan.spec, locked.plan.building.is_some());
     let mut locked = Fingerprint::default();
     let mut asked = Fingerprint::default();
     let mut compare = |key: &str, was: Vec<String>, is: Vec<String>| {
@@ -150,6 +171,7 @@ fn spec_differences(toolchain: &Toolchain, platform: Platform, locked: &LockedTr
     }
     let wanted: Vec<ToolchainName> = toolchain.libraries.iter().map(|l| l.value.clone()).collect();
     match spec {
+        Spec::Cc(_) if locked_is_built => {}
         Spec::Cc(cc) => {
             let target = toolchain.target.unwrap_or(platform);
             compare("target", vec![cc.target.to_string()], vec![target.to_string()]);
@@ -179,8 +201,7 @@ pub fn fingerprint(project: &Project, toolchain: &Toolchain, platform: Platform)
         .into_iter()
         .filter_map(|key| key.or(keyring))
         .collect();
-    let expression = project.sources[&toolchain.name].expression(platform);
-    let files = expression.map(NixExpression::files).unwrap_or_default();
+    let files = project.sources[&toolchain.name].files(platform);
     let files = files.into_iter().map(|file| project.dir().join(file)).collect();
     out.note("files", states_of_lists(&files, project.dir()));
     out.note("keys", keys.into_iter().map(|file| state(&project.dir().join(file), project.dir())));

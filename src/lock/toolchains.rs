@@ -2,6 +2,7 @@
 //! tree.
 
 use std::cell::RefCell;
+use std::collections::BTreeMap;
 
 use super::options::Options;
 use super::stale::fingerprint;
@@ -9,10 +10,10 @@ use super::{notes, together};
 use crate::context::Context;
 use crate::error::{Error, Result};
 use crate::fetch::{Fetcher, LONGEST_KEYRING, read_regular};
-use crate::lockfile::{LockedTree, Lockfile, Plan, Programs, Selection, TrustedRelease, Uses};
+use crate::lockfile::{Building, LockedTree, Lockfile, Plan, Programs, Selection, TrustedRelease};
 use crate::make::{Made, Proposal};
 use crate::manifest::Toolchain;
-use crate::model::{Kind, Platform, ToolchainName};
+use crate::model::{Built, Digest, Kind, Platform, ToolchainName};
 use crate::project::Project;
 use crate::recipe::{self, Asked, Notes};
 use crate::reporter::Phase;
@@ -29,6 +30,10 @@ pub struct Locking<'a> {
     pub fetcher: &'a Fetcher,
     /// The releases that the lock has trusted so far.
     pub known: Vec<TrustedRelease>,
+    /// The lock as it was. What it says of a build holds for the same build.
+    pub old: &'a Lockfile,
+    /// The results of the builds of this run.
+    pub built: RefCell<BTreeMap<Digest, Built>>,
     /// The options of the command line.
     pub options: &'a Options,
 }
@@ -73,6 +78,7 @@ impl Locking<'_> {
             keyring: &keyring,
             dir: project.dir(),
             evaluator: &maker.evaluator,
+            lock: &*lock,
             check_valid_until: settings.check_valid_until && !self.options.allow_expired,
             known: self.known.clone(),
             index: RefCell::default(),
@@ -173,7 +179,11 @@ impl Locking<'_> {
         let found = self.cx.reporter.timed(&label, Phase::Resolve, ask)?;
         let asked = Asked {
             target: toolchain.target.unwrap_or(platform),
-            libraries: toolchain.libraries.iter().map(|l| l.value.clone()).collect(),
+            // Those of a build are what it is linked to.
+            libraries: match &found.building {
+                Some(_) => vec![],
+                None => toolchain.libraries.iter().map(|l| l.value.clone()).collect(),
+            },
             selection: Selection { prune: toolchain.prune.clone(), keep: toolchain.keep.clone() },
             programs: Programs {
                 self_exe: toolchain.self_exe.clone(),
@@ -185,19 +195,22 @@ impl Locking<'_> {
             version: found.version.clone(),
             principal: found.principal,
         };
-        Ok(Plan {
+        let mut plan = Plan {
             name: name.clone(),
             platform,
             spec: recipe.spec(asked),
             source: toolchain.source.value.clone(),
             version: found.version,
             recipe: recipe::id(recipe),
-            uses: Uses::default(),
+            uses: found.building.as_ref().map(Building::uses).unwrap_or_default(),
             fingerprint: fingerprint(project, toolchain, platform),
             releases: found.releases,
             evaluation: found.evaluation,
+            building: found.building,
             inputs: found.inputs,
-        })
+        };
+        self.build(&mut plan, resolving.lock)?;
+        Ok(plan)
     }
 }
 

@@ -2,12 +2,13 @@
 
 use std::collections::BTreeMap;
 
+use super::building::Building;
 use super::evaluation::Evaluation;
 use super::fingerprint::Fingerprint;
 use super::spec::{PackagesRole, PackagesSpec, Spec};
 use crate::error::{Error, Result};
 use crate::manifest::Requirements;
-use crate::model::{Digest, Input, Platform, StoreName, ToolchainName};
+use crate::model::{Digest, Format, Input, Platform, StoreName, ToolchainName};
 use crate::nix::keys::{CacheKey, PUBLIC_KEY};
 use crate::nix::store_path;
 
@@ -65,6 +66,8 @@ pub struct Plan {
     pub releases: Vec<TrustedRelease>,
     /// What an evaluator of Nix has found, if it named the path.
     pub evaluation: Option<Evaluation>,
+    /// How its files are built, if they are built from source.
+    pub building: Option<Building>,
     /// The inputs, in the order in which the recipe merges them.
     pub inputs: Vec<Input>,
 }
@@ -250,10 +253,13 @@ impl Plan {
         Some(later.strftime("%Y%m%dT%H%M%SZ").to_string())
     }
 
-    /// Whether `uses` names exactly the trees that the specification calls for. Only a set of Python
-    /// packages uses other trees. A set has a tree of packages for its builds only if its manifest
+    /// Whether `uses` names exactly the trees that the specification calls for. Only what is built from
+    /// source, and a set of Python packages, use other trees. A set has a tree of packages for its builds only if its manifest
     /// names such packages, which the specification does not tell.
     fn uses_fit(&self) -> bool {
+        if let Some(building) = &self.building {
+            return self.uses == building.uses();
+        }
         let Some(set) = self.spec.packages() else { return self.uses == Uses::default() };
         let built = self.inputs.iter().any(|i| i.built.is_some());
         let builds = Requirements::builds_name(&self.name);
@@ -264,6 +270,20 @@ impl Plan {
     /// which it refers, directly or not.
     pub fn closure(&self) -> Option<&StoreName> {
         Some(&self.inputs.first()?.nix.as_ref()?.path)
+    }
+
+    /// Returns what determines the result of its build, if it is built from source: two plans with the
+    /// same key have the same result.
+    pub fn build_key(&self) -> Option<Digest> {
+        let building = self.building.as_ref()?;
+        let is_source = |input: &&Input| matches!(input.format, Format::Source | Format::Patch);
+        let sources = self.inputs.iter().filter(is_source).map(|input| {
+            let prefix = input.layout.strip_prefix.as_deref().unwrap_or_default();
+            format!("{} {prefix}", input.sha256.hex())
+        });
+        let mut text = super::building::table(building).lines();
+        text.extend(sources.chain([self.platform.to_string()]).map(|line| line + "\n"));
+        Some(Digest::of(text.as_bytes()))
     }
 
     /// Whether Nix builds what no cache has.

@@ -5,6 +5,7 @@
 //! section. Therefore the additions of two people merge line by line. Each version of the format
 //! has a module of its own, and only the newest can write.
 
+mod building;
 mod conflict;
 mod entry;
 mod evaluation;
@@ -21,6 +22,7 @@ use crate::error::{Error, ErrorKind, Place, Result};
 use crate::manifest::Problems;
 use crate::model::shortened;
 
+pub use building::Building;
 pub use conflict::{first_marker, has_conflict_markers, sides};
 pub use entry::{
     FILE_NAME, LIBC_PACKAGE, LockedTree, Lockfile, Output, Plan, RecipeId, TrustedRelease, Uses,

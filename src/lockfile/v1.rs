@@ -174,6 +174,7 @@ impl RawTree {
             fingerprint: Fingerprint::of_entries(request.0),
             releases: self.releases.into_iter().map(release).collect(),
             evaluation: None,
+            building: None,
             inputs,
         };
         let output = Output {

@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::building;
 use super::entry::{Edited, LockedTree, Lockfile, Output, Plan, TrustedRelease, Uses};
 use super::evaluation;
 use super::fingerprint::Fingerprint;
@@ -127,6 +128,8 @@ fn read_tree(mut fields: Fields, problems: &mut Problems) -> Option<LockedTree> 
     }
     let evaluation = fields.table("evaluation", problems);
     let evaluation = evaluation.and_then(|table| evaluation::read(table, problems));
+    let building = fields.table("build", problems);
+    let building = building.and_then(|table| building::read(table, problems));
     let fingerprint = fields.string_lists("fingerprint", problems);
     fields.finish(problems);
     let plan = Plan {
@@ -140,6 +143,7 @@ fn read_tree(mut fields: Fields, problems: &mut Problems) -> Option<LockedTree> 
         fingerprint: Fingerprint::of_entries(fingerprint),
         releases,
         evaluation,
+        building,
         inputs,
     };
     let output = Output { store_name: store_name?, nar_hash: nar_hash?, nar_size: nar_size?.value };
@@ -413,6 +417,9 @@ fn entry(tree: &LockedTree, digest: Option<&Digest>, locations: bool) -> String 
     head.some_table("spec", &spec(&plan.spec, plan.platform));
     if let Some(evaluation) = &plan.evaluation {
         head.some_table("evaluation", &evaluation::table(evaluation));
+    }
+    if let Some(building) = &plan.building {
+        head.some_table("build", &building::table(building));
     }
     let mut out = head.lines();
     if !plan.releases.is_empty() {

@@ -1,4 +1,5 @@
-//! Builds source distributions into wheels, with the trees that the lock names for this purpose.
+//! Builds source distributions into wheels, and source code into the files that it installs, with the
+//! trees that the lock names for this purpose.
 
 use std::path::PathBuf;
 
@@ -48,10 +49,14 @@ impl Workshop<'_> {
     /// # Errors
     /// If a build fails, or if it produces a wheel other than the locked one.
     pub fn rebuild(&self, plan: &Plan, input: &Input) -> Result<()> {
-        let (Some(built), Some(set)) = (&input.built, plan.spec.packages()) else { return Ok(()) };
+        let Some(built) = &input.built else { return Ok(()) };
         if self.fetcher.built(&built.sha256).is_some() {
             return Ok(());
         }
+        if plan.building.is_some() {
+            return self.rebuild_source(plan, built);
+        }
+        let Some(set) = plan.spec.packages() else { return Ok(()) };
         let requires = Requirements::builds_name(&plan.name);
         let tools = Tools {
             interpreter: &set.interpreter,
@@ -88,17 +93,7 @@ impl Workshop<'_> {
         let mut active = vec![];
         for tool in tools.path {
             let (plan, path) = self.tree(tool)?;
-            active.push(Active {
-                name: plan.name.clone(),
-                recipe: recipe::of_plan(plan)?,
-                platform: self.platform,
-                target: plan.target(),
-                env: plan.spec.programs().map(|p| p.env.clone()).unwrap_or_default(),
-                imports: vec![],
-                libraries: vec![],
-                path: path.clone(),
-                version: plan.version.clone(),
-            });
+            active.push(self.active(plan, path.clone())?);
             trees.push((tool.to_string(), path));
         }
         let mut env = recipe::environment(&active).set;
@@ -123,7 +118,22 @@ impl Workshop<'_> {
         Ok(built)
     }
 
-    fn tree(&self, name: &ToolchainName) -> Result<(&Plan, PathBuf)> {
+    /// Returns a tree that a build is about to use.
+    pub(super) fn active(&self, plan: &Plan, path: PathBuf) -> Result<Active> {
+        Ok(Active {
+            name: plan.name.clone(),
+            recipe: recipe::of_plan(plan)?,
+            platform: self.platform,
+            target: plan.target(),
+            env: plan.spec.programs().map(|p| p.env.clone()).unwrap_or_default(),
+            imports: vec![],
+            libraries: vec![],
+            path,
+            version: plan.version.clone(),
+        })
+    }
+
+    pub(super) fn tree(&self, name: &ToolchainName) -> Result<(&Plan, PathBuf)> {
         let tree = graph::locked_for(self.lock, name, self.platform)?;
         Ok((&tree.plan, self.store.path(&tree.output.store_name)))
     }

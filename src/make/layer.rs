@@ -13,7 +13,8 @@ use crate::reporter::Task;
 use crate::store::Store;
 use crate::tree::{BlobDir, Node, Tree, archive_error};
 use crate::unpack::{
-    Budget, CaseCollisions, Layer, Limits, TarOptions, sniffed, unpack_deb, unpack_tar, unpack_zip,
+    Budget, CaseCollisions, Layer, Limits, TarOptions, sniffed, unpack_deb, unpack_nar, unpack_tar,
+    unpack_zip,
 };
 
 /// One input to unpack.
@@ -50,6 +51,7 @@ impl Unpack<'_> {
             Format::Zip | Format::Wheel => self.zip(),
             Format::File => self.single(),
             Format::Nar => return self.path(),
+            Format::Source | Format::Patch => return self.built(),
         };
         match &self.input.layout.strip_prefix {
             Some(prefix) => strip(tree?, prefix, &self.name()),
@@ -75,6 +77,21 @@ impl Unpack<'_> {
             Some(nix) => nar::layer(self.store, &nix.path, self.pruning),
             None => Ok(Layer::default()),
         }
+    }
+
+    /// Takes what was built of the source. The source itself, and its patches, have no file in the tree.
+    fn built(&self) -> Result<Layer> {
+        let Some(built) = &self.input.built else { return Ok(Layer::default()) };
+        let path = self.fetcher.built(&built.sha256).ok_or_else(|| {
+            Error::build(format!("{} has not been built", self.plan.name))
+                .hint("run `cotter setup`")
+        })?;
+        self.task.advance(self.input.size);
+        let file = fs_err::File::open(&path).map_err(|e| Error::at("read", &path, e))?;
+        let limits = Limits { entries: 1_000_000, bytes: built.size };
+        let mut tree = unpack_nar(std::io::BufReader::new(file), self.blobs, limits)?;
+        tree.retain(|path, _| self.pruning.keeps(path));
+        Ok(tree.into())
     }
 
     fn deb(&self) -> Result<Layer> {

@@ -7,12 +7,15 @@ mod ask_caches;
 mod binary_cache;
 mod build;
 mod compose;
+mod from_source;
 mod graph;
 mod index;
 mod layer;
 mod local_nix;
 mod nar;
 mod order;
+mod place;
+mod sandbox_paths;
 mod schedule;
 mod substitute;
 

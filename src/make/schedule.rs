@@ -216,7 +216,7 @@ impl Duty {
 /// Whether the bytes of an input come into the cache as they are. Paths of a Nix store do not: they
 /// are files of the store itself.
 fn can_be_fetched(input: &Input) -> bool {
-    input.built.is_none() && input.format != Format::Nar
+    input.built.is_none() && !matches!(input.format, Format::Nar | Format::Patch)
 }
 
 impl State {

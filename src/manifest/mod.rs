@@ -368,7 +368,8 @@ impl Manifest {
     }
 
     fn check_libraries(&self, problems: &mut Problems) {
-        for toolchain in self.toolchains.values() {
+        // The source `build` checks its own.
+        for toolchain in self.toolchains.values().filter(|t| t.source.value != "build") {
             for library in toolchain.libraries.iter().filter(|_| toolchain.kind.takes_libraries()) {
                 if toolchain.source.value != "debian" {
                     problems.add(
@@ -526,10 +527,11 @@ fn read_toolchain(
     let env = environment::read(&mut fields, &mut pattern_places, problems);
     let mut libraries = vec![];
     for item in fields.string_list("libraries", problems).unwrap_or_default() {
-        if kind.is_some_and(|k| !k.takes_libraries()) {
+        let is_built = source.as_ref().is_some_and(|source| source.value == "build");
+        if !is_built && kind.is_some_and(|k| !k.takes_libraries()) {
             problems.add(
                 item.span.clone(),
-                "only a toolchain of kind \"cc\" or \"sysroot\" takes libraries",
+                "only a toolchain of kind \"cc\" or \"sysroot\" takes libraries, and what is built from source",
             );
         }
         match item.value.parse() {

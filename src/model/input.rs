@@ -24,7 +24,8 @@ pub struct Input {
     /// The packages of the same tree that it needs on this platform, by their names in the package
     /// system, sorted. Older locks have them for Python packages only.
     pub requires: Vec<String>,
-    /// For a source distribution: the wheel that is built from it.
+    /// For a source distribution: the wheel that is built from it. For an archive of source code: the
+    /// files that its steps install, as a NAR.
     pub built: Option<Built>,
     /// For a path of a Nix store: what a cache says of it.
     pub nix: Option<NixPath>,
@@ -47,11 +48,15 @@ pub enum Format {
     File,
     /// A Nix archive, plain or compressed: a path of a Nix store.
     Nar,
+    /// An archive of source code, plain or compressed, which is built. No file of it is in the tree.
+    Source,
+    /// A patch of source code.
+    Patch,
 }
 
 impl Format {
     /// Every format, in the order of the documentation.
-    pub const ALL: [Format; 7] = [
+    pub const ALL: [Format; 9] = [
         Format::Deb,
         Format::Wheel,
         Format::Sdist,
@@ -59,6 +64,8 @@ impl Format {
         Format::Zip,
         Format::File,
         Format::Nar,
+        Format::Source,
+        Format::Patch,
     ];
 
     /// Returns the word for the format in the lock.
@@ -71,6 +78,8 @@ impl Format {
             Format::Zip => "zip",
             Format::File => "file",
             Format::Nar => "nar",
+            Format::Source => "source",
+            Format::Patch => "patch",
         }
     }
 
@@ -192,7 +201,7 @@ impl Layout {
     }
 }
 
-/// A wheel that is built locally.
+/// A file that is built locally: a wheel, or a NAR of all that the steps of a build install.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Built {
     /// Its file name.

@@ -10,7 +10,7 @@ use super::gateway::Gateway;
 use super::isolated::PROJECT;
 use super::uv::{CONSTRAINTS, Confined, SetResolution, UNIVERSAL};
 use crate::error::{Error, ErrorKind, Result};
-use crate::sandbox::{Job, SealedView, View, unpacked};
+use crate::sandbox::{Job, SealedView, Surroundings, SystemView, View, unpacked};
 use crate::tree::{BlobDir, Node, Tree};
 use crate::unpack::Limits;
 
@@ -54,6 +54,8 @@ impl SetResolution<'_> {
                 env: self.environment(&gateway),
                 limits: self.limits,
                 gateway: !self.offline,
+                system: SystemView::default(),
+                surroundings: Surroundings::default(),
             })),
             command: [python, "-I", "-c", PROGRAM, &commands].map(str::to_owned).into(),
         };

@@ -10,7 +10,9 @@ use fs_err as fs;
 use crate::error::{Error, Result};
 use crate::lockfile::Plan;
 use crate::model::{Built, Input, WheelName, normalize_project};
-use crate::sandbox::{EPOCH, Ended, Job, Quota, SealedView, View, unpacked};
+use crate::sandbox::{
+    EPOCH, Ended, Job, Quota, SealedView, Surroundings, SystemView, View, unpacked,
+};
 use crate::tree::{BlobDir, Node};
 use crate::unpack::{CaseCollisions, Limits, TarOptions, decoder_for, unpack_tar, unpack_zip};
 
@@ -91,6 +93,8 @@ impl Builder<'_> {
                 env,
                 limits: self.limits,
                 gateway: false,
+                system: SystemView::default(),
+                surroundings: Surroundings::default(),
             })),
             command: [python, "-c", PROGRAM].map(str::to_owned).into(),
         };

@@ -371,6 +371,10 @@ pub fn occupy_caches(tree: &mut Tree, blobs: &BlobDir, below: &str) -> Result<()
     dirs.dedup();
     let nothing = blobs.put(b"")?;
     for dir in dirs {
+        // An interpreter that was built from source brings its bytecode.
+        if tree.has_members(&MemberPath::literal(&format!("{dir}/__pycache__"))) {
+            continue;
+        }
         tree.put(
             MemberPath::literal(&format!("{dir}/__pycache__")),
             Node::File { blob: nothing.clone(), executable: false },

@@ -59,6 +59,7 @@ pub fn plan(recipe: &str, spec: Spec) -> Plan {
         fingerprint: Default::default(),
         releases: vec![],
         evaluation: None,
+        building: None,
         inputs: vec![],
     }
 }

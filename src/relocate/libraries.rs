@@ -266,6 +266,42 @@ pub fn relativize(
     outside
 }
 
+/// Removes the directories that `is_foreign` tells from the search paths of the ELF file `bytes`, and
+/// their text, unless another string shares it. Returns whether anything was removed.
+pub fn forget(bytes: &mut [u8], is_foreign: &dyn Fn(&str) -> bool) -> bool {
+    let Some(elf) = Elf::parse(bytes) else { return false };
+    let Some(dynamic) = elf.dynamic(bytes) else { return false };
+    let strings = dynamic.iter().find(|d| d.1 == tag::DT_STRTAB).and_then(|d| elf.file_offset(d.2));
+    let Some(strings) = strings.and_then(|s| usize::try_from(s).ok()) else { return false };
+    let mut removed = vec![];
+    let mut any = false;
+    for &(slot, kind, value) in dynamic.iter().take_while(|d| d.1 != tag::DT_NULL) {
+        let is_path = kind == tag::DT_RPATH || kind == tag::DT_RUNPATH;
+        let start = usize::try_from(value).ok().and_then(|v| strings.checked_add(v));
+        let Some(start) = start.filter(|_| is_path) else { continue };
+        let Some(length) = bytes.get(start..).and_then(|b| b.iter().position(|b| *b == 0)) else {
+            continue;
+        };
+        let text = String::from_utf8_lossy(&bytes[start..start + length]).into_owned();
+        let kept: Vec<&str> = text.split(':').filter(|part| !is_foreign(part)).collect();
+        let kept = kept.join(":");
+        if kept == text {
+            continue;
+        }
+        any = true;
+        let shared = is_shared(bytes, strings, start, length);
+        if kept.is_empty() || shared {
+            removed.push(slot);
+        }
+        if !shared {
+            bytes[start..start + length].fill(0);
+            bytes[start..start + kept.len()].copy_from_slice(kept.as_bytes());
+        }
+    }
+    remove_entries(bytes, &dynamic, &removed);
+    any
+}
+
 /// Turns a DT_RUNPATH into a DT_RPATH. The loader ignores a DT_RPATH next to a DT_RUNPATH, and so it
 /// is removed.
 fn inherit(bytes: &mut [u8]) {
@@ -384,6 +420,20 @@ mod tests {
         let (search, outside, bytes) = relativized("a:/usr/lib/x\0", &[(tag::DT_RPATH, 3)]);
         assert_eq!((search, outside), (None, vec!["usr/lib/x".to_owned()]));
         assert!(bytes.windows(12).any(|w| w == b"a:/usr/lib/x"));
+    }
+
+    #[test]
+    fn directories_of_a_sandbox_are_forgotten() {
+        let mut bytes = image(
+            "/cotter/z/usr/lib\0/cotter/a:/usr/lib/x\0z\0",
+            &[(tag::DT_RPATH, 1), (tag::DT_RUNPATH, 19), (tag::DT_NEEDED, 39)],
+        );
+        assert!(forget(&mut bytes, &|part| part.starts_with("/cotter/")));
+        assert!(memchr::memmem::find(&bytes, b"/cotter/").is_none());
+        let dynamic = Dynamic::of_bytes(&bytes).unwrap();
+        assert_eq!(dynamic.search, [Directory::Fixed("/usr/lib/x".to_owned())]);
+        assert_eq!(dynamic.needed, ["z"]);
+        assert!(!forget(&mut bytes, &|part| part.starts_with("/cotter/")));
     }
 
     #[test]

@@ -19,8 +19,6 @@ use rustix::thread::UnshareFlags;
 use super::job::{Ended, FAILED, GATEWAY, Job, REPORTED, SealedView, View};
 use super::{confine, mounts, sys, watch};
 
-/// The user and the group of a job, as it sees them: those of an ordinary user, on every machine.
-const JOB: u32 = 1000;
 /// The user and the group that a job of root is to the machine: those that own nothing (`nobody`).
 const NOBODY: u32 = 65_534;
 
@@ -98,7 +96,7 @@ fn supervise() -> Result<ExitCode, Fault> {
     })?;
     if !root {
         let (inner_user, inner_group) = match &job.view {
-            View::Sealed(_) => (JOB, JOB),
+            View::Sealed(sealed) => (sealed.surroundings.user, sealed.surroundings.user),
             View::Masked { .. } => (user.as_raw(), group.as_raw()),
         };
         fs::write("/proc/self/setgroups", "deny")?;
@@ -117,8 +115,10 @@ fn supervise() -> Result<ExitCode, Fault> {
         return Ok(first.run());
     };
     drop((alive, asked));
-    if root && matches!(job.view, View::Sealed(_)) {
-        map_users(&proc, first, &asks, &mine)?;
+    if let View::Sealed(sealed) = &job.view
+        && root
+    {
+        map_users(&proc, first, sealed.surroundings.user, &asks, &mine)?;
     }
     loop {
         match rustix::process::waitpid(Some(first), WaitOptions::empty()) {
@@ -134,14 +134,20 @@ fn supervise() -> Result<ExitCode, Fault> {
 
 /// Waits until process 1 is in its user namespace, and says there who is who: only root may name
 /// another user than itself.
-fn map_users(proc: &fs::File, first: Pid, asks: &OwnedFd, answer: &OwnedFd) -> Result<(), Fault> {
+fn map_users(
+    proc: &fs::File,
+    first: Pid,
+    user: u32,
+    asks: &OwnedFd,
+    answer: &OwnedFd,
+) -> Result<(), Fault> {
     let mut byte = [0];
     if rustix::io::read(asks, &mut byte)? == 0 {
         // It has failed, and has reported why.
         return Ok(());
     }
     for (name, text) in
-        [("uid_map", format!("{JOB} {NOBODY} 1")), ("gid_map", format!("{JOB} {NOBODY} 1"))]
+        [("uid_map", format!("{user} {NOBODY} 1")), ("gid_map", format!("{user} {NOBODY} 1"))]
     {
         let path = format!("{}/{name}", first.as_raw_nonzero());
         let file = openat(proc.file(), path, OFlags::WRONLY | OFlags::CLOEXEC, Mode::empty())?;
@@ -224,7 +230,10 @@ impl First<'_> {
     /// Changes to the view of a job that is not trusted, and gives up every privilege.
     fn seal(&mut self, sealed: &SealedView) -> Result<(), Fault> {
         let nobody = (Uid::from_raw(NOBODY), Gid::from_raw(NOBODY));
-        rustix::system::sethostname(b"cotter")?;
+        rustix::system::sethostname(sealed.surroundings.host.as_bytes())?;
+        if let Some(processors) = sealed.surroundings.processors {
+            use_processors(processors)?;
+        }
         sys::bring_up_loopback()?;
         if sealed.gateway {
             offer_gateway()?;
@@ -232,9 +241,10 @@ impl First<'_> {
         mounts::enter(sealed, self.root.then_some(nobody))?;
         rustix::process::setsid()?;
         if self.root {
-            self.become_ordinary()?;
+            self.become_ordinary(sealed.surroundings.user)?;
         }
-        std::env::set_current_dir(Path::new("/build/source").join(&sealed.directory))?;
+        let source = Path::new("/").join(&sealed.surroundings.place).join("source");
+        std::env::set_current_dir(source.join(&sealed.directory))?;
         rustix::process::umask(Mode::from_raw_mode(0o022));
         confine::confine(&sealed.limits)?;
         // A change of credentials has cleared the signal.
@@ -245,7 +255,7 @@ impl First<'_> {
     }
 
     /// Root becomes a user who owns nothing, in a user namespace that owns nothing of the view.
-    fn become_ordinary(&mut self) -> Result<(), Fault> {
+    fn become_ordinary(&mut self, user: u32) -> Result<(), Fault> {
         sys::unshare(UnshareFlags::NEWUSER)
             .map_err(|e| fault("can't make a user namespace as root", e))?;
         let asked = self.asked.take();
@@ -257,7 +267,7 @@ impl First<'_> {
             return Err(io::Error::other("the supervisor has ended").into());
         }
         rustix::thread::set_thread_groups(&[])?;
-        let (user, group) = (Uid::from_raw(JOB), Gid::from_raw(JOB));
+        let (user, group) = (Uid::from_raw(user), Gid::from_raw(user));
         rustix::thread::set_thread_res_gid(group, group, group)?;
         rustix::thread::set_thread_res_uid(user, user, user)?;
         Ok(())
@@ -275,6 +285,16 @@ impl First<'_> {
         }
         Ok(())
     }
+}
+
+/// Leaves the job some of the processors that this process may use.
+fn use_processors(most: usize) -> Result<(), Fault> {
+    let mut own = rustix::thread::sched_getaffinity(None)?;
+    let usable = (0..rustix::thread::CpuSet::MAX_CPU).filter(|n| own.is_set(*n));
+    let left_out: Vec<usize> = usable.skip(most.max(1)).collect();
+    left_out.into_iter().for_each(|n| own.unset(n));
+    rustix::thread::sched_setaffinity(None, &own)?;
+    Ok(())
 }
 
 /// Listens at the address of the gateway, and hands the socket to the caller over standard input,
@@ -299,6 +319,6 @@ fn send(sealed: &SealedView) -> io::Result<()> {
     let mut archive = tar::Builder::new(out);
     archive.follow_symlinks(false);
     archive.mode(tar::HeaderMode::Deterministic);
-    archive.append_dir_all(".", format!("/build/{}", sealed.result))?;
+    archive.append_dir_all(".", format!("/{}/{}", sealed.surroundings.place, sealed.result))?;
     archive.into_inner()?.flush()
 }

@@ -48,7 +48,7 @@ pub enum View {
 pub struct SealedView {
     /// The directories that appear below `/cotter`, by name. They cannot be written.
     pub trees: BTreeMap<String, PathBuf>,
-    /// The directory that is copied to `/build/source`.
+    /// The directory that is copied to `/build/source` (or what the surroundings call it).
     pub source: PathBuf,
     /// The directory below `/build/source` where the job starts. It may be empty.
     pub directory: String,
@@ -60,6 +60,48 @@ pub struct SealedView {
     pub limits: Quota,
     /// Whether the caller serves the job at [`GATEWAY`]. The job has no other network.
     pub gateway: bool,
+    /// What stands at the places of an ordinary system, beside `/cotter`.
+    pub system: SystemView,
+    /// What a build could see of the machine, and should not depend on.
+    pub surroundings: Surroundings,
+}
+
+/// Directories and links of the root, as programs expect them that were compiled for such a system.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub struct SystemView {
+    /// The directories of the root by path, such as `usr`. Each is a stack of directories, of which the
+    /// first counts most. They cannot be written.
+    pub directories: BTreeMap<String, Vec<PathBuf>>,
+    /// The symlinks by path, with their targets.
+    pub links: BTreeMap<String, String>,
+}
+
+/// What a build could see of the machine. Every build sees the same, unless somebody wants to know
+/// whether its result depends on it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Surroundings {
+    /// The name of the machine.
+    pub host: String,
+    /// The number of the user and of the group.
+    pub user: u32,
+    /// The name of the directory of the root in which the build works.
+    pub place: String,
+    /// The number of processors that the build may use. `None`: all of the machine.
+    pub processors: Option<usize>,
+    /// Whether directories list their entries in the reverse order.
+    pub reversed: bool,
+}
+
+impl Default for Surroundings {
+    fn default() -> Self {
+        Surroundings {
+            host: "cotter".to_owned(),
+            user: 1000,
+            place: "build".to_owned(),
+            processors: None,
+            reversed: false,
+        }
+    }
 }
 
 /// The port of the job's loopback interface where its caller serves it.

@@ -26,6 +26,8 @@ mod sys;
 mod watch;
 
 pub use enter::enter;
-pub use job::{COMMAND, EPOCH, Ended, GATEWAY, Job, Quota, SealedView, View};
+pub use job::{
+    COMMAND, EPOCH, Ended, GATEWAY, Job, Quota, SealedView, Surroundings, SystemView, View,
+};
 pub use nix_store::{NIX_STORE, enter_nix_store};
 pub use run::unpacked;

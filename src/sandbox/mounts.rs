@@ -3,7 +3,7 @@
 
 use std::io;
 use std::os::unix::fs::{PermissionsExt, symlink};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use fs_err as fs;
 use rustix::fs::StatVfsMountFlags;
@@ -13,7 +13,7 @@ use rustix::mount::{
 };
 use rustix::process::{Gid, Uid};
 
-use super::job::SealedView;
+use super::job::{SealedView, SystemView};
 
 /// The directory that the new root covers until it becomes the root. It exists wherever a process
 /// namespace can be used, and no tree is below it.
@@ -22,9 +22,15 @@ const PLACE: &str = "/proc";
 /// The devices that a job sees.
 const DEVICES: &[&str] = &["full", "null", "random", "urandom", "zero"];
 
-/// Places that a job may write to, in its root and in the file system in memory that holds them.
-const WRITABLE: &[(&str, &str, u32)] =
-    &[("build", "build", 0o755), ("tmp", "tmp", 0o1777), ("dev/shm", "shm", 0o1777)];
+/// Returns the places that a job may write to, in its root and in the file system in memory that holds
+/// them.
+fn writable(sealed: &SealedView) -> [(&str, &str, u32); 3] {
+    [
+        (sealed.surroundings.place.as_str(), "build", 0o755),
+        ("tmp", "tmp", 0o1777),
+        ("dev/shm", "shm", 0o1777),
+    ]
+}
 
 const PLAIN: MountFlags = MountFlags::NOSUID.union(MountFlags::NODEV);
 
@@ -47,28 +53,31 @@ pub fn enter(sealed: &SealedView, owner: Option<(Uid, Gid)>) -> io::Result<()> {
         fs::create_dir(dir)?;
     }
     for (number, (name, path)) in sealed.trees.iter().enumerate() {
-        tree(path, &format!("trees/{number}"), &format!("cotter/{name}"))?;
+        let beside = format!("trees/{number}");
+        stack(std::slice::from_ref(path), &beside, &format!("cotter/{name}"))?;
     }
     devices()?;
     let size = format!("mode=755,size={},nr_inodes=1m", sealed.limits.space);
     new("work", "tmpfs", PLAIN, &size)?;
-    for (place, name, mode) in WRITABLE {
+    system(&sealed.system)?;
+    for (place, name, mode) in writable(sealed) {
         let inner = format!("work/{name}");
         fs::create_dir(&inner)?;
-        fs::set_permissions(&inner, std::fs::Permissions::from_mode(*mode))?;
+        fs::set_permissions(&inner, std::fs::Permissions::from_mode(mode))?;
         fs::create_dir_all(place)?;
     }
     for part in ["source", sealed.result.as_str()] {
         fs::create_dir(format!("work/build/{part}"))?;
     }
-    tree(&sealed.source, "trees/source", "source")?;
-    copy(Path::new("source"), Path::new("work/build/source"), owner)?;
+    stack(std::slice::from_ref(&sealed.source), "trees/source", "source")?;
+    let reversed = sealed.surroundings.reversed;
+    copy(Path::new("source"), Path::new("work/build/source"), owner, reversed)?;
     unmount("source", UnmountFlags::DETACH)?;
     fs::remove_dir("source")?;
-    for (place, name, _) in WRITABLE {
+    for (place, name, _) in writable(sealed) {
         let inner = format!("work/{name}");
         own(Path::new(&inner), owner)?;
-        mount_bind(&inner, *place)?;
+        mount_bind(&inner, place)?;
     }
     own(Path::new(&format!("work/build/{}", sealed.result)), owner)?;
     unmount("work", UnmountFlags::DETACH)?;
@@ -84,27 +93,53 @@ pub fn enter(sealed: &SealedView, owner: Option<(Uid, Gid)>) -> io::Result<()> {
         .map_err(|e| because("close the root", e))
 }
 
-/// Mounts a tree at `at` so that it can only be read. `beside` is a place for a moment.
+/// Mounts what stands beside the trees.
+fn system(system: &SystemView) -> io::Result<()> {
+    for (number, (at, paths)) in system.directories.iter().enumerate() {
+        stack(paths, &format!("trees/system{number}"), at)?;
+    }
+    for (at, target) in &system.links {
+        let at = Path::new(at);
+        if let Some(parent) = at.parent() {
+            fs::create_dir_all(parent)?;
+        }
+        symlink(target, at)?;
+    }
+    Ok(())
+}
+
+/// Mounts directories on top of each other at `at`, so that they can only be read. `beside` is a place
+/// for a moment.
 ///
-/// The tree is the only layer that holds anything of an overlay file system: in contrast to a bind
-/// mount, /proc/self/mountinfo does not show then where the tree is on the machine, and nothing of
-/// the machine's own mount can be changed.
-fn tree(path: &Path, beside: &str, at: &str) -> io::Result<()> {
-    let failed = |e| because(&format!("mount {}", path.display()), e);
+/// They are the only layers that hold anything of an overlay file system: in contrast to a bind mount,
+/// /proc/self/mountinfo does not show then where they are on the machine, and nothing of the machine's
+/// own mount can be changed.
+fn stack(paths: &[PathBuf], beside: &str, at: &str) -> io::Result<()> {
+    let failed = |e| because(&format!("mount {at}"), e);
     fs::create_dir(beside)?;
     fs::create_dir_all(at)?;
-    mount_bind_recursive(path, beside).map_err(failed)?;
-    let layers = std::ffi::CString::new(format!("lowerdir={beside}:nothing"))?;
-    match mount("overlay", at, "overlay", MountFlags::RDONLY | PLAIN, layers.as_c_str()) {
-        Ok(()) => unmount(beside, UnmountFlags::DETACH).map_err(failed)?,
-        // A kernel before 5.11 does not allow it to everybody.
-        Err(_) => {
-            unmount(beside, UnmountFlags::DETACH).map_err(failed)?;
-            mount_bind_recursive(path, at).map_err(failed)?;
-            close(at, PLAIN).map_err(failed)?;
-        }
+    let layers: Vec<String> = (0..paths.len()).map(|n| format!("{beside}/{n}")).collect();
+    for (path, layer) in paths.iter().zip(&layers) {
+        fs::create_dir(layer)?;
+        let failed = |e| because(&format!("mount {}", path.display()), e);
+        mount_bind_recursive(path, layer).map_err(failed)?;
     }
-    fs::remove_dir(beside)
+    let data = std::ffi::CString::new(format!("lowerdir={}:nothing", layers.join(":")))?;
+    let mounted = mount("overlay", at, "overlay", MountFlags::RDONLY | PLAIN, data.as_c_str());
+    for layer in &layers {
+        unmount(layer, UnmountFlags::DETACH).map_err(failed)?;
+        fs::remove_dir(layer)?;
+    }
+    fs::remove_dir(beside)?;
+    match (mounted, paths) {
+        (Ok(()), _) => Ok(()),
+        // A kernel before 5.11 does not allow it to everybody.
+        (Err(_), [path]) => {
+            mount_bind_recursive(path, at).map_err(failed)?;
+            close(at, PLAIN).map_err(failed)
+        }
+        (Err(e), _) => Err(failed(e)),
+    }
 }
 
 /// Makes the devices, and the links to the job's own streams. Only root may make a device, so each
@@ -142,13 +177,18 @@ pub(super) fn close(at: impl AsRef<Path>, flags: MountFlags) -> rustix::io::Resu
 
 /// Copies a directory. All files get the same time, so that a build sees the same at any moment,
 /// and no tool takes a generated file for one that is out of date.
-fn copy(from: &Path, to: &Path, owner: Option<(Uid, Gid)>) -> io::Result<()> {
-    for entry in fs::read_dir(from)? {
-        let entry = entry?;
+fn copy(from: &Path, to: &Path, owner: Option<(Uid, Gid)>, reversed: bool) -> io::Result<()> {
+    // A directory in memory lists the entry first that was made last.
+    let mut entries: Vec<_> = fs::read_dir(from)?.collect::<io::Result<_>>()?;
+    entries.sort_by_key(fs::DirEntry::file_name);
+    if !reversed {
+        entries.reverse();
+    }
+    for entry in entries {
         let (kind, at) = (entry.file_type()?, to.join(entry.file_name()));
         if kind.is_dir() {
             fs::create_dir(&at)?;
-            copy(&entry.path(), &at, owner)?;
+            copy(&entry.path(), &at, owner, reversed)?;
         } else if kind.is_symlink() {
             symlink(fs::read_link(entry.path())?, &at)?;
             own(&at, owner)?;
@@ -180,7 +220,7 @@ fn own(path: &Path, owner: Option<(Uid, Gid)>) -> io::Result<()> {
 ///
 /// # Errors
 /// If something cannot be mounted.
-pub fn mask(mask: &Path, programs: &[std::path::PathBuf]) -> io::Result<()> {
+pub fn mask(mask: &Path, programs: &[PathBuf]) -> io::Result<()> {
     let private = MountPropagationFlags::REC | MountPropagationFlags::PRIVATE;
     mount_change("/", private).map_err(|e| because("keep mounts to itself", e))?;
     for program in programs {

@@ -6,7 +6,7 @@ use super::kind::{Additions, Foreign, Resolution, ResolveContext, Source, Source
 use crate::error::{Cause, Error, ErrorKind, Measure, Place, Result};
 use crate::fetch::{Candidate, Refusals, nowhere, redact, says_absent};
 use crate::lockfile::Fingerprint;
-use crate::manifest::{Fields, Manifest, Problems, Toolchain};
+use crate::manifest::{Fields, Manifest, Problems, Spanned, Toolchain};
 use crate::model::{
     Component, Digest, Ecosystem, Format, Input, Kind, Layout, Location, MemberPath, Platform,
     ToolchainName, has_login,
@@ -35,7 +35,8 @@ struct Download {
     place: Option<Place>,
 }
 
-struct Archive {
+/// A request for an archive.
+pub(super) struct Archive {
     toolchain: ToolchainName,
     version: String,
     common: Download,
@@ -49,9 +50,20 @@ fn bind(
     _manifest: &Manifest,
     problems: &mut Problems,
 ) -> Option<Box<dyn Source>> {
-    let version = fields.required_string("version", problems);
-    if let Some(version) = &version {
-        check_version(&version.value, version.span.clone(), problems);
+    let version = fields.string("version", problems);
+    Some(Box::new(read(fields, version.as_ref(), toolchain, problems)?))
+}
+
+/// Reads the keys of an archive, besides its version. `None`: problems were added.
+pub(super) fn read(
+    fields: &mut Fields,
+    version: Option<&Spanned<String>>,
+    toolchain: &Toolchain,
+    problems: &mut Problems,
+) -> Option<Archive> {
+    match version {
+        Some(version) => check_version(&version.value, version.span.clone(), problems),
+        None => fields.require("version", problems),
     }
     let common = read_download(fields, problems);
     let mut platforms = vec![];
@@ -89,7 +101,7 @@ fn bind(
         .filter(|s| !s.packages.is_empty())
         .map(|s| s.on(&toolchain.platforms));
     let toolchain = toolchain.name.clone();
-    Some(Box::new(Archive { toolchain, version: version?.value, common, platforms, runtime }))
+    Some(Archive { toolchain, version: version?.value.clone(), common, platforms, runtime })
 }
 
 /// Reports an invalid version. The version becomes part of names.

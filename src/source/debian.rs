@@ -76,6 +76,7 @@ impl DebianRequest {
             releases,
             principal: None,
             evaluation: None,
+            building: None,
             inputs,
             named,
             essential,
@@ -172,7 +173,16 @@ impl DebianRequest {
         inputs.sort();
         let principal = Some(principal.to_owned());
         let releases = releases.clone();
-        Ok(Resolution { version, releases, principal, evaluation: None, inputs, named, essential })
+        Ok(Resolution {
+            version,
+            releases,
+            principal,
+            evaluation: None,
+            building: None,
+            inputs,
+            named,
+            essential,
+        })
     }
 
     /// Whether additions can change the result: Essential packages are added, or metapackages hand

@@ -10,7 +10,7 @@ use jiff::Timestamp;
 use crate::error::{Place, Result};
 use crate::evaluator::Evaluator;
 use crate::fetch::Fetcher;
-use crate::lockfile::{Evaluation, Fingerprint, TrustedRelease};
+use crate::lockfile::{Building, Evaluation, Fingerprint, Lockfile, TrustedRelease};
 use crate::manifest::{Fields, Manifest, Problems, Toolchain};
 use crate::model::{Input, Kind, Platform};
 use crate::nix::expression::NixExpression;
@@ -58,6 +58,17 @@ pub trait Source {
     /// Returns what an evaluator of Nix is asked for on a platform, if one is.
     fn expression(&self, _platform: Platform) -> Option<&NixExpression> {
         None
+    }
+
+    /// Returns how the files are built on a platform, without the trees that build them, if they are
+    /// built from source.
+    fn building(&self, _platform: Platform) -> Option<Building> {
+        None
+    }
+
+    /// Returns the files of the project whose contents determine the tree, relative to the manifest.
+    fn files(&self, platform: Platform) -> Vec<String> {
+        self.expression(platform).map(NixExpression::files).unwrap_or_default()
     }
 
     /// Returns what only the manifest vouches for: addresses, and keys that are not Debian's, each with
@@ -188,6 +199,8 @@ pub struct Resolution {
     pub principal: Option<String>,
     /// What an evaluator of Nix has found, if it was asked.
     pub evaluation: Option<Evaluation>,
+    /// How the files are built, if they are built from source. The first input is the source code.
+    pub building: Option<Building>,
     /// The inputs in the order in which they are merged.
     pub inputs: Vec<Input>,
     /// The components that the manifest names, and those to which a metapackage hands that over.
@@ -210,6 +223,8 @@ pub struct ResolveContext<'a> {
     pub dir: &'a Path,
     /// The evaluator of Nix.
     pub evaluator: &'a Evaluator,
+    /// What is locked so far: the toolchains with which others are built.
+    pub lock: &'a Lockfile,
     /// Whether an expired index is refused.
     pub check_valid_until: bool,
     /// The releases that the lock has trusted so far. A release must not be older than these.

@@ -1,6 +1,7 @@
 //! The sources of toolchains. A new source is one file in this directory and one line in [`KINDS`].
 
 mod archive;
+mod build;
 mod debian;
 mod kind;
 mod nix;
@@ -11,6 +12,7 @@ use std::collections::BTreeMap;
 use crate::manifest::{Fields, Manifest, Problems};
 use crate::model::ToolchainName;
 
+pub use build::NAME as BUILD;
 use kind::SourceKind;
 pub use kind::{Additions, Foreign, FoundPackage, ResolveContext, Source};
 pub use pypi::NAME as PYPI;
@@ -19,6 +21,7 @@ pub use pypi::releases;
 /// Every kind of source.
 const KINDS: &[&SourceKind] = &[
     &archive::KIND,
+    &build::KIND,
     &debian::KIND,
     &nix::KIND,
     &pypi::KIND,

@@ -44,6 +44,7 @@ impl Source for Dummy {
             releases: vec![],
             principal: None,
             evaluation: None,
+            building: None,
             inputs: vec![],
             named,
             essential,

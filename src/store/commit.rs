@@ -13,7 +13,7 @@ use crate::error::{Error, Result};
 use crate::model::{Digest, Hasher, MemberPath, StoreName};
 use crate::nix::nar::NarWriter;
 use crate::nix::store_path;
-use crate::tree::{Blob, MTIME, Node, Tree};
+use crate::tree::{Blob, MTIME, Step, Tree, steps};
 
 /// A tree that is laid out in the staging directory, with its identity.
 pub struct Commit<'a> {
@@ -171,46 +171,6 @@ impl Drop for Commit<'_> {
             }
         }
     }
-}
-
-/// The parts of a tree, in the order of its NAR.
-enum Step<'a> {
-    /// A directory begins. The following steps up to its end are its members.
-    Directory(MemberPath),
-    /// The directory that was opened last ends.
-    End,
-    Symlink(&'a MemberPath, &'a str),
-    File(&'a MemberPath, &'a Blob, bool),
-}
-
-fn steps(tree: &Tree) -> Vec<Step<'_>> {
-    let mut out = vec![];
-    let mut open: Vec<MemberPath> = vec![];
-    for (path, node) in tree.iter() {
-        while open.last().is_some_and(|dir| !path.is_under(dir.as_str())) {
-            open.pop();
-            out.push(Step::End);
-        }
-        let mut dirs: Vec<MemberPath> = std::iter::successors(path.parent(), MemberPath::parent)
-            .take_while(|d| open.last() != Some(d))
-            .collect();
-        if matches!(node, Node::Directory) {
-            dirs.insert(0, path.clone());
-        }
-        for dir in dirs.into_iter().rev() {
-            if !open.last().is_some_and(|o| o.is_under(dir.as_str())) {
-                out.push(Step::Directory(dir.clone()));
-                open.push(dir);
-            }
-        }
-        match node {
-            Node::Directory => {}
-            Node::Symlink(target) => out.push(Step::Symlink(path, target)),
-            Node::File { blob, executable } => out.push(Step::File(path, blob, *executable)),
-        }
-    }
-    out.extend(open.iter().map(|_| Step::End));
-    out
 }
 
 fn staged(e: std::io::Error) -> Error {

@@ -48,6 +48,9 @@ impl Store {
                 fs::remove_file(&path).map_err(|e| Error::at("remove", &path, e))?;
             }
         }
+        if !dry_run {
+            self.delete_built(keep)?;
+        }
         Ok(out)
     }
 

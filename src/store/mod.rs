@@ -22,6 +22,7 @@
 //! | `locks/roots` | held while the roots are changed |
 //! | `locks/closures` | held while paths of a Nix store are put together |
 
+mod builds;
 mod commit;
 mod composer;
 pub mod copies;

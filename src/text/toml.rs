@@ -63,6 +63,11 @@ impl Table {
         if is_set { self.raw(name, "true".to_owned()) } else { self }
     }
 
+    /// Adds the value `false`, if it is meant. A key that is missing means `true`.
+    pub fn unset(&mut self, name: &str, is_unset: bool) -> &mut Self {
+        if is_unset { self.raw(name, "false".to_owned()) } else { self }
+    }
+
     /// Adds an array of strings.
     pub fn strings<S: AsRef<str>>(
         &mut self,

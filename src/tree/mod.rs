@@ -1,6 +1,7 @@
 //! A tree in memory: a node for each path. File contents stay on the disk as staged blobs.
 
 mod blob;
+mod nar;
 
 use std::collections::BTreeMap;
 use std::os::unix::ffi::OsStrExt as _;
@@ -9,6 +10,7 @@ use std::path::{Path, PathBuf};
 
 pub(crate) use blob::archive_error;
 pub use blob::{Blob, BlobDir, MTIME, Staged};
+pub use nar::{Step, steps, write_nar};
 
 use crate::error::{Error, Result};
 use crate::model::MemberPath;

@@ -7,6 +7,7 @@ mod budget;
 mod compression;
 mod debian;
 mod layer;
+mod nar;
 mod tarball;
 mod zipfile;
 
@@ -16,6 +17,7 @@ pub use budget::{Budget, Limits};
 pub use compression::{decoder_for, sniffed, sniffed_nar};
 pub use debian::{Layer, unpack_deb};
 pub use layer::CaseCollisions;
+pub use nar::unpack_nar;
 pub use tarball::{TarOptions, unpack_tar};
 pub use zipfile::unpack_zip;
 

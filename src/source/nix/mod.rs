@@ -282,6 +282,7 @@ impl Source for NixSource {
             releases: vec![],
             principal: None,
             evaluation,
+            building: None,
             inputs,
             named: vec![name],
             essential: vec![],
