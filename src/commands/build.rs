@@ -14,6 +14,7 @@ use crate::manifest::no_such_toolchain;
 use crate::model::{Platform, ToolchainName};
 use crate::project::Project;
 use crate::ready;
+use crate::sandbox::need_terminal;
 use crate::trust;
 
 /// Runs the command.
@@ -69,6 +70,7 @@ fn shell(
     project: &Project,
     cx: &Context,
 ) -> Result<ExitCode> {
+    need_terminal()?;
     let old = project.lock(cx)?;
     trust::demand(Some(project), old.as_ref(), cx)?;
     crate::interrupt::install();

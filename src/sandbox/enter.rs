@@ -247,6 +247,10 @@ impl First<'_> {
         mounts::enter(sealed, self.root.then_some(nobody))?;
         rustix::process::setsid()?;
         if sealed.terminal {
+            // So that the job can open it once more, as by /dev/stderr.
+            if self.root {
+                rustix::fs::fchown(io::stderr(), Some(nobody.0), Some(nobody.1))?;
+            }
             rustix::process::ioctl_tiocsctty(io::stderr())
                 .map_err(|e| fault("can't use the terminal", e))?;
         }

@@ -36,3 +36,4 @@ pub use job::{
 };
 pub use nix_store::{NIX_STORE, enter_nix_store};
 pub use run::{JobOutcome, Printed, unpacked};
+pub use terminal::need_terminal;

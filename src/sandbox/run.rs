@@ -235,7 +235,10 @@ pub(super) fn receive<T>(
     let ended: Ended = serde_json::from_slice(&line).map_err(|e| broken(e.into()))?;
     if let Ended::NotStarted { what, hint } = &ended {
         let error = Error::build("the sandbox can't be made").because(what.clone());
-        return Err(hint.iter().fold(error, |e, hint| e.hint(hint.clone())));
+        return Err(match hint {
+            Some(hint) => error.hint(hint.clone()).hint("without them, take what another machine has built from a binary cache: see `cotter cache add`"),
+            None => error,
+        });
     }
     if let Ended::Unwatched(why) = &ended {
         return Err(Error::build("a job in the sandbox can't be watched, so it was ended")

@@ -37,16 +37,25 @@ impl Drop for Settings {
     }
 }
 
+/// Fails without a terminal.
+///
+/// # Errors
+/// If standard input or standard output is none.
+pub fn need_terminal() -> Result<()> {
+    match io::stdin().is_terminal() && io::stdout().is_terminal() {
+        true => Ok(()),
+        false => Err(Error::user("a shell in the sandbox needs a terminal")
+            .because("standard input or standard output is none")),
+    }
+}
+
 impl Job {
     /// Runs the job at the terminal of the user, and returns how it ended.
     ///
     /// # Errors
-    /// If standard input or output is no terminal, or if the job cannot be started.
+    /// If there is no terminal, or if the job cannot be started.
     pub fn run_at_terminal(&self) -> Result<Ended> {
-        if !io::stdin().is_terminal() || !io::stdout().is_terminal() {
-            return Err(Error::user("a shell in the sandbox needs a terminal")
-                .because("standard input or standard output is none"));
-        }
+        need_terminal()?;
         let failed = |e: rustix::io::Errno| Error::io("can't open a terminal for a job", e.into());
         let flags = OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC;
         let ours = openpt(flags).map_err(failed)?;
