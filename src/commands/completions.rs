@@ -24,6 +24,7 @@ const TAKERS: &[(&str, &str)] = &[
     ("path", "toolchains"),
     ("verify", "toolchains"),
     ("tree", "toolchains"),
+    ("provenance", "toolchains"),
     ("lock", "tables"),
     ("outdated", "tables"),
     ("remove", "tables"),

@@ -192,7 +192,7 @@ impl Workshop<'_> {
                 Format::Patch => true,
                 _ => continue,
             };
-            let name = input.file_name();
+            let name = input.layout.file_name.as_deref().unwrap_or(input.file_name());
             let task = self.reporter.task(name, input.size);
             let path = self.fetcher.file(input, plan.snapshot().as_deref(), &task)?;
             if is_patch {
@@ -265,7 +265,7 @@ impl Workshop<'_> {
             }
         }
         view.directories.entry("etc".to_owned()).or_default().insert(0, etc);
-        view.links.insert(OUT.to_owned(), format!("/{}/{OUT}", surroundings.place));
+        view.result = Some(OUT.to_owned());
         self.loader(&used, &mut view)?;
         let mut trees: BTreeMap<String, PathBuf> =
             used.iter().map(|used| (used.plan.name.to_string(), used.path.clone())).collect();

@@ -24,6 +24,9 @@ pub const KIND: SourceKind = SourceKind {
 const RUNTIME: &[&str] =
     &["libgcc-s1", "libstdc++6", "libcrypt1", "libgomp1", "libatomic1", "libquadmath0"];
 
+/// The directories of a library's packages that the result needs: not their programs.
+const RUNTIME_DIRECTORIES: [&str; 5] = ["etc", "lib", "usr/lib", "usr/share", "var"];
+
 /// A patch of the project.
 #[derive(Debug, Clone)]
 struct PatchFile {
@@ -379,9 +382,14 @@ impl Source for Build {
                 };
                 let is_left_out =
                     recipe.left_out_packages().contains(&input.component.name.as_str());
-                if !found.inputs.iter().any(is_same) && !is_left_out {
-                    found.inputs.push(input.clone());
+                if found.inputs.iter().any(is_same) || is_left_out {
+                    continue;
                 }
+                let mut input = input.clone();
+                if place >= self.with.len() && input.layout.only.is_empty() {
+                    input.layout.only = RUNTIME_DIRECTORIES.map(str::to_owned).into();
+                }
+                found.inputs.push(input);
             }
         }
         for tree in &trees {
