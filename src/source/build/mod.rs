@@ -304,8 +304,12 @@ fn needed_at_run_time(plan: &Plan, is_library: bool) -> impl Iterator<Item = &In
     plan.inputs.iter().filter(move |input| {
         let name = input.component.name.as_str();
         let is_runtime = name == LIBC_PACKAGE || RUNTIME.contains(&name);
-        input.format == Format::Deb
-            && ((is_cc && is_runtime) || (is_library && !name.ends_with("-dev")))
+        match input.format {
+            Format::Deb => (is_cc && is_runtime) || (is_library && !name.ends_with("-dev")),
+            // The shared libraries of what was built itself.
+            Format::Source => is_cc || is_library,
+            _ => false,
+        }
     })
 }
 
@@ -386,7 +390,8 @@ impl Source for Build {
                     continue;
                 }
                 let mut input = input.clone();
-                if place >= self.with.len() && input.layout.only.is_empty() {
+                let is_package = input.format == Format::Deb && place >= self.with.len();
+                if is_package && input.layout.only.is_empty() {
                     input.layout.only = RUNTIME_DIRECTORIES.map(str::to_owned).into();
                 }
                 found.inputs.push(input);
