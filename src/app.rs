@@ -176,6 +176,7 @@ fn wants_json(command: &Command) -> bool {
         | Command::Log(_)
         | Command::Exec(_)
         | Command::Shell(_)
+        | Command::Provenance(_)
         | Command::Man(_)
         | Command::Export(_)
         | Command::Import(_)
@@ -369,6 +370,7 @@ fn dispatch(command: Command, cx: &Context) -> Result<ExitCode, Error> {
         Command::List(args) => commands::list::run(&args, cx),
         Command::Tree(args) => commands::tree::run(&args, cx),
         Command::Why(args) => commands::why::run(&args, cx),
+        Command::Provenance(args) => commands::provenance::run(&args, cx),
         Command::Venv(args) => commands::venv::run(&args, cx),
         Command::Verify(args) => commands::verify::run(&args, cx),
         Command::Emit(args) => commands::emit::run(&args, cx),

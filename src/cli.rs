@@ -31,7 +31,7 @@ pub use caches::{
     CacheWhat,
 };
 pub use edits::{Add, Remove};
-pub use looks::{Diff, Hook, HookShell, TreeArgs, Which, WhyArgs};
+pub use looks::{Diff, Hook, HookShell, ProvenanceArgs, TreeArgs, Which, WhyArgs};
 pub use transfers::{Export, ExportNix, ExportSysroot, ExportWhat, Import, ImportNix, ImportWhat};
 
 const STYLES: Styles = Styles::styled()
@@ -184,6 +184,8 @@ pub enum Command {
     Tree(TreeArgs),
     /// Tell why a package is in the toolchains
     Why(WhyArgs),
+    /// Print what a toolchain was made from, as a statement that can be signed and verified
+    Provenance(ProvenanceArgs),
     /// Check the trees in the store
     Verify(Verify),
     /// Write the files with which other tools use the toolchains

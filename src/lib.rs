@@ -73,7 +73,7 @@ pub mod internals {
         pub use crate::audit::artifact::{Role, Subject, look as look_at_artifact};
         pub use crate::audit::repositories::{look_at_code, look_at_result};
         pub use crate::audit::shell::read as shell_calls;
-        pub use crate::audit::trace::{OwnPlaces, Surroundings, look as look_at_trace, observe};
+        pub use crate::audit::trace::{OwnPlaces, TracedMachine, look as look_at_trace, observe};
         pub use crate::emit::bind as bind_emitters;
         pub use crate::facts::RecordedFacts;
         pub use crate::fetch::Netrc;

@@ -1,5 +1,7 @@
 //! The arguments of the verbs that tell what the manifest, the lock and the trees contain.
 
+use std::path::PathBuf;
+
 use clap::{Args, ValueEnum};
 
 use crate::model::{Platform, ToolchainName};
@@ -48,6 +50,25 @@ pub struct WhyArgs {
     /// Print JSON
     #[arg(long)]
     pub json: bool,
+}
+
+/// `cotter provenance`
+#[derive(Args, Debug)]
+pub struct ProvenanceArgs {
+    /// The toolchain
+    pub name: ToolchainName,
+    /// The platform [default: the one of this machine]
+    #[arg(long)]
+    pub platform: Option<Platform>,
+    /// Sign the statement with the key in this file
+    #[arg(long, value_name = "FILE", conflicts_with = "verify")]
+    pub key: Option<PathBuf>,
+    /// Check that this file has the statement of the toolchain, with a valid signature
+    #[arg(long, value_name = "FILE", requires = "trust")]
+    pub verify: Option<PathBuf>,
+    /// The public keys that may have signed it
+    #[arg(long, value_name = "KEY")]
+    pub trust: Vec<String>,
 }
 
 /// `cotter which`

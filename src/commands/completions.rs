@@ -26,6 +26,7 @@ const TAKERS: &[(&str, &str)] = &[
     ("path", "toolchains"),
     ("verify", "toolchains"),
     ("tree", "toolchains"),
+    ("provenance", "toolchains"),
     ("lock", "tables"),
     ("outdated", "tables"),
     ("remove", "tables"),

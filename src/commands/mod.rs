@@ -24,6 +24,7 @@ pub mod man;
 pub mod outdated;
 pub mod own;
 pub mod path;
+pub mod provenance;
 pub mod remove;
 pub mod run;
 pub mod schema;

@@ -10,8 +10,10 @@ use super::{print, print_json};
 use crate::cli::WhyArgs;
 use crate::context::Context;
 use crate::error::{Error, Result, known_names, nearest};
+use crate::lockfile::LockedTree;
 use crate::project::origins;
 use crate::report::dependencies::Dependencies;
+use crate::report::provenance;
 
 /// Runs the command.
 ///
@@ -51,6 +53,14 @@ pub fn run(args: &WhyArgs, cx: &Context) -> Result<ExitCode> {
         } else if chains.is_empty() {
             out.push_str("  no dependency: the programs of the tree need it\n");
         }
+    }
+    // A toolchain that was built has no package of its name: its chain leads to its sources.
+    let is_asked = |tree: &&LockedTree| {
+        tree.plan.name.as_str() == args.package && tree.plan.building.is_some()
+    };
+    for tree in asked.trees().filter(is_asked) {
+        out.push_str(&provenance::told(asked.lock(), tree));
+        list.push(provenance::statement(asked.lock(), tree));
     }
     if out.is_empty() {
         let error = Error::user(format!("no toolchain contains the package {:?}", args.package));

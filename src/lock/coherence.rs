@@ -89,12 +89,12 @@ fn is_built(input: &Input) -> bool {
 
 /// Returns how the inputs of a toolchain that is built contradict that.
 fn of_build(plan: &Plan) -> Vec<String> {
-    let has_result = |input: &&Input| input.built.is_some();
-    let is_source = |input: &&Input| input.format == Format::Source;
-    let results = plan.inputs.iter().filter(has_result).count();
-    let is_whole = plan.inputs.first().is_some_and(|first| is_source(&first) && has_result(&first));
-    let others = plan.inputs.iter().skip(1).filter(is_source).count();
-    let is_whole = is_whole && results == 1 && others == 0 && plan.building.is_some();
+    // Libraries that were built themselves follow the source.
+    let is_source = |input: &Input| input.format == Format::Source;
+    let fits = |input: &Input| is_source(input) == input.built.is_some();
+    let is_whole = plan.inputs.first().is_some_and(is_source)
+        && plan.inputs.iter().all(fits)
+        && plan.building.is_some();
     (!is_whole)
         .then(|| "it does not name one source and its result".to_owned())
         .into_iter()

@@ -55,7 +55,15 @@ impl Workshop<'_> {
             return Ok(());
         }
         if plan.building.is_some() {
-            return self.rebuild_source(plan, built);
+            // The libraries of another toolchain are built as its own.
+            let is_of = |plan: &&Plan| plan.inputs.first() == Some(input);
+            let mut used = plan
+                .uses
+                .make
+                .iter()
+                .filter_map(|name| Some(&self.lock.get(name, plan.platform)?.plan));
+            let owner = std::iter::once(plan).find(is_of).or_else(|| used.find(is_of));
+            return self.rebuild_source(owner.unwrap_or(plan), built);
         }
         let Some(set) = plan.spec.packages() else { return Ok(()) };
         let requires = Requirements::builds_name(&plan.name);

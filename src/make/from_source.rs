@@ -6,7 +6,7 @@
 //!
 //! | path | what it is |
 //! |---|---|
-//! | `/usr`, `/etc`, `/bin`, ... | the tree of the first toolchain that has a shell |
+//! | `/usr`, `/etc`, `/bin`, ... | lead to the tree of the first toolchain that has a shell |
 //! | `/cotter/<name>` | the trees of all toolchains that the build uses |
 //! | `/lib64`, or the place of the loader that the ABI names | the loader of the compiler's libc, so that programs start which were just built |
 //! | `/build/source` | the source code, with all patches |
@@ -76,7 +76,7 @@ impl<W: Write> Write for Hashing<W> {
 struct Used<'a> {
     plan: &'a Plan,
     path: PathBuf,
-    /// Where it is in the sandbox. The tree that stands for the system has an empty path.
+    /// Where it is in the sandbox.
     inside: String,
 }
 
@@ -232,13 +232,15 @@ impl Workshop<'_> {
         let extra = scratch.join("extra");
         fs::create_dir_all(extra.join("patches")).map_err(|e| Error::at("make", &extra, e))?;
         let mut patches = 0;
-        for input in &plan.inputs {
+        let own = plan.inputs.iter().enumerate();
+        let own = own.filter(|(n, input)| *n == 0 || input.format == Format::Patch);
+        for (_, input) in own {
             let is_patch = match input.format {
                 Format::Source => false,
                 Format::Patch => true,
                 _ => continue,
             };
-            let name = input.file_name();
+            let name = input.layout.file_name.as_deref().unwrap_or(input.file_name());
             let task = self.reporter.task(name, input.size);
             let path = self.fetcher.file(input, plan.snapshot().as_deref(), &task)?;
             if is_patch {
@@ -282,36 +284,34 @@ impl Workshop<'_> {
             let (plan, path) = self.tree(name)?;
             used.push(Used { plan, path, inside: format!("/cotter/{name}") });
         }
-        let has_shell = |tree: &&mut Used| {
+        let has_shell = |tree: &&Used| {
             tree.plan.spec.kind() == Kind::Tool
                 && tree.path.join("bin/sh").symlink_metadata().is_ok()
         };
-        let Some(system) = used.iter_mut().find(has_shell) else {
+        let Some(system) = used.iter().find(has_shell) else {
             return Err(Error::build(format!("{} is built without a shell", plan.name))
                 .about(plan.name.as_str())
                 .because("no toolchain in `with` has the program sh")
                 .hint("add one with the packages dash, coreutils, make, sed, grep, mawk, ..."));
         };
-        system.inside = String::new();
         let root = system.path.clone();
-        let env = self.variables(building, &used, surroundings)?;
+        let at = system.inside.clone();
+        let env = self.variables(building, &used, &at, surroundings)?;
         let etc = scratch.join("etc");
         users(&etc, surroundings)?;
         let mut view = SystemView::default();
+        // Links, and not mounts: the programs of a tree find its files from where they are.
         for entry in fs::read_dir(&root).map_err(|e| Error::at("read", &root, e))? {
             let entry = entry.map_err(|e| Error::at("read", &root, e))?;
             let name = entry.file_name().to_string_lossy().into_owned();
-            let kind = entry.file_type().map_err(|e| Error::at("read", &entry.path(), e))?;
-            if kind.is_symlink() {
-                let target = fs::read_link(entry.path());
-                let target = target.map_err(|e| Error::at("read", &entry.path(), e))?;
-                view.links.insert(name, target.to_string_lossy().into_owned());
-            } else if kind.is_dir() {
+            if name == "etc" {
                 view.directories.insert(name, vec![entry.path()]);
+            } else {
+                view.links.insert(name.clone(), format!("{at}/{name}"));
             }
         }
         view.directories.entry("etc".to_owned()).or_default().insert(0, etc);
-        view.links.insert(OUT.to_owned(), format!("/{}/{OUT}", surroundings.place));
+        view.result = Some(OUT.to_owned());
         self.loader(&used, &mut view)?;
         let mut trees: BTreeMap<String, PathBuf> =
             used.iter().map(|used| (used.plan.name.to_string(), used.path.clone())).collect();
@@ -341,14 +341,12 @@ impl Workshop<'_> {
                 continue;
             }
             let at = self.platform.abi_loader();
-            // The directory of the loader may be a link of the tree that stands for the system.
-            if let Some((top, _)) = at.split_once('/') {
-                if view.links.get(top).is_some_and(|_| top != "lib") {
-                    view.links.remove(top);
-                }
-                if !view.links.contains_key(top) && !view.directories.contains_key(top) {
-                    view.links.insert(at.to_owned(), format!("{inside}/{loader}"));
-                }
+            // The loader is in a directory of its own, or in `lib` of the tree that stands for the system.
+            if let Some((top, _)) = at.split_once('/')
+                && top != "lib"
+            {
+                view.links.remove(top);
+                view.links.insert(at.to_owned(), format!("{inside}/{loader}"));
             }
             // The loaders of trees search these directories in place of those of a machine.
             view.links.insert(format!(".no/{multiarch}"), format!("{inside}/{directory}"));
@@ -362,6 +360,7 @@ impl Workshop<'_> {
         &self,
         building: &Building,
         used: &[Used],
+        system: &str,
         surroundings: &Surroundings,
     ) -> Result<BTreeMap<String, String>> {
         let mut active = vec![];
@@ -388,9 +387,10 @@ impl Workshop<'_> {
                 *value = program.to_owned();
             }
         }
-        let system = ["/usr/bin", "/bin", "/usr/sbin"].map(str::to_owned);
-        let path = changes.path.iter().map(|dir| inside(dir)).filter(|dir| dir != "/bin");
-        let path: Vec<String> = path.chain(system).collect();
+        let of_system = format!("{system}/bin");
+        let path = changes.path.iter().map(|dir| inside(dir)).filter(|dir| *dir != of_system);
+        let path: Vec<String> =
+            path.chain(["/usr/bin", "/bin", "/usr/sbin"].map(str::to_owned)).collect();
         let multiarch = self.platform.multiarch();
         let libraries: Vec<&Used> =
             used.iter().filter(|used| used.plan.spec.kind() == Kind::Library).collect();

@@ -79,11 +79,7 @@ impl<'a> Search<'a> {
         places.insert(name.clone(), None);
         let mut after = vec![];
         if self.must_build(tree) {
-            let native = native_or_refuse(self.native)?;
-            for used in &tree.plan.uses.make {
-                let used = locked_for(self.lock, used, native)?;
-                after.extend(self.visit(used, depth + 1, out, places)?);
-            }
+            self.visit_makers(tree, depth, &mut after, out, places)?;
         }
         let index_of = self.index.filter(|_| self.must_ask_index(tree));
         if let Some(interpreter) = index_of {
@@ -95,7 +91,32 @@ impl<'a> Search<'a> {
         Ok(Some(place))
     }
 
-    /// Whether one of the tree's wheels must be built.
+    /// Adds the trees that build a tree, and those that build what it takes of others.
+    fn visit_makers(
+        &self,
+        tree: &'a LockedTree,
+        depth: usize,
+        after: &mut Vec<usize>,
+        out: &mut Vec<Missing<'a>>,
+        places: &mut BTreeMap<StoreName, Option<usize>>,
+    ) -> Result<()> {
+        if depth > DEEPEST {
+            return Err(damaged(format!("{} is needed too deeply", tree.plan.name))
+                .because(format!("`uses` in the lock leads on over more than {DEEPEST} trees")));
+        }
+        let native = native_or_refuse(self.native)?;
+        for used in &tree.plan.uses.make {
+            let used = locked_for(self.lock, used, native)?;
+            after.extend(self.visit(used, depth + 1, out, places)?);
+            // Its tree is there, but not what it was made from.
+            if tree.plan.building.is_some() && self.must_build(used) {
+                self.visit_makers(used, depth + 1, after, out, places)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether one of the tree's wheels, or its source, must be built.
     fn must_build(&self, tree: &LockedTree) -> bool {
         let built = tree.plan.inputs.iter().filter_map(|i| i.built.as_ref());
         built.into_iter().any(|built| self.fetcher.built(&built.sha256).is_none())

@@ -9,6 +9,7 @@ use crate::lockfile::Plan;
 use crate::model::{Format, Input, MemberPath};
 use crate::python::{sdist, wheel};
 use crate::recipe::Pruning;
+use crate::relocate::launcher::is_library_name;
 use crate::reporter::Task;
 use crate::store::Store;
 use crate::tree::{BlobDir, Node, Tree, archive_error};
@@ -90,7 +91,8 @@ impl Unpack<'_> {
         let file = fs_err::File::open(&path).map_err(|e| Error::at("read", &path, e))?;
         let limits = Limits { entries: 1_000_000, bytes: built.size };
         let mut tree = unpack_nar(std::io::BufReader::new(file), self.blobs, limits)?;
-        tree.retain(|path, _| self.pruning.keeps(path));
+        let is_own = self.plan.inputs.first() == Some(self.input);
+        tree.retain(|path, _| self.pruning.keeps(path) && (is_own || is_shared_library(path)));
         Ok(tree.into())
     }
 
@@ -178,6 +180,14 @@ impl Unpack<'_> {
         let python = &self.plan.version;
         wheel::install(file, name, python, Limits::for_archive(size), self.blobs, &keeps)
     }
+}
+
+/// Whether a program finds the file as a library when it starts: of what another toolchain has built,
+/// only these files are needed.
+fn is_shared_library(path: &MemberPath) -> bool {
+    let parts = path.parts().count();
+    let in_libraries = path.is_under("usr/lib") || path.is_under("usr/lib64");
+    in_libraries && parts <= 4 && is_library_name(path.file_name())
 }
 
 fn strip(tree: Tree, prefix: &str, name: &str) -> Result<Tree> {

@@ -57,15 +57,15 @@ const SKIPPED_DIRS: &[&str] = &[
     "usr/share/apport/",
     "etc/skel/",
 ];
-/// The ends of such names: documentation, source text for compilers, objects for linkers, and
-/// formats that are compressed or contain no paths of the host.
+/// The ends of such names: documentation, source text for compilers, objects for linkers, bytecode of
+/// modules whose texts are searched, and formats that are compressed or contain no paths of the host.
 const SKIPPED_ENDS: &[&str] = &[
     ".adoc", ".html", ".htm", ".info", ".md", ".pdf", ".po", ".pod", ".pot", ".ps", ".rst", ".tex",
     ".txt", ".css", ".a", ".c", ".cc", ".cpp", ".cxx", ".f90", ".go", ".zig", ".swift", ".kt",
     ".scala", ".d", ".adb", ".ads", ".h", ".hh", ".hpp", ".hs", ".java", ".ml", ".mli", ".o",
-    ".rlib", ".rs", ".s", ".S", ".syso", ".cmi", ".cmx", ".cma", ".bz2", ".gif", ".gz", ".ico",
-    ".jar", ".jmod", ".jpg", ".lzma", ".mo", ".otf", ".png", ".svg", ".tar", ".ttf", ".whl",
-    ".woff", ".woff2", ".xz", ".zip", ".zst", ".pc",
+    ".pyc", ".rlib", ".rs", ".s", ".S", ".syso", ".cmi", ".cmx", ".cma", ".bz2", ".gif", ".gz",
+    ".ico", ".jar", ".jmod", ".jpg", ".lzma", ".mo", ".otf", ".png", ".svg", ".tar", ".ttf",
+    ".whl", ".woff", ".woff2", ".xz", ".zip", ".zst", ".pc",
 ];
 /// The beginnings of such names.
 const SKIPPED_STARTS: &[&str] =

@@ -9,6 +9,7 @@ pub mod dependencies;
 mod json;
 pub mod lock_changes;
 pub mod lock_forms;
+pub mod provenance;
 mod sarif;
 mod text;
 

@@ -76,6 +76,8 @@ pub struct SystemView {
     pub directories: BTreeMap<String, Vec<PathBuf>>,
     /// The symlinks by path, with their targets.
     pub links: BTreeMap<String, String>,
+    /// The directory of the root at which the result stands a second time, if there is one.
+    pub result: Option<String>,
 }
 
 /// What a build could see of the machine. Every build sees the same, unless somebody wants to know

@@ -79,7 +79,12 @@ pub fn enter(sealed: &SealedView, owner: Option<(Uid, Gid)>) -> io::Result<()> {
         own(Path::new(&inner), owner)?;
         mount_bind(&inner, place)?;
     }
-    own(Path::new(&format!("work/build/{}", sealed.result)), owner)?;
+    let result = format!("work/build/{}", sealed.result);
+    own(Path::new(&result), owner)?;
+    if let Some(at) = &sealed.system.result {
+        fs::create_dir(at)?;
+        mount_bind(&result, at).map_err(|e| because(&format!("mount /{at}"), e))?;
+    }
     unmount("work", UnmountFlags::DETACH)?;
     for dir in ["work", "trees", "nothing"] {
         fs::remove_dir_all(dir)?;

@@ -483,7 +483,7 @@ fn shell(bytes: &[u8]) {
 
 fn trace(bytes: &[u8]) {
     let said = text(bytes);
-    let around = Surroundings {
+    let around = TracedMachine {
         here: "/w",
         own: &["/w".to_owned()],
         machine: &["etc/hosts"],

@@ -8,7 +8,7 @@ use crate::reach::is_below;
 
 /// Where a command runs, and what belongs to it.
 #[derive(Debug)]
-pub struct Surroundings<'a> {
+pub struct TracedMachine<'a> {
     /// The directory in which it starts.
     pub here: &'a str,
     /// The directories whose files are not those of the host: the store, the working directory, the
@@ -54,7 +54,7 @@ struct Process {
 
 /// Reads a trace of the calls of [`super::COMMAND_CALLS`], in which file descriptors are followed by
 /// their paths (`strace -y`).
-pub fn observe(trace: &str, around: &Surroundings) -> Observed {
+pub fn observe(trace: &str, around: &TracedMachine) -> Observed {
     let mut out = Observed::default();
     let mut found: BTreeMap<(&str, String), BTreeSet<String>> = BTreeMap::new();
     let mut processes: Processes<Process> = Processes::new();
@@ -126,7 +126,7 @@ pub fn observe(trace: &str, around: &Surroundings) -> Observed {
     out
 }
 
-impl Surroundings<'_> {
+impl TracedMachine<'_> {
     fn is_host(&self, path: &str) -> bool {
         path.starts_with('/')
             && !SYSTEM.iter().any(|dir| is_below(path, dir))
@@ -216,8 +216,8 @@ fn whole(call: &str, text: &str, directory: &str) -> String {
 mod tests {
     use super::*;
 
-    fn around<'a>(own: &'a [String], trees: &'a [(String, String)]) -> Surroundings<'a> {
-        Surroundings { here: "/work", own, machine: &["etc/localtime", "etc/passwd"], trees }
+    fn around<'a>(own: &'a [String], trees: &'a [(String, String)]) -> TracedMachine<'a> {
+        TracedMachine { here: "/work", own, machine: &["etc/localtime", "etc/passwd"], trees }
     }
 
     #[test]

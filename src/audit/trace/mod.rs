@@ -6,7 +6,7 @@ mod calls;
 mod command;
 
 pub use actions::{OwnPlaces, look};
-pub use command::{Surroundings, observe};
+pub use command::{TracedMachine, observe};
 
 /// The arguments of `strace` for the calls that [`look`] reads.
 pub const ACTION_CALLS: &str = "trace=execve,openat,open,clone,clone3,vfork,fork";

@@ -11,7 +11,7 @@ use super::super::exec;
 use super::super::session::{Access, Session};
 use super::jail::tool;
 use crate::audit::Finding;
-use crate::audit::trace::{self, Surroundings};
+use crate::audit::trace::{self, TracedMachine};
 use crate::context::{Context, temporary_directory};
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::ToolchainName;
@@ -55,7 +55,8 @@ pub fn run(
         })
         .collect();
     let here = cx.here.display().to_string();
-    let around = Surroundings { here: &here, own: &own, machine: redirect::MACHINE, trees: &trees };
+    let around =
+        TracedMachine { here: &here, own: &own, machine: redirect::MACHINE, trees: &trees };
     let observed = trace::observe(&String::from_utf8_lossy(&bytes), &around);
     cx.reporter.line(&format!(
         "{} files of the host were only found to exist, {} were looked for in vain{}",

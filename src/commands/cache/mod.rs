@@ -1,7 +1,7 @@
 //! `cotter cache`
 
 mod configured;
-mod key;
+pub mod key;
 mod prune;
 mod push;
 mod serve;

@@ -24,6 +24,9 @@ pub const KIND: SourceKind = SourceKind {
 const RUNTIME: &[&str] =
     &["libgcc-s1", "libstdc++6", "libcrypt1", "libgomp1", "libatomic1", "libquadmath0"];
 
+/// The directories of a library's packages that the result needs: not their programs.
+const RUNTIME_DIRECTORIES: [&str; 5] = ["etc", "lib", "usr/lib", "usr/share", "var"];
+
 /// A patch of the project.
 #[derive(Debug, Clone)]
 struct PatchFile {
@@ -301,8 +304,12 @@ fn needed_at_run_time(plan: &Plan, is_library: bool) -> impl Iterator<Item = &In
     plan.inputs.iter().filter(move |input| {
         let name = input.component.name.as_str();
         let is_runtime = name == LIBC_PACKAGE || RUNTIME.contains(&name);
-        input.format == Format::Deb
-            && ((is_cc && is_runtime) || (is_library && !name.ends_with("-dev")))
+        match input.format {
+            Format::Deb => (is_cc && is_runtime) || (is_library && !name.ends_with("-dev")),
+            // The shared libraries of what was built itself.
+            Format::Source => is_cc || is_library,
+            _ => false,
+        }
     })
 }
 
@@ -379,9 +386,15 @@ impl Source for Build {
                 };
                 let is_left_out =
                     recipe.left_out_packages().contains(&input.component.name.as_str());
-                if !found.inputs.iter().any(is_same) && !is_left_out {
-                    found.inputs.push(input.clone());
+                if found.inputs.iter().any(is_same) || is_left_out {
+                    continue;
                 }
+                let mut input = input.clone();
+                let is_package = input.format == Format::Deb && place >= self.with.len();
+                if is_package && input.layout.only.is_empty() {
+                    input.layout.only = RUNTIME_DIRECTORIES.map(str::to_owned).into();
+                }
+                found.inputs.push(input);
             }
         }
         for tree in &trees {

@@ -20,6 +20,7 @@ mod emit;
 mod flakes;
 mod foreign;
 mod from_lock;
+mod from_source;
 mod generated;
 mod installs;
 mod jail;
