@@ -36,7 +36,8 @@ pub fn run() -> ExitCode {
     let evaluated = failing_command(&cli.command);
     crate::interrupt::tell_by(if json { report_json } else { report });
     let needs_store = needs_store(&cli);
-    let (command, global) = (cli.command, cli.global);
+    let (command, mut global) = (cli.command, cli.global);
+    command.adjust(&mut global);
     let work = || Context::new(global, needs_store).and_then(|cx| dispatch(command, &cx));
     match crate::fault::caught(work) {
         Ok(code) => code,
@@ -158,6 +159,7 @@ fn wants_json(command: &Command) -> bool {
         Command::Cache(args) => args.what.is_json(),
         Command::Own(args) => matches!(&args.what, OwnWhat::Version(args) if args.json),
         Command::Setup(args) => args.json,
+        Command::Build(args) => args.json,
         Command::Env(args) => args.json,
         Command::List(args) => args.json,
         Command::Verify(args) => args.json,
@@ -171,6 +173,7 @@ fn wants_json(command: &Command) -> bool {
         Command::Gc(args) => args.json,
         Command::Doctor(args) => args.json,
         Command::Init(_)
+        | Command::Log(_)
         | Command::Exec(_)
         | Command::Shell(_)
         | Command::Provenance(_)
@@ -362,6 +365,8 @@ fn dispatch(command: Command, cx: &Context) -> Result<ExitCode, Error> {
         Command::Env(args) => commands::env::run(&args, cx),
         Command::Path(args) => commands::path::run(&args, cx),
         Command::Which(args) => commands::which::run(&args, cx),
+        Command::Build(args) => commands::build::run(&args, cx),
+        Command::Log(args) => commands::log::run(&args, cx),
         Command::List(args) => commands::list::run(&args, cx),
         Command::Tree(args) => commands::tree::run(&args, cx),
         Command::Why(args) => commands::why::run(&args, cx),

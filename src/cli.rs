@@ -1,6 +1,7 @@
 //! The command line. Help texts are written here and nowhere else.
 
 mod actions;
+mod builds;
 mod caches;
 mod edits;
 mod looks;
@@ -24,6 +25,7 @@ pub use actions::{
     BazelFlags, CompileCommands, Man, NixStore, Outdated, Own, OwnWhat, Run, Schema, SchemaFile,
     SearchArgs,
 };
+pub use builds::{Build, Log};
 pub use caches::{
     CacheAdd, CacheArgs, CacheGc, CacheKeyArgs, CacheList, CachePush, CacheRemove, CacheServe,
     CacheWhat,
@@ -105,6 +107,9 @@ pub struct Global {
     /// Do not show progress bars
     #[arg(long, global = true, env = "COTTER_NO_PROGRESS", value_parser = clap::builder::FalseyValueParser::new(), help_heading = "Global options")]
     pub no_progress: bool,
+    /// Whether what a build leaves is kept if it fails. The verbs that build have a flag for it.
+    #[arg(skip)]
+    pub keep_failed: bool,
 }
 
 fn parse_jobs(text: &str) -> Result<usize, String> {
@@ -155,6 +160,10 @@ pub enum Command {
     Search(SearchArgs),
     /// Make the locked toolchains ready to use
     Setup(Setup),
+    /// Build what is built from source, and show it, or go into its sandbox
+    Build(Build),
+    /// Print what the last build of a toolchain has printed
+    Log(Log),
     /// Run a command with the toolchains first on PATH
     Exec(Exec),
     /// Run a task of toolchains.toml, or list the tasks
@@ -261,6 +270,9 @@ pub struct Lock {
     /// Accept an index that has expired
     #[arg(long)]
     pub allow_expired: bool,
+    /// Keep what a build leaves that fails, and tell where
+    #[arg(long)]
+    pub keep_failed: bool,
     /// Also print where the time went, for each toolchain and phase
     #[arg(long)]
     pub timings: bool,
@@ -280,6 +292,9 @@ pub struct Setup {
     /// Accept an index that has expired, if something must be locked
     #[arg(long)]
     pub allow_expired: bool,
+    /// Keep what a build leaves that fails, and tell where
+    #[arg(long)]
+    pub keep_failed: bool,
     /// Also print where the time went, for each toolchain and phase
     #[arg(long)]
     pub timings: bool,

@@ -45,8 +45,8 @@ pub struct Context {
     since: Instant,
     /// The time in seconds that a build may take.
     build_seconds: u64,
-    /// The memory in bytes that a build may use, if the user has said so.
-    build_memory: Option<u64>,
+    /// What the user has said about builds.
+    build_variables: BTreeMap<&'static str, String>,
 }
 
 /// Returns an environment variable, if it is set, not empty, and valid Unicode.
@@ -122,8 +122,14 @@ impl Context {
             _ => Verbosity::Normal,
         };
         let reporter = Reporter::new(verbosity, !global.no_progress);
-        let build_seconds = number("COTTER_BUILD_TIMEOUT", 7200.0)?.max(1.0) as u64;
-        let build_memory = build_memory()?;
+        let build_variables = BUILD_VARIABLES.iter().filter_map(|name| Some((*name, var(name)?)));
+        let build_variables: BTreeMap<&str, String> = build_variables.collect();
+        // Wrong ones are told before anything else happens.
+        let of = |name: &str| build_variables.get(name).cloned();
+        let build_seconds = match build_variables.is_empty() {
+            true => BUILD_SECONDS,
+            false => Quota::of_builds(BUILD_SECONDS).with_variables(&of)?.seconds,
+        };
         let store = Store::at(store);
         let since = Instant::now();
         Ok(Context {
@@ -136,7 +142,7 @@ impl Context {
             caches: OnceCell::new(),
             since,
             build_seconds,
-            build_memory,
+            build_variables,
         })
     }
 
@@ -229,8 +235,11 @@ impl Context {
     /// Returns how much of the machine a build may use. This asks the system, so only those who may
     /// build call it.
     pub fn limits(&self) -> Quota {
-        let limits = Quota::of_builds(self.build_seconds);
-        self.build_memory.map_or(limits, |memory| limits.with_memory(memory))
+        let limits = Quota::of_builds(BUILD_SECONDS);
+        let keep_failed = self.global.keep_failed;
+        let of = |name: &str| self.build_variables.get(name).cloned();
+        // They were right when the command began.
+        Quota { keep_failed, ..limits }.with_variables(&of).unwrap_or(limits)
     }
 
     /// Returns the number of inputs that are unpacked at once. The default is one for each core, but
@@ -454,26 +463,17 @@ fn number(name: &str, default: f64) -> Result<f64> {
     }
 }
 
-/// The least memory of a build, in MiB: with less, uv and the interpreter do not get as far as their
-/// own messages.
-const LEAST_BUILD_MEMORY: f64 = 128.0;
+/// The variables that say what builds may do.
+const BUILD_VARIABLES: [&str; 5] = [
+    "COTTER_BUILD_TIMEOUT",
+    "COTTER_BUILD_MEMORY",
+    "COTTER_BUILD_OUTPUT",
+    "COTTER_BUILD_PROCESSES",
+    "COTTER_KEEP_FAILED",
+];
 
-/// Returns the memory in bytes that a build may use, if the environment names it.
-fn build_memory() -> Result<Option<u64>> {
-    const NAME: &str = "COTTER_BUILD_MEMORY";
-    if var(NAME).is_none() {
-        return Ok(None);
-    }
-    let mib = number(NAME, 0.0)?;
-    if mib < LEAST_BUILD_MEMORY {
-        return Err(Error::user(format!("{NAME} is too small for any build"))
-            .because(format!("expected {LEAST_BUILD_MEMORY} MiB or more, got {mib} MiB"))
-            .hint(format!(
-                "raise it, or unset {NAME}: the default is three quarters of the machine's memory"
-            )));
-    }
-    Ok(Some((mib * f64::from(1 << 20)) as u64))
-}
+/// The time in seconds that a build may take.
+const BUILD_SECONDS: u64 = 7200;
 
 /// The beginning of the names of the variables that name mirrors.
 const MIRROR_VARIABLE: &str = "COTTER_MIRROR_";

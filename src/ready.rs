@@ -364,6 +364,7 @@ impl Current {
             upgrade: Upgrade::Nothing,
             fresh: false,
             allow_expired: request.allow_expired,
+            until: None,
         };
         let outcome = lock::update(project, cx, fetcher, &options)?;
         for line in &outcome.changes {

@@ -75,7 +75,8 @@ impl Before {
         sweep(cx)?;
         let fetcher = cx.fetcher(Some(&project.manifest))?;
         let allow_expired = effect.allow_expired;
-        let options = Options { upgrade: Upgrade::Nothing, fresh: false, allow_expired };
+        let options =
+            Options { upgrade: Upgrade::Nothing, fresh: false, allow_expired, until: None };
         let outcome = lock::propose(&project, cx, &fetcher, &options).map_err(unchanged)?;
         // What was read must still be there: an editor may have written the file in the meantime.
         if read_text(&path, &file)? != self.text {

@@ -18,6 +18,8 @@ pub const COMMAND: &str = "__complete";
 /// The verbs that take names of the project, each with what it takes.
 const TAKERS: &[(&str, &str)] = &[
     ("setup", "toolchains"),
+    ("build", "toolchains"),
+    ("log", "toolchains"),
     ("exec", "toolchains"),
     ("shell", "toolchains"),
     ("env", "toolchains"),

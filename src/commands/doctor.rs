@@ -13,6 +13,7 @@ use crate::error::Result;
 use crate::fetch::redact;
 use crate::model::Platform;
 use crate::project::Project;
+use crate::sandbox::has_landlock;
 use crate::store::Staging;
 use crate::text::terminal::escaped;
 use crate::trust;
@@ -36,8 +37,16 @@ struct Check {
 /// # Errors
 /// If standard output is closed.
 pub fn run(args: &Doctor, cx: &Context) -> Result<ExitCode> {
-    let mut checks =
-        vec![platform(), config(cx), store(cx), disk(cx), namespaces(), nix(cx), proc_mounted()];
+    let mut checks = vec![
+        platform(),
+        config(cx),
+        store(cx),
+        disk(cx),
+        namespaces(),
+        landlock(),
+        nix(cx),
+        proc_mounted(),
+    ];
     checks.extend(mirrors(cx));
     let bad = checks.iter().any(|c| c.verdict == Verdict::Bad);
     let word = |v: Verdict| match v {
@@ -160,6 +169,16 @@ fn namespaces() -> Check {
             text: "unprivileged user namespaces are on".to_owned(),
         }
     }
+}
+
+/// Tells whether the sandbox of builds has its second fence.
+fn landlock() -> Check {
+    let text = match has_landlock() {
+        true => "Landlock also restricts builds in the sandbox",
+        false => "this kernel has no Landlock: builds are in the sandbox without this second fence",
+    };
+    let verdict = if has_landlock() { Verdict::Good } else { Verdict::Note };
+    Check { name: "landlock", verdict, text: text.to_owned() }
 }
 
 /// Tells in which ways closures of Nix can run here.

@@ -54,7 +54,8 @@ pub fn run(args: &Lock, cx: &Context) -> Result<ExitCode> {
     cx.store.refuse_if_open()?;
     sweep(cx)?;
     let fetcher = cx.fetcher(Some(&project.manifest))?;
-    let options = Options { upgrade, fresh: args.fresh, allow_expired: args.allow_expired };
+    let (fresh, allow_expired) = (args.fresh, args.allow_expired);
+    let options = Options { upgrade, fresh, allow_expired, until: None };
     let outcome = lock::propose(&project, cx, &fetcher, &options)?;
     let with_timings = |mut said: serde_json::Value| {
         if args.timings {

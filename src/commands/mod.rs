@@ -2,6 +2,7 @@
 
 pub mod add;
 pub mod audit;
+pub mod build;
 pub mod cache;
 pub mod compile_commands;
 pub mod completions;
@@ -18,6 +19,7 @@ pub mod import;
 pub mod init;
 pub mod list;
 pub mod lock;
+pub mod log;
 pub mod man;
 pub mod outdated;
 pub mod own;

@@ -1,5 +1,6 @@
 //! Builds what is built from source while it is locked: the result is a part of the lock.
 
+use super::options::Until;
 use super::toolchains::Locking;
 use crate::error::{Error, Result};
 use crate::lockfile::{LockedTree, Lockfile, Plan};
@@ -15,6 +16,12 @@ impl Locking<'_> {
     /// If the build fails, or if it would run on another platform than this machine's.
     pub(super) fn build(&self, plan: &mut Plan, lock: &Lockfile) -> Result<()> {
         let Some(key) = plan.build_key() else { return Ok(()) };
+        let wanted = self.options.until.as_ref();
+        let is_wanted = |u: &&Until| u.name == plan.name && u.platform == plan.platform;
+        if let Some(until) = wanted.filter(is_wanted) {
+            *until.found.borrow_mut() = Some((plan.clone(), lock.clone()));
+            return Err(Error::build(format!("{} was not to be built", plan.name)));
+        }
         let of_lock = || {
             let tree = self.old.get(&plan.name, plan.platform)?;
             tree.plan.inputs.first()?.built.clone().filter(|_| tree.plan.build_key() == Some(key))

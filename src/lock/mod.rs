@@ -23,7 +23,7 @@ use crate::make::Made;
 use crate::model::{MemberPath, Platform, ToolchainName};
 use crate::project::{Project, read_lock_text};
 
-pub use options::{Options, Upgrade};
+pub use options::{Options, Until, Upgrade};
 use stale::other_trees;
 
 pub use stale::{Stale, check, required, stale};

@@ -1,6 +1,9 @@
 //! Options for bringing a lock up to date.
 
-use crate::model::ToolchainName;
+use std::cell::RefCell;
+
+use crate::lockfile::{Lockfile, Plan};
+use crate::model::{Platform, ToolchainName};
 
 /// Options for bringing a lock up to date.
 pub struct Options {
@@ -10,6 +13,18 @@ pub struct Options {
     pub fresh: bool,
     /// Whether an index whose `Valid-Until` has passed is accepted.
     pub allow_expired: bool,
+    /// Where to stop.
+    pub until: Option<Until>,
+}
+
+/// Stops before a toolchain is built: its plan is wanted, and the lock with what it is built with.
+pub struct Until {
+    /// The toolchain.
+    pub name: ToolchainName,
+    /// The platform.
+    pub platform: Platform,
+    /// What was found.
+    pub found: RefCell<Option<(Plan, Lockfile)>>,
 }
 
 /// The entries to lock again in addition to the stale ones.

@@ -3,6 +3,7 @@
 
 use std::path::PathBuf;
 
+use super::failed_build::FailedBuild;
 use super::graph;
 use crate::environment::RUNTIME_VARIABLE;
 use crate::error::{Error, Result};
@@ -10,10 +11,10 @@ use crate::fetch::Fetcher;
 use crate::lockfile::{Lockfile, Plan};
 use crate::manifest::Requirements;
 use crate::model::{Built, Input, Platform, ToolchainName, minor_version};
-use crate::python::sdist::Builder;
+use crate::python::sdist::{Builder, WheelBuild};
 use crate::recipe::{self, Active};
-use crate::reporter::Reporter;
-use crate::sandbox::Quota;
+use crate::reporter::{Reporter, Verbosity};
+use crate::sandbox::{Ended, Printed, Quota};
 use crate::store::{Staging, Store};
 
 /// Builds wheels. The trees that a build uses must already be in the store.
@@ -111,6 +112,9 @@ impl Workshop<'_> {
             .spec
             .python()
             .map_or_else(|| minor_version(&python.version), |p| p.version.clone());
+        let log = scratch.dir().join("log");
+        let tell = |line: &str| self.reporter.detail(&format!("{}: {line}", input.component.name));
+        let printed = Printed { log: &log, tell: self.is_live().then_some(&tell) };
         let builder = Builder {
             python: &interpreter,
             requires: requires.as_ref().map(|(_, path)| path.as_path()),
@@ -118,12 +122,30 @@ impl Workshop<'_> {
             tools: &trees,
             env: &env,
             scratch: scratch.dir(),
-            log: &self.store.log(name)?,
+            printed: &printed,
             limits: self.limits,
         };
-        let (path, built) = builder.build(&sdist, name, &input.component.name)?;
-        self.fetcher.adopt(&path, &built.sha256)?;
-        Ok(built)
+        match builder.build(&sdist, name, &input.component.name)? {
+            WheelBuild::Made(path, built) => {
+                self.keep_log(name, &log);
+                self.fetcher.adopt(&path, &built.sha256)?;
+                Ok(built)
+            }
+            WheelBuild::Failed { ended, said, left, env, script } => {
+                let mut error = Error::build(format!("can't build a wheel of {name}"));
+                if let Ended::Code(_) = ended {
+                    error = error.hint("what its build imports goes into `build_requires` of the set, the compiler and other tools into `build_tools`");
+                }
+                let (printed, ended, said) = (log.as_path(), &ended, said.as_slice());
+                let failed = FailedBuild { name, printed, ended, said, left, env: &env, script };
+                Err(self.explain(error, failed))
+            }
+        }
+    }
+
+    /// Whether what a build prints is shown as it comes.
+    pub(super) fn is_live(&self) -> bool {
+        self.reporter.verbosity() == Verbosity::Verbose
     }
 
     /// Returns a tree that a build is about to use.

@@ -19,25 +19,23 @@ use std::path::{Path, PathBuf};
 use fs_err as fs;
 
 use super::build::Workshop;
+use super::failed_build::{FailedBuild, advice};
 use super::sandbox_paths::Sandbox;
 use crate::environment::RUNTIME_VARIABLE;
 use crate::error::{Error, Result};
 use crate::lockfile::{Building, Plan};
 use crate::model::{Built, Format, Hasher, Kind};
 use crate::recipe;
-use crate::sandbox::{EPOCH, Job, SealedView, Surroundings, SystemView, View, unpacked};
+use crate::sandbox::{EPOCH, Job, Printed, SealedView, Surroundings, SystemView, View, unpacked};
 use crate::store::Staging;
 use crate::tree::{BlobDir, Tree, write_nar};
 use crate::unpack::{CaseCollisions, Limits, TarOptions, sniffed, unpack_tar, unpack_zip};
-
-/// The number of lines of a failed build in its message.
-const LAST_LINES: usize = 15;
 
 /// The name of the directory that holds the result.
 const OUT: &str = "out";
 
 /// What the steps can call, and what tells which of them has failed.
-const PREAMBLE: &str = r#"set -eu
+pub(super) const PREAMBLE: &str = r#"set -eu
 needs() {
     for cotter_program in "$@"; do
         command -v "$cotter_program" > /dev/null || {
@@ -80,6 +78,28 @@ struct Used<'a> {
     path: PathBuf,
     /// Where it is in the sandbox.
     inside: String,
+}
+
+/// A build that may begin.
+pub struct Prepared {
+    /// What it sees.
+    pub view: SealedView,
+    /// The file that holds what runs.
+    pub script: PathBuf,
+    /// The text of each step, which tells its number.
+    pub steps: Vec<String>,
+}
+
+impl Prepared {
+    /// Returns the job that runs a script.
+    ///
+    /// # Errors
+    /// If the script cannot be written.
+    pub fn job(view: SealedView, script: &Path, text: &str) -> Result<Job> {
+        fs::write(script, text).map_err(|e| Error::at("write", script, e))?;
+        let command = ["/bin/sh", "/cotter/.build/script"].map(str::to_owned).into();
+        Ok(Job { view: View::Sealed(Box::new(view)), command })
+    }
 }
 
 impl Workshop<'_> {
@@ -142,25 +162,29 @@ impl Workshop<'_> {
         surroundings: &Surroundings,
         scratch: &Path,
     ) -> Result<Tree> {
-        let Some(building) = &plan.building else {
-            return Err(Error::build(format!("{} is not built from source", plan.name)));
-        };
-        let source = scratch.join("source");
-        fs::create_dir_all(&source).map_err(|e| Error::at("make", &source, e))?;
-        let patches = self.unpack_source(plan, &source, scratch)?;
+        let Prepared { view, script, steps } = self.prepared(plan, surroundings, scratch)?;
         let _spinner = self.reporter.spinner("building", &plan.tree_name());
-        let view = self.view(plan, building, surroundings, scratch, patches)?;
-        let shell = "/bin/sh".to_owned();
-        let command = vec![shell, "/cotter/.build/script".to_owned()];
-        let job = Job { view: View::Sealed(Box::new(SealedView { source, ..view })), command };
+        let text = PREAMBLE.to_owned() + &steps.concat();
+        let env = view.env.clone();
+        let job = Prepared::job(view, &script, &text)?;
         let log = scratch.join("log");
         let blobs = BlobDir::create(scratch.join("installed"))?;
         let limits = Limits { entries: 1_000_000, bytes: self.limits.space };
         let failed = |e: Error| e.context(format!("can't build {}", plan.name));
-        let outcome = job.run(&log, unpacked(&blobs, limits)).map_err(failed)?;
+        let tell = |line: &str| self.reporter.detail(&format!("{}: {line}", plan.name));
+        let printed = Printed { log: &log, tell: self.is_live().then_some(&tell) };
+        let outcome = job.run(&printed, unpacked(&blobs, limits)).map_err(failed)?;
         let Some(mut tree) = outcome.result else {
-            return Err(self.failure(plan, &log, &outcome.ended, &outcome.said)?);
+            let error =
+                Error::build(format!("can't build {}", plan.name)).about(plan.name.as_str());
+            let (ended, said) = (&outcome.ended, outcome.said.as_slice());
+            let error = advice(said).into_iter().fold(error, Error::hint);
+            let (name, left) = (&plan.tree_name(), outcome.left);
+            let (printed, script) = (log.as_path(), text.as_str());
+            let failed = FailedBuild { name, printed, ended, said, left, env: &env, script };
+            return Err(self.explain(error, failed));
         };
+        self.keep_log(&plan.tree_name(), &log);
         if tree.is_empty() {
             return Err(failed(Error::build("its steps have installed nothing below /out"))
                 .about(plan.name.as_str())
@@ -181,7 +205,29 @@ impl Workshop<'_> {
         Ok(tree)
     }
 
-    /// Unpacks the source, and returns the directory with the patches and the script.
+    /// Unpacks the source, and puts together what the build sees.
+    ///
+    /// # Errors
+    /// If an input cannot be fetched, or if no toolchain has a shell.
+    pub(super) fn prepared(
+        &self,
+        plan: &Plan,
+        surroundings: &Surroundings,
+        scratch: &Path,
+    ) -> Result<Prepared> {
+        let Some(building) = &plan.building else {
+            return Err(Error::build(format!("{} is not built from source", plan.name)));
+        };
+        let source = scratch.join("source");
+        fs::create_dir_all(&source).map_err(|e| Error::at("make", &source, e))?;
+        let extra = self.unpack_source(plan, &source, scratch)?;
+        let script = extra.join("script");
+        let view = self.view(plan, building, surroundings, scratch, extra)?;
+        let view = SealedView { source, ..view };
+        Ok(Prepared { view, script, steps: steps_of(building, has_patches(plan)) })
+    }
+
+    /// Unpacks the source, and returns the directory with the patches.
     fn unpack_source(&self, plan: &Plan, to: &Path, scratch: &Path) -> Result<PathBuf> {
         let extra = scratch.join("extra");
         fs::create_dir_all(extra.join("patches")).map_err(|e| Error::at("make", &extra, e))?;
@@ -269,9 +315,6 @@ impl Workshop<'_> {
         self.loader(&used, &mut view)?;
         let mut trees: BTreeMap<String, PathBuf> =
             used.iter().map(|used| (used.plan.name.to_string(), used.path.clone())).collect();
-        let script = extra.join("script");
-        fs::write(&script, script_of(building, has_patches(plan)))
-            .map_err(|e| Error::at("write", &script, e))?;
         trees.insert(".build".to_owned(), extra);
         Ok(SealedView {
             trees,
@@ -281,6 +324,7 @@ impl Workshop<'_> {
             env,
             limits: self.limits,
             gateway: false,
+            terminal: false,
             system: view,
             surroundings: surroundings.clone(),
         })
@@ -384,56 +428,24 @@ impl Workshop<'_> {
         env.retain(|_, value| !value.is_empty());
         Ok(env)
     }
-
-    /// Returns the error for a build that failed, and keeps what it printed.
-    fn failure(
-        &self,
-        plan: &Plan,
-        log: &Path,
-        ended: &crate::sandbox::Ended,
-        said: &[String],
-    ) -> Result<Error> {
-        let last = said.len().saturating_sub(LAST_LINES);
-        let mut error =
-            Error::build(format!("can't build {}", plan.name)).about(plan.name.as_str());
-        if !said[last..].is_empty() {
-            error = error.because(format!("it says:\n{}", said[last..].join("\n")));
-        }
-        let kept = self.store.log(&plan.tree_name())?;
-        let is_kept = fs::copy(log, &kept).is_ok();
-        let missing = said[last..].iter().any(|line| {
-            line.contains("[cotter] there is no program") || line.contains(": not found")
-        });
-        if missing {
-            error = error.hint("a program that the build starts goes into a toolchain of `with`: its Debian package beside the others");
-        }
-        error = ended.explain(error);
-        Ok(match is_kept {
-            true => error.hint(format!("all that it printed: {}", kept.display())),
-            false => error,
-        })
-    }
 }
 
 fn has_patches(plan: &Plan) -> bool {
     plan.inputs.iter().any(|input| input.format == Format::Patch)
 }
 
-/// Returns the script of a build.
-fn script_of(building: &Building, has_patches: bool) -> String {
-    let mut out = PREAMBLE.to_owned();
-    let total = building.steps.len() + usize::from(has_patches) + usize::from(building.strip);
+/// Returns the text of each step of a build.
+fn steps_of(building: &Building, has_patches: bool) -> Vec<String> {
     let apply = "needs patch\nfor cotter_patch in /cotter/.build/patches/*; do patch -p1 -f -i \"$cotter_patch\"; done";
     let steps = has_patches.then_some(apply).into_iter();
     let steps = steps.chain(building.steps.iter().map(String::as_str));
-    let steps = steps.chain(building.strip.then_some(STRIP));
-    for (number, step) in steps.enumerate() {
-        let number = number + 1;
-        out.push_str(&format!("cotter_step={number}\necho '[cotter] step {number} of {total}'\n"));
-        out.push_str(step);
-        out.push('\n');
-    }
-    out
+    let steps: Vec<&str> = steps.chain(building.strip.then_some(STRIP)).collect();
+    let total = steps.len();
+    let text = |(place, step): (usize, &&str)| {
+        let number = place + 1;
+        format!("cotter_step={number}\necho '[cotter] step {number} of {total}'\n{step}\n")
+    };
+    steps.iter().enumerate().map(text).collect()
 }
 
 /// Returns the directory that holds everything in an archive, if there is one.

@@ -10,7 +10,7 @@ use super::gateway::Gateway;
 use super::isolated::PROJECT;
 use super::uv::{CONSTRAINTS, Confined, SetResolution, UNIVERSAL};
 use crate::error::{Error, ErrorKind, Result};
-use crate::sandbox::{Job, SealedView, Surroundings, SystemView, View, unpacked};
+use crate::sandbox::{Job, Printed, Quota, SealedView, Surroundings, SystemView, View, unpacked};
 use crate::tree::{BlobDir, Node, Tree};
 use crate::unpack::Limits;
 
@@ -52,8 +52,9 @@ impl SetResolution<'_> {
                 directory: PROJECT.to_owned(),
                 result: "out".to_owned(),
                 env: self.environment(&gateway),
-                limits: self.limits,
+                limits: Quota { keep_failed: false, ..self.limits },
                 gateway: !self.offline,
+                terminal: false,
                 system: SystemView::default(),
                 surroundings: Surroundings::default(),
             })),
@@ -62,7 +63,8 @@ impl SetResolution<'_> {
         let log = self.scratch.join("resolution.log");
         let limits = Limits { entries: 10_000, bytes: self.limits.space };
         let serve = |stream| gateway.serve(stream);
-        let outcome = job.run_served(&log, unpacked(&blobs, limits), &serve)?;
+        let outcome =
+            job.run_served(&Printed { log: &log, tell: None }, unpacked(&blobs, limits), &serve)?;
         let Some(made) = outcome.result else {
             let last = outcome.said.len().saturating_sub(LAST_LINES);
             let error = Error::build(format!("can't resolve [requirements.{}]", self.set.name));

@@ -11,16 +11,33 @@ use crate::error::{Error, Result};
 use crate::lockfile::Plan;
 use crate::model::{Built, Input, WheelName, normalize_project};
 use crate::sandbox::{
-    EPOCH, Ended, Job, Quota, SealedView, Surroundings, SystemView, View, unpacked,
+    EPOCH, Ended, Job, JobOutcome, Printed, Quota, SealedView, Surroundings, SystemView, View,
+    unpacked,
 };
-use crate::tree::{BlobDir, Node};
+use crate::tree::{BlobDir, Node, Tree};
 use crate::unpack::{CaseCollisions, Limits, TarOptions, decoder_for, unpack_tar, unpack_zip};
 
 /// Calls the build backend, within the sandbox.
 const PROGRAM: &str = include_str!("build_wheel.py");
 
-/// The number of lines of a failed build in its message.
-const LAST_LINES: usize = 15;
+/// How the build of a wheel ended.
+pub enum WheelBuild {
+    /// The path of the wheel, and its name, size and digest.
+    Made(PathBuf, Built),
+    /// The build failed.
+    Failed {
+        /// How it ended.
+        ended: Ended,
+        /// The last lines that it printed.
+        said: Vec<String>,
+        /// What it left, if that is kept.
+        left: Option<Result<Tree>>,
+        /// The variables with which it ran.
+        env: BTreeMap<String, String>,
+        /// The text of what ran.
+        script: &'static str,
+    },
+}
 
 /// The environment of a build.
 pub struct Builder<'a> {
@@ -37,19 +54,19 @@ pub struct Builder<'a> {
     pub env: &'a BTreeMap<String, String>,
     /// The working directory.
     pub scratch: &'a Path,
-    /// Where a build that fails leaves what it has printed.
-    pub log: &'a Path,
+    /// Where what a build prints goes.
+    pub printed: &'a Printed<'a>,
     /// How much of the machine the build may use.
     pub limits: Quota,
 }
 
 impl Builder<'_> {
     /// Builds the wheel of a project from the source distribution at `sdist`, which is called
-    /// `name`. Returns the path of the wheel, and its name, size and digest.
+    /// `name`.
     ///
     /// # Errors
-    /// If the build fails. The message contains the last lines of its output.
-    pub fn build(&self, sdist: &Path, name: &str, project: &str) -> Result<(PathBuf, Built)> {
+    /// If the build cannot begin, or if it succeeds without a wheel.
+    pub fn build(&self, sdist: &Path, name: &str, project: &str) -> Result<WheelBuild> {
         let work = self.scratch.join(format!("build-{name}"));
         let made = |e, path: &Path| Error::at("make", path, e);
         let source = work.join("source");
@@ -90,21 +107,22 @@ impl Builder<'_> {
                 source,
                 directory: String::new(),
                 result: "wheel".to_owned(),
-                env,
+                env: env.clone(),
                 limits: self.limits,
                 gateway: false,
+                terminal: false,
                 system: SystemView::default(),
                 surroundings: Surroundings::default(),
             })),
             command: [python, "-c", PROGRAM].map(str::to_owned).into(),
         };
-        let log = work.join("log");
         let blobs = BlobDir::create(work.join("wheel"))?;
         let limits = Limits { entries: 1000, bytes: self.limits.space };
-        let outcome = job.run(&log, unpacked(&blobs, limits));
+        let outcome = job.run(self.printed, unpacked(&blobs, limits));
         let outcome = outcome.map_err(|e| e.context(format!("can't build a wheel of {name}")))?;
-        let Some(made) = outcome.result else {
-            return Err(self.failed(name, &log, &outcome.ended, &outcome.said));
+        let JobOutcome { ended, result, left, said } = outcome;
+        let Some(made) = result else {
+            return Ok(WheelBuild::Failed { ended, said, left, env, script: PROGRAM });
         };
         let files: Vec<_> = made.iter().collect();
         let [(path, Node::File { blob, .. })] = files.as_slice() else {
@@ -120,26 +138,7 @@ impl Builder<'_> {
             )));
         }
         let built = Built { file, size: blob.size(), sha256: *blob.sha256() };
-        Ok((blob.path().to_owned(), built))
-    }
-
-    /// Returns the error for a build that failed, and keeps what it printed.
-    fn failed(&self, name: &str, log: &Path, ended: &Ended, said: &[String]) -> Error {
-        let last = said.len().saturating_sub(LAST_LINES);
-        let mut error = Error::build(format!("can't build a wheel of {name}"));
-        if !said[last..].is_empty() {
-            error = error.because(format!("it says:\n{}", said[last..].join("\n")));
-        }
-        let kept = fs::rename(log, self.log).is_ok();
-        let error = match ended {
-            Ended::Code(_) => error.hint("what its build imports goes into `build_requires` of the set, the compiler and other tools into `build_tools`"),
-            _ => ended.explain(error),
-        };
-        if kept {
-            error.hint(format!("all that it printed: {}", self.log.display()))
-        } else {
-            error
-        }
+        Ok(WheelBuild::Made(blob.path().to_owned(), built))
     }
 
     /// Unpacks the archive below `to`, without its top-level directory.

@@ -17,7 +17,7 @@ use rustix::process::{
 use rustix::thread::UnshareFlags;
 
 use super::job::{Ended, FAILED, GATEWAY, Job, REPORTED, SealedView, View};
-use super::{confine, mounts, sys, watch};
+use super::{confine, fence, mounts, send, sys, watch};
 
 /// The user and the group that a job of root is to the machine: those that own nothing (`nobody`).
 const NOBODY: u32 = 65_534;
@@ -178,9 +178,11 @@ impl First<'_> {
             Ok(ended) => {
                 let whole = ended == Ended::Code(0);
                 code(report(&ended).and_then(|()| match &self.job.view {
-                    View::Sealed(sealed) if whole => send(sealed).inspect_err(|e| {
+                    View::Sealed(sealed) if sealed.terminal => Ok(()),
+                    View::Sealed(sealed) if whole => send::result(sealed).inspect_err(|e| {
                         let _ = writeln!(io::stderr(), "the result can't be read: {e}");
                     }),
+                    View::Sealed(sealed) if sealed.limits.keep_failed => send::left(sealed),
                     _ => Ok(()),
                 }))
             }
@@ -220,10 +222,14 @@ impl First<'_> {
 
     fn command(&self) -> Command {
         let mut command = Command::new(&self.job.command[0]);
-        command.args(&self.job.command[1..]).stdin(Stdio::null());
         // Standard output carries the outcome, and the job must not reach it.
-        let errors = io::stderr().as_fd().try_clone_to_owned();
-        command.stdout(errors.map_or_else(|_| Stdio::null(), Stdio::from));
+        let errors = || {
+            let errors = io::stderr().as_fd().try_clone_to_owned();
+            errors.map_or_else(|_| Stdio::null(), Stdio::from)
+        };
+        let has_terminal = matches!(&self.job.view, View::Sealed(sealed) if sealed.terminal);
+        command.args(&self.job.command[1..]).stdout(errors());
+        command.stdin(if has_terminal { errors() } else { Stdio::null() });
         command
     }
 
@@ -240,12 +246,21 @@ impl First<'_> {
         }
         mounts::enter(sealed, self.root.then_some(nobody))?;
         rustix::process::setsid()?;
+        if sealed.terminal {
+            // So that the job can open it once more, as by /dev/stderr.
+            if self.root {
+                rustix::fs::fchown(io::stderr(), Some(nobody.0), Some(nobody.1))?;
+            }
+            rustix::process::ioctl_tiocsctty(io::stderr())
+                .map_err(|e| fault("can't use the terminal", e))?;
+        }
         if self.root {
             self.become_ordinary(sealed.surroundings.user)?;
         }
         let source = Path::new("/").join(&sealed.surroundings.place).join("source");
         std::env::set_current_dir(source.join(&sealed.directory))?;
         rustix::process::umask(Mode::from_raw_mode(0o022));
+        fence::close(sealed)?;
         confine::confine(&sealed.limits)?;
         // A change of credentials has cleared the signal.
         self.end_with_supervisor()?;
@@ -311,14 +326,4 @@ fn offer_gateway() -> Result<(), Fault> {
     sendmsg(io::stdin(), &message, &mut ancillary, SendFlags::empty())
         .map_err(|e| fault("can't hand a socket to the caller", e))?;
     Ok(())
-}
-
-/// Writes the result of a job as a tar archive.
-fn send(sealed: &SealedView) -> io::Result<()> {
-    let out = io::BufWriter::with_capacity(1 << 16, io::stdout().lock());
-    let mut archive = tar::Builder::new(out);
-    archive.follow_symlinks(false);
-    archive.mode(tar::HeaderMode::Deterministic);
-    archive.append_dir_all(".", format!("/{}/{}", sealed.surroundings.place, sealed.result))?;
-    archive.into_inner()?.flush()
 }

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use crate::error::Error;
+use crate::error::{Error, Result};
 
 /// The hidden command that runs a job.
 pub const COMMAND: &str = "__sandbox";
@@ -60,6 +60,8 @@ pub struct SealedView {
     pub limits: Quota,
     /// Whether the caller serves the job at [`GATEWAY`]. The job has no other network.
     pub gateway: bool,
+    /// Whether somebody sits at the job's terminal, which is standard error. Such a job has no result.
+    pub terminal: bool,
     /// What stands at the places of an ordinary system, beside `/cotter`.
     pub system: SystemView,
     /// What a build could see of the machine, and should not depend on.
@@ -126,7 +128,7 @@ impl SealedView {
     }
 }
 
-/// How much of the machine a job may use.
+/// How much of the machine a job may use, and whether what it leaves is kept if it fails.
 #[derive(Debug, Clone, Copy, Serialize, Deserialize)]
 pub struct Quota {
     /// The number of its processes and threads.
@@ -137,6 +139,10 @@ pub struct Quota {
     pub space: u64,
     /// The time in seconds.
     pub seconds: u64,
+    /// The bytes that it may print.
+    pub output: u64,
+    /// Whether its directory is handed to the caller if it fails.
+    pub keep_failed: bool,
 }
 
 impl Quota {
@@ -146,8 +152,54 @@ impl Quota {
         let info = rustix::system::sysinfo();
         let total = (info.totalram as u64).saturating_mul(u64::from(info.mem_unit).max(1));
         let processors = std::thread::available_parallelism().map_or(1, |n| n.get() as u64);
-        Quota { processes: 256 + 32 * processors, memory: 0, space: 0, seconds }
-            .with_memory(total / 4 * 3)
+        Quota {
+            processes: 256 + 32 * processors,
+            memory: 0,
+            space: 0,
+            seconds,
+            output: 512 << 20,
+            keep_failed: false,
+        }
+        .with_memory(total / 4 * 3)
+    }
+
+    /// Returns these limits with what the variables of the user say. `var` returns the value of one
+    /// that is set.
+    ///
+    /// # Errors
+    /// If a variable is no number, or one with which no build is possible.
+    pub fn with_variables(self, var: &dyn Fn(&str) -> Option<String>) -> Result<Quota> {
+        let number = |name: &str, least: u64, unit: &str| {
+            let Some(text) = var(name) else { return Ok(None) };
+            let wrong = || Error::user(format!("{name} is no number: {text:?}"));
+            let value = text.parse::<f64>().ok().filter(|n| n.is_finite() && *n >= 0.0);
+            let value = value.ok_or_else(wrong)?;
+            if value < least as f64 {
+                return Err(Error::user(format!("{name} is too small for any build"))
+                    .because(format!("expected {least}{unit} or more, got {value}{unit}"))
+                    .hint(format!("raise it, or unset {name}")));
+            }
+            Ok(Some(value))
+        };
+        let mut out = self;
+        let mib = |value: f64| (value * f64::from(1 << 20)) as u64;
+        if let Some(value) = number("COTTER_BUILD_TIMEOUT", 0, " s")? {
+            out.seconds = value.max(1.0) as u64;
+        }
+        // With less, uv and the interpreter do not get as far as their own messages.
+        if let Some(value) = number("COTTER_BUILD_MEMORY", 128, " MiB")? {
+            out = out.with_memory(mib(value));
+        }
+        if let Some(value) = number("COTTER_BUILD_OUTPUT", 1, " MiB")? {
+            out.output = mib(value);
+        }
+        if let Some(value) = number("COTTER_BUILD_PROCESSES", 16, "")? {
+            out.processes = value as u64;
+        }
+        let falsy = ["0", "false", "no", "off", "n", "f"];
+        let keeps = |text: String| !falsy.contains(&text.to_ascii_lowercase().as_str());
+        out.keep_failed |= var("COTTER_KEEP_FAILED").is_some_and(keeps);
+        Ok(out)
     }
 
     /// Returns the same limits with another one for the memory, in bytes.
@@ -169,6 +221,10 @@ pub enum Ended {
     MachineMemory,
     /// It ran for longer than it may. The value is the limit in seconds.
     Time(u64),
+    /// It had as many processes and threads as it may. The value is the limit.
+    Processes(u64),
+    /// It printed more than it may. The value is the limit in bytes.
+    Output(u64),
     /// It could not be watched any longer, so it was ended. The value is the reason.
     Unwatched(String),
     /// It could not be started.
@@ -197,6 +253,12 @@ impl Ended {
             Ended::Time(seconds) => error
                 .because(format!("it ran for more than {seconds} s"))
                 .hint("set COTTER_BUILD_TIMEOUT to the number of seconds that it may run"),
+            Ended::Processes(most) => error
+                .because(format!("it started more than the {most} processes and threads that a build may have"))
+                .hint("set COTTER_BUILD_PROCESSES to the number that it may have, if it does not start them without end"),
+            Ended::Output(most) => error
+                .because(format!("it printed more than the {} MiB that a build may print", most >> 20))
+                .hint("set COTTER_BUILD_OUTPUT to the number of MiB that it may print, or let its steps print less"),
             Ended::Signal(signal) => error.because(format!("signal {signal} ended it")),
             Ended::Code(_) | Ended::Unwatched(_) | Ended::NotStarted { .. } => error,
         }
@@ -206,3 +268,39 @@ impl Ended {
 /// The time that builds see, in seconds since 1970: 1980-01-01, the earliest time that a zip file
 /// can store.
 pub const EPOCH: u64 = 315_532_800;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_variables_of_the_user_change_the_limits() {
+        let with = |pairs: &[(&str, &str)]| {
+            let of = |name: &str| pairs.iter().find(|(n, _)| *n == name).map(|p| p.1.to_owned());
+            Quota::of_builds(7200).with_variables(&of)
+        };
+        let plain = with(&[]).unwrap();
+        assert_eq!((plain.seconds, plain.output, plain.keep_failed), (7200, 512 << 20, false));
+        let own = with(&[
+            ("COTTER_BUILD_TIMEOUT", "0"),
+            ("COTTER_BUILD_MEMORY", "300"),
+            ("COTTER_BUILD_OUTPUT", "2.5"),
+            ("COTTER_BUILD_PROCESSES", "40"),
+            ("COTTER_KEEP_FAILED", "1"),
+        ])
+        .unwrap();
+        assert_eq!((own.seconds, own.memory, own.space), (1, 300 << 20, 200 << 20));
+        assert_eq!((own.output, own.processes, own.keep_failed), (5 << 19, 40, true));
+        assert!(!with(&[("COTTER_KEEP_FAILED", "off")]).unwrap().keep_failed);
+        for (name, value, why) in [
+            ("COTTER_BUILD_MEMORY", "127", "too small for any build"),
+            ("COTTER_BUILD_OUTPUT", "0.5", "too small for any build"),
+            ("COTTER_BUILD_PROCESSES", "many", "is no number"),
+            ("COTTER_BUILD_TIMEOUT", "-1", "is no number"),
+            ("COTTER_BUILD_TIMEOUT", "inf", "is no number"),
+        ] {
+            let error = with(&[(name, value)]).unwrap_err().to_string();
+            assert!(error.contains(name) && error.contains(why), "{error}");
+        }
+    }
+}

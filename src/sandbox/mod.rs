@@ -13,21 +13,27 @@
 //! No file of the machine can be written: the job works in memory, and its result is a stream of
 //! bytes. Each process is killed by the kernel when the one above it ends, and with process 1 all
 //! processes of the job end. Sources: namespaces(7), `user_namespaces(7)`, `pivot_root(2)`, overlayfs
-//! (the kernel's `Documentation/filesystems/overlayfs.rst`), seccomp(2), capabilities(7), keyrings(7).
+//! (the kernel's `Documentation/filesystems/overlayfs.rst`), seccomp(2),
+//! landlock(7), capabilities(7), keyrings(7).
 
 mod confine;
 mod enter;
+mod fence;
 mod job;
 mod log;
 mod mounts;
 mod nix_store;
 mod run;
+mod send;
 mod sys;
+mod terminal;
 mod watch;
 
 pub use enter::enter;
+pub use fence::has_landlock;
 pub use job::{
     COMMAND, EPOCH, Ended, GATEWAY, Job, Quota, SealedView, Surroundings, SystemView, View,
 };
 pub use nix_store::{NIX_STORE, enter_nix_store};
-pub use run::unpacked;
+pub use run::{JobOutcome, Printed, unpacked};
+pub use terminal::need_terminal;

@@ -20,11 +20,11 @@ use super::job::{SealedView, SystemView};
 const PLACE: &str = "/proc";
 
 /// The devices that a job sees.
-const DEVICES: &[&str] = &["full", "null", "random", "urandom", "zero"];
+pub(super) const DEVICES: &[&str] = &["full", "null", "random", "urandom", "zero"];
 
 /// Returns the places that a job may write to, in its root and in the file system in memory that holds
 /// them.
-fn writable(sealed: &SealedView) -> [(&str, &str, u32); 3] {
+pub(super) fn writable(sealed: &SealedView) -> [(&str, &str, u32); 3] {
     [
         (sealed.surroundings.place.as_str(), "build", 0o755),
         ("tmp", "tmp", 0o1777),

@@ -6,7 +6,7 @@ use std::net::{Shutdown, TcpListener, TcpStream};
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
@@ -33,6 +33,14 @@ pub fn unpacked(blobs: &BlobDir, limits: Limits) -> impl FnOnce(&mut dyn Read) -
 /// The longest line with an outcome, in bytes.
 const LONGEST_REPORT: u64 = 64 << 10;
 
+/// Where what a job prints goes.
+pub struct Printed<'a> {
+    /// The file that holds it. It is bounded.
+    pub log: &'a Path,
+    /// Is told each line as it comes.
+    pub tell: Option<&'a (dyn Fn(&str) + Sync)>,
+}
+
 /// What a job has done.
 #[derive(Debug)]
 pub struct JobOutcome<T> {
@@ -40,22 +48,24 @@ pub struct JobOutcome<T> {
     pub ended: Ended,
     /// Its result, if its program ended with 0.
     pub result: Option<T>,
+    /// The directory in which it worked, if it failed and its limits say that this is kept.
+    pub left: Option<Result<T>>,
     /// The last lines that it printed, without empty ones.
     pub said: Vec<String>,
 }
 
 impl Job {
-    /// Runs the job. What it prints goes to the file `log`. `take` reads its result, a tar archive
-    /// that is as hostile as any other. The result of a job with a masked view is empty.
+    /// Runs the job. `take` reads its result, a tar archive that is as hostile as any other, or in the
+    /// same form what it left. The result of a job with a masked view is empty.
     ///
     /// # Errors
-    /// If the job cannot be started, and those of `take`. A job that fails is no error.
+    /// If the job cannot be started, and those of `take` for a result. A job that fails is no error.
     pub fn run<T>(
         &self,
-        log: &Path,
+        printed: &Printed,
         take: impl FnOnce(&mut dyn Read) -> Result<T>,
     ) -> Result<JobOutcome<T>> {
-        self.run_served(log, take, &|_| ())
+        self.run_served(printed, take, &|_| ())
     }
 
     /// Runs the job, and serves it. `serve` is called for each connection to the gateway, in a
@@ -65,36 +75,27 @@ impl Job {
     /// Those of [`Job::run`].
     pub fn run_served<T>(
         &self,
-        log: &Path,
+        printed: &Printed,
         take: impl FnOnce(&mut dyn Read) -> Result<T>,
         serve: &(dyn Fn(TcpStream) + Sync),
     ) -> Result<JobOutcome<T>> {
-        let broken = |e: std::io::Error| Error::io("can't run a job in the sandbox", e);
-        // The path stays valid if the program was replaced by a new version in the meantime.
-        let mut command = Command::new("/proc/self/exe");
-        let (mut input, theirs) = UnixStream::pair().map_err(broken)?;
-        command.arg(COMMAND).stdin(OwnedFd::from(theirs));
-        command.stdout(Stdio::piped()).stderr(Stdio::piped());
-        if matches!(self.view, View::Sealed(_)) {
-            command.env_clear().current_dir("/");
-        }
-        let mut child = command.spawn().map_err(broken)?;
-        // The command still holds the other end of the socket.
-        drop(command);
-        let text = serde_json::to_vec(self).map_err(|e| broken(e.into()))?;
-        // If it has ended, what it said is better than a broken pipe.
-        let _ = input.write_all(&text).and_then(|()| input.shutdown(Shutdown::Write));
+        let (mut child, input) = self.start(Stdio::piped())?;
         let said = child.stderr.take();
         let over = AtomicBool::new(false);
+        let most = match &self.view {
+            View::Sealed(sealed) => sealed.limits.output,
+            View::Masked { .. } => u64::MAX,
+        };
         let kept = std::thread::scope(|scope| {
-            let reader = scope.spawn(|| said.map(|said| log::keep(said, log)));
+            let reader =
+                scope.spawn(|| said.map(|said| log::keep(said, printed.log, most, printed.tell)));
             if matches!(&self.view, View::Sealed(sealed) if sealed.gateway) {
                 scope.spawn(|| gateway(&input, &over, serve));
             }
-            let outcome = receive(child.stdout.take(), take);
+            let outcome = receive(child.stdout.take(), self.keeps_failed(), take);
             over.store(true, Ordering::Relaxed);
             // A job whose result was refused must not go on.
-            if outcome.is_err() {
+            if !matches!(&outcome, Ok((_, _, None | Some(Ok(_))))) {
                 let _ = child.kill();
             }
             let kept = reader.join().map_err(|_| Error::build("a thread of the sandbox failed"))?;
@@ -103,20 +104,53 @@ impl Job {
         let status = child.wait().map_err(broken)?;
         crate::interrupt::check()?;
         let (outcome, kept) = kept?;
-        let kept = kept.transpose().map_err(|e| Error::at("write", log, e))?.unwrap_or_default();
-        let said: Vec<String> = String::from_utf8_lossy(&kept)
+        let kept = kept.transpose().map_err(|e| Error::at("write", printed.log, e))?;
+        let kept = kept.unwrap_or_default();
+        let said: Vec<String> = String::from_utf8_lossy(&kept.tail)
             .lines()
             .filter(|line| !line.trim().is_empty())
             .map(str::to_owned)
             .collect();
         // If the result was refused, the job was killed for it.
-        if status.code() != Some(REPORTED.into()) && (outcome.is_ok() || status.code().is_some()) {
+        let was_killed = !matches!(&outcome, Ok((_, _, None | Some(Ok(_)))));
+        if status.code() != Some(REPORTED.into()) && (!was_killed || status.code().is_some()) {
             let error = Error::build("the sandbox ended without a word");
             return Err(said.iter().rev().take(5).rev().fold(error, |e, l| e.because(l.clone())));
         }
-        let (ended, result) = outcome?;
-        Ok(JobOutcome { ended, result, said })
+        let (ended, result, left) = outcome?;
+        Ok(match kept.is_too_much {
+            true => JobOutcome { ended: Ended::Output(most), result: None, left, said },
+            false => JobOutcome { ended, result, left, said },
+        })
     }
+
+    fn keeps_failed(&self) -> bool {
+        matches!(&self.view, View::Sealed(sealed) if sealed.limits.keep_failed && !sealed.terminal)
+    }
+
+    /// Starts the process that makes the sandbox, and describes the job to it. Returns the process, and
+    /// the other end of its standard input.
+    pub(super) fn start(&self, errors: Stdio) -> Result<(Child, UnixStream)> {
+        // The path stays valid if the program was replaced by a new version in the meantime.
+        let mut command = Command::new("/proc/self/exe");
+        let (mut input, theirs) = UnixStream::pair().map_err(broken)?;
+        command.arg(COMMAND).stdin(OwnedFd::from(theirs));
+        command.stdout(Stdio::piped()).stderr(errors);
+        if matches!(self.view, View::Sealed(_)) {
+            command.env_clear().current_dir("/");
+        }
+        let child = command.spawn().map_err(broken)?;
+        // The command still holds the other ends of what it hands on.
+        drop(command);
+        let text = serde_json::to_vec(self).map_err(|e| broken(e.into()))?;
+        // If it has ended, what it said is better than a broken pipe.
+        let _ = input.write_all(&text).and_then(|()| input.shutdown(Shutdown::Write));
+        Ok((child, input))
+    }
+}
+
+fn broken(e: std::io::Error) -> Error {
+    Error::io("can't run a job in the sandbox", e)
 }
 
 /// The greatest number of connections that are served at once. uv has at most 50, and further ones
@@ -184,11 +218,12 @@ impl Drop for ServedPlace<'_> {
     }
 }
 
-/// Reads the outcome and the result.
-fn receive<T>(
+/// Reads the outcome, and the result or what is left.
+pub(super) fn receive<T>(
     from: Option<impl Read>,
+    keeps_failed: bool,
     take: impl FnOnce(&mut dyn Read) -> Result<T>,
-) -> Result<(Ended, Option<T>)> {
+) -> Result<(Ended, Option<T>, Option<Result<T>>)> {
     let broken = |e: std::io::Error| Error::io("can't read the outcome of a job", e);
     let Some(from) = from else { return Err(Error::build("the sandbox has no output")) };
     let mut from = BufReader::with_capacity(1 << 16, from);
@@ -200,15 +235,21 @@ fn receive<T>(
     let ended: Ended = serde_json::from_slice(&line).map_err(|e| broken(e.into()))?;
     if let Ended::NotStarted { what, hint } = &ended {
         let error = Error::build("the sandbox can't be made").because(what.clone());
-        return Err(hint.iter().fold(error, |e, hint| e.hint(hint.clone())));
+        return Err(match hint {
+            Some(hint) => error.hint(hint.clone()).hint("without them, take what another machine has built from a binary cache: see `cotter cache add`"),
+            None => error,
+        });
     }
     if let Ended::Unwatched(why) = &ended {
         return Err(Error::build("a job in the sandbox can't be watched, so it was ended")
             .because(why.clone())
             .hint("run the same command again; if it fails again, check the memory and the processes of this machine"));
     }
-    let result = if ended == Ended::Code(0) { Some(take(&mut from)?) } else { None };
-    Ok((ended, result))
+    Ok(match (&ended, keeps_failed) {
+        (Ended::Code(0), _) => (ended, Some(take(&mut from)?), None),
+        (_, true) => (ended, None, Some(take(&mut from))),
+        (_, false) => (ended, None, None),
+    })
 }
 
 #[cfg(test)]
@@ -219,7 +260,7 @@ mod tests {
     fn what_ends_a_job_before_and_after_its_start_is_told_apart() {
         let said = |ended: &Ended| {
             let line = serde_json::to_string(ended).unwrap() + "\n";
-            let error = receive(Some(line.as_bytes()), |_| Ok(())).unwrap_err();
+            let error = receive(Some(line.as_bytes()), false, |_| Ok(())).unwrap_err();
             error.to_string()
         };
         let not_started = Ended::NotStarted { what: "no".to_owned(), hint: None };

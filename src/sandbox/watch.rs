@@ -3,6 +3,7 @@
 //! few times a second, and between two looks, the limits of each process hold.
 
 use std::io;
+use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -74,8 +75,31 @@ fn excess(limits: &Quota, elapsed: Duration) -> io::Result<Option<Ended>> {
     if uses_more_than(limits.memory)? {
         return Ok(Some(Ended::Memory(limits.memory)));
     }
+    // At the limit, the kernel makes no further ones, and what happens then differs between programs.
+    if tasks()? + SPARE >= limits.processes {
+        return Ok(Some(Ended::Processes(limits.processes)));
+    }
     let (total, available) = machine()?;
     Ok((available < total / LAST_PART).then_some(Ended::MachineMemory))
+}
+
+/// The number of processes below the limit with which a job counts as being at it: some may end while
+/// they are counted.
+const SPARE: u64 = 4;
+
+/// Returns the number of processes and threads of the job.
+fn tasks() -> io::Result<u64> {
+    let mut out = 0;
+    for entry in fs::read_dir("/proc")? {
+        let path = entry?.path();
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        if name.bytes().all(|b| b.is_ascii_digit()) {
+            // The process may have ended. Its directory of threads has two further links.
+            let meta = fs::metadata(path.join("task"));
+            out += meta.map_or(0, |meta| meta.nlink().saturating_sub(2).max(1));
+        }
+    }
+    Ok(out)
 }
 
 /// What the buffers of a Unix socket may hold, in bytes: twice the greatest `SO_SNDBUF` of a kernel as

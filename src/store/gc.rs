@@ -115,6 +115,7 @@ impl Store {
         if !options.dry_run {
             self.clear_sessions()?;
             self.forget_uploads()?;
+            self.delete_logs(options.keep)?;
             super::Staging::sweep(self)?;
         }
         Ok(report)
@@ -212,4 +213,9 @@ pub(super) fn young(path: &Path, keep: Duration) -> bool {
     let changed =
         SystemTime::UNIX_EPOCH + Duration::from_secs(u64::try_from(meta.ctime()).unwrap_or(0));
     SystemTime::now().duration_since(changed).map_or(keep > Duration::ZERO, |age| age < keep)
+}
+
+/// Returns the time since a moment, unless it is in the future.
+pub(super) fn since(moment: SystemTime) -> Option<Duration> {
+    SystemTime::now().duration_since(moment).ok()
 }

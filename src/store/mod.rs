@@ -13,7 +13,8 @@
 //! | `facts/<name>.json` | what the recipe knows about a tree; can be derived again |
 //! | `inputs/<sha256>` | downloads; unfinished ones end in `.part` |
 //! | `staging/<pid>-<n>` | work in progress, locked by its process |
-//! | `logs/<name>.log` | what a build that failed has printed |
+//! | `logs/<name>.log.zst` | what the last build of a name has printed |
+//! | `failed/<name>` | what a build that failed has left, if the user wants it |
 //! | `roots/<hash>` | the trees that each project uses |
 //! | `packed/<name>.*` | trees as `cache serve` sends them; can be made again |
 //! | `uploads/<hash>` | the identity of an upload to a bucket that is not complete |
@@ -30,6 +31,7 @@ mod downloads;
 mod facts;
 mod gc;
 mod listing;
+mod logs;
 mod owner;
 mod packed;
 mod roots;
@@ -139,14 +141,6 @@ impl Store {
             .create(&dir)
             .map_err(|e| Error::at("make the store directory", &dir, e))?;
         Ok(dir)
-    }
-
-    /// Returns the path of the log of a build. A build that fails leaves it for the user.
-    ///
-    /// # Errors
-    /// If the directory of the logs cannot be created.
-    pub fn log(&self, name: &str) -> Result<PathBuf> {
-        Ok(self.part("logs")?.join(format!("{name}.log")))
     }
 
     /// Opens the file whose lock shows that a tree is in use. Everybody who may use the tree may

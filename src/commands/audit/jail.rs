@@ -11,7 +11,7 @@ use crate::audit::{Finding, HOST_RUN, trace};
 use crate::commands::workspace::Workspace;
 use crate::context::{Context, var_os};
 use crate::error::{Error, Result};
-use crate::sandbox::{Ended, Job, View};
+use crate::sandbox::{Ended, Job, Printed, View};
 
 /// The masked programs, by the beginning of their names.
 const MASKED: &[&str] = &[
@@ -110,7 +110,8 @@ fn build(
     cx.reporter.line("building once more in a jail, under a trace");
     let view =
         View::Masked { mask, programs: programs.collect(), directory: workspace.dir.clone() };
-    let outcome = Job { view, command }.run(&root.join("log"), |_| Ok(()))?;
+    let log = root.join("log");
+    let outcome = Job { view, command }.run(&Printed { log: &log, tell: None }, |_| Ok(()))?;
     let text = fs::read(&trace).map_err(|e| Error::at("read", &trace, e))?;
     let text = String::from_utf8_lossy(&text).into_owned();
     if text.is_empty() {

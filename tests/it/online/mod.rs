@@ -6,6 +6,8 @@ mod audit;
 mod bazel;
 mod bazel_clang;
 mod book;
+mod build_failures;
+mod build_sandbox;
 mod caches;
 mod closures;
 mod commands;

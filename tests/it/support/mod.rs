@@ -2,6 +2,7 @@
 
 pub mod archive;
 pub mod bazel;
+pub mod building;
 pub mod debian;
 pub mod jail;
 pub mod nix;
