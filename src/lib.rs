@@ -6,6 +6,7 @@ mod accepted;
 pub mod app;
 mod audit;
 mod cli;
+mod compare;
 mod commands;
 mod context;
 #[cfg(test)]

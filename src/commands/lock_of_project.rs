@@ -54,6 +54,11 @@ impl AskedTrees {
         Ok(out)
     }
 
+    /// Returns the whole lock.
+    pub fn lock(&self) -> &Lockfile {
+        &self.lock
+    }
+
     /// Returns the entries.
     pub fn trees(&self) -> impl Iterator<Item = &LockedTree> {
         self.lock.trees.values().filter(|tree| {

@@ -1,19 +1,19 @@
 //! Builds source distributions into wheels, and source code into the files that it installs, with the
 //! trees that the lock names for this purpose.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use super::graph;
 use crate::environment::RUNTIME_VARIABLE;
 use crate::error::{Error, Result};
 use crate::fetch::Fetcher;
-use crate::lockfile::{Lockfile, Plan};
+use crate::lockfile::{Lockfile, PackagesSpec, Plan};
 use crate::manifest::Requirements;
 use crate::model::{Built, Input, Platform, ToolchainName, minor_version};
 use crate::python::sdist::Builder;
 use crate::recipe::{self, Active};
 use crate::reporter::Reporter;
-use crate::sandbox::Quota;
+use crate::sandbox::{Quota, Surroundings};
 use crate::store::{Staging, Store};
 
 /// Builds wheels. The trees that a build uses must already be in the store.
@@ -42,6 +42,18 @@ pub struct Tools<'a> {
     pub path: &'a [ToolchainName],
 }
 
+impl<'a> Tools<'a> {
+    /// Returns what the wheels of a set are built with. `requires` is the name that the set's own
+    /// build requirements would have.
+    pub fn of(plan: &Plan, set: &'a PackagesSpec, requires: &'a ToolchainName) -> Self {
+        Tools {
+            interpreter: &set.interpreter,
+            requires: plan.uses.make.contains(requires).then_some(requires),
+            path: &set.build_tools,
+        }
+    }
+}
+
 impl Workshop<'_> {
     /// Builds the wheels that a plan needs and that are not in the cache, and compares each of them
     /// with the lock.
@@ -58,11 +70,7 @@ impl Workshop<'_> {
         }
         let Some(set) = plan.spec.packages() else { return Ok(()) };
         let requires = Requirements::builds_name(&plan.name);
-        let tools = Tools {
-            interpreter: &set.interpreter,
-            requires: plan.uses.make.contains(&requires).then_some(&requires),
-            path: &set.build_tools,
-        };
+        let tools = Tools::of(plan, set, &requires);
         let got = self.build(input, &tools)?;
         if got != *built {
             return Err(Error::verification(format!(
@@ -81,11 +89,28 @@ impl Workshop<'_> {
     /// # Errors
     /// If the input cannot be fetched, or if its build fails.
     pub fn build(&self, input: &Input, tools: &Tools) -> Result<Built> {
+        let scratch = Staging::new(self.store)?;
+        let (path, built) = self.wheel(input, tools, &Surroundings::default(), scratch.dir())?;
+        self.fetcher.adopt(&path, &built.sha256)?;
+        Ok(built)
+    }
+
+    /// Builds the wheel of an input below `scratch`, and returns its path beside its name, size and
+    /// digest.
+    ///
+    /// # Errors
+    /// If the input cannot be fetched, or if its build fails.
+    pub fn wheel(
+        &self,
+        input: &Input,
+        tools: &Tools,
+        surroundings: &Surroundings,
+        scratch: &Path,
+    ) -> Result<(PathBuf, Built)> {
         let name = input.file_name();
         let task = self.reporter.task(name, input.size);
         let sdist = self.fetcher.file(input, None, &task)?;
         drop(task);
-        let scratch = Staging::new(self.store)?;
         let _spinner = self.reporter.spinner("building", name);
         let (python, interpreter) = self.tree(tools.interpreter)?;
         let requires = tools.requires.map(|name| self.tree(name)).transpose()?;
@@ -109,13 +134,12 @@ impl Workshop<'_> {
             version: &version,
             tools: &trees,
             env: &env,
-            scratch: scratch.dir(),
+            scratch,
             log: &self.store.log(name)?,
             limits: self.limits,
+            surroundings,
         };
-        let (path, built) = builder.build(&sdist, name, &input.component.name)?;
-        self.fetcher.adopt(&path, &built.sha256)?;
-        Ok(built)
+        builder.build(&sdist, name, &input.component.name)
     }
 
     /// Returns a tree that a build is about to use.

@@ -123,12 +123,9 @@ impl Workshop<'_> {
         let path = scratch.join("result.nar");
         let write = |e| Error::at("write", &path, e);
         let file = fs::File::create(&path).map_err(write)?;
-        let out = Hashing { out: std::io::BufWriter::new(file), hasher: Hasher::default() };
-        let mut out = write_nar(tree, out).map_err(write)?;
-        out.out.flush().map_err(write)?;
-        let (size, sha256) = (out.hasher.len(), out.hasher.finish());
-        self.fetcher.adopt(&path, &sha256)?;
-        Ok(Built { file: format!("{}.nar", plan.tree_name()), size, sha256 })
+        let built = described(plan, tree, std::io::BufWriter::new(file)).map_err(write)?;
+        self.fetcher.adopt(&path, &built.sha256)?;
+        Ok(built)
     }
 
     /// Builds the source of a plan, and returns what it has installed. The contents of files lie below
@@ -359,7 +356,8 @@ impl Workshop<'_> {
         let headers = flags("-I", &["usr/include".to_owned(), format!("usr/include/{multiarch}")]);
         let search = flags("-L", &[format!("usr/lib/{multiarch}")]);
         let jobs = surroundings
-            .processors
+            .jobs
+            .or(surroundings.processors)
             .unwrap_or_else(|| std::thread::available_parallelism().map_or(1, |n| n.get()));
         for (name, value) in [
             ("PATH", path.join(":")),
@@ -415,6 +413,17 @@ impl Workshop<'_> {
     }
 }
 
+/// Writes the NAR of what a plan's source was built into, and returns its name, size and digest.
+///
+/// # Errors
+/// If a file cannot be read, and those of the writer.
+pub(super) fn described(plan: &Plan, tree: &Tree, out: impl Write) -> io::Result<Built> {
+    let mut out = write_nar(tree, Hashing { out, hasher: Hasher::default() })?;
+    out.flush()?;
+    let (size, sha256) = (out.hasher.len(), out.hasher.finish());
+    Ok(Built { file: format!("{}.nar", plan.tree_name()), size, sha256 })
+}
+
 fn has_patches(plan: &Plan) -> bool {
     plan.inputs.iter().any(|input| input.format == Format::Patch)
 }
@@ -446,16 +455,16 @@ fn only_directory(tree: &Tree) -> Option<String> {
 
 /// Writes the users whom a build knows.
 fn users(etc: &Path, surroundings: &Surroundings) -> Result<()> {
-    let user = surroundings.user;
+    let (user, name) = (surroundings.user, &surroundings.user_name);
     fs::create_dir_all(etc).map_err(|e| Error::at("make", etc, e))?;
     for (name, text) in [
         (
             "passwd",
             format!(
-                "root:x:0:0:root:/root:/bin/sh\nbuild:x:{user}:{user}:build:/tmp:/bin/sh\nnobody:x:65534:65534:nobody:/nowhere:/bin/false\n"
+                "root:x:0:0:root:/root:/bin/sh\n{name}:x:{user}:{user}:{name}:/tmp:/bin/sh\nnobody:x:65534:65534:nobody:/nowhere:/bin/false\n"
             ),
         ),
-        ("group", format!("root:x:0:\nbuild:x:{user}:\nnogroup:x:65534:\n")),
+        ("group", format!("root:x:0:\n{name}:x:{user}:\nnogroup:x:65534:\n")),
         ("hosts", "127.0.0.1 localhost\n::1 localhost\n".to_owned()),
     ] {
         let at = etc.join(name);

@@ -41,6 +41,8 @@ pub struct Builder<'a> {
     pub log: &'a Path,
     /// How much of the machine the build may use.
     pub limits: Quota,
+    /// What the build could see of the machine.
+    pub surroundings: &'a Surroundings,
 }
 
 impl Builder<'_> {
@@ -94,7 +96,7 @@ impl Builder<'_> {
                 limits: self.limits,
                 gateway: false,
                 system: SystemView::default(),
-                surroundings: Surroundings::default(),
+                surroundings: self.surroundings.clone(),
             })),
             command: [python, "-c", PROGRAM].map(str::to_owned).into(),
         };

@@ -246,6 +246,7 @@ impl First<'_> {
         let source = Path::new("/").join(&sealed.surroundings.place).join("source");
         std::env::set_current_dir(source.join(&sealed.directory))?;
         rustix::process::umask(Mode::from_raw_mode(0o022));
+        sys::set_personality(sealed.surroundings.old_kernel, sealed.surroundings.fixed_addresses)?;
         confine::confine(&sealed.limits)?;
         // A change of credentials has cleared the signal.
         self.end_with_supervisor()?;
