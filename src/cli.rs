@@ -1,6 +1,7 @@
 //! The command line. Help texts are written here and nowhere else.
 
 mod actions;
+mod builds;
 mod caches;
 mod edits;
 mod looks;
@@ -28,6 +29,7 @@ pub use caches::{
     CacheAdd, CacheArgs, CacheGc, CacheKeyArgs, CacheList, CachePush, CacheRemove, CacheServe,
     CacheWhat,
 };
+pub use builds::{Challenge, Rebuild};
 pub use edits::{Add, Remove};
 pub use looks::{Diff, Hook, HookShell, TreeArgs, Which, WhyArgs};
 pub use transfers::{Export, ExportNix, ExportSysroot, ExportWhat, Import, ImportNix, ImportWhat};
@@ -177,6 +179,10 @@ pub enum Command {
     Why(WhyArgs),
     /// Check the trees in the store
     Verify(Verify),
+    /// Build again what the lock has built, and compare
+    Rebuild(Rebuild),
+    /// Compare what binary caches have with the lock
+    Challenge(Challenge),
     /// Write the files with which other tools use the toolchains
     Emit(Emit),
     /// Write compile_commands.json, with what Bazel compiles

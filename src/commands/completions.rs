@@ -23,6 +23,8 @@ const TAKERS: &[(&str, &str)] = &[
     ("env", "toolchains"),
     ("path", "toolchains"),
     ("verify", "toolchains"),
+    ("rebuild", "toolchains"),
+    ("challenge", "toolchains"),
     ("tree", "toolchains"),
     ("lock", "tables"),
     ("outdated", "tables"),

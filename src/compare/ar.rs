@@ -1,6 +1,6 @@
 //! Compares `ar` archives: the members, and the fields of their headers. Source: ar(5).
 
-use super::cause::Cause;
+use super::cause::Influence;
 use super::files;
 use super::spot::{Spots, inside, lists};
 
@@ -32,10 +32,10 @@ pub fn archives(both: [&[u8]; 2], within: &[String], depth: usize, out: &mut Spo
         let here = inside(within, names[0][a].clone());
         let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).trim().to_owned();
         for (name, values, cause) in [
-            ("time", [old.time, new.time], Cause::Time),
-            ("user", [old.user, new.user], Cause::User),
-            ("group", [old.group, new.group], Cause::User),
-            ("mode", [old.mode, new.mode], Cause::Umask),
+            ("time", [old.time, new.time], Influence::Time),
+            ("user", [old.user, new.user], Influence::User),
+            ("group", [old.group, new.group], Influence::User),
+            ("mode", [old.mode, new.mode], Influence::Umask),
         ] {
             out.field(&here, name, values.map(text), Some(cause));
         }
@@ -119,7 +119,7 @@ mod tests {
         let found = compared(&old, &archive(&[("a.o", 2, "y\n"), ("b.o", 1, "same")]));
         assert_eq!(found.len(), 2, "{found:?}");
         assert_eq!(found[0].0, "member a.o");
-        let What::Field { name: "time", cause: Some(Cause::Time), .. } = &found[0].1 else {
+        let What::Field { name: "time", cause: Some(Influence::Time), .. } = &found[0].1 else {
             panic!("{found:?}")
         };
         let found = compared(&old, &archive(&[("b.o", 1, "same"), ("a.o", 1, "x\n")]));

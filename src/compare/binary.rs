@@ -118,7 +118,7 @@ mod tests {
         let (old, new) = (b"\0\0\0/build/source/a.c\0\0", b"\0\0\0/other/source/a.c\0\0");
         let found = hunks(old, new);
         assert_eq!(found.len(), 1);
-        assert!(found[0].1.windows(19).any(|part| part == b"/build/source/a.c\0\0"));
+        assert!(found[0].1.windows(17).any(|part| part == b"/build/source/a.c"));
         assert!(found[0].2.windows(6).any(|part| part == b"/other"));
     }
 

@@ -4,7 +4,7 @@ use super::moment::Window;
 
 /// What a difference comes from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Cause {
+pub enum Influence {
     /// The time of the build.
     Time,
     /// The directory of the build.
@@ -37,48 +37,48 @@ pub enum Cause {
     Surroundings,
 }
 
-impl Cause {
+impl Influence {
     /// The word of the cause in JSON.
     pub fn word(self) -> &'static str {
         match self {
-            Cause::Time => "time",
-            Cause::Path => "path",
-            Cause::Host => "host",
-            Cause::User => "user",
-            Cause::Jobs => "jobs",
-            Cause::Processors => "processors",
-            Cause::DirectoryOrder => "directory-order",
-            Cause::RandomOrder => "random-order",
-            Cause::Locale => "locale",
-            Cause::Umask => "umask",
-            Cause::Kernel => "kernel",
-            Cause::Machine => "machine",
-            Cause::Memory => "memory",
-            Cause::Random => "random",
-            Cause::Surroundings => "surroundings",
+            Influence::Time => "time",
+            Influence::Path => "path",
+            Influence::Host => "host",
+            Influence::User => "user",
+            Influence::Jobs => "jobs",
+            Influence::Processors => "processors",
+            Influence::DirectoryOrder => "directory-order",
+            Influence::RandomOrder => "random-order",
+            Influence::Locale => "locale",
+            Influence::Umask => "umask",
+            Influence::Kernel => "kernel",
+            Influence::Machine => "machine",
+            Influence::Memory => "memory",
+            Influence::Random => "random",
+            Influence::Surroundings => "surroundings",
         }
     }
 
     /// What the cause is, in words.
     pub fn about(self) -> &'static str {
         match self {
-            Cause::Time => "the time of the build",
-            Cause::Path => "the directory of the build",
-            Cause::Host => "the name of the machine",
-            Cause::User => "the user",
-            Cause::Jobs => "the number of jobs",
-            Cause::Processors => "the number of processors",
-            Cause::DirectoryOrder => "the order in which directories list their entries",
-            Cause::RandomOrder => {
+            Influence::Time => "the time of the build",
+            Influence::Path => "the directory of the build",
+            Influence::Host => "the name of the machine",
+            Influence::User => "the user",
+            Influence::Jobs => "the number of jobs",
+            Influence::Processors => "the number of processors",
+            Influence::DirectoryOrder => "the order in which directories list their entries",
+            Influence::RandomOrder => {
                 "an order that changes with each run: of parallel jobs, of a hash table, of addresses"
             }
-            Cause::Locale => "the locale, which changes how texts are sorted",
-            Cause::Umask => "the umask, which changes the modes of files",
-            Cause::Kernel => "the version of the kernel",
-            Cause::Machine => "this machine, or its boot",
-            Cause::Memory => "addresses of memory: bytes that were never set, or pointers",
-            Cause::Random => "random values, or a time in a form that is not known",
-            Cause::Surroundings => "the surroundings of the build, it is not known which",
+            Influence::Locale => "the locale, which changes how texts are sorted",
+            Influence::Umask => "the umask, which changes the modes of files",
+            Influence::Kernel => "the version of the kernel",
+            Influence::Machine => "this machine, or its boot",
+            Influence::Memory => "addresses of memory: bytes that were never set, or pointers",
+            Influence::Random => "random values, or a time in a form that is not known",
+            Influence::Surroundings => "the surroundings of the build, it is not known which",
         }
     }
 }
@@ -87,7 +87,7 @@ impl Cause {
 #[derive(Debug, Clone)]
 pub struct Pair {
     /// What has the value.
-    pub cause: Cause,
+    pub cause: Influence,
     /// The value of the old build.
     pub old: String,
     /// The value of the new build.
@@ -96,7 +96,7 @@ pub struct Pair {
 
 /// What is known of two builds.
 #[derive(Debug, Clone)]
-pub struct Known {
+pub struct KnownBuilds {
     /// The values that differ.
     pub pairs: Vec<Pair>,
     /// When the old build ran, if that is known.

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 
-use super::cause::{Cause, Known, Pair};
+use super::cause::{Influence, KnownBuilds, Pair};
 use super::moment::{before, is_binary, marked};
 use super::spot::{Hunk, Spot, What};
 
@@ -11,7 +11,7 @@ use super::spot::{Hunk, Spot, What};
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Explained {
     /// What is known of it.
-    pub causes: BTreeSet<Cause>,
+    pub causes: BTreeSet<Influence>,
     /// Whether that explains the whole difference.
     pub is_whole: bool,
 }
@@ -19,18 +19,18 @@ pub struct Explained {
 /// The least length of a value that is no coincidence.
 const DISTINCT: usize = 3;
 
-impl Known {
+impl KnownBuilds {
     /// Says what a difference comes from.
     pub fn explain(&self, spot: &Spot) -> Explained {
-        let whole = |cause: Cause| Explained { causes: [cause].into(), is_whole: true };
+        let whole = |cause: Influence| Explained { causes: [cause].into(), is_whole: true };
         match &spot.what {
             What::Field { cause: Some(cause), .. } => whole(*cause),
             What::Field { values: [old, new], cause: None, .. } => {
                 self.bytes(old.as_bytes(), new.as_bytes(), true)
             }
-            What::Order { of_locale: true, .. } => whole(Cause::Locale),
-            What::Order { .. } if self.reversed => whole(Cause::DirectoryOrder),
-            What::Order { .. } => whole(Cause::RandomOrder),
+            What::Order { of_locale: true, .. } => whole(Influence::Locale),
+            What::Order { .. } if self.reversed => whole(Influence::DirectoryOrder),
+            What::Order { .. } => whole(Influence::RandomOrder),
             What::Gone(name) => self.name(name, |pair| &pair.old, self.old_time),
             What::New(name) => self.name(name, |pair| &pair.new, Some(self.new_time)),
             What::Bytes(Hunk { old, new, is_line, .. }) => self.bytes(old, new, *is_line),
@@ -48,11 +48,11 @@ impl Known {
             let value = value(pair);
             value.len() >= DISTINCT && replaced(name.as_bytes(), value.as_bytes(), b"").is_some()
         };
-        let mut causes: BTreeSet<Cause> =
+        let mut causes: BTreeSet<Influence> =
             self.pairs.iter().filter(holds).map(|pair| pair.cause).collect();
         let time = time.unwrap_or_else(|| before(self.new_time));
         if marked(name.as_bytes(), time).1 {
-            causes.insert(Cause::Time);
+            causes.insert(Influence::Time);
         }
         Explained { is_whole: !causes.is_empty(), causes }
     }
@@ -76,7 +76,7 @@ impl Known {
         let ((a, in_old), (b, in_new)) = (marked(old, old_time), marked(&changed, self.new_time));
         let (mut left, mut right) = (old.to_owned(), changed);
         if in_old && in_new && differing(&a, &b) < differing(&left, &right) {
-            causes.insert(Cause::Time);
+            causes.insert(Influence::Time);
             (left, right) = (a, b);
         }
         if left == right || self.words(&left, &right, &mut causes) {
@@ -87,11 +87,11 @@ impl Known {
     }
 
     /// Explains words that differ by short values and by addresses. Returns whether nothing is left.
-    fn words(&self, old: &[u8], new: &[u8], causes: &mut BTreeSet<Cause>) -> bool {
-        let (old, new) = (words(old), words(new));
-        if old.len() != new.len() {
+    fn words(&self, old: &[u8], new: &[u8], causes: &mut BTreeSet<Influence>) -> bool {
+        if between(old) != between(new) {
             return false;
         }
+        let (old, new) = (words(old), words(new));
         let mut all = true;
         for (was, is) in old.iter().zip(&new).filter(|(a, b)| a != b) {
             let fits = |pair: &&Pair| pair.old.as_bytes() == *was && pair.new.as_bytes() == *is;
@@ -100,7 +100,7 @@ impl Known {
                     causes.insert(pair.cause);
                 }
                 None if is_address(was) && is_address(is) => {
-                    causes.insert(Cause::Memory);
+                    causes.insert(Influence::Memory);
                 }
                 None => all = false,
             }
@@ -109,7 +109,7 @@ impl Known {
     }
 
     /// Explains binary numbers that differ. Returns whether nothing is left.
-    fn numbers(&self, old: &[u8], new: &[u8], causes: &mut BTreeSet<Cause>) -> bool {
+    fn numbers(&self, old: &[u8], new: &[u8], causes: &mut BTreeSet<Influence>) -> bool {
         if old.len() != new.len() {
             return false;
         }
@@ -123,7 +123,7 @@ impl Known {
                 && was != is
                 && open[at..at + 8].iter().any(|open| *open)
             {
-                causes.insert(Cause::Memory);
+                causes.insert(Influence::Memory);
                 open[at..at + 8].fill(false);
             }
             let (Some(was), Some(is)) = (number(old, at), number(new, at)) else { continue };
@@ -131,7 +131,7 @@ impl Known {
                 continue;
             }
             let cause = if is_binary(was, old_time) && is_binary(is, self.new_time) {
-                Some(Cause::Time)
+                Some(Influence::Time)
             } else {
                 let holds = |pair: &&Pair| {
                     let parse = |text: &str| text.parse::<u32>().ok();
@@ -173,6 +173,14 @@ fn words(bytes: &[u8]) -> Vec<&[u8]> {
     bytes.split(|b| !b.is_ascii_alphanumeric()).collect()
 }
 
+/// Returns what stands between the words, with a mark for each word.
+fn between(bytes: &[u8]) -> Vec<u8> {
+    let mut out: Vec<u8> =
+        bytes.iter().map(|b| if b.is_ascii_alphanumeric() { b'w' } else { *b }).collect();
+    out.dedup_by(|a, b| *a == b'w' && *b == b'w');
+    out
+}
+
 /// Returns the number of words that differ.
 fn differing(old: &[u8], new: &[u8]) -> usize {
     let (old, new) = (words(old), words(new));
@@ -206,15 +214,15 @@ mod tests {
     use super::super::moment::Window;
     use super::*;
 
-    fn known() -> Known {
+    fn known() -> KnownBuilds {
         let pair = |cause, old: &str, new: &str| Pair { cause, old: old.into(), new: new.into() };
-        Known {
+        KnownBuilds {
             pairs: vec![
-                pair(Cause::Path, "/build", "/rebuild"),
-                pair(Cause::Host, "cotter", "cotter-check"),
-                pair(Cause::User, "1000", "1234"),
-                pair(Cause::Jobs, "2", "7"),
-                pair(Cause::Kernel, "6.1.0-1", "2.6.61-1"),
+                pair(Influence::Path, "/build", "/rebuild"),
+                pair(Influence::Host, "cotter", "cotter-check"),
+                pair(Influence::User, "1000", "1234"),
+                pair(Influence::Jobs, "2", "7"),
+                pair(Influence::Kernel, "6.1.0-1", "2.6.61-1"),
             ],
             old_time: Some(Window { from: 1_795_869_000, to: 1_795_869_010 }),
             new_time: Window { from: 1_795_869_040, to: 1_795_869_059 },
@@ -222,7 +230,7 @@ mod tests {
         }
     }
 
-    fn of(old: &[u8], new: &[u8], is_line: bool) -> (Vec<Cause>, bool) {
+    fn of(old: &[u8], new: &[u8], is_line: bool) -> (Vec<Influence>, bool) {
         let what = What::Bytes(Hunk { at: 1, is_line, old: old.into(), new: new.into() });
         let found = known().explain(&Spot { within: vec![], what, follows: false });
         (found.causes.into_iter().collect(), found.is_whole)
@@ -231,15 +239,15 @@ mod tests {
     #[test]
     fn values_are_found_in_texts() {
         for (old, new, causes) in [
-            ("in /build/source", "in /rebuild/source", vec![Cause::Path]),
-            ("built on cotter", "built on cotter-check", vec![Cause::Host]),
-            ("uid=1000(build)", "uid=1234(build)", vec![Cause::User]),
-            ("with 2 jobs", "with 7 jobs", vec![Cause::Jobs]),
-            ("Linux 6.1.0-1", "Linux 2.6.61-1", vec![Cause::Kernel]),
-            ("at 1795869005", "at 1795869044", vec![Cause::Time]),
-            ("Nov 28 2026 12:30:05", "Nov 28 2026 12:30:45", vec![Cause::Time]),
-            ("at 0x7ffd12345678", "at 0x7ffd8765abcd", vec![Cause::Memory]),
-            ("cotter:/build 2", "cotter-check:/rebuild 7", vec![Cause::Path, Cause::Host, Cause::Jobs]),
+            ("in /build/source", "in /rebuild/source", vec![Influence::Path]),
+            ("built on cotter", "built on cotter-check", vec![Influence::Host]),
+            ("uid=1000(build)", "uid=1234(build)", vec![Influence::User]),
+            ("with 2 jobs", "with 7 jobs", vec![Influence::Jobs]),
+            ("Linux 6.1.0-1", "Linux 2.6.61-1", vec![Influence::Kernel]),
+            ("at 1795869005", "at 1795869044", vec![Influence::Time]),
+            ("Nov 28 2026 12:30:05", "Nov 28 2026 12:30:45", vec![Influence::Time]),
+            ("at 0x7ffd12345678", "at 0x7ffd8765abcd", vec![Influence::Memory]),
+            ("cotter:/build 2", "cotter-check:/rebuild 7", vec![Influence::Path, Influence::Host, Influence::Jobs]),
         ] {
             assert_eq!(of(old.as_bytes(), new.as_bytes(), true), (causes, true), "{new}");
         }
@@ -249,7 +257,7 @@ mod tests {
     fn what_no_value_explains_stays_open() {
         assert_eq!(of(b"id 5f3a", b"id 77c0", true), (vec![], false));
         let (causes, is_whole) = of(b"/build 5f3a", b"/rebuild 77c0", true);
-        assert_eq!((causes, is_whole), (vec![Cause::Path], false));
+        assert_eq!((causes, is_whole), (vec![Influence::Path], false));
         // 12 is no 2.
         assert_eq!(of(b"12", b"17", true), (vec![], false));
         // The same date does not explain another difference.
@@ -260,14 +268,14 @@ mod tests {
     fn values_are_found_in_binary_numbers() {
         let number = |n: u32| [&[9, 9][..], &n.to_le_bytes(), &[9, 9]].concat();
         for (old, new, causes) in [
-            (number(1_795_869_005), number(1_795_869_044), vec![Cause::Time]),
-            (number(1000), number(1234), vec![Cause::User]),
+            (number(1_795_869_005), number(1_795_869_044), vec![Influence::Time]),
+            (number(1000), number(1234), vec![Influence::User]),
         ] {
             assert_eq!(of(&old, &new, false), (causes, true));
         }
         let address = |n: u64| n.to_le_bytes();
         let (old, new) = (address(0x7ffd_1234_5678), address(0x7ffc_0034_5670));
-        assert_eq!(of(&old, &new, false), (vec![Cause::Memory], true));
+        assert_eq!(of(&old, &new, false), (vec![Influence::Memory], true));
         assert_eq!(of(&number(5), &number(6), false), (vec![], false));
     }
 
@@ -277,13 +285,13 @@ mod tests {
             let found = known().explain(&Spot { within: vec![], what, follows: false });
             found.causes.into_iter().collect::<Vec<_>>()
         };
-        assert_eq!(of(What::New("log-cotter-check".into())), [Cause::Host]);
-        assert_eq!(of(What::Gone("log-1795869003".into())), [Cause::Time]);
+        assert_eq!(of(What::New("log-cotter-check".into())), [Influence::Host]);
+        assert_eq!(of(What::Gone("log-1795869003".into())), [Influence::Time]);
         let order = |of_locale| What::Order { of: "lines", first: Default::default(), of_locale };
-        assert_eq!(of(order(false)), [Cause::DirectoryOrder]);
-        assert_eq!(of(order(true)), [Cause::Locale]);
+        assert_eq!(of(order(false)), [Influence::DirectoryOrder]);
+        assert_eq!(of(order(true)), [Influence::Locale]);
         let values = ["1".to_owned(), "2".to_owned()];
-        let field = What::Field { name: "time", values, cause: Some(Cause::Time) };
-        assert_eq!(of(field), [Cause::Time]);
+        let field = What::Field { name: "time", values, cause: Some(Influence::Time) };
+        assert_eq!(of(field), [Influence::Time]);
     }
 }

@@ -17,7 +17,7 @@ mod traces;
 mod trees;
 mod zipped;
 
-pub use cause::{Cause, Known, Pair};
+pub use cause::{Influence, KnownBuilds, Pair};
 pub use moment::Window;
 pub use traces::{MachineTrace, MachineValue, traces};
 pub use trees::{Comparison, Difference, SpotKey, compare};

@@ -2,7 +2,7 @@
 
 use std::io::Read as _;
 
-use super::cause::Cause;
+use super::cause::Influence;
 use super::files::{self, MOST_UNPACKED};
 use super::spot::{Spots, inside};
 use crate::unpack::sniffed;
@@ -29,7 +29,7 @@ pub fn files(
         let time = |bytes: &[u8]| {
             bytes.get(4..8).and_then(|b| b.try_into().ok()).map_or(0, u32::from_le_bytes)
         };
-        out.field(within, "time of gzip", both.map(time), Some(Cause::Time));
+        out.field(within, "time of gzip", both.map(time), Some(Influence::Time));
         let how = |bytes: &[u8]| bytes.get(8..10).map(<[u8]>::to_owned).unwrap_or_default();
         let how = both.map(|bytes| format!("{:?}", how(bytes)));
         out.field(within, "level and system of gzip", how, None);

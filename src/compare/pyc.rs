@@ -1,7 +1,7 @@
 //! Compares compiled Python modules: the fields of their headers, and their code. Source: PEP 552.
 
 use super::binary;
-use super::cause::Cause;
+use super::cause::Influence;
 use super::spot::{Spots, inside};
 
 /// The length of the header.
@@ -29,7 +29,7 @@ pub fn modules([old, new]: [&[u8]; 2], within: &[String], out: &mut Spots) {
     out.field(within, "validated by", flags.map(name), None);
     if flags == [0, 0] {
         let times = both.map(|bytes| word(bytes, 8));
-        out.field(within, "time of the source", times, Some(Cause::Time));
+        out.field(within, "time of the source", times, Some(Influence::Time));
         out.field(within, "size of the source", both.map(|bytes| word(bytes, 12)), None);
     } else {
         let hash = |bytes: &[u8]| format!("{:08x}{:08x}", word(bytes, 8), word(bytes, 12));
@@ -58,7 +58,7 @@ mod tests {
         let mut out = Spots::default();
         modules([&old, &new], &[], &mut out);
         let [time, code] = &out.list[..] else { panic!("{out:?}") };
-        assert!(matches!(&time.what, What::Field { cause: Some(Cause::Time), .. }));
+        assert!(matches!(&time.what, What::Field { cause: Some(Influence::Time), .. }));
         assert_eq!(code.within, ["code"]);
         assert!(matches!(&code.what, What::Bytes(hunk) if hunk.old == b"/build/a.py"));
     }

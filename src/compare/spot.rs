@@ -1,6 +1,6 @@
 //! A place where two files differ.
 
-use super::cause::Cause;
+use super::cause::Influence;
 
 /// The greatest number of places that are told of one file.
 pub const MOST: usize = 48;
@@ -42,7 +42,7 @@ pub enum What {
         /// Its values.
         values: [String; 2],
         /// What such a field depends on.
-        cause: Option<Cause>,
+        cause: Option<Influence>,
     },
     /// Bytes.
     Bytes(Hunk),
@@ -142,7 +142,7 @@ impl Spots {
         within: &[String],
         name: &'static str,
         values: [T; 2],
-        cause: Option<Cause>,
+        cause: Option<Influence>,
     ) {
         if values[0] != values[1] {
             let values = values.map(|value| value.to_string());

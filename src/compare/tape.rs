@@ -2,7 +2,7 @@
 
 use std::io::Read as _;
 
-use super::cause::Cause;
+use super::cause::Influence;
 use super::files;
 use super::spot::{Spots, inside, lists};
 
@@ -32,13 +32,13 @@ pub fn archives(both: [&[u8]; 2], within: &[String], depth: usize, out: &mut Spo
     for (a, b) in paired.both {
         let (old, new) = (&old[a], &new[b]);
         let here = inside(within, names[0][a].clone());
-        out.field(&here, "time", [old.time, new.time], Some(Cause::Time));
+        out.field(&here, "time", [old.time, new.time], Some(Influence::Time));
         for n in 0..2 {
-            out.field(&here, "user", [&old.user[n], &new.user[n]], Some(Cause::User));
-            out.field(&here, "group", [&old.group[n], &new.group[n]], Some(Cause::User));
+            out.field(&here, "user", [&old.user[n], &new.user[n]], Some(Influence::User));
+            out.field(&here, "group", [&old.group[n], &new.group[n]], Some(Influence::User));
         }
         let mode = |mode: u32| format!("{mode:o}");
-        out.field(&here, "mode", [old.mode, new.mode].map(mode), Some(Cause::Umask));
+        out.field(&here, "mode", [old.mode, new.mode].map(mode), Some(Influence::Umask));
         out.field(&here, "link", [&old.link, &new.link], None);
         files::contents([&old.content, &new.content], &old.name, &here, depth, out);
     }

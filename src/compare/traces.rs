@@ -1,7 +1,7 @@
 //! Finds values of this machine in a result. Two builds on one machine agree on them, and those on
 //! another one would not.
 
-use super::cause::Cause;
+use super::cause::Influence;
 use super::moment::Window;
 use crate::error::Result;
 use crate::model::MemberPath;
@@ -11,7 +11,7 @@ use crate::tree::{Node, Tree};
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct MachineValue {
     /// What a result that has it depends on.
-    pub cause: Cause,
+    pub cause: Influence,
     /// What it is, in words.
     pub about: &'static str,
     /// The value.
@@ -47,7 +47,7 @@ impl MachineValue {
             format!("{day} {month} {year}"),
             format!("{number:02}/{day:02}/{year}"),
         ]
-        .map(|text| MachineValue { cause: Cause::Time, about: "the day of the build", text })
+        .map(|text| MachineValue { cause: Influence::Time, about: "the day of the build", text })
         .into()
     }
 }

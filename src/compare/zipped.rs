@@ -2,7 +2,7 @@
 
 use std::io::{Cursor, Read as _};
 
-use super::cause::Cause;
+use super::cause::Influence;
 use super::files::{self, MOST_UNPACKED};
 use super::spot::{Spots, inside, lists};
 
@@ -29,12 +29,12 @@ pub fn archives(both: [&[u8]; 2], within: &[String], depth: usize, out: &mut Spo
     for (a, b) in paired.both {
         let (old, new) = (&old[a], &new[b]);
         let here = inside(within, names[0][a].clone());
-        out.field(&here, "time", [&old.time, &new.time], Some(Cause::Time));
-        out.field(&here, "mode", [&old.mode, &new.mode], Some(Cause::Umask));
+        out.field(&here, "time", [&old.time, &new.time], Some(Influence::Time));
+        out.field(&here, "mode", [&old.mode, &new.mode], Some(Influence::Umask));
         out.field(&here, "compression", [&old.method, &new.method], None);
         // Info-ZIP keeps times and users there.
         let hex = |bytes: &[u8]| bytes.iter().map(|b| format!("{b:02x}")).collect::<String>();
-        let times = (old.time != new.time).then_some(Cause::Time);
+        let times = (old.time != new.time).then_some(Influence::Time);
         out.field(&here, "extra field", [&old.extra, &new.extra].map(|b| hex(b)), times);
         let begin = out.list.len();
         files::contents([&old.content, &new.content], &old.name, &here, depth, out);
@@ -89,7 +89,7 @@ mod tests {
         assert!(archives([&archive(1, "a\n"), &archive(2, "b\n")], &[], 0, &mut out));
         let [time, content] = &out.list[..] else { panic!("{out:?}") };
         assert_eq!(time.within, ["entry x/a.txt"]);
-        assert!(matches!(&time.what, What::Field { name: "time", cause: Some(Cause::Time), .. }));
+        assert!(matches!(&time.what, What::Field { name: "time", cause: Some(Influence::Time), .. }));
         assert!(matches!(&content.what, What::Bytes(hunk) if hunk.is_line && hunk.at == 1));
         assert!(!archives([b"PK\x03\x04", b"PK\x03\x04"], &[], 0, &mut out));
     }

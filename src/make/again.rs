@@ -16,7 +16,7 @@ use super::build::{Tools, Workshop};
 use super::from_source::described;
 use super::place::lay_out;
 use crate::compare::{
-    Cause, Comparison, Difference, Known, MachineTrace, MachineValue, Pair, SpotKey, Window,
+    Influence, Comparison, Difference, KnownBuilds, MachineTrace, MachineValue, Pair, SpotKey, Window,
     compare, traces,
 };
 use crate::error::{Error, Result};
@@ -52,7 +52,7 @@ pub struct Rebuilt {
     /// The number of builds.
     pub builds: usize,
     /// The differences.
-    pub findings: Vec<Finding>,
+    pub findings: Vec<Attributed>,
     /// The number of files that differ.
     pub files: usize,
     /// The number of differences that are not among the findings.
@@ -70,18 +70,18 @@ impl Rebuilt {
     }
 
     /// Returns everything that the differences come from.
-    pub fn causes(&self) -> BTreeSet<Cause> {
+    pub fn causes(&self) -> BTreeSet<Influence> {
         let of_traces = self.traces.iter().map(|trace| trace.value.cause);
         self.findings.iter().flat_map(|one| one.causes.iter().copied()).chain(of_traces).collect()
     }
 }
 
 /// A difference, with what it comes from.
-pub struct Finding {
+pub struct Attributed {
     /// The difference.
     pub difference: Difference,
     /// What it comes from. Nothing, if other differences of the file explain it, or if nothing is known.
-    pub causes: BTreeSet<Cause>,
+    pub causes: BTreeSet<Influence>,
     /// Whether the causes explain all of it.
     is_whole: bool,
 }
@@ -101,17 +101,17 @@ type Change = fn(&mut Surroundings);
 
 /// What is changed for a build with other surroundings, each with what depends on it. The values are found
 /// nowhere else.
-const CHANGES: [(Cause, Change); 7] = [
-    (Cause::Path, |s| s.place = "rebuild".to_owned()),
-    (Cause::Jobs, |s| s.jobs = Some(7)),
-    (Cause::Processors, |s| s.processors = Some(1)),
-    (Cause::DirectoryOrder, |s| s.reversed = true),
-    (Cause::Kernel, |s| s.old_kernel = true),
-    (Cause::User, |s| {
+const CHANGES: [(Influence, Change); 7] = [
+    (Influence::Path, |s| s.place = "rebuild".to_owned()),
+    (Influence::Jobs, |s| s.jobs = Some(7)),
+    (Influence::Processors, |s| s.processors = Some(1)),
+    (Influence::DirectoryOrder, |s| s.reversed = true),
+    (Influence::Kernel, |s| s.old_kernel = true),
+    (Influence::User, |s| {
         s.user = 1234;
         s.user_name = "checker".to_owned();
     }),
-    (Cause::Host, |s| s.host = "cotter-check".to_owned()),
+    (Influence::Host, |s| s.host = "cotter-check".to_owned()),
 ];
 
 impl Again<'_> {
@@ -153,7 +153,7 @@ impl Again<'_> {
             }));
         };
         let comparison = compare(&old.tree, &new.tree)?;
-        let known = Known {
+        let known = KnownBuilds {
             pairs: pairs(&ordinary, &other),
             old_time: old.time,
             new_time: new.time.unwrap_or(Window { from: 0, to: 0 }),
@@ -250,20 +250,20 @@ impl Search<'_> {
 
     /// Builds with the same surroundings again. What differs is random, unless it is the same as soon as
     /// the addresses of memory are. Returns the number of builds.
-    fn random(&self, findings: &mut [Finding]) -> Result<usize> {
-        let is_order = |one: &Finding| one.causes.contains(&Cause::DirectoryOrder);
-        let is_open = |one: &Finding| !one.difference.spot.follows && !one.is_whole;
+    fn random(&self, findings: &mut [Attributed]) -> Result<usize> {
+        let is_order = |one: &Attributed| one.causes.contains(&Influence::DirectoryOrder);
+        let is_open = |one: &Attributed| !one.difference.spot.follows && !one.is_whole;
         if !findings.iter().any(|one| is_open(one) || is_order(one)) {
             return Ok(0);
         }
         let third = self.make(self.other)?;
         let changed = keys(&compare(&self.new.tree, &third.tree)?);
-        let is_changed = |one: &Finding| changed.contains(&one.difference.key());
+        let is_changed = |one: &Attributed| changed.contains(&one.difference.key());
         for one in findings.iter_mut().filter(|one| is_changed(one) && is_order(one)) {
-            one.causes.remove(&Cause::DirectoryOrder);
-            one.causes.insert(Cause::RandomOrder);
+            one.causes.remove(&Influence::DirectoryOrder);
+            one.causes.insert(Influence::RandomOrder);
         }
-        let mut random: Vec<&mut Finding> =
+        let mut random: Vec<&mut Attributed> =
             findings.iter_mut().filter(|one| is_open(one) && is_changed(one)).collect();
         if random.is_empty() {
             return Ok(1);
@@ -273,7 +273,7 @@ impl Search<'_> {
         let changed = keys(&compare(&one.tree, &two.tree)?);
         for one in &mut random {
             let is_random = changed.contains(&one.difference.key());
-            one.causes.insert(if is_random { Cause::Random } else { Cause::Memory });
+            one.causes.insert(if is_random { Influence::Random } else { Influence::Memory });
             one.is_whole = true;
         }
         Ok(3)
@@ -281,11 +281,11 @@ impl Search<'_> {
 
     /// Builds with one thing changed after the other, until each difference has a cause. Returns the number
     /// of builds.
-    fn each(&self, findings: &mut [Finding], ordinary: &Surroundings) -> Result<usize> {
+    fn each(&self, findings: &mut [Attributed], ordinary: &Surroundings) -> Result<usize> {
         let mut builds = 0;
         for (cause, change) in CHANGES {
-            let is_open = |one: &&mut Finding| !one.difference.spot.follows && !one.is_whole;
-            let mut open: Vec<&mut Finding> = findings.iter_mut().filter(is_open).collect();
+            let is_open = |one: &&mut Attributed| !one.difference.spot.follows && !one.is_whole;
+            let mut open: Vec<&mut Attributed> = findings.iter_mut().filter(is_open).collect();
             if open.is_empty() {
                 return Ok(builds);
             }
@@ -302,7 +302,7 @@ impl Search<'_> {
         }
         for one in findings.iter_mut().filter(|one| !one.is_whole && one.causes.is_empty()) {
             if !one.difference.spot.follows {
-                one.causes.insert(Cause::Surroundings);
+                one.causes.insert(Influence::Surroundings);
             }
         }
         Ok(builds)
@@ -313,10 +313,10 @@ fn keys(comparison: &Comparison) -> BTreeSet<SpotKey> {
     comparison.differences.iter().map(Difference::key).collect()
 }
 
-fn explained(comparison: Comparison, known: &Known) -> Vec<Finding> {
+fn explained(comparison: Comparison, known: &KnownBuilds) -> Vec<Attributed> {
     let of = |difference: Difference| {
         let found = known.explain(&difference.spot);
-        Finding { difference, causes: found.causes, is_whole: found.is_whole }
+        Attributed { difference, causes: found.causes, is_whole: found.is_whole }
     };
     comparison.differences.into_iter().map(of).collect()
 }
@@ -337,13 +337,13 @@ fn pairs(old: &Surroundings, new: &Surroundings) -> Vec<Pair> {
     };
     let place = |s: &Surroundings| format!("/{}", s.place);
     let all = [
-        (Cause::Kernel, kernel_of(old), kernel_of(new)),
-        (Cause::Path, place(old), place(new)),
-        (Cause::Host, old.host.clone(), new.host.clone()),
-        (Cause::User, old.user_name.clone(), new.user_name.clone()),
-        (Cause::User, old.user.to_string(), new.user.to_string()),
-        (Cause::Jobs, jobs(old), jobs(new)),
-        (Cause::Processors, count(old), count(new)),
+        (Influence::Kernel, kernel_of(old), kernel_of(new)),
+        (Influence::Path, place(old), place(new)),
+        (Influence::Host, old.host.clone(), new.host.clone()),
+        (Influence::User, old.user_name.clone(), new.user_name.clone()),
+        (Influence::User, old.user.to_string(), new.user.to_string()),
+        (Influence::Jobs, jobs(old), jobs(new)),
+        (Influence::Processors, count(old), count(new)),
     ];
     let differ = all.into_iter().filter(|(_, old, new)| old != new);
     differ.map(|(cause, old, new)| Pair { cause, old, new }).collect()
@@ -368,9 +368,9 @@ fn machine() -> Vec<MachineValue> {
     let model = cpu.lines().find(|line| line.starts_with("model name"));
     let model = model.and_then(|line| line.split_once(": ")).map_or("", |(_, name)| name);
     [
-        (Cause::Machine, "the boot of the kernel", read("/proc/sys/kernel/random/boot_id")),
-        (Cause::Kernel, "the version of the kernel", read("/proc/sys/kernel/osrelease")),
-        (Cause::Machine, "the processor", model.to_owned()),
+        (Influence::Machine, "the boot of the kernel", read("/proc/sys/kernel/random/boot_id")),
+        (Influence::Kernel, "the version of the kernel", read("/proc/sys/kernel/osrelease")),
+        (Influence::Machine, "the processor", model.to_owned()),
     ]
     .map(|(cause, about, text)| MachineValue { cause, about, text: text.trim().to_owned() })
     .into()
@@ -420,11 +420,11 @@ mod tests {
         let ordinary = with_jobs_of(2);
         let mut other = ordinary.clone();
         CHANGES.iter().for_each(|(_, change)| change(&mut other));
-        let found: BTreeSet<Cause> =
+        let found: BTreeSet<Influence> =
             pairs(&ordinary, &other).into_iter().map(|pair| pair.cause).collect();
         // The order of entries has no value.
-        let without_order = |cause: &Cause| *cause != Cause::DirectoryOrder;
-        let expected: BTreeSet<Cause> =
+        let without_order = |cause: &Influence| *cause != Influence::DirectoryOrder;
+        let expected: BTreeSet<Influence> =
             CHANGES.iter().map(|(cause, _)| *cause).filter(without_order).collect();
         assert_eq!(found, expected);
         assert_eq!(pairs(&ordinary, &ordinary).len(), 0);

@@ -49,6 +49,11 @@ impl BinaryCache {
         BinaryCache { name, url, keys, http, is_out, lacks }
     }
 
+    /// Returns the name of the cache for messages: its address without secrets.
+    pub fn shown_name(&self) -> &str {
+        &self.name
+    }
+
     /// Opens a file of the cache, or returns `None` if it does not have it.
     fn open(&self, path: &str) -> Result<Option<Box<dyn Read + Send>>> {
         match self.http.get(&below(&self.url, &encode(path)), 0) {
@@ -99,7 +104,7 @@ impl BinaryCache {
             return Err(Error::verification(format!("{shown} is not there"))
                 .because("a description of the cache names it"));
         };
-        let mut plain = || -> io::Result<(u64, Digest)> {
+        let plain = || -> io::Result<(u64, Digest)> {
             let plain = Budget::new(sniffed_nar(self.paced(reader))?, info.info.nar_size);
             HashingReader::new(plain).finish()
         };

@@ -34,7 +34,7 @@ use crate::sandbox::Quota;
 use crate::store::{Staging, Store};
 use crate::tree::Tree;
 
-pub use again::{Again, Finding, Rebuilt};
+pub use again::{Again, Attributed, Rebuilt};
 pub use binary_cache::BinaryCache;
 pub use build::{Tools, Workshop};
 pub use graph::{locked_for, native_or_refuse};
