@@ -25,11 +25,11 @@ pub use actions::{
     BazelFlags, CompileCommands, Man, NixStore, Outdated, Own, OwnWhat, Run, Schema, SchemaFile,
     SearchArgs,
 };
+pub use builds::{Challenge, Rebuild};
 pub use caches::{
     CacheAdd, CacheArgs, CacheGc, CacheKeyArgs, CacheList, CachePush, CacheRemove, CacheServe,
     CacheWhat,
 };
-pub use builds::{Challenge, Rebuild};
 pub use edits::{Add, Remove};
 pub use looks::{Diff, Hook, HookShell, TreeArgs, Which, WhyArgs};
 pub use transfers::{Export, ExportNix, ExportSysroot, ExportWhat, Import, ImportNix, ImportWhat};

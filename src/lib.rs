@@ -6,8 +6,8 @@ mod accepted;
 pub mod app;
 mod audit;
 mod cli;
-mod compare;
 mod commands;
+mod compare;
 mod context;
 #[cfg(test)]
 mod documented;

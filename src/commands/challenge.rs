@@ -75,7 +75,12 @@ pub fn run(args: &Challenge, cx: &Context) -> Result<ExitCode> {
             others.push("a build of this machine has another result".to_owned());
         }
         ours = Some(word);
-        rows.push(vec!["a build of this machine".to_owned(), word.to_owned(), String::new(), String::new()]);
+        rows.push(vec![
+            "a build of this machine".to_owned(),
+            word.to_owned(),
+            String::new(),
+            String::new(),
+        ]);
     }
     if args.json {
         print_json(&json!({
@@ -83,7 +88,8 @@ pub fn run(args: &Challenge, cx: &Context) -> Result<ExitCode> {
             "nar_hash": output.nar_hash.sri(), "caches": list, "rebuilt": ours,
         }))?;
     } else {
-        let locked = vec!["the lock".to_owned(), String::new(), output.nar_hash.sri(), String::new()];
+        let locked =
+            vec!["the lock".to_owned(), String::new(), output.nar_hash.sri(), String::new()];
         rows.insert(0, locked);
         print(&table::render(&["", "", "NAR hash", "signed by"], &rows, &[]))?;
     }
@@ -92,8 +98,12 @@ pub fn run(args: &Challenge, cx: &Context) -> Result<ExitCode> {
             .because(format!("expected {} with {} bytes", output.nar_hash.sri(), output.nar_size));
         let error = others.into_iter().fold(error, Error::because);
         return Err(error.hint(match args.rebuild {
-            true => format!("`cotter rebuild --check {}` says what the build depends on", args.name),
-            false => "a cache whose answer differs must not be used: `cotter cache remove`".to_owned(),
+            true => {
+                format!("`cotter rebuild --check {}` says what the build depends on", args.name)
+            }
+            false => {
+                "a cache whose answer differs must not be used: `cotter cache remove`".to_owned()
+            }
         }));
     }
     failed.map_or(Ok(ExitCode::SUCCESS), Err)

@@ -73,28 +73,31 @@ fn label(plan: &Plan, file: &str) -> String {
 /// Returns what there is to say of one result.
 pub fn told(plan: &Plan, file: &str, rebuilt: &Rebuilt, check: bool) -> String {
     let label = label(plan, file);
-    let how = match check {
-        true => "at another path, as another user, at another time, with another host name, job count, processor count, file order and kernel version",
-        false => "in the same surroundings",
-    };
     let builds = count(rebuilt.builds, "build");
+    let how = if check { format!("{builds} in other surroundings") } else { builds };
     if rebuilt.is_same() {
-        return format!("{label}: the same bytes as in the lock, built {how} ({builds})\n");
+        return format!("{label}: the same bytes as in the lock ({how})\n");
     }
     let mut out = match (rebuilt.built == rebuilt.locked, rebuilt.findings.is_empty()) {
-        (true, true) => format!("{label}: the same bytes as in the lock ({builds}), but they name this machine or the day\n"),
-        (true, false) => format!("{label}: {} differ if it is built {how} ({builds})\n", count(rebuilt.files, "file")),
+        (true, true) => {
+            format!("{label}: the same bytes as in the lock ({how}), but not elsewhere\n")
+        }
+        (true, false) => format!("{label}: {} differ ({how})\n", count(rebuilt.files, "file")),
         (false, _) => format!(
-            "{label}: not the bytes of the lock, built {how} ({builds})\n  expected {} bytes with sha256 {}\n  got {} bytes with sha256 {}\n",
+            "{label}: not the bytes of the lock ({how})\n  expected {} bytes with sha256 {}\n  got {} bytes with sha256 {}\n",
             rebuilt.locked.size, rebuilt.locked.sha256, rebuilt.built.size, rebuilt.built.sha256
         ),
     };
     if !rebuilt.is_compared {
-        out.push_str("  the bytes of the lock are not on this machine, so what differs is not known\n");
+        out.push_str(
+            "  the bytes of the lock are not on this machine, so what differs is not known\n",
+        );
     }
     let mut last = None;
     // What explains the rest comes first.
-    let own = |follows: bool| rebuilt.findings.iter().filter(move |one| one.difference.spot.follows == follows);
+    let own = |follows: bool| {
+        rebuilt.findings.iter().filter(move |one| one.difference.spot.follows == follows)
+    };
     for one in own(false).chain(own(true)).take(SHOWN) {
         let Difference { path, spot } = &one.difference;
         if last != Some(path) {
@@ -116,7 +119,12 @@ pub fn told(plan: &Plan, file: &str, rebuilt: &Rebuilt, check: bool) -> String {
     }
     for trace in &rebuilt.traces {
         let (path, value) = (&trace.path, &trace.value);
-        out.push_str(&format!("  {path}\n    it names {}: {:?}\n      cause: {}\n", value.about, value.text, value.cause.about()));
+        out.push_str(&format!(
+            "  {path}\n    it names {}: {:?}\n      cause: {}\n",
+            value.about,
+            value.text,
+            value.cause.about()
+        ));
     }
     if let Some([old, new]) = &rebuilt.kept {
         out.push_str(&format!("  old: {}\n  new: {}\n", old.display(), new.display()));

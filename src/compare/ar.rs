@@ -74,14 +74,7 @@ fn members(bytes: &[u8]) -> Option<Vec<Member<'_>>> {
             None => name,
         };
         let (time, user) = (field(16, 12), field(28, 6));
-        out.push(Member {
-            name,
-            time,
-            user,
-            group: field(34, 6),
-            mode: field(40, 8),
-            content,
-        });
+        out.push(Member { name, time, user, group: field(34, 6), mode: field(40, 8), content });
     }
     Some(out)
 }

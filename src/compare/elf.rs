@@ -44,7 +44,7 @@ pub fn objects(both: [&[u8]; 2], within: &[String], out: &mut Spots) -> bool {
     });
     let begin = out.list.len();
     let paired = lists([&names[0], &names[1]], "sections", within, out);
-    functions([&old, &new], within, out);
+    let reordered = functions([&old, &new], within, out);
     let moved = paired.both.iter().any(|(a, b)| {
         let (old, new) = (&sections[0][*a], &sections[1][*b]);
         old.bytes.len() != new.bytes.len() && !is_made(&old.name)
@@ -66,9 +66,10 @@ pub fn objects(both: [&[u8]; 2], within: &[String], out: &mut Spots) -> bool {
         } else {
             binary::bytes([was.bytes, is.bytes], was.offset, &here, out);
         }
-        // If the size of a section changes, addresses change everywhere.
         let same_size = was.bytes.len() == is.bytes.len();
-        let follows = is_made(&was.name) || (moved && same_size && has_code(&was.name));
+        let follows = is_made(&was.name)
+            || (moved && same_size && has_code(&was.name))
+            || (reordered && are_permuted(was.bytes, is.bytes));
         if follows {
             out.list[from..].iter_mut().for_each(|spot| spot.follows = true);
         } else {
@@ -86,8 +87,21 @@ fn is_made(name: &str) -> bool {
     MADE.iter().any(|made| name.starts_with(made))
 }
 
+/// Whether two sections have the same bytes in another order.
+fn are_permuted(old: &[u8], new: &[u8]) -> bool {
+    let count = |bytes: &[u8]| {
+        bytes.iter().fold([0_usize; 256], |mut counts, byte| {
+            counts[usize::from(*byte)] += 1;
+            counts
+        })
+    };
+    old.len() == new.len() && count(old) == count(new)
+}
+
 fn has_code(name: &str) -> bool {
-    [".text", ".init", ".fini", ".data", ".tbss", ".tdata"].iter().any(|code| name.starts_with(code))
+    [".text", ".init", ".fini", ".data", ".tbss", ".tdata"]
+        .iter()
+        .any(|code| name.starts_with(code))
 }
 
 fn parts<'a>(elf: &Elf, bytes: &'a [u8]) -> Vec<Part<'a>> {
@@ -125,7 +139,8 @@ fn symbol(elf: &Elf, address: u64) -> Option<String> {
 }
 
 /// Adds the order of the functions and objects, if that differs: files were linked in another order.
-fn functions([old, new]: [&Elf; 2], within: &[String], out: &mut Spots) {
+/// Returns whether it does.
+fn functions([old, new]: [&Elf; 2], within: &[String], out: &mut Spots) -> bool {
     let ordered = |elf: &Elf| -> Vec<String> {
         let (table, names) = match elf.syms.is_empty() {
             true => (&elf.dynsyms, &elf.dynstrtab),
@@ -147,7 +162,9 @@ fn functions([old, new]: [&Elf; 2], within: &[String], out: &mut Spots) {
     {
         let first = [old[from].clone(), new[to].clone()];
         out.add(within, What::Order { of: "functions", first, of_locale: false });
+        return true;
     }
+    false
 }
 
 #[cfg(test)]

@@ -115,9 +115,8 @@ impl KnownBuilds {
         }
         let old_time = self.old_time.unwrap_or_else(|| before(self.new_time));
         let mut open: Vec<bool> = old.iter().zip(new).map(|(a, b)| a != b).collect();
-        let number = |bytes: &[u8], at: usize| -> Option<[u8; 4]> {
-            bytes.get(at..at + 4)?.try_into().ok()
-        };
+        let number =
+            |bytes: &[u8], at: usize| -> Option<[u8; 4]> { bytes.get(at..at + 4)?.try_into().ok() };
         for at in 0..old.len() {
             if let (Some(was), Some(is)) = (pointer(old, at), pointer(new, at))
                 && was != is
@@ -247,7 +246,11 @@ mod tests {
             ("at 1795869005", "at 1795869044", vec![Influence::Time]),
             ("Nov 28 2026 12:30:05", "Nov 28 2026 12:30:45", vec![Influence::Time]),
             ("at 0x7ffd12345678", "at 0x7ffd8765abcd", vec![Influence::Memory]),
-            ("cotter:/build 2", "cotter-check:/rebuild 7", vec![Influence::Path, Influence::Host, Influence::Jobs]),
+            (
+                "cotter:/build 2",
+                "cotter-check:/rebuild 7",
+                vec![Influence::Path, Influence::Host, Influence::Jobs],
+            ),
         ] {
             assert_eq!(of(old.as_bytes(), new.as_bytes(), true), (causes, true), "{new}");
         }

@@ -69,10 +69,9 @@ impl Finder {
             10 | 13 | 16 | 19 if self.is_second(number(0, 10)) => Some(digits),
             // 20261128, 202611281230, 20261128123059
             8 | 12 | 14 if self.is_day(number(0, 4), number(4, 6), number(6, 8)) => Some(digits),
-            4 | 2 | 1 => self
-                .split_date(rest)
-                .or_else(|| self.clock(rest))
-                .or_else(|| self.day_first(rest)),
+            4 | 2 | 1 => {
+                self.split_date(rest).or_else(|| self.clock(rest)).or_else(|| self.day_first(rest))
+            }
             _ => None,
         }
     }
@@ -82,9 +81,8 @@ impl Finder {
         let (parts, length) = numbers(rest, &[b'-', b'/', b'.', b':'])?;
         let [a, b, c] = parts;
         let full = |year: i64| if year < 100 { year + 2000 } else { year };
-        let fits = self.is_day(full(a), b, c)
-            || self.is_day(full(c), b, a)
-            || self.is_day(full(c), a, b);
+        let fits =
+            self.is_day(full(a), b, c) || self.is_day(full(c), b, a) || self.is_day(full(c), a, b);
         fits.then_some(length)
     }
 

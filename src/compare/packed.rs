@@ -12,7 +12,9 @@ const OTHERS: [&[u8]; 3] = [b"\xfd7zXZ\0", b"BZh", b"\x28\xb5\x2f\xfd"];
 
 /// Whether both are compressed in the same way.
 pub fn are_packed([old, new]: [&[u8]; 2]) -> bool {
-    std::iter::once(GZIP).chain(OTHERS).any(|magic| old.starts_with(magic) && new.starts_with(magic))
+    std::iter::once(GZIP)
+        .chain(OTHERS)
+        .any(|magic| old.starts_with(magic) && new.starts_with(magic))
 }
 
 /// Adds the differences of two files. Returns `false` if one cannot be read.

@@ -32,7 +32,8 @@ pub fn lines([old, new]: [&[u8]; 2], within: &[String], out: &mut Spots) {
         (0..longest).map(|n| (place(&paired.gone, n), place(&paired.new, n))).collect()
     };
     for (was, is) in changed {
-        let part = |lines: &[&[u8]], place: Option<usize>| place.map_or(&b""[..], |n| lines[n]).to_owned();
+        let part =
+            |lines: &[&[u8]], place: Option<usize>| place.map_or(&b""[..], |n| lines[n]).to_owned();
         let (old, new) = (part(old, was), part(new, is));
         if words(&old, &new, within, out) {
             continue;
@@ -44,7 +45,13 @@ pub fn lines([old, new]: [&[u8]; 2], within: &[String], out: &mut Spots) {
 }
 
 /// Adds an order of lines or words that differs.
-fn order<T: AsRef<[u8]>>(old: &[T], new: &[T], of: &'static str, within: &[String], out: &mut Spots) {
+fn order<T: AsRef<[u8]>>(
+    old: &[T],
+    new: &[T],
+    of: &'static str,
+    within: &[String],
+    out: &mut Spots,
+) {
     let Some(at) = old.iter().zip(new).position(|(a, b)| a.as_ref() != b.as_ref()) else { return };
     let text = |line: &T| String::from_utf8_lossy(line.as_ref()).into_owned();
     let first = [text(&old[at]), text(&new[at])];

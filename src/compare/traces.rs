@@ -84,9 +84,6 @@ mod tests {
         let window = Window { from: 1_795_869_040, to: 1_795_869_059 };
         let texts: Vec<String> =
             MachineValue::days(window).into_iter().map(|value| value.text).collect();
-        assert_eq!(
-            texts,
-            ["2026-11-28", "20261128", "Nov 28 2026", "28 Nov 2026", "11/28/2026"]
-        );
+        assert_eq!(texts, ["2026-11-28", "20261128", "Nov 28 2026", "28 Nov 2026", "11/28/2026"]);
     }
 }

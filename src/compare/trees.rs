@@ -82,8 +82,12 @@ fn nodes(
 ) -> Result<()> {
     let name = path.file_name();
     match both {
-        [Some(Node::File { blob: a, executable: x }), Some(Node::File { blob: b, executable: y })] => {
-            let mode = |executable: &bool| if *executable { "executable" } else { "not executable" };
+        [
+            Some(Node::File { blob: a, executable: x }),
+            Some(Node::File { blob: b, executable: y }),
+        ] => {
+            let mode =
+                |executable: &bool| if *executable { "executable" } else { "not executable" };
             out.field(&[], "mode", [x, y].map(mode), None);
             if a.same_content(b) {
                 return Ok(());
@@ -121,8 +125,9 @@ mod tests {
     fn every_kind_of_difference_of_trees_is_told() {
         let dir = std::env::temp_dir().join(format!("cotter-compare-{}", std::process::id()));
         let blobs = BlobDir::create(dir.clone()).unwrap();
-        let file = |text: &str, executable| {
-            Node::File { blob: blobs.put(text.as_bytes()).unwrap(), executable }
+        let file = |text: &str, executable| Node::File {
+            blob: blobs.put(text.as_bytes()).unwrap(),
+            executable,
         };
         let link = |target: &str| Node::Symlink(target.to_owned());
         let tree = |nodes: Vec<(&str, Node)>| {

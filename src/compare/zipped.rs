@@ -1,5 +1,6 @@
 //! Compares zip archives, such as wheels: the entries, and their fields.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::{Cursor, Read as _};
 
 use super::cause::Influence;
@@ -32,10 +33,19 @@ pub fn archives(both: [&[u8]; 2], within: &[String], depth: usize, out: &mut Spo
         out.field(&here, "time", [&old.time, &new.time], Some(Influence::Time));
         out.field(&here, "mode", [&old.mode, &new.mode], Some(Influence::Umask));
         out.field(&here, "compression", [&old.method, &new.method], None);
-        // Info-ZIP keeps times and users there.
-        let hex = |bytes: &[u8]| bytes.iter().map(|b| format!("{b:02x}")).collect::<String>();
-        let times = (old.time != new.time).then_some(Influence::Time);
-        out.field(&here, "extra field", [&old.extra, &new.extra].map(|b| hex(b)), times);
+        let (was, is) = (fields(&old.extra), fields(&new.extra));
+        for id in was.keys().chain(is.keys()).collect::<BTreeSet<_>>() {
+            let hex = |fields: &BTreeMap<u16, &[u8]>| -> String {
+                let bytes = fields.get(id).copied().unwrap_or_default();
+                bytes.iter().map(|b| format!("{b:02x}")).collect()
+            };
+            let (name, cause) = match id {
+                0x5455 | 0x5855 | 0x000a => ("times in the extra field", Some(Influence::Time)),
+                0x7875 | 0x7855 => ("user in the extra field", Some(Influence::User)),
+                _ => ("extra field", None),
+            };
+            out.field(&here, name, [hex(&was), hex(&is)], cause);
+        }
         let begin = out.list.len();
         files::contents([&old.content, &new.content], &old.name, &here, depth, out);
         // The list of a wheel has the hashes of its files.
@@ -44,6 +54,18 @@ pub fn archives(both: [&[u8]; 2], within: &[String], depth: usize, out: &mut Spo
         }
     }
     true
+}
+
+/// Returns the parts of an extra field by their numbers. Source: Info-ZIP's `extrafld.txt`.
+fn fields(mut bytes: &[u8]) -> BTreeMap<u16, &[u8]> {
+    let mut out = BTreeMap::new();
+    while let Some((head, rest)) = bytes.split_at_checked(4) {
+        let number = |at: usize| u16::from_le_bytes([head[at], head[at + 1]]);
+        let Some((data, rest)) = rest.split_at_checked(number(2).into()) else { break };
+        out.insert(number(0), data);
+        bytes = rest;
+    }
+    out
 }
 
 fn entries(bytes: &[u8]) -> Option<Vec<Entry>> {
@@ -89,7 +111,10 @@ mod tests {
         assert!(archives([&archive(1, "a\n"), &archive(2, "b\n")], &[], 0, &mut out));
         let [time, content] = &out.list[..] else { panic!("{out:?}") };
         assert_eq!(time.within, ["entry x/a.txt"]);
-        assert!(matches!(&time.what, What::Field { name: "time", cause: Some(Influence::Time), .. }));
+        assert!(matches!(
+            &time.what,
+            What::Field { name: "time", cause: Some(Influence::Time), .. }
+        ));
         assert!(matches!(&content.what, What::Bytes(hunk) if hunk.is_line && hunk.at == 1));
         assert!(!archives([b"PK\x03\x04", b"PK\x03\x04"], &[], 0, &mut out));
     }

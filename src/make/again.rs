@@ -16,8 +16,8 @@ use super::build::{Tools, Workshop};
 use super::from_source::described;
 use super::place::lay_out;
 use crate::compare::{
-    Influence, Comparison, Difference, KnownBuilds, MachineTrace, MachineValue, Pair, SpotKey, Window,
-    compare, traces,
+    Comparison, Difference, Influence, KnownBuilds, MachineTrace, MachineValue, Pair, SpotKey,
+    Window, compare, traces,
 };
 use crate::error::{Error, Result};
 use crate::lockfile::Plan;
@@ -94,6 +94,8 @@ struct Run {
     built: Built,
     /// When it was built, if that is known.
     time: Option<Window>,
+    /// When its file was written, in seconds since 1970.
+    written: Option<i64>,
 }
 
 /// Changes one thing of the surroundings.
@@ -137,7 +139,9 @@ impl Again<'_> {
             }
             None => None,
         };
-        std::thread::sleep(PAUSE);
+        if old.as_ref().is_some_and(|run| self.is_new(run)) {
+            std::thread::sleep(PAUSE);
+        }
         let new = self.make(plan, input, &other)?;
         let Some(old) = old else {
             return Ok(Some(Rebuilt {
@@ -166,7 +170,12 @@ impl Again<'_> {
             builds += search.random(&mut findings)?;
             builds += search.each(&mut findings, &ordinary)?;
         }
-        let traces = if check { self.traces(plan, &new)? } else { vec![] };
+        let mut traces = if check { self.traces(plan, &new)? } else { vec![] };
+        traces.retain(|trace| {
+            !findings.iter().any(|one| {
+                one.difference.path == trace.path && one.causes.contains(&trace.value.cause)
+            })
+        });
         let kept = self.keep.map(|dir| keep(dir, plan, input, [&old, &new])).transpose()?;
         let built = if old.built == *locked { new.built } else { old.built };
         Ok(Some(Rebuilt {
@@ -180,6 +189,12 @@ impl Again<'_> {
             traces,
             kept,
         }))
+    }
+
+    /// Whether a result was made a moment ago.
+    fn is_new(&self, run: &Run) -> bool {
+        let end = run.time.map(|time| time.to).or(run.written);
+        end.is_none_or(|end| (self.now)() - end <= 3)
     }
 
     fn make(&self, plan: &Plan, input: &Input, surroundings: &Surroundings) -> Result<Run> {
@@ -200,7 +215,7 @@ impl Again<'_> {
             (only(path, &built.file)?, built)
         };
         let time = Some(Window { from, to: (self.now)() });
-        Ok(Run { scratch: scratch, tree, built, time })
+        Ok(Run { scratch, tree, built, time, written: None })
     }
 
     /// Returns the result that the lock names, if this machine has it.
@@ -212,9 +227,13 @@ impl Again<'_> {
             let blobs = BlobDir::create(scratch.dir().join("locked"))?;
             unpack_nar(file, &blobs, Limits { entries: 1_000_000, bytes: locked.size })?
         } else {
-            only(path, &locked.file)?
+            only(path.clone(), &locked.file)?
         };
-        Ok(Some(Run { scratch: scratch, tree, built: locked.clone(), time: None }))
+        // It was adopted as soon as it was built. Where it came from elsewhere, that is the latest time.
+        let modified = fs::metadata(&path).and_then(|meta| meta.modified()).ok();
+        let age = modified.and_then(|time| time.duration_since(std::time::UNIX_EPOCH).ok());
+        let written = age.and_then(|age| i64::try_from(age.as_secs()).ok());
+        Ok(Some(Run { scratch, tree, built: locked.clone(), written, time: None }))
     }
 
     /// Returns what a result names of this machine and of the day. What the source names, too, is no
@@ -406,11 +425,9 @@ mod tests {
 
     #[test]
     fn the_old_name_of_a_kernel_is_that_of_the_kernel() {
-        for (release, old) in [
-            ("6.1.0-13-amd64", "2.6.61-13-amd64"),
-            ("5.10.223", "2.6.70"),
-            ("6.12.8+", "2.6.72+"),
-        ] {
+        for (release, old) in
+            [("6.1.0-13-amd64", "2.6.61-13-amd64"), ("5.10.223", "2.6.70"), ("6.12.8+", "2.6.72+")]
+        {
             assert_eq!(old_name(release), old);
         }
     }
