@@ -269,6 +269,9 @@ impl Workshop<'_> {
         let script = extra.join("script");
         fs::write(&script, script_of(building, has_patches(plan)))
             .map_err(|e| Error::at("write", &script, e))?;
+        for directory in [view.directories["etc"][0].as_path(), extra.as_path()] {
+            open_to_all(directory)?;
+        }
         trees.insert(".build".to_owned(), extra);
         Ok(SealedView {
             trees,
@@ -451,6 +454,22 @@ fn only_directory(tree: &Tree) -> Option<String> {
     let first = tops.next()?.to_owned();
     let is_directory = tree.has_members(&crate::model::MemberPath::literal(&first));
     (is_directory && tops.all(|top| top == first)).then_some(first)
+}
+
+/// Lets the user of a build read a directory: it is another one than the caller, whose umask may forbid
+/// that.
+fn open_to_all(path: &Path) -> Result<()> {
+    use std::os::unix::fs::PermissionsExt as _;
+    let failed = |e| Error::at("read", path, e);
+    let is_directory = path.is_dir();
+    let mode = std::fs::Permissions::from_mode(if is_directory { 0o755 } else { 0o644 });
+    fs::set_permissions(path, mode).map_err(failed)?;
+    if is_directory {
+        for entry in fs::read_dir(path).map_err(failed)? {
+            open_to_all(&entry.map_err(failed)?.path())?;
+        }
+    }
+    Ok(())
 }
 
 /// Writes the users whom a build knows.

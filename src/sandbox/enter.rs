@@ -238,6 +238,8 @@ impl First<'_> {
         if sealed.gateway {
             offer_gateway()?;
         }
+        // The job is another user than the one who makes its directories.
+        rustix::process::umask(Mode::from_raw_mode(0o022));
         mounts::enter(sealed, self.root.then_some(nobody))?;
         rustix::process::setsid()?;
         if self.root {
@@ -245,7 +247,6 @@ impl First<'_> {
         }
         let source = Path::new("/").join(&sealed.surroundings.place).join("source");
         std::env::set_current_dir(source.join(&sealed.directory))?;
-        rustix::process::umask(Mode::from_raw_mode(0o022));
         sys::set_personality(sealed.surroundings.old_kernel, sealed.surroundings.fixed_addresses)?;
         confine::confine(&sealed.limits)?;
         // A change of credentials has cleared the signal.

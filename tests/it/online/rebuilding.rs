@@ -251,14 +251,13 @@ fn a_wheel_of_a_source_distribution_is_checked() {
     packages.project.ok(&["lock"]);
     let output =
         packages.project.cotter(&["rebuild", "--check", "app", "--json"]).output().unwrap();
+    assert_eq!(output.status.code(), Some(4), "{}", crate::support::text(&output));
     let said: Value = serde_json::from_slice(&output.stdout).unwrap();
-    println!("{said:#}");
     let row = &said["rebuilt"][0];
     assert_eq!(row["file"], "src-1.0.tar.gz");
     for cause in ["host", "time"] {
         assert!(row["causes"].as_array().unwrap().contains(&cause.into()), "{row:#}");
     }
-    assert_eq!(output.status.code(), Some(4));
 }
 
 /// Caches are asked for what they have of a tree, and a build of this machine is compared, too.
