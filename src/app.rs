@@ -163,6 +163,8 @@ fn wants_json(command: &Command) -> bool {
         Command::Env(args) => args.json,
         Command::List(args) => args.json,
         Command::Verify(args) => args.json,
+        Command::Rebuild(args) => args.json,
+        Command::Challenge(args) => args.json,
         Command::Emit(args) => args.json,
         Command::CompileCommands(args) => args.json,
         Command::Audit(args) => match &args.what {
@@ -373,6 +375,8 @@ fn dispatch(command: Command, cx: &Context) -> Result<ExitCode, Error> {
         Command::Provenance(args) => commands::provenance::run(&args, cx),
         Command::Venv(args) => commands::venv::run(&args, cx),
         Command::Verify(args) => commands::verify::run(&args, cx),
+        Command::Rebuild(args) => commands::rebuild::run(&args, cx),
+        Command::Challenge(args) => commands::challenge::run(&args, cx),
         Command::Emit(args) => commands::emit::run(&args, cx),
         Command::CompileCommands(args) => commands::compile_commands::run(&args, cx),
         Command::Export(args) => commands::export::run(&args, cx),

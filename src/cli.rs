@@ -25,7 +25,7 @@ pub use actions::{
     BazelFlags, CompileCommands, Man, NixStore, Outdated, Own, OwnWhat, Run, Schema, SchemaFile,
     SearchArgs,
 };
-pub use builds::{Build, Log};
+pub use builds::{Build, Challenge, Log, Rebuild};
 pub use caches::{
     CacheAdd, CacheArgs, CacheGc, CacheKeyArgs, CacheList, CachePush, CacheRemove, CacheServe,
     CacheWhat,
@@ -188,6 +188,10 @@ pub enum Command {
     Provenance(ProvenanceArgs),
     /// Check the trees in the store
     Verify(Verify),
+    /// Build again what the lock has built, and compare
+    Rebuild(Rebuild),
+    /// Compare what binary caches have with the lock
+    Challenge(Challenge),
     /// Write the files with which other tools use the toolchains
     Emit(Emit),
     /// Write compile_commands.json, with what Bazel compiles

@@ -7,6 +7,7 @@ pub mod app;
 mod audit;
 mod cli;
 mod commands;
+mod compare;
 mod context;
 #[cfg(test)]
 mod documented;

@@ -64,11 +64,11 @@ pub struct ProvenanceArgs {
     #[arg(long, value_name = "FILE", conflicts_with = "verify")]
     pub key: Option<PathBuf>,
     /// Check that this file has the statement of the toolchain, with a valid signature
-    #[arg(long, value_name = "FILE", requires = "trust")]
+    #[arg(long, value_name = "FILE", requires = "signer")]
     pub verify: Option<PathBuf>,
     /// The public keys that may have signed it
     #[arg(long, value_name = "KEY")]
-    pub trust: Vec<String>,
+    pub signer: Vec<String>,
 }
 
 /// `cotter which`

@@ -25,6 +25,8 @@ const TAKERS: &[(&str, &str)] = &[
     ("env", "toolchains"),
     ("path", "toolchains"),
     ("verify", "toolchains"),
+    ("rebuild", "toolchains"),
+    ("challenge", "toolchains"),
     ("tree", "toolchains"),
     ("provenance", "toolchains"),
     ("lock", "tables"),

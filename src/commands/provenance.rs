@@ -39,9 +39,9 @@ pub fn run(args: &ProvenanceArgs, cx: &Context) -> Result<ExitCode> {
     let path = cx.here.join(file);
     let bytes = read_regular(&path, LONGEST).map_err(|e| Error::unreadable(&path, e))?;
     let keys: Vec<CacheKey> = args
-        .trust
+        .signer
         .iter()
-        .map(|key| key.parse().map_err(|why: String| Error::user("--trust: ".to_owned() + &why)))
+        .map(|key| key.parse().map_err(|why: String| Error::user("--signer: ".to_owned() + &why)))
         .collect::<Result<_>>()?;
     let refused = |why: String| {
         Error::verification(format!("{} does not vouch for {}", path.display(), args.name))

@@ -49,6 +49,11 @@ impl BinaryCache {
         BinaryCache { name, url, keys, http, is_out, lacks }
     }
 
+    /// Returns the name of the cache for messages: its address without secrets.
+    pub fn shown_name(&self) -> &str {
+        &self.name
+    }
+
     /// Opens a file of the cache, or returns `None` if it does not have it.
     fn open(&self, path: &str) -> Result<Option<Box<dyn Read + Send>>> {
         match self.http.get(&below(&self.url, &encode(path)), 0) {
@@ -67,23 +72,64 @@ impl BinaryCache {
         Paced::with_least(inner, period, LEAST_RATE)
     }
 
-    /// Returns the description of a tree that is the locked one and signed, or `None` if the cache does not have it.
-    fn describe(&self, tree: &LockedTree) -> Result<Option<NarInfo>> {
-        let output = &tree.output;
-        let path = format!("{}.narinfo", output.store_name.hash());
+    /// Returns what the cache says of a tree, whoever has signed it, or `None` if it does not have it.
+    ///
+    /// # Errors
+    /// If the cache cannot be asked, or if what it says is no description of that path.
+    pub fn claim(&self, name: &StoreName) -> Result<Option<NarInfo>> {
+        let path = format!("{}.narinfo", name.hash());
         let Some(reader) = self.open(&path)? else { return Ok(None) };
         let shown = self.shown(&path);
         let mut bytes = vec![];
         // One that is short is there before its rate is judged.
         let read = self.paced(reader).take(narinfo::MOST + 1).read_to_end(&mut bytes);
         read.map_err(|e| transfer_error(&shown, e))?;
-        let refused = |why: String| Error::verification(format!("{shown} is refused")).because(why);
+        let refused = |why: String| refusal(&shown, why);
         let info = String::from_utf8(bytes).map_err(|_| "it is no text".to_owned());
-        let info = info.and_then(|text| NarInfo::parse(&text)).map_err(&refused)?;
-        let found = &info.info;
-        if found.path != output.store_name {
-            return Err(refused(format!("expected {}, got {}", output.store_name, found.path)));
+        let info = info.and_then(|text| NarInfo::parse(&text)).map_err(refused)?;
+        if info.info.path != *name {
+            return Err(refused(format!("expected {name}, got {}", info.info.path)));
         }
+        Ok(Some(info))
+    }
+
+    /// Returns the hash and the length of the NAR that a cache really has.
+    ///
+    /// # Errors
+    /// If it cannot be fetched, or if it is damaged.
+    pub fn weigh(&self, info: &NarInfo) -> Result<(Digest, u64)> {
+        let shown = self.shown(&info.file.url);
+        self.check_address(info)?;
+        let Some(reader) = self.open(&info.file.url)? else {
+            return Err(Error::verification(format!("{shown} is not there"))
+                .because("a description of the cache names it"));
+        };
+        let plain = || -> io::Result<(u64, Digest)> {
+            let plain = Budget::new(sniffed_nar(self.paced(reader))?, info.info.nar_size);
+            HashingReader::new(plain).finish()
+        };
+        let (size, hash) = plain().map_err(|e| transfer_error(&shown, e))?;
+        Ok((hash, size))
+    }
+
+    /// Refuses an address that leads elsewhere: it would let a cache choose whom this machine asks.
+    fn check_address(&self, info: &NarInfo) -> Result<()> {
+        let url = &info.file.url;
+        let is_below = MemberPath::parse(url.as_bytes()).ok().flatten();
+        if is_below.is_some_and(|path| path.as_str() == url) && !url.contains("://") {
+            return Ok(());
+        }
+        let shown = self.shown(&format!("{}.narinfo", info.info.path.hash()));
+        Err(refusal(&shown, format!("expected the path of a file of the cache, got {url:?}")))
+    }
+
+    /// Returns the description of a tree that is the locked one and signed, or `None` if the cache does not have it.
+    fn describe(&self, tree: &LockedTree) -> Result<Option<NarInfo>> {
+        let output = &tree.output;
+        let Some(info) = self.claim(&output.store_name)? else { return Ok(None) };
+        let shown = self.shown(&format!("{}.narinfo", output.store_name.hash()));
+        let refused = |why: String| refusal(&shown, why);
+        let found = &info.info;
         if (found.nar_hash, found.nar_size) != (output.nar_hash, output.nar_size) {
             return Err(refused(format!(
                 "expected the NAR hash {} and {} bytes, got {} and {} bytes",
@@ -102,12 +148,7 @@ impl BinaryCache {
             let known = names(self.keys.iter().map(CacheKey::name).collect());
             return Err(refused(format!("expected a signature of {known}, got {signed}")));
         }
-        // An address that leads elsewhere would let a cache choose whom this machine asks.
-        let url = &info.file.url;
-        let is_below = MemberPath::parse(url.as_bytes()).ok().flatten();
-        if is_below.is_none_or(|path| path.as_str() != url) || url.contains("://") {
-            return Err(refused(format!("expected the path of a file of the cache, got {url:?}")));
-        }
+        self.check_address(&info)?;
         Ok(Some(info))
     }
 
@@ -177,6 +218,10 @@ impl Substituter for BinaryCache {
             }
         }
     }
+}
+
+fn refusal(shown: &str, why: String) -> Error {
+    Error::verification(format!("{shown} is refused")).because(why)
 }
 
 fn other_bytes(shown: &str, expected: &str, got: &str) -> Error {

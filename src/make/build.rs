@@ -1,20 +1,20 @@
 //! Builds source distributions into wheels, and source code into the files that it installs, with the
 //! trees that the lock names for this purpose.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use super::failed_build::FailedBuild;
 use super::graph;
 use crate::environment::RUNTIME_VARIABLE;
 use crate::error::{Error, Result};
 use crate::fetch::Fetcher;
-use crate::lockfile::{Lockfile, Plan};
+use crate::lockfile::{Lockfile, PackagesSpec, Plan};
 use crate::manifest::Requirements;
 use crate::model::{Built, Input, Platform, ToolchainName, minor_version};
 use crate::python::sdist::{Builder, WheelBuild};
 use crate::recipe::{self, Active};
 use crate::reporter::{Reporter, Verbosity};
-use crate::sandbox::{Ended, Printed, Quota};
+use crate::sandbox::{Ended, Printed, Quota, Surroundings};
 use crate::store::{Staging, Store};
 
 /// Builds wheels. The trees that a build uses must already be in the store.
@@ -43,6 +43,18 @@ pub struct Tools<'a> {
     pub path: &'a [ToolchainName],
 }
 
+impl<'a> Tools<'a> {
+    /// Returns what the wheels of a set are built with. `requires` is the name that the set's own
+    /// build requirements would have.
+    pub fn of(plan: &Plan, set: &'a PackagesSpec, requires: &'a ToolchainName) -> Self {
+        Tools {
+            interpreter: &set.interpreter,
+            requires: plan.uses.make.contains(requires).then_some(requires),
+            path: &set.build_tools,
+        }
+    }
+}
+
 impl Workshop<'_> {
     /// Builds the wheels that a plan needs and that are not in the cache, and compares each of them
     /// with the lock.
@@ -67,11 +79,7 @@ impl Workshop<'_> {
         }
         let Some(set) = plan.spec.packages() else { return Ok(()) };
         let requires = Requirements::builds_name(&plan.name);
-        let tools = Tools {
-            interpreter: &set.interpreter,
-            requires: plan.uses.make.contains(&requires).then_some(&requires),
-            path: &set.build_tools,
-        };
+        let tools = Tools::of(plan, set, &requires);
         let got = self.build(input, &tools)?;
         if got != *built {
             return Err(Error::verification(format!(
@@ -90,11 +98,28 @@ impl Workshop<'_> {
     /// # Errors
     /// If the input cannot be fetched, or if its build fails.
     pub fn build(&self, input: &Input, tools: &Tools) -> Result<Built> {
+        let scratch = Staging::new(self.store)?;
+        let (path, built) = self.wheel(input, tools, &Surroundings::default(), scratch.dir())?;
+        self.fetcher.adopt(&path, &built.sha256)?;
+        Ok(built)
+    }
+
+    /// Builds the wheel of an input below `scratch`, and returns its path beside its name, size and
+    /// digest.
+    ///
+    /// # Errors
+    /// If the input cannot be fetched, or if its build fails.
+    pub fn wheel(
+        &self,
+        input: &Input,
+        tools: &Tools,
+        surroundings: &Surroundings,
+        scratch: &Path,
+    ) -> Result<(PathBuf, Built)> {
         let name = input.file_name();
         let task = self.reporter.task(name, input.size);
         let sdist = self.fetcher.file(input, None, &task)?;
         drop(task);
-        let scratch = Staging::new(self.store)?;
         let _spinner = self.reporter.spinner("building", name);
         let (python, interpreter) = self.tree(tools.interpreter)?;
         let requires = tools.requires.map(|name| self.tree(name)).transpose()?;
@@ -112,7 +137,7 @@ impl Workshop<'_> {
             .spec
             .python()
             .map_or_else(|| minor_version(&python.version), |p| p.version.clone());
-        let log = scratch.dir().join("log");
+        let log = scratch.join("log");
         let tell = |line: &str| self.reporter.detail(&format!("{}: {line}", input.component.name));
         let printed = Printed { log: &log, tell: self.is_live().then_some(&tell) };
         let builder = Builder {
@@ -121,15 +146,15 @@ impl Workshop<'_> {
             version: &version,
             tools: &trees,
             env: &env,
-            scratch: scratch.dir(),
+            scratch,
             printed: &printed,
             limits: self.limits,
+            surroundings,
         };
         match builder.build(&sdist, name, &input.component.name)? {
             WheelBuild::Made(path, built) => {
                 self.keep_log(name, &log);
-                self.fetcher.adopt(&path, &built.sha256)?;
-                Ok(built)
+                Ok((path, built))
             }
             WheelBuild::Failed { ended, said, left, env, script } => {
                 let mut error = Error::build(format!("can't build a wheel of {name}"));

@@ -99,6 +99,7 @@ impl Prepared {
     /// If the script cannot be written.
     pub fn job(view: SealedView, script: &Path, text: &str) -> Result<Job> {
         fs::write(script, text).map_err(|e| Error::at("write", script, e))?;
+        open_to_all(script)?;
         let command = ["/bin/sh", "/cotter/.build/script"].map(str::to_owned).into();
         Ok(Job { view: View::Sealed(Box::new(view)), command })
     }
@@ -145,12 +146,9 @@ impl Workshop<'_> {
         let path = scratch.join("result.nar");
         let write = |e| Error::at("write", &path, e);
         let file = fs::File::create(&path).map_err(write)?;
-        let out = Hashing { out: std::io::BufWriter::new(file), hasher: Hasher::default() };
-        let mut out = write_nar(tree, out).map_err(write)?;
-        out.out.flush().map_err(write)?;
-        let (size, sha256) = (out.hasher.len(), out.hasher.finish());
-        self.fetcher.adopt(&path, &sha256)?;
-        Ok(Built { file: format!("{}.nar", plan.tree_name()), size, sha256 })
+        let built = described(plan, tree, std::io::BufWriter::new(file)).map_err(write)?;
+        self.fetcher.adopt(&path, &built.sha256)?;
+        Ok(built)
     }
 
     /// Builds the source of a plan, and returns what it has installed. The contents of files lie below
@@ -318,6 +316,9 @@ impl Workshop<'_> {
         self.loader(&used, &mut view)?;
         let mut trees: BTreeMap<String, PathBuf> =
             used.iter().map(|used| (used.plan.name.to_string(), used.path.clone())).collect();
+        for directory in [view.directories["etc"][0].as_path(), extra.as_path()] {
+            open_to_all(directory)?;
+        }
         trees.insert(".build".to_owned(), extra);
         Ok(SealedView {
             trees,
@@ -406,7 +407,8 @@ impl Workshop<'_> {
         let headers = flags("-I", &["usr/include".to_owned(), format!("usr/include/{multiarch}")]);
         let search = flags("-L", &[format!("usr/lib/{multiarch}")]);
         let jobs = surroundings
-            .processors
+            .jobs
+            .or(surroundings.processors)
             .unwrap_or_else(|| std::thread::available_parallelism().map_or(1, |n| n.get()));
         for (name, value) in [
             ("PATH", path.join(":")),
@@ -431,6 +433,17 @@ impl Workshop<'_> {
         env.retain(|_, value| !value.is_empty());
         Ok(env)
     }
+}
+
+/// Writes the NAR of what a plan's source was built into, and returns its name, size and digest.
+///
+/// # Errors
+/// If a file cannot be read, and those of the writer.
+pub(super) fn described(plan: &Plan, tree: &Tree, out: impl Write) -> io::Result<Built> {
+    let mut out = write_nar(tree, Hashing { out, hasher: Hasher::default() })?;
+    out.flush()?;
+    let (size, sha256) = (out.hasher.len(), out.hasher.finish());
+    Ok(Built { file: format!("{}.nar", plan.tree_name()), size, sha256 })
 }
 
 fn has_patches(plan: &Plan) -> bool {
@@ -459,18 +472,34 @@ fn only_directory(tree: &Tree) -> Option<String> {
     (is_directory && tops.all(|top| top == first)).then_some(first)
 }
 
+/// Lets the user of a build read a directory: it is another one than the caller, whose umask may forbid
+/// that.
+fn open_to_all(path: &Path) -> Result<()> {
+    use std::os::unix::fs::PermissionsExt as _;
+    let failed = |e| Error::at("read", path, e);
+    let is_directory = path.is_dir();
+    let mode = std::fs::Permissions::from_mode(if is_directory { 0o755 } else { 0o644 });
+    fs::set_permissions(path, mode).map_err(failed)?;
+    if is_directory {
+        for entry in fs::read_dir(path).map_err(failed)? {
+            open_to_all(&entry.map_err(failed)?.path())?;
+        }
+    }
+    Ok(())
+}
+
 /// Writes the users whom a build knows.
 fn users(etc: &Path, surroundings: &Surroundings) -> Result<()> {
-    let user = surroundings.user;
+    let (user, name) = (surroundings.user, &surroundings.user_name);
     fs::create_dir_all(etc).map_err(|e| Error::at("make", etc, e))?;
     for (name, text) in [
         (
             "passwd",
             format!(
-                "root:x:0:0:root:/root:/bin/sh\nbuild:x:{user}:{user}:build:/tmp:/bin/sh\nnobody:x:65534:65534:nobody:/nowhere:/bin/false\n"
+                "root:x:0:0:root:/root:/bin/sh\n{name}:x:{user}:{user}:{name}:/tmp:/bin/sh\nnobody:x:65534:65534:nobody:/nowhere:/bin/false\n"
             ),
         ),
-        ("group", format!("root:x:0:\nbuild:x:{user}:\nnogroup:x:65534:\n")),
+        ("group", format!("root:x:0:\n{name}:x:{user}:\nnogroup:x:65534:\n")),
         ("hosts", "127.0.0.1 localhost\n::1 localhost\n".to_owned()),
     ] {
         let at = etc.join(name);

@@ -3,6 +3,7 @@
 //! make another one is named in the lock and is made first.
 
 mod advice;
+mod again;
 mod ask_caches;
 mod binary_cache;
 mod build;
@@ -35,6 +36,7 @@ use crate::sandbox::Quota;
 use crate::store::{Staging, Store};
 use crate::tree::Tree;
 
+pub use again::{Again, Attributed, Rebuilt};
 pub use binary_cache::BinaryCache;
 pub use build::{Tools, Workshop};
 pub use graph::{locked_for, native_or_refuse};

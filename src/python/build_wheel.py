@@ -1,4 +1,4 @@
-"""Builds a wheel of the project in the working directory into /build/wheel, by its own build backend. Source: PEP 517."""
+"""Builds a wheel of the project in the working directory into the directory "wheel" beside it, by its own build backend. Source: PEP 517."""
 
 import importlib
 import os
@@ -9,6 +9,7 @@ try:
 except ImportError:
     from pip._vendor import tomli as tomllib
 
+result = os.path.join(os.path.dirname(os.getcwd()), "wheel")
 system = {}
 if os.path.exists("pyproject.toml"):
     with open("pyproject.toml", "rb") as file:
@@ -22,4 +23,4 @@ for name in filter(None, attribute.split(".")):
 wanted = getattr(backend, "get_requires_for_build_wheel", lambda *_: [])(None)
 if wanted:
     print("its build asks for:", ", ".join(wanted), file=sys.stderr)
-print(backend.build_wheel("/build/wheel"))
+print(backend.build_wheel(result))

@@ -58,6 +58,8 @@ pub struct Builder<'a> {
     pub printed: &'a Printed<'a>,
     /// How much of the machine the build may use.
     pub limits: Quota,
+    /// What the build could see of the machine.
+    pub surroundings: &'a Surroundings,
 }
 
 impl Builder<'_> {
@@ -112,7 +114,7 @@ impl Builder<'_> {
                 gateway: false,
                 terminal: false,
                 system: SystemView::default(),
-                surroundings: Surroundings::default(),
+                surroundings: self.surroundings.clone(),
             })),
             command: [python, "-c", PROGRAM].map(str::to_owned).into(),
         };

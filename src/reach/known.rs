@@ -120,6 +120,11 @@ const KNOWN: &[Known] = &[
     known("python", "*/_distutils/*", "*", Reason::Output),
     known("python", "*/pip/_internal/*", "*", Reason::Output),
     known("python", "*/distlib/scripts.py", "*", Reason::Output),
+    // What pip and setuptools bring, in an interpreter that is built from source.
+    known("python", "*/distlib/*.exe", "*", Reason::OtherSystem),
+    known("python", "*/_vendor/appdirs.py", "*", Reason::Configuration),
+    // The documentation that IDLE shows if its user asks for it.
+    known("python", "*/idlelib/editor.py", "/usr/share/doc", Reason::Asked),
 ];
 
 /// Returns the reason why a constant opens nothing of the host, if one is known.

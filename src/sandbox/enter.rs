@@ -244,6 +244,8 @@ impl First<'_> {
         if sealed.gateway {
             offer_gateway()?;
         }
+        // The job is another user than the one who makes its directories.
+        rustix::process::umask(Mode::from_raw_mode(0o022));
         mounts::enter(sealed, self.root.then_some(nobody))?;
         rustix::process::setsid()?;
         if sealed.terminal {
@@ -259,8 +261,8 @@ impl First<'_> {
         }
         let source = Path::new("/").join(&sealed.surroundings.place).join("source");
         std::env::set_current_dir(source.join(&sealed.directory))?;
-        rustix::process::umask(Mode::from_raw_mode(0o022));
         fence::close(sealed)?;
+        sys::set_personality(sealed.surroundings.old_kernel, sealed.surroundings.fixed_addresses)?;
         confine::confine(&sealed.limits)?;
         // A change of credentials has cleared the signal.
         self.end_with_supervisor()?;

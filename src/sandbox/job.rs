@@ -88,12 +88,21 @@ pub struct Surroundings {
     pub host: String,
     /// The number of the user and of the group.
     pub user: u32,
+    /// The name of the user.
+    pub user_name: String,
     /// The name of the directory of the root in which the build works.
     pub place: String,
     /// The number of processors that the build may use. `None`: all of the machine.
     pub processors: Option<usize>,
+    /// The number of jobs that the build is told to run at once. `None`: as many as processors.
+    pub jobs: Option<usize>,
     /// Whether directories list their entries in the reverse order.
     pub reversed: bool,
+    /// Whether the kernel says that it is an old one. Source: personality(2), `UNAME26`.
+    pub old_kernel: bool,
+    /// Whether the addresses of the memory are the same in each run. Source: personality(2),
+    /// `ADDR_NO_RANDOMIZE`.
+    pub fixed_addresses: bool,
 }
 
 impl Default for Surroundings {
@@ -101,9 +110,13 @@ impl Default for Surroundings {
         Surroundings {
             host: "cotter".to_owned(),
             user: 1000,
+            user_name: "build".to_owned(),
             place: "build".to_owned(),
             processors: None,
+            jobs: None,
             reversed: false,
+            old_kernel: false,
+            fixed_addresses: false,
         }
     }
 }

@@ -71,6 +71,28 @@ pub fn close_from(first: u32) -> io::Result<()> {
     }
 }
 
+/// Changes what the programs of this process see of the kernel's version, and of the addresses of
+/// their memory. Source: personality(2).
+///
+/// # Errors
+/// If the kernel refuses it.
+pub fn set_personality(old_kernel: bool, fixed_addresses: bool) -> io::Result<()> {
+    let mut wanted = 0;
+    for (is_wanted, flag) in
+        [(old_kernel, libc::UNAME26), (fixed_addresses, libc::ADDR_NO_RANDOMIZE)]
+    {
+        if is_wanted {
+            wanted |= flag;
+        }
+    }
+    if wanted == 0 {
+        return Ok(());
+    }
+    // SAFETY: no memory is involved.
+    checked(unsafe { libc::personality(libc::c_ulong::from(wanted.cast_unsigned())) }.into())
+        .map(drop)
+}
+
 /// Kills every other process of this process namespace.
 pub fn kill_others() {
     // SAFETY: no memory is involved. Process 1 is not among those that -1 means.

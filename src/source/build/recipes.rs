@@ -9,8 +9,10 @@ use crate::text::shell;
 /// Every recipe by name, with its text.
 const RECIPES: &[(&str, &str)] = &[
     ("autotools", include_str!("../../../templates/recipes/autotools.toml")),
+    ("cargo", include_str!("../../../templates/recipes/cargo.toml")),
     ("cmake", include_str!("../../../templates/recipes/cmake.toml")),
     ("cpython", include_str!("../../../templates/recipes/cpython.toml")),
+    ("go", include_str!("../../../templates/recipes/go.toml")),
     ("make", include_str!("../../../templates/recipes/make.toml")),
     ("meson", include_str!("../../../templates/recipes/meson.toml")),
 ];

@@ -24,6 +24,7 @@ const LEVELS: &[&[&str]] = &[
         "resolve",
         "python",
     ],
+    &["compare"],
     &["make", "emit", "write", "report", "audit", "serve"],
     &["accepted", "cli", "context", "project"],
     &["trust"],

@@ -6,8 +6,8 @@ use std::path::Path;
 use std::process::Command;
 
 use cotter::internals::{
-    Additions, Digest, Evaluator, Fetcher, Http, Keyring, Kind, Manifest, Mirrors, NEVER, Patience,
-    Platform, Problems, Proxies, Reporter, ResolveContext, Verbosity, bind_sources,
+    Additions, Digest, Evaluator, Fetcher, Http, Keyring, Kind, Lockfile, Manifest, Mirrors, NEVER,
+    Patience, Platform, Problems, Proxies, Reporter, ResolveContext, Verbosity, bind_sources,
     machine_mirrors, recipe_of_kind,
 };
 
@@ -257,6 +257,7 @@ fn taken(text: &str, dir: &Path) -> Vec<(Vec<String>, BTreeMap<String, String>)>
         check_valid_until: false,
         known: vec![],
         index: RefCell::default(),
+        lock: &Lockfile::default(),
     };
     let taken = sources.values().map(|source| {
         let recipe = recipe_of_kind(Kind::Library);

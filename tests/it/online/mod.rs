@@ -36,6 +36,7 @@ mod names;
 mod nix;
 mod programs;
 mod real_sets;
+mod rebuilding;
 mod redirect;
 mod requirements;
 mod resolutions;
