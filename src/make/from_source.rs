@@ -19,7 +19,7 @@ use std::path::{Path, PathBuf};
 use fs_err as fs;
 
 use super::build::Workshop;
-use super::failed_build::{FailedBuild, advice};
+use super::failed_build::{FailedBuild, advice, keep_log};
 use super::sandbox_paths::Sandbox;
 use crate::environment::RUNTIME_VARIABLE;
 use crate::error::{Error, Result};
@@ -183,9 +183,9 @@ impl Workshop<'_> {
             let (name, left) = (&plan.tree_name(), outcome.left);
             let (printed, script) = (log.as_path(), text.as_str());
             let failed = FailedBuild { name, printed, ended, said, left, env: &env, script };
-            return Err(self.explain(error, failed));
+            return Err(failed.explain(error, self.store, self.reporter));
         };
-        self.keep_log(&plan.tree_name(), &log);
+        keep_log(&plan.tree_name(), &log, self.store, self.reporter);
         if tree.is_empty() {
             return Err(failed(Error::build("its steps have installed nothing below /out"))
                 .about(plan.name.as_str())

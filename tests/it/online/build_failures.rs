@@ -26,8 +26,8 @@ fn what_is_wrong_with_a_build_is_told() {
         ("echo x > /usr/bin/x", vec!["Read-only file system"]),
         ("echo x > /etc/x", vec!["Read-only file system"]),
         (
-            "exec bash -c 'exec 3<>/dev/tcp/deb.debian.org/80'",
-            vec!["deb.debian.org: Temporary failure in name resolution", "a build has no network"],
+            "exec bash -c 'exec 3<>/dev/tcp/www.example.com/80'",
+            vec!["www.example.com: Temporary failure in name resolution", "a build has no network"],
         ),
         (
             "exec bash -c 'exec 3<>/dev/tcp/192.0.2.1/80'",

@@ -32,7 +32,7 @@ def datagrams_of_ipv6_leave():
 @probe
 def a_name_is_known():
     try:
-        return socket.getaddrinfo("deb.debian.org", 80)
+        return socket.getaddrinfo("www.example.com", 80)
     except socket.gaierror:
         return None
 
