@@ -1,12 +1,22 @@
-//! A process with a limit of time, whose output is read as it comes and whose words are kept.
+//! A process of Nix with bounds: it ends in time, its output is read as it comes, and its last words are kept.
 
+use std::ffi::OsString;
+use std::fs::File;
 use std::io::{self, Read};
 use std::os::unix::process::CommandExt as _;
+use std::path::Path;
 use std::process::{Command, ExitStatus, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process_group};
+
+use super::confined::Confined;
+use crate::error::{Error, Result};
+use crate::sandbox::{Ended, OUT_OF_MEMORY};
+
+/// The longest answer that is read, in bytes.
+const LONGEST_ANSWER: u64 = 16 << 20;
 
 /// The greatest number of bytes of its words that are kept: the last ones.
 const MOST_WORDS: usize = 256 << 10;
@@ -16,6 +26,90 @@ const LOOK: Duration = Duration::from_millis(20);
 
 /// The time that a process has to end by itself: less than this program has when it is interrupted.
 const GRACE: Duration = Duration::from_secs(1);
+
+/// A command of Nix that is about to run.
+pub struct NixCommand {
+    command: Command,
+    input: Stdio,
+    seconds: u64,
+    confined: Option<Confined>,
+}
+
+impl NixCommand {
+    /// Creates one that may run for some seconds.
+    pub fn new(command: Command, seconds: u64) -> Self {
+        NixCommand { command, input: Stdio::null(), seconds, confined: None }
+    }
+
+    /// Creates one that runs in a namespace of its own.
+    pub(super) fn confined(command: Command, confined: Confined, seconds: u64) -> Self {
+        NixCommand { command, input: Stdio::null(), seconds, confined: Some(confined) }
+    }
+
+    /// Returns the command with a file that it reads.
+    pub(super) fn reading(self, file: File) -> Self {
+        NixCommand { input: file.into(), ..self }
+    }
+
+    /// Runs the command and returns what it prints. `failed` makes an error of what Nix says.
+    ///
+    /// # Errors
+    /// If it fails, takes too long, or prints too much or what is no text.
+    pub fn text(self, failed: &dyn Fn(String) -> Error) -> Result<String> {
+        let ran = self.run(|from| {
+            let mut out = vec![];
+            from.take(LONGEST_ANSWER + 1).read_to_end(&mut out).map(|_| out)
+        })?;
+        let out = ran.taken.map_err(|e| failed(e.to_string()))?;
+        if out.len() as u64 > LONGEST_ANSWER {
+            return Err(failed(format!("it prints more than {} MiB", LONGEST_ANSWER >> 20)));
+        }
+        if !ran.status.success() {
+            return Err(failed(words(&ran.said)));
+        }
+        String::from_utf8(out).map_err(|e| failed(e.to_string()))
+    }
+
+    /// Runs the command. `take` reads its output.
+    ///
+    /// # Errors
+    /// If it cannot be started, takes too long, or uses too much memory.
+    pub fn run<T>(self, take: impl FnOnce(&mut dyn Read) -> T) -> Result<Ran<T>> {
+        let program: OsString = self.command.get_program().to_owned();
+        let (command, limits, _files) = match self.confined {
+            Some(Confined { command, limits, files }) => (command, Some(limits), Some(files)),
+            None => (self.command, None, None),
+        };
+        let ran =
+            run(command, self.input, Duration::from_secs(self.seconds), take).map_err(|e| {
+                Error::user(format!("can't start {}", Path::new(&program).display())).cause(&e)
+            })?;
+        crate::interrupt::check()?;
+        let ended = |error: Error| match ran.said.trim() {
+            "" => error,
+            _ => error.because(words(&ran.said)),
+        };
+        if ran.is_late {
+            let error = Error::build("Nix was ended, because it did not come to an end");
+            return Err(ended(Ended::Time(self.seconds).explain(error)));
+        }
+        if let Some(limits) = limits
+            && ran.status.code() == Some(OUT_OF_MEMORY.into())
+        {
+            let error = Error::build("Nix was ended, because it used too much memory");
+            return Err(ended(Ended::Memory(limits.memory).explain(error)));
+        }
+        Ok(ran)
+    }
+}
+
+/// Returns what Nix says, as a cause.
+pub(super) fn words(said: &str) -> String {
+    match said.trim() {
+        "" => "Nix says nothing".to_owned(),
+        said => format!("Nix says:\n{said}"),
+    }
+}
 
 /// What a process has done.
 pub struct Ran<T> {
@@ -29,16 +123,17 @@ pub struct Ran<T> {
     pub is_late: bool,
 }
 
-/// Runs a command for at most some time. `take` reads its output.
+/// Runs a command for at most some time. It reads `input`, and `take` reads its output.
 ///
 /// # Errors
 /// If it cannot be started.
-pub fn run<T>(
+fn run<T>(
     mut command: Command,
+    input: Stdio,
     most: Duration,
     take: impl FnOnce(&mut dyn Read) -> T,
 ) -> io::Result<Ran<T>> {
-    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    command.stdin(input).stdout(Stdio::piped()).stderr(Stdio::piped());
     // With a group of its own, all that it starts can be ended.
     let mut child = command.process_group(0).spawn()?;
     let (stdout, stderr) = (child.stdout.take(), child.stderr.take());

@@ -17,6 +17,7 @@
 
 mod confine;
 mod enter;
+mod evaluation;
 mod job;
 mod log;
 mod mounts;
@@ -26,6 +27,9 @@ mod sys;
 mod watch;
 
 pub use enter::enter;
+pub use evaluation::{
+    EVALUATION, EVALUATION_HOME, EvaluationView, OUT_OF_MEMORY, enter_evaluation,
+};
 pub use job::{COMMAND, EPOCH, Ended, GATEWAY, Job, Quota, SealedView, View};
 pub use nix_store::{NIX_STORE, enter_nix_store};
 pub use run::unpacked;
