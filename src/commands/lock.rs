@@ -106,7 +106,8 @@ pub fn run(args: &Lock, cx: &Context) -> Result<ExitCode> {
 /// Tells which flakes of a lock are others than those that the manifest names.
 fn warn_of_other_flakes(lock: &Lockfile, cx: &Context) {
     for tree in lock.trees.values() {
-        let Some(Evaluation { expression, locked: Some(locked), .. }) = &tree.plan.evaluation else {
+        let Some(Evaluation { expression, locked: Some(locked), .. }) = &tree.plan.evaluation
+        else {
             continue;
         };
         if let NixOrigin::Flake(flake) = &expression.origin

@@ -3,12 +3,11 @@
 use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use std::sync::atomic::{AtomicU64, Ordering};
 
 use fs_err as fs;
 use percent_encoding::percent_decode_str;
 
-use super::Evaluator;
+use super::process::{Enclosed, TemporaryFiles};
 use crate::error::{Error, Result};
 use crate::nix::expression::NixOrigin;
 use crate::sandbox::{EVALUATION, EVALUATION_HOME, EvaluationView, Quota};
@@ -19,36 +18,6 @@ const PROGRAMS: &[&str] =
 
 /// The directory with the socket of the daemon of Nix.
 const DAEMON: &str = "/nix/var/nix/daemon-socket";
-
-/// A directory for the temporary files of one command, which is deleted behind it.
-pub struct TemporaryFiles(PathBuf);
-
-impl TemporaryFiles {
-    pub fn below(dir: &Path) -> Result<Self> {
-        static NEXT: AtomicU64 = AtomicU64::new(0);
-        let number = NEXT.fetch_add(1, Ordering::Relaxed);
-        let dir = dir.join("tmp").join(format!("{}-{number}", std::process::id()));
-        fs::create_dir_all(&dir).map_err(|e| Error::at("create", &dir, e))?;
-        Ok(TemporaryFiles(dir))
-    }
-
-    pub fn path(&self) -> &Path {
-        &self.0
-    }
-}
-
-impl Drop for TemporaryFiles {
-    fn drop(&mut self) {
-        let _ = crate::store::delete_hostile(&self.0);
-    }
-}
-
-/// A command in a namespace of its own.
-pub struct Confined {
-    pub command: Command,
-    pub limits: Quota,
-    pub files: TemporaryFiles,
-}
 
 /// Returns why evaluations do not run in a namespace of their own here, by trying it. `scratch` is any
 /// directory.
@@ -70,54 +39,54 @@ pub fn fault_of_evaluations(scratch: &Path) -> Option<String> {
     }
 }
 
-impl Evaluator {
-    /// Whether evaluations run in a namespace of their own. If not, that is told once.
-    pub fn is_confined(&self) -> bool {
-        let fault = self.fault.get_or_init(|| {
-            let fault = match self.namespace {
-                true => fault_of_evaluations(&self.dir),
-                false => Some("COTTER_NIX_NAMESPACE is 0".to_owned()),
-            };
-            if let (Some(why), Some(reporter)) = (&fault, &self.reporter) {
-                reporter.warn(&format!(
-                    "Nix evaluates with all your rights, and not in a namespace of its own: {why}"
-                ));
-            }
-            fault
-        });
-        fault.is_none()
-    }
+/// Whether a daemon of Nix serves the store of the machine, whose variables are given.
+pub fn is_served(machine: &[(String, OsString)]) -> bool {
+    let of = |name: &str| {
+        machine.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_os_str())
+    };
+    let remote = of("NIX_REMOTE").unwrap_or_default();
+    let is_usual = ["", "auto", "daemon"].iter().any(|usual| remote == OsStr::new(usual));
+    is_usual && of("NIX_STATE_DIR").is_none() && Path::new(DAEMON).join("socket").exists()
+}
 
-    /// Whether the store of the machine is asked through a daemon.
-    pub fn has_daemon(&self) -> bool {
-        let of = |name: &str| {
-            self.machine.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_os_str())
-        };
-        let remote = of("NIX_REMOTE").unwrap_or_default();
-        let is_usual = ["", "auto", "daemon"].iter().any(|usual| remote == OsStr::new(usual));
-        self.toolchain.get().is_none()
-            && is_usual
-            && of("NIX_STATE_DIR").is_none()
-            && Path::new(DAEMON).join("socket").exists()
-    }
+/// What determines what a command sees.
+pub struct Enclosure<'a> {
+    /// The directory of the project in the store of cotter.
+    pub dir: &'a Path,
+    /// The part of it that can be written.
+    pub own: &'a Path,
+    /// The directory of the manifest.
+    pub project: &'a Path,
+    /// The program of a toolchain of the manifest.
+    pub toolchain: Option<&'a Path>,
+    /// The variables of the user.
+    pub env: &'a [(String, OsString)],
+    /// The directories of PATH.
+    pub directories: &'a [PathBuf],
+    /// How much of the machine the command may use.
+    pub limits: Quota,
+}
 
+impl Enclosure<'_> {
     /// Puts a command into a namespace in which it sees the project, the flake, and what is its own.
-    pub fn confined(
+    ///
+    /// # Errors
+    /// If a directory cannot be made, or if a path cannot be told.
+    pub fn enclose(
         &self,
         command: &Command,
         origin: Option<&NixOrigin>,
         daemon: bool,
-    ) -> Result<Confined> {
-        let files = TemporaryFiles::below(&self.dir)?;
-        let own = self.own_dir();
-        fs::create_dir_all(&own).map_err(|e| Error::at("create", &own, e))?;
+    ) -> Result<Enclosed> {
+        let files = TemporaryFiles::below(self.dir)?;
+        fs::create_dir_all(self.own).map_err(|e| Error::at("create", self.own, e))?;
         let mut shown = vec![self.dir.join("etc"), "/nix/store".into()];
         let checkout = self.checkout();
         shown.extend(git_of_worktree(&checkout));
         shown.push(checkout);
         shown.extend(origin.and_then(named_path));
         let program = Path::new(command.get_program());
-        match self.toolchain.get() {
+        match self.toolchain {
             Some(toolchain) => shown.extend(toolchain.ancestors().nth(2).map(Path::to_owned)),
             None => {
                 shown.extend(program.parent().filter(|dir| !is_program(dir)).map(Path::to_owned))
@@ -139,14 +108,12 @@ impl Evaluator {
         all.retain(|path| path.is_absolute() && !is_program(path.parent().unwrap_or(path)));
         all.sort();
         all.dedup();
-        let limits = Quota::of_builds(self.seconds);
-        let limits = self.memory.map_or(limits, |memory| limits.with_memory(memory));
         let view = EvaluationView {
             shown: all,
-            written: vec![own.clone()],
-            scratch: files.0.clone(),
-            directory: command.get_current_dir().unwrap_or(&own).to_owned(),
-            limits,
+            written: vec![self.own.to_owned()],
+            scratch: files.path().to_owned(),
+            directory: command.get_current_dir().unwrap_or(self.own).to_owned(),
+            limits: self.limits,
             daemon,
         };
         let view = serde_json::to_string(&view).map_err(|e| {
@@ -160,16 +127,17 @@ impl Evaluator {
         inner.env_clear().envs(given.filter(|(name, _)| *name != "SSH_AUTH_SOCK"));
         inner.env("HOME", EVALUATION_HOME).env("TMPDIR", "/tmp").env("PATH", self.seen_path());
         for (name, dir) in [("XDG_CACHE_HOME", "cache"), ("XDG_DATA_HOME", "data")] {
-            inner.env(name, own.join(dir));
+            inner.env(name, self.own.join(dir));
         }
         inner.env("XDG_CONFIG_HOME", self.dir.join("etc"));
-        Ok(Confined { command: inner, limits, files })
+        Ok(Enclosed { command: inner, limits: self.limits, files })
     }
 
     /// Returns the directories of PATH that an evaluation sees.
     fn seen_path(&self) -> OsString {
         let real = self.directories.iter().filter_map(|dir| dir.canonicalize().ok());
-        std::env::join_paths(real.filter(|dir| is_program(dir))).unwrap_or_default()
+        let seen = real.filter(|dir| is_program(dir)).map(PathBuf::into_os_string);
+        seen.collect::<Vec<_>>().join(OsStr::new(":"))
     }
 
     /// Returns the checkout around the project, unless the whole home is one.
@@ -178,7 +146,7 @@ impl Evaluator {
         let home = home.map(|(_, home)| Path::new(home));
         let top = self.project.ancestors().find(|above| above.join(".git").exists());
         let top = top.filter(|top| home.is_none_or(|home| !home.starts_with(top)));
-        top.unwrap_or(&self.project).to_owned()
+        top.unwrap_or(self.project).to_owned()
     }
 }
 

@@ -8,13 +8,13 @@
 //!
 //! What is to be built is built in the machine's store with the machine's settings, because its substituters,
 //! its builders and its sandbox are needed, or, if the evaluator is a toolchain of the manifest, in another store below that of cotter. If that store has a daemon,
-//! the evaluation asks it; otherwise the derivation is handed over as a stream.
+//! the evaluation asks it; otherwise the derivation is handed over by a binary cache.
 
 mod confined;
 mod process;
 
 use std::ffi::OsString;
-use std::io::{Read, Seek as _};
+use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::{Mutex, OnceLock};
@@ -23,17 +23,19 @@ use fs_err as fs;
 use serde::Deserialize;
 
 use crate::error::{Cause, Error, Result};
+use crate::fetch::encode;
 use crate::model::{Digest, Platform, StoreName};
 use crate::nix::expression::{NixExpression, NixOrigin, is_relative_flake};
 use crate::nix::narinfo::{self, PathInfo};
 use crate::nix::{registration, store_path};
 use crate::python::inputs::is_in_checkout;
 use crate::reporter::Reporter;
-use crate::store::use_evaluations;
-use confined::TemporaryFiles;
+use crate::sandbox::Quota;
+use crate::store::{delete_hostile, use_evaluations};
 pub use confined::fault_of_evaluations;
+use confined::{Enclosure, is_served};
 pub use process::NixCommand;
-use process::words;
+use process::{Enclosed, words};
 
 /// The least version of Nix, as two numbers.
 const LEAST: (u32, u32) = (2, 8);
@@ -217,6 +219,48 @@ impl Evaluator {
         Ok(metadata.url)
     }
 
+    /// Whether evaluations run in a namespace of their own. If not, that is told once.
+    fn is_confined(&self) -> bool {
+        let fault = self.fault.get_or_init(|| {
+            let fault = match self.namespace {
+                true => fault_of_evaluations(&self.dir),
+                false => Some("COTTER_NIX_NAMESPACE is 0".to_owned()),
+            };
+            if let (Some(why), Some(reporter)) = (&fault, &self.reporter) {
+                reporter.warn(&format!(
+                    "Nix evaluates with all your rights, and not in a namespace of its own: {why}"
+                ));
+            }
+            fault
+        });
+        fault.is_none()
+    }
+
+    /// Whether the store of the machine is used, and asked through a daemon.
+    fn has_daemon(&self) -> bool {
+        self.toolchain.get().is_none() && is_served(&self.machine)
+    }
+
+    /// Puts a command into a namespace of its own.
+    fn enclosed(
+        &self,
+        command: &Command,
+        origin: Option<&NixOrigin>,
+        daemon: bool,
+    ) -> Result<Enclosed> {
+        let limits = Quota::of_builds(self.seconds);
+        let enclosure = Enclosure {
+            dir: &self.dir,
+            own: &self.own_dir(),
+            project: &self.project,
+            toolchain: self.toolchain.get().map(PathBuf::as_path),
+            env: &self.env,
+            directories: &self.directories,
+            limits: self.memory.map_or(limits, |memory| limits.with_memory(memory)),
+        };
+        enclosure.enclose(command, origin, daemon)
+    }
+
     /// Returns the store in which something is evaluated.
     fn evaluating(&self, build: bool) -> Place {
         match build && (!self.is_confined() || self.has_daemon()) {
@@ -241,37 +285,30 @@ impl Evaluator {
         if !self.is_confined() {
             return Ok(NixCommand::new(command, seconds));
         }
-        let confined = self.confined(&command, Some(origin), build && self.has_daemon())?;
+        let confined = self.enclosed(&command, Some(origin), build && self.has_daemon())?;
         Ok(NixCommand::confined(command, confined, seconds))
     }
 
     /// Hands a derivation and all that it needs over from the store in which it was evaluated to the one in
-    /// which it is built, as a stream: that store is as hostile as what was evaluated in it.
+    /// which it is built, by a binary cache: that store is as hostile as what was evaluated in it. Nix
+    /// takes from it what nobody has signed only if its name follows from its content, as those of
+    /// derivations and sources do.
     fn hand_over(&self, nix: &Path, derivation: &StoreName) -> Result<()> {
         let full = store_path::full(derivation);
         let failed =
             |said: String| Error::build(format!("Nix can't hand over {full}")).because(said);
-        let inside = |args: &[&str], more: &[&str]| -> Result<NixCommand> {
-            let mut command = self.command(nix, Place::Own)?;
-            command.args(args).args(more);
-            let confined = self.confined(&command, None, false)?;
-            Ok(NixCommand::confined(command, confined, EVALUATION))
-        };
-        let all = inside(&["--query", "--requisites"], &[&full])?.text(&failed)?;
-        let all: Vec<&str> = all.lines().collect();
-        let files = TemporaryFiles::below(&self.dir)?;
-        let path = files.path().join("exported");
-        let mut file = std::fs::File::create_new(&path)
-            .and_then(|_| std::fs::File::options().read(true).write(true).open(&path))
-            .map_err(|e| Error::at("write", &path, e))?;
-        let ran = inside(&["--export"], &all)?.run(|from| std::io::copy(from, &mut file))?;
-        if !ran.status.success() {
-            return Err(failed(words(&ran.said)));
-        }
-        ran.taken.and_then(|_| file.rewind()).map_err(|e| failed(e.to_string()))?;
-        let mut command = self.command(nix, self.building())?;
-        command.arg("--import");
-        NixCommand::new(command, EVALUATION).reading(file).text(&failed).map(drop)
+        let cache = self.own_dir().join(format!("handed-{}", std::process::id()));
+        let address = format!("file://{}", encode(&cache.display().to_string()));
+        let mut give = self.command(nix, Place::Own)?;
+        give.args(["copy", "--derivation", &full, "--to", &format!("{address}?compression=none")]);
+        let confined = self.enclosed(&give, None, false)?;
+        let given = NixCommand::confined(give, confined, EVALUATION).text(&failed);
+        let mut take = self.command(nix, self.building())?;
+        take.args(["copy", "--derivation", &full, "--from", &address]);
+        take.args(["--option", "require-sigs", "true"]);
+        let taken = given.and_then(|_| NixCommand::new(take, EVALUATION).text(&failed)).map(drop);
+        delete_hostile(&cache).map_err(|e| Error::at("delete", &cache, e))?;
+        taken
     }
 
     /// Builds an output of a derivation in the sandbox of Nix, or has Nix substitute it, and keeps it
@@ -285,7 +322,7 @@ impl Evaluator {
         let roots = self.dir.join("roots");
         fs::create_dir_all(&roots).map_err(|e| Error::at("create", &roots, e))?;
         if self.evaluating(true) == Place::Own {
-            self.hand_over(&nix, derivation)?;
+            self.hand_over(&nix.with_file_name("nix"), derivation)?;
         }
         let mut command = self.command(&nix, self.building())?;
         command.arg("--realise").arg(store_path::full(derivation));

@@ -1,19 +1,19 @@
 //! A process of Nix with bounds: it ends in time, its output is read as it comes, and its last words are kept.
 
 use std::ffi::OsString;
-use std::fs::File;
 use std::io::{self, Read};
 use std::os::unix::process::CommandExt as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus, Stdio};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
+use fs_err as fs;
 use rustix::process::{Pid, Signal, kill_process_group};
 
-use super::confined::Confined;
 use crate::error::{Error, Result};
-use crate::sandbox::{Ended, OUT_OF_MEMORY};
+use crate::sandbox::{Ended, OUT_OF_MEMORY, Quota};
+use crate::store::delete_hostile;
 
 /// The longest answer that is read, in bytes.
 const LONGEST_ANSWER: u64 = 16 << 20;
@@ -27,28 +27,60 @@ const LOOK: Duration = Duration::from_millis(20);
 /// The time that a process has to end by itself: less than this program has when it is interrupted.
 const GRACE: Duration = Duration::from_secs(1);
 
+/// A directory for the temporary files of one command, which is deleted behind it.
+pub struct TemporaryFiles(PathBuf);
+
+impl TemporaryFiles {
+    /// Creates one below the directory of a project.
+    ///
+    /// # Errors
+    /// If it cannot be created.
+    pub fn below(dir: &Path) -> Result<Self> {
+        static NEXT: AtomicU64 = AtomicU64::new(0);
+        let number = NEXT.fetch_add(1, Ordering::Relaxed);
+        let dir = dir.join("tmp").join(format!("{}-{number}", std::process::id()));
+        fs::create_dir_all(&dir).map_err(|e| Error::at("create", &dir, e))?;
+        Ok(TemporaryFiles(dir))
+    }
+
+    /// Returns the directory.
+    pub fn path(&self) -> &Path {
+        &self.0
+    }
+}
+
+impl Drop for TemporaryFiles {
+    fn drop(&mut self) {
+        let _ = delete_hostile(&self.0);
+    }
+}
+
+/// A command in a namespace of its own.
+pub struct Enclosed {
+    /// The command that enters the namespace.
+    pub command: Command,
+    /// How much of the machine it may use.
+    pub limits: Quota,
+    /// Its temporary files.
+    pub files: TemporaryFiles,
+}
+
 /// A command of Nix that is about to run.
 pub struct NixCommand {
     command: Command,
-    input: Stdio,
     seconds: u64,
-    confined: Option<Confined>,
+    confined: Option<Enclosed>,
 }
 
 impl NixCommand {
     /// Creates one that may run for some seconds.
     pub fn new(command: Command, seconds: u64) -> Self {
-        NixCommand { command, input: Stdio::null(), seconds, confined: None }
+        NixCommand { command, seconds, confined: None }
     }
 
     /// Creates one that runs in a namespace of its own.
-    pub(super) fn confined(command: Command, confined: Confined, seconds: u64) -> Self {
-        NixCommand { command, input: Stdio::null(), seconds, confined: Some(confined) }
-    }
-
-    /// Returns the command with a file that it reads.
-    pub(super) fn reading(self, file: File) -> Self {
-        NixCommand { input: file.into(), ..self }
+    pub(super) fn confined(command: Command, confined: Enclosed, seconds: u64) -> Self {
+        NixCommand { command, seconds, confined: Some(confined) }
     }
 
     /// Runs the command and returns what it prints. `failed` makes an error of what Nix says.
@@ -77,13 +109,14 @@ impl NixCommand {
     pub fn run<T>(self, take: impl FnOnce(&mut dyn Read) -> T) -> Result<Ran<T>> {
         let program: OsString = self.command.get_program().to_owned();
         let (command, limits, _files) = match self.confined {
-            Some(Confined { command, limits, files }) => (command, Some(limits), Some(files)),
+            Some(Enclosed { command, limits, files }) => (command, Some(limits), Some(files)),
             None => (self.command, None, None),
         };
-        let ran =
-            run(command, self.input, Duration::from_secs(self.seconds), take).map_err(|e| {
-                Error::user(format!("can't start {}", Path::new(&program).display())).cause(&e)
-            })?;
+        let ran = run(command, Duration::from_secs(self.seconds), take).map_err(|e| {
+            Error::user(format!("can't start {}", Path::new(&program).display()))
+                .cause(&e)
+                .hint("Nix 2.8 or newer must be installed, with its programs on PATH")
+        })?;
         crate::interrupt::check()?;
         let ended = |error: Error| match ran.said.trim() {
             "" => error,
@@ -123,17 +156,16 @@ pub struct Ran<T> {
     pub is_late: bool,
 }
 
-/// Runs a command for at most some time. It reads `input`, and `take` reads its output.
+/// Runs a command for at most some time. `take` reads its output.
 ///
 /// # Errors
 /// If it cannot be started.
 fn run<T>(
     mut command: Command,
-    input: Stdio,
     most: Duration,
     take: impl FnOnce(&mut dyn Read) -> T,
 ) -> io::Result<Ran<T>> {
-    command.stdin(input).stdout(Stdio::piped()).stderr(Stdio::piped());
+    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
     // With a group of its own, all that it starts can be ended.
     let mut child = command.process_group(0).spawn()?;
     let (stdout, stderr) = (child.stdout.take(), child.stderr.take());

@@ -9,7 +9,7 @@ use std::process::Command;
 use fs_err as fs;
 
 use super::nar;
-use crate::error::{Cause, Error, ErrorKind, Result, from_io};
+use crate::error::{Error, ErrorKind, Result, from_io};
 use crate::evaluator::NixCommand;
 use crate::fetch::encode;
 use crate::model::{Hasher, StoreName};
@@ -203,12 +203,6 @@ impl LocalNix {
         let program = command.get_program().to_string_lossy().into_owned();
         NixCommand::new(command, self.seconds)
             .text(&|said| Error::user(format!("{program} has failed")).because(said))
-            .map_err(|e| match e.reason() {
-                Some(Cause::Io { .. }) => {
-                    e.hint("Nix 2.8 or newer must be installed, with its programs on PATH")
-                }
-                _ => e,
-            })
     }
 }
 

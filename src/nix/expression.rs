@@ -180,10 +180,11 @@ pub fn is_state_of(locked: &str, flake: &str) -> bool {
 fn exact<'a>(reference: &'a str, part: &str) -> Option<&'a str> {
     let (base, query) = reference.split_once('?').unwrap_or((reference, ""));
     let named = query.split('&').find_map(|pair| pair.strip_prefix(part)?.strip_prefix('='));
-    let is_revision = |text: &&str| {
-        [40, 64].contains(&text.len()) && text.bytes().all(|b| b.is_ascii_hexdigit())
-    };
-    named.or_else(|| base.split('/').nth(2).filter(is_revision).filter(|_| part == "rev" && is_forge(base)))
+    let is_revision =
+        |text: &&str| [40, 64].contains(&text.len()) && text.bytes().all(|b| b.is_ascii_hexdigit());
+    named.or_else(|| {
+        base.split('/').nth(2).filter(is_revision).filter(|_| part == "rev" && is_forge(base))
+    })
 }
 
 /// Whether a reference names a repository of a forge.

@@ -105,9 +105,12 @@ pub fn use_evaluations(dir: &Path, project: &Path) -> Result<fs::File> {
         let file = file.map_err(|e| Error::at("write", &path, e))?;
         flock(file.file(), FlockOperation::LockShared)
             .map_err(|e| Error::at("lock", &path, e.into()))?;
-        // `gc` may have deleted it meanwhile.
-        if fs::write(&path, format!("{}\n", project.display())).is_ok() && is_same(&file, &path) {
-            return Ok(file);
+        match fs::write(&path, format!("{}\n", project.display())) {
+            Ok(()) if is_same(&file, &path) => return Ok(file),
+            // `gc` has deleted it meanwhile.
+            Ok(()) => {}
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => {}
+            Err(e) => return Err(Error::at("write", &path, e)),
         }
     }
 }
