@@ -96,15 +96,16 @@ impl Store {
     }
 
     /// Deletes what failed builds have left and what was made before `keep`, and logs if they are
-    /// also older than a week.
+    /// also older than a week. Returns the bytes of the logs; with `dry_run`, nothing is deleted.
     ///
     /// # Errors
     /// If something cannot be read or deleted.
-    pub(super) fn delete_logs(&self, keep: Duration) -> Result<()> {
+    pub(super) fn delete_logs(&self, keep: Duration, dry_run: bool) -> Result<u64> {
+        let mut bytes = 0;
         let (failed, logs) = (self.dir.join("failed"), self.dir.join("logs"));
         for name in super::names(&failed)? {
             let path = failed.join(name);
-            if !young(&path, keep) {
+            if !young(&path, keep) && !dry_run {
                 super::delete_tree(&path).map_err(|e| Error::at("remove", &path, e))?;
             }
         }
@@ -113,9 +114,12 @@ impl Store {
             let time = fs::symlink_metadata(&path).and_then(|meta| meta.modified());
             let age = time.ok().and_then(|time| super::gc::since(time));
             if age.is_some_and(|age| age > keep.max(A_WEEK)) {
-                fs::remove_file(&path).map_err(|e| Error::at("remove", &path, e))?;
+                bytes += fs::symlink_metadata(&path).map_or(0, |meta| meta.len());
+                if !dry_run {
+                    fs::remove_file(&path).map_err(|e| Error::at("remove", &path, e))?;
+                }
             }
         }
-        Ok(())
+        Ok(bytes)
     }
 }
