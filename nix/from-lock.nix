@@ -11,7 +11,7 @@
   # The machine that composes them, which may be another one: no program of a tree is run.
   system ? platform,
   # The addresses that take the place of `mirror://<family>`: { debian = [ "https://mirror.example.com/debian" ]; }. A function gets the
-  # path below it, and returns addresses.
+  # path below it, and returns addresses. Old files of Debian are asked for below `snapshot`, too.
   mirrors ? { },
   # Fetches a file: { name, urls, sha256 } to a path. That of Nix itself tries the first address alone; `fetchurl` of nixpkgs tries all.
   fetchurl ? ({ name, urls, sha256 }: import <nix/fetchurl.nix> { inherit name sha256; url = builtins.head urls; }),
@@ -53,13 +53,20 @@ let
         else { year = year + 1; month = 1; day = 1; };
     in "${toString next.year}${two next.month}${two next.day}T${replaceStrings [ ":" ] [ "" ] (substring 11 8 date)}Z";
 
-  # The addresses of old files, which Debian never deletes.
-  archived = tree: family:
+  # The addresses of old files, which Debian never deletes: those of `mirrors.snapshot`, and the public one.
+  archived = tree: family: path:
     let
+      named = mirrors.snapshot or [ ];
+      below = "archive/${family}/${dayAfter newest}/${path}";
+      asked =
+        if isFunction named then named below
+        else map (base: "${withoutSlash base}/${below}") (if isList named then named else [ named ]);
       dates = map (release: release.date) (filter (release: match "debian.*" release.archive != null) (tree.releases or [ ]));
       newest = builtins.foldl' (a: b: if a < b then b else a) "" dates;
     in if match "debian.*" family == null || newest == "" then [ ]
-    else [ "https://snapshot.debian.org/archive/${family}/${dayAfter newest}" ];
+    else asked ++ [ "https://snapshot.debian.org/${below}" ];
+
+  withoutSlash = base: head (match "(.*[^/])/*" base);
 
   # The characters of a path that an address must not contain as they are. Names of Debian have these alone.
   encode = replaceStrings [ "%" " " "#" "?" ] [ "%25" "%20" "%23" "%3F" ];
@@ -75,7 +82,7 @@ let
     in
     if parts == null then [ location ]
     else if isFunction named then named path
-    else map (base: "${base}/${encode path}") (bases ++ archived tree family);
+    else map (base: "${base}/${encode path}") bases ++ archived tree family (encode path);
 
   # A name that a store may have: of the last part of an address, what no name contains is replaced.
   nameOf = location:

@@ -95,6 +95,9 @@ fn inner_command() -> Option<ExitCode> {
             ExitCode::from(e.kind().exit_code())
         }));
     }
+    if command == sandbox::EVALUATION {
+        return Some(sandbox::enter_evaluation(args));
+    }
     (command == sandbox::COMMAND && args.next().is_none()).then(sandbox::enter)
 }
 

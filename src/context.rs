@@ -251,6 +251,11 @@ impl Context {
             .unwrap_or_else(|| std::thread::available_parallelism().map_or(4, |n| n.get().max(4)))
     }
 
+    /// Returns the time in seconds for which a build, or Nix, may work.
+    pub fn build_seconds(&self) -> u64 {
+        self.build_seconds
+    }
+
     /// Returns what an evaluator of Nix needs to know of this machine.
     pub fn evaluator(&self) -> Evaluator {
         let known = |names: &[&str]| {
@@ -264,9 +269,12 @@ impl Context {
             path,
             env: known(NIX_VARIABLES),
             machine: known(NIX_MACHINE_VARIABLES),
-            dir: self.store.dir().join("nix"),
+            dir: self.store.evaluations_of(&manifest),
             project: manifest.parent().unwrap_or(Path::new("/")).to_owned(),
             seconds: self.build_seconds,
+            memory: Some(self.limits().memory),
+            namespace: var("COTTER_NIX_NAMESPACE").is_none_or(|value| value != "0"),
+            reporter: Some(self.reporter.clone()),
             offline: self.global.offline,
             ..Evaluator::default()
         }

@@ -1,6 +1,7 @@
 //! `cotter doctor`
 
 use std::os::unix::fs::MetadataExt;
+use std::path::Path;
 use std::process::ExitCode;
 
 use fs_err as fs;
@@ -10,6 +11,7 @@ use super::{human, nix_store, print, print_json};
 use crate::cli::Doctor;
 use crate::context::Context;
 use crate::error::Result;
+use crate::evaluator::fault_of_evaluations;
 use crate::fetch::redact;
 use crate::model::Platform;
 use crate::project::Project;
@@ -192,7 +194,11 @@ fn nix(cx: &Context) -> Check {
         Ok(Some(why)) => format!("namespace: no, {why}"),
         Err(e) => format!("namespace: no, {e}"),
     };
-    let text = format!("closures of Nix run relocated: always; {real}; {namespace}");
+    let evaluations = match fault_of_evaluations(Path::new("/usr")) {
+        None => "Nix evaluates in a namespace of its own".to_owned(),
+        Some(why) => format!("Nix evaluates with all your rights: {why}"),
+    };
+    let text = format!("closures of Nix run relocated: always; {real}; {namespace}; {evaluations}");
     Check { name: "nix", verdict: Verdict::Good, text }
 }
 

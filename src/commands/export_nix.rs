@@ -57,7 +57,7 @@ pub fn run(args: &ExportNix, cx: &Context) -> Result<ExitCode> {
     let staging = Staging::new(&cx.store)?;
     let cache = staging.dir().join("cache");
     write_cache(&cx.store, &paths, &cache)?;
-    let nix = LocalNix::below(args.to.as_ref().map(|dir| cx.here.join(dir)));
+    let nix = LocalNix::below(args.to.as_ref().map(|dir| cx.here.join(dir)), cx.build_seconds());
     nix.give(&cache, &tops, !args.no_check_sigs).map_err(|e| match args.no_check_sigs {
         false if paths.iter().any(|info| info.ca.is_none()) => e.hint("if Nix trusts no key that signed the closure, add the key to trusted-public-keys of nix.conf, or say --no-check-sigs as a user whom Nix trusts"),
         _ => e,

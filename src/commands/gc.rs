@@ -33,6 +33,8 @@ pub fn run(args: &Gc, cx: &Context) -> Result<ExitCode> {
             "inputs": { "count": report.inputs.0, "size": report.inputs.1 },
             "packed": { "count": report.packed.0, "size": report.packed.1 },
             "links": { "size": report.link_bytes },
+            "evaluations": { "count": report.evaluations.0, "size": report.evaluations.1 },
+            "logs": { "size": report.log_bytes },
         }))?;
         return Ok(ExitCode::SUCCESS);
     }
@@ -53,6 +55,13 @@ pub fn run(args: &Gc, cx: &Context) -> Result<ExitCode> {
     if report.packed.0 > 0 {
         let (number, size) = (count(report.packed.0, "file"), human(report.packed.1));
         out.push_str(&format!("{verb} {number} of packed trees ({size})\n"));
+    }
+    if report.evaluations.1 > 0 {
+        let (number, size) = (count(report.evaluations.0, "project"), human(report.evaluations.1));
+        out.push_str(&format!("{verb} what Nix has evaluated and built for {number} ({size})\n"));
+    }
+    if report.log_bytes > 0 {
+        out.push_str(&format!("{verb} logs of builds ({})\n", human(report.log_bytes)));
     }
     out.push_str(&format!(
         "{verb} {} ({}), {} ({}), {} of shared files\n",

@@ -23,7 +23,7 @@ fn nix(args: &ImportNix, cx: &Context) -> Result<ExitCode> {
     cx.store.refuse_if_open()?;
     must_be_writable(cx, "cotter import")?;
     sweep(cx)?;
-    let nix = LocalNix::below(args.from.as_ref().map(|dir| cx.here.join(dir)));
+    let nix = LocalNix::below(args.from.as_ref().map(|dir| cx.here.join(dir)), cx.build_seconds());
     let named = args.paths.iter().map(|path| nix.named(&cx.here.join(path)));
     let tops = named.collect::<Result<Vec<StoreName>>>()?;
     // What is taken over first is there before anything refers to it.

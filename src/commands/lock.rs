@@ -9,8 +9,9 @@ use crate::cli::Lock;
 use crate::context::{Context, shown};
 use crate::error::{Error, Result};
 use crate::lock::{self, Options, Upgrade};
-use crate::lockfile::LockedTree;
+use crate::lockfile::{Evaluation, LockedTree, Lockfile};
 use crate::manifest::no_such_toolchain;
+use crate::nix::expression::{NixOrigin, is_state_of};
 use crate::project::Project;
 use crate::report::lock_changes::LockChanges;
 use crate::report::lock_forms;
@@ -81,6 +82,7 @@ pub fn run(args: &Lock, cx: &Context) -> Result<ExitCode> {
     };
     let made = outcome.lock.trees.values().filter(is_made);
     reaches::warn(made.map(|t| (&t.plan.name, &t.output.store_name)), cx);
+    warn_of_other_flakes(&outcome.lock, cx);
     if args.json {
         let said = json!({ "lock": project.lock_path, "changes": outcome.changes });
         print_json(&with_timings(said))?;
@@ -100,6 +102,25 @@ pub fn run(args: &Lock, cx: &Context) -> Result<ExitCode> {
         timings::tell(cx);
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// Tells which flakes of a lock are others than those that the manifest names.
+fn warn_of_other_flakes(lock: &Lockfile, cx: &Context) {
+    for tree in lock.trees.values() {
+        let Some(Evaluation { expression, locked: Some(locked), .. }) = &tree.plan.evaluation
+        else {
+            continue;
+        };
+        if let NixOrigin::Flake(flake) = &expression.origin
+            && !is_state_of(locked, flake)
+        {
+            cx.reporter.warn(&format!(
+                "{} is locked as {locked}, which is another flake than {flake}: the flake leads there, or somebody has altered the lock; `cotter lock --upgrade {}` asks it anew",
+                tree.plan.label(),
+                tree.plan.manifest_name()
+            ));
+        }
+    }
 }
 
 fn check(project: &Project, args: &Lock, cx: &Context) -> Result<ExitCode> {

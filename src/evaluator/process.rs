@@ -1,12 +1,22 @@
-//! A process with a limit of time, whose output is read as it comes and whose words are kept.
+//! A process of Nix with bounds: it ends in time, its output is read as it comes, and its last words are kept.
 
+use std::ffi::OsString;
 use std::io::{self, Read};
 use std::os::unix::process::CommandExt as _;
+use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus, Stdio};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
+use fs_err as fs;
 use rustix::process::{Pid, Signal, kill_process_group};
+
+use crate::error::{Error, Result};
+use crate::sandbox::{Ended, OUT_OF_MEMORY, Quota};
+use crate::store::delete_hostile;
+
+/// The longest answer that is read, in bytes.
+const LONGEST_ANSWER: u64 = 16 << 20;
 
 /// The greatest number of bytes of its words that are kept: the last ones.
 const MOST_WORDS: usize = 256 << 10;
@@ -16,6 +26,123 @@ const LOOK: Duration = Duration::from_millis(20);
 
 /// The time that a process has to end by itself: less than this program has when it is interrupted.
 const GRACE: Duration = Duration::from_secs(1);
+
+/// A directory for the temporary files of one command, which is deleted behind it.
+pub struct TemporaryFiles(PathBuf);
+
+impl TemporaryFiles {
+    /// Creates one below the directory of a project.
+    ///
+    /// # Errors
+    /// If it cannot be created.
+    pub fn below(dir: &Path) -> Result<Self> {
+        static NEXT: AtomicU64 = AtomicU64::new(0);
+        let number = NEXT.fetch_add(1, Ordering::Relaxed);
+        let dir = dir.join("tmp").join(format!("{}-{number}", std::process::id()));
+        fs::create_dir_all(&dir).map_err(|e| Error::at("create", &dir, e))?;
+        Ok(TemporaryFiles(dir))
+    }
+
+    /// Returns the directory.
+    pub fn path(&self) -> &Path {
+        &self.0
+    }
+}
+
+impl Drop for TemporaryFiles {
+    fn drop(&mut self) {
+        let _ = delete_hostile(&self.0);
+    }
+}
+
+/// A command in a namespace of its own.
+pub struct Enclosed {
+    /// The command that enters the namespace.
+    pub command: Command,
+    /// How much of the machine it may use.
+    pub limits: Quota,
+    /// Its temporary files.
+    pub files: TemporaryFiles,
+}
+
+/// A command of Nix that is about to run.
+pub struct NixCommand {
+    command: Command,
+    seconds: u64,
+    confined: Option<Enclosed>,
+}
+
+impl NixCommand {
+    /// Creates one that may run for some seconds.
+    pub fn new(command: Command, seconds: u64) -> Self {
+        NixCommand { command, seconds, confined: None }
+    }
+
+    /// Creates one that runs in a namespace of its own.
+    pub(super) fn confined(command: Command, confined: Enclosed, seconds: u64) -> Self {
+        NixCommand { command, seconds, confined: Some(confined) }
+    }
+
+    /// Runs the command and returns what it prints. `failed` makes an error of what Nix says.
+    ///
+    /// # Errors
+    /// If it fails, takes too long, or prints too much or what is no text.
+    pub fn text(self, failed: &dyn Fn(String) -> Error) -> Result<String> {
+        let ran = self.run(|from| {
+            let mut out = vec![];
+            from.take(LONGEST_ANSWER + 1).read_to_end(&mut out).map(|_| out)
+        })?;
+        let out = ran.taken.map_err(|e| failed(e.to_string()))?;
+        if out.len() as u64 > LONGEST_ANSWER {
+            return Err(failed(format!("it prints more than {} MiB", LONGEST_ANSWER >> 20)));
+        }
+        if !ran.status.success() {
+            return Err(failed(words(&ran.said)));
+        }
+        String::from_utf8(out).map_err(|e| failed(e.to_string()))
+    }
+
+    /// Runs the command. `take` reads its output.
+    ///
+    /// # Errors
+    /// If it cannot be started, takes too long, or uses too much memory.
+    pub fn run<T>(self, take: impl FnOnce(&mut dyn Read) -> T) -> Result<Ran<T>> {
+        let program: OsString = self.command.get_program().to_owned();
+        let (command, limits, _files) = match self.confined {
+            Some(Enclosed { command, limits, files }) => (command, Some(limits), Some(files)),
+            None => (self.command, None, None),
+        };
+        let ran = run(command, Duration::from_secs(self.seconds), take).map_err(|e| {
+            Error::user(format!("can't start {}", Path::new(&program).display()))
+                .cause(&e)
+                .hint("Nix 2.8 or newer must be installed, with its programs on PATH")
+        })?;
+        crate::interrupt::check()?;
+        let ended = |error: Error| match ran.said.trim() {
+            "" => error,
+            _ => error.because(words(&ran.said)),
+        };
+        if ran.is_late {
+            let error = Error::build("Nix was ended, because it did not come to an end");
+            return Err(ended(Ended::Time(self.seconds).explain(error)));
+        }
+        if let Some(limits) = limits
+            && ran.status.code() == Some(OUT_OF_MEMORY.into())
+        {
+            let error = Error::build("Nix was ended, because it used too much memory");
+            return Err(ended(Ended::Memory(limits.memory).explain(error)));
+        }
+        Ok(ran)
+    }
+}
+
+/// Returns what Nix says, as a cause.
+pub(super) fn words(said: &str) -> String {
+    match said.trim() {
+        "" => "Nix says nothing".to_owned(),
+        said => format!("Nix says:\n{said}"),
+    }
+}
 
 /// What a process has done.
 pub struct Ran<T> {
@@ -33,7 +160,7 @@ pub struct Ran<T> {
 ///
 /// # Errors
 /// If it cannot be started.
-pub fn run<T>(
+fn run<T>(
     mut command: Command,
     most: Duration,
     take: impl FnOnce(&mut dyn Read) -> T,

@@ -3,8 +3,8 @@
 
 use std::collections::BTreeSet;
 use std::io::{self, Read};
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Mutex, OnceLock};
 use std::time::Duration;
 
 use super::substitute::{Landing, Substituter};
@@ -232,8 +232,9 @@ fn other_bytes(shown: &str, expected: &str, got: &str) -> Error {
     })
 }
 
-/// Unpacks the NAR of a description. No more bytes are unfolded than it has.
-/// One thread decompresses and hashes them, the other writes the files.
+/// Unpacks the NAR of a description. No more bytes are unfolded than it has. Whether they are the right
+/// ones is known when the files are on the disk: their NAR is the stream, if both are canonical.
+/// One thread decompresses the bytes, the other writes the files.
 fn unpack(file: impl Read + Send, info: &NarInfo, blobs: &BlobDir, shown: &str) -> Result<Tree> {
     let damaged = |e: io::Error| match e.kind() {
         io::ErrorKind::TimedOut | io::ErrorKind::ConnectionReset => transfer_error(shown, e),
@@ -246,10 +247,8 @@ fn unpack(file: impl Read + Send, info: &NarInfo, blobs: &BlobDir, shown: &str) 
             .with_cause(Cause::DamagedArchive),
     };
     // No signature covers what a description says of the compression, so the bytes decide.
-    let hashed = OnceLock::new();
     let plain = || -> io::Result<Box<dyn Read>> {
-        let plain = HashingReader::new(Budget::new(sniffed_nar(file)?, info.info.nar_size));
-        Ok(Box::new(HashedToEnd { inner: Some(plain), hashed: &hashed }))
+        Ok(Box::new(Budget::new(sniffed_nar(file)?, info.info.nar_size)))
     };
     let mut unpacker = NarUnpacker { blobs, tree: Tree::default(), path: vec![], staged: None };
     read_beside(plain, |plain| {
@@ -261,35 +260,7 @@ fn unpack(file: impl Read + Send, info: &NarInfo, blobs: &BlobDir, shown: &str) 
             NarError::Visitor(e) => from_io("can't unpack a tree", e),
         })
     })?;
-    let (size, hash) = *hashed.get().ok_or_else(|| damaged(io::ErrorKind::UnexpectedEof.into()))?;
-    if hash != info.info.nar_hash {
-        return Err(other_bytes(shown, &info.info.nar_hash.sri(), &hash.sri()));
-    }
-    if size != info.info.nar_size {
-        return Err(Error::verification(format!("{shown} has {size} bytes"))
-            .because(format!("expected {}", info.info.nar_size)));
-    }
     Ok(unpacker.tree)
-}
-
-/// Tells the length and the hash of all bytes when they have been read.
-struct HashedToEnd<'h, R> {
-    inner: Option<HashingReader<R>>,
-    hashed: &'h OnceLock<(u64, Digest)>,
-}
-
-impl<R: Read> Read for HashedToEnd<'_, R> {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let Some(inner) = &mut self.inner else { return Ok(0) };
-        let n = inner.read(buffer)?;
-        if n == 0
-            && !buffer.is_empty()
-            && let Some(inner) = self.inner.take()
-        {
-            let _ = self.hashed.set(inner.finish()?);
-        }
-        Ok(n)
-    }
 }
 
 /// Tells a task how many bytes arrive.

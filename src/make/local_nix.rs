@@ -10,6 +10,7 @@ use fs_err as fs;
 
 use super::nar;
 use crate::error::{Error, ErrorKind, Result, from_io};
+use crate::evaluator::NixCommand;
 use crate::fetch::encode;
 use crate::model::{Hasher, StoreName};
 use crate::nix::nar::NarWriter;
@@ -28,12 +29,14 @@ const AT_ONCE: usize = 1000;
 pub struct LocalNix {
     /// The directory below which `nix/store` lies, unless it is `/`.
     root: Option<PathBuf>,
+    /// The time in seconds for which Nix may work.
+    seconds: u64,
 }
 
 impl LocalNix {
-    /// Returns the store of this machine, or the one below a directory.
-    pub fn below(root: Option<PathBuf>) -> Self {
-        LocalNix { root: root.filter(|root| root != Path::new("/")) }
+    /// Returns the store of this machine, or the one below a directory. Nix may work for some seconds.
+    pub fn below(root: Option<PathBuf>, seconds: u64) -> Self {
+        LocalNix { root: root.filter(|root| root != Path::new("/")), seconds }
     }
 
     /// Returns the place on the disk of what is at an absolute path for programs of the store.
@@ -87,7 +90,9 @@ impl LocalNix {
         if !known.iter().any(|dir| self.place(dir).exists()) {
             return Ok(false);
         }
-        run(command("nix-store").arg("--version")).map(|_| true).map_err(|e| {
+        let mut command = Command::new("nix-store");
+        command.arg("--version");
+        self.run(command).map(|_| true).map_err(|e| {
             e.context("Nix has registered what is in this store, and can't be asked").hint(
                 "put nix-store on PATH, or say --scan: then nobody vouches for the bytes but the lock that names them",
             )
@@ -123,11 +128,12 @@ impl LocalNix {
 
     /// Asks `nix-store` about paths.
     fn ask(&self, what: &[&str], paths: &[StoreName]) -> Result<String> {
-        let mut asked = command("nix-store");
+        let mut asked = Command::new("nix-store");
         if let Some(root) = &self.root {
             asked.arg("--store").arg(root);
         }
-        run(asked.args(what).args(paths.iter().map(store_path::full)))
+        asked.args(what).args(paths.iter().map(store_path::full));
+        self.run(asked)
     }
 
     /// Finds the references of paths by reading them.
@@ -179,7 +185,7 @@ impl LocalNix {
     /// # Errors
     /// If there is no Nix, or if it refuses them.
     pub fn give(&self, cache: &Path, names: &[StoreName], check_signatures: bool) -> Result<()> {
-        let mut copy = command("nix");
+        let mut copy = Command::new("nix");
         copy.args(["--extra-experimental-features", "nix-command"]);
         if let Some(root) = &self.root {
             copy.arg("--store").arg(root);
@@ -188,31 +194,16 @@ impl LocalNix {
         if !check_signatures {
             copy.arg("--no-check-sigs");
         }
-        run(copy.args(names.iter().map(store_path::full))).map(drop)
+        copy.args(names.iter().map(store_path::full));
+        self.run(copy).map(drop)
     }
-}
 
-fn command(program: &str) -> Command {
-    let mut command = Command::new(program);
-    command.stdin(std::process::Stdio::null());
-    command
-}
-
-/// Runs a program of Nix, and returns what it prints.
-fn run(command: &mut Command) -> Result<String> {
-    let program = command.get_program().to_string_lossy().into_owned();
-    let output = command.output().map_err(|e| {
-        Error::user(format!("can't start {program}"))
-            .cause(&e)
-            .hint("Nix 2.8 or newer must be installed, with its programs on PATH")
-    })?;
-    crate::interrupt::check()?;
-    if !output.status.success() {
-        let said = String::from_utf8_lossy(&output.stderr).trim().to_owned();
-        return Err(Error::user(format!("{program} has failed ({})", output.status)).because(said));
+    /// Runs a program of Nix, and returns what it prints.
+    fn run(&self, command: Command) -> Result<String> {
+        let program = command.get_program().to_string_lossy().into_owned();
+        NixCommand::new(command, self.seconds)
+            .text(&|said| Error::user(format!("{program} has failed")).because(said))
     }
-    String::from_utf8(output.stdout)
-        .map_err(|_| Error::user(format!("{program} prints what is no UTF-8")))
 }
 
 /// Reads a path, and finds out what there is to know of it.

@@ -150,11 +150,17 @@ const OF_STATE: &[&str] = &["narHash", "lastModified", "rev", "revCount", "ref"]
 
 /// Whether a reference of a flake is one to a certain state of the flake that another reference names: they
 /// differ in what says which state it is. Of a forge, the first two parts name the repository, and a
-/// third one the revision. What leads elsewhere, such as `host` and `dir`, must be the same.
+/// third one the revision. What leads elsewhere, such as `host` and `dir`, must be the same, and so must a
+/// revision or a hash that the other names. Whether a revision belongs to a branch is not known here.
 pub fn is_state_of(locked: &str, flake: &str) -> bool {
+    for part in ["rev", "narHash"] {
+        if exact(flake, part).is_some_and(|wanted| exact(locked, part) != Some(wanted)) {
+            return false;
+        }
+    }
     let origin = |reference: &str| {
         let (base, query) = reference.split_once('?').unwrap_or((reference, ""));
-        let is_forge = ["github:", "gitlab:", "sourcehut:"].iter().any(|s| base.starts_with(s));
+        let is_forge = is_forge(base);
         let most = if is_forge { 2 } else { usize::MAX };
         let parts: Vec<String> = base.split('/').take(most).map(str::to_owned).collect();
         let is_other = |part: &&str| {
@@ -167,6 +173,23 @@ pub fn is_state_of(locked: &str, flake: &str) -> bool {
         (parts, others, is_forge && base.split('/').count() > 3)
     };
     origin(locked) == origin(flake)
+}
+
+/// Returns the revision or the hash that a reference names: a part of its query, or of a forge the
+/// third part of its path if it is a whole revision.
+fn exact<'a>(reference: &'a str, part: &str) -> Option<&'a str> {
+    let (base, query) = reference.split_once('?').unwrap_or((reference, ""));
+    let named = query.split('&').find_map(|pair| pair.strip_prefix(part)?.strip_prefix('='));
+    let is_revision =
+        |text: &&str| [40, 64].contains(&text.len()) && text.bytes().all(|b| b.is_ascii_hexdigit());
+    named.or_else(|| {
+        base.split('/').nth(2).filter(is_revision).filter(|_| part == "rev" && is_forge(base))
+    })
+}
+
+/// Whether a reference names a repository of a forge.
+fn is_forge(reference: &str) -> bool {
+    ["github:", "gitlab:", "sourcehut:"].iter().any(|scheme| reference.starts_with(scheme))
 }
 
 /// Checks the name of an attribute, with those of the sets around it. It becomes a part of an argument
@@ -230,6 +253,7 @@ mod tests {
         ] {
             assert!(NixExpression::of_flake(bad).is_err(), "{bad}");
         }
+        let (one, two) = ("1".repeat(40), "2".repeat(40));
         for (locked, flake, expected) in [
             ("github:a/b/0123?narHash=x", "github:a/b/main", true),
             ("github:a/b/0123", "github:a/b", true),
@@ -244,6 +268,13 @@ mod tests {
             ("github:a/b/0123?host=h", "github:a/b?host=h", true),
             ("git+https://h/a?rev=0&url=x", "git+https://h/a", false),
             ("github:a/b/main/x", "github:a/b", false),
+            (&format!("github:a/b/{one}?narHash=x"), &format!("github:a/b/{one}"), true),
+            (&format!("github:a/b/{two}?narHash=x"), &format!("github:a/b/{one}"), false),
+            (&format!("github:a/b/{two}"), &format!("github:a/b?rev={one}"), false),
+            (&format!("git+https://h/a?rev={two}"), &format!("git+https://h/a?rev={one}"), false),
+            (&format!("git+https://h/a?rev={one}"), &format!("git+https://h/a?rev={one}"), true),
+            ("git+https://h/a", &format!("git+https://h/a?rev={one}"), false),
+            ("path:/a?narHash=y", "path:/a?narHash=x", false),
         ] {
             assert_eq!(is_state_of(locked, flake), expected, "{locked} {flake}");
         }

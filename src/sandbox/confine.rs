@@ -111,6 +111,23 @@ const NEW_TIME: i32 = 0x80;
 /// # Errors
 /// If the kernel refuses one of the steps.
 pub fn confine(limits: &Quota) -> io::Result<()> {
+    give_up(limits, &[libc::AF_UNIX, libc::AF_INET, libc::AF_INET6])
+}
+
+/// Gives up everything but the network of the machine. A socket of Unix, which could reach a desktop
+/// or an agent by a name that is no file, is only allowed to ask the daemon of Nix.
+///
+/// # Errors
+/// Those of [`confine`].
+pub fn confine_evaluation(limits: &Quota, daemon: bool) -> io::Result<()> {
+    match daemon {
+        true => confine(limits),
+        false => give_up(limits, &[libc::AF_INET, libc::AF_INET6]),
+    }
+}
+
+/// Gives up everything but sockets of some families.
+fn give_up(limits: &Quota, families: &[i32]) -> io::Result<()> {
     sys::leave_keyring()?;
     for number in 0..64 {
         let capability = CapabilitySet::from_bits_retain(1 << number);
@@ -127,7 +144,7 @@ pub fn confine(limits: &Quota) -> io::Result<()> {
     rustix::thread::set_capabilities(None, sets)?;
     rustix::thread::set_no_new_privs(true)?;
     limit(limits)?;
-    for filter in filters().map_err(io::Error::other)? {
+    for filter in filters(families).map_err(io::Error::other)? {
         seccompiler::apply_filter(&filter).map_err(io::Error::other)?;
     }
     Ok(())
@@ -222,8 +239,8 @@ fn new_namespaces() -> Result<Calls, seccompiler::BackendError> {
     ]))
 }
 
-/// Returns the filters for hostile code.
-fn filters() -> Result<Vec<BpfProgram>, seccompiler::BackendError> {
+/// Returns the filters for hostile code, which may have sockets of some families.
+fn filters(families: &[i32]) -> Result<Vec<BpfProgram>, seccompiler::BackendError> {
     let mut refused = calls_of(REFUSED);
     refused.extend(new_namespaces()?);
     // The query of the personality is allowed, and so are the two that everybody has anyway.
@@ -268,12 +285,14 @@ fn filters() -> Result<Vec<BpfProgram>, seccompiler::BackendError> {
     // and to no file, so that no sum would count it.
     let unknown = calls_of(&[libc::SYS_clone3, libc::SYS_memfd_create, libc::SYS_memfd_secret]);
     // Sockets of other families reach the kernel, or the machine around a virtual one.
-    let families = [libc::AF_UNIX, libc::AF_INET, libc::AF_INET6];
-    let not_family = families.iter().map(|family| other(*family));
-    let foreign = SeccompRule::new(not_family.collect::<Result<_, _>>()?)?;
+    let none_of = |families: &[i32]| {
+        let conditions = families.iter().map(|family| other(*family));
+        SeccompRule::new(conditions.collect::<Result<_, _>>()?)
+    };
     let sockets = BTreeMap::from([
-        (libc::SYS_socket, vec![foreign.clone()]),
-        (libc::SYS_socketpair, vec![foreign]),
+        (libc::SYS_socket, vec![none_of(families)?]),
+        // A pair reaches nobody.
+        (libc::SYS_socketpair, vec![none_of(&[libc::AF_UNIX, libc::AF_INET, libc::AF_INET6])?]),
     ]);
     let mut out = vec![
         filter(refused, libc::EPERM)?,

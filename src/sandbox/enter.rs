@@ -215,7 +215,7 @@ impl First<'_> {
         let child = command
             .spawn()
             .map_err(|e| fault(format!("can't start {}", self.job.command[0]), e))?;
-        let ended = watch::watch(Pid::from_child(&child), limits);
+        let ended = watch::watch(Pid::from_child(&child), limits, Some(Path::new("/tmp")));
         watch::end_all();
         Ok(ended.unwrap_or_else(|e| Ended::Unwatched(e.to_string())))
     }

@@ -18,6 +18,7 @@
 
 mod confine;
 mod enter;
+mod evaluation;
 mod fence;
 mod job;
 mod log;
@@ -30,6 +31,9 @@ mod terminal;
 mod watch;
 
 pub use enter::enter;
+pub use evaluation::{
+    EVALUATION, EVALUATION_HOME, EvaluationView, OUT_OF_MEMORY, enter_evaluation,
+};
 pub use fence::has_landlock;
 pub use job::{
     COMMAND, EPOCH, Ended, GATEWAY, Job, Quota, SealedView, Surroundings, SystemView, View,

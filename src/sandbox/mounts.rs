@@ -149,7 +149,7 @@ fn stack(paths: &[PathBuf], beside: &str, at: &str) -> io::Result<()> {
 
 /// Makes the devices, and the links to the job's own streams. Only root may make a device, so each
 /// is a mount of the machine's own that can neither be changed nor be executed.
-fn devices() -> io::Result<()> {
+pub(super) fn devices() -> io::Result<()> {
     for name in DEVICES {
         let at = format!("dev/{name}");
         fs::write(&at, "")?;

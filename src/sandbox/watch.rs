@@ -21,11 +21,12 @@ const LOOK: Duration = Duration::from_millis(200);
 const LAST_PART: u64 = 32;
 
 /// Waits for the program of a job, which is a child of this process, and collects the processes
-/// that others leave to process 1. `limits` are those of a job that is not trusted.
+/// that others leave to process 1. `limits` are those of a job that is not trusted. `files` is where its
+/// files are that are in memory, if it has such, and a network of its own.
 ///
 /// # Errors
 /// If the processes cannot be observed.
-pub fn watch(program: Pid, limits: Option<&Quota>) -> io::Result<Ended> {
+pub fn watch(program: Pid, limits: Option<&Quota>, files: Option<&Path>) -> io::Result<Ended> {
     let start = Instant::now();
     let handle = rustix::process::pidfd_open(program, PidfdFlags::empty())?;
     let timeout = Timespec::try_from(LOOK).map_err(io::Error::other)?;
@@ -45,7 +46,7 @@ pub fn watch(program: Pid, limits: Option<&Quota>) -> io::Result<Ended> {
         if fds[1].revents().intersects(PollFlags::ERR | PollFlags::HUP) {
             return Ok(Ended::Output(limits.output));
         }
-        if let Some(ended) = excess(limits, start.elapsed())? {
+        if let Some(ended) = excess(limits, start.elapsed(), files)? {
             return Ok(ended);
         }
     }
@@ -74,11 +75,11 @@ fn collect(program: Pid) -> io::Result<Option<Ended>> {
     }
 }
 
-fn excess(limits: &Quota, elapsed: Duration) -> io::Result<Option<Ended>> {
+fn excess(limits: &Quota, elapsed: Duration, files: Option<&Path>) -> io::Result<Option<Ended>> {
     if elapsed.as_secs() >= limits.seconds {
         return Ok(Some(Ended::Time(limits.seconds)));
     }
-    if uses_more_than(limits.memory)? {
+    if uses_more_than(limits.memory, files)? {
         return Ok(Some(Ended::Memory(limits.memory)));
     }
     // At the limit, the kernel makes no further ones, and what happens then differs between programs.
@@ -114,11 +115,17 @@ const SOCKET: u64 = 2 * 212_992;
 
 /// Whether the job uses more memory than a limit in bytes: the private pages of its processes, the
 /// pages that they share, its files, and what may be in the buffers of its sockets.
-fn uses_more_than(limit: u64) -> io::Result<bool> {
+fn uses_more_than(limit: u64, files: Option<&Path>) -> io::Result<bool> {
     let page = rustix::param::page_size() as u64;
-    let files = rustix::fs::statvfs("/tmp")?;
-    let files = (files.f_blocks - files.f_bfree) * files.f_frsize;
-    let (mut private, mut shared) = (socket_memory(), vec![]);
+    let (mut private, mut shared) = (0, vec![]);
+    let files = match files {
+        Some(files) => {
+            private += socket_memory();
+            let files = rustix::fs::statvfs(files)?;
+            (files.f_blocks - files.f_bfree) * files.f_frsize
+        }
+        None => 0,
+    };
     for entry in fs::read_dir("/proc")? {
         let path = entry?.path();
         let name = path.file_name().unwrap_or_default().to_string_lossy();

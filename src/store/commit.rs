@@ -178,9 +178,9 @@ fn staged(e: std::io::Error) -> Error {
 }
 
 /// The number of bytes of a file that are passed on at a time, and the number of such pieces that
-/// may wait to be hashed: 8 MiB in all.
-const CHUNK: usize = 256 << 10;
-const CHUNKS_AHEAD: usize = 32;
+/// may wait to be hashed: 1 MiB in all.
+const CHUNK: usize = 128 << 10;
+const CHUNKS_AHEAD: usize = 8;
 
 /// A buffer, and the number of its bytes that belong to a file. A piece without bytes marks the end
 /// of the file.

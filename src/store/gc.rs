@@ -34,6 +34,11 @@ pub struct GcReport {
     pub inputs: (usize, u64),
     /// The number of files of packed trees and their size in bytes.
     pub packed: (usize, u64),
+    /// The number of projects whose evaluations are forgotten, and the size of what is deleted of
+    /// evaluations in bytes.
+    pub evaluations: (usize, u64),
+    /// The size in bytes of what builds that failed have printed.
+    pub log_bytes: u64,
     /// The size in bytes of linked files that no tree contains any more.
     pub link_bytes: u64,
 }
@@ -112,10 +117,15 @@ impl Store {
         let gone: BTreeSet<&str> = report.trees.iter().map(|(name, _)| name.as_str()).collect();
         let stays = |name: &StoreName| self.has(name) && !gone.contains(name.as_str());
         report.packed = self.delete_packed(&stays, options.dry_run)?;
+        let evaluating = self.evaluating()?;
+        let GcOptions { dry_run, keep } = options;
+        let is_used = |name: &str| evaluating.contains(name);
+        report.evaluations =
+            self.delete_evaluations(&is_used, &|name| live.contains(name), keep, dry_run)?;
+        report.log_bytes = self.delete_logs(keep, dry_run)?;
         if !options.dry_run {
             self.clear_sessions()?;
             self.forget_uploads()?;
-            self.delete_logs(options.keep)?;
             super::Staging::sweep(self)?;
         }
         Ok(report)
@@ -172,6 +182,18 @@ impl Store {
             report.roots.push(root.project);
         }
         Ok(live)
+    }
+
+    /// Returns the names of the directories in which Nix evaluates for projects that are still there and
+    /// have set up a closure.
+    fn evaluating(&self) -> Result<BTreeSet<String>> {
+        let has_closure = |root: &super::Root| root.trees.iter().any(|tree| tree.closure.is_some());
+        let dirs =
+            self.roots()?.into_iter().filter(|(_, root)| has_closure(root)).map(|(_, root)| {
+                let dir = self.evaluations_of(&root.project);
+                dir.file_name().unwrap_or_default().to_string_lossy().into_owned()
+            });
+        Ok(dirs.collect())
     }
 
     /// Returns the trees from which running processes were started or which they have mapped, as

@@ -95,24 +95,28 @@ impl Store {
     }
 
     /// Deletes what failed builds have left and what was made before `keep`, and logs if they are
-    /// also older than a week.
+    /// also older than a week. Returns the bytes of the logs; with `dry_run`, nothing is deleted.
     ///
     /// # Errors
     /// If something cannot be read or deleted.
-    pub(super) fn delete_logs(&self, keep: Duration) -> Result<()> {
+    pub(super) fn delete_logs(&self, keep: Duration, dry_run: bool) -> Result<u64> {
+        let mut bytes = 0;
         let (failed, logs) = (self.dir.join("failed"), self.dir.join("logs"));
         for name in super::names(&failed)? {
             let path = failed.join(name);
-            if !young(&path, keep) {
+            if !young(&path, keep) && !dry_run {
                 super::delete_tree(&path).map_err(|e| Error::at("remove", &path, e))?;
             }
         }
         for name in super::names(&logs)? {
             let path = logs.join(name);
             if age(&path) > keep.max(A_WEEK) {
-                fs::remove_file(&path).map_err(|e| Error::at("remove", &path, e))?;
+                bytes += fs::symlink_metadata(&path).map_or(0, |meta| meta.len());
+                if !dry_run {
+                    fs::remove_file(&path).map_err(|e| Error::at("remove", &path, e))?;
+                }
             }
         }
-        Ok(())
+        Ok(bytes)
     }
 }

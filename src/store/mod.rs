@@ -9,7 +9,7 @@
 //! | `links/<sha256>[-x]` | one file for each content in the trees, hard-linked into them |
 //! | `listings/<name>` | names and sizes of a tree, for the quick `verify`; can be derived again |
 //! | `narinfos/<name>.narinfo` | what a cache says of a path of a Nix store that is in `store` |
-//! | `nix/` | the store, the settings and the roots of the evaluator of Nix; may be deleted |
+//! | `nix/<hash>` | the stores, the settings and the roots of the evaluator of Nix for a project; may be deleted |
 //! | `facts/<name>.json` | what the recipe knows about a tree; can be derived again |
 //! | `inputs/<sha256>` | downloads; unfinished ones end in `.part` |
 //! | `staging/<pid>-<n>` | work in progress, locked by its process |
@@ -28,6 +28,7 @@ mod commit;
 mod composer;
 pub mod copies;
 mod downloads;
+mod evaluations;
 mod facts;
 mod gc;
 mod listing;
@@ -50,6 +51,7 @@ use rustix::fs::{FlockOperation, OFlags, flock};
 
 pub use commit::Commit;
 pub use composer::{PAUSE, Waiting};
+pub use evaluations::{delete_hostile, use_evaluations};
 pub use gc::GcOptions;
 pub use listing::Listing;
 pub use owner::{GUARDS, SESSIONS};

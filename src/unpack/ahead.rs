@@ -6,10 +6,10 @@ use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use super::compression::{Checks, Compression, by_ending, decoder};
 use crate::error::Result;
 
-/// The number of bytes that are passed on at a time, and the number of such pieces that may wait: 4 MiB
+/// The number of bytes that are passed on at a time, and the number of such pieces that may wait: 1 MiB
 /// in all.
-const PIECE: usize = 256 << 10;
-const PIECES_AHEAD: usize = 16;
+const PIECE: usize = 128 << 10;
+const PIECES_AHEAD: usize = 8;
 
 /// Decodes a file whose name indicates its compression, and calls `work` with what is in it. The digest of
 /// the file must have been verified.
@@ -52,8 +52,17 @@ pub fn read_beside<'r, T>(
 
 fn pass_on(reader: &mut dyn Read, to: &SyncSender<io::Result<Vec<u8>>>) -> io::Result<()> {
     loop {
-        let mut piece = Vec::with_capacity(PIECE);
-        reader.take(PIECE as u64).read_to_end(&mut piece)?;
+        let mut piece = vec![0; PIECE];
+        let mut filled = 0;
+        while filled < PIECE {
+            match reader.read(&mut piece[filled..]) {
+                Ok(0) => break,
+                Ok(n) => filled += n,
+                Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
+                Err(e) => return Err(e),
+            }
+        }
+        piece.truncate(filled);
         if piece.is_empty() || to.send(Ok(piece)).is_err() {
             return Ok(());
         }

@@ -98,6 +98,16 @@ fn addresses_are_those_that_cotter_would_ask() {
     let archive = |time: &str| format!("https://snapshot.debian.org/archive/debian/{time}/{path}");
     let mirrors = ["one", "two"].map(|mirror| format!("http://127.0.0.1/{mirror}/{path}")).to_vec();
     assert_eq!(urls, [mirrors, vec![archive("20260901T220509Z")]].concat());
+    // A mirror of the archive of old files is asked before it, as by cotter.
+    let old = |base: &str| archive("20260901T220509Z").replace("https://snapshot.debian.org", base);
+    for snapshot in [
+        "[ \"http://127.0.0.1/old/\" ]",
+        "\"http://127.0.0.1/old\"",
+        "path: [ \"http://127.0.0.1/old/${path}\" ]",
+    ] {
+        let urls = asked(pool, &dates, &format!("snapshot = {snapshot};")).1;
+        assert_eq!(urls, [old("http://127.0.0.1/old"), old("https://snapshot.debian.org")]);
+    }
     for (date, next) in [
         ("2024-02-28T00:00:00Z", "20240229T000000Z"),
         ("2024-02-29T00:00:00Z", "20240301T000000Z"),

@@ -26,6 +26,7 @@ mod commands;
 mod debian;
 mod derivations;
 mod emit;
+mod evaluations;
 mod exec;
 mod faults;
 mod flakes;

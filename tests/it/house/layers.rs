@@ -95,6 +95,7 @@ const ENVIRONMENT: &[&str] = &[
     "context.rs",
     // These run in a process of their own, whose directory they change.
     "sandbox/enter.rs",
+    "sandbox/evaluation.rs",
     "sandbox/mounts.rs",
     "sandbox/nix_store.rs",
 ];

@@ -37,6 +37,10 @@ fn a_flake_is_locked_without_nix_by_an_evaluator_of_the_manifest() {
     project.manifest(&of_nix("nix"));
     ok(&mut without_nix(&project.cotter(&["lock"])));
     contains(&project.lock_text(), &[&path, "-hello-1.0.drv\"", "flake = \".\""]);
+    // It saw no more than an evaluation of the machine's Nix does.
+    let of_project = project.store.join("nix").join(&project.stored("nix")[0]);
+    let made = |place: &str| of_project.join(place).join("root/nix/store").exists();
+    assert!(made("confined") && !made("open"));
     let run = ["exec", "--nix-store", "namespace", "hello", "--", "hello"];
     assert_eq!(ok(&mut without_nix(&project.cotter(&run))), "hi\n");
     // The evaluator is there, so an evaluation needs nothing but the caches.

@@ -190,7 +190,8 @@ pub fn without_nix(inner: &Command) -> Command {
     let mut bwrap = Command::new("bwrap");
     bwrap.args(["--unshare-user", "--uid", "1000", "--cap-add", "ALL"]);
     bind_the_machine(&mut bwrap);
-    bwrap.args(["--proc", "/proc", "--dev", "/dev"]);
+    // A part of the machine's own /proc would be hidden otherwise, and then no namespace may have its own.
+    bwrap.args(["--bind", "/proc", "/proc", "--dev", "/dev"]);
     for program in ["nix", "nix-store", "nix-build", "nix-instantiate"] {
         bwrap.args(["--ro-bind", "/dev/null"]).arg(Path::new("/usr/bin").join(program));
     }
