@@ -253,7 +253,6 @@ fn taken(text: &str, dir: &Path) -> Vec<(Vec<String>, BTreeMap<String, String>)>
         keyring: &keyring,
         dir,
         evaluator: &Evaluator::default(),
-        lock: &cotter::internals::Lockfile::default(),
         check_valid_until: false,
         known: vec![],
         index: RefCell::default(),
