@@ -37,7 +37,7 @@ pub fn run() -> ExitCode {
     crate::interrupt::tell_by(if json { report_json } else { report });
     let needs_store = needs_store(&cli);
     let (command, mut global) = (cli.command, cli.global);
-    command.adjust(&mut global);
+    adjust(&mut global, &command);
     let work = || Context::new(global, needs_store).and_then(|cx| dispatch(command, &cx));
     match crate::fault::caught(work) {
         Ok(code) => code,
@@ -54,6 +54,20 @@ pub fn run() -> ExitCode {
             }
             ExitCode::from(e.kind().exit_code())
         }
+    }
+}
+
+/// Changes the flags that every command accepts by those of the verb.
+fn adjust(global: &mut Global, command: &Command) {
+    match command {
+        Command::Lock(args) => global.keep_failed = args.keep_failed,
+        Command::Setup(args) => global.keep_failed = args.keep_failed,
+        Command::Build(args) => {
+            global.keep_failed = args.keep_failed;
+            // Whoever builds on purpose wants to see it.
+            global.verbose = !global.quiet && !args.json;
+        }
+        _ => {}
     }
 }
 

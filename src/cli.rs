@@ -160,7 +160,7 @@ pub enum Command {
     Search(SearchArgs),
     /// Make the locked toolchains ready to use
     Setup(Setup),
-    /// Build what is built from source, and show it, or go into its sandbox
+    /// Build what is built from source, or go into its sandbox
     Build(Build),
     /// Print what the last build of a toolchain has printed
     Log(Log),

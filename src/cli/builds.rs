@@ -4,7 +4,6 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use super::{Command, Global};
 use crate::model::ToolchainName;
 
 /// `cotter build`
@@ -34,22 +33,6 @@ pub struct Build {
 pub struct Log {
     /// The toolchain, or the file name of a source distribution
     pub name: String,
-}
-
-impl Command {
-    /// Changes the flags that every command accepts by those of the verb.
-    pub fn adjust(&self, global: &mut Global) {
-        match self {
-            Command::Lock(args) => global.keep_failed = args.keep_failed,
-            Command::Setup(args) => global.keep_failed = args.keep_failed,
-            Command::Build(args) => {
-                global.keep_failed = args.keep_failed;
-                // Whoever builds on purpose wants to see it.
-                global.verbose = !global.quiet && !args.json;
-            }
-            _ => {}
-        }
-    }
 }
 
 /// `cotter rebuild`

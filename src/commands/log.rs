@@ -18,7 +18,7 @@ use crate::text::terminal::block;
 pub fn run(args: &Log, cx: &Context) -> Result<ExitCode> {
     let mut logs = cx.store.logs()?;
     // The youngest first.
-    logs.sort_by(|a, b| b.1.cmp(&a.1).then_with(|| a.0.cmp(&b.0)));
+    logs.sort_by(|a, b| a.1.cmp(&b.1).then_with(|| a.0.cmp(&b.0)));
     let project = Project::load(cx).ok();
     let others: Vec<String> = project
         .iter()

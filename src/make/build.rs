@@ -3,7 +3,7 @@
 
 use std::path::{Path, PathBuf};
 
-use super::failed_build::FailedBuild;
+use super::failed_build::{FailedBuild, keep_log};
 use super::graph;
 use crate::environment::RUNTIME_VARIABLE;
 use crate::error::{Error, Result};
@@ -153,7 +153,7 @@ impl Workshop<'_> {
         };
         match builder.build(&sdist, name, &input.component.name)? {
             WheelBuild::Made(path, built) => {
-                self.keep_log(name, &log);
+                keep_log(name, &log, self.store, self.reporter);
                 Ok((path, built))
             }
             WheelBuild::Failed { ended, said, left, env, script } => {
@@ -163,7 +163,7 @@ impl Workshop<'_> {
                 }
                 let (printed, ended, said) = (log.as_path(), &ended, said.as_slice());
                 let failed = FailedBuild { name, printed, ended, said, left, env: &env, script };
-                Err(self.explain(error, failed))
+                Err(failed.explain(error, self.store, self.reporter))
             }
         }
     }

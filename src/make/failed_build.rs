@@ -5,10 +5,11 @@ use std::path::{Path, PathBuf};
 
 use fs_err as fs;
 
-use super::build::Workshop;
 use super::place::lay_out;
 use crate::error::{Error, Result};
+use crate::reporter::Reporter;
 use crate::sandbox::Ended;
+use crate::store::Store;
 use crate::tree::Tree;
 
 /// The number of lines of a failed build in its message.
@@ -38,58 +39,49 @@ pub struct FailedBuild<'a> {
     pub script: &'a str,
 }
 
-impl Workshop<'_> {
-    /// Adds to an error what a build said, and where what it printed and what it left are kept.
-    pub(super) fn explain(&self, error: Error, failed: FailedBuild) -> Error {
-        let FailedBuild { name, printed, ended, said, left, env, script } = failed;
-        let last = &said[said.len().saturating_sub(LAST_LINES)..];
+impl FailedBuild<'_> {
+    /// Adds to an error what the build said, and where what it printed and what it left are kept.
+    pub fn explain(self, error: Error, store: &Store, reporter: &Reporter) -> Error {
+        let last = &self.said[self.said.len().saturating_sub(LAST_LINES)..];
         let mut error = error;
         if !last.is_empty() {
             error = error.because(format!("it says:\n{}", last.join("\n")));
         }
-        error = ended.explain(error);
-        if let Some(path) = self.keep_log(name, printed) {
+        error = self.ended.explain(error);
+        if let Some(path) = keep_log(self.name, self.printed, store, reporter) {
             error = error.hint(format!("all that it printed: {}", path.display()));
         }
-        match left.map(|left| self.keep_left(name, &left?, env, script)) {
+        match self.left.as_ref().map(|left| self.keep_left(left, store)) {
             None => error,
             Some(Ok(dir)) => error.hint(format!("what it left: {}", dir.display())),
-            Some(Err(e)) => {
-                let e = e.causes().iter().fold(e.to_string(), |text, cause| text + ": " + cause);
-                error.hint(format!("what it left can't be kept: {e}"))
-            }
-        }
-    }
-
-    /// Keeps what a build has printed. A store that does not take it costs no more than that.
-    pub(super) fn keep_log(&self, name: &str, printed: &Path) -> Option<PathBuf> {
-        match self.store.keep_log(name, printed) {
-            Ok(path) => Some(path),
-            Err(e) => {
-                self.reporter.detail(&format!("what {name} printed can't be kept: {e}"));
-                None
-            }
+            Some(Err(why)) => error.hint(format!("what it left can't be kept: {why}")),
         }
     }
 
     fn keep_left(
         &self,
-        name: &str,
-        left: &Tree,
-        env: &BTreeMap<String, String>,
-        script: &str,
-    ) -> Result<PathBuf> {
-        let dir = self.store.directory_of_failed(name)?;
+        left: &Result<Tree>,
+        store: &Store,
+    ) -> std::result::Result<PathBuf, String> {
+        let words = |e: &Error| {
+            e.causes().iter().fold(e.message().to_owned(), |text, cause| text + ": " + cause)
+        };
+        let left = left.as_ref().map_err(words)?;
+        self.write_left(left, store).map_err(|e| words(&e))
+    }
+
+    fn write_left(&self, left: &Tree, store: &Store) -> Result<PathBuf> {
+        let dir = store.directory_of_failed(self.name)?;
         if !left.is_empty() {
             lay_out(left, None, &dir.join("build"))?;
         }
         let mut variables = String::new();
-        for (name, value) in env {
+        for (name, value) in self.env {
             // No variable has a byte that the shell cannot quote.
             let value = shlex::try_quote(value).unwrap_or_default();
             variables += &format!("export {name}={value}\n");
         }
-        for (file, text) in [(ENVIRONMENT, variables.as_str()), (SCRIPT, script)] {
+        for (file, text) in [(ENVIRONMENT, variables.as_str()), (SCRIPT, self.script)] {
             let at = dir.join(file);
             fs::write(&at, text).map_err(|e| Error::at("write", &at, e))?;
         }
@@ -97,9 +89,20 @@ impl Workshop<'_> {
     }
 }
 
+/// Keeps what a build has printed. A store that does not take it costs no more than that.
+pub fn keep_log(name: &str, printed: &Path, store: &Store, reporter: &Reporter) -> Option<PathBuf> {
+    match store.keep_log(name, printed) {
+        Ok(path) => Some(path),
+        Err(e) => {
+            reporter.detail(&format!("what {name} printed can't be kept: {e}"));
+            None
+        }
+    }
+}
+
 /// Returns what a user may try, by the last lines of the build of a source. Nothing but this hint hangs
 /// on them.
-pub(super) fn advice(said: &[String]) -> Option<&'static str> {
+pub fn advice(said: &[String]) -> Option<&'static str> {
     let any = |parts: &[&str]| said.iter().any(|line| parts.iter().any(|part| line.contains(part)));
     if any(&["[cotter] there is no program", ": not found", ": command not found"]) {
         Some(

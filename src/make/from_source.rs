@@ -19,14 +19,16 @@ use std::path::{Path, PathBuf};
 use fs_err as fs;
 
 use super::build::Workshop;
-use super::failed_build::{FailedBuild, advice};
+use super::failed_build::{FailedBuild, advice, keep_log};
 use super::sandbox_paths::Sandbox;
 use crate::environment::RUNTIME_VARIABLE;
 use crate::error::{Error, Result};
 use crate::lockfile::{Building, Plan};
 use crate::model::{Built, Format, Hasher, Kind};
 use crate::recipe;
-use crate::sandbox::{EPOCH, Job, Printed, SealedView, Surroundings, SystemView, View, unpacked};
+use crate::sandbox::{
+    EPOCH, Ended, Job, Printed, SealedView, Surroundings, SystemView, View, unpacked,
+};
 use crate::store::Staging;
 use crate::tree::{BlobDir, Tree, write_nar};
 use crate::unpack::{CaseCollisions, Limits, TarOptions, sniffed, unpack_tar, unpack_zip};
@@ -176,13 +178,14 @@ impl Workshop<'_> {
             let error =
                 Error::build(format!("can't build {}", plan.name)).about(plan.name.as_str());
             let (ended, said) = (&outcome.ended, outcome.said.as_slice());
-            let error = advice(said).into_iter().fold(error, Error::hint);
+            let advice = matches!(ended, Ended::Code(_)).then(|| advice(said)).flatten();
+            let error = advice.into_iter().fold(error, Error::hint);
             let (name, left) = (&plan.tree_name(), outcome.left);
             let (printed, script) = (log.as_path(), text.as_str());
             let failed = FailedBuild { name, printed, ended, said, left, env: &env, script };
-            return Err(self.explain(error, failed));
+            return Err(failed.explain(error, self.store, self.reporter));
         };
-        self.keep_log(&plan.tree_name(), &log);
+        keep_log(&plan.tree_name(), &log, self.store, self.reporter);
         if tree.is_empty() {
             return Err(failed(Error::build("its steps have installed nothing below /out"))
                 .about(plan.name.as_str())

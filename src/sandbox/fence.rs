@@ -39,7 +39,9 @@ fn rules(sealed: &SealedView) -> Result<(), Box<dyn std::error::Error>> {
     let mut rules = DEVICES
         .iter()
         .try_fold(rules, |rules, name| beneath(rules, Path::new("/dev").join(name), device))?;
-    for (place, ..) in writable(sealed) {
+    let places = writable(sealed).map(|(place, ..)| place);
+    // A second mount of a place is a place of its own.
+    for place in places.into_iter().chain(sealed.system.result.as_deref()) {
         rules = beneath(rules, Path::new("/").join(place), all)?;
     }
     if sealed.terminal {

@@ -31,7 +31,10 @@ pub fn watch(program: Pid, limits: Option<&Quota>, files: Option<&Path>) -> io::
     let handle = rustix::process::pidfd_open(program, PidfdFlags::empty())?;
     let timeout = Timespec::try_from(LOOK).map_err(io::Error::other)?;
     loop {
-        let mut fds = [PollFd::new(&handle, PollFlags::IN)];
+        let errors = io::stderr();
+        // The second one is of no interest until nobody reads from it.
+        let mut fds =
+            [PollFd::new(&handle, PollFlags::IN), PollFd::new(&errors, PollFlags::empty())];
         match poll(&mut fds, Some(&timeout)) {
             Ok(_) | Err(rustix::io::Errno::INTR) => {}
             Err(e) => return Err(e.into()),
@@ -40,6 +43,9 @@ pub fn watch(program: Pid, limits: Option<&Quota>, files: Option<&Path>) -> io::
             return Ok(ended);
         }
         let Some(limits) = limits else { continue };
+        if fds[1].revents().intersects(PollFlags::ERR | PollFlags::HUP) {
+            return Ok(Ended::Output(limits.output));
+        }
         if let Some(ended) = excess(limits, start.elapsed(), files)? {
             return Ok(ended);
         }

@@ -237,7 +237,8 @@ pub(super) fn young(path: &Path, keep: Duration) -> bool {
     SystemTime::now().duration_since(changed).map_or(keep > Duration::ZERO, |age| age < keep)
 }
 
-/// Returns the time since a moment, unless it is in the future.
-pub(super) fn since(moment: SystemTime) -> Option<Duration> {
-    SystemTime::now().duration_since(moment).ok()
+/// Returns the time since the content of a file was changed. It is zero if that is unknown.
+pub(super) fn age(path: &Path) -> Duration {
+    let changed = fs::symlink_metadata(path).and_then(|meta| meta.modified());
+    changed.ok().and_then(|time| SystemTime::now().duration_since(time).ok()).unwrap_or_default()
 }

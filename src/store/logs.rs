@@ -3,11 +3,11 @@
 
 use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use fs_err as fs;
 
-use super::gc::young;
+use super::gc::{age, young};
 use super::{Staging, Store, owner};
 use crate::error::{Error, Result};
 
@@ -39,7 +39,7 @@ impl Store {
         packed.and_then(|packed| owner::write_new(&new, packed)).map_err(write)?;
         fs::rename(&new, &to).map_err(write)?;
         let mut logs = self.logs()?;
-        logs.sort_by_key(|(_, time)| std::cmp::Reverse(*time));
+        logs.sort_by_key(|(_, age)| *age);
         for (name, _) in logs.iter().skip(MOST) {
             let _ = fs::remove_file(self.log(name));
         }
@@ -51,16 +51,15 @@ impl Store {
         self.dir.join("logs").join(format!("{name}{ENDING}"))
     }
 
-    /// Returns the names of the builds of which there is a log, and when it was written.
+    /// Returns the names of the builds of which there is a log, and how old it is.
     ///
     /// # Errors
     /// If the directory cannot be read.
-    pub fn logs(&self) -> Result<Vec<(String, SystemTime)>> {
+    pub fn logs(&self) -> Result<Vec<(String, Duration)>> {
         let mut out = vec![];
         for file in super::names(&self.dir.join("logs"))? {
             let Some(name) = file.strip_suffix(ENDING) else { continue };
-            let time = fs::symlink_metadata(self.log(name)).and_then(|meta| meta.modified());
-            out.push((name.to_owned(), time.unwrap_or(SystemTime::UNIX_EPOCH)));
+            out.push((name.to_owned(), age(&self.log(name))));
         }
         Ok(out)
     }
@@ -111,9 +110,7 @@ impl Store {
         }
         for name in super::names(&logs)? {
             let path = logs.join(name);
-            let time = fs::symlink_metadata(&path).and_then(|meta| meta.modified());
-            let age = time.ok().and_then(|time| super::gc::since(time));
-            if age.is_some_and(|age| age > keep.max(A_WEEK)) {
+            if age(&path) > keep.max(A_WEEK) {
                 bytes += fs::symlink_metadata(&path).map_or(0, |meta| meta.len());
                 if !dry_run {
                     fs::remove_file(&path).map_err(|e| Error::at("remove", &path, e))?;

@@ -16,6 +16,7 @@ mod alone;
 mod archives;
 mod attacks;
 mod audit;
+mod build_logs;
 mod building;
 mod cache_verbs;
 mod caches;

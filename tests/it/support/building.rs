@@ -106,10 +106,21 @@ impl Building {
         let dirs = parts.map(|part| self.project.store.join(part)).into_iter();
         let mut find = Command::new("find");
         find.args(dirs.filter(|dir| dir.exists()));
+        // Work in progress came and went, so the times of directories have changed.
+        find.args(["-type", "d", "-printf", "%p %y %m\n", "-o"]);
         find.args(["-printf", "%p %y %m %s %T@ %l\n"]);
         let mut out: Vec<String> = ok(&mut find).lines().map(str::to_owned).collect();
         out.sort();
         out
+    }
+
+    /// Checks that the store has the same as before.
+    #[track_caller]
+    pub fn assert_stored(&self, before: &[String]) {
+        let now = self.stored();
+        let new: Vec<&String> = now.iter().filter(|line| !before.contains(line)).collect();
+        let gone: Vec<&String> = before.iter().filter(|line| !now.contains(line)).collect();
+        assert!(new.is_empty() && gone.is_empty(), "new: {new:#?}\ngone: {gone:#?}");
     }
 }
 
