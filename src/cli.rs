@@ -184,7 +184,7 @@ pub enum Command {
     Tree(TreeArgs),
     /// Tell why a package is in the toolchains
     Why(WhyArgs),
-    /// Print what a toolchain was made from, as a statement that can be signed and verified
+    /// Print what a toolchain was made from, as a statement to sign and verify
     Provenance(ProvenanceArgs),
     /// Check the trees in the store
     Verify(Verify),

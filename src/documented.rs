@@ -283,7 +283,7 @@ fn every_key_of_the_lock_is_in_the_schema_and_the_docs() {
     let mut asked_for = BTreeSet::new();
     for kind in crate::model::Kind::ALL {
         let text = format!(
-            "version = {}\n[[tree]]\nname = \"a-tree\"\nplatform = \"x86_64-linux\"\nkind = \"{kind}\"\nuses = {{}}\nspec = {{ bin = {{}} }}\nevaluation = {{}}\nreleases = [{{}}]\ninputs = [{{ component = {{}}, built = {{}}, nix = {{}} }}]\n[tree.fingerprint]\n",
+            "version = {}\n[[tree]]\nname = \"a-tree\"\nplatform = \"x86_64-linux\"\nkind = \"{kind}\"\nuses = {{}}\nspec = {{ bin = {{}} }}\nevaluation = {{}}\nbuild = {{}}\nreleases = [{{}}]\ninputs = [{{ component = {{}}, built = {{}}, nix = {{}} }}]\n[tree.fingerprint]\n",
             crate::lockfile::VERSION
         );
         let (lock, keys) = asked::during(|| Lockfile::parse(&text, "toolchains.lock"));

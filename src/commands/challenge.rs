@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use serde_json::json;
 
 use super::lock_of_project::AskedTrees;
-use super::rebuild::{Bench, is_built};
+use super::rebuild::{Rebuilding, is_built};
 use super::{must_be_writable, print, print_json, sweep, table};
 use crate::cli::Challenge;
 use crate::context::{Context, patience};
@@ -138,9 +138,9 @@ fn rebuild(tree: &LockedTree, asked: &AskedTrees, cx: &Context) -> Result<bool> 
     trust::demand(Some(&asked.project), Some(asked.lock()), cx)?;
     sweep(cx)?;
     let (fetcher, lock) = (cx.fetcher(Some(&asked.project.manifest))?, asked.lock());
-    let bench = Bench { project: &asked.project, fetcher: &fetcher, lock, cx };
+    let rebuilding = Rebuilding { project: &asked.project, fetcher: &fetcher, lock, cx };
     let mut same = true;
-    bench.again(&tree.plan, false, None, &mut |_, rebuilt| {
+    rebuilding.again(&tree.plan, false, None, &mut |_, rebuilt| {
         same &= rebuilt.is_same();
         Ok(())
     })?;

@@ -49,9 +49,9 @@ pub fn run(args: &Rebuild, cx: &Context) -> Result<ExitCode> {
     let keep = keep.or(compared);
     let mut rows = Rows::default();
     let (fetcher, lock) = (cx.fetcher(Some(&asked.project.manifest))?, asked.lock());
-    let bench = Bench { project: &asked.project, fetcher: &fetcher, lock, cx };
+    let rebuilding = Rebuilding { project: &asked.project, fetcher: &fetcher, lock, cx };
     for tree in &trees {
-        bench.again(&tree.plan, args.check, keep.as_deref(), &mut |file, rebuilt| {
+        rebuilding.again(&tree.plan, args.check, keep.as_deref(), &mut |file, rebuilt| {
             let text = told(&tree.plan, file, &rebuilt, args.check);
             if !args.json && (cx.reporter.verbosity() > Verbosity::Quiet || !rebuilt.is_same()) {
                 print(&text)?;
@@ -89,7 +89,7 @@ pub(super) fn is_built(plan: &Plan) -> bool {
 }
 
 /// Where toolchains of a project are built again.
-pub(super) struct Bench<'a> {
+pub(super) struct Rebuilding<'a> {
     /// The project.
     pub project: &'a Project,
     /// The fetcher.
@@ -100,7 +100,7 @@ pub(super) struct Bench<'a> {
     pub cx: &'a Context,
 }
 
-impl Bench<'_> {
+impl Rebuilding<'_> {
     /// Builds everything of a plan again that was built, and tells each result with the name of its file.
     ///
     /// # Errors
@@ -112,7 +112,7 @@ impl Bench<'_> {
         keep: Option<&Path>,
         tell: &mut dyn FnMut(&str, Rebuilt) -> Result<()>,
     ) -> Result<()> {
-        let Bench { project, fetcher, lock, cx } = *self;
+        let Rebuilding { project, fetcher, lock, cx } = *self;
         let platform = native_or_refuse(Platform::native())?;
         let names = plan.uses.make.iter();
         let used: Vec<&LockedTree> =

@@ -47,12 +47,13 @@ impl Rows {
         self.json.push(json!({
             "name": plan.name.as_str(), "file": file, "same": rebuilt.is_same(), "builds": rebuilt.builds,
             "expected": side(&rebuilt.locked), "got": side(&rebuilt.built), "compared": rebuilt.is_compared,
-            "causes": words(&mut rebuilt.causes().into_iter()), "differences": findings,
+            "causes": words(&mut rebuilt.influences().into_iter()), "differences": findings,
             "left_out": rebuilt.left_out, "traces": traces,
             "kept": rebuilt.kept.as_ref().map(|sides| json!({ "old": sides[0], "new": sides[1] })),
         }));
         if !rebuilt.is_same() {
-            let causes: Vec<&str> = rebuilt.causes().into_iter().map(Influence::about).collect();
+            let causes: Vec<&str> =
+                rebuilt.influences().into_iter().map(Influence::about).collect();
             let causes = match causes.is_empty() {
                 true => "it is not known what it depends on".to_owned(),
                 false => format!("it depends on {}", causes.join("; ")),

@@ -1,8 +1,7 @@
 //! Compares `ar` archives: the members, and the fields of their headers. Source: ar(5).
 
 use super::cause::Influence;
-use super::files;
-use super::spot::{Spots, inside, lists};
+use super::spot::{CompareInner, Spots, inside, lists};
 
 /// What every archive begins with.
 pub const MAGIC: &[u8] = b"!<arch>\n";
@@ -21,7 +20,7 @@ struct Member<'a> {
 }
 
 /// Adds the differences of two archives. Returns `false` if one cannot be read.
-pub fn archives(both: [&[u8]; 2], within: &[String], depth: usize, out: &mut Spots) -> bool {
+pub fn archives(both: [&[u8]; 2], within: &[String], inner: CompareInner, out: &mut Spots) -> bool {
     let [Some(old), Some(new)] = both.map(members) else { return false };
     let names = [&old, &new].map(|list| -> Vec<String> {
         list.iter().map(|member| format!("member {}", member.name)).collect()
@@ -40,7 +39,7 @@ pub fn archives(both: [&[u8]; 2], within: &[String], depth: usize, out: &mut Spo
             out.field(&here, name, values.map(text), Some(cause));
         }
         let begin = out.list.len();
-        files::contents([old.content, new.content], &old.name, &here, depth, out);
+        inner([old.content, new.content], &old.name, &here, out);
         // The table of the symbols says where the members are.
         if old.name == "/" {
             out.list[begin..].iter_mut().for_each(|spot| spot.follows = true);
@@ -82,7 +81,14 @@ fn members(bytes: &[u8]) -> Option<Vec<Member<'_>>> {
 #[cfg(test)]
 mod tests {
     use super::super::spot::What;
+    use super::super::text;
     use super::*;
+
+    fn as_text(both: [&[u8]; 2], _: &str, within: &[String], out: &mut Spots) {
+        if both[0] != both[1] {
+            text::lines(both, within, out);
+        }
+    }
 
     fn archive(members: &[(&str, u32, &str)]) -> Vec<u8> {
         let mut out = MAGIC.to_vec();
@@ -102,7 +108,7 @@ mod tests {
 
     fn compared(old: &[u8], new: &[u8]) -> Vec<(String, What)> {
         let mut out = Spots::default();
-        assert!(archives([old, new], &[], 0, &mut out));
+        assert!(archives([old, new], &[], &as_text, &mut out));
         out.list.into_iter().map(|spot| (spot.within.join(", "), spot.what)).collect()
     }
 

@@ -1,13 +1,10 @@
 //! Compares two files by their form.
 
-use super::spot::{Spots, What};
+use super::spot::{CompareInner, Spots, What};
 use super::{ar, binary, elf, packed, pyc, tape, text, zipped};
 
 /// How deep archives in archives are opened.
 const DEEPEST: usize = 5;
-
-/// The number of bytes up to which an archive is unpacked.
-pub const MOST_UNPACKED: u64 = 512 << 20;
 
 /// Adds the differences of two files. `name` is the name of the file; `depth` tells in how many archives
 /// it is.
@@ -19,16 +16,18 @@ pub fn contents(both: [&[u8]; 2], name: &str, within: &[String], depth: usize, o
     let begin = |magic: &[u8]| old.starts_with(magic) && new.starts_with(magic);
     let before = out.list.len() + out.left_out;
     let is_open = depth < DEEPEST;
+    let inner: CompareInner =
+        &|both, name, within, out| contents(both, name, within, depth + 1, out);
     let known = if begin(elf::MAGIC) {
         elf::objects(both, within, out)
     } else if begin(ar::MAGIC) {
-        is_open && ar::archives(both, within, depth + 1, out)
+        is_open && ar::archives(both, within, inner, out)
     } else if begin(zipped::MAGIC) {
-        is_open && zipped::archives(both, within, depth + 1, out)
+        is_open && zipped::archives(both, within, inner, out)
     } else if packed::are_packed(both) {
-        is_open && packed::files(both, name, within, depth + 1, out)
+        is_open && packed::files(both, name, within, inner, out)
     } else if both.iter().all(|bytes| tape::is_tar(bytes)) {
-        is_open && tape::archives(both, within, depth + 1, out)
+        is_open && tape::archives(both, within, inner, out)
     } else if both.iter().all(|bytes| pyc::is_pyc(name, bytes)) {
         pyc::modules(both, within, out);
         true

@@ -66,7 +66,8 @@ impl Finder {
         }
         let number = |from: usize, to: usize| number(&rest[from..to]);
         match digits {
-            10 | 13 | 16 | 19 if self.is_second(number(0, 10)) => Some(digits),
+            10 if self.is_second(number(0, 10)) => Some(digits + fraction(&rest[digits..])),
+            13 | 16 | 19 if self.is_second(number(0, 10)) => Some(digits),
             // 20261128, 202611281230, 20261128123059
             8 | 12 | 14 if self.is_day(number(0, 4), number(4, 6), number(6, 8)) => Some(digits),
             4 | 2 | 1 => {
@@ -89,6 +90,7 @@ impl Finder {
     /// 12:30:59, 12:30
     fn clock(&self, rest: &[u8]) -> Option<usize> {
         if let Some(([hour, minute, second], length)) = numbers(rest, b":") {
+            let length = length + fraction(&rest[length..]);
             return (hour < 24 && self.is_clock(minute, Some(second))).then_some(length);
         }
         let is_digit = |at: usize| rest.get(at).is_some_and(u8::is_ascii_digit);
@@ -150,6 +152,12 @@ impl Finder {
         at += rest[at..].iter().take_while(|b| matches!(b, b' ' | b',')).count();
         self.named_month(rest, at).or_else(|| self.day_first(&rest[at..]).map(|end| at + end))
     }
+}
+
+/// Returns the length of the fraction of a second that begins here.
+fn fraction(rest: &[u8]) -> usize {
+    let digits = rest.iter().skip(1).take_while(|b| b.is_ascii_digit()).count();
+    if digits > 0 && matches!(rest[0], b'.' | b',') { digits + 1 } else { 0 }
 }
 
 fn letters(bytes: &[u8]) -> usize {
@@ -237,6 +245,7 @@ mod tests {
     fn times_of_a_build_are_found_in_many_forms() {
         for text in [
             "1795869050",
+            "1795869050.28128",
             "1795869050123",
             "2026-11-28",
             "2026-11-28T12:30:45Z",
@@ -250,6 +259,7 @@ mod tests {
             "November 28, 2026",
             "28-Nov-2026",
             "12:30:59",
+            "12:30:59.28",
             "14:30",
         ] {
             let (out, found) = marked(format!("a {text} b").as_bytes(), WINDOW);

@@ -3,8 +3,7 @@
 use std::io::Read as _;
 
 use super::cause::Influence;
-use super::files::{self, MOST_UNPACKED};
-use super::spot::{Spots, inside};
+use super::spot::{CompareInner, MOST_UNPACKED, Spots, inside};
 use crate::unpack::sniffed;
 
 const GZIP: &[u8] = b"\x1f\x8b\x08";
@@ -22,7 +21,7 @@ pub fn files(
     both: [&[u8]; 2],
     name: &str,
     within: &[String],
-    depth: usize,
+    inner: CompareInner,
     out: &mut Spots,
 ) -> bool {
     let [Some(old), Some(new)] = both.map(plain) else { return false };
@@ -37,8 +36,8 @@ pub fn files(
         out.field(within, "level and system of gzip", how, None);
         out.field(within, "name in gzip", both.map(name_in), None);
     }
-    let inner = name.rsplit_once('.').map_or(name, |(inner, _)| inner);
-    files::contents([&old, &new], inner, &inside(within, "unpacked"), depth, out);
+    let plain_name = name.rsplit_once('.').map_or(name, |(stem, _)| stem);
+    inner([&old, &new], plain_name, &inside(within, "unpacked"), out);
     out.list.len() > before
 }
 
@@ -63,7 +62,14 @@ mod tests {
     use std::io::Write as _;
 
     use super::super::spot::What;
+    use super::super::text;
     use super::*;
+
+    fn as_text(both: [&[u8]; 2], _: &str, within: &[String], out: &mut Spots) {
+        if both[0] != both[1] {
+            text::lines(both, within, out);
+        }
+    }
 
     fn gzip(time: u32, text: &str) -> Vec<u8> {
         let out = flate2::GzBuilder::new().mtime(time).write(vec![], Default::default());
@@ -78,7 +84,7 @@ mod tests {
         let both = [&both[0][..], &both[1][..]];
         assert!(are_packed(both));
         let mut out = Spots::default();
-        assert!(files(both, "x.gz", &[], 0, &mut out));
+        assert!(files(both, "x.gz", &[], &as_text, &mut out));
         let [time, line] = &out.list[..] else { panic!("{out:?}") };
         assert!(matches!(&time.what, What::Field { name: "time of gzip", .. }));
         assert_eq!(line.within, ["unpacked"]);

@@ -5,6 +5,12 @@ use super::cause::Influence;
 /// The greatest number of places that are told of one file.
 pub const MOST: usize = 48;
 
+/// The number of bytes up to which an archive is unpacked.
+pub const MOST_UNPACKED: u64 = 512 << 20;
+
+/// Adds the differences of what stands in two archives, by its name and place.
+pub type CompareInner<'a> = &'a dyn Fn([&[u8]; 2], &str, &[String], &mut Spots);
+
 /// The number of bytes of a difference that are kept.
 pub const LONGEST: usize = 512;
 

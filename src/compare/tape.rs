@@ -3,8 +3,7 @@
 use std::io::Read as _;
 
 use super::cause::Influence;
-use super::files;
-use super::spot::{Spots, inside, lists};
+use super::spot::{CompareInner, Spots, inside, lists};
 
 /// An entry.
 struct Entry {
@@ -23,7 +22,7 @@ pub fn is_tar(bytes: &[u8]) -> bool {
 }
 
 /// Adds the differences of two archives. Returns `false` if one cannot be read.
-pub fn archives(both: [&[u8]; 2], within: &[String], depth: usize, out: &mut Spots) -> bool {
+pub fn archives(both: [&[u8]; 2], within: &[String], inner: CompareInner, out: &mut Spots) -> bool {
     let [Some(old), Some(new)] = both.map(entries) else { return false };
     let names = [&old, &new].map(|list| -> Vec<String> {
         list.iter().map(|entry| format!("entry {}", entry.name)).collect()
@@ -40,7 +39,7 @@ pub fn archives(both: [&[u8]; 2], within: &[String], depth: usize, out: &mut Spo
         let mode = |mode: u32| format!("{mode:o}");
         out.field(&here, "mode", [old.mode, new.mode].map(mode), Some(Influence::Umask));
         out.field(&here, "link", [&old.link, &new.link], None);
-        files::contents([&old.content, &new.content], &old.name, &here, depth, out);
+        inner([&old.content, &new.content], &old.name, &here, out);
     }
     true
 }
@@ -73,7 +72,14 @@ fn entries(bytes: &[u8]) -> Option<Vec<Entry>> {
 #[cfg(test)]
 mod tests {
     use super::super::spot::What;
+    use super::super::text;
     use super::*;
+
+    fn as_text(both: [&[u8]; 2], _: &str, within: &[String], out: &mut Spots) {
+        if both[0] != both[1] {
+            text::lines(both, within, out);
+        }
+    }
 
     fn archive(entries: &[(&str, u64, u64, u32)]) -> Vec<u8> {
         let mut out = tar::Builder::new(vec![]);
@@ -94,7 +100,7 @@ mod tests {
         let new = archive(&[("b", 1, 1234, 0o644), ("a", 2, 1000, 0o600)]);
         assert!(is_tar(&old));
         let mut out = Spots::default();
-        assert!(archives([&old, &new], &[], 0, &mut out));
+        assert!(archives([&old, &new], &[], &as_text, &mut out));
         let told: Vec<String> = out
             .list
             .iter()

@@ -4,8 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io::{Cursor, Read as _};
 
 use super::cause::Influence;
-use super::files::{self, MOST_UNPACKED};
-use super::spot::{Spots, inside, lists};
+use super::spot::{CompareInner, MOST_UNPACKED, Spots, inside, lists};
 
 /// What an archive begins with.
 pub const MAGIC: &[u8] = b"PK\x03\x04";
@@ -21,7 +20,7 @@ struct Entry {
 }
 
 /// Adds the differences of two archives. Returns `false` if one cannot be read.
-pub fn archives(both: [&[u8]; 2], within: &[String], depth: usize, out: &mut Spots) -> bool {
+pub fn archives(both: [&[u8]; 2], within: &[String], inner: CompareInner, out: &mut Spots) -> bool {
     let [Some(old), Some(new)] = both.map(entries) else { return false };
     let names = [&old, &new].map(|list| -> Vec<String> {
         list.iter().map(|entry| format!("entry {}", entry.name)).collect()
@@ -47,7 +46,7 @@ pub fn archives(both: [&[u8]; 2], within: &[String], depth: usize, out: &mut Spo
             out.field(&here, name, [hex(&was), hex(&is)], cause);
         }
         let begin = out.list.len();
-        files::contents([&old.content, &new.content], &old.name, &here, depth, out);
+        inner([&old.content, &new.content], &old.name, &here, out);
         // The list of a wheel has the hashes of its files.
         if old.name.ends_with(".dist-info/RECORD") && begin > 0 {
             out.list[begin..].iter_mut().for_each(|spot| spot.follows = true);
@@ -95,7 +94,14 @@ mod tests {
     use zip::write::SimpleFileOptions;
 
     use super::super::spot::What;
+    use super::super::text;
     use super::*;
+
+    fn as_text(both: [&[u8]; 2], _: &str, within: &[String], out: &mut Spots) {
+        if both[0] != both[1] {
+            text::lines(both, within, out);
+        }
+    }
 
     fn archive(minute: u8, content: &str) -> Vec<u8> {
         let mut out = zip::ZipWriter::new(Cursor::new(vec![]));
@@ -108,7 +114,7 @@ mod tests {
     #[test]
     fn times_and_contents_of_entries_are_told() {
         let mut out = Spots::default();
-        assert!(archives([&archive(1, "a\n"), &archive(2, "b\n")], &[], 0, &mut out));
+        assert!(archives([&archive(1, "a\n"), &archive(2, "b\n")], &[], &as_text, &mut out));
         let [time, content] = &out.list[..] else { panic!("{out:?}") };
         assert_eq!(time.within, ["entry x/a.txt"]);
         assert!(matches!(
@@ -116,6 +122,6 @@ mod tests {
             What::Field { name: "time", cause: Some(Influence::Time), .. }
         ));
         assert!(matches!(&content.what, What::Bytes(hunk) if hunk.is_line && hunk.at == 1));
-        assert!(!archives([b"PK\x03\x04", b"PK\x03\x04"], &[], 0, &mut out));
+        assert!(!archives([b"PK\x03\x04", b"PK\x03\x04"], &[], &as_text, &mut out));
     }
 }

@@ -2,6 +2,7 @@
 
 use std::ffi::OsString;
 use std::io::{self, Read};
+use std::os::fd::AsFd;
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus, Stdio};
@@ -9,7 +10,8 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use fs_err as fs;
-use rustix::process::{Pid, Signal, kill_process_group};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process_group, waitid};
 
 use crate::error::{Error, Result};
 use crate::sandbox::{Ended, OUT_OF_MEMORY, Quota};
@@ -23,6 +25,9 @@ const MOST_WORDS: usize = 256 << 10;
 
 /// The time between two looks at the clock.
 const LOOK: Duration = Duration::from_millis(20);
+
+/// The same for who waits for its output.
+const WAIT: Timespec = Timespec { tv_sec: 0, tv_nsec: 20_000_000 };
 
 /// The time that a process has to end by itself: less than this program has when it is interrupted.
 const GRACE: Duration = Duration::from_secs(1);
@@ -171,12 +176,20 @@ fn run<T>(
     let (stdout, stderr) = (child.stdout.take(), child.stderr.take());
     let group = Pid::from_child(&child);
     let (is_over, is_late) = (AtomicBool::new(false), AtomicBool::new(false));
+    let has_ended = AtomicBool::new(false);
     let begin = Instant::now();
     std::thread::scope(|scope| {
-        let words = scope.spawn(|| stderr.map(keep).unwrap_or_default());
+        let words = scope.spawn(|| {
+            stderr.map(|inner| keep(UntilEnd::new(inner, &has_ended))).unwrap_or_default()
+        });
         scope.spawn(|| {
             while !is_over.load(Ordering::Acquire) {
-                let too_long = begin.elapsed() > most;
+                if !has_ended.load(Ordering::Acquire) && has_exited(group) {
+                    // What it left behind must not keep its output open.
+                    let _ = kill_process_group(group, Signal::KILL);
+                    has_ended.store(true, Ordering::Release);
+                }
+                let too_long = !has_ended.load(Ordering::Acquire) && begin.elapsed() > most;
                 if too_long || crate::interrupt::check().is_err() {
                     is_late.fetch_or(too_long, Ordering::Release);
                     let _ = kill_process_group(group, Signal::TERM);
@@ -185,22 +198,65 @@ fn run<T>(
                         std::thread::sleep(LOOK);
                     }
                     let _ = kill_process_group(group, Signal::KILL);
+                    has_ended.store(true, Ordering::Release);
                     return;
                 }
                 std::thread::sleep(LOOK);
             }
         });
         let taken = match stdout {
-            Some(mut stdout) => take(&mut stdout),
+            Some(stdout) => take(&mut UntilEnd::new(stdout, &has_ended)),
             None => take(&mut io::empty()),
         };
         let status = child.wait();
-        // What it left behind must not keep its output open.
         let _ = kill_process_group(group, Signal::KILL);
+        has_ended.store(true, Ordering::Release);
         is_over.store(true, Ordering::Release);
         let said = words.join().unwrap_or_default();
         Ok(Ran { status: status?, taken, said, is_late: is_late.load(Ordering::Acquire) })
     })
+}
+
+/// Whether a process has ended. It stays there to be waited for.
+fn has_exited(process: Pid) -> bool {
+    let options = WaitIdOptions::EXITED | WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT;
+    !matches!(waitid(WaitId::Pid(process), options), Ok(None) | Err(rustix::io::Errno::INTR))
+}
+
+/// The number of times that a pipe is read behind the end of its process: more than a pipe can hold.
+const READS_BEHIND_END: u32 = 64;
+
+/// A pipe that a process writes, up to the end of the process: others may hold it open, and write on.
+struct UntilEnd<'a, R> {
+    inner: R,
+    has_ended: &'a AtomicBool,
+    left: u32,
+}
+
+impl<'a, R> UntilEnd<'a, R> {
+    fn new(inner: R, has_ended: &'a AtomicBool) -> Self {
+        UntilEnd { inner, has_ended, left: READS_BEHIND_END }
+    }
+}
+
+impl<R: Read + AsFd> Read for UntilEnd<'_, R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        loop {
+            // It is asked before the pipe is looked at, so that all that the process has written is read.
+            let has_ended = self.has_ended.load(Ordering::Acquire);
+            let mut fds = [PollFd::new(&self.inner, PollFlags::IN)];
+            match poll(&mut fds, Some(&WAIT)) {
+                Ok(0) if has_ended => return Ok(0),
+                Ok(0) | Err(rustix::io::Errno::INTR) => {}
+                Ok(_) if has_ended && self.left == 0 => return Ok(0),
+                Ok(_) => {
+                    self.left -= u32::from(has_ended);
+                    return self.inner.read(buffer);
+                }
+                Err(e) => return Err(e.into()),
+            }
+        }
+    }
 }
 
 /// Reads all words and keeps the last ones, without the colours that a program gives them.
@@ -220,4 +276,43 @@ fn keep(mut from: impl Read) -> String {
     }
     let text = String::from_utf8_lossy(&kept);
     anstream::adapter::strip_str(&text).to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn text(script: &str, most: u64) -> (Ran<String>, Duration) {
+        let begin = Instant::now();
+        let mut command = Command::new("sh");
+        command.args(["-c", script]);
+        let ran = run(command, Duration::from_secs(most), |from| {
+            let mut out = String::new();
+            from.read_to_string(&mut out).unwrap();
+            out
+        });
+        (ran.unwrap(), begin.elapsed())
+    }
+
+    /// Where there are no namespaces, a process that has left its group goes on.
+    #[test]
+    fn who_holds_the_output_open_keeps_nobody_waiting() {
+        let (ran, time) = text("setsid sleep 20 & echo out; echo err >&2; exit 3", 60);
+        assert_eq!((ran.taken.as_str(), ran.said.as_str()), ("out\n", "err\n"));
+        assert_eq!((ran.status.code(), ran.is_late), (Some(3), false));
+        assert!(time < Duration::from_secs(10), "{time:?}");
+        let (ran, time) = text("setsid sleep 20 & echo out; sleep 20", 1);
+        assert_eq!((ran.taken.as_str(), ran.is_late), ("out\n", true));
+        assert!(time < Duration::from_secs(10), "{time:?}");
+        let (ran, time) = text("setsid timeout 20 yes & exit 0", 60);
+        assert!(ran.taken.starts_with("y\n") || ran.taken.is_empty());
+        assert!(time < Duration::from_secs(10), "{time:?}");
+    }
+
+    #[test]
+    fn all_output_is_read() {
+        let (ran, _) = text("yes | head -c 3000000; yes | head -c 100000 >&2", 60);
+        assert_eq!((ran.taken.len(), ran.said.len()), (3_000_000, 100_000));
+        assert!(ran.status.success());
+    }
 }

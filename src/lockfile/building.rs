@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::entry::Uses;
+use super::uses::Uses;
 use crate::manifest::{Fields, Problems, Spanned, environment_fault};
 use crate::model::{StoreName, ToolchainName};
 use crate::text::toml::Table;

@@ -13,6 +13,7 @@ mod fingerprint;
 mod names;
 mod paths;
 mod spec;
+mod uses;
 mod v1;
 mod v2;
 
@@ -25,7 +26,7 @@ use crate::model::shortened;
 pub use building::Building;
 pub use conflict::{first_marker, has_conflict_markers, sides};
 pub use entry::{
-    FILE_NAME, LIBC_PACKAGE, LockedTree, Lockfile, Output, Plan, RecipeId, TrustedRelease, Uses,
+    FILE_NAME, LIBC_PACKAGE, LockedTree, Lockfile, Output, Plan, RecipeId, TrustedRelease,
 };
 pub use evaluation::Evaluation;
 pub use fingerprint::Fingerprint;
@@ -34,6 +35,8 @@ pub use spec::{
     CcSpec, LibrarySpec, PackagesRole, PackagesSpec, Programs, PythonSpec, Selection, Spec,
     SysrootSpec, ToolSpec,
 };
+
+pub use uses::Uses;
 
 /// The version of the format that this program writes, and the newest that it reads.
 pub use v2::VERSION;

@@ -7,13 +7,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::Deserialize;
 use toml::Spanned;
 
-use super::entry::{LockedTree, Lockfile, Output, Plan, RecipeId, TrustedRelease, Uses};
+use super::entry::{LockedTree, Lockfile, Output, Plan, RecipeId, TrustedRelease};
 use super::fingerprint::Fingerprint;
 use super::names::{component_of_deb, format_of_distribution, version_in_file_name};
 use super::spec::{
     CcSpec, LibrarySpec, PackagesRole, PackagesSpec, Programs, PythonSpec, Selection, Spec,
     ToolSpec,
 };
+use super::uses::Uses;
 use crate::manifest::{Problems, Requirements};
 use crate::model::{
     Built, Component, Digest, Ecosystem, Format, Input, Kind, Layout, Location, Platform,

@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::building;
-use super::entry::{Edited, LockedTree, Lockfile, Output, Plan, TrustedRelease, Uses};
+use super::entry::{Edited, LockedTree, Lockfile, Output, Plan, TrustedRelease};
 use super::evaluation;
 use super::fingerprint::Fingerprint;
 use super::paths;
@@ -12,6 +12,7 @@ use super::spec::{
     CcSpec, LibrarySpec, PackagesRole, PackagesSpec, Programs, PythonSpec, Selection, Spec,
     SysrootSpec, ToolSpec,
 };
+use super::uses::Uses;
 use crate::manifest::{Fields, Problems, Spanned, environment_fault, parsed, root_table};
 use crate::model::{
     Built, Component, Digest, Format, Input, Kind, Layout, Location, Platform, SourcePackage,

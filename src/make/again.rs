@@ -70,7 +70,7 @@ impl Rebuilt {
     }
 
     /// Returns everything that the differences come from.
-    pub fn causes(&self) -> BTreeSet<Influence> {
+    pub fn influences(&self) -> BTreeSet<Influence> {
         let of_traces = self.traces.iter().map(|trace| trace.value.cause);
         self.findings.iter().flat_map(|one| one.causes.iter().copied()).chain(of_traces).collect()
     }

@@ -256,7 +256,8 @@ fn a_lock_that_names_another_flake_must_be_trusted() {
     let mut command = project.cotter(&["lock"]);
     let said = fails(1, command.env_remove("COTTER_TRUST"));
     contains(&said, &["code of path:/srv/", "#plain, which Nix evaluates for the toolchain hello"]);
-    // Who trusts it all the same is told.
+    // Who trusts it all the same is told, also by a lock whose digests fit.
+    crate::vouched::forge(project, &project.lock_text());
     let said = project.cotter(&["lock"]).output().unwrap();
     let other =
         ["is locked as path:/srv/", "which is another flake than path:/", "--upgrade hello"];

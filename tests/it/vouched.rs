@@ -14,7 +14,7 @@ fn quoted<'t>(text: &'t str, from: &str) -> &'t str {
 }
 
 /// Writes a lock as somebody does who knows its format: its digests fit.
-fn forge(project: &Project, lock: &str) {
+pub fn forge(project: &Project, lock: &str) {
     let path = project.scratch.write("project/toolchains.lock", lock);
     let said = text(&project.cotter(&["setup", "--frozen"]).output().unwrap());
     let (_, rest) = said.split_once("expected the digest ").expect(&said);

@@ -253,10 +253,10 @@ fn taken(text: &str, dir: &Path) -> Vec<(Vec<String>, BTreeMap<String, String>)>
         keyring: &keyring,
         dir,
         evaluator: &Evaluator::default(),
-        lock: &Lockfile::default(),
         check_valid_until: false,
         known: vec![],
         index: RefCell::default(),
+        lock: &Lockfile::default(),
     };
     let taken = sources.values().map(|source| {
         let recipe = recipe_of_kind(Kind::Library);
