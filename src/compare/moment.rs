@@ -79,7 +79,7 @@ impl Finder {
 
     /// 2026-11-28, 28.11.2026, 11/28/26
     fn split_date(&self, rest: &[u8]) -> Option<usize> {
-        let (parts, length) = numbers(rest, &[b'-', b'/', b'.', b':'])?;
+        let (parts, length) = numbers(rest, b"-/.:")?;
         let [a, b, c] = parts;
         let full = |year: i64| if year < 100 { year + 2000 } else { year };
         let fits =

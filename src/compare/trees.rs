@@ -154,7 +154,7 @@ mod tests {
             ("text", file("b\n", false)),
         ]);
         let found = compare(&old, &new).unwrap();
-        std::fs::remove_dir_all(dir).unwrap();
+        fs_err::remove_dir_all(dir).unwrap();
         let told: Vec<String> = found
             .differences
             .iter()
