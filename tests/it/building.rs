@@ -12,7 +12,7 @@ fn a_wrong_build_is_told_with_its_place() {
         (
             "with = \"gcc\"\n",
             &[
-                "toolchains.toml:12:13: a build needs the key \"recipe\" (one of \"autotools\", \"cmake\", \"cpython\", \"make\", \"meson\") or \"steps\"",
+                "toolchains.toml:12:13: a build needs the key \"recipe\" (one of \"autotools\", \"cargo\", \"cmake\", \"cpython\", \"go\", \"make\", \"meson\") or \"steps\"",
             ][..],
         ),
         (

@@ -204,3 +204,69 @@ fn an_interpreter_is_built_from_source() {
         contains(&python(&["-m", "pip", "--version"]), &["pip "]);
     }
 }
+
+/// The tools of real packages, which need more than those of the other tests.
+const MORE_TOOLS: &str = r#"
+platforms = ["x86_64-linux"]
+
+[settings]
+check_valid_until = false
+
+[toolchains.gcc]
+kind = "cc"
+source = "debian"
+suite = "bookworm"
+packages = ["gcc-12", "g++-12"]
+
+[toolchains.tools]
+kind = "tool"
+source = "debian"
+suite = "bookworm"
+packages = ["dash", "bash", "coreutils", "make", "sed", "grep", "gawk", "findutils", "diffutils", "tar", "gzip", "bzip2", "xz-utils", "patch", "file", "pkg-config", "perl", "m4", "autoconf", "automake", "libtool", "gettext", "texinfo", "cmake", "ninja-build", "meson", "bison", "flex", "tcl8.6", "autopoint"]
+"#;
+
+const MESON: &[u8] = b"project('pv', 'c', version: '1.1')\nz = dependency('zlib')\nc = dependency('libcjson')\nexecutable('pv', 'pv.c', dependencies: [z, c], install: true)\n";
+
+const PV: &[u8] = br#"#include <stdio.h>
+#include <zlib.h>
+#include <cjson/cJSON.h>
+int main(void) {
+    cJSON *o = cJSON_CreateObject();
+    cJSON_AddStringToObject(o, "zlib", zlibVersion());
+    puts(cJSON_PrintUnformatted(o));
+    return 0;
+}
+"#;
+
+#[test]
+#[ignore = "full suite: ten real packages take a quarter of an hour"]
+fn real_packages_are_built_from_source_and_work() {
+    let project =
+        Project::new(&format!("{MORE_TOOLS}{}", include_str!("../../building/packages.toml")));
+    let tar = Tar::new().dir("pv").file("pv/meson.build", MESON).file("pv/pv.c", PV).finish();
+    project.scratch.write("project/pv.tar.gz", gzip(&tar));
+    ok(&mut cotter(&project, &["lock"]));
+    let work = Scratch::new();
+    ok(Command::new("chmod").arg("0777").arg(work.path()));
+    work.write("Makefile", "all:\n\t@echo made by $(MAKE_VERSION)\n");
+    work.write("text", "some text\n".repeat(1000));
+    for (name, args, expected) in [
+        ("make", &["make", "--version"][..], "GNU Make 4.3"),
+        ("xz", &["xz", "-k", "-f", "text"], ""),
+        ("xz", &["xz", "-d", "-c", "text.xz"], "some text"),
+        (
+            "sqlite",
+            &["sqlite3", ":memory:", "select sqlite_version() || ' ' || (6 * 7)"],
+            "3.40.1 42",
+        ),
+        ("bash", &["bash", "-c", "echo ${BASH_VERSION} $((6 * 7))"], "5.2.15(1)-release 42"),
+        ("openssl", &["openssl", "dgst", "-sha256", "text"], "SHA2-256(text)= "),
+        ("binutils", &["objdump", "--version"], "(GNU Binutils) 2.40"),
+        ("pv", &["pv"], "{\"zlib\":\"1.2.13\"}"),
+    ] {
+        let tree = ok(&mut cotter(&project, &["path", name]));
+        let program = format!("{}/bin/{}", tree.trim(), args[0]);
+        let mut command = jail_as_nobody(shared_store(), work.path());
+        contains(&ok(command.arg(program).args(&args[1..])), &[expected]);
+    }
+}
