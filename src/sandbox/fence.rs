@@ -7,7 +7,7 @@ use std::path::Path;
 
 use landlock::{
     ABI, Access, AccessFs, BitFlags, CompatLevel, Compatible, PathBeneath, PathFd, Ruleset,
-    RulesetAttr, RulesetCreated, RulesetCreatedAttr, RulesetError, Scope,
+    RulesetAttr, RulesetCreated, RulesetCreatedAttr, Scope,
 };
 use rustix::fd::AsFd;
 
@@ -60,7 +60,7 @@ fn beneath(
     access: BitFlags<AccessFs>,
 ) -> Result<RulesetCreated, Box<dyn std::error::Error>> {
     let place = PathFd::new(path)?;
-    Ok(rules.add_rule(PathBeneath::new(place, access)).map_err(RulesetError::from)?)
+    Ok(rules.add_rule(PathBeneath::new(place, access))?)
 }
 
 /// Whether the kernel has Landlock.
