@@ -63,9 +63,8 @@ impl FailedBuild<'_> {
         left: &Result<Tree>,
         store: &Store,
     ) -> std::result::Result<PathBuf, String> {
-        let words = |e: &Error| {
-            e.causes().iter().fold(e.message().to_owned(), |text, cause| text + ": " + cause)
-        };
+        let words =
+            |e: &Error| e.causes().iter().fold(e.to_string(), |text, cause| text + ": " + cause);
         let left = left.as_ref().map_err(words)?;
         self.write_left(left, store).map_err(|e| words(&e))
     }

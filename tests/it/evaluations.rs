@@ -170,7 +170,9 @@ fn what_was_evaluated_is_handed_over_to_where_it_is_built_and_forgotten_by_gc() 
         &["needs the daemon of Nix, or COTTER_NIX_NAMESPACE=0"],
     );
     // What no root needs any more goes.
-    project.scratch.write("store/logs/x.log", "a build that failed");
+    // A log is kept for a week at least.
+    let log = project.scratch.write("store/logs/x.log", "a build that failed");
+    ok(Command::new("touch").args(["-d", "10 days ago"]).arg(log));
     let kept = |text: &str| {
         String::from_utf8_lossy(
             &run(&["gc", "--keep-days", "0"]).arg(text).output().unwrap().stdout,
