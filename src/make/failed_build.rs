@@ -63,10 +63,8 @@ impl FailedBuild<'_> {
         left: &Result<Tree>,
         store: &Store,
     ) -> std::result::Result<PathBuf, String> {
-        let words =
-            |e: &Error| e.causes().iter().fold(e.to_string(), |text, cause| text + ": " + cause);
-        let left = left.as_ref().map_err(words)?;
-        self.write_left(left, store).map_err(|e| words(&e))
+        let left = left.as_ref().map_err(Error::to_string)?;
+        self.write_left(left, store).map_err(|e| e.to_string())
     }
 
     fn write_left(&self, left: &Tree, store: &Store) -> Result<PathBuf> {
