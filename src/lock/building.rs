@@ -32,8 +32,10 @@ impl Locking<'_> {
             None => self.build_now(plan, lock)?,
         };
         self.built.borrow_mut().insert(key, built.clone());
+        // What has the same key may have another name.
+        let name = plan.built_name();
         for input in plan.inputs.iter_mut().take(1) {
-            input.built = Some(built.clone());
+            input.built = Some(Built { file: name.clone(), ..built.clone() });
         }
         Ok(())
     }

@@ -243,6 +243,11 @@ impl Plan {
         Some(&self.inputs.first()?.nix.as_ref()?.path)
     }
 
+    /// Returns the name of the file with the result of its build.
+    pub fn built_name(&self) -> String {
+        format!("{}.nar", self.tree_name())
+    }
+
     /// Returns what determines the result of its build, if it is built from source: two plans with the
     /// same key have the same result.
     pub fn build_key(&self) -> Option<Digest> {

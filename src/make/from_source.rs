@@ -114,7 +114,8 @@ impl Workshop<'_> {
         let key = plan.build_key();
         let known = key.and_then(|key| self.store.built(&key));
         if let Some(known) = known.filter(|known| self.fetcher.built(&known.sha256).is_some()) {
-            return Ok(known);
+            // Another project may call it otherwise.
+            return Ok(Built { file: plan.built_name(), ..known });
         }
         let scratch = Staging::new(self.store)?;
         let tree = self.installed(plan, &Surroundings::default(), scratch.dir())?;
@@ -443,7 +444,7 @@ pub(super) fn described(plan: &Plan, tree: &Tree, out: impl Write) -> io::Result
     let mut out = write_nar(tree, Hashing { out, hasher: Hasher::default() })?;
     out.flush()?;
     let (size, sha256) = (out.hasher.len(), out.hasher.finish());
-    Ok(Built { file: format!("{}.nar", plan.tree_name()), size, sha256 })
+    Ok(Built { file: plan.built_name(), size, sha256 })
 }
 
 fn has_patches(plan: &Plan) -> bool {

@@ -666,6 +666,7 @@ fn libpq_links_and_runs() {
 
 /// Zig compiles for this machine, for ARM, and for the requested oldest libc.
 #[test]
+#[ignore = "full suite: takes minutes"]
 fn the_example_of_zig() {
     let mut all = vec![];
     for bazel in BOTH {
@@ -799,6 +800,7 @@ fn the_segment_leaves_the_names_of_others_alone() {
 
 /// The features for separate debug information, static linking, link maps, parsed headers and external headers work.
 #[test]
+#[ignore = "full suite: takes minutes"]
 fn features_that_bazel_asks_for_by_name() {
     for bazel in BOTH {
         let workspace = Workspace::example(bazel, "cpp");

@@ -203,7 +203,18 @@ fn an_interpreter_is_built_from_source() {
         }
         contains(&python(&["-m", "pip", "--version"]), &["pip "]);
     }
+    // Its own tests, where there is no shell, no user, no name of a host and no directory of modules that can be written.
+    let modules: Vec<&str> = MODULES.split_whitespace().collect();
+    assert!(modules.len() >= 120);
+    let mut tests = jail_as_nobody(shared_store(), work.path());
+    tests.arg(format!("{}/bin/python3", tree.trim()));
+    tests.args(["-m", "test", "-j2", "--timeout", "300"]).args(&modules);
+    contains(&ok(&mut tests), &[&format!("All {} tests OK.", modules.len())]);
 }
+
+/// The modules of CPython's own tests that pass in the jail. The others need what is not there: `/bin/sh` (`test_pdb`, `test_pipes`), users (`test_grp`, `test_spwd`, `test_pathlib`, `test_posixpath`, `test_urllib`), the name
+/// localhost (`test_httplib`, `test_logging`, `test_poll`, `test_ssl`, `test_urllib2`, `test_socketserver`), a tree that can be written (`test_bdb`, `test_import`), a display, or minutes.
+const MODULES: &str = include_str!("../../building/cpython-modules.txt");
 
 /// The tools of real packages, which need more than those of the other tests.
 const MORE_TOOLS: &str = r#"

@@ -59,6 +59,8 @@ const PLANTED: &[(&str, &str, Expected)] = &[
     ),
     ("zip", "echo new > new\nzip -q /out/x.zip new", Caught(&["time", "user"])),
     ("ar-headers", "gcc -c a.c b.c\nar rcU /out/x.a a.o b.o", Caught(&["time", "user"])),
+    // What only debuggers read is removed, and the archive is written anew.
+    ("ar-headers-mended", "gcc -c a.c b.c\nar rcU /out/x.a a.o b.o", Same),
     ("ar-without-headers", "gcc -c a.c b.c\nar rcD /out/x.a a.o b.o", Same),
     // Order.
     ("order", "ls -U > /out/x", Caught(&["directory-order"])),
@@ -150,8 +152,9 @@ packages = ["dash", "bash", "coreutils", "hostname", "make", "sed", "grep", "maw
     for (name, steps, _) in PLANTED {
         let steps = format!("{steps:?}");
         manifest.push_str(&format!(
-                "\n[toolchains.{name}]\nkind = \"tool\"\nsource = \"build\"\nversion = \"1\"\nurl = \"file://{}\"\nsha256 = \"{sha256}\"\nwith = [\"gcc\", \"tools\"]\nsteps = [{steps}]\n",
-                path.display()
+                "\n[toolchains.{name}]\nkind = \"tool\"\nsource = \"build\"\nversion = \"1\"\nurl = \"file://{}\"\nsha256 = \"{sha256}\"\nwith = [\"gcc\", \"tools\"]\nsteps = [{steps}]\nstrip = {}\n",
+                path.display(),
+                *name != "ar-headers"
             ));
     }
     project.manifest(&manifest);
