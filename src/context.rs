@@ -258,6 +258,7 @@ impl Context {
 
     /// Returns what an evaluator of Nix needs to know of this machine.
     pub fn evaluator(&self) -> Evaluator {
+        let limited = self.build_variables.contains_key("COTTER_BUILD_MEMORY");
         let known = |names: &[&str]| {
             names.iter().filter_map(|name| Some(((*name).to_owned(), var_os(name)?))).collect()
         };
@@ -272,7 +273,7 @@ impl Context {
             dir: self.store.evaluations_of(&manifest),
             project: manifest.parent().unwrap_or(Path::new("/")).to_owned(),
             seconds: self.build_seconds,
-            memory: Some(self.limits().memory),
+            memory: limited.then(|| self.limits().memory),
             namespace: var("COTTER_NIX_NAMESPACE").is_none_or(|value| value != "0"),
             reporter: Some(self.reporter.clone()),
             offline: self.global.offline,

@@ -32,7 +32,7 @@ impl Locking<'_> {
             None => self.build_now(plan, lock)?,
         };
         self.built.borrow_mut().insert(key, built.clone());
-        // What has the same key may have another name.
+        // What has the same key may have another version, and so another name of the file.
         let name = plan.built_name();
         for input in plan.inputs.iter_mut().take(1) {
             input.built = Some(Built { file: name.clone(), ..built.clone() });

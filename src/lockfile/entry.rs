@@ -249,7 +249,8 @@ impl Plan {
     }
 
     /// Returns what determines the result of its build, if it is built from source: two plans with the
-    /// same key have the same result.
+    /// same key have the same result. Its name is a part of that, because texts name the directory of
+    /// the source by it.
     pub fn build_key(&self) -> Option<Digest> {
         let building = self.building.as_ref()?;
         let is_source = |input: &&Input| matches!(input.format, Format::Source | Format::Patch);
@@ -258,7 +259,11 @@ impl Plan {
             format!("{} {prefix}", input.sha256.hex())
         });
         let mut text = super::building::table(building).lines();
-        text.extend(sources.chain([self.platform.to_string()]).map(|line| line + "\n"));
+        text.extend(
+            sources
+                .chain([self.platform.to_string(), self.name.to_string()])
+                .map(|line| line + "\n"),
+        );
         Some(Digest::of(text.as_bytes()))
     }
 

@@ -114,7 +114,7 @@ impl Workshop<'_> {
         let key = plan.build_key();
         let known = key.and_then(|key| self.store.built(&key));
         if let Some(known) = known.filter(|known| self.fetcher.built(&known.sha256).is_some()) {
-            // Another project may call it otherwise.
+            // Another project may call its version otherwise.
             return Ok(Built { file: plan.built_name(), ..known });
         }
         let scratch = Staging::new(self.store)?;
